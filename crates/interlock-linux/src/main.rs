@@ -1,0 +1,5 @@
+//! `interlock-supervisor`: see `spec/supervisor.md`.
+
+fn main() -> std::process::ExitCode {
+    std::process::ExitCode::from(123)
+}
