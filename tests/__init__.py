@@ -1,0 +1,1 @@
+"""Tests of Interlock; each folder's README or opening line says what it shows."""

@@ -1,0 +1,80 @@
+"""What every test may ask for: an Interlock installed from its wheel where any user can run it, and an ordinary user.
+
+The checkout's own environment often lies below a home that other users cannot enter, so the wheel is installed once for
+each test run into a world-readable place. That is at the same time the test that a wheel carries everything.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+USER = "interlock-test"
+
+
+@dataclass(frozen=True)
+class Installed:
+    """An Interlock installed from the wheel."""
+
+    python: Path
+
+    @property
+    def interlock(self) -> Path:
+        return self.python.parent / "interlock"
+
+
+def _base_python() -> str:
+    """A Python that every user can start: the one that runs the tests, unless it lies in a closed folder."""
+    running = Path(sys.base_prefix).resolve()
+    closed = any(not folder.stat().st_mode & 0o001 for folder in [running, *running.parents])
+    return "/usr/bin/python3" if closed and os.geteuid() == 0 else str(Path(sys.base_prefix) / "bin" / "python3")
+
+
+@pytest.fixture(scope="session")
+def installed() -> Iterator[Installed]:
+    """Build the wheel, install it into a fresh environment that every user can read."""
+    place = Path(tempfile.mkdtemp(prefix="interlock-installed-"))
+    place.chmod(0o755)
+    python = place / "venv" / "bin" / "python"
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*build, "--wheel-dir", place, ROOT], check=True, cwd=ROOT)
+    subprocess.run([_base_python(), "-m", "venv", place / "venv"], check=True)
+    [wheel] = place.glob("*.whl")
+    quiet = ["--quiet", "--disable-pip-version-check"]
+    subprocess.run([python, "-m", "pip", "install", *quiet, wheel], check=True, cwd=place)
+    yield Installed(python)
+    shutil.rmtree(place, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def ordinary_user() -> Iterator[str]:
+    """The name of a user without privilege: made for this run when it runs as root."""
+    if os.geteuid() != 0:
+        yield pwd.getpwuid(os.geteuid()).pw_name
+        return
+    made = subprocess.run(["useradd", "--no-create-home", "--shell", "/bin/sh", USER], capture_output=True)
+    if made.returncode not in (0, 9):  # 9: it is still there from a run that was cut off
+        pytest.fail(f"cannot make an ordinary user: {made.stderr.decode()}")
+    yield USER
+    subprocess.run(["userdel", USER], capture_output=True)
+
+
+@pytest.fixture(params=["root", "ordinary"])
+def user(request: pytest.FixtureRequest) -> str | None:
+    """Run the test as root and as an ordinary user; None stands for whoever runs the tests."""
+    if request.param == "root":
+        if os.geteuid() != 0:
+            pytest.skip("needs root: run the tests as root, too")
+        return None
+    name: str = request.getfixturevalue("ordinary_user")
+    return None if os.geteuid() != 0 else name

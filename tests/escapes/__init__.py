@@ -1,0 +1,1 @@
+"""Escapes: each shown to succeed without Interlock, then held."""

@@ -1,0 +1,102 @@
+/* Races at the system-call boundary: one thread makes the call over and over, another swaps what the call reads.
+ * Prints `tries swaps wins` at the end; a win is judged by the secret's first bytes (read races), or by the outside (exec races,
+ * where the forbidden program leaves its mark). Runs bounded: TRIES tries, or SECONDS, whichever is first. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static char path[4096];
+static const char *allowed, *secret, *one, *two;
+static atomic_long swaps;
+static atomic_int stop;
+
+static void *swap_text(void *unused) { /* the two names are of one length and differ in one place, so a swap is one store */
+    size_t at = 0;
+    while (allowed[at] == secret[at]) at++;
+    while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
+        memcpy(path + at, secret + at, strlen(secret) - at);
+        memcpy(path + at, allowed + at, strlen(allowed) - at);
+        atomic_fetch_add_explicit(&swaps, 1, memory_order_relaxed);
+    }
+    return unused;
+}
+
+static void *swap_names(void *unused) { /* exchange a directory with a symlink to the secret's directory */
+    while (!atomic_load_explicit(&stop, memory_order_relaxed))
+        if (!syscall(SYS_renameat2, AT_FDCWD, one, AT_FDCWD, two, RENAME_EXCHANGE))
+            atomic_fetch_add_explicit(&swaps, 1, memory_order_relaxed);
+    return unused;
+}
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static int is_secret(const char *name) {
+    char text[8] = {0};
+    int file = open(name, O_RDONLY);
+    if (file < 0) return 0;
+    ssize_t n = read(file, text, 6);
+    close(file);
+    return n == 6 && !memcmp(text, "SECRET", 6);
+}
+
+static int lays(const char *name) { /* write races: what is written through the name lands in the protected place, judged outside */
+    int file = open(name, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    if (file < 0) return 0;
+    if (write(file, "OWNED", 5) != 5) abort();
+    close(file);
+    return 0;
+}
+
+static char argument[256];
+static char *arguments[] = {NULL, argument, NULL};
+
+static int run_once(const char *name) {
+    pid_t child = vfork(); /* shares memory with the swapper, so the name can change under the kernel's feet */
+    if (child == 0) {
+        arguments[0] = (char *)name;
+        execv(name, arguments);
+        _exit(126);
+    }
+    int status;
+    if (child > 0) waitpid(child, &status, 0);
+    return 0;
+}
+
+int main(int count, char **a) {
+    if (count < 7) return 64; /* KIND ALLOWED SECRET ONE TWO TRIES [SECONDS] */
+    const char *kind = a[1];
+    allowed = a[2], secret = a[3], one = a[4], two = a[5];
+    long tries = atol(a[6]), done = 0, wins = 0;
+    double until = now() + (count > 7 ? atof(a[7]) : 1e9);
+    pthread_t swapper;
+    strcpy(path, allowed);
+    int by_name = !strcmp(kind, "read-exchange") || !strcmp(kind, "write-exchange");
+    pthread_create(&swapper, NULL, by_name ? swap_names : swap_text, NULL);
+    for (; done < tries && now() < until; done++) {
+        if (!strcmp(kind, "read-text")) wins += is_secret(path);
+        else if (!strcmp(kind, "read-exchange")) wins += is_secret(allowed);
+        else if (!strcmp(kind, "write-text")) lays(path);
+        else if (!strcmp(kind, "write-exchange")) lays(allowed);
+        else if (!strcmp(kind, "exec-text")) run_once(path);
+        else return 64;
+    }
+    atomic_store(&stop, 1);
+    pthread_join(swapper, NULL);
+    printf("%ld %ld %ld\n", done, (long)swaps, wins);
+    return 0;
+}

@@ -1,0 +1,123 @@
+"""Races on what a call reads: the path's text, a directory exchanged with a symlink, an exec's path.
+
+The figures are printed: tries, swaps that landed, wins; the control's wins must be above zero. 10⁵ tries by default
+for the read races, 10⁶ with INTERLOCK_LONG=1.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.escapes.arena import SECRET, Arena
+
+LONG = os.environ.get("INTERLOCK_LONG") == "1"
+TRIES = 1_000_000 if LONG else 100_000
+CONTROL_TRIES = 100_000
+SECONDS = 3_600 if LONG else 100
+
+
+def figures(label: str, output: str) -> tuple[int, int, int]:
+    tries, swaps, wins = map(int, output.split()[-3:])
+    print(f"{label}: {tries} tries, {swaps} swaps, {wins} wins")
+    return tries, swaps, wins
+
+
+def lay(arena: Arena) -> dict[str, Path]:
+    """A public and a secret file of like names, and a directory that will be exchanged with a symlink to the secret's."""
+    arena.build()
+    public = arena.work / "race-aaaa"
+    public.mkdir()
+    (public / "id_rsa").write_text("public\n")
+    link = arena.work / "race-link"
+    link.symlink_to(arena.key.parent)
+    arena._own()
+    return {"public": public / "id_rsa", "directory": public, "link": link}
+
+
+def race(arena: Arena, kind: str, allowed: Path, secret: Path, one: Path, two: Path, tries: int = TRIES) -> None:
+    command = [arena.work / "race", kind, allowed, secret, one, two]
+    control = figures(f"{kind} control", arena.run(*command, str(CONTROL_TRIES), "20").output)
+    lay(arena)
+    held = arena.held(*command, str(tries), str(SECONDS), seconds=SECONDS + 60)
+    tried, swaps, wins = figures(f"{kind} held", held.output)
+    assert control[2] > 0, "the race cannot be won in the open, so holding it shows nothing"
+    assert wins == 0
+    assert swaps > 0
+    assert tried >= min(tries, 1_000), held.errors
+
+
+@pytest.mark.timeout(SECONDS + 200)
+def test_two_threads_race_the_text_of_a_path(arena: Arena) -> None:
+    places = lay(arena)
+    race(arena, "read-text", places["public"], arena.key, places["directory"], places["link"])
+
+
+@pytest.mark.timeout(SECONDS + 200)
+def test_a_directory_is_exchanged_with_a_symlink(arena: Arena) -> None:
+    places = lay(arena)
+    race(arena, "read-exchange", places["public"], arena.key, places["directory"], places["link"])
+
+
+@pytest.mark.timeout(SECONDS + 200)
+def test_a_write_is_raced_into_the_hooks(arena: Arena) -> None:
+    """The directory written to is exchanged with a symlink to the hooks: nothing may land there."""
+
+    def hooks() -> tuple[Path, Path, Path]:
+        lay(arena)
+        free = arena.work / "free"
+        free.mkdir()
+        link = arena.work / "free-link"
+        link.symlink_to(arena.hook.parent)
+        arena._own()
+        return free / "pre-commit", free, link
+
+    allowed, free, link = hooks()
+    command = [arena.work / "race", "write-exchange", allowed, arena.hook, free, link]
+    control = figures("write-exchange control", arena.run(*command, str(CONTROL_TRIES), "20").output)
+    assert control[1] > 0
+    assert arena.hook.exists(), "the race cannot be won in the open"
+    hooks()
+    held = arena.held(*command, str(TRIES), str(SECONDS), seconds=SECONDS + 60)
+    assert figures("write-exchange held", held.output)[1] > 0
+    assert not arena.hook.exists()
+
+
+@pytest.mark.timeout(SECONDS + 200)
+def test_the_path_of_an_exec_is_raced(arena: Arena) -> None:
+    """Two programs of like names, one of them denied: it must never run, however the name is swapped under the call."""
+    policy = arena.root / "denied.yaml"
+    policy.write_text(
+        "interlock: 1\nname: denied\nrules:\n  - id: forbidden\n    deny: process.exec\n"
+        f"    path: {arena.work}/run-bbbb\n"
+    )
+
+    def programs() -> tuple[Path, Path, Path]:
+        lay(arena)
+        mark = arena.work / "ran-forbidden"
+        for name, body in (("run-aaaa", "#!/bin/sh\nexit 0\n"), ("run-bbbb", f"#!/bin/sh\necho x >> {mark}\n")):
+            (arena.work / name).write_text(body)
+            (arena.work / name).chmod(0o755)
+        arena._own()
+        return arena.work / "run-aaaa", arena.work / "run-bbbb", mark
+
+    tries = 10_000 if LONG else 1_000
+    allowed, denied, mark = programs()
+    command = [arena.work / "race", "exec-text", allowed, denied, "-", "-", str(tries), str(SECONDS)]
+    figures("exec-text control", arena.run(*command).output)
+    assert mark.exists(), "the race cannot be won in the open"
+    programs()
+    held = arena.held(*command, policy=policy, seconds=SECONDS + 60)
+    assert figures("exec-text held", held.output)[1] > 0
+    assert not mark.exists()
+
+
+def test_the_arena_itself_is_honest(arena: Arena) -> None:
+    """Outside, the secret is readable and the programs run: else every control above would be hollow."""
+    arena.build()
+    assert SECRET in arena.run("cat", arena.key).output
+    shutil.copy2(arena.root / "race", arena.work / "race")
+    assert arena.run(arena.work / "attack", "announce", "x").output == "ran x\n"
