@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import NoReturn
 
-from interlock.cli import exits
+from interlock.vocabulary.errors import EXIT_USAGE
 from interlock.cli.commands import COMMANDS, load
 
 PROGRAM = "interlock"
@@ -33,7 +33,7 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and where to read on; exit 120."""
         sys.stderr.write(f"{self.prog}: {message[:1].lower()}{message[1:]}\n  try: {self.prog} --help\n")
-        raise SystemExit(exits.USAGE)
+        raise SystemExit(EXIT_USAGE)
 
 
 def command_parser(name: str) -> Parser:
