@@ -1,0 +1,353 @@
+"""Reaching processes, sockets and the terminal outside: signals, memory, descriptors, network, the supervisor itself."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import pty
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.escapes.arena import SECRET, Arena, Outcome, outside
+
+Run = Callable[..., Outcome]
+
+
+@pytest.mark.parametrize("call", ["kill", "tgkill", "tkill", "pidfd-signal", "sigqueue"])
+def test_a_process_outside_is_not_signalled(arena: Arena, call: str) -> None:
+    def attack(run: Run) -> bool:
+        with outside(arena, "sleep", "60") as victim:
+            run(arena.work / "attack", call, str(victim.pid), str(int(signal.SIGTERM)))
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                victim.wait(0.5)
+            return victim.returncode is not None
+
+    assert attack(arena.run)
+    assert not attack(arena.held)
+
+
+@pytest.mark.parametrize("what", ["environ", "mem", "maps", "cmdline"])
+def test_proc_of_a_process_outside_stays_shut(arena: Arena, what: str) -> None:
+    def attack(run: Run) -> bool:
+        arena.environment["CANARY"] = SECRET
+        with outside(arena, "sh", "-c", f": {SECRET}; sleep 60 & wait") as victim:
+            del arena.environment["CANARY"]
+            time.sleep(0.2)
+            out = run(arena.work / "attack", "of-process", str(victim.pid), what)
+            subprocess.run(["pkill", "-P", str(victim.pid)])
+            return bool(out.output)
+
+    if what != "mem":  # reading it from the start fails everywhere: the other three have controls
+        assert attack(arena.run)
+    assert not attack(arena.held)
+
+
+VICTIM = (
+    "import ctypes,sys,time\nb=ctypes.create_string_buffer(b'SECRET-f00d5eed' + b'.' * 32)\n"
+    "print(hex(ctypes.addressof(b)), flush=True)\n"
+    "for _ in range(600):\n    time.sleep(0.1)\n    if b.raw.startswith(b'OWNED'):\n        print('changed', flush=True)\n        break\n"
+)
+
+
+def memory_victim(arena: Arena) -> contextlib.AbstractContextManager[subprocess.Popen[str]]:
+    return outside(arena, "/usr/bin/python3", "-c", VICTIM)
+
+
+def test_memory_of_a_process_outside_is_not_read(arena: Arena) -> None:
+    def attack(run: Run) -> bool:
+        with memory_victim(arena) as victim:
+            assert victim.stdout
+            where = victim.stdout.readline().strip()
+            return SECRET in run(arena.work / "attack", "vm-read", str(victim.pid), where, "15").output
+
+    assert attack(arena.run)
+    assert not attack(arena.held)
+
+
+def test_memory_of_a_process_outside_is_not_written(arena: Arena) -> None:
+    def attack(run: Run) -> bool:
+        with memory_victim(arena) as victim:
+            assert victim.stdout
+            where = victim.stdout.readline().strip()
+            before = time.monotonic()
+            run(arena.work / "attack", "vm-write", str(victim.pid), where)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                victim.wait(1.5)
+            return victim.returncode is not None and time.monotonic() - before < 30
+
+    assert attack(arena.run)
+    assert not attack(arena.held)
+
+
+def test_a_process_outside_is_not_traced(arena: Arena) -> None:
+    def attack(run: Run) -> bool:
+        with outside(arena, "sleep", "60") as victim:
+            return "attached" in run(arena.work / "attack", "attach", str(victim.pid)).output
+
+    assert attack(arena.run)
+    assert not attack(arena.held)
+
+
+def test_a_descriptor_of_a_process_outside_is_not_taken(arena: Arena) -> None:
+    def attack(run: Run) -> bool:
+        with outside(arena, "sh", "-c", f"exec 7<{arena.key}; exec sleep 60") as victim:
+            time.sleep(0.3)
+            return SECRET in run(arena.work / "attack", "steal", str(victim.pid), "7").output
+
+    assert attack(arena.run)
+    assert not attack(arena.held)
+
+
+@contextlib.contextmanager
+def friend(arena: Arena, path: str, *, abstract: bool = False, kind: int = socket.SOCK_STREAM) -> Iterator[list[bytes]]:
+    """A socket outside that hands the secret's descriptor to whoever connects, and keeps what it hears."""
+    heard: list[bytes] = []
+    server = socket.socket(socket.AF_UNIX, kind)
+    server.bind("\0" + path if abstract else path)
+    if not abstract:
+        Path(path).chmod(0o777)
+    server.settimeout(0.2)
+    if kind == socket.SOCK_STREAM:
+        server.listen()
+    ended = threading.Event()
+
+    def serve() -> None:
+        while not ended.is_set():
+            with contextlib.suppress(OSError):
+                if kind != socket.SOCK_STREAM:
+                    heard.append(server.recv(100))
+                    continue
+                peer, _ = server.accept()
+                heard.append(b"connected")
+                with arena.key.open("rb") as key:
+                    socket.send_fds(peer, [b"x"], [key.fileno()])
+                peer.close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield heard
+    finally:
+        ended.set()
+        thread.join()
+        server.close()
+        if not abstract:
+            Path(path).unlink(missing_ok=True)
+
+
+def test_no_descriptor_comes_in_over_a_socket(arena: Arena) -> None:
+    def attack(run: Run) -> bool:
+        path = str(arena.root / "friend.sock")
+        with friend(arena, path):
+            return SECRET in run(arena.work / "attack", "receive", path).output
+
+    assert attack(arena.run)
+    assert not attack(arena.held)
+
+
+@pytest.mark.parametrize("route", ["unix-stream", "unix-datagram", "unix-abstract", "unix-link"])
+def test_a_socket_of_a_program_outside_is_not_reached(arena: Arena, route: str) -> None:
+    def attack(run: Run) -> bool:
+        (arena.work / "spare").unlink(missing_ok=True)
+        abstract = route == "unix-abstract"
+        kind = socket.SOCK_DGRAM if route == "unix-datagram" else socket.SOCK_STREAM
+        path = f"interlock-escape-{os.getpid()}" if abstract else str(arena.root / "other.sock")
+        with friend(arena, path, abstract=abstract, kind=kind) as heard:
+            run(arena.work / "attack", route, path, *([arena.work / "spare"] if route == "unix-link" else []))
+            time.sleep(0.3)
+            return bool(heard)
+
+    assert attack(arena.run)
+    assert not attack(arena.held)
+
+
+@contextlib.contextmanager
+def listener(kind: int, address: str) -> Iterator[tuple[int, list[bytes]]]:
+    """A server outside on loopback that keeps what it hears."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    heard: list[bytes] = []
+    server = socket.socket(family, kind)
+    server.bind((address, 0))
+    if kind == socket.SOCK_STREAM:
+        server.setsockopt(socket.IPPROTO_TCP, socket.TCP_FASTOPEN, 5)
+        server.listen()
+    server.settimeout(0.2)
+    ended = threading.Event()
+
+    def serve() -> None:
+        while not ended.is_set():
+            with contextlib.suppress(OSError):
+                if kind == socket.SOCK_STREAM:
+                    peer, _ = server.accept()
+                    heard.append(b"connected")
+                    peer.close()
+                else:
+                    heard.append(server.recv(100))
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield server.getsockname()[1], heard
+    finally:
+        ended.set()
+        thread.join()
+        server.close()
+
+
+NETWORK = [
+    ("tcp", socket.SOCK_STREAM, "127.0.0.1", "127.0.0.1"),
+    ("tcp", socket.SOCK_STREAM, "127.0.0.1", "::ffff:127.0.0.1"),
+    ("tcp", socket.SOCK_STREAM, "127.0.0.1", "0.0.0.0"),
+    ("tcp", socket.SOCK_STREAM, "::1", "::1"),
+    ("tcp", socket.SOCK_STREAM, "::1", "::"),
+    ("mptcp", socket.SOCK_STREAM, "127.0.0.1", "127.0.0.1"),
+    ("fast-open", socket.SOCK_STREAM, "127.0.0.1", "127.0.0.1"),
+    ("udp-sendto", socket.SOCK_DGRAM, "127.0.0.1", "127.0.0.1"),
+    ("udp-sendmsg", socket.SOCK_DGRAM, "127.0.0.1", "127.0.0.1"),
+    ("udp-sendmmsg", socket.SOCK_DGRAM, "127.0.0.1", "127.0.0.1"),
+    ("udp-connected", socket.SOCK_DGRAM, "127.0.0.1", "127.0.0.1"),
+    ("udp-sendto", socket.SOCK_DGRAM, "::1", "::1"),
+]
+
+
+@pytest.mark.parametrize(("route", "kind", "at", "to"), NETWORK, ids=lambda value: str(value))
+def test_a_server_outside_is_not_reached(arena: Arena, route: str, kind: int, at: str, to: str) -> None:
+    def attack(run: Run) -> bool:
+        with listener(kind, at) as (port, heard):
+            run(arena.work / "attack", route, to, str(port))
+            time.sleep(0.3)
+            return bool(heard)
+
+    control = attack(arena.run)
+    if route == "mptcp" and not control:
+        pytest.skip("this kernel has no MPTCP; expected on one built with CONFIG_MPTCP")
+    assert control
+    assert not attack(arena.held)
+
+
+def test_a_neighbour_on_the_same_port_does_not_open_the_outside_one(arena: Arena) -> None:
+    """127.0.0.2:P bound inside says nothing about 127.0.0.1:P outside (ATTACKS.md)."""
+    script = (
+        "import socket,sys\ns=socket.socket(); s.bind(('127.0.0.2', int(sys.argv[1]))); s.listen()\n"
+        "c=socket.create_connection(('127.0.0.2', int(sys.argv[1])), 2); print('inside reached')\n"
+        "d=socket.create_connection(('127.0.0.1', int(sys.argv[1])), 2); print('outside reached')\n"
+    )
+
+    def attack(run: Run) -> tuple[bool, bool]:
+        with listener(socket.SOCK_STREAM, "127.0.0.1") as (port, heard):
+            out = run("/usr/bin/python3", "-c", script, str(port)).output
+            time.sleep(0.3)
+            return "inside reached" in out, bool(heard)
+
+    assert attack(arena.run) == (True, True)
+    assert attack(arena.held) == (True, False)
+
+
+def descendants(of: int) -> dict[int, str]:
+    """Process ids and programs below `of`, read from outside."""
+    found: dict[int, str] = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        with contextlib.suppress(OSError):
+            fields = entry.joinpath("stat").read_text().rpartition(") ")[2].split()
+            if int(fields[1]) == of or int(fields[1]) in found:
+                found[int(entry.name)] = entry.joinpath("comm").read_text().strip()
+    return found
+
+
+@pytest.mark.parametrize("call", ["kill", "tgkill", "pidfd-signal", "sigqueue", "attach", "of-process"])
+def test_supervisor_and_guardian_are_out_of_reach(arena: Arena, call: str) -> None:
+    """The jail learns their process ids (they are no secret) and still cannot touch them."""
+    command = arena._as_user() + [str(arena.python), "-m", "interlock", "run", "--workspace", str(arena.work), "--", "sleep", "20"]
+    victim = subprocess.Popen(
+        command, cwd=arena.work, env=arena._environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        until = time.monotonic() + 10
+        while "sleep" not in descendants(victim.pid).values() and time.monotonic() < until:
+            time.sleep(0.1)
+        guards = [pid for pid, program in descendants(victim.pid).items() if "interlock" in program]
+        assert len(guards) >= 2, descendants(victim.pid)
+        for guard in guards:
+            more = {"attach": [], "of-process": ["environ"]}.get(call, ["9"])
+            out = arena.held(arena.work / "attack", call, str(guard), *more)
+            assert not out.output
+        assert victim.poll() is None
+        assert set(guards) <= set(descendants(victim.pid))
+    finally:
+        victim.kill()
+        victim.wait()
+
+
+@pytest.mark.parametrize("preset", ["coding-agent", "observe"])
+def test_its_own_supervisor_survives_a_kill_of_everything(arena: Arena, preset: str) -> None:
+    out = arena.held("sh", "-c", "trap '' TERM; kill -TERM -1; kill -9 $PPID; echo still here", preset=preset)
+    assert "still here" in out.output
+    assert out.code == 0
+
+
+def test_nothing_is_typed_into_the_terminal(arena: Arena) -> None:
+    """TIOCSTI into the descriptor handed in; a kernel with legacy_tiocsti off refuses the control too, to a non-root."""
+
+    def attack(run_prefix: list[str]) -> bool:
+        ours, theirs = pty.openpty()
+        process = subprocess.run(
+            [*run_prefix, str(arena.work / "attack"), "inject", "echo OWNED\n"],
+            cwd=arena.work,
+            env=arena._environment(),
+            stdin=theirs,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            start_new_session=True,
+            preexec_fn=lambda: ctypes.CDLL(None).ioctl(0, 0x540E, 0),
+        )
+        os.close(ours)
+        os.close(theirs)
+        return b"typed" in process.stdout
+
+    interlock = [str(arena.python), "-m", "interlock", "run", "--workspace", str(arena.work), "--"]
+    control = attack(arena._as_user())
+    print("TIOCSTI works in the open here" if control else "this kernel refuses TIOCSTI by itself (dev.tty.legacy_tiocsti=0)")
+    assert not attack([*arena._as_user(), *interlock])
+
+
+def test_no_device_node_is_made(arena: Arena) -> None:
+    if arena.user is not None:
+        pytest.skip("making device nodes needs root; the root run shows it")
+    assert arena.run(arena.work / "attack", "device", arena.work / "disk").code == 0
+    arena.build()
+    arena.held(arena.work / "attack", "device", arena.work / "disk")
+    assert not (arena.work / "disk").exists()
+
+
+def test_a_program_in_memory_does_not_run(arena: Arena) -> None:
+    def attack(run: Run) -> bool:
+        return "ran from memory" in run(arena.work / "attack", "memfd-exec", "from memory").output
+
+    assert attack(arena.run)
+    assert not attack(arena.held)
+
+
+def test_the_state_of_interlock_is_out_of_reach(arena: Arena) -> None:
+    """Keys, ledger, inbox, policy: neither read nor changed, under the loosest preset."""
+    arena.held("true")
+    state = arena.root / "state"
+    files = [path for path in state.rglob("*") if path.is_file()]
+    assert files
+    before = {path: path.read_bytes() for path in files if "sessions" not in str(path) and "index" not in str(path)}
+    script = f"find {state} -type f -exec cat {{}} + ; find {state} -type f -exec sh -c 'echo x >> $1; rm -f $1' _ {{}} \\; ; mv {state} {state}.gone; rm -rf {state}"
+    for preset in ("coding-agent", "observe"):
+        out = arena.held("sh", "-c", script, preset=preset)
+        assert not re.search(r"PRIVATE KEY|action\.decided", out.output)
+    assert all(path.read_bytes() == content for path, content in before.items())
