@@ -1,0 +1,140 @@
+//! Socket calls on raw addresses: the door passes on the bytes it decided on, not a library's rendering of them.
+//!
+//! Leaves out what an address means (`door::sockets`). Every call acts on the supervisor's own copy of a descriptor.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+fn checked(result: libc::c_int) -> io::Result<()> {
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+fn length(bytes: &[u8]) -> libc::socklen_t {
+    libc::socklen_t::try_from(bytes.len()).unwrap_or(libc::socklen_t::MAX)
+}
+
+/// connect(2) with the address as given.
+///
+/// # Errors
+/// As connect(2).
+pub fn connect(socket: BorrowedFd<'_>, address: &[u8]) -> io::Result<()> {
+    // SAFETY: pointer and length describe `address`, which the kernel only reads.
+    checked(unsafe { libc::connect(socket.as_raw_fd(), address.as_ptr().cast(), length(address)) })
+}
+
+/// bind(2) with the address as given.
+///
+/// # Errors
+/// As bind(2).
+pub fn bind(socket: BorrowedFd<'_>, address: &[u8]) -> io::Result<()> {
+    // SAFETY: as in `connect`.
+    checked(unsafe { libc::bind(socket.as_raw_fd(), address.as_ptr().cast(), length(address)) })
+}
+
+/// listen(2).
+///
+/// # Errors
+/// As listen(2).
+pub fn listen(socket: BorrowedFd<'_>, backlog: i32) -> io::Result<()> {
+    // SAFETY: two integers.
+    checked(unsafe { libc::listen(socket.as_raw_fd(), backlog) })
+}
+
+/// An integer option of the socket.
+///
+/// # Errors
+/// As getsockopt(2): ENOTSOCK if it is no socket.
+pub fn option(socket: BorrowedFd<'_>, level: i32, name: i32) -> io::Result<i32> {
+    let mut value: libc::c_int = 0;
+    let mut size = libc::socklen_t::try_from(size_of::<libc::c_int>()).unwrap_or(0);
+    // SAFETY: `value` and `size` outlive the call and `size` is the size of `value`.
+    checked(unsafe { libc::getsockopt(socket.as_raw_fd(), level, name, (&raw mut value).cast(), &raw mut size) })?;
+    Ok(value)
+}
+
+/// How many bytes an option of variable size has; 0 for none.
+///
+/// # Errors
+/// As getsockopt(2).
+pub fn option_size(socket: BorrowedFd<'_>, level: i32, name: i32) -> io::Result<usize> {
+    let mut value = [0_u8; 64];
+    let mut size = length(&value);
+    // SAFETY: as in `option`.
+    checked(unsafe { libc::getsockopt(socket.as_raw_fd(), level, name, value.as_mut_ptr().cast(), &raw mut size) })?;
+    Ok(usize::try_from(size).unwrap_or(0))
+}
+
+/// The socket's own address, as bytes.
+///
+/// # Errors
+/// As getsockname(2).
+pub fn local_name(socket: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
+    let mut name = vec![0_u8; 128];
+    let mut size = length(&name);
+    // SAFETY: pointer and length describe `name`; the kernel writes at most that much.
+    checked(unsafe { libc::getsockname(socket.as_raw_fd(), name.as_mut_ptr().cast(), &raw mut size) })?;
+    name.truncate(usize::try_from(size).unwrap_or(0));
+    Ok(name)
+}
+
+/// One sendmsg(2) from memory of ours. An empty `name` or `control` is none.
+///
+/// # Errors
+/// As sendmsg(2).
+pub fn send(socket: BorrowedFd<'_>, name: &[u8], data: &[u8], control: &[u8], flags: i32) -> io::Result<usize> {
+    let mut part = libc::iovec { iov_base: data.as_ptr().cast_mut().cast(), iov_len: data.len() };
+    // SAFETY: msghdr is plain data for which all zeroes is a value.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = &raw mut part;
+    message.msg_iovlen = 1;
+    if !name.is_empty() {
+        message.msg_name = name.as_ptr().cast_mut().cast();
+        message.msg_namelen = length(name);
+    }
+    if !control.is_empty() {
+        message.msg_control = control.as_ptr().cast_mut().cast();
+        message.msg_controllen = control.len();
+    }
+    // SAFETY: every pointer in `message` points to a slice that outlives the call; sendmsg only reads them.
+    let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, flags) };
+    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+}
+
+/// A socket of the supervisor's own.
+///
+/// # Errors
+/// As socket(2).
+pub fn open(domain: i32, kind: i32, protocol: i32) -> io::Result<OwnedFd> {
+    // SAFETY: three integers.
+    let number = unsafe { libc::socket(domain, kind | libc::SOCK_CLOEXEC, protocol) };
+    if number == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call returned a new descriptor that nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Takes a copy of a descriptor out of the process (or, with PIDFD_THREAD, the thread) that `process` refers to.
+///
+/// # Errors
+/// As pidfd_getfd(2): EBADF if the number is not open there, EPERM if it may not be looked into.
+pub fn take(process: BorrowedFd<'_>, number: i32) -> io::Result<OwnedFd> {
+    // SAFETY: three integers.
+    let taken = unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), number, 0) };
+    let taken = i32::try_from(taken).unwrap_or(-1);
+    if taken == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call returned a new descriptor (close-on-exec is set) that nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(taken) })
+}
+
+/// pidfd_send_signal(2) without a siginfo of its own.
+///
+/// # Errors
+/// As pidfd_send_signal(2).
+pub fn signal(process: BorrowedFd<'_>, signal: i32, flags: u32) -> io::Result<()> {
+    // SAFETY: integers and a null siginfo, which the call allows.
+    let result = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), signal, std::ptr::null::<u8>(), flags) };
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
