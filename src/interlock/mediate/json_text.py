@@ -1,0 +1,96 @@
+"""One JSON text from a peer, parsed so that no second parser could read it otherwise, and written again from the parse.
+
+Refused: duplicate keys, integers that a double cannot hold, non-finite numbers, lone surrogates, invalid UTF-8, depth and size
+beyond the limits (RFC 8259 §4 and §6 leave all of these to the implementation, which is how parsers come to disagree).
+What is forwarded is always `encode` of what `parse` returned, never the bytes that came. Left out: what the text means.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, TypeGuard
+
+import msgspec
+
+from interlock.vocabulary.errors import PeerError
+
+JsonObject = dict[str, object]
+
+TEXT_BYTES_MAX: Final = 4 * 1024 * 1024
+DEPTH_MAX: Final = 64
+INTEGER_MAX: Final = 2**53 - 1
+#: Values in one text: parsing and checking this many takes a fraction of a second, and the loop serves others meanwhile.
+ITEMS_MAX: Final = 100_000
+
+#: One string, or what is left of the text when it never ends: each byte is looked at once, whatever a peer sends.
+_STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+
+
+class MalformedJson(PeerError):
+    """The text cannot be taken: what is wrong with it is the message."""
+
+
+def parse(text: bytes, *, bytes_max: int = TEXT_BYTES_MAX) -> object:
+    """Parse one text. Raises `MalformedJson`; `bytes_max` bounds its size in bytes."""
+    if len(text) > bytes_max:
+        raise MalformedJson(f"the text has {len(text)} bytes, more than {bytes_max}")
+    _check_nesting(text)
+    if text.count(b",") > ITEMS_MAX and _STRING.sub(b"", text).count(b",") > ITEMS_MAX:
+        raise MalformedJson(f"the text holds more than {ITEMS_MAX} values")
+    try:
+        value: object = msgspec.json.decode(text)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError) as error:
+        raise MalformedJson(f"not JSON: {error}") from error
+    keys = _check_values(value)
+    if keys != _STRING.sub(b"", text).count(b":"):
+        raise MalformedJson("an object holds the same key twice")
+    return value
+
+
+def encode(value: object) -> bytes:
+    """Write a value that came from `parse` or was made of JSON types. Deterministic for equal insertion orders."""
+    return msgspec.json.encode(value)
+
+
+def is_object(value: object) -> TypeGuard[JsonObject]:
+    """Whether a parsed value is a JSON object (its keys are text by construction)."""
+    return isinstance(value, dict)
+
+
+def object_at(value: JsonObject, key: str) -> JsonObject:
+    """The object under `key`, or an empty one where there is none or something else."""
+    found = value.get(key)
+    return found if is_object(found) else {}
+
+
+def text_at(value: JsonObject, key: str) -> str | None:
+    """The text under `key`, or none where there is none or something else."""
+    found = value.get(key)
+    return found if isinstance(found, str) else None
+
+
+def _check_nesting(text: bytes) -> None:
+    """Depth from the brackets outside strings, before any parser recurses over them."""
+    if text.count(b"[") + text.count(b"{") <= DEPTH_MAX:
+        return
+    depth = 0
+    for bracket in re.findall(rb"[\[\]{}]", _STRING.sub(b"", text)):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > DEPTH_MAX:
+            raise MalformedJson(f"nested deeper than {DEPTH_MAX}")
+
+
+def _check_values(root: object) -> int:
+    """Check every number and text, and count the keys of all objects."""
+    keys = 0
+    pending = [root]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            keys += len(value)
+            pending.extend(value.values())
+        elif isinstance(value, list):
+            pending.extend(value)
+        elif isinstance(value, int) and not -INTEGER_MAX <= value <= INTEGER_MAX:
+            raise MalformedJson(f"the integer `{str(value)[:24]}` is beyond 2^53-1, where readers disagree")
+    return keys
