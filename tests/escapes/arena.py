@@ -99,10 +99,14 @@ class Arena:
         )
         return Outcome(done.returncode, done.stdout, done.stderr)
 
-    def held(self, *command: str | Path, preset: str = "coding-agent", policy: Path | None = None, **more: object) -> Outcome:
+    def held(
+        self, *command: str | Path, preset: str = "coding-agent", policy: Path | None = None, **more: object
+    ) -> Outcome:
         """Run the same under `interlock run`."""
         layers = ["--preset", preset, *(["--policy", str(policy)] if policy else [])]
-        return self.run(self.python, "-m", "interlock", "run", *layers, "--workspace", str(self.work), "--", *command, **more)  # type: ignore[arg-type]
+        return self.run(
+            self.python, "-m", "interlock", "run", *layers, "--workspace", str(self.work), "--", *command, **more
+        )  # type: ignore[arg-type]
 
     def _as_user(self) -> list[str]:
         if self.user is None:
@@ -112,8 +116,14 @@ class Arena:
         return ["setpriv", *ids, "--"]
 
     def _environment(self) -> dict[str, str]:
-        keep = {key: os.environ[key] for key in ("PATH", "LANG", "INTERLOCK_SUPERVISOR", "PYTHONPATH") if key in os.environ}
-        return keep | {"HOME": str(self.home), "INTERLOCK_HOME": str(self.root / "state"), "TERM": "dumb"} | self.environment
+        keep = {
+            key: os.environ[key] for key in ("PATH", "LANG", "INTERLOCK_SUPERVISOR", "PYTHONPATH") if key in os.environ
+        }
+        return (
+            keep
+            | {"HOME": str(self.home), "INTERLOCK_HOME": str(self.root / "state"), "TERM": "dumb"}
+            | self.environment
+        )
 
 
 def both_ways(arena: Arena, attack: Callable[[Callable[..., Outcome]], bool]) -> tuple[bool, bool]:

@@ -268,9 +268,24 @@ def descendants(of: int) -> dict[int, str]:
 @pytest.mark.parametrize("call", ["kill", "tgkill", "pidfd-signal", "sigqueue", "attach", "of-process"])
 def test_supervisor_and_guardian_are_out_of_reach(arena: Arena, call: str) -> None:
     """The jail learns their process ids (they are no secret) and still cannot touch them."""
-    command = arena._as_user() + [str(arena.python), "-m", "interlock", "run", "--workspace", str(arena.work), "--", "sleep", "20"]
+    command = arena._as_user() + [
+        str(arena.python),
+        "-m",
+        "interlock",
+        "run",
+        "--workspace",
+        str(arena.work),
+        "--",
+        "sleep",
+        "20",
+    ]
     victim = subprocess.Popen(
-        command, cwd=arena.work, env=arena._environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command,
+        cwd=arena.work,
+        env=arena._environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     try:
         until = time.monotonic() + 10
@@ -318,7 +333,11 @@ def test_nothing_is_typed_into_the_terminal(arena: Arena) -> None:
 
     interlock = [str(arena.python), "-m", "interlock", "run", "--workspace", str(arena.work), "--"]
     control = attack(arena._as_user())
-    print("TIOCSTI works in the open here" if control else "this kernel refuses TIOCSTI by itself (dev.tty.legacy_tiocsti=0)")
+    print(
+        "TIOCSTI works in the open here"
+        if control
+        else "this kernel refuses TIOCSTI by itself (dev.tty.legacy_tiocsti=0)"
+    )
     assert not attack([*arena._as_user(), *interlock])
 
 

@@ -19,7 +19,18 @@ PLANT = [
     "write-hard-link",
     "write-symlink",
 ]
-CHANGE = ["open-trunc", "truncate", "unlink", "chmod", "fchmod", "fchmodat2", "utimensat", "futimens", "setxattr", "setflags"]
+CHANGE = [
+    "open-trunc",
+    "truncate",
+    "unlink",
+    "chmod",
+    "fchmod",
+    "fchmodat2",
+    "utimensat",
+    "futimens",
+    "setxattr",
+    "setflags",
+]
 SPARE = {"write-link", "write-rename", "write-renameat2", "write-hard-link", "write-symlink", "write-parent-rename"}
 
 
@@ -54,7 +65,9 @@ def test_a_file_that_does_not_exist_yet_is_not_planted(arena: Arena, route: str,
 def test_a_prepared_directory_does_not_become_the_hooks(arena: Arena) -> None:
     control, won = both_ways(
         arena,
-        lambda run: run(arena.work / "attack", "write-parent-rename", arena.hook, arena.work / "ready") and arena.hook.exists(),
+        lambda run: (
+            run(arena.work / "attack", "write-parent-rename", arena.hook, arena.work / "ready") and arena.hook.exists()
+        ),
     )
     assert control
     assert not won
