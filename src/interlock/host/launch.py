@@ -1,0 +1,86 @@
+"""The `launch` message of `spec/supervisor.md`, built from values; and what of the environment reaches the jail."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+Message = dict[str, Any]
+#: Interlock's own variables: those of the outside never reach the jail, those of `spec/home.md` are set anew.
+_OWN_PREFIX: Final = "INTERLOCK_"
+
+
+class Launch(NamedTuple):
+    """Everything a session starts from. Fields as in the message of the same names."""
+
+    session: str
+    command: Sequence[str]
+    program: str
+    environment: Mapping[str, str]
+    directory: str
+    workspace: str
+    home: str
+    policy: Mapping[str, Any]
+    human: str
+    stdio: tuple[int, int, int]
+    terminal: bool
+    runtime: str
+    ledger: Mapping[str, str]
+    end: str
+    interlock: Sequence[str]
+    agent: Mapping[str, str] | None = None
+    parent: Mapping[str, str] | None = None
+    prompt: str | None = None
+    gateway: Mapping[str, Any] | None = None
+
+    def message(self) -> Message:
+        """As it crosses the wire."""
+        return {
+            "type": "launch",
+            "session": self.session,
+            "command": [text(word) for word in self.command],
+            "program": text(self.program),
+            "environment": {name: text(value) for name, value in self.environment.items() if _is_utf8(name)},
+            "directory": text(self.directory),
+            "workspace": text(self.workspace),
+            "home": text(self.home),
+            "policy": self.policy,
+            "agent": self.agent,
+            "parent": self.parent,
+            "human": self.human,
+            "prompt": self.prompt,
+            "stdio": list(self.stdio),
+            "terminal": self.terminal,
+            "runtime": self.runtime,
+            "ledger": self.ledger,
+            "gateway": self.gateway,
+            "end": self.end,
+            "interlock": [text(directory) for directory in self.interlock],
+        }
+
+
+def jail_environment(outside: Mapping[str, str], *, session: str, inside: str, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of the command: the human's without Interlock's own variables, and the session's.
+
+    Arguments: `inside` is the path of the session's `inside.sock`; `extra` what an agent's identity adds (`INTERLOCK_TOKEN`, …).
+    """
+    kept = {name: value for name, value in outside.items() if not name.startswith(_OWN_PREFIX)}
+    return kept | {"INTERLOCK_SESSION": session, "INTERLOCK_INSIDE": inside} | dict(extra or {})
+
+
+def text(value: str) -> str | dict[str, str]:
+    """A path, argument or value as `spec/action.md` writes it: a string where its bytes are UTF-8, else base64 of the bytes."""
+    if _is_utf8(value):
+        return value
+    return {"base64": base64.b64encode(value.encode("utf-8", "surrogateescape")).decode("ascii")}
+
+
+def _is_utf8(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,60 @@
+"""What the loop of `interlock run` needs from others, as Protocols: a face for notices, an asker for questions. Wired in `app`."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+Message = dict[str, Any]
+
+
+class Face(Protocol):
+    """Turns what the supervisor tells into words for a person."""
+
+    def denied(self, message: Message) -> str | None:
+        """The one line for a denial, or None when it is not to be shown (rate limit)."""
+
+    def suppressed(self, message: Message) -> None:
+        """Count denials that the supervisor did not send one by one."""
+
+
+class Prompt(Protocol):
+    """One question as the terminal shows it."""
+
+    @property
+    def id(self) -> str:
+        """The question's id in the supervisor's words."""
+
+    def text(self) -> str:
+        """What to show, made safe already, without a final newline: the cursor stays behind the question mark."""
+
+    def read(self, line: str) -> bool | None:
+        """What a typed line means: True yes, False no, None unclear."""
+
+
+class Asker(Protocol):
+    """Puts questions to humans and collects their answers; the inbox behind it serves other channels at the same time."""
+
+    def ask(self, message: Message) -> None:
+        """Take a `question` of the supervisor."""
+
+    def withdrawn(self, message: Message) -> None:
+        """The supervisor no longer needs this answer."""
+
+    def answers(self) -> list[Message]:
+        """`answer` messages that are ready to go down; asked every POLL_MS while `waiting`."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether any question is open."""
+
+    def is_open(self, identity: str) -> bool:
+        """Whether this question still waits (it may have been answered elsewhere)."""
+
+    def next_prompt(self) -> Prompt | None:
+        """The oldest open question, for the terminal."""
+
+    def decide(self, identity: str, *, yes: bool, reason: str | None) -> None:
+        """The human answered on the terminal; the answer comes back through `answers` like every other."""
+
+    def close(self) -> None:
+        """Withdraw what is open."""

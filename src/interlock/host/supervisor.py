@@ -1,0 +1,98 @@
+"""Starts the supervisor executable and finds it. What is said to it is `channel` and `launch`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from typing import TYPE_CHECKING, Final
+
+from interlock.host.channel import Channel
+from interlock.vocabulary.errors import EXIT_FAILED, HostError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+NAME: Final = "interlock-supervisor"
+#: Python ignores these for itself; the command must have them as `run` was given them.
+_PYTHON_IGNORES: Final = (signal.SIGPIPE, signal.SIGXFSZ)
+
+
+def find_supervisor(environment: Mapping[str, str] | None = None) -> str:
+    """The executable: beside the package, else INTERLOCK_SUPERVISOR (development), else beside the interpreter.
+
+    Raises `HostError` when none is there or none can be executed.
+    """
+    variables = os.environ if environment is None else environment
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    candidates = [
+        os.path.join(package, "_bin", NAME),
+        variables.get("INTERLOCK_SUPERVISOR", ""),
+        os.path.join(os.path.dirname(os.path.abspath(sys.executable)), NAME),
+    ]
+    for candidate in candidates:
+        if candidate.startswith("/") and os.access(candidate, os.X_OK) and os.path.isfile(candidate):
+            return candidate
+    raise HostError(
+        f"`{NAME}` is missing: it was looked for at {candidates[0]}",
+        hint="reinstall interlock-security; from a source tree: pip install -e .",
+        exit_code=EXIT_FAILED,
+    )
+
+
+class Supervisor:
+    """A started supervisor: its process id and the channel to it."""
+
+    def __init__(self, process: int, channel: Channel) -> None:
+        self.process = process
+        self.channel = channel
+
+    def reap(self, *, wait: bool) -> int | None:
+        """The wait status once it has ended; None while it runs (only when not waiting)."""
+        try:
+            process, status = os.waitpid(self.process, 0 if wait else os.WNOHANG)
+        except ChildProcessError:
+            return 0
+        return status if process else None
+
+
+def start_supervisor(executable: str, *, inherited: Sequence[int] = ()) -> Supervisor:
+    """Start `executable` in a session of its own, with `/dev/null` on 0 and 1.
+
+    Arguments: `inherited` descriptors, all above 2, that it is to have under the same numbers (`stdio` of the launch).
+    Raises `HostError` when it cannot be started.
+    """
+    ours, theirs = socket.socketpair()
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    kept = {theirs.fileno(), *inherited}
+    before = {descriptor: os.get_inheritable(descriptor) for descriptor in kept}
+    try:
+        for descriptor in kept:
+            os.set_inheritable(descriptor, True)
+        actions: list[tuple[int, ...]] = [(os.POSIX_SPAWN_DUP2, null, number) for number in (0, 1)]
+        process = os.posix_spawn(
+            executable,
+            [executable, "--control-fd", str(theirs.fileno())],
+            _environment(),
+            file_actions=actions,  # type: ignore[arg-type]
+            setsid=True,
+            setsigmask=[],
+            setsigdef=_PYTHON_IGNORES,
+        )
+    except OSError as error:
+        ours.close()
+        raise HostError(f"cannot start `{executable}`: {error.strerror}", exit_code=EXIT_FAILED) from error
+    finally:
+        for descriptor, inheritable in before.items():
+            os.set_inheritable(descriptor, inheritable)
+        os.close(null)
+        theirs.close()
+    return Supervisor(process, Channel(ours))
+
+
+def _environment() -> dict[str, str]:
+    """The supervisor needs no more than this; nothing in the human's environment may steer it (LD_PRELOAD and the like)."""
+    return {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"} | {
+        name: value for name, value in os.environ.items() if name in ("RUST_BACKTRACE", "INTERLOCK_LOG")
+    }
