@@ -1,0 +1,105 @@
+//! `/proc`: which of it a caller may reach through the door at all, whatever policy says.
+//!
+//! The supervisor stands outside the wall, so that without this it would open for a caller what the kernel hides from it.
+//! RULE: what belongs to a process outside the session is refused; so is memory of any process opened for writing (`open`).
+//! Left out: the rest of `/proc`, which policy decides by name like any other file.
+
+use super::caller::{Caller, Stop};
+use super::resolve::on_procfs;
+use crate::sys::errno::Errno;
+use crate::sys::files::Stat;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// Why what belongs to a process outside is refused.
+pub const OUTSIDE: &str = "it belongs to a process outside the session";
+/// Why another procfs is refused.
+const FOREIGN: &str = "it lies on a proc file system whose process numbers are not this session's";
+
+/// Where an object that a path has led to stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Not on procfs.
+    Elsewhere,
+    /// On procfs, and of no process or of one inside.
+    Admitted,
+    /// On procfs, of the supervisor itself: the path may have meant the caller (`self`).
+    Ours,
+}
+
+/// Where `file` stands.
+///
+/// # Errors
+/// A refusal when it belongs to a process outside. The object is held, so a process id used again meanwhile leads nowhere (ESRCH).
+pub fn standing(caller: &Caller<'_>, file: &OwnedFd, stat: &Stat) -> Result<Standing, Stop> {
+    if !on_procfs(file.as_fd(), stat)? {
+        return Ok(Standing::Elsewhere);
+    }
+    let name = caller.ground.name_of(file.as_fd())?;
+    match owner(&name) {
+        Some(process) if process == caller.ground.process && stat.device == caller.ground.proc_device => Ok(Standing::Ours),
+        _ => admit(caller, file, stat).map(|()| Standing::Admitted),
+    }
+}
+
+/// Refuses what belongs to a process outside the session.
+pub fn admit(caller: &Caller<'_>, file: &OwnedFd, stat: &Stat) -> Result<(), Stop> {
+    let name = caller.ground.name_of(file.as_fd())?;
+    if stat.device != caller.ground.proc_device || !(name == b"/proc" || name.starts_with(b"/proc/")) {
+        return Err(Stop::Refused { path: name, because: FOREIGN });
+    }
+    match owner(&name) {
+        Some(process) if process != caller.thread() && !caller.members.is_inside(process) => {
+            if gone(&name) {
+                return Err(Errno(libc::ENOENT).into());
+            }
+            Err(Stop::Refused { path: name, because: OUTSIDE })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The kernel marks the directory of a process that has ended.
+fn gone(name: &[u8]) -> bool {
+    name.ends_with(b" (deleted)")
+}
+
+/// The process (or thread) whose `/proc/PID` a name lies in or is.
+pub fn owner(name: &[u8]) -> Option<i32> {
+    let first = name.strip_prefix(b"/proc/")?.split(|byte| *byte == b'/').next()?;
+    number(first)
+}
+
+/// A component that names a process: digits alone.
+pub fn number(component: &[u8]) -> Option<i32> {
+    let component = component.strip_suffix(b" (deleted)").unwrap_or(component);
+    if component.is_empty() || !component.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    std::str::from_utf8(component).ok()?.parse().ok()
+}
+
+/// Whether a name is memory of a process: `/proc/PID/mem`, `/proc/PID/task/TID/mem`.
+pub fn is_memory(name: &[u8]) -> bool {
+    owner(name).is_some() && name.ends_with(b"/mem")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_below_proc_tells_its_process() {
+        assert_eq!(owner(b"/proc/12/environ"), Some(12));
+        assert_eq!(owner(b"/proc/12"), Some(12));
+        assert_eq!(owner(b"/proc/12 (deleted)"), Some(12));
+        assert_eq!(owner(b"/proc/meminfo"), None);
+        assert_eq!(owner(b"/process/12"), None);
+        assert_eq!(owner(b"/proc/12x/y"), None);
+    }
+
+    #[test]
+    fn memory_is_known_by_its_name() {
+        assert!(is_memory(b"/proc/12/mem") && is_memory(b"/proc/12/task/13/mem"));
+        assert!(!is_memory(b"/proc/12/smem") && !is_memory(b"/w/mem"));
+    }
+}

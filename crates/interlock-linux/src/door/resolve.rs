@@ -1,0 +1,183 @@
+//! From a path a caller gave to the object it means, and to the name the kernel has for that object.
+//!
+//! The object is held by an O_PATH descriptor before it is named, and every later act is upon that descriptor: no name is
+//! resolved twice. Paths that procfs makes relative to whoever looks (`/proc/self`, `/dev/fd`) go through `walk`.
+//! Left out: what is decided, and names that do not exist yet (`place`).
+
+use super::caller::{Caller, Stop};
+use super::ground::{Ground, PROC_MAGIC};
+use super::{procfs, walk};
+use crate::sys::errno::{Errno, Sys};
+use crate::sys::files::{self, OpenHow, Stat};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// Whether a symlink as the last component is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Last {
+    /// Followed.
+    Follow,
+    /// The symlink itself is meant.
+    Keep,
+}
+
+/// What the kernel calls an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Name {
+    /// An absolute path. Of a deleted file: the one it had.
+    Path(Vec<u8>),
+    /// A pipe, a socket, an anonymous memory file: it has no name, and whoever could reach it holds it already.
+    Held(Vec<u8>),
+}
+
+impl Name {
+    /// The bytes, for a record.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Path(name) | Self::Held(name) => name,
+        }
+    }
+}
+
+/// An object, held.
+#[derive(Debug)]
+pub struct Object {
+    /// O_PATH.
+    pub file: OwnedFd,
+    /// What it is.
+    pub stat: Stat,
+    /// What it is called.
+    pub name: Name,
+}
+
+/// What a caller's descriptor and path mean.
+pub struct Path<'p> {
+    /// The directory a relative path starts at; AT_FDCWD for the working directory.
+    pub directory: i32,
+    /// The path as given, NUL excluded.
+    pub text: &'p [u8],
+    /// What a last symlink means.
+    pub last: Last,
+    /// openat2's `resolve` flags; 0 for the older calls.
+    pub resolve: u64,
+}
+
+/// The object that `path` means to `caller`, its name and what it is.
+///
+/// # Errors
+/// The kernel's errno for what cannot be reached; a refusal for processes outside the session and objects without a
+/// reachable name; [`Stop::Gone`] when the caller no longer waits.
+pub fn object(caller: &Caller<'_>, path: &Path<'_>) -> Result<Object, Stop> {
+    let start = start(caller, path)?;
+    object_from(caller, start.as_ref().map_or(caller.ground.root.as_fd(), AsFd::as_fd), path)
+}
+
+/// Where a path starts; `None` is the root. Confirms that all read of the caller until now was its own.
+pub fn start(caller: &Caller<'_>, path: &Path<'_>) -> Result<Option<OwnedFd>, Stop> {
+    if path.text.is_empty() {
+        return Err(Errno(libc::ENOENT).into());
+    }
+    let scoped = path.resolve & (libc::RESOLVE_BENEATH | libc::RESOLVE_IN_ROOT) != 0;
+    let start = if path.text.first() == Some(&b'/') && !scoped { None } else { Some(caller.directory(path.directory)?) };
+    caller.confirm()?;
+    Ok(start)
+}
+
+/// The same from a directory that is held already.
+pub fn object_from(caller: &Caller<'_>, start: BorrowedFd<'_>, path: &Path<'_>) -> Result<Object, Stop> {
+    match quick(start, path) {
+        Ok(file) => {
+            let stat = files::stat(file.as_fd())?;
+            match procfs::standing(caller, &file, &stat)? {
+                procfs::Standing::Elsewhere | procfs::Standing::Admitted => named(caller.ground, file, stat),
+                procfs::Standing::Ours => slow(caller, start, path),
+            }
+        }
+        Err(Errno(libc::ELOOP)) => slow(caller, start, path),
+        Err(error) if may_mean_the_caller(path.text) => match error {
+            Errno(libc::ENOENT | libc::EACCES | libc::ENOTDIR | libc::EPERM) => slow(caller, start, path),
+            other => Err(other.into()),
+        },
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The kernel's own resolution, which follows no magic link: they would mean the supervisor, or lead out of the session.
+fn quick(start: BorrowedFd<'_>, path: &Path<'_>) -> Sys<OwnedFd> {
+    let keep = if path.last == Last::Keep { libc::O_NOFOLLOW } else { 0 };
+    let how = OpenHow { flags: (libc::O_PATH | keep) as u64, mode: 0, resolve: path.resolve | libc::RESOLVE_NO_MAGICLINKS };
+    // RESOLVE_CACHED may always answer EAGAIN, and callers must be ready for it (openat2(2)).
+    if path.resolve & libc::RESOLVE_CACHED != 0 {
+        return Err(Errno(libc::EAGAIN));
+    }
+    files::open_how(start, &files::text(path.text)?, how)
+}
+
+fn slow(caller: &Caller<'_>, start: BorrowedFd<'_>, path: &Path<'_>) -> Result<Object, Stop> {
+    const NO_MAGIC: u64 = libc::RESOLVE_NO_MAGICLINKS | libc::RESOLVE_NO_SYMLINKS | libc::RESOLVE_BENEATH | libc::RESOLVE_IN_ROOT;
+    if path.resolve & NO_MAGIC != 0 {
+        return Err(Errno(libc::ELOOP).into());
+    }
+    if path.resolve & libc::RESOLVE_NO_XDEV != 0 {
+        return Err(Errno(libc::EXDEV).into());
+    }
+    let file = walk::to_object(caller, start, path.text, path.last)?;
+    let stat = files::stat(file.as_fd())?;
+    named(caller.ground, file, stat)
+}
+
+/// Whether an errno could come from the supervisor having been taken for the caller on the way (`self`, `fd`, `stdin`, …).
+fn may_mean_the_caller(text: &[u8]) -> bool {
+    text.windows(2).any(|pair| pair == b"fd")
+        || text.windows(3).any(|three| three == b"std" || three == b"net")
+        || text.windows(4).any(|four| four == b"self" || four == b"proc")
+}
+
+/// Names what is held.
+///
+/// # Errors
+/// A refusal when it has no name under the session's root.
+pub fn named(ground: &Ground, file: OwnedFd, stat: Stat) -> Result<Object, Stop> {
+    let name = name(ground, &file, &stat)?;
+    Ok(Object { file, stat, name })
+}
+
+const DELETED: &[u8] = b" (deleted)";
+
+fn name(ground: &Ground, file: &OwnedFd, stat: &Stat) -> Result<Name, Stop> {
+    let raw = ground.name_of(file.as_fd())?;
+    if stat.device == ground.memory_device && stat.links == 0 {
+        return Ok(Name::Held(raw));
+    }
+    if raw.first() != Some(&b'/') {
+        return unnamed(raw);
+    }
+    match raw.strip_suffix(DELETED) {
+        Some(before) if !bears(ground, &raw, stat) => Ok(Name::Path(before.to_vec())),
+        _ => Ok(Name::Path(raw)),
+    }
+}
+
+/// `pipe:[7]`, `socket:[7]`, `anon_inode:…`, `net:[7]`: the kernel's names for what no path leads to.
+fn unnamed(raw: Vec<u8>) -> Result<Name, Stop> {
+    let kernel_made = [b"pipe:".as_slice(), b"socket:", b"anon_inode:"].iter().any(|kind| raw.starts_with(kind)) || raw.ends_with(b"]");
+    if kernel_made && !raw.starts_with(b"(") {
+        return Ok(Name::Held(raw));
+    }
+    Err(Stop::Refused { path: raw, because: "it has no name that rules could speak of" })
+}
+
+/// Whether a file that is really called `… (deleted)` bears this name: the kernel marks what is deleted the same way.
+fn bears(ground: &Ground, name: &[u8], stat: &Stat) -> bool {
+    let how = OpenHow {
+        flags: (libc::O_PATH | libc::O_NOFOLLOW) as u64,
+        mode: 0,
+        resolve: libc::RESOLVE_NO_MAGICLINKS | libc::RESOLVE_NO_SYMLINKS,
+    };
+    let found = files::text(name).and_then(|name| files::open_how(ground.root.as_fd(), &name, how));
+    found.and_then(|file| files::stat(file.as_fd())).is_ok_and(|found| found.same(stat))
+}
+
+/// Whether an object lies on procfs. Only file systems without a device of their own can be it.
+pub fn on_procfs(file: BorrowedFd<'_>, stat: &Stat) -> Sys<bool> {
+    Ok(libc::major(stat.device) == 0 && files::file_system(file)? == PROC_MAGIC)
+}

@@ -1,0 +1,193 @@
+//! What a thread of the supervisor acts as: its umask, and as root the ids, groups and capabilities of the caller.
+//!
+//! All calls are raw, hence of the calling thread alone (glibc's wrappers would change every thread). Reading another
+//! thread's credentials is `door::caller`'s; whether they are needed at all is the session's.
+
+use super::errno::{Errno, Sys, check};
+use std::cell::Cell;
+
+/// Most supplementary groups the kernel takes (NGROUPS_MAX).
+pub const GROUPS_MAX: usize = 65_536;
+
+/// Who a file act is done as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Identity {
+    pub user: u32,
+    pub group: u32,
+    pub groups: Vec<u32>,
+    /// Effective capabilities, one bit each.
+    pub capabilities: u64,
+}
+
+#[repr(C)]
+struct CapabilityHeader {
+    version: u32,
+    thread: i32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct CapabilitySet {
+    effective: u32,
+    permitted: u32,
+    inheritable: u32,
+}
+
+const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
+
+thread_local! {
+    static OWN_DIRECTORY: Cell<bool> = const { Cell::new(false) };
+    static LOST: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Sets the umask of this thread alone, first giving the thread a umask, directory and root of its own (unshare(2) CLONE_FS).
+pub fn set_umask(mask: u32) -> Sys<()> {
+    if !OWN_DIRECTORY.get() {
+        // SAFETY: no memory is passed; afterwards only this thread's umask and directory are apart.
+        check(i64::from(unsafe { libc::unshare(libc::CLONE_FS) }))?;
+        OWN_DIRECTORY.set(true);
+    }
+    // SAFETY: umask cannot fail and takes no memory.
+    unsafe { libc::umask(mask & 0o777) };
+    Ok(())
+}
+
+/// The user this thread acts on files as.
+pub fn user() -> u32 {
+    // SAFETY: a change to an impossible id changes nothing and returns the present one (setfsuid(2)).
+    unsafe { libc::syscall(libc::SYS_setfsuid, u32::MAX) as u32 }
+}
+
+/// This thread's own identity.
+pub fn own() -> Sys<Identity> {
+    // SAFETY: a change to an impossible id changes nothing and returns the present one (setfsgid(2)).
+    let group = unsafe { libc::syscall(libc::SYS_setfsgid, u32::MAX) } as u32;
+    Ok(Identity { user: user(), group, groups: own_groups()?, capabilities: capabilities()?.0 })
+}
+
+fn own_groups() -> Sys<Vec<u32>> {
+    // SAFETY: a size of 0 asks for the count and writes nothing.
+    let count = check(unsafe { libc::syscall(libc::SYS_getgroups, 0, std::ptr::null_mut::<u32>()) })?;
+    let mut groups = vec![0_u32; (count as usize).min(GROUPS_MAX)];
+    // SAFETY: the buffer is live for the length given.
+    let count = check(unsafe { libc::syscall(libc::SYS_getgroups, groups.len(), groups.as_mut_ptr()) })?;
+    groups.truncate(count as usize);
+    Ok(groups)
+}
+
+/// Effective and permitted capabilities of this thread.
+fn capabilities() -> Sys<(u64, u64)> {
+    let header = CapabilityHeader { version: CAPABILITY_VERSION_3, thread: 0 };
+    let mut sets = [CapabilitySet::default(); 2];
+    // SAFETY: version 3 writes two sets; both are live.
+    check(unsafe { libc::syscall(libc::SYS_capget, &header as *const CapabilityHeader, sets.as_mut_ptr()) })?;
+    let [low, high] = sets;
+    let join = |low: u32, high: u32| u64::from(high) << 32 | u64::from(low);
+    Ok((join(low.effective, high.effective), join(low.permitted, high.permitted)))
+}
+
+fn set_effective(effective: u64, permitted: u64) -> Sys<()> {
+    let header = CapabilityHeader { version: CAPABILITY_VERSION_3, thread: 0 };
+    let part = |shift: u32| CapabilitySet {
+        effective: ((effective & permitted) >> shift) as u32,
+        permitted: (permitted >> shift) as u32,
+        inheritable: 0,
+    };
+    let sets = [part(0), part(32)];
+    // SAFETY: version 3 reads two sets; both are live.
+    check(unsafe { libc::syscall(libc::SYS_capset, &header as *const CapabilityHeader, sets.as_ptr()) }).map(drop)
+}
+
+/// This thread acting as somebody else until dropped.
+///
+/// INVARIANT: a thread that could not become itself again never acts again ([`assume`] fails for ever after).
+#[derive(Debug)]
+pub struct Assumed {
+    before: Identity,
+    permitted: u64,
+}
+
+/// Makes this thread act on files as `identity`, with no capability that the supervisor lacks.
+///
+/// # Errors
+/// EPERM when the thread has lost itself before; else what the kernel says. On an error the thread is itself again, or lost.
+pub fn assume(identity: &Identity) -> Sys<Assumed> {
+    if LOST.get() {
+        return Err(Errno(libc::EPERM));
+    }
+    let (_, permitted) = capabilities()?;
+    let assumed = Assumed { before: own()?, permitted };
+    become_(identity, permitted)?;
+    Ok(assumed)
+}
+
+/// Ends this thread's authority if it cannot be itself.
+pub fn usable() -> bool {
+    !LOST.get()
+}
+
+fn become_(identity: &Identity, permitted: u64) -> Sys<()> {
+    // SAFETY: the buffer is live for the length given.
+    check(unsafe { libc::syscall(libc::SYS_setgroups, identity.groups.len(), identity.groups.as_ptr()) })?;
+    // SAFETY: no memory is passed.
+    unsafe { libc::syscall(libc::SYS_setfsgid, identity.group) };
+    // SAFETY: no memory is passed.
+    unsafe { libc::syscall(libc::SYS_setfsuid, identity.user) };
+    // setfsuid and setfsgid report no failure: only asking again tells.
+    // SAFETY: a change to an impossible id changes nothing and returns the present one (setfsgid(2)).
+    let group = unsafe { libc::syscall(libc::SYS_setfsgid, u32::MAX) } as u32;
+    if user() != identity.user || group != identity.group {
+        return Err(Errno(libc::EPERM));
+    }
+    set_effective(identity.capabilities, permitted)
+}
+
+impl Drop for Assumed {
+    fn drop(&mut self) {
+        // First the capabilities back, without which the ids cannot be changed.
+        let restored = set_effective(self.before.capabilities, self.permitted).and_then(|()| become_(&self.before, self.permitted));
+        if restored.is_err() {
+            LOST.set(true);
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identity_is_assumed_by_one_thread_and_given_back() {
+        let before = own().unwrap();
+        if before.user != 0 {
+            return; // an ordinary user never assumes an identity
+        }
+        let other = Identity { user: 1234, group: 1235, groups: vec![7, 8], capabilities: 0 };
+        {
+            let _assumed = assume(&other).unwrap();
+            assert_eq!(own().unwrap(), other);
+            let elsewhere = std::thread::spawn(|| own().unwrap().user).join().unwrap();
+            assert!(elsewhere == 0 || elsewhere == 1234); // a thread inherits from its maker; others are untouched
+            assert!(std::fs::File::open("/etc/shadow").is_err());
+        }
+        assert_eq!(own().unwrap(), before);
+    }
+
+    #[test]
+    fn a_umask_is_the_threads_own() {
+        let read = |()| {
+            let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+            status.lines().find_map(|line| line.strip_prefix("Umask:\t").map(str::to_owned)).unwrap()
+        };
+        let before = read(());
+        std::thread::spawn(move || {
+            set_umask(0o031).unwrap();
+            assert_eq!(read(()), "0031");
+        })
+        .join()
+        .unwrap();
+        assert_eq!(read(()), before);
+    }
+}
