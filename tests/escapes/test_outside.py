@@ -268,17 +268,7 @@ def descendants(of: int) -> dict[int, str]:
 @pytest.mark.parametrize("call", ["kill", "tgkill", "pidfd-signal", "sigqueue", "attach", "of-process"])
 def test_supervisor_and_guardian_are_out_of_reach(arena: Arena, call: str) -> None:
     """The jail learns their process ids (they are no secret) and still cannot touch them."""
-    command = arena._as_user() + [
-        str(arena.python),
-        "-m",
-        "interlock",
-        "run",
-        "--workspace",
-        str(arena.work),
-        "--",
-        "sleep",
-        "20",
-    ]
+    command = [*arena._as_user(), str(arena.python), "-m", "interlock", "run", "--workspace", str(arena.work), "--", "sleep", "20"]
     victim = subprocess.Popen(
         command,
         cwd=arena.work,
@@ -321,8 +311,7 @@ def test_nothing_is_typed_into_the_terminal(arena: Arena) -> None:
             cwd=arena.work,
             env=arena._environment(),
             stdin=theirs,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             timeout=60,
             start_new_session=True,
             preexec_fn=lambda: ctypes.CDLL(None).ioctl(0, 0x540E, 0),
