@@ -16,10 +16,20 @@ NOTES = Path("notes")
 TEXT = {"type": "object", "properties": {"text": {"type": "string", "maxLength": 1000}}, "required": ["text"]}
 NOTHING = {"type": "object", "properties": {}, "additionalProperties": False}
 TOOLS = [
-    {"name": "list_notes", "description": "List the notes", "inputSchema": NOTHING, "annotations": {"readOnlyHint": True}},
+    {
+        "name": "list_notes",
+        "description": "List the notes",
+        "inputSchema": NOTHING,
+        "annotations": {"readOnlyHint": True},
+    },
     {"name": "add_note", "description": "Add a note", "inputSchema": TEXT},
     {"name": "publish", "description": "Publish a note to the team", "inputSchema": TEXT},
-    {"name": "wipe", "description": "Delete every note", "inputSchema": NOTHING, "annotations": {"destructiveHint": True}},
+    {
+        "name": "wipe",
+        "description": "Delete every note",
+        "inputSchema": NOTHING,
+        "annotations": {"destructiveHint": True},
+    },
 ]
 
 

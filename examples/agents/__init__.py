@@ -1,0 +1,1 @@
+"""Real coding agents, driven from a script."""
