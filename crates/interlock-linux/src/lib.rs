@@ -5,3 +5,21 @@
 #![deny(unsafe_code)]
 
 pub mod answer;
+mod clock;
+pub mod denials;
+pub mod door;
+pub mod ending;
+pub mod filter;
+pub mod line;
+pub mod made;
+pub mod members;
+pub mod mounts;
+pub mod own;
+pub mod pool;
+pub mod questions;
+pub mod receive;
+pub mod record;
+pub mod session;
+pub mod sys;
+pub mod table;
+pub mod uplink;

@@ -1,0 +1,51 @@
+//! The last denials of a session, kept for `why`: what, which rule, which rule would allow it.
+
+use interlock_core::action::Action;
+use interlock_core::decision::Decision;
+use serde_json::{Value, json};
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
+/// Denials kept.
+const KEPT: usize = 256;
+
+/// A denial as `why` tells it.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Told {
+    pub time_us: u64,
+    pub action: Action,
+    pub decision: Decision,
+    pub allowed_by: Vec<String>,
+    pub record: u64,
+}
+
+/// The ring of the last denials.
+#[derive(Default)]
+pub struct Denials(Mutex<VecDeque<Told>>);
+
+impl Denials {
+    pub(crate) fn tell(&self, told: Told) {
+        let mut ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if ring.len() >= KEPT {
+            ring.pop_front();
+        }
+        ring.push_back(told);
+    }
+
+    /// The last `count`, oldest first, as JSON of `spec/supervisor.md`.
+    #[must_use]
+    pub fn last(&self, count: usize) -> Vec<Value> {
+        let ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        ring.iter().skip(ring.len().saturating_sub(count)).map(Told::json).collect()
+    }
+}
+
+impl Told {
+    fn json(&self) -> Value {
+        json!({
+            "time": crate::clock::rfc3339(self.time_us), "verb": self.action.verb, "target": self.action.target, "rules": self.decision.rules,
+            "because": self.decision.because, "allowed_by": self.allowed_by, "record": self.record,
+        })
+    }
+}

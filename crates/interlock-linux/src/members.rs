@@ -1,0 +1,86 @@
+//! Who belongs to the session's tree: every descendant of the guardian but the sentinel.
+//!
+//! The guardian is a sub-reaper, so an orphan of the tree becomes its child and stays a descendant.
+
+/// Steps of one ancestry walk, and walks of one question: a parent may die in between and the child move up.
+const STEPS_MAX: usize = 4096;
+const WALKS_MAX: usize = 8;
+
+/// The tree's root and what is not of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Members {
+    /// The guardian's process id.
+    pub guardian: i32,
+    /// The sentinel's process id: a child of the guardian that is no part of the tree.
+    pub sentinel: i32,
+}
+
+impl Members {
+    /// Whether a process or thread descends from the guardian. A process that vanishes during the question does not.
+    #[must_use]
+    pub fn is_inside(&self, process: i32) -> bool {
+        (0..WALKS_MAX).any(|_| self.walk(process) == Some(true))
+    }
+
+    fn walk(&self, process: i32) -> Option<bool> {
+        let mut current = process;
+        for _ in 0..STEPS_MAX {
+            if current <= 1 || current == self.guardian || current == self.sentinel {
+                return Some(false);
+            }
+            let parent = parent_of(current)?;
+            if parent == self.guardian {
+                return Some(current != self.sentinel);
+            }
+            current = parent;
+        }
+        Some(false)
+    }
+
+    /// Every process of the tree, by one pass over `/proc`.
+    #[must_use]
+    pub fn all(&self) -> Vec<i32> {
+        descendants(self.guardian).into_iter().filter(|process| *process != self.sentinel).collect()
+    }
+}
+
+/// The parent of a process, from the fourth field of `/proc/PID/stat`; the second, the name, may itself hold brackets and spaces.
+#[must_use]
+pub fn parent_of(process: i32) -> Option<i32> {
+    stat(process).map(|(_, parent)| parent)
+}
+
+fn stat(process: i32) -> Option<(u8, i32)> {
+    let text = std::fs::read(format!("/proc/{process}/stat")).ok()?;
+    let end = text.iter().rposition(|byte| *byte == b')')?;
+    let mut fields = std::str::from_utf8(text.get(end + 2..)?).ok()?.split(' ');
+    let state = fields.next()?.bytes().next()?;
+    Some((state, fields.next()?.parse().ok()?))
+}
+
+/// Every living descendant of `root` (zombies left out), nearest first.
+#[must_use]
+pub fn descendants(root: i32) -> Vec<i32> {
+    let mut children: std::collections::HashMap<i32, Vec<(i32, u8)>> = std::collections::HashMap::new();
+    for process in processes() {
+        if let Some((state, parent)) = stat(process) {
+            children.entry(parent).or_default().push((process, state));
+        }
+    }
+    let mut found = Vec::new();
+    let mut front = vec![root];
+    while let Some(process) = front.pop() {
+        for (child, state) in children.remove(&process).unwrap_or_default() {
+            front.push(child);
+            if state != b'Z' && state != b'X' {
+                found.push(child);
+            }
+        }
+    }
+    found
+}
+
+fn processes() -> Vec<i32> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}

@@ -1,0 +1,86 @@
+//! What one session is made of, as the door sees it: the line, the listener, who belongs to the tree, and what the door must remember.
+//!
+//! Built once by `launch`; shared by every receiver.
+
+use crate::answer::Call;
+use crate::line::{Line, Observed, Settled};
+use crate::made::Made;
+use crate::members::Members;
+use crate::mounts::Mounts;
+use crate::pool::{Exhausted, Pool};
+use crate::sys::notify;
+use interlock_core::action::Inode;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::RwLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Where attestations of connections to the gateway go (`spec/gateway.md`).
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Gateway {
+    pub address: std::net::IpAddr,
+    pub port: u16,
+    pub socket: PathBuf,
+}
+
+/// One session.
+pub struct Session {
+    /// Its name, `s-…`.
+    pub name: String,
+    /// Where observed acts are decided and recorded.
+    pub line: Line,
+    /// Who belongs to the tree.
+    pub members: Members,
+    /// Which paths are other names of one another, from mountinfo at start.
+    pub mounts: Mounts,
+    /// What this session's own door has made (`origin`).
+    pub made: Made,
+    /// Taken for writing while a directory changes its name or moves, for reading by everything that makes a name.
+    pub names: RwLock<()>,
+    /// The gateway, if this session has one.
+    pub gateway: Option<Gateway>,
+    /// The inside socket, the one thing of the runtime directory the tree may connect to.
+    pub inside: PathBuf,
+    pub(crate) pool: Pool,
+    pub(crate) listener: OwnedFd,
+    pub(crate) credentials_may_differ: AtomicBool,
+}
+
+impl Session {
+    /// Decides, asks if policy says so, and records: all that stands between an observed act and its effect.
+    pub fn settle(&self, call: &Call, observed: Vec<Observed>) -> Settled<'_> {
+        self.line.settle(self, call, observed)
+    }
+
+    /// Whether a process (or thread) id belongs to this session's tree.
+    #[must_use]
+    pub fn is_inside(&self, process: i32) -> bool {
+        self.members.is_inside(process)
+    }
+
+    /// Whether the caller still waits for its answer. What was read of a caller counts only if this holds afterwards.
+    #[must_use]
+    pub fn still_waits(&self, call: &Call) -> bool {
+        notify::waits(self.listener.as_fd(), call.id)
+    }
+
+    /// Runs what may block (a FIFO, a connect) while other receivers go on. The thread is interrupted (EINTR) when the caller dies.
+    ///
+    /// # Errors
+    /// [`Exhausted`]: as many calls as the limit allows block already; answer EAGAIN.
+    pub fn blocking<T>(&self, call: &Call, act: impl FnOnce() -> T) -> Result<T, Exhausted> {
+        self.pool.blocking(call.id, act)
+    }
+
+    /// Whether any caller may by now hold ids or capabilities other than the session began with.
+    #[must_use]
+    pub fn credentials_may_differ(&self) -> bool {
+        self.credentials_may_differ.load(Ordering::Acquire)
+    }
+
+    /// Notes an object that the door has made, so that `origin` can tell it from what was here before.
+    pub fn note_made(&self, object: Inode) {
+        self.made.note(object);
+    }
+}

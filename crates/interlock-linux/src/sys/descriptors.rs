@@ -1,0 +1,115 @@
+//! Descriptors: pipes, sockets by number, closing what was inherited.
+//!
+//! Opening files for a caller is the door's (`sys/files`).
+
+use super::check;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+/// A pipe, both ends close-on-exec: (read, write).
+///
+/// # Errors
+/// EMFILE, ENFILE.
+pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut ends = [-1; 2];
+    // SAFETY: the kernel fills two ints.
+    check(i64::from(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) }))?;
+    let [read, write] = ends;
+    // SAFETY: both were made by this call and are owned by nobody else.
+    Ok(unsafe { (OwnedFd::from_raw_fd(read), OwnedFd::from_raw_fd(write)) })
+}
+
+/// Takes over a descriptor that was inherited at exec under a number said beforehand.
+///
+/// # Errors
+/// EBADF when there is none under that number.
+pub fn adopt(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: F_GETFD reads nothing but the table.
+    check(i64::from(unsafe { libc::fcntl(number, libc::F_GETFD) }))?;
+    // SAFETY: the launcher handed this number over for us to own; the caller adopts each number once.
+    let owned = unsafe { OwnedFd::from_raw_fd(number) };
+    close_on_exec(&owned)?;
+    Ok(owned)
+}
+
+fn close_on_exec(owned: &OwnedFd) -> io::Result<()> {
+    // SAFETY: flags only.
+    check(i64::from(unsafe { libc::fcntl(owned.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) })).map(|_| ())
+}
+
+/// Closes every descriptor of the process but `kept`, whoever opened it.
+pub fn close_all_but(kept: &[RawFd]) {
+    let mut kept: Vec<u32> = kept.iter().filter_map(|number| u32::try_from(*number).ok()).collect();
+    kept.sort_unstable();
+    let mut first = 0;
+    for number in kept {
+        if number > first {
+            close_range(first, number - 1);
+        }
+        first = number + 1;
+    }
+    close_range(first, u32::MAX);
+}
+
+fn close_range(first: u32, last: u32) {
+    // SAFETY: closing descriptors that no living object of this process will use again; called at start and in a fresh child only.
+    unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+}
+
+/// Makes `number` refer to what `source` does, surviving exec.
+///
+/// # Errors
+/// EBADF, EMFILE.
+pub fn place(source: RawFd, number: RawFd) -> io::Result<()> {
+    if source == number {
+        // SAFETY: clears the close-on-exec flag only.
+        return check(i64::from(unsafe { libc::fcntl(number, libc::F_SETFD, 0) })).map(|_| ());
+    }
+    // SAFETY: dup2 onto a number the caller means to replace.
+    check(i64::from(unsafe { libc::dup2(source, number) })).map(|_| ())
+}
+
+/// A duplicate at or above `least`, close-on-exec.
+///
+/// # Errors
+/// EBADF, EMFILE.
+pub fn duplicate_above(source: BorrowedFd<'_>, least: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: makes a new descriptor, owned by the result.
+    let number = check(i64::from(unsafe { libc::fcntl(source.as_raw_fd(), libc::F_DUPFD_CLOEXEC, least) }))?;
+    // SAFETY: just made, owned by nobody else.
+    Ok(unsafe { OwnedFd::from_raw_fd(i32::try_from(number).unwrap_or(-1)) })
+}
+
+/// Duplicates descriptor `number` of another process, by its pidfd (pidfd_getfd(2)).
+///
+/// # Errors
+/// EPERM: not permitted to trace it. EBADF: it has no such descriptor.
+pub fn take_from(process: BorrowedFd<'_>, number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: plain integers.
+    let taken = check(unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), number, 0) })?;
+    // SAFETY: just made, owned by nobody else.
+    Ok(unsafe { OwnedFd::from_raw_fd(i32::try_from(taken).unwrap_or(-1)) })
+}
+
+/// Waits until one of `watched` is readable or hung up; gives the indices that are. `milliseconds` below 0 waits for ever.
+pub fn wait_readable(watched: &[BorrowedFd<'_>], milliseconds: i32) -> Vec<usize> {
+    let mut polls: Vec<libc::pollfd> =
+        watched.iter().map(|fd| libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 }).collect();
+    // SAFETY: a live array of that many pollfd.
+    unsafe { libc::poll(polls.as_mut_ptr(), polls.len() as libc::nfds_t, milliseconds) };
+    polls.iter().enumerate().filter(|(_, poll)| poll.revents != 0).map(|(index, _)| index).collect()
+}
+
+/// Credentials of a unix socket's peer: (process, user).
+///
+/// # Errors
+/// ENOTCONN and the like.
+pub fn peer(socket: BorrowedFd<'_>) -> io::Result<(i32, u32)> {
+    let mut found = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
+    let mut length = std::mem::size_of::<libc::ucred>() as libc::socklen_t;
+    // SAFETY: the kernel fills at most `length` bytes of a live ucred.
+    let result =
+        unsafe { libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_PEERCRED, (&raw mut found).cast(), &raw mut length) };
+    check(i64::from(result))?;
+    Ok((found.pid, found.uid))
+}

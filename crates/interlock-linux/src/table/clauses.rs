@@ -1,0 +1,103 @@
+//! Clauses of the table: what a call's registers alone decide. Names of requests are the kernel's own.
+
+use super::{Clause, Test, Verdict};
+
+const ALL: u32 = u32::MAX;
+
+const fn is(argument: u8, values: &'static [u32]) -> Test {
+    Test::Is { argument, mask: ALL, values }
+}
+
+const fn masked(argument: u8, mask: u32, values: &'static [u32]) -> Test {
+    Test::Is { argument, mask, values }
+}
+
+const fn allow(all: &'static [Test]) -> Clause {
+    Clause { all, verdict: Verdict::Allow }
+}
+
+const fn notify(all: &'static [Test]) -> Clause {
+    Clause { all, verdict: Verdict::Notify }
+}
+
+const fn errno(all: &'static [Test], errno: i32) -> Clause {
+    Clause { all, verdict: Verdict::Errno(errno) }
+}
+
+pub(super) const ALWAYS: &[Clause] = &[];
+
+/// sendto: the address is the fifth argument; without one glibc's send() passes here.
+pub(super) const SENDTO: &[Clause] = &[notify(&[Test::Given(4)]), allow(&[])];
+
+/// prlimit64: reading, and one's own, are free.
+pub(super) const PRLIMIT: &[Clause] = &[notify(&[Test::Any { argument: 0, bits: ALL }, Test::Given(2)]), allow(&[])];
+
+/// The first argument names a process: 0 is the caller.
+pub(super) const FIRST: &[Clause] = &[notify(&[Test::Any { argument: 0, bits: ALL }]), allow(&[])];
+
+/// The second argument names a process, group or user: 0 is the caller's own.
+pub(super) const SECOND: &[Clause] = &[notify(&[Test::Any { argument: 1, bits: ALL }]), allow(&[])];
+
+const NAMESPACES: u32 = (libc::CLONE_NEWNS
+    | libc::CLONE_NEWCGROUP
+    | libc::CLONE_NEWUTS
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUSER
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWNET) as u32;
+const CLONE_NEWTIME: u32 = 0x80;
+
+pub(super) const CLONE: &[Clause] = &[errno(&[Test::Any { argument: 0, bits: NAMESPACES }], libc::EPERM)];
+pub(super) const UNSHARE: &[Clause] = &[errno(&[Test::Any { argument: 0, bits: NAMESPACES | CLONE_NEWTIME }], libc::EPERM)];
+
+const UNIX: u32 = libc::AF_UNIX as u32;
+const INTERNET: &[u32] = &[libc::AF_INET as u32, libc::AF_INET6 as u32];
+const NETLINK: u32 = libc::AF_NETLINK as u32;
+/// The kernel's SOCK_TYPE_MASK.
+const TYPE: u32 = 0xf;
+const MPTCP: u32 = 262;
+
+pub(super) const SOCKET: &[Clause] = &[
+    allow(&[is(0, &[UNIX])]),
+    allow(&[is(0, INTERNET), masked(1, TYPE, &[libc::SOCK_STREAM as u32]), is(2, &[0, libc::IPPROTO_TCP as u32])]),
+    allow(&[is(0, INTERNET), masked(1, TYPE, &[libc::SOCK_DGRAM as u32]), is(2, &[0, libc::IPPROTO_UDP as u32])]),
+    errno(&[is(0, INTERNET), masked(1, TYPE, &[libc::SOCK_STREAM as u32]), is(2, &[MPTCP])], libc::EPROTONOSUPPORT),
+    errno(&[is(0, INTERNET)], libc::EPERM),
+    allow(&[is(0, &[NETLINK]), is(2, &[libc::NETLINK_ROUTE as u32])]),
+    errno(&[is(0, &[NETLINK])], libc::EPROTONOSUPPORT),
+];
+
+const PR_SET_DUMPABLE: u32 = 4;
+const PR_SET_KEEPCAPS: u32 = 8;
+const PR_CAPBSET_DROP: u32 = 24;
+const PR_SET_SECUREBITS: u32 = 28;
+const PR_SET_MM: u32 = 35;
+const PR_CAP_AMBIENT: u32 = 47;
+
+pub(super) const PRCTL: &[Clause] = &[
+    // A caller the supervisor cannot read could not be mediated: answered, and not done.
+    errno(&[is(0, &[PR_SET_DUMPABLE]), is(1, &[0, 1])], 0),
+    errno(&[is(0, &[PR_SET_DUMPABLE])], libc::EINVAL),
+    // /proc/PID/exe would be the caller's to choose.
+    errno(&[is(0, &[PR_SET_MM])], libc::EPERM),
+    notify(&[is(0, &[PR_SET_KEEPCAPS, PR_CAPBSET_DROP, PR_SET_SECUREBITS, PR_CAP_AMBIENT])]),
+];
+
+const TIOCSTI: u32 = 0x5412;
+const TIOCLINUX: u32 = 0x541c;
+const TIOCCONS: u32 = 0x541d;
+const TIOCSETD: u32 = 0x5423;
+const MAGIC: u32 = 0xff00;
+/// Inode flags, versions, project ids, verity, encryption: decided as a change of the file.
+const INODE: &[u32] = &[0x4008_6602, 0x4004_6602, 0x401c_5820, 0x4008_7602, 0x4004_7602, 0x4080_6685];
+const READS: &[u32] = &[0x8008_6601, 0x8004_6601, 0x8008_7601, 0x8004_7601, 0xc020_660b, 0xc0c0_6686, 0xc028_6687, 0x801c_581f];
+const CLONES: &[u32] = &[0x4004_9409, 0x4020_940d, 0xc018_9436];
+
+pub(super) const IOCTL: &[Clause] = &[
+    errno(&[is(1, &[TIOCSTI, TIOCLINUX, TIOCCONS, TIOCSETD])], libc::EPERM),
+    notify(&[is(1, INODE)]),
+    allow(&[is(1, READS)]),
+    allow(&[is(1, CLONES)]),
+    // What else file systems take ('f', 'v', 'X', 0x94: subvolumes, snapshots, freezing, defragmenting) makes or moves names past every rule.
+    errno(&[masked(1, MAGIC, &[0x6600, 0x7600, 0x5800, 0x9400])], libc::EPERM),
+];

@@ -1,0 +1,102 @@
+//! Messages up to `interlock run`: queued, written by one thread, so that a reader who stops reading holds up nobody's system call.
+
+use serde_json::{Value, json};
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+/// Messages that may wait to be written.
+const QUEUE_MAX: usize = 1024;
+/// Denial notices a second; the rest are counted.
+const NOTICES_PER_SECOND: u32 = 20;
+
+/// The sending side.
+pub struct Uplink {
+    queue: Mutex<Option<SyncSender<Value>>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    open: Arc<AtomicBool>,
+    notices: Mutex<(Instant, u32)>,
+    suppressed: AtomicU64,
+}
+
+impl Uplink {
+    /// Starts the writer thread over the control socket.
+    #[must_use]
+    pub fn start(socket: UnixStream) -> Self {
+        let (sender, receiver) = sync_channel(QUEUE_MAX);
+        let open = Arc::new(AtomicBool::new(true));
+        let state = Arc::clone(&open);
+        let writer = std::thread::Builder::new().name("uplink".into()).spawn(move || write_all(socket, &receiver, &state));
+        Self {
+            queue: Mutex::new(Some(sender)),
+            writer: Mutex::new(writer.ok()),
+            open,
+            notices: Mutex::new((Instant::now(), 0)),
+            suppressed: AtomicU64::new(0),
+        }
+    }
+
+    /// Queues a message. `false`: nobody reads any more, or the queue is full.
+    #[must_use]
+    pub fn send(&self, message: Value) -> bool {
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        self.is_open() && queue.as_ref().is_some_and(|queue| queue.try_send(message).is_ok())
+    }
+
+    /// Whether somebody reads.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.open.load(Ordering::Acquire)
+    }
+
+    /// Nobody reads from now on: `run` has left.
+    pub fn leave(&self) {
+        self.open.store(false, Ordering::Release);
+    }
+
+    /// Queues the notice of a denial, or counts it when there were enough this second.
+    pub fn notice(&self, message: Value) {
+        if !self.within_rate() || !self.send(message) {
+            self.suppressed.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    fn within_rate(&self) -> bool {
+        let mut window = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
+        if window.0.elapsed().as_secs() >= 1 {
+            *window = (Instant::now(), 0);
+        }
+        window.1 += 1;
+        window.1 <= NOTICES_PER_SECOND
+    }
+
+    /// Tells how many notices were held back since last asked.
+    pub fn tell_suppressed(&self) {
+        let count = self.suppressed.swap(0, Ordering::AcqRel);
+        if count > 0 && !self.send(json!({"type": "suppressed", "count": count})) && self.is_open() {
+            self.suppressed.fetch_add(count, Ordering::AcqRel);
+        }
+    }
+
+    /// Writes what is queued and stops. A reader who never reads again is waited for as long as the socket's own timeout.
+    pub fn finish(&self) {
+        drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
+        if let Some(writer) = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let _ended = writer.join();
+        }
+    }
+}
+
+fn write_all(mut socket: UnixStream, messages: &Receiver<Value>, open: &AtomicBool) {
+    for message in messages {
+        let mut line = message.to_string();
+        line.push('\n');
+        if open.load(Ordering::Acquire) && socket.write_all(line.as_bytes()).is_err() {
+            open.store(false, Ordering::Release);
+        }
+    }
+}
