@@ -1,0 +1,43 @@
+"""The prompt on the human's terminal: its words and how an answer is read. Opening and reading the terminal is the host's part."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+from interlock.approvals.describe import is_whole, layout, rows
+
+if TYPE_CHECKING:
+    from interlock.approvals.question import Question
+
+
+class TerminalPrompt:
+    """One question, ready to show. `id` is the supervisor's name for it."""
+
+    def __init__(self, identity: str, question: Question, *, phrase: str, alike: int, now_ms: int) -> None:
+        self.id = identity
+        self._question = question
+        self._phrase = phrase
+        self._alike = alike
+        self._now_ms = now_ms
+        self._whole = is_whole(question)
+
+    def text(self) -> str:
+        """The block and the question; every value in it is printable, every line ours."""
+        columns = shutil.get_terminal_size().columns
+        found = rows(self._question, now_ms=self._now_ms)
+        if self._alike:
+            found.append(("besides", f"{self._alike} identical acts wait; a yes covers this one only, a no covers all"))
+        found.append(("elsewhere", f"interlock approvals approve {self._question.id}"))
+        head = f"---- interlock asks ({self._phrase}) ".ljust(min(columns, 100) - 1, "-")
+        ask = "approve this, once? [y/N] " if self._whole else "too long to be shown whole: deny it here with n, or answer elsewhere: "
+        return "\n".join([head, *layout(found, columns=columns), ask])
+
+    def read(self, line: str) -> bool | None:
+        """`y` or `yes` alone is a yes; `n`, `no` or nothing is a no; anything else was not meant for us."""
+        word = line.strip(" \t\r").lower()
+        if word in ("", "n", "no"):
+            return False
+        if word in ("y", "yes") and self._whole:
+            return True
+        return None

@@ -1,0 +1,288 @@
+"""The loop of `interlock run`: supervisor, terminal, signals and questions, one thread, nothing awaited without the others.
+
+It moves messages and bytes. It decides nothing, knows no policy, and turns every loss (a dead supervisor, a protocol fault) into an
+outcome that its caller must report as a failure.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from interlock.host.signals import FORWARDED, Signals, stop_self
+from interlock.vocabulary.errors import PeerError
+
+if TYPE_CHECKING:
+    from interlock.host.ports import Asker, Face
+    from interlock.host.prompt import PromptChannel
+    from interlock.host.proxy import Proxy
+    from interlock.host.supervisor import Supervisor
+
+Message = dict[str, Any]
+#: From the launch to `started` or `failed`: the self-test inside the jail lies between.
+START_SECONDS_MAX: Final = 30.0
+#: From `exited` to `ended`: the log is closed and signed in between.
+END_SECONDS_MAX: Final = 15.0
+#: Questions are looked up this often while one is open; otherwise the loop wakes rarely, to follow the terminal.
+POLL_MS: Final = 50
+_IDLE_MS: Final = 500
+#: Notices that wait for a moment to be shown; more are counted.
+_NOTICES_MAX: Final = 50
+
+
+class Outcome(NamedTuple):
+    """How a session went, for the caller to report. `trouble` is set when Interlock failed and not the command."""
+
+    failed: Message | None = None
+    started: Message | None = None
+    exited: Message | None = None
+    ended: Message | None = None
+    trouble: str | None = None
+
+
+class Loop:
+    """Runs one launched session to its end. Use once."""
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        *,
+        face: Face,
+        asker: Asker,
+        proxy: Proxy | None,
+        prompts: PromptChannel | None,
+        signals: Signals,
+        keep: bool,
+    ) -> None:
+        self._supervisor = supervisor
+        self._channel = supervisor.channel
+        self._face = face
+        self._asker = asker
+        self._proxy = proxy
+        self._prompts = prompts
+        self._signals = signals
+        self._keep = keep
+        self._outcome = Outcome()
+        self._notices: list[str] = []
+        self._unshown = 0
+        self._deadline: float | None = time.monotonic() + START_SECONDS_MAX
+        self._done = False
+
+    def run(self) -> Outcome:
+        """Until the session ended, was released, or was lost. The terminal is given back whatever happens."""
+        try:
+            if self._proxy is not None:
+                self._proxy.enter()
+            while not self._done:
+                self._turn()
+        except PeerError as error:
+            self._lose(str(error))
+        finally:
+            self._finish()
+        return self._outcome
+
+    def _turn(self) -> None:
+        ready = self._wait()
+        if self._signals.fileno() in ready:
+            self._take_signals()
+        if self._prompts is not None and self._prompts.fileno() in ready and self._prompts.current is not None:
+            self._read_prompt()
+        if self._proxy is not None:
+            for descriptor in ready:
+                self._proxy.handle(descriptor)
+            self._proxy.follow_mode()
+            if self._proxy.suspend_wanted:
+                self._proxy.suspend_wanted = False
+                self._suspend()
+        if self._channel.fileno() in ready:
+            self._take_messages()
+        self._serve_questions()
+        self._show_notices(force=False)
+        self._watch_deadline()
+
+    def _wait(self) -> set[int]:
+        poll = select.poll()
+        poll.register(self._channel.fileno(), select.POLLIN)
+        poll.register(self._signals.fileno(), select.POLLIN)
+        if self._proxy is not None:
+            for descriptor, events in self._proxy.interests():
+                poll.register(descriptor, events)
+        if self._prompts is not None and self._prompts.current is not None:
+            poll.register(self._prompts.fileno(), select.POLLIN)
+        soon = self._asker.waiting or self._notices or self._deadline is not None
+        return {descriptor for descriptor, _ in poll.poll(POLL_MS if soon else _IDLE_MS)}
+
+    # --- the supervisor's messages
+
+    def _take_messages(self) -> None:
+        for message in self._channel.receive():
+            self._take(message)
+        if self._channel.closed and not self._done:
+            self._lose("the supervisor ended unexpectedly")
+
+    def _take(self, message: Message) -> None:
+        kind = message["type"]
+        if kind == "denied":
+            self._note(self._face.denied(message))
+        elif kind == "suppressed":
+            self._face.suppressed(message)
+        elif kind == "question":
+            self._asker.ask(message)
+        elif kind == "withdrawn":
+            self._asker.withdrawn(message)
+        elif kind == "started":
+            self._outcome = self._outcome._replace(started=message)
+            self._deadline = None
+            if self._proxy is not None:
+                self._proxy.leader = int(message.get("process") or -1)
+        elif kind == "failed":
+            self._outcome = self._outcome._replace(failed=message)
+            self._done = True
+        elif kind == "exited":
+            self._exited(message)
+        elif kind == "ended":
+            self._outcome = self._outcome._replace(ended=message)
+            self._done = True
+        elif kind != "context":
+            raise PeerError(f"the supervisor sent an unknown message `{kind}`")
+
+    def _exited(self, message: Message) -> None:
+        self._outcome = self._outcome._replace(exited=message)
+        if message.get("running") and self._keep:
+            self._channel.send({"type": "release"})
+            self._done = True
+        else:
+            self._deadline = time.monotonic() + END_SECONDS_MAX
+
+    # --- questions
+
+    def _serve_questions(self) -> None:
+        if not self._asker.waiting and (self._prompts is None or self._prompts.current is None):
+            return
+        for answer in self._asker.answers():
+            self._channel.send(answer)
+        if self._prompts is None:
+            return
+        current = self._prompts.current
+        if current is not None and not self._asker.is_open(current.id):
+            self._close_prompt("\nsettled elsewhere, or too late")
+        if self._prompts.current is None and (prompt := self._asker.next_prompt()) is not None and self._prompts.is_ours:
+            if self._proxy is not None:
+                self._proxy.hold()
+            if not self._prompts.open(prompt) and self._proxy is not None:
+                self._proxy.release()
+
+    def _read_prompt(self) -> None:
+        if self._prompts is None or self._prompts.current is None:
+            return
+        identity = self._prompts.current.id
+        meant = self._prompts.read()
+        if meant is None:
+            return
+        self._asker.decide(identity, yes=meant, reason=None)
+        self._close_prompt("approved, once" if meant else "denied")
+
+    def _close_prompt(self, outcome: str) -> None:
+        if self._prompts is not None and self._prompts.current is not None:
+            self._prompts.close(outcome)
+            if self._proxy is not None:
+                self._proxy.release()
+
+    # --- signals
+
+    def _take_signals(self) -> None:
+        for number in self._signals.taken():
+            if number == signal.SIGWINCH and self._proxy is not None:
+                self._proxy.pair.copy_size()
+            elif number == signal.SIGCONT and self._proxy is not None and not self._prompting:
+                self._proxy.enter()
+            elif number == signal.SIGTSTP:
+                self._suspend()
+            elif number == signal.SIGINT and self._prompting and self._prompts is not None and self._prompts.current is not None:
+                self._asker.decide(self._prompts.current.id, yes=False, reason="interrupted")
+                self._close_prompt("\ndenied")
+            elif number in FORWARDED:
+                self._channel.send({"type": "signal", "signal": number})
+
+    @property
+    def _prompting(self) -> bool:
+        return self._prompts is not None and self._prompts.current is not None
+
+    def _suspend(self) -> None:
+        """Job control for the whole: stop the command, give the terminal back, stop; and all of it in reverse when continued."""
+        self._channel.send({"type": "signal", "signal": int(signal.SIGSTOP)})
+        if self._prompts is not None and self._prompts.current is not None:
+            self._prompts.close("\nstopped; the question stays open")
+            if self._proxy is not None:
+                self._proxy.release()
+        if self._proxy is not None:
+            self._proxy.leave()
+        stop_self()
+        if self._proxy is not None:
+            self._proxy.enter()
+        self._channel.send({"type": "signal", "signal": int(signal.SIGCONT)})
+
+    # --- notices
+
+    def _note(self, line: str | None) -> None:
+        if line is None:
+            return
+        if len(self._notices) >= _NOTICES_MAX:
+            self._unshown += 1
+            return
+        self._notices.append(line)
+
+    def _show_notices(self, *, force: bool) -> None:
+        if not self._notices or (self._prompting and not force):
+            return
+        if self._proxy is not None and os.isatty(2):
+            if not force and not self._proxy.can_write_lines():
+                return
+            self._proxy.write_lines(self._taken_notices(), force=force)
+        else:
+            write_stderr("".join(f"{line}\n" for line in self._taken_notices()))
+
+    def _taken_notices(self) -> list[str]:
+        lines, self._notices = self._notices, []
+        if self._unshown:
+            lines.append(f"interlock: {self._unshown} more denials not shown; see: interlock why")
+            self._unshown = 0
+        return lines
+
+    # --- the end
+
+    def _watch_deadline(self) -> None:
+        if self._deadline is not None and time.monotonic() > self._deadline and not self._done:
+            where = "start" if self._outcome.started is None else "end"
+            self._lose(f"the supervisor did not {where} the session in time")
+
+    def _lose(self, trouble: str) -> None:
+        self._outcome = self._outcome._replace(trouble=trouble)
+        self._done = True
+
+    def _finish(self) -> None:
+        self._asker.close()
+        if self._prompting and self._prompts is not None:
+            self._prompts.close("\nthe session ended")
+        if self._proxy is not None:
+            self._proxy.drain()
+            self._show_notices(force=True)
+            self._proxy.leave()
+        else:
+            self._show_notices(force=True)
+        self._channel.close()
+
+
+def write_stderr(text: str) -> None:
+    """Write on the human's standard error; that it is closed or full is no reason to stop a session."""
+    data = text.encode("utf-8", "backslashreplace")
+    try:
+        sys.stderr.flush()
+        while data:
+            data = data[os.write(2, data) :]
+    except (OSError, ValueError, AttributeError):
+        return
