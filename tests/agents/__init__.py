@@ -1,0 +1,1 @@
+"""Real coding agents, their model a script."""
