@@ -5,3 +5,23 @@
 #![forbid(unsafe_code)]
 
 pub mod action;
+pub mod bytes;
+pub mod command;
+mod compile;
+pub mod condition;
+pub mod decide;
+pub mod decision;
+pub mod digest;
+pub mod facts;
+pub mod glob;
+pub mod grant;
+pub mod json;
+pub mod network;
+pub mod pattern;
+pub mod plan;
+pub mod policy;
+pub mod selector;
+pub mod target;
+pub mod verb;
+mod voice;
+mod wire;

@@ -1,0 +1,105 @@
+//! Conditions on the arguments of a tool call, each at a JSON pointer (RFC 6901).
+//!
+//! An argument that is absent fulfils no condition but `present: false`. One of a type the test cannot judge is an error, and an erring
+//! rule denies: a number written as text must not slip past a bound.
+
+use crate::glob::Glob;
+use crate::json;
+use serde_json::{Number, Value};
+use std::cmp::Ordering;
+
+/// A test on one argument.
+#[derive(Clone, Debug)]
+pub struct Condition {
+    /// JSON pointer, empty for all arguments.
+    pub at: String,
+    /// What is asked of the value there.
+    pub test: Test,
+}
+
+/// What is asked of a value.
+#[derive(Clone, Debug)]
+pub enum Test {
+    /// The same JSON value, by its canonical form.
+    Equals(String),
+    /// One of these, by canonical form.
+    In(Vec<String>),
+    /// A string matched by a glob in which `/` means nothing.
+    Matches(Glob),
+    /// A number not above.
+    AtMost(Number),
+    /// A number not below.
+    AtLeast(Number),
+    /// Whether there is a value at all (null is one).
+    Present(bool),
+}
+
+impl Condition {
+    /// Whether all hold. One that surely does not decides; else one that cannot be judged is the error.
+    pub fn all(conditions: &[Self], arguments: &Value) -> Result<bool, String> {
+        let mut errors = Vec::new();
+        for condition in conditions {
+            match condition.holds(arguments) {
+                Ok(true) => {}
+                Ok(false) => return Ok(false),
+                Err(error) => errors.push(error),
+            }
+        }
+        errors.into_iter().min().map_or(Ok(true), Err)
+    }
+
+    fn holds(&self, arguments: &Value) -> Result<bool, String> {
+        let value = arguments.pointer(&self.at);
+        if let Test::Present(wanted) = self.test {
+            return Ok(value.is_some() == wanted);
+        }
+        let Some(value) = value else { return Ok(false) };
+        match &self.test {
+            Test::Present(_) => Ok(true),
+            Test::Equals(wanted) => Ok(json::canonical(value) == *wanted),
+            Test::In(wanted) => Ok(wanted.contains(&json::canonical(value))),
+            Test::Matches(glob) => match value {
+                Value::String(text) => Ok(glob.matches(text.as_bytes())),
+                _ => Err(self.unfit("a string")),
+            },
+            Test::AtMost(bound) => self.compare(value, bound).map(Ordering::is_le),
+            Test::AtLeast(bound) => self.compare(value, bound).map(Ordering::is_ge),
+        }
+    }
+
+    fn compare(&self, value: &Value, bound: &Number) -> Result<Ordering, String> {
+        match value {
+            Value::Number(number) => compare(number, bound).ok_or_else(|| self.unfit("a number")),
+            _ => Err(self.unfit("a number")),
+        }
+    }
+
+    fn unfit(&self, wanted: &str) -> String {
+        format!("the argument at `{}` is not {wanted}", self.at)
+    }
+}
+
+/// Compares as numbers, exactly: an integer is never rounded to a double first.
+fn compare(left: &Number, right: &Number) -> Option<Ordering> {
+    match (integer(left), integer(right)) {
+        (Some(left), Some(right)) => Some(left.cmp(&right)),
+        (Some(left), None) => compare_mixed(left, right.as_f64()?),
+        (None, Some(right)) => compare_mixed(right, left.as_f64()?).map(Ordering::reverse),
+        (None, None) => left.as_f64()?.partial_cmp(&right.as_f64()?),
+    }
+}
+
+fn integer(number: &Number) -> Option<i128> {
+    number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from))
+}
+
+/// Doubles that reach here are below 2^53 (`json`), so their whole part is an exact integer.
+#[allow(clippy::cast_possible_truncation)]
+fn compare_mixed(integer: i128, double: f64) -> Option<Ordering> {
+    let whole = double.floor();
+    let fraction = double - whole;
+    match integer.cmp(&(whole as i128)) {
+        Ordering::Equal if fraction > 0.0 => Some(Ordering::Less),
+        ordering => fraction.is_finite().then_some(ordering),
+    }
+}

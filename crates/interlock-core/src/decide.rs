@@ -1,0 +1,171 @@
+//! `decide`: what a policy says of an Action, given Facts. Pure and total; every fault is a denial.
+//!
+//! Each layer collects what its matching rules say as sets, then reads off one answer ([`crate::voice`]); here the layers' answers are
+//! combined. Nothing depends on the order or repetition of rules or layers.
+
+use crate::action::Action;
+use crate::decision::{Decision, Obligations, Outcome, Record};
+use crate::digest::action_digest;
+use crate::facts::Facts;
+use crate::policy::{Policy, Rule};
+use crate::verb::Verb;
+use crate::voice::{Answer, Voice};
+
+/// What the policy says of the action. Arguments: the policy, the act, and all that is known.
+pub fn decide(policy: &Policy, action: &Action, facts: &Facts) -> Decision {
+    if !action.verb.fits(&action.target) {
+        return denial(action, "the target is not of the verb's shape", vec!["the target is not of the verb's shape".into()]);
+    }
+    let voices: Vec<Voice<'_>> = policy.layers().iter().map(|layer| Voice::collect(layer, layer.rules.iter(), action, facts)).collect();
+    combine(&voices, action, granted(action, facts))
+}
+
+/// Whether a grant in force answers the question this Action would be. The digest is only taken when there are grants at all.
+fn granted(action: &Action, facts: &Facts) -> bool {
+    if facts.grants.is_empty() {
+        return false;
+    }
+    let digest = action_digest(action);
+    facts.grants.iter().any(|grant| grant.covers(&digest, action.subject.agent.as_deref(), facts.now_ms))
+}
+
+/// Reads one decision off what all layers said.
+pub(crate) fn combine(voices: &[Voice<'_>], action: &Action, granted: bool) -> Decision {
+    let answers: Vec<Answer> = voices.iter().map(|voice| voice.answer(granted)).collect();
+    let strictest = answers.iter().filter_map(|answer| answer.outcome()).max();
+    let lifted = voices.iter().any(Voice::lifts);
+    match strictest {
+        Some(Outcome::Deny) => said_no(voices, &answers, action),
+        Some(_) if steers_conflict(voices) => {
+            conflict(action, voices, |voice| voice.steers.iter().copied().map(named).collect(), "two rules steer it differently")
+        }
+        Some(outcome) if lifted => let_through(voices, action, outcome, granted),
+        _ => denial(action, "no rule allows it", Vec::new()),
+    }
+}
+
+fn steers_conflict(voices: &[Voice<'_>]) -> bool {
+    let mut steers = voices.iter().flat_map(|voice| &voice.steers).map(|rule| &rule.steer);
+    steers.next().is_some_and(|first| steers.any(|other| other != first))
+}
+
+fn said_no(voices: &[Voice<'_>], answers: &[Answer], action: &Action) -> Decision {
+    let mut decision = denial(action, "", Vec::new());
+    let mut denies = Vec::new();
+    let mut closed = Vec::new();
+    for (voice, answer) in voices.iter().zip(answers) {
+        match answer {
+            Answer::Denied => {
+                denies.extend(&voice.denies);
+                decision.rules.extend(voice.denies.iter().map(|rule| rule.name.clone()));
+                decision.rules.extend(voice.errors.iter().map(|(rule, _)| rule.name.clone()));
+                decision.errors.extend(voice.errors.iter().map(|(rule, why)| format!("{}: {why}", rule.name)));
+            }
+            Answer::Conflict => decision.rules.extend(voice.steers.iter().map(|rule| rule.name.clone())),
+            Answer::Closed => closed.push(voice.layer.name.as_str()),
+            Answer::Silent | Answer::Said(_) => continue,
+        }
+        decision.layers.push(voice.layer.name.clone());
+    }
+    tidy(&mut decision);
+    closed.sort_unstable();
+    decision.spoke = true;
+    decision.because = reason(&denies)
+        .or_else(|| decision.errors.first().map(|error| format!("a rule could not be evaluated: {error}")))
+        .or_else(|| (!decision.rules.is_empty()).then(|| "two rules steer it differently".to_owned()))
+        .or_else(|| closed.first().map(|name| format!("`{name}` is closed and allows nothing like it")))
+        .unwrap_or_default();
+    decision
+}
+
+/// The reason of the first rule, by name, that gives one; else of the first rule.
+fn reason(rules: &[&Rule]) -> Option<String> {
+    let with_reason = rules.iter().filter(|rule| rule.because.is_some()).min_by_key(|rule| &rule.name);
+    let rule = with_reason.or_else(|| rules.iter().min_by_key(|rule| &rule.name))?;
+    Some(rule.because.clone().unwrap_or_else(|| format!("rule `{}` says so", rule.name)))
+}
+
+fn named(rule: &Rule) -> String {
+    rule.name.clone()
+}
+
+/// A denial because what these rules say cannot all be honoured.
+fn conflict(action: &Action, voices: &[Voice<'_>], said: impl Fn(&Voice<'_>) -> Vec<String>, because: &str) -> Decision {
+    let mut decision = denial(action, because, Vec::new());
+    decision.spoke = true;
+    for voice in voices {
+        let rules = said(voice);
+        if !rules.is_empty() {
+            decision.layers.push(voice.layer.name.clone());
+        }
+        decision.rules.extend(rules);
+    }
+    tidy(&mut decision);
+    decision
+}
+
+fn let_through(voices: &[Voice<'_>], action: &Action, outcome: Outcome, granted: bool) -> Decision {
+    let mut obligations = Obligations { record: record_class(action.verb, outcome, granted, voices), ..Obligations::default() };
+    let bearing = voices.iter().flat_map(Voice::permitting);
+    let mut honoured = true;
+    for rule in bearing {
+        honoured &= obligations.join(&rule.obligations);
+    }
+    if !honoured {
+        let injecting = |voice: &Voice<'_>| voice.permitting().filter(|rule| rule.obligations.inject.is_some()).map(named).collect();
+        return conflict(action, voices, injecting, "two rules inject different credentials");
+    }
+    let said: Vec<&Rule> = voices.iter().flat_map(|voice| voice.said(outcome)).collect();
+    let mut decision = Decision {
+        decision: outcome,
+        rules: said.iter().map(|rule| rule.name.clone()).collect(),
+        layers: voices.iter().filter(|voice| voice.said(outcome).next().is_some()).map(|voice| voice.layer.name.clone()).collect(),
+        because: reason(&said).unwrap_or_default(),
+        timeout_ms: None,
+        steer: None,
+        obligations,
+        spoke: true,
+        errors: Vec::new(),
+    };
+    match outcome {
+        Outcome::Approve => decision.timeout_ms = said.iter().map(|rule| rule.timeout_ms).min(),
+        Outcome::Steer => decision.steer = said.iter().find_map(|rule| rule.steer.clone()),
+        Outcome::Allow | Outcome::Deny => {}
+    }
+    tidy(&mut decision);
+    decision
+}
+
+/// DESIGN.md §2, three record classes: reads that are simply allowed are routine, tool calls and whatever a human or a steer let
+/// through durable, the rest ordered.
+fn record_class(verb: Verb, outcome: Outcome, granted: bool, voices: &[Voice<'_>]) -> Record {
+    let approved = granted && voices.iter().any(|voice| !voice.approvals.is_empty());
+    match outcome {
+        _ if verb == Verb::ToolCall => Record::Durable,
+        Outcome::Steer | Outcome::Approve => Record::Durable,
+        Outcome::Allow if approved => Record::Durable,
+        Outcome::Allow if verb == Verb::FileRead => Record::Routine,
+        Outcome::Allow | Outcome::Deny => Record::Ordered,
+    }
+}
+
+fn denial(action: &Action, because: &str, errors: Vec<String>) -> Decision {
+    Decision {
+        decision: Outcome::Deny,
+        rules: Vec::new(),
+        layers: Vec::new(),
+        because: because.to_owned(),
+        timeout_ms: None,
+        steer: None,
+        obligations: Obligations { record: record_class(action.verb, Outcome::Deny, false, &[]), ..Obligations::default() },
+        spoke: false,
+        errors,
+    }
+}
+
+fn tidy(decision: &mut Decision) {
+    for names in [&mut decision.rules, &mut decision.layers, &mut decision.errors] {
+        names.sort_unstable();
+        names.dedup();
+    }
+}

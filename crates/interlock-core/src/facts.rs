@@ -1,0 +1,48 @@
+//! Facts: all that is impure, gathered before deciding. With them `decide` is a function.
+
+use crate::grant::Grant;
+use crate::json;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Highest risk score.
+pub const RISK_MAX: u8 = 100;
+
+/// Labels in force, by where they sit: `{"context": ["untrusted"]}`.
+pub type Labels = BTreeMap<String, BTreeSet<String>>;
+
+/// Whether the object was there before this session, or was made through its door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Origin {
+    Before,
+    Session,
+}
+
+/// What is known when deciding. `None` is "not known": a rule that needs it errs, and an erring rule denies.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Facts {
+    /// Milliseconds since 1970.
+    pub now_ms: u64,
+    /// The yeses in force.
+    pub grants: Vec<Grant>,
+    /// Risk score, 0 to [`RISK_MAX`].
+    pub risk: Option<u8>,
+    /// Labels of what this act draws on.
+    pub labels: Option<Labels>,
+    /// Of the object acted upon.
+    pub origin: Option<Origin>,
+}
+
+impl Facts {
+    /// Reads the JSON of `spec/action.md`, strictly. Errors say what is wrong with it.
+    pub fn from_json(text: &str) -> Result<Self, String> {
+        let facts: Self = serde_json::from_value(json::parse(text)?).map_err(|error| error.to_string())?;
+        match facts.risk {
+            Some(risk) if risk > RISK_MAX => Err(format!("risk `{risk}` is over {RISK_MAX}")),
+            _ => Ok(facts),
+        }
+    }
+}

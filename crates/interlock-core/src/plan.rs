@@ -1,0 +1,111 @@
+//! A Plan: a policy compiled for one enforcement point that answers without Facts where it can (law 8).
+
+use crate::action::{Action, Bytes};
+use crate::decide;
+use crate::decision::{Decision, Outcome};
+use crate::facts::Facts;
+use crate::pattern::Pattern;
+use crate::policy::{LayerOrigin, Policy, Rule};
+use crate::verb::Verb;
+use crate::voice;
+
+/// What a Plan says: exactly what `decide` says whatever the Facts, or that Facts matter.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant)] // returned once and taken apart at once; a box would cost the hot path an allocation
+pub enum PlanAnswer {
+    /// `decide`'s answer, whatever the Facts.
+    Answer(Decision),
+    /// Facts are needed: gather them and decide.
+    Ask,
+}
+
+/// A policy compiled for the supervisor.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    policy: Policy,
+}
+
+impl Plan {
+    /// Compiles the policy.
+    pub fn compile(policy: &Policy) -> Self {
+        Self { policy: policy.clone() }
+    }
+
+    fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.policy.layers().iter().flat_map(|layer| &layer.rules)
+    }
+
+    /// Whether any rule names the verb.
+    pub fn mentions(&self, verb: Verb) -> bool {
+        self.rules().any(|rule| rule.verbs.contains(verb))
+    }
+
+    /// `decide`'s answer whatever the Facts, or [`PlanAnswer::Ask`].
+    pub fn answer(&self, action: &Action) -> PlanAnswer {
+        let needs_facts = |rule: &Rule| (rule.when.is_some() || rule.outcome == Outcome::Approve) && voice::touch(rule, action).is_some();
+        if self.rules().any(needs_facts) {
+            return PlanAnswer::Ask;
+        }
+        PlanAnswer::Answer(decide::decide(&self.policy, action, &Facts::default()))
+    }
+
+    /// Directories and files that hold every program some rule might let run, none below another. `/` when a rule names no path.
+    pub fn exec_roots(&self) -> Vec<Bytes> {
+        let mut roots: Vec<Vec<u8>> = Vec::new();
+        for layer in self.policy.layers().iter().filter(|layer| layer.origin != LayerOrigin::Workspace) {
+            for rule in layer.rules.iter().filter(|rule| rule.outcome != Outcome::Deny && rule.verbs.contains(Verb::ProcessExec)) {
+                match &rule.selectors.path {
+                    None => roots.push(Vec::new()),
+                    Some(patterns) => roots.extend(patterns.iter().map(|pattern| pattern.prefix().to_vec())),
+                }
+            }
+        }
+        minimal(roots)
+    }
+
+    /// Whether a rule other than an allow could match some name strictly below this directory, for any of these verbs. When it cannot,
+    /// a directory may be renamed without deciding each entry, provided [`Plan::allows_below`].
+    pub fn could_match_below(&self, verbs: &[Verb], directory: &[u8]) -> bool {
+        let moves = verbs.iter().any(|verb| verb.is_pair());
+        let concerns = |rule: &&Rule| {
+            let reading = moves && rule.outcome != Outcome::Steer && rule.verbs.contains(Verb::FileRead);
+            rule.outcome != Outcome::Allow && (reading || verbs.iter().any(|verb| rule.verbs.contains(*verb)))
+        };
+        self.rules().filter(concerns).any(|rule| {
+            let by_name = |patterns: &Vec<Pattern>| patterns.iter().any(|pattern| pattern.could_match_below(directory));
+            !rule.selectors.inodes.is_empty() || rule.selectors.path.as_ref().is_none_or(by_name)
+        })
+    }
+
+    /// Whether, in every layer that allows this verb on the directory itself, the same rule allows it on every name below.
+    pub fn allows_below(&self, verb: Verb, directory: &[u8]) -> bool {
+        let covers = |rule: &Rule| {
+            let tree = |pattern: &Pattern| pattern.is_tree() && pattern.matches(directory);
+            let excepted = |pattern: &Pattern| pattern.could_match_below(directory);
+            rule.outcome == Outcome::Allow
+                && rule.when.is_none()
+                && rule.verbs.contains(verb)
+                && rule.selectors.path.as_ref().is_none_or(|patterns| patterns.iter().any(tree))
+                && !rule.selectors.except.iter().any(excepted)
+        };
+        let allows = |rule: &Rule| rule.outcome == Outcome::Allow && rule.verbs.contains(verb);
+        self.policy
+            .layers()
+            .iter()
+            .filter(|layer| layer.closed || layer.rules.iter().any(allows))
+            .all(|layer| layer.rules.iter().any(covers))
+            && self.rules().any(allows)
+    }
+}
+
+fn minimal(mut roots: Vec<Vec<u8>>) -> Vec<Bytes> {
+    roots.sort();
+    let mut kept: Vec<Vec<u8>> = Vec::new();
+    for root in roots {
+        let below = |above: &Vec<u8>| matches!(root.strip_prefix(above.as_slice()), Some([] | [b'/', ..]));
+        if !kept.iter().any(below) {
+            kept.push(root);
+        }
+    }
+    kept.into_iter().map(|root| Bytes(if root.is_empty() { b"/".to_vec() } else { root })).collect()
+}

@@ -1,0 +1,181 @@
+//! Selectors: what narrows a rule to some acts of its verb, and which ends of an act they touch (`spec/action.md`, Matching).
+
+use crate::action::{Action, Bytes, Inode, Protocol, Side, Target};
+use crate::command::Command;
+use crate::condition::Condition;
+use crate::decision::Outcome;
+use crate::glob::Glob;
+use crate::network::Block;
+use crate::pattern::Pattern;
+use crate::verb::Verb;
+
+/// The selectors of a rule. `None` does not narrow.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs)]
+pub struct Selectors {
+    pub path: Option<Vec<Pattern>>,
+    pub except: Vec<Pattern>,
+    pub inodes: Vec<Inode>,
+    pub address: Option<Vec<Block>>,
+    pub port: Option<Vec<(u16, u16)>>,
+    pub protocol: Option<Vec<Protocol>>,
+    pub to: Option<Side>,
+    pub signal: Option<Vec<i32>>,
+    pub command: Option<Command>,
+    pub connector: Option<Vec<Glob>>,
+    pub tool: Option<Vec<Glob>>,
+    pub operation: Option<Vec<Glob>>,
+    pub arguments: Vec<Condition>,
+}
+
+/// Which ends of an act a rule touches. An act with one end has it as its source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Touch {
+    /// The object acted upon, or the source of a rename or link.
+    pub source: bool,
+    /// The destination of a rename or link; as `source` elsewhere.
+    pub destination: bool,
+}
+
+impl Touch {
+    const NONE: Self = Self { source: false, destination: false };
+
+    fn whole(touched: bool) -> Self {
+        Self { source: touched, destination: touched }
+    }
+
+    /// Any end.
+    pub fn any(self) -> bool {
+        self.source || self.destination
+    }
+}
+
+/// One end of an act by its names.
+struct End<'a> {
+    path: &'a Bytes,
+    aliases: &'a [Bytes],
+    inode: Option<Inode>,
+}
+
+impl Selectors {
+    /// What the rule touches, and what kept it from being sure (then it counts as touching).
+    pub fn touch(&self, outcome: Outcome, action: &Action) -> (Touch, Option<String>) {
+        let touch = self.touch_target(outcome, &action.target);
+        if !touch.any() {
+            return (touch, None);
+        }
+        let Target::Tool { arguments, .. } = &action.target else { return (touch, None) };
+        match Condition::all(&self.arguments, arguments) {
+            Ok(true) => (touch, None),
+            Ok(false) => (Touch::NONE, None),
+            Err(error) => (touch, Some(error)),
+        }
+    }
+
+    /// Whether a rule that denies or asks about reading touches a rename or link: what may not be read may not be moved to where it
+    /// could be. With `exchange` both ends are sources.
+    pub fn touch_as_read(&self, outcome: Outcome, action: &Action) -> Touch {
+        let Target::Pair { path, aliases, inode, to, exchange } = &action.target else { return Touch::NONE };
+        let source = self.names(outcome, &End { path, aliases, inode: *inode });
+        let destination = *exchange && self.names(outcome, &End { path: &to.path, aliases: &to.aliases, inode: to.inode });
+        Touch { source, destination }
+    }
+
+    fn touch_target(&self, outcome: Outcome, target: &Target) -> Touch {
+        match target {
+            Target::File(end) => Touch::whole(self.names(outcome, &End { path: &end.path, aliases: &end.aliases, inode: end.inode })),
+            Target::Pair { path, aliases, inode, to, .. } => Touch {
+                source: self.names(outcome, &End { path, aliases, inode: *inode }),
+                destination: self.names(outcome, &End { path: &to.path, aliases: &to.aliases, inode: to.inode }),
+            },
+            Target::Exec { path, aliases, inode, arguments, .. } => Touch::whole(
+                self.names(outcome, &End { path, aliases, inode: *inode })
+                    && self.command.as_ref().is_none_or(|command| command.matches(outcome, path, arguments)),
+            ),
+            Target::UnixPath { path, aliases, to } => {
+                Touch::whole(self.side(*to) && self.names(outcome, &End { path, aliases, inode: None }))
+            }
+            Target::UnixAbstract { to, .. } => Touch::whole(self.side(*to) && !self.is_path_bound()),
+            Target::Signal { to, signal, .. } => {
+                Touch::whole(self.side(*to) && self.signal.as_ref().is_none_or(|signals| signals.contains(signal)))
+            }
+            Target::Process { to, .. } => Touch::whole(self.side(*to)),
+            Target::Net { .. } => Touch::whole(self.net(target)),
+            Target::Tool { connector, tool, operation, .. } => {
+                Touch::whole(one_of(&self.connector, connector) && one_of(&self.tool, tool) && one_of(&self.operation, operation))
+            }
+        }
+    }
+
+    fn side(&self, to: Side) -> bool {
+        self.to.is_none_or(|side| side == to)
+    }
+
+    /// Whether anything binds the rule to names in the file system.
+    pub fn is_path_bound(&self) -> bool {
+        self.path.is_some() || !self.inodes.is_empty() || !self.except.is_empty()
+    }
+
+    fn net(&self, target: &Target) -> bool {
+        let Target::Net { protocol, address, port, to } = target else { return false };
+        self.side(*to)
+            && self.protocol.as_ref().is_none_or(|protocols| protocols.contains(protocol))
+            && self.port.as_ref().is_none_or(|ports| ports.iter().any(|(low, high)| (low..=high).contains(&port)))
+            && self.address.as_ref().is_none_or(|blocks| blocks.iter().any(|block| block.contains(*address)))
+    }
+
+    /// An allow must be sure of the object: its primary path matches, and no name of it is excepted. The others must not be dodged by
+    /// another name: any name matches that is not excepted, or the object itself is listed.
+    fn names(&self, outcome: Outcome, end: &End<'_>) -> bool {
+        if outcome == Outcome::Allow {
+            return self.listed(&end.path.0) && !end.all().any(|name| self.excepted(name));
+        }
+        let by_inode = end.inode.is_some_and(|inode| self.inodes.contains(&inode));
+        by_inode || end.all().any(|name| self.listed(name) && !self.excepted(name))
+    }
+
+    fn listed(&self, name: &[u8]) -> bool {
+        match &self.path {
+            Some(patterns) => patterns.iter().any(|pattern| pattern.matches(name)),
+            None => self.inodes.is_empty(),
+        }
+    }
+
+    fn excepted(&self, name: &[u8]) -> bool {
+        self.except.iter().any(|pattern| pattern.matches(name))
+    }
+
+    /// The first selector that acts with this verb do not have, if any: a rule that has one could never mean what it says.
+    pub fn foreign_to(&self, verb: Verb) -> Option<&'static str> {
+        let named = verb.is_file() || matches!(verb, Verb::ProcessExec | Verb::UnixConnect);
+        let sided = verb.is_net() || matches!(verb, Verb::ProcessSignal | Verb::ProcessPtrace | Verb::UnixConnect);
+        [
+            ("path", self.path.is_some(), named),
+            ("except", !self.except.is_empty(), named),
+            ("inodes", !self.inodes.is_empty(), named && verb != Verb::UnixConnect),
+            ("address", self.address.is_some(), verb.is_net()),
+            ("port", self.port.is_some(), verb.is_net()),
+            ("protocol", self.protocol.is_some(), verb.is_net()),
+            ("to", self.to.is_some(), sided),
+            ("signal", self.signal.is_some(), verb == Verb::ProcessSignal),
+            ("command", self.command.is_some(), verb == Verb::ProcessExec),
+            ("connector", self.connector.is_some(), verb.is_gateway()),
+            ("tool", self.tool.is_some(), verb.is_gateway()),
+            ("operation", self.operation.is_some(), verb.is_gateway()),
+            ("arguments", !self.arguments.is_empty(), verb.is_gateway()),
+        ]
+        .into_iter()
+        .find(|(_, present, fits)| *present && !fits)
+        .map(|(name, _, _)| name)
+    }
+}
+
+impl<'a> End<'a> {
+    fn all(&self) -> impl Iterator<Item = &'a [u8]> {
+        std::iter::once(self.path).chain(self.aliases).map(|name| name.0.as_slice())
+    }
+}
+
+fn one_of(globs: &Option<Vec<Glob>>, text: &str) -> bool {
+    globs.as_ref().is_none_or(|globs| globs.iter().any(|glob| glob.matches(text.as_bytes())))
+}

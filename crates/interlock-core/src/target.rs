@@ -1,0 +1,231 @@
+//! What an act is upon: a shape for each kind of verb, parsed strictly and by the verb.
+
+use crate::bytes::Bytes;
+use crate::verb::Verb;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::net::IpAddr;
+
+/// A file object's identity on this machine, for names that hard links hide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Inode {
+    pub device: u64,
+    pub number: u64,
+}
+
+/// One end of a file act: the name, its other names through other mounts, the object if there is one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct FileEnd {
+    pub path: Bytes,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<Bytes>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inode: Option<Inode>,
+}
+
+/// Whether a peer belongs to this session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Side {
+    Inside,
+    Outside,
+}
+
+/// Transport of a network act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Protocol {
+    Tcp,
+    Udp,
+}
+
+/// What the act is upon. The shape follows the verb (`spec/action.md`); [`Target::parse`] refuses a mismatch.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+#[allow(missing_docs)]
+pub enum Target {
+    /// `file.rename`, `file.link`
+    Pair {
+        path: Bytes,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        aliases: Vec<Bytes>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        inode: Option<Inode>,
+        to: FileEnd,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        exchange: bool,
+    },
+    /// `process.exec`
+    Exec {
+        path: Bytes,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        aliases: Vec<Bytes>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        inode: Option<Inode>,
+        arguments: Vec<Bytes>,
+        directory: Bytes,
+    },
+    /// `process.signal`
+    Signal { to: Side, signal: i32, process: i32 },
+    /// `process.ptrace`
+    Process { to: Side, process: i32 },
+    /// `net.*`
+    Net { protocol: Protocol, address: IpAddr, port: u16, to: Side },
+    /// `unix.connect` to a path
+    UnixPath {
+        path: Bytes,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        aliases: Vec<Bytes>,
+        to: Side,
+    },
+    /// `unix.connect` to an abstract name
+    UnixAbstract { r#abstract: Bytes, to: Side },
+    /// gateway verbs
+    Tool {
+        connector: String,
+        tool: String,
+        operation: String,
+        arguments: serde_json::Value,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        definition: Option<String>,
+    },
+    /// every other `file.*`
+    File(FileEnd),
+}
+
+impl Target {
+    /// Reads the target of an act with this verb. Errors say which key or path is wrong.
+    pub fn parse(verb: Verb, value: Value) -> Result<Self, String> {
+        let shape = Self::shape(verb, &value);
+        let tagged = Value::Object([(shape.to_owned(), value)].into_iter().collect());
+        let target = Shape::deserialize(tagged).map_err(|error| format!("the target of `{verb}`: {error}"))?;
+        target.check(verb)?;
+        Ok(target)
+    }
+
+    fn shape(verb: Verb, value: &Value) -> &'static str {
+        match verb {
+            Verb::FileRename | Verb::FileLink => "Pair",
+            Verb::ProcessExec => "Exec",
+            Verb::ProcessSignal => "Signal",
+            Verb::ProcessPtrace => "Process",
+            Verb::UnixConnect if value.get("abstract").is_some() => "UnixAbstract",
+            Verb::UnixConnect => "UnixPath",
+            verb if verb.is_net() => "Net",
+            verb if verb.is_gateway() => "Tool",
+            _ => "File",
+        }
+    }
+
+    fn check(&self, verb: Verb) -> Result<(), String> {
+        self.check_paths()?;
+        match self {
+            Self::Pair { exchange: true, .. } if verb != Verb::FileRename => Err(format!("`{verb}` cannot exchange")),
+            Self::Net { address, .. } if address.to_canonical() != *address => {
+                Err(format!("`{address}` is an IPv4 address and must be written as one"))
+            }
+            Self::Signal { signal, .. } if !(0..=SIGNAL_MAX).contains(signal) => Err(format!("`{signal}` is no signal")),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_paths(&self) -> Result<(), String> {
+        let (path, aliases) = match self {
+            Self::Pair { path, aliases, to, .. } => {
+                check_names(&to.path, &to.aliases)?;
+                (path, aliases)
+            }
+            Self::Exec { path, aliases, directory, .. } => {
+                check_path(directory)?;
+                (path, aliases)
+            }
+            Self::UnixPath { path, aliases, .. } | Self::File(FileEnd { path, aliases, .. }) => (path, aliases),
+            Self::Signal { .. } | Self::Process { .. } | Self::Net { .. } | Self::UnixAbstract { .. } | Self::Tool { .. } => return Ok(()),
+        };
+        check_names(path, aliases)
+    }
+}
+
+/// Highest signal number of Linux (`SIGRTMAX`).
+pub const SIGNAL_MAX: i32 = 64;
+
+fn check_names(path: &Bytes, aliases: &[Bytes]) -> Result<(), String> {
+    std::iter::once(path).chain(aliases).try_for_each(check_path)
+}
+
+/// A path is absolute and as the kernel resolves it: no empty, `.` or `..` component, no NUL, no `/` at its end but for `/` itself.
+fn check_path(path: &Bytes) -> Result<(), String> {
+    let Some(rest) = path.0.strip_prefix(b"/") else {
+        return Err(format!("`{}` is not an absolute path", path.lossy()));
+    };
+    let unclean = |component: &[u8]| matches!(component, b"" | b"." | b"..") || component.contains(&0);
+    if !rest.is_empty() && rest.split(|byte| *byte == b'/').any(unclean) {
+        return Err(format!("`{}` is not a path as the kernel resolves them", path.lossy()));
+    }
+    Ok(())
+}
+
+/// The same shapes, to be read: by name, so that one verb admits one shape only.
+#[derive(Deserialize)]
+#[serde(remote = "Target", deny_unknown_fields)]
+enum Shape {
+    Pair {
+        path: Bytes,
+        #[serde(default)]
+        aliases: Vec<Bytes>,
+        #[serde(default)]
+        inode: Option<Inode>,
+        to: FileEnd,
+        #[serde(default)]
+        exchange: bool,
+    },
+    Exec {
+        path: Bytes,
+        #[serde(default)]
+        aliases: Vec<Bytes>,
+        #[serde(default)]
+        inode: Option<Inode>,
+        arguments: Vec<Bytes>,
+        directory: Bytes,
+    },
+    Signal {
+        to: Side,
+        signal: i32,
+        process: i32,
+    },
+    Process {
+        to: Side,
+        process: i32,
+    },
+    Net {
+        protocol: Protocol,
+        address: IpAddr,
+        port: u16,
+        to: Side,
+    },
+    UnixPath {
+        path: Bytes,
+        #[serde(default)]
+        aliases: Vec<Bytes>,
+        to: Side,
+    },
+    UnixAbstract {
+        r#abstract: Bytes,
+        to: Side,
+    },
+    Tool {
+        connector: String,
+        tool: String,
+        operation: String,
+        arguments: serde_json::Value,
+        #[serde(default)]
+        definition: Option<String>,
+    },
+    File(FileEnd),
+}

@@ -1,0 +1,168 @@
+//! A voice: what one layer says of one Action. Collected as sets first, read off once.
+
+use crate::action::Action;
+use crate::decision::Outcome;
+use crate::facts::Facts;
+use crate::policy::{Layer, LayerOrigin, Rule, When};
+use crate::selector::Touch;
+use crate::verb::Verb;
+
+/// Everything the matching rules of a layer say.
+pub(crate) struct Voice<'a> {
+    pub layer: &'a Layer,
+    pub denies: Vec<&'a Rule>,
+    pub errors: Vec<(&'a Rule, String)>,
+    pub approvals: Vec<&'a Rule>,
+    pub steers: Vec<&'a Rule>,
+    allows: Vec<&'a Rule>,
+    covered: Touch,
+}
+
+/// A layer's answer, read off its voice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// Nothing matched.
+    Silent,
+    /// Nothing matched in a layer where that is a denial.
+    Closed,
+    /// A rule denied, or could not be evaluated.
+    Denied,
+    /// Two rules steered it differently.
+    Conflict,
+    /// Anything but a denial.
+    Said(Outcome),
+}
+
+impl Answer {
+    /// The outcome it stands for; `None` for an abstention.
+    pub fn outcome(self) -> Option<Outcome> {
+        match self {
+            Self::Silent => None,
+            Self::Closed | Self::Denied | Self::Conflict => Some(Outcome::Deny),
+            Self::Said(outcome) => Some(outcome),
+        }
+    }
+}
+
+impl<'a> Voice<'a> {
+    /// Hears these rules of a layer; the others are known not to touch the action.
+    pub fn collect(layer: &'a Layer, rules: impl Iterator<Item = &'a Rule>, action: &Action, facts: &Facts) -> Self {
+        let mut voice = Self::silent(layer);
+        for rule in rules {
+            voice.hear(rule, action, facts);
+        }
+        voice
+    }
+
+    fn silent(layer: &'a Layer) -> Self {
+        let covered = Touch { source: false, destination: false };
+        Self { layer, denies: Vec::new(), errors: Vec::new(), approvals: Vec::new(), steers: Vec::new(), allows: Vec::new(), covered }
+    }
+
+    fn hear(&mut self, rule: &'a Rule, action: &Action, facts: &Facts) {
+        let Some((touch, doubt)) = touch(rule, action) else { return };
+        let held = rule.when.as_ref().map_or(Ok(true), |when| holds(when, facts));
+        match (doubt, held) {
+            (None, Ok(false)) => {}
+            (None, Ok(true)) => self.say(rule, touch),
+            (doubt, held) => self.errors.extend(doubt.into_iter().chain(held.err()).map(|why| (rule, why))),
+        }
+    }
+
+    fn say(&mut self, rule: &'a Rule, touch: Touch) {
+        match rule.outcome {
+            Outcome::Deny => self.denies.push(rule),
+            Outcome::Approve => self.approvals.push(rule),
+            Outcome::Steer => self.steers.push(rule),
+            Outcome::Allow => {
+                self.covered.source |= touch.source;
+                self.covered.destination |= touch.destination;
+                self.allows.push(rule);
+            }
+        }
+    }
+
+    fn allows(&self) -> bool {
+        self.covered.source && self.covered.destination
+    }
+
+    /// The layer's answer, once.
+    pub fn answer(&self, granted: bool) -> Answer {
+        if !self.denies.is_empty() || !self.errors.is_empty() {
+            return Answer::Denied;
+        }
+        if self.layer.closed && !self.has_base() {
+            return Answer::Closed;
+        }
+        if self.steers.windows(2).any(|pair| matches!(pair, [first, second] if first.steer != second.steer)) {
+            return Answer::Conflict;
+        }
+        match () {
+            () if !self.approvals.is_empty() && !granted => Answer::Said(Outcome::Approve),
+            () if !self.steers.is_empty() => Answer::Said(Outcome::Steer),
+            () if self.allows() || !self.approvals.is_empty() => Answer::Said(Outcome::Allow),
+            () => Answer::Silent,
+        }
+    }
+
+    /// Whether it would let something through without any score.
+    fn has_base(&self) -> bool {
+        self.allows() || self.approvals.iter().chain(&self.steers).any(|rule| !rule.is_scored())
+    }
+
+    /// Whether it may turn the default denial into something milder. Scores, and layers found in the workspace, can only tighten.
+    pub fn lifts(&self) -> bool {
+        self.layer.origin != LayerOrigin::Workspace && self.has_base()
+    }
+
+    /// The rules that say this outcome (with a grant, an approval's rule says Allow), in a layer that answers so.
+    pub fn said(&self, outcome: Outcome) -> impl Iterator<Item = &'a Rule> {
+        let allows = if self.allows() { self.allows.as_slice() } else { &[] };
+        let (first, second): (&[&'a Rule], &[&'a Rule]) = match outcome {
+            Outcome::Allow => (allows, &self.approvals),
+            Outcome::Steer => (&self.steers, &[]),
+            Outcome::Approve => (&self.approvals, &[]),
+            Outcome::Deny => (&self.denies, &[]),
+        };
+        first.iter().chain(second).copied().collect::<Vec<_>>().into_iter()
+    }
+
+    /// Every rule whose obligations bind when the act is let through.
+    pub fn permitting(&self) -> impl Iterator<Item = &'a Rule> {
+        let allows = if self.allows() { self.allows.as_slice() } else { &[] };
+        allows.iter().chain(&self.approvals).chain(&self.steers).copied().collect::<Vec<_>>().into_iter()
+    }
+}
+
+/// What of the action the rule touches, if anything, and what kept its selectors from being sure.
+pub(crate) fn touch(rule: &Rule, action: &Action) -> Option<(Touch, Option<String>)> {
+    if rule.verbs.contains(action.verb) {
+        let (touch, doubt) = rule.selectors.touch(rule.outcome, action);
+        if touch.any() {
+            return Some((touch, doubt));
+        }
+    }
+    let guards_reading = matches!(rule.outcome, Outcome::Deny | Outcome::Approve) && rule.verbs.contains(Verb::FileRead);
+    if guards_reading && action.verb.is_pair() {
+        let touch = rule.selectors.touch_as_read(rule.outcome, action);
+        return touch.any().then_some((touch, None));
+    }
+    None
+}
+
+/// Whether the Facts are as the rule wants them. An error for a Fact it names that is not known.
+fn holds(when: &When, facts: &Facts) -> Result<bool, String> {
+    let unknown = |fact: &str| format!("needs `{fact}`, which is not known");
+    let mut held = true;
+    if let Some(bound) = when.risk_at_least {
+        held &= facts.risk.ok_or_else(|| unknown("risk"))? >= bound;
+    }
+    for (place, wanted) in when.labels_any.iter().flatten() {
+        let labels = facts.labels.as_ref().and_then(|labels| labels.get(place));
+        held &= !labels.ok_or_else(|| unknown(&format!("labels.{place}")))?.is_disjoint(wanted);
+    }
+    if let Some(wanted) = when.origin {
+        held &= facts.origin.ok_or_else(|| unknown("origin"))? == wanted;
+    }
+    Ok(held)
+}
