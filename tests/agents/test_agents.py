@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
 from examples.agents.drive import NotInstallable, Tools, install, prepare
 from examples.agents.model import Call, Edit, Run, Say, ScriptedModel, Turn
+
 from tests.conftest import Installed
 
 SECRET = "SECRET-of-the-agents"
