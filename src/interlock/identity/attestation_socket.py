@@ -1,7 +1,7 @@
 """`runtime/gateway.sock`: where supervisors, outside the jail and of the same user, attest connections.
 
-One JSON object a line each way. The peer's uid is the kernel's word (SO_PEERCRED, unix(7)). Left out: what an attestation is
-good for (`authenticate.py`).
+One JSON object a line each way. The peer's uid is the kernel's word (SO_PEERCRED, unix(7)). Left out: what an
+attestation is good for (`authenticate.py`).
 """
 
 from __future__ import annotations

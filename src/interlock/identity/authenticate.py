@@ -1,7 +1,8 @@
 """A token and the connection it came on → a Principal, or nobody with the reason.
 
-Held in this order: shape, known, not revoked, audience, expiry, binding. A user's token needs the uid that made it at the other
-end of a loopback connection; a session's token needs the attestation of this very connection. Neither is worth anything elsewhere.
+Held in this order: shape, known, not revoked, audience, expiry, binding. A user's token needs the uid that made it
+at the other end of a loopback connection; a session's token needs the attestation of this very connection. Neither
+is worth anything elsewhere.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from interlock.identity.attestation import Attestations
-from interlock.identity.principal import Binding, Peer, Principal, Unknown
+from interlock.identity.principal import Peer
 from interlock.identity.registry import TOKEN_TEXT, Registry, Token
+from interlock.mediate.principal import Binding, Principal, Unknown
 
 REVOKED: Final = "the token was revoked"
 EXPIRED: Final = "the token has expired"
@@ -44,7 +46,8 @@ class Authenticator:
         find_peer: Callable[..., Peer | None],
         anonymous: tuple[str, int] | None = None,
     ) -> None:
-        """`anonymous`: agent and uid that a loopback connection of that uid stands for when it shows no token (tests only)."""
+        """`anonymous`: agent and uid that a loopback connection of that uid stands for when it shows no token (tests
+        only)."""
         self._registry = registry
         self._attestations = attestations
         self._audience = audience

@@ -1,7 +1,7 @@
 """The other end of a loopback TCP connection, from `/proc/net/tcp` and `tcp6` (proc(5)).
 
-Only a live socket counts: the rows of TIME_WAIT and of orphaned sockets show uid 0 and inode 0, and a row that reads so must
-never pass for root's. Left out: connections from other hosts, which have no row of their own here.
+Only a live socket counts: the rows of TIME_WAIT and of orphaned sockets show uid 0 and inode 0, and a row that reads
+so must never pass for root's. Left out: connections from other hosts, which have no row of their own here.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Final
 from interlock.identity.principal import Peer
 
 TABLES: Final = ("/proc/net/tcp", "/proc/net/tcp6")
-#: TCP_ESTABLISHED and TCP_FIN_WAIT1, TCP_FIN_WAIT2 (half closed by a client that still reads), include/net/tcp_states.h.
+#: TCP_ESTABLISHED and TCP_FIN_WAIT1, TCP_FIN_WAIT2 (half closed by a client that still reads),
+#: include/net/tcp_states.h.
 _LIVE_STATES: Final = frozenset({"01", "04", "05"})
 
 Endpoint = tuple[str, int]

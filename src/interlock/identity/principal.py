@@ -1,39 +1,8 @@
-"""Who a request is from, once that is known; and why it is nobody, when it is not. Frozen values."""
+"""The other end of a connection, as the kernel reports it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
-
-
-class Binding(StrEnum):
-    """What a token is tied to: the user at the other end of the connection, or one attested session."""
-
-    USER = "user"
-    SESSION = "session"
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """An authenticated agent.
-
-    `token` is the digest of its token (an id for logs and caches, of no use to authenticate), `session` the host-plane session that
-    was attested for the connection, `assurance` how the agent is known: `attested` (session) or `authenticated` (user's token).
-    """
-
-    agent: str
-    token: str
-    binding: Binding
-    session: str | None
-    assurance: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """Nobody: `reason` is for the record and the operator; `agent` is the name a refused token belongs to, if it is known."""
-
-    reason: str
-    agent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
-"""Agents and their tokens in `state/registry.sqlite`: only digests of tokens are kept, each with its audience, expiry and binding.
+"""Agents and their tokens in `state/registry.sqlite`: only digests of tokens are kept, each with its audience,
+expiry and binding.
 
-A token is `ilk_` and 32 random bytes in base64url. Revoking is seen by every process at its next look, since a cached answer
-is kept only as long as SQLite's data_version says that nobody has written (sqlite.org/pragma.html#pragma_data_version).
-Left out: which connection a token may be used on (`authenticate.py`).
+A token is `ilk_` and 32 random bytes in base64url. Revoking is seen by every process at its next look, since a
+cached answer is kept only as long as SQLite's data_version says that nobody has written
+(sqlite.org/pragma.html#pragma_data_version). Left out: which connection a token may be used on (`authenticate.py`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from interlock.identity.principal import Binding
+from interlock.mediate.principal import Binding
 from interlock.vocabulary.errors import HostError, OperatorError
 
 TOKEN_PREFIX: Final = "ilk_"  # noqa: S105 - the public prefix of every token, by which scanners know one
@@ -95,7 +96,8 @@ class Registry:
         return self._issue(name, audience, Binding.USER, uid, None, ttl_ms, now_ms)
 
     def issue_session(self, name: str, *, audience: str, session: str, ttl_ms: int, now_ms: int) -> str:
-        """A token for connections that the supervisor of `session` attests; it ends with `end_session` or its expiry."""
+        """A token for connections that the supervisor of `session` attests; it ends with `end_session` or its
+        expiry."""
         return self._issue(name, audience, Binding.SESSION, None, session, ttl_ms, now_ms)
 
     def end_session(self, session: str, now_ms: int) -> None:

@@ -1,8 +1,9 @@
 """One JSON text from a peer, parsed so that no second parser could read it otherwise, and written again from the parse.
 
-Refused: duplicate keys, integers that a double cannot hold, non-finite numbers, lone surrogates, invalid UTF-8, depth and size
-beyond the limits (RFC 8259 §4 and §6 leave all of these to the implementation, which is how parsers come to disagree).
-What is forwarded is always `encode` of what `parse` returned, never the bytes that came. Left out: what the text means.
+Refused: duplicate keys, integers that a double cannot hold, non-finite numbers, lone surrogates, invalid UTF-8,
+depth and size beyond the limits (RFC 8259 §4 and §6 leave all of these to the implementation, which is how parsers
+come to disagree). What is forwarded is always `encode` of what `parse` returned, never the bytes that came. Left
+out: what the text means.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ JsonObject = dict[str, object]
 TEXT_BYTES_MAX: Final = 4 * 1024 * 1024
 DEPTH_MAX: Final = 64
 INTEGER_MAX: Final = 2**53 - 1
-#: Values in one text: parsing and checking this many takes a fraction of a second, and the loop serves others meanwhile.
+#: Values in one text: parsing and checking this many takes a fraction of a second, and the loop serves others
+#: meanwhile.
 ITEMS_MAX: Final = 100_000
 
 #: One string, or what is left of the text when it never ends: each byte is looked at once, whatever a peer sends.

@@ -1,8 +1,9 @@
 """One operation walked along the line: decide, record, ask, decide again, enact, record. The same on every plane.
 
-INVARIANT: `enact` runs only after a `durable` record of a decision that allows; its outcome is handed back only after the record
-of its effect. Every fault on the way (engine, log, inbox) is a `Refused`. A yes never edits a decision: the same `decide` runs
-again with the grant as a Fact, on the very Action that was shown. Steering is refused until a plane can enact it.
+INVARIANT: `enact` runs only after a `durable` record of a decision that allows; its outcome is handed back only
+after the record of its effect. Every fault on the way (engine, log, inbox) is a `Refused`. A yes never edits a
+decision: the same `decide` runs again with the grant as a Fact, on the very Action that was shown. Steering is
+refused until a plane can enact it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the records of one operation say beside it: agent (with assurance), prompt reference, trace, and who stands above."""
+    """What the records of one operation say beside it: agent (with assurance), prompt reference, trace, and who
+    stands above."""
 
     agent: JsonObject
     prompt: str | None = None
@@ -52,8 +54,8 @@ class Line:
     ) -> T | Refused:
         """Walk one Action.
 
-        Arguments: `action` (spec/action.md), `context` for its records, `revalidate` (called after a wait: why the subject may no
-        longer act, or none), `enact` (does it; called at most once, and only after the record).
+        Arguments: `action` (spec/action.md), `context` for its records, `revalidate` (called after a wait: why the
+        subject may no longer act, or none), `enact` (does it; called at most once, and only after the record).
         """
         settled = await self._settle(action, context, revalidate)
         if isinstance(settled, Refused):
@@ -61,7 +63,8 @@ class Line:
         return await self._enact(settled, enact)
 
     async def deny(self, *, action: JsonObject, context: Context, because: str) -> Refused:
-        """Record a denial that needs no policy: input that is not fit to be decided (wrong arguments, a tool that is broken)."""
+        """Record a denial that needs no policy: input that is not fit to be decided (wrong arguments, a tool that is
+        broken)."""
         decision = Decision.own_denial(because)
         return await self._refuse(decision, action, context)
 
@@ -91,7 +94,8 @@ class Line:
         return str(action["id"])
 
     async def _ask(self, action: JsonObject, context: Context, revalidate: Revalidate) -> str | Refused:
-        """Ask a human about the Action with a nonce, so that no other call, not even an equal one, can use the answer."""
+        """Ask a human about the Action with a nonce, so that no other call, not even an equal one, can use the
+        answer."""
         asked = {**action, "nonce": self._clock.nonce()}
         facts = self._facts(())
         decision = self._decide(asked, facts)
@@ -178,7 +182,8 @@ class Line:
         return enacted.outcome
 
     async def _record_quietly(self, record: JsonObject) -> None:
-        """For a record on the way out with an error: the log itself says when it is poisoned, and nothing is handed back."""
+        """For a record on the way out with an error: the log itself says when it is poisoned, and nothing is handed
+        back."""
         try:
             await self._recorder.ordered(record)
         except RecordFailed:

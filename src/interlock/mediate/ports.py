@@ -19,7 +19,8 @@ class Engine(Protocol):
         """Decide. Pure. Raises `ValueError` when the answer is not a Decision."""
 
     def possible(self, action: JsonObject) -> Decision:
-        """What the policy could say at best if arguments and facts were as its rules wish: for listings, never for acts."""
+        """What the policy could say at best if arguments and facts were as its rules wish: for listings, never for
+        acts."""
 
     def digest(self, action: JsonObject) -> str:
         """SHA-256, hex, over the RFC 8785 form of the Action without `id`."""

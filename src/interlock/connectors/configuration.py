@@ -1,0 +1,273 @@
+"""`config/connectors/<name>.yaml`: what a connector is. Strict: an unknown key, a wrong type or a repeated key is an
+error that names file, line and column. Scalars are read as text and typed by their field. Left out: starting anything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, TypeVar
+from urllib.parse import urlsplit
+
+import yaml
+
+from interlock.vocabulary.errors import OperatorError
+
+NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,31}", re.ASCII)
+OPERATIONS: Final = ("read", "write", "delete", "export", "execute", "admin")
+CLIENT_REQUESTS: Final = ("elicitation", "sampling", "roots")
+REVISIONS: Final = ("auto", "legacy", "modern")
+HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
+HEADER_VALUE: Final = re.compile(r"[\x20-\x7e\t]*", re.ASCII)
+#: What the HTTP side sets itself: a connector that could set them could lie about what it sends.
+OWN_HEADERS: Final = frozenset(
+    {"host", "content-length", "transfer-encoding", "connection", "content-type", "accept", "mcp-session-id"}
+    | {"mcp-protocol-version", "mcp-method", "mcp-name", "te", "upgrade", "trailer"}
+)
+FILE_BYTES_MAX: Final = 256 * 1024
+_DURATION: Final = re.compile(r"(\d{1,6})(ms|s|m)", re.ASCII)
+_DURATION_MS: Final = {"ms": 1, "s": 1_000, "m": 60_000}
+
+Read = TypeVar("Read")
+
+
+@dataclass(frozen=True, slots=True)
+class Stdio:
+    """A server to start: its command, its environment (it gets no other), its policies beside the preset
+    `mcp-server`."""
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    policies: tuple[str, ...] = ()
+    workspace: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Http:
+    """A server to reach: its URL and the headers that carry our credential for it (never shown)."""
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """One connector. Times in milliseconds."""
+
+    name: str
+    server: Stdio | Http
+    revision: str = "auto"
+    concurrency: int = 1
+    timeout_ms: int = 60_000
+    start_timeout_ms: int = 30_000
+    trust_annotations: bool = False
+    operations: Mapping[str, str] = field(default_factory=dict)
+    client_requests: tuple[str, ...] = ()
+
+
+def load(path: Path) -> Connector:
+    """Read one file. Raises `OperatorError` with its place."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise OperatorError(f"cannot read `{path}`: {error.strerror}") from error
+    if len(raw) > FILE_BYTES_MAX:
+        raise OperatorError(f"`{path}` is larger than {FILE_BYTES_MAX} bytes")
+    return parse(raw.decode("utf-8", "strict") if _is_utf8(raw) else _not_utf8(path), name=path.stem, file=str(path))
+
+
+def parse(text: str, *, name: str, file: str) -> Connector:
+    """Read the text of one connector file. Raises `OperatorError` with file, line and column."""
+    if NAME.fullmatch(name) is None:
+        raise OperatorError(
+            f"`{name}` cannot name a connector", file=file, hint="a-z, 0-9, `-`; from a letter, at most 32"
+        )
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (None, None)
+        raise OperatorError(f"not YAML: {error.problem}", file=file, line=line, column=column) from error
+    except (yaml.YAMLError, RecursionError) as error:
+        raise OperatorError(f"not YAML: {error}", file=file) from error
+    if node is None:
+        raise OperatorError("the file is empty", file=file, hint="interlock connector add writes one")
+    return _Reader(file).connector(name, node)
+
+
+class _Reader:
+    """Typed reading of YAML nodes with their places."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+
+    def connector(self, name: str, node: yaml.Node) -> Connector:
+        top = self._mapping(node, _TOP_KEYS)
+        self._require(top, node, "interlock")
+        self._choice(top["interlock"], ("1",))
+        if ("stdio" in top) == ("http" in top):
+            raise self._error(node, "a connector is either `stdio` or `http`", "give exactly one of the two")
+        server = self._stdio(top["stdio"]) if "stdio" in top else self._http(top["http"])
+        return Connector(
+            name=name,
+            server=server,
+            revision=self._optional(top, "revision", lambda each: self._choice(each, REVISIONS), "auto"),
+            concurrency=self._optional(top, "concurrency", lambda each: self._number(each, 1, 64), 1),
+            timeout_ms=self._optional(top, "timeout", self._duration, 60_000),
+            start_timeout_ms=self._optional(top, "start_timeout", self._duration, 30_000),
+            trust_annotations=self._optional(top, "trust_annotations", self._claim, False),
+            operations=self._optional(top, "operations", self._operations, {}),
+            client_requests=self._optional(top, "client_requests", self._client_requests, ()),
+        )
+
+    def _stdio(self, node: yaml.Node) -> Stdio:
+        keys = self._mapping(node, ("command", "environment", "policies", "workspace"))
+        self._require(keys, node, "command")
+        command = self._texts(keys["command"])
+        if not command or not command[0]:
+            raise self._error(keys["command"], "the command is empty", "a list: the program, then its arguments")
+        return Stdio(
+            command=command,
+            environment=self._optional(keys, "environment", self._text_map, {}),
+            policies=self._optional(keys, "policies", self._texts, ()),
+            workspace=self._optional(keys, "workspace", self._workspace, None),
+        )
+
+    def _http(self, node: yaml.Node) -> Http:
+        keys = self._mapping(node, ("url", "headers"))
+        self._require(keys, node, "url")
+        return Http(url=self._url(keys["url"]), headers=self._optional(keys, "headers", self._headers, {}))
+
+    def _url(self, node: yaml.Node) -> str:
+        url = self._text(node)
+        try:
+            parts = urlsplit(url)
+            fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.username is None
+            _ = parts.port
+        except ValueError:
+            fits = False
+        if not fits or parts.fragment or any(ord(each) <= 0x20 or ord(each) >= 0x7F for each in url):
+            raise self._error(node, f"`{url}` is not a URL of a server", "http:// or https://, no user, no fragment")
+        return url
+
+    def _workspace(self, node: yaml.Node) -> str:
+        path = self._text(node)
+        if not path.startswith("/"):
+            raise self._error(node, f"`{path}` is not an absolute path", "write the whole path")
+        return path
+
+    def _headers(self, node: yaml.Node) -> dict[str, str]:
+        headers = self._text_map(node)
+        for name, value in headers.items():
+            if HEADER_NAME.fullmatch(name) is None or HEADER_VALUE.fullmatch(value) is None:
+                raise self._error(node, f"the header `{name}` cannot be sent", "RFC 9110 §5: a token, visible ASCII")
+            if name.lower() in OWN_HEADERS or name.lower().startswith("mcp-param-"):
+                raise self._error(node, f"the header `{name}` is set by the gateway itself", "leave it out")
+        return headers
+
+    def _operations(self, node: yaml.Node) -> dict[str, str]:
+        found = self._text_map(node)
+        for tool, operation in found.items():
+            if operation not in OPERATIONS:
+                raise self._error(
+                    node, f"`{operation}` (of `{tool}`) is no operation", f"one of {', '.join(OPERATIONS)}"
+                )
+        return found
+
+    def _client_requests(self, node: yaml.Node) -> tuple[str, ...]:
+        found = self._texts(node)
+        for each in found:
+            if each not in CLIENT_REQUESTS:
+                raise self._error(node, f"`{each}` cannot be forwarded", f"one of {', '.join(CLIENT_REQUESTS)}")
+        return found
+
+    def _mapping(self, node: yaml.Node, allowed: tuple[str, ...] | None) -> dict[str, yaml.Node]:
+        if not isinstance(node, yaml.MappingNode):
+            raise self._error(node, "a map is needed here", "key: value")
+        found: dict[str, yaml.Node] = {}
+        for key_node, value in node.value:
+            key = self._text(key_node)
+            if allowed is not None and key not in allowed:
+                raise self._error(key_node, f"unknown key `{key}`", f"known here: {', '.join(allowed)}")
+            if key in found:
+                raise self._error(key_node, f"`{key}` stands here twice", "remove one")
+            found[key] = value
+        return found
+
+    def _text_map(self, node: yaml.Node) -> dict[str, str]:
+        return {key: self._text(value) for key, value in self._mapping(node, None).items()}
+
+    def _texts(self, node: yaml.Node) -> tuple[str, ...]:
+        if not isinstance(node, yaml.SequenceNode):
+            raise self._error(node, "a list is needed here", "[one, two]")
+        return tuple(self._text(each) for each in node.value)
+
+    def _text(self, node: yaml.Node) -> str:
+        if not isinstance(node, yaml.ScalarNode) or not isinstance(node.value, str):
+            raise self._error(node, "a text is needed here", "quote it if it looks like something else")
+        if "\0" in node.value:
+            raise self._error(node, "a zero character cannot stand here", "remove it")
+        return node.value
+
+    def _choice(self, node: yaml.Node, choices: tuple[str, ...]) -> str:
+        text = self._text(node)
+        if text not in choices:
+            raise self._error(node, f"`{text}` is not known here", f"one of {', '.join(choices)}")
+        return text
+
+    def _claim(self, node: yaml.Node) -> bool:
+        return self._choice(node, ("true", "false")) == "true"
+
+    def _number(self, node: yaml.Node, least: int, most: int) -> int:
+        text = self._text(node)
+        if not (text.isascii() and text.isdigit() and len(text) < 10 and least <= int(text) <= most):
+            raise self._error(node, f"`{text}` is not a number from {least} to {most}", f"for example {least}")
+        return int(text)
+
+    def _duration(self, node: yaml.Node) -> int:
+        text = self._text(node)
+        matched = _DURATION.fullmatch(text)
+        if matched is None or int(matched[1]) == 0:
+            raise self._error(node, f"`{text}` is not a duration", "for example 500ms, 30s, 2m")
+        return int(matched[1]) * _DURATION_MS[matched[2]]
+
+    def _optional(
+        self, found: dict[str, yaml.Node], key: str, read: Callable[[yaml.Node], Read], default: Read
+    ) -> Read:
+        return read(found[key]) if key in found else default
+
+    def _require(self, found: dict[str, yaml.Node], node: yaml.Node, key: str) -> None:
+        if key not in found:
+            raise self._error(node, f"`{key}` is missing", f"add `{key}: …`")
+
+    def _error(self, node: yaml.Node, message: str, hint: str) -> OperatorError:
+        mark = node.start_mark
+        return OperatorError(message, file=self._file, line=mark.line + 1, column=mark.column + 1, hint=hint)
+
+
+_TOP_KEYS: Final = (
+    "interlock",
+    "stdio",
+    "http",
+    "revision",
+    "concurrency",
+    "timeout",
+    "start_timeout",
+    "trust_annotations",
+    "operations",
+    "client_requests",
+)
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _not_utf8(path: Path) -> str:
+    raise OperatorError(f"`{path}` is not UTF-8")

@@ -1,0 +1,49 @@
+"""The port through which a stdio server is started: a supervised session of the host plane. `app/` wires the real
+one."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from interlock.connectors.configuration import Connector
+
+
+class LaunchFailed(Exception):
+    """The server was not started; the message says why, for the operator."""
+
+
+class Running(Protocol):
+    """A started server: its two pipes, and the session that holds it."""
+
+    @property
+    def session(self) -> str:
+        """The host-plane session that holds the process."""
+
+    @property
+    def process(self) -> int:
+        """The process id of the server's command."""
+
+    @property
+    def output(self) -> asyncio.StreamReader:
+        """What the server writes. Its limit bounds one line."""
+
+    @property
+    def input(self) -> asyncio.StreamWriter:
+        """What the server reads."""
+
+    async def context(self, parent: str | None) -> None:
+        """Tell the supervisor which action the server works on from now on; returns when it acknowledged."""
+
+    async def end(self) -> None:
+        """End the server and everything it started; returns when it is reaped."""
+
+    def last_words(self) -> str:
+        """The end of what the server wrote to its standard error, for the operator."""
+
+
+class Launcher(Protocol):
+    """Starts servers."""
+
+    async def start(self, connector: Connector, agent: str) -> Running:
+        """Start the connector's command for one agent. Raises `LaunchFailed`."""

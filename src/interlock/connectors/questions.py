@@ -1,0 +1,43 @@
+"""A server's own request (sampling, elicitation, roots): forwarded to the agent only where the operator said so,
+else refused.
+
+What is forwarded is a question to the agent's client, never an order: the client asks its human or its model as it
+sees fit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from interlock.connectors import messages
+from interlock.connectors.configuration import Connector
+from interlock.mediate.json_text import JsonObject
+from interlock.mediate.upstream import Exchange
+
+ANSWER_S_MAX: Final = 300.0
+KIND: Final = {
+    "elicitation/create": "elicitation",
+    "sampling/createMessage": "sampling",
+    "roots/list": "roots",
+}
+
+
+async def outcome_of(asked: messages.Asked, exchange: Exchange | None, connector: Connector) -> JsonObject:
+    """`{"result": …}` or `{"error": …}` for the server."""
+    if asked.method == "ping":
+        return {"result": {}}
+    kind = KIND.get(asked.method)
+    if kind is None or kind not in connector.client_requests:
+        return _error(f"`{asked.method[:64]}` is not forwarded by this gateway (client_requests of the connector)")
+    if exchange is None or exchange.ask is None:
+        return _error(f"there is no client here that can take `{asked.method}`")
+    try:
+        async with asyncio.timeout(ANSWER_S_MAX):
+            return await exchange.ask({"method": asked.method, "params": asked.params})
+    except TimeoutError:
+        return _error("the client did not answer")
+
+
+def _error(message: str) -> JsonObject:
+    return {"error": {"code": messages.METHOD_NOT_FOUND, "message": message}}

@@ -1,0 +1,30 @@
+"""Every bound of the side that faces agents, in one place."""
+
+from __future__ import annotations
+
+from typing import Final
+
+#: One request's body, in bytes: arguments are data, not files.
+BODY_BYTES_MAX: Final = 4 * 1024 * 1024
+BODY_S_MAX: Final = 30.0
+HEADERS_BYTES_MAX: Final = 32 * 1024
+HEADERS_COUNT_MAX: Final = 100
+HEADERS_S_MAX: Final = 10.0
+CONNECTIONS_MAX: Final = 512
+KEEP_ALIVE_S: Final = 75
+#: Before this an answer is plain JSON; after it a stream with comments keeps the connection alive (GATEWAY facts: SSE).
+STREAM_AFTER_S: Final = 2.0
+COMMENT_EVERY_S: Final = 15.0
+#: Messages that wait for one stream; what comes beyond is counted and said, not kept.
+STREAM_MESSAGES_MAX: Final = 1_000
+SESSIONS_PER_AGENT_MAX: Final = 64
+SESSION_IDLE_MS_MAX: Final = 3_600_000
+REQUESTS_PER_SESSION_MAX: Final = 64
+ASKED_S_MAX: Final = 300.0
+#: Upstreams asked for a list at once get this long together; who is late is left out and named.
+LIST_S_MAX: Final = 35.0
+TOOL_NAME_CHARACTERS_MAX: Final = 64
+UPSTREAM_NAME_CHARACTERS_MAX: Final = 256
+REFUSALS_RECORDED_PER_S_MAX: Final = 20
+PROMPT_BYTES_MAX: Final = 1024 * 1024
+PROMPTS_KEPT_MAX: Final = 4_096

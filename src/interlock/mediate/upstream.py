@@ -1,0 +1,83 @@
+"""What a tool server is to the gateway: the port it is reached through, and what can come back. Frozen values.
+
+The two sides that meet here (`gateway`, `connectors`) never import each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from interlock.mediate.json_text import JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The server answered the request."""
+
+    value: JsonObject = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """The server answered with a protocol error."""
+
+    code: int
+    message: str
+    data: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """No answer that can be used. `reached` says whether the request may have taken effect there."""
+
+    reason: str
+    reached: bool
+
+
+Reply = Result | Fault | Broken
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """The caller's side of one request, for what a server says while it works on it.
+
+    `action` is the id under which the request was decided (none for the gateway's own), `started` is told the
+    server's session and process before the request is sent, `notify` takes a notification for the caller, `ask` a
+    question to it (none: it takes none).
+    """
+
+    action: str | None = None
+    started: Callable[[str, int], Awaitable[None]] | None = None
+    notify: Callable[[JsonObject], None] | None = None
+    ask: Callable[[JsonObject], Awaitable[JsonObject]] | None = None
+
+
+class Upstream(Protocol):
+    """One server as one agent reaches it."""
+
+    @property
+    def connector(self) -> str:
+        """The connector's name."""
+
+    @property
+    def trust_annotations(self) -> bool:
+        """Whether the operator takes the server's word on what its tools do."""
+
+    @property
+    def operations(self) -> Mapping[str, str]:
+        """The operator's own word, by tool."""
+
+    def capabilities(self) -> JsonObject:
+        """What the server said it can, as far as it has been asked."""
+
+    async def connect(self) -> Broken | None:
+        """Have it ready to be asked; why not, if not."""
+
+    async def definitions(self, kind: str) -> list[JsonObject] | Broken:
+        """Its `tools`, `resources`, `resourceTemplates` or `prompts`, all pages. Empty when it has none of the kind."""
+
+    async def request(self, method: str, params: JsonObject, exchange: Exchange) -> Reply:
+        """Send one request and wait for what comes of it, at most the connector's timeout. Never raises but on
+        cancelling."""
