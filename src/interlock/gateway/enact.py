@@ -63,8 +63,8 @@ def _advice(refused: Refused) -> str:
     if refused.record is None and refused.decision.document.get("errors"):
         return "Nothing was done. The operator has to mend this before any call can pass."
     if refused.decision.says is Says.APPROVE:
-        return "Nothing was done. Ask the user whether it is wanted; calling again asks anew. Do not try to reach it otherwise."
+        return "Nothing was done. Ask the user whether it is wanted; calling again asks anew."
     return (
-        "Nothing was done. Do not repeat the call as it is or look for a way around: use a listed tool, or other
-        arguments," " or tell the user which rule stands in the way."
+        "Nothing was done. Do not repeat the call as it is or look for a way around:"
+        " use a listed tool, or other arguments, or tell the user which rule stands in the way."
     )

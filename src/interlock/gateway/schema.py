@@ -6,6 +6,7 @@ The validator would fetch `http:` and `file:` references by itself if it were le
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Final, NoReturn
 
 import jsonschema_rs
@@ -40,7 +41,7 @@ class Validator:
         try:
             if self._compiled.is_valid(value):
                 return []
-            return [_line(error) for error, _ in zip(self._compiled.iter_errors(value), range(ERRORS_SHOWN_MAX))]
+            return [_line(error) for error in islice(self._compiled.iter_errors(value), ERRORS_SHOWN_MAX)]
         except Exception as error:  # as above: what could not be checked does not fit
             return [f"it cannot be checked: {error}"[:300]]
 
