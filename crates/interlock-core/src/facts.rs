@@ -3,6 +3,7 @@
 use crate::grant::Grant;
 use crate::json;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Highest risk score.
@@ -39,7 +40,12 @@ pub struct Facts {
 impl Facts {
     /// Reads the JSON of `spec/action.md`, strictly. Errors say what is wrong with it.
     pub fn from_json(text: &str) -> Result<Self, String> {
-        let facts: Self = serde_json::from_value(json::parse(text)?).map_err(|error| error.to_string())?;
+        Self::from_value(json::parse(text)?)
+    }
+
+    /// The same, of JSON already parsed.
+    pub fn from_value(value: Value) -> Result<Self, String> {
+        let facts: Self = serde_json::from_value(value).map_err(|error| error.to_string())?;
         match facts.risk {
             Some(risk) if risk > RISK_MAX => Err(format!("risk `{risk}` is over {RISK_MAX}")),
             _ => Ok(facts),

@@ -1,1 +1,15 @@
-//! Python face of the engine and the ledger writer: conversions and one error map, nothing else.
+//! Python face of the engine and the ledger writer, `interlock._native`: conversions and one error map, nothing else.
+//!
+//! `src/interlock/_native.pyi` mirrors it.
+
+mod engine;
+mod error;
+
+use pyo3::prelude::*;
+
+/// The module. Each part registers its own names.
+#[pymodule]
+fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    error::register(module)?;
+    engine::register(module)
+}

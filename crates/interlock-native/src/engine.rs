@@ -1,0 +1,115 @@
+//! The engine for Python: JSON in, JSON out, as `spec/action.md` and `spec/policy.md` have it.
+
+use crate::error::{ActionError, FactsError, NativeError, PatternError, PolicyError};
+use interlock_core::action::{Action, Bytes};
+use interlock_core::decide::decide;
+use interlock_core::decision::Decision;
+use interlock_core::facts::Facts;
+use interlock_core::pattern::Pattern;
+use interlock_core::plan::{Plan, PlanAnswer};
+use interlock_core::{digest, json, policy};
+use pyo3::prelude::*;
+use serde_json::{Value, json};
+
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<Policy>()?;
+    module.add_function(wrap_pyfunction!(action_digest, module)?)?;
+    module.add_function(wrap_pyfunction!(canonical, module)?)?;
+    module.add_function(wrap_pyfunction!(match_pattern, module)?)
+}
+
+/// A compiled policy.
+#[pyclass(frozen, module = "interlock._native")]
+struct Policy {
+    policy: policy::Policy,
+    plan: Plan,
+}
+
+#[pymethods]
+impl Policy {
+    #[new]
+    fn new(py: Python<'_>, json: &str) -> PyResult<Self> {
+        py.detach(|| {
+            let policy = policy::Policy::from_json(json).map_err(|error| PolicyError::new_err(error.to_string()))?;
+            Ok(Self { plan: Plan::compile(&policy), policy })
+        })
+    }
+
+    /// `sha256:…`
+    #[getter]
+    fn digest(&self) -> &str {
+        self.policy.digest()
+    }
+
+    /// The Decision on one Action, as JSON.
+    #[pyo3(signature = (action_json, facts_json=None))]
+    fn decide(&self, py: Python<'_>, action_json: &str, facts_json: Option<&str>) -> PyResult<String> {
+        py.detach(|| {
+            let facts = facts_json.map_or(Ok(Facts::default()), facts)?;
+            written(&decide(&self.policy, &action(action_json)?, &facts))
+        })
+    }
+
+    /// One Decision a line for one `{"action": …, "facts": …}` a line. The first line that is not one is an error.
+    fn decide_many(&self, py: Python<'_>, lines: Vec<String>) -> PyResult<Vec<String>> {
+        py.detach(|| lines.iter().map(|line| self.decide_line(line)).collect())
+    }
+
+    /// What the Plan says of one Action: a Decision as JSON, or None when Facts are needed.
+    fn plan_answer(&self, py: Python<'_>, action_json: &str) -> PyResult<Option<String>> {
+        py.detach(|| match self.plan.answer(&action(action_json)?) {
+            PlanAnswer::Answer(decision) => written(&decision).map(Some),
+            PlanAnswer::Ask => Ok(None),
+        })
+    }
+}
+
+impl Policy {
+    fn decide_line(&self, line: &str) -> PyResult<String> {
+        let (action, facts) = request(line)?;
+        written(&decide(&self.policy, &action, &facts))
+    }
+}
+
+fn request(line: &str) -> PyResult<(Action, Facts)> {
+    let value = json::parse(line).map_err(ActionError::new_err)?;
+    let Value::Object(mut object) = value else { return Err(ActionError::new_err("a line is an object with `action` and `facts`")) };
+    let action = object.remove("action").ok_or_else(|| ActionError::new_err("a line without `action`"))?;
+    let facts = object.remove("facts").unwrap_or(json!({}));
+    if let Some((key, _)) = object.iter().next() {
+        return Err(ActionError::new_err(format!("unknown key `{key}`; a line has `action` and `facts`")));
+    }
+    let action = serde_json::from_value(action).map_err(|error| ActionError::new_err(error.to_string()))?;
+    Ok((action, Facts::from_value(facts).map_err(FactsError::new_err)?))
+}
+
+fn action(json: &str) -> PyResult<Action> {
+    Action::from_json(json).map_err(ActionError::new_err)
+}
+
+fn facts(json: &str) -> PyResult<Facts> {
+    Facts::from_json(json).map_err(FactsError::new_err)
+}
+
+fn written(decision: &Decision) -> PyResult<String> {
+    serde_json::to_string(decision).map_err(|error| NativeError::new_err(error.to_string()))
+}
+
+/// The digest of an Action, as a Grant names it.
+#[pyfunction]
+fn action_digest(json: &str) -> PyResult<String> {
+    Ok(digest::action_digest(&action(json)?))
+}
+
+/// The RFC 8785 form of a JSON text.
+#[pyfunction]
+fn canonical(json: &str) -> PyResult<String> {
+    json::parse(json).map(|value| json::canonical(&value)).map_err(NativeError::new_err)
+}
+
+/// Whether a path pattern matches an absolute clean path.
+#[pyfunction]
+fn match_pattern(pattern: &str, path: &[u8]) -> PyResult<bool> {
+    let pattern = Pattern::compile(&Bytes::from(pattern)).map_err(PatternError::new_err)?;
+    Ok(pattern.matches(path))
+}
