@@ -1,0 +1,118 @@
+//! A session's log and the user's index: each session's opening and last checkpoint, so that a whole session cannot vanish unseen.
+//!
+//! The index is a log of its own with many short-lived writers, one at a time under its lock. A log is made, and signed once, before the
+//! index names it, and takes nothing else before that.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::{Map, Value, json};
+
+use crate::error::Result;
+use crate::keys::Keys;
+use crate::log::{Log, finish, first_checkpoint};
+use crate::note::Checkpoint;
+use crate::private;
+use crate::scan::Scan;
+use crate::writer::{Options, Writer, read};
+
+/// The user's index, locked.
+pub struct Index {
+    options: Options,
+    lock: File,
+    scan: Scan,
+}
+
+impl Index {
+    /// Waits for the index's lock and reads it whole.
+    ///
+    /// # Errors
+    /// It is damaged, or lacks what was signed.
+    pub fn lock(directory: &Path, keys: &Keys) -> Result<Self> {
+        private::directory(directory)?;
+        let mut options = Options::new(directory, "index", keys);
+        options.memory = Some(keys.directory.join("index.checkpoint"));
+        let lock = private::lock(directory, true)?;
+        let scan = read(&options, &mut |_| {})?;
+        Ok(Self { options, lock, scan })
+    }
+
+    /// Size and root before anything is added.
+    #[must_use]
+    pub fn head(&self) -> Value {
+        json!({"size": self.scan.tree.size(), "root": BASE64.encode(self.scan.tree.root())})
+    }
+
+    /// Enters that the log `name` was opened and stands at `checkpoint`.
+    ///
+    /// # Errors
+    /// It could not be written and synced.
+    pub fn opened(self, name: &str, checkpoint: &Checkpoint) -> Result<()> {
+        self.enter("index.opened", name, checkpoint, None)
+    }
+
+    /// Enters that the log `name` was closed at `checkpoint`.
+    ///
+    /// # Errors
+    /// It could not be written and synced.
+    pub fn closed(self, name: &str, checkpoint: &Checkpoint, reason: Option<&str>) -> Result<()> {
+        self.enter("index.closed", name, checkpoint, reason)
+    }
+
+    fn enter(self, kind: &str, name: &str, checkpoint: &Checkpoint, reason: Option<&str>) -> Result<()> {
+        let mut entry = Map::new();
+        entry.insert("type".into(), kind.into());
+        entry.insert("log".into(), name.into());
+        entry.insert("head".into(), json!({"size": checkpoint.size, "root": BASE64.encode(checkpoint.root)}));
+        if let Some(reason) = reason {
+            entry.insert("reason".into(), reason.into());
+        }
+        let mut writer = Writer::start(self.options, self.lock, self.scan, entry)?;
+        finish(&mut writer).map(drop)
+    }
+}
+
+/// How a log enters its end into the index.
+pub(crate) struct Registration {
+    name: String,
+    index: PathBuf,
+    keys: Keys,
+    reason: Option<String>,
+}
+
+impl Registration {
+    pub(crate) fn new(name: &str, index: &Path, keys: &Keys, reason: Option<&str>) -> Self {
+        Self { name: name.into(), index: index.to_path_buf(), keys: keys.clone(), reason: reason.map(Into::into) }
+    }
+
+    pub(crate) fn closed(&self, checkpoint: &Checkpoint) -> Result<()> {
+        Index::lock(&self.index, &self.keys)?.closed(&self.name, checkpoint, self.reason.as_deref())
+    }
+}
+
+/// Opens a fresh log called `name` (`sessions/<session>` or `gateway/<start>`) in `directory`, and enters it into `index`.
+/// `Log::close` enters its end.
+///
+/// # Errors
+/// The index or the log is damaged or held, a key is missing, or nothing can be written: the session must not start.
+pub fn open_session(directory: &Path, name: &str, index: &Path, keys: &Keys) -> Result<Log> {
+    open_session_with(Options::new(directory, name, keys), name, index)
+}
+
+/// As `open_session`, with clock and disk chosen by the caller.
+///
+/// # Errors
+/// As `open_session`.
+pub fn open_session_with(options: Options, name: &str, index: &Path) -> Result<Log> {
+    let keys = options.keys.clone();
+    let entry = Index::lock(index, &keys)?;
+    let mut opening = Map::new();
+    opening.insert("type".into(), "log.opened".into());
+    opening.insert("index_head".into(), entry.head());
+    let mut writer = Writer::open(options, opening, &mut |_| {})?;
+    let checkpoint = first_checkpoint(&mut writer)?;
+    entry.opened(name, &checkpoint)?;
+    Log::around(writer, Some(Registration::new(name, index, &keys, None)))
+}
