@@ -151,6 +151,22 @@ impl Line {
         Settled::Allowed(Permit { line: self, records })
     }
 
+    /// Records and tells a denial that no rule spoke: the door goes no further on its own account.
+    pub(crate) fn refuse(&self, call: &Call, act: Observed, because: &str) {
+        let decision = Decision {
+            decision: Outcome::Deny,
+            rules: Vec::new(),
+            layers: Vec::new(),
+            because: because.to_owned(),
+            timeout_ms: None,
+            steer: None,
+            obligations: Obligations { record: Record::Ordered, ..Obligations::default() },
+            spoke: false,
+            errors: Vec::new(),
+        };
+        let _denied = self.deny(self.action(call, act), decision);
+    }
+
     fn action(&self, call: &Call, act: Observed) -> Action {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         Action {

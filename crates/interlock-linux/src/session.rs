@@ -32,6 +32,10 @@ pub struct Session {
     pub line: Line,
     /// Who belongs to the tree.
     pub members: Members,
+    /// What the door stands on.
+    pub ground: crate::door::ground::Ground,
+    /// Which sockets are this session's.
+    pub sockets: crate::door::inside::Sockets,
     /// Which paths are other names of one another, from mountinfo at start.
     pub mounts: Mounts,
     /// What this session's own door has made (`origin`).

@@ -3,6 +3,7 @@
 //! What is decided with the results belongs to the callers; nothing here knows a policy.
 #![allow(unsafe_code)]
 
+pub mod capabilities;
 pub mod credentials;
 pub mod descriptors;
 pub mod errno;
@@ -11,7 +12,9 @@ pub mod landlock;
 pub mod memory;
 pub mod notify;
 pub mod process;
+pub mod sockets;
 pub mod threads;
+pub mod trace;
 
 use std::io;
 

@@ -50,6 +50,18 @@ fn request(what: libc::c_uint, thread: i32, data: usize) -> io::Result<()> {
     if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// What the stopped tracee's last system call returns to it: a value, or minus an errno.
+///
+/// # Errors
+/// ESRCH: it is gone or not stopped.
+pub fn returned(thread: i32) -> io::Result<i64> {
+    let offset = std::mem::offset_of!(libc::user, regs) + std::mem::offset_of!(libc::user_regs_struct, rax);
+    let mut value: i64 = 0;
+    // SAFETY: the raw call stores one word at `value` (the C wrapper would return it instead, mixed up with errors).
+    let result = unsafe { libc::syscall(libc::SYS_ptrace, libc::PTRACE_PEEKUSER, thread, offset, &raw mut value) };
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(value) }
+}
+
 /// Waits until one of the calling thread's tracees stops or ends.
 ///
 /// # Errors

@@ -1,0 +1,261 @@
+//! Exec: path and arguments snapshot, decided, then verified on what the kernel committed (`trace`).
+//!
+//! A script is an act for itself and one for each interpreter, whose arguments are known beforehand (`script`). What the kernel refuses
+//! by itself is answered with the kernel's errno before anybody is asked.
+//! Left out: formats registered with binfmt_misc (their handler is not what was decided: killed, recorded), and what the program does
+//! once it runs. A rule on a path steers, it does not contain: a copy under another name is another program.
+
+use super::caller::{Caller, Stop};
+use super::refusal;
+use super::resolve::{self, Last, Object, Path};
+use super::script::{self, Head};
+use super::trace::{self, Expected, Found, Outcome};
+use crate::answer::{Answer, Call};
+use crate::line::{Observed, Permit, Settled};
+use crate::session::Session;
+use crate::sys::credentials;
+use crate::sys::errno::{Errno, Sys};
+use crate::sys::{files, notify};
+use interlock_core::action::{Bytes, Inode, Target, Verb};
+use interlock_core::decision::Record;
+use serde_json::json;
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt as _;
+
+/// Longest single argument (MAX_ARG_STRLEN), its zero included.
+const ARGUMENT_BYTES_MAX: usize = 128 * 1024;
+/// All arguments together.
+const ARGUMENTS_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// How many arguments.
+const ARGUMENTS_MAX: usize = 32 * 1024;
+/// AT_EXECVE_CHECK (6.14): the kernel says whether it would, and does not.
+const EXECVE_CHECK: i32 = 0x10000;
+
+/// What the caller asked for, as it stood when the call was received.
+struct Request {
+    directory: i32,
+    path: Vec<u8>,
+    arguments: Vec<Vec<u8>>,
+    flags: i32,
+}
+
+/// One image on the way: a script, or the program at the end.
+struct Image {
+    object: Object,
+    arguments: Vec<Vec<u8>>,
+}
+
+/// Answers execve and execveat.
+pub fn exec(caller: &Caller<'_>, call: &Call, session: &Session) -> Answer {
+    let request = match request(caller) {
+        Ok(request) => request,
+        Err(Errno(errno)) => return Answer::Errno(errno),
+    };
+    let (images, directory) = match images(caller, session, &request) {
+        Ok(found) => found,
+        Err(stop) => return refusal::stopped(session, call, stop, |path| act(path, &[], None, &request.arguments, b"/")),
+    };
+    let observed = images.iter().map(|image| observed(session, image, &directory)).collect();
+    let Settled::Allowed(permit) = session.settle(call, observed) else {
+        return Answer::Errno(libc::EACCES);
+    };
+    let Some(program) = images.last() else { return Answer::Errno(libc::EACCES) };
+    enact(call, session, program, permit)
+}
+
+fn request(caller: &Caller<'_>) -> Sys<Request> {
+    let at = i64::from(caller.number()) == libc::SYS_execveat;
+    let first = usize::from(at);
+    let flags = if at { caller.int(4) } else { 0 };
+    if flags & !(libc::AT_EMPTY_PATH | libc::AT_SYMLINK_NOFOLLOW | EXECVE_CHECK) != 0 {
+        return Err(Errno(libc::EINVAL));
+    }
+    let directory = if at { caller.int(0) } else { libc::AT_FDCWD };
+    let path = caller.path(first)?;
+    Ok(Request { directory, path, arguments: arguments(caller, caller.argument(first + 1))?, flags })
+}
+
+/// The argument vector at `address`. The kernel takes none at all for one empty argument (5.18).
+fn arguments(caller: &Caller<'_>, address: u64) -> Sys<Vec<Vec<u8>>> {
+    let mut arguments = Vec::new();
+    let mut room = ARGUMENTS_BYTES_MAX;
+    for index in 0..=ARGUMENTS_MAX as u64 {
+        let [pointer] = match address {
+            0 => [0],
+            address => caller.words(address.checked_add(index * 8).ok_or(Errno(libc::EFAULT))?)?,
+        };
+        if pointer == 0 {
+            if arguments.is_empty() {
+                arguments.push(Vec::new());
+            }
+            return Ok(arguments);
+        }
+        let text = caller.text(pointer, ARGUMENT_BYTES_MAX.min(room), libc::E2BIG)?;
+        room = room.saturating_sub(text.len() + 1);
+        arguments.push(text);
+    }
+    Err(Errno(libc::E2BIG))
+}
+
+/// The script, its interpreters in turn, and the program at the end; with the name of the working directory.
+fn images(caller: &Caller<'_>, session: &Session, request: &Request) -> Result<(Vec<Image>, Vec<u8>), Stop> {
+    let home = caller.directory(libc::AT_FDCWD)?;
+    let stat = files::stat(home.as_fd())?;
+    let directory = resolve::named(caller.ground, home, stat)?.name.bytes().to_vec();
+    let mut images = Vec::new();
+    let mut next = Some((asked_for(caller, request)?, request.arguments.clone()));
+    let mut name = script_name(request);
+    while let Some((object, arguments)) = next.take() {
+        if images.len() > script::DEPTH_MAX {
+            return Err(Errno(libc::ELOOP).into());
+        }
+        if let Head::Script { interpreter, argument } = head(caller, session, &object)? {
+            let given = script::arguments(&interpreter, argument.as_deref(), &name, &arguments);
+            next = Some((interpreter_of(caller, &interpreter)?, given));
+            name = interpreter;
+        }
+        images.push(Image { object, arguments });
+    }
+    Ok((images, directory))
+}
+
+fn asked_for(caller: &Caller<'_>, request: &Request) -> Result<Object, Stop> {
+    if request.path.is_empty() && request.flags & libc::AT_EMPTY_PATH != 0 {
+        let file = caller.directory(request.directory)?;
+        caller.confirm()?;
+        let stat = files::stat(file.as_fd())?;
+        return resolve::named(caller.ground, file, stat);
+    }
+    let last = if request.flags & libc::AT_SYMLINK_NOFOLLOW != 0 { Last::Keep } else { Last::Follow };
+    resolve::object(caller, &Path { directory: request.directory, text: &request.path, last, resolve: 0 })
+}
+
+fn interpreter_of(caller: &Caller<'_>, text: &[u8]) -> Result<Object, Stop> {
+    resolve::object(caller, &Path { directory: libc::AT_FDCWD, text, last: Last::Follow, resolve: 0 })
+}
+
+/// What the kernel calls the script towards its interpreter (execveat(2), NOTES).
+fn script_name(request: &Request) -> Vec<u8> {
+    if request.directory == libc::AT_FDCWD || request.path.first() == Some(&b'/') {
+        return request.path.clone();
+    }
+    let mut name = format!("/dev/fd/{}", request.directory).into_bytes();
+    if !request.path.is_empty() {
+        name.push(b'/');
+        name.extend(&request.path);
+    }
+    name
+}
+
+/// What kind of program it is; the kernel's errno for what is none.
+fn head(caller: &Caller<'_>, session: &Session, object: &Object) -> Result<Head, Stop> {
+    match object.stat.kind() {
+        libc::S_IFLNK => return Err(Errno(libc::ELOOP).into()),
+        libc::S_IFREG => {}
+        _ => return Err(Errno(libc::EACCES).into()),
+    }
+    if object.stat.mode & 0o111 == 0 {
+        return Err(Errno(libc::EACCES).into());
+    }
+    let file = readable(caller, session, object)?;
+    let mut bytes = [0_u8; script::HEAD_BYTES];
+    let mut length = 0;
+    while let Some(rest) = bytes.get_mut(length..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, length as u64) {
+            Ok(0) => break,
+            Ok(count) => length += count,
+            Err(error) => return Err(Errno::from(error).into()),
+        }
+    }
+    Ok(Head::of(bytes.get(..length).unwrap_or_default()))
+}
+
+/// Opens the program as the caller could. Whoever runs what it may not read becomes unreadable itself: nothing of it could be decided.
+fn readable(caller: &Caller<'_>, session: &Session, object: &Object) -> Result<std::fs::File, Stop> {
+    let _assumed = if session.credentials_may_differ() {
+        let identity = caller.status()?.identity;
+        caller.confirm()?;
+        (identity != credentials::own()?).then(|| credentials::assume(&identity)).transpose()?
+    } else {
+        None
+    };
+    let magic = super::ground::Ground::magic(object.file.as_fd());
+    let opened = files::open_at(caller.ground.own.as_fd(), magic.as_c_str(), libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY, 0);
+    match opened {
+        Ok(file) => Ok(file.into()),
+        Err(Errno(libc::EACCES | libc::EPERM)) => Err(Stop::Refused {
+            path: object.name.bytes().to_vec(),
+            errno: libc::EACCES,
+            because: "a program that its user may not read cannot be held to a policy",
+        }),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn observed(session: &Session, image: &Image, directory: &[u8]) -> Observed {
+    let path = image.object.name.bytes();
+    let inode = Inode { device: image.object.stat.device, number: image.object.stat.inode };
+    act(path, &session.mounts.aliases(path), Some(inode), &image.arguments, directory)
+}
+
+fn act(path: &[u8], aliases: &[Vec<u8>], inode: Option<Inode>, arguments: &[Vec<u8>], directory: &[u8]) -> Observed {
+    let many = |texts: &[Vec<u8>]| texts.iter().cloned().map(Bytes).collect();
+    let target = Target::Exec {
+        path: Bytes(path.to_vec()),
+        aliases: many(aliases),
+        inode,
+        arguments: many(arguments),
+        directory: Bytes(directory.to_vec()),
+    };
+    Observed { verb: Verb::ProcessExec, target }
+}
+
+/// Lets the kernel go on under trace. The receiver is blocked while the kernel loads the program.
+fn enact(call: &Call, session: &Session, program: &Image, permit: Permit<'_>) -> Answer {
+    let mut block = Vec::new();
+    for argument in &program.arguments {
+        block.extend(argument);
+        block.push(0);
+    }
+    let expected = Expected { program: &program.object, arguments: block };
+    let waits = || session.still_waits(call);
+    let go_on = || notify::go_on(session.listener.as_fd(), call.id).is_ok();
+    match session.blocking(call, || trace::run(call.thread, &expected, waits, go_on)) {
+        Ok(Outcome::Committed) => {
+            permit.done(0);
+            Answer::Settled
+        }
+        Ok(Outcome::Failed(errno)) => {
+            permit.done(errno);
+            Answer::Settled
+        }
+        Ok(Outcome::Gone) => Answer::Settled,
+        Ok(Outcome::Lost(found)) => {
+            lost(session, program, &found);
+            permit.done(libc::EACCES);
+            Answer::Settled
+        }
+        Ok(Outcome::Untraced(errno)) => {
+            refusal::record(session, call, act(program.object.name.bytes(), &[], None, &program.arguments, b"/"), "it is traced by somebody else already");
+            permit.done(errno);
+            Answer::Errno(libc::EACCES)
+        }
+        Err(_) => {
+            permit.done(libc::EAGAIN);
+            Answer::Errno(libc::EAGAIN)
+        }
+    }
+}
+
+fn lost(session: &Session, program: &Image, found: &Found) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes.get(..4096).unwrap_or(bytes)).into_owned();
+    let split = |block: &[u8]| block.split(|byte| *byte == 0).take(64).map(text).collect::<Vec<_>>();
+    let record = json!({
+        "type": "race.lost",
+        "action": {"verb": "process.exec", "path": text(program.object.name.bytes()),
+                   "arguments": program.arguments.iter().take(64).map(|argument| text(argument)).collect::<Vec<_>>()},
+        "found": {"path": text(&found.program), "arguments": split(&found.arguments)},
+    });
+    // A record that cannot be written poisons the line; the process is dead already.
+    let _poisoned = session.line.record(Record::Ordered, record);
+}

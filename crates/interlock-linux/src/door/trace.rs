@@ -1,0 +1,247 @@
+//! One exec under trace: let go on by the kernel, seen again once its image is committed, let go or killed.
+//!
+//! Between the decision and the commit the caller's memory and the file system may change; after the commit, and before the first
+//! instruction, nobody can change the image or its arguments any more. Leaves out what was decided (`exec`). ptrace(2).
+//!
+//! INVARIANT: a tracee is never left traced or stopped by a receiver: it is detached, or it is killed.
+
+use super::resolve::Object;
+use crate::sys::files;
+use crate::sys::trace::{self, Stop};
+use std::fs::File;
+use std::io::Read as _;
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+
+/// What the committed image must be.
+pub struct Expected<'a> {
+    /// The program file, held open so that its inode cannot become another file's.
+    pub program: &'a Object,
+    /// Its arguments, each ended by a zero, as the kernel lays them out.
+    pub arguments: Vec<u8>,
+}
+
+/// What became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The image is what was decided, and runs.
+    Committed,
+    /// The kernel refused with this errno; the caller goes on and reads it.
+    Failed(i32),
+    /// The caller died first.
+    Gone,
+    /// The image was another one; its process is killed.
+    Lost(Found),
+    /// The caller cannot be traced (errno): the call is still unanswered.
+    Untraced(i32),
+}
+
+/// The image that was committed instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Found {
+    pub program: Vec<u8>,
+    pub arguments: Vec<u8>,
+}
+
+/// Runs the exec of `thread`. `waits` says whether the caller still waits, `go_on` lets the kernel go on.
+pub fn run(thread: i32, expected: &Expected<'_>, waits: impl Fn() -> bool, go_on: impl FnOnce() -> bool) -> Outcome {
+    if let Err(error) = trace::seize(thread) {
+        return match error.raw_os_error() {
+            Some(libc::ESRCH) => Outcome::Gone,
+            errno => Outcome::Untraced(errno.unwrap_or(libc::EPERM)),
+        };
+    }
+    let mut traced = Traced { id: thread, open: true };
+    // The id may have been given to another thread since the call was received: then this only lets it go again.
+    let ours = waits();
+    if trace::interrupt(thread).is_ok() && ours {
+        // Not taken: the caller has died meanwhile, which the wait will say.
+        let _taken = go_on();
+    }
+    let outcome = watch(&mut traced, expected);
+    if ours { outcome } else { Outcome::Gone }
+}
+
+/// A tracee of this thread. Dropped while open (a panic), it is killed.
+struct Traced {
+    id: i32,
+    open: bool,
+}
+
+impl Traced {
+    fn let_go(&mut self, signal: i32) {
+        // ESRCH: killed while it was stopped; the kernel reaps what nobody traces any more.
+        let _dead = trace::detach(self.id, signal);
+        self.open = false;
+    }
+
+    /// Ends the process and reaps what this thread traces of it.
+    fn kill(&mut self) {
+        let _dead = trace::signal_process(self.id, libc::SIGKILL);
+        while let Ok(Stop::Exec(_) | Stop::Trap(_) | Stop::Signal(..)) = trace::wait() {}
+        self.open = false;
+    }
+}
+
+impl Drop for Traced {
+    fn drop(&mut self) {
+        if self.open {
+            let _dead = trace::signal_process(self.id, libc::SIGKILL);
+        }
+    }
+}
+
+fn watch(traced: &mut Traced, expected: &Expected<'_>) -> Outcome {
+    match trace::wait() {
+        Ok(Stop::Exec(id)) => {
+            // An exec by a thread other than the first takes over the id of its process.
+            traced.id = id;
+            verified(traced, expected)
+        }
+        Ok(Stop::Trap(_)) => failed(traced, 0),
+        Ok(Stop::Signal(_, signal)) => failed(traced, signal),
+        Ok(Stop::Ended(_) | Stop::Nobody) => {
+            traced.open = false;
+            Outcome::Gone
+        }
+        Err(_) => {
+            traced.kill();
+            Outcome::Gone
+        }
+    }
+}
+
+fn failed(traced: &mut Traced, signal: i32) -> Outcome {
+    let value = trace::returned(traced.id).unwrap_or(0);
+    traced.let_go(signal);
+    Outcome::Failed(i32::try_from(-value).unwrap_or(0).max(0))
+}
+
+fn verified(traced: &mut Traced, expected: &Expected<'_>) -> Outcome {
+    match differs(traced.id, expected) {
+        None => {
+            traced.let_go(0);
+            Outcome::Committed
+        }
+        Some(found) => {
+            traced.kill();
+            Outcome::Lost(found)
+        }
+    }
+}
+
+/// What was committed, if it is not what was decided. What cannot be read differs.
+fn differs(process: i32, expected: &Expected<'_>) -> Option<Found> {
+    let arguments = arguments(process, expected.arguments.len());
+    let same_program = program(process).is_some_and(|stat| stat.same(&expected.program.stat));
+    if same_program && arguments.as_deref() == Some(&expected.arguments) {
+        return None;
+    }
+    let program = std::fs::read_link(format!("/proc/{process}/exe")).map(|path| path.into_os_string().into_encoded_bytes());
+    Some(Found { program: program.unwrap_or_default(), arguments: arguments.unwrap_or_default() })
+}
+
+fn program(process: i32) -> Option<files::Stat> {
+    let file = File::options().read(true).custom_flags(libc::O_PATH).open(format!("/proc/{process}/exe")).ok()?;
+    files::stat(file.as_fd()).ok()
+}
+
+/// The argument block, and one byte past what is expected, if there is one.
+fn arguments(process: i32, expected: usize) -> Option<Vec<u8>> {
+    let file = File::open(format!("/proc/{process}/cmdline")).ok()?;
+    let mut block = Vec::with_capacity(expected + 1);
+    file.take(expected as u64 + 1).read_to_end(&mut block).ok()?;
+    Some(block)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+    use crate::door::resolve::Name;
+    use std::process::{Child, Command, Stdio};
+
+    fn shell(then: &str) -> Child {
+        let command = format!("echo; read x; {then}");
+        let mut child = Command::new("/bin/sh").args(["-c", &command]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        // `spawn` may return while the shell's own exec has yet to finish.
+        child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+        child
+    }
+
+    fn object(path: &str) -> Object {
+        let file = File::options().read(true).custom_flags(libc::O_PATH).open(path).unwrap();
+        let stat = files::stat(file.as_fd()).unwrap();
+        Object { file: file.into(), stat, name: Name::Path(path.as_bytes().to_vec()) }
+    }
+
+    fn traced(then: &str, program: &str, arguments: &[u8]) -> (Outcome, std::process::ExitStatus) {
+        let mut child = shell(then);
+        let program = object(program);
+        let expected = Expected { program: &program, arguments: arguments.to_vec() };
+        let mut input = child.stdin.take();
+        // Here the exec begins when the input ends; the interrupt is too early for it, so it is let through as a failed one first.
+        let id = i32::try_from(child.id()).unwrap();
+        trace::seize(id).unwrap();
+        drop(input.take());
+        let outcome = watch(&mut Traced { id, open: true }, &expected);
+        (outcome, child.wait().unwrap())
+    }
+
+    #[test]
+    fn what_was_decided_runs() {
+        let (outcome, status) = traced("exec /bin/sleep 0", "/bin/sleep", b"/bin/sleep\x000\0");
+        assert_eq!(outcome, Outcome::Committed);
+        assert!(status.success());
+    }
+
+    #[test]
+    fn other_arguments_are_killed() {
+        let (outcome, status) = traced("exec /bin/sleep 9", "/bin/sleep", b"/bin/sleep\x000\0");
+        let found = Found { program: object("/bin/sleep").name_for_test(), arguments: b"/bin/sleep\x009\0".to_vec() };
+        assert_eq!(outcome, Outcome::Lost(found));
+        assert!(!status.success());
+    }
+
+    #[test]
+    fn more_arguments_are_killed() {
+        let (outcome, _) = traced("exec /bin/sleep 0 0", "/bin/sleep", b"/bin/sleep\x000\0");
+        assert!(matches!(outcome, Outcome::Lost(_)));
+    }
+
+    #[test]
+    fn another_program_is_killed() {
+        let (outcome, status) = traced("exec /bin/sleep 0", "/bin/true", b"/bin/sleep\x000\0");
+        assert!(matches!(outcome, Outcome::Lost(_)));
+        assert!(!status.success());
+    }
+
+    #[test]
+    fn an_interrupted_thread_is_let_go() {
+        let mut child = shell("exit 7");
+        let id = i32::try_from(child.id()).unwrap();
+        let program = object("/bin/true");
+        let expected = Expected { program: &program, arguments: Vec::new() };
+        assert_eq!(run(id, &expected, || false, || true), Outcome::Gone);
+        drop(child.stdin.take());
+        assert_eq!(child.wait().unwrap().code(), Some(7));
+    }
+
+    #[test]
+    fn a_dead_thread_is_gone() {
+        let mut child = shell("exit 0");
+        let id = i32::try_from(child.id()).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let program = object("/bin/true");
+        let expected = Expected { program: &program, arguments: Vec::new() };
+        assert_eq!(run(id, &expected, || true, || true), Outcome::Gone);
+    }
+
+    impl Object {
+        fn name_for_test(&self) -> Vec<u8> {
+            std::fs::canonicalize(String::from_utf8_lossy(self.name.bytes()).as_ref()).unwrap().into_os_string().into_encoded_bytes()
+        }
+    }
+}
