@@ -132,6 +132,8 @@ class Loop:
             self._face.suppressed(message)
         elif kind == "question":
             self._asker.ask(message)
+            if self._asker.is_open(str(message["id"])) and (self._prompts is None or not self._prompts.is_ours):
+                self._note(self._face.question_waits(message))
         elif kind == "withdrawn":
             self._asker.withdrawn(message)
         elif kind == "started":
@@ -170,7 +172,7 @@ class Loop:
         current = self._prompts.current
         if current is not None and not self._asker.is_open(current.id):
             self._close_prompt("\nsettled elsewhere, or too late")
-        if self._prompts.current is None and (prompt := self._asker.next_prompt()) is not None and self._prompts.is_ours:
+        if self._prompts.current is None and self._prompts.is_ours and (prompt := self._asker.next_prompt()) is not None:
             if self._proxy is not None:
                 self._proxy.hold()
             if not self._prompts.open(prompt) and self._proxy is not None:

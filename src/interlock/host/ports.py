@@ -16,6 +16,9 @@ class Face(Protocol):
     def suppressed(self, message: Message) -> None:
         """Count denials that the supervisor did not send one by one."""
 
+    def question_waits(self, message: Message) -> str:
+        """The line that says where to answer, for when the terminal cannot ask."""
+
 
 class Prompt(Protocol):
     """One question as the terminal shows it."""

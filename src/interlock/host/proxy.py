@@ -27,12 +27,19 @@ _SUSPEND: Final = b"\x1a"
 
 
 class Proxy:
-    """The pump. `interactive` says that standard input and output both are the terminal: then keys go through one by one."""
+    """The pump.
 
-    def __init__(self, *, human: HumanTerminal, pair: Pair, source: int | None, sink: int, interactive: bool) -> None:
+    `interactive`: standard input and output both are the terminal, so keys go through one by one. Else the terminal stays line by
+    line until the jail asks for single keys; lines are read for the jail only if `reads_lines` (its standard input is the terminal).
+    """
+
+    def __init__(
+        self, *, human: HumanTerminal, pair: Pair, source: int | None, sink: int, interactive: bool, reads_lines: bool
+    ) -> None:
         self.human = human
         self.pair = pair
         self._interactive = interactive
+        self._reads_lines = reads_lines
         self._source = reopened(source, os.O_RDONLY) if source is not None else None
         self._sink = reopened(sink, os.O_WRONLY) or sink
         self._to_human = b""
@@ -43,6 +50,7 @@ class Proxy:
         self._raw = False
         self.hung_up = False
         self.suspend_wanted = False
+        self.leader = -1  # process id of the command, once it is known
 
     def enter(self) -> None:
         """Take the keyboard in the mode that fits; called again after every stop, and when the jail changed its own mode."""
@@ -132,7 +140,7 @@ class Proxy:
             return False
         if self._raw or self._interactive:
             return True
-        return bool(termios.tcgetattr(self.human.descriptor)[3] & termios.ICANON)
+        return self._reads_lines and bool(termios.tcgetattr(self.human.descriptor)[3] & termios.ICANON)
 
     def _read_keys(self) -> None:
         if self._source is None:
@@ -162,9 +170,6 @@ class Proxy:
         """^Z is ours to act on when the command itself has the terminal: its orphaned group cannot be stopped by the kernel."""
         settings = self.pair.settings()
         return settings is not None and bool(settings[0] & termios.ISIG) and settings[1] == self.leader
-
-    #: Process id of the command, once it is known.
-    leader: int = -1
 
     def _read_jail(self) -> int:
         if self._to_human or self._held:

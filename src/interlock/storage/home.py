@@ -80,6 +80,11 @@ class Home:
         return f"{self.state}/inbox.sqlite"
 
     @property
+    def phrase(self) -> str:
+        """The phrase that real prompts show, known to the human's side only."""
+        return f"{self.state}/phrase"
+
+    @property
     def registry(self) -> str:
         """The database of agents and hashed tokens."""
         return f"{self.state}/registry.sqlite"

@@ -1,0 +1,217 @@
+"""`interlock run`, wired: policy, program, session, supervisor, terminal, inbox, loop. It decides nothing and words nothing."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from interlock.facts.own_paths import own_paths
+from interlock.host.launch import Launch, jail_environment
+from interlock.host.loop import Loop, Outcome
+from interlock.host.program import find_program
+from interlock.host.signals import Signals
+from interlock.host.supervisor import find_supervisor, start_supervisor
+from interlock.storage.home import SOCKET_PATH_BYTES_MAX, Home, user_home
+from interlock.vocabulary.errors import EXIT_REFUSED, HostError, OperatorError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from interlock.host.ports import Asker, Face
+
+DEFAULT_PRESET: Final = "coding-agent"
+#: Presets for places where nobody is there to answer, and nothing may outlive the command.
+HEADLESS_PRESETS: Final = frozenset({"ci"})
+
+
+class Request(NamedTuple):
+    """What the person asked for. None is "not said"."""
+
+    command: Sequence[str]
+    policies: Sequence[str] = ()
+    preset: str | None = None
+    workspace: str | None = None
+    agent: str | None = None
+    end: str | None = None
+    ask: bool = True
+
+    @property
+    def says_policy(self) -> bool:
+        """Whether anything was asked for that a nested run could not honour."""
+        return bool(self.policies or self.preset or self.workspace or self.agent or self.end or not self.ask)
+
+    @property
+    def is_headless(self) -> bool:
+        """Whether questions are denials at once."""
+        return not self.ask or self.preset in HEADLESS_PRESETS
+
+    @property
+    def end_policy(self) -> str:
+        """What becomes of processes that outlive the command: `keep` or `kill`."""
+        return self.end or ("kill" if self.preset in HEADLESS_PRESETS else "keep")
+
+
+class Ran(NamedTuple):
+    """A session that ran: its id and how it went."""
+
+    session: str
+    outcome: Outcome
+
+
+def run_session(request: Request, face: Face) -> Ran:
+    """Run the command in a session of its own, to its end.
+
+    Raises `OperatorError` (126, 127, 121, 120) and `HostError` before anything ran; afterwards everything is in the outcome.
+    """
+    environment = dict(os.environ)
+    directory = _current_directory()
+    program = find_program(request.command[0], environment=environment, directory=directory)
+    supervisor = find_supervisor()
+    home = Home.from_environment()
+    session = _new_session()
+    runtime = home.session_runtime(session)
+    _check_socket_path(f"{runtime}/control.sock")
+    own = own_paths(environment, supervisor=supervisor)
+    human_home = user_home()
+    workspace = _workspace(request.workspace, directory)
+    policy = _policy(request, home, session=session, human_home=human_home, workspace=workspace, own=own)
+    ledger = {"directory": f"{home.sessions}/{session}", "index": home.index, "keys": home.keys}
+    home.ensure(home.config, home.cache, runtime, home.keys, home.index, home.sessions)
+    identity = _identity(request.agent, home, session)
+    launch = {
+        "session": session,
+        "command": request.command,
+        "program": program,
+        "environment": jail_environment(environment, session=session, inside=f"{runtime}/inside.sock", extra=identity.environment),
+        "directory": directory,
+        "workspace": workspace,
+        "home": human_home,
+        "policy": policy,
+        "human": f"uid:{os.getuid()}",
+        "runtime": runtime,
+        "ledger": ledger,
+        "end": request.end_policy,
+        "interlock": own,
+        "agent": identity.agent,
+        "gateway": identity.gateway,
+    }
+    asker = _asker(home, session, request)
+    try:
+        return Ran(session, _supervised(supervisor, launch, face=face, asker=asker, headless=request.is_headless))
+    finally:
+        identity.end()
+
+
+def outer_session(environment: Mapping[str, str] | None = None) -> str | None:
+    """The session this process already runs in: its id, if its inside socket answers; None outside every session."""
+    variables = os.environ if environment is None else environment
+    session, inside = variables.get("INTERLOCK_SESSION"), variables.get("INTERLOCK_INSIDE")
+    if not session or not inside:
+        return None
+    from interlock.host.inside import answers
+
+    return session if answers(inside) else None
+
+
+def run_nested(request: Request, session: str) -> None:
+    """Run the command under the session that already holds this process: it replaces this process.
+
+    Raises `OperatorError` (124) when something was asked for that the outer session would have to change.
+    """
+    if request.says_policy:
+        raise OperatorError(
+            f"already inside session `{session}`, and a nested run cannot set a policy of its own",
+            hint="leave the options out to run under the outer policy, or start it from outside",
+            exit_code=EXIT_REFUSED,
+        )
+    program = find_program(request.command[0], environment=os.environ, directory=_current_directory())
+    os.execv(program, list(request.command))
+
+
+def _supervised(executable: str, launch: dict[str, Any], *, face: Face, asker: Asker, headless: bool) -> Outcome:
+    from interlock.app.session_terminal import SessionTerminal
+
+    signals = Signals()
+    signals.install()
+    try:
+        terminal = SessionTerminal(prompts=not headless)
+        supervisor = start_supervisor(executable, inherited=terminal.inherited)
+        terminal.close_handed_on()
+        message = Launch(stdio=terminal.stdio, terminal=terminal.is_terminal, **launch).message()
+        supervisor.channel.send(message)
+        loop = Loop(
+            supervisor, face=face, asker=asker, proxy=terminal.proxy, prompts=terminal.prompts, signals=signals,
+            keep=launch["end"] == "keep",
+        )  # fmt: skip
+        outcome = loop.run()
+        if outcome.ended is not None or outcome.failed is not None:
+            supervisor.reap(wait=True)
+        return outcome
+    finally:
+        signals.remove()
+
+
+def _policy(request: Request, home: Home, *, session: str, human_home: str, workspace: str, own: Sequence[str]) -> Mapping[str, Any]:
+    from interlock.app.policies import compiled
+
+    return compiled(
+        files=request.policies, preset=request.preset or (None if request.policies else DEFAULT_PRESET),
+        home=home, session=session, human_home=human_home, workspace=workspace, own=own,
+    )  # fmt: skip
+
+
+def _asker(home: Home, session: str, request: Request) -> Asker:
+    from interlock.approvals.asker import InboxAsker
+    from interlock.approvals.phrase import phrase_of
+
+    return InboxAsker(
+        inbox=home.inbox, session=session, agent=request.agent, phrase=lambda: phrase_of(home.phrase), headless=request.is_headless
+    )
+
+
+class _Identity(NamedTuple):
+    agent: Mapping[str, str] | None
+    environment: Mapping[str, str]
+    gateway: Mapping[str, Any] | None
+    end: Any
+
+
+def _identity(agent: str | None, home: Home, session: str) -> _Identity:
+    if agent is None:
+        return _Identity(None, {}, None, lambda: None)
+    from interlock.app.agent_session import open_agent_session
+
+    opened = open_agent_session(agent, home=home, session=session)
+    return _Identity({"name": agent, "assurance": "authenticated"}, opened.environment, opened.gateway, opened.end)
+
+
+def _new_session() -> str:
+    from datetime import UTC, datetime
+
+    from interlock.vocabulary.ids import session_id
+
+    return session_id(now=datetime.now(UTC), random=os.urandom(3))
+
+
+def _current_directory() -> str:
+    try:
+        return os.getcwd()
+    except OSError as error:
+        raise OperatorError("the current directory no longer exists", hint="change to one that does") from error
+
+
+def _workspace(asked: str | None, directory: str) -> str:
+    workspace = os.path.realpath(os.path.join(directory, asked) if asked else directory)
+    if not os.path.isdir(workspace):
+        raise OperatorError(f"workspace `{workspace}` is not a directory")
+    if workspace == "/":
+        raise OperatorError("the workspace would be `/`, the whole machine", hint="change to the project, or use --workspace DIR")
+    return workspace
+
+
+def _check_socket_path(path: str) -> None:
+    if len(os.fsencode(path)) > SOCKET_PATH_BYTES_MAX:
+        raise HostError(
+            f"`{path}` is longer than a socket's name may be ({SOCKET_PATH_BYTES_MAX} bytes)",
+            hint="set INTERLOCK_HOME or XDG_RUNTIME_DIR to a shorter path",
+        )

@@ -1,0 +1,94 @@
+"""Joins the human's descriptors to a session: which become the pseudo-terminal, which pass through, where prompts go."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from typing import TYPE_CHECKING, Final
+
+from interlock.host.prompt import PromptChannel
+from interlock.host.proxy import Proxy
+from interlock.host.terminal import HumanTerminal, Pair, controlling_terminal, is_terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: Duplicates for the supervisor start here, clear of 0 to 2.
+_FIRST_SPARE: Final = 10
+
+
+class SessionTerminal:
+    """The descriptors of one session. `close_handed_on` once the supervisor has its copies."""
+
+    def __init__(self, *, prompts: bool) -> None:
+        """`prompts`: whether questions may be asked on the human's terminal."""
+        open_standard_descriptors()
+        terminals = [descriptor for descriptor in (0, 1, 2) if is_terminal(descriptor)]
+        self._tty = controlling_terminal() if terminals or prompts else None
+        self.proxy = _proxy(terminals, self._tty) if terminals else None
+        slave = self.proxy.pair.slave if self.proxy is not None else -1
+        self._handed_on = [
+            fcntl.fcntl(slave if descriptor in terminals else descriptor, fcntl.F_DUPFD_CLOEXEC, _FIRST_SPARE)
+            for descriptor in (0, 1, 2)
+        ]
+        self.prompts = _prompts(self._tty, terminals) if prompts else None
+
+    @property
+    def stdio(self) -> tuple[int, int, int]:
+        """The three descriptors of the launch."""
+        first, second, third = self._handed_on
+        return first, second, third
+
+    @property
+    def inherited(self) -> Sequence[int]:
+        """What the supervisor is to inherit."""
+        return self._handed_on
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether one of `stdio` is the pseudo-terminal."""
+        return self.proxy is not None
+
+    def close_handed_on(self) -> None:
+        """Let go of what only the jail is to hold."""
+        for descriptor in self._handed_on:
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+        if self.proxy is not None:
+            self.proxy.pair.let_go_of_slave()
+
+
+def open_standard_descriptors() -> None:
+    """A closed 0, 1 or 2 (`interlock run … <&-`) becomes `/dev/null`, before a socket of ours could take its number."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != descriptor:
+                os.dup2(opened, descriptor)
+                os.close(opened)
+
+
+def _proxy(terminals: list[int], tty: int | None) -> Proxy:
+    interactive = 0 in terminals and 1 in terminals
+    human = HumanTerminal(terminals[0])
+    pair = Pair(like=human, echo=interactive)
+    return Proxy(
+        human=human,
+        pair=pair,
+        source=0 if 0 in terminals else tty,
+        sink=next(descriptor for descriptor in (1, 2, 0) if descriptor in terminals),
+        interactive=interactive,
+        reads_lines=0 in terminals,
+    )
+
+
+def _prompts(tty: int | None, terminals: list[int]) -> PromptChannel | None:
+    if tty is not None:
+        return PromptChannel(HumanTerminal(tty))
+    for descriptor in terminals:
+        if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDWR:
+            return PromptChannel(HumanTerminal(descriptor))
+    return None

@@ -1,0 +1,181 @@
+"""`interlock run`: options, the nested case, the report at the end, the exit status. The work is `interlock.app.run`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from interlock.vocabulary.errors import EXIT_FAILED, EXIT_USAGE
+
+if TYPE_CHECKING:
+    from interlock.app.run import Ran, Request
+    from interlock.cli.notice import NoticeFace
+
+SUMMARY = "run a command and everything it starts under a policy"
+_EPILOG = """\
+examples:
+  interlock run -- claude                             the coding-agent preset, this directory as workspace
+  interlock run --preset ci -- make test              headless: a question is a denial, nothing outlives the command
+  interlock run --policy team.yaml -- npm test        your own layers; several tighten one another, guard is always first
+  interlock run --agent coder -- codex                with an identity of its own at the gateway
+
+The command's exit status is passed on (128+n for signal n). Interlock's own: 121 policy, 122 machine, 123 Interlock failed,
+124 refused before start, 126 not executable, 127 not found."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Options first, then `--`, then the command."""
+    add_session_options(parser)
+    parser.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND …", help="the command and its arguments")
+    parser.usage = f"{parser.prog} [options] -- COMMAND [ARGUMENT …]"
+    parser.epilog = _EPILOG
+
+
+def add_session_options(parser: argparse.ArgumentParser) -> None:
+    """What `run` and `shell` share."""
+    parser.add_argument("--policy", action="append", default=[], metavar="FILE", help="a policy layer; may be given again (a name means one of your policies)")
+    parser.add_argument("--preset", metavar="NAME", help="a ready layer: coding-agent (default without --policy), ci, strict, observe, mcp-server")
+    parser.add_argument("--workspace", metavar="DIR", help="what ${workspace} means in policies (default: the current directory)")
+    parser.add_argument("--agent", metavar="NAME", help="run as this agent: gives it a token for the gateway that works in this session only")
+    parser.add_argument("--end", choices=("keep", "kill"), help="processes that outlive the command: keep them held (default), or end them (ci)")
+    parser.add_argument("--no-ask", dest="ask", action="store_false", help="nobody is there: what needs an approval is denied")
+    parser.add_argument("--quiet", action="store_true", help="no notices; `interlock why` still tells")
+    parser.add_argument("--json", action="store_true", help="print one JSON object about the session as the last line of output")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run it, and return the command's status or Interlock's code."""
+    words = list(arguments.words)
+    if words[:1] == ["--"]:
+        words = words[1:]
+    elif words:
+        return _usage(f"put `--` before the command: interlock run … -- {words[0]} …")
+    if not words:
+        return _usage("no command given")
+    return run_words(words, arguments)
+
+
+def run_words(words: list[str], arguments: argparse.Namespace) -> int:
+    """Run a command line with the session options of `arguments`."""
+    from interlock.app.run import Request, outer_session, run_nested, run_session
+    from interlock.cli.notice import NoticeFace
+
+    request = Request(
+        command=words, policies=arguments.policy, preset=arguments.preset, workspace=arguments.workspace,
+        agent=arguments.agent, end=arguments.end, ask=arguments.ask,
+    )  # fmt: skip
+    outer = outer_session()
+    if outer is not None:
+        return _nested(request, outer, run_nested)
+    face = NoticeFace(quiet=arguments.quiet)
+    ran = run_session(request, face)
+    code = _report(ran, face)
+    if arguments.json:
+        _print_json(ran, face, code)
+    return code
+
+
+def _nested(request: Request, session: str, run_nested: Any) -> int:
+    from interlock.cli.failure import say
+
+    if not request.says_policy:
+        say(f"already inside session {session}; the command runs under it")
+    run_nested(request, session)
+    raise AssertionError("execv returns only by raising")
+
+
+def _usage(message: str) -> int:
+    from interlock.cli.failure import say
+
+    say(message)
+    say("  try: interlock run --help", prefix="")
+    return EXIT_USAGE
+
+
+def _report(ran: Ran, face: NoticeFace) -> int:
+    from interlock.cli.failure import say
+
+    outcome = ran.outcome
+    if outcome.failed is not None:
+        say(str(outcome.failed.get("message")))
+        if outcome.failed.get("hint"):
+            say(f"  hint: {outcome.failed['hint']}", prefix="")
+        return _failure_code(outcome.failed.get("code"))
+    if outcome.trouble is not None:
+        say(f"{outcome.trouble}; the session's processes were ended")
+        say(f"  hint: what was recorded: interlock session show {ran.session}", prefix="")
+        return EXIT_FAILED
+    _summary(ran, face)
+    return _status(outcome.exited)
+
+
+def _summary(ran: Ran, face: NoticeFace) -> None:
+    """Silent unless something was denied, runs later, or still runs."""
+    from interlock.cli.failure import say
+
+    outcome = ran.outcome
+    running = (outcome.exited or {}).get("running") or []
+    if running and outcome.ended is None:
+        say(f"{len(running)} process{'es' if len(running) > 1 else ''} of the session still run{'' if len(running) > 1 else 's'}, held to the policy; end: interlock session end {ran.session}")
+    later = (outcome.ended or {}).get("runs_later") or []
+    for path in later[:10]:
+        from interlock.vocabulary.printable import text_of
+
+        say(f"changed, and would run later outside: {text_of(path)}")
+    if len(later) > 10:
+        say(f"and {len(later) - 10} more that would run later")
+    if face.not_shown:
+        say(f"{face.denied_count} denials in all; see: interlock session show {ran.session}")
+
+
+def _status(exited: dict[str, Any] | None) -> int:
+    if exited is None:
+        return EXIT_FAILED
+    number = exited.get("signal")
+    if isinstance(number, int) and number > 0:
+        return 128 + number
+    code = exited.get("code")
+    return code if isinstance(code, int) else EXIT_FAILED
+
+
+def _failure_code(code: Any) -> int:
+    return code if isinstance(code, int) and EXIT_USAGE <= code <= 127 else EXIT_FAILED
+
+
+def _print_json(ran: Ran, face: NoticeFace, code: int) -> None:
+    import json
+
+    outcome = ran.outcome
+    ended, exited = outcome.ended or {}, outcome.exited or {}
+    report = {
+        "session": ran.session,
+        "code": code,
+        "signal": exited.get("signal"),
+        "counts": ended.get("counts"),
+        "denied": face.denied_count,
+        "denials": [_denial(message) for message in face.denials],
+        "runs_later": ended.get("runs_later", []),
+        "running": exited.get("running", []),
+        "enforced": (outcome.started or {}).get("enforced"),
+        "checkpoint": ended.get("checkpoint"),
+        "trouble": outcome.trouble or (outcome.failed or {}).get("message"),
+    }
+    line = json.dumps(report, separators=(",", ":")) + "\n"
+    sys.stdout.flush()
+    data = line.encode()
+    while data:
+        data = data[os.write(1, data) :]
+
+
+def _denial(message: dict[str, Any]) -> dict[str, Any]:
+    action, decision = message.get("action") or {}, message.get("decision") or {}
+    return {
+        "verb": action.get("verb"),
+        "target": action.get("target"),
+        "decision": decision.get("decision"),
+        "rules": decision.get("rules"),
+        "because": decision.get("because"),
+        "record": message.get("record"),
+    }

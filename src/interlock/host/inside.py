@@ -1,0 +1,60 @@
+"""The inside face of a session (`spec/supervisor.md`): one question, its own denials. Used by `why` and by a nested run."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from interlock.vocabulary.errors import PeerError
+
+_ANSWER_BYTES_MAX: Final = 4 * 1024 * 1024
+_SECONDS_MAX: Final = 5.0
+
+
+def why(path: str, *, last: int) -> list[dict[str, Any]]:
+    """The session's `last` denials from its inside socket at `path`. Raises `PeerError` when nobody answers, or not in kind."""
+    answer = request(path, {"type": "why", "last": last})
+    denials = answer.get("denials")
+    if not isinstance(denials, list):
+        raise PeerError("the session did not answer with denials")
+    return [denial for denial in denials if isinstance(denial, dict)]
+
+
+def answers(path: str) -> bool:
+    """Whether a session answers at `path`."""
+    try:
+        why(path, last=1)
+    except PeerError:
+        return False
+    return True
+
+
+def request(path: str, message: dict[str, Any]) -> dict[str, Any]:
+    """One request, one answer, over a unix socket. Raises `PeerError` when there is none in time, or it is no JSON object."""
+    import socket
+
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(_SECONDS_MAX)
+            connection.connect(path)
+            connection.sendall(json.dumps(message).encode() + b"\n")
+            found = _read_line(connection)
+    except OSError as error:
+        raise PeerError(f"no session answers at `{path}`: {error.strerror or error}") from error
+    try:
+        answer = json.loads(found)
+    except ValueError as error:
+        raise PeerError("the session's answer is not JSON") from error
+    if not isinstance(answer, dict):
+        raise PeerError("the session's answer is not a JSON object")
+    return answer
+
+
+def _read_line(connection: Any) -> bytes:
+    found = b""
+    while not found.endswith(b"\n") and len(found) < _ANSWER_BYTES_MAX:
+        data = connection.recv(65536)
+        if not data:
+            break
+        found += data
+    return found
