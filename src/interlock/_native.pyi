@@ -73,3 +73,96 @@ def match_pattern(pattern: str, path: bytes) -> bool:
     Raises:
         PatternError: not a pattern.
     """
+
+class LedgerError(NativeError):
+    """The ledger did not take it: the action is denied."""
+
+class LedgerFull(LedgerError):
+    """The disk is full. Records that permit nothing (a denial, an end) are still taken, from the reserve."""
+
+class LedgerDamaged(LedgerError):
+    """The log is not what its writer left, or lacks a checkpoint that was signed."""
+
+@final
+class Log:
+    """A log open for writing (`spec/ledger.md`). Safe to use from several threads. Classes: `routine`, `ordered`, `durable`."""
+
+    @staticmethod
+    def open(directory: str, name: str, index: str, keys: str) -> Log:
+        """Open a fresh log and enter it into the index. Keys are made if there never were any.
+
+        Arguments:
+            directory: the log's own directory, made 0700.
+            name: `sessions/<session>` or `gateway/<start>`; its last part is the `session` of every record.
+            index: directory of the user's index log.
+            keys: directory of the keys.
+
+        Raises:
+            LedgerDamaged: index or log are not what was left.
+            LedgerError: held by another writer, a key is missing, nothing can be written.
+        """
+
+    def append(self, json: str, class_name: str) -> int:
+        """Append a record and wait as its class says; other threads run meanwhile. Returns its number.
+
+        Raises:
+            LedgerFull: no space; a denial would still be taken.
+            LedgerError: not written, or not known to be: deny.
+        """
+
+    def submit(self, json: str, class_name: str) -> int:
+        """Queue a record without waiting. Returns a ticket that `completed` names once `fileno` is readable.
+
+        Raises:
+            LedgerError: not JSON, or the log is closed.
+        """
+
+    def fileno(self) -> int:
+        """An eventfd for an event loop's reader: readable when something has completed."""
+
+    def completed(self) -> list[tuple[int, int | LedgerError]]:
+        """What has completed since the last call: ticket, then the record's number or the error. Empties `fileno`."""
+
+    def count(self, verb: str, decision: str, rule: str) -> None:
+        """Count a routine act; the counts are recorded within 50 ms."""
+
+    def effect(self, record: int, errno: int) -> None:
+        """Note how the action of a record ended (0 or an errno); written with the next `routine` record."""
+
+    def head(self) -> tuple[int, str]:
+        """Number of records, and their root in hex."""
+
+    def close(self, closing: str | None = None) -> tuple[int, str]:
+        """Close the log with a last record, and enter its end into the index. Returns the size and root (hex) signed.
+
+        Raises:
+            LedgerError: closed before, or something could not be written.
+        """
+
+def ensure_keys(directory: str, index: str | None = None, name: str = "index") -> dict[str, str]:
+    """Make the keys if there never were any. Returns `key` and `auditor` (ids), `origin` and C2SP `verifier_key` of the log `name`.
+
+    Raises:
+        LedgerError: a key was lost, is malformed, or can be read by others.
+    """
+
+def index_head(index: str, keys: str) -> str:
+    """Size and root (base64) of the index, as JSON.
+
+    Raises:
+        LedgerDamaged: the index is not what was left.
+        LedgerError: it cannot be read.
+    """
+
+def recover_ledger(ledger: str, keys: str) -> list[tuple[str, int, str | None]]:
+    """Complete the logs whose writer is gone: cut a torn tail, say which ends are unknown, close, enter into the index.
+
+    Arguments:
+        ledger: the directory that holds `index`, `sessions` and `gateway`.
+        keys: directory of the keys.
+
+    Returns: for each such log its name, how many decided actions had no end, and why it could not be completed, or None.
+
+    Raises:
+        LedgerError: the index or the keys cannot be read.
+    """

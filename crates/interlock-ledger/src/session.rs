@@ -23,6 +23,8 @@ pub struct Index {
     options: Options,
     lock: File,
     scan: Scan,
+    /// Logs opened and not closed, in order.
+    open: Vec<String>,
 }
 
 impl Index {
@@ -35,8 +37,15 @@ impl Index {
         let mut options = Options::new(directory, "index", keys);
         options.memory = Some(keys.directory.join("index.checkpoint"));
         let lock = private::lock(directory, true)?;
-        let scan = read(&options, &mut |_| {})?;
-        Ok(Self { options, lock, scan })
+        let mut open = Vec::new();
+        let scan = read(&options, &mut |entry| follow(&mut open, entry))?;
+        Ok(Self { options, lock, scan, open })
+    }
+
+    /// The logs that were opened and not closed, the oldest first. The lock is let go.
+    #[must_use]
+    pub fn open_logs(self) -> Vec<String> {
+        self.open
     }
 
     /// Size and root before anything is added.
@@ -71,6 +80,17 @@ impl Index {
         }
         let mut writer = Writer::start(self.options, self.lock, self.scan, entry)?;
         finish(&mut writer).map(drop)
+    }
+}
+
+/// Keeps `open` in step with one entry of the index.
+fn follow(open: &mut Vec<String>, entry: &[u8]) {
+    let Ok(entry) = serde_json::from_slice::<Value>(entry) else { return };
+    let Some(name) = entry.get("log").and_then(Value::as_str) else { return };
+    match entry.get("type").and_then(Value::as_str) {
+        Some("index.opened") => open.push(name.into()),
+        Some("index.closed") => open.retain(|other| other != name),
+        _ => {}
     }
 }
 

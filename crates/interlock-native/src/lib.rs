@@ -4,6 +4,7 @@
 
 mod engine;
 mod error;
+mod ledger;
 
 use pyo3::prelude::*;
 
@@ -11,5 +12,6 @@ use pyo3::prelude::*;
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     error::register(module)?;
-    engine::register(module)
+    engine::register(module)?;
+    ledger::register(module)
 }

@@ -1,0 +1,133 @@
+//! Completing what a killed writer left: its torn tail is cut, its undecided ends are said to be unknown, its log is closed and indexed.
+//!
+//! A log whose lock is held has a living writer and is left alone. So is one that is damaged: that is for the verifier to say.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use crate::draft::Draft;
+use crate::error::{Error, Result};
+use crate::keys::Keys;
+use crate::log::finish;
+use crate::scan::segment_path;
+use crate::session::{Index, Registration};
+use crate::writer::{Options, Writer};
+
+/// Decisions without an end that are kept in mind while a log is read; more are only counted.
+const ORPHANS_MAX: usize = 100_000;
+
+/// A log that was not closed by its writer.
+#[derive(Debug)]
+pub struct Recovered {
+    /// `sessions/…` or `gateway/…`.
+    pub name: String,
+    /// How many actions were decided and never said to have ended; or why the log could not be completed.
+    pub outcome: Result<u64>,
+}
+
+/// Completes every unclosed log below `ledger` (the directory that holds `index`, `sessions`, `gateway`).
+///
+/// # Errors
+/// The index cannot be read. What is wrong with one log is in its own outcome.
+pub fn recover(ledger: &Path, keys: &Keys) -> Result<Vec<Recovered>> {
+    let index = ledger.join("index");
+    if !segment_path(&index, 0).exists() {
+        return Ok(Vec::new());
+    }
+    let open = Index::lock(&index, keys)?.open_logs();
+    let mut found = Vec::new();
+    for name in open {
+        match complete(ledger, &name, keys) {
+            Err(Error::Locked(_)) => {}
+            outcome => found.push(Recovered { name, outcome }),
+        }
+    }
+    Ok(found)
+}
+
+fn complete(ledger: &Path, name: &str, keys: &Keys) -> Result<u64> {
+    let directory = ledger.join(name);
+    if !segment_path(&directory, 0).exists() {
+        return Err(Error::Damaged { file: directory, offset: 0, what: "the index names this log and it is gone".into() });
+    }
+    let mut ends = Ends::default();
+    let mut opening = Map::new();
+    opening.insert("type".into(), "log.opened".into());
+    opening.insert("index_head".into(), Index::lock(&ledger.join("index"), keys)?.head());
+    let mut writer = Writer::open(Options::new(&directory, name, keys), opening, &mut |record| ends.take(record))?;
+    let orphans = ends.orphans();
+    if !ends.closed {
+        for record in ends.closing() {
+            let draft = Draft::new(record, &writer.options().session.clone())?;
+            writer.push(&draft)?;
+            if writer.batch_is_large() {
+                writer.commit()?;
+            }
+        }
+    }
+    let checkpoint = finish(&mut writer)?;
+    drop(writer);
+    Registration::new(name, &ledger.join("index"), keys, Some("its writer ended without closing it")).closed(&checkpoint)?;
+    Ok(orphans)
+}
+
+/// Which decisions have no end yet.
+#[derive(Default)]
+struct Ends {
+    /// Record number → action id, of what was permitted and has not ended.
+    open: BTreeMap<u64, String>,
+    uncounted: u64,
+    closed: bool,
+}
+
+impl Ends {
+    fn take(&mut self, record: &[u8]) {
+        let Ok(record) = serde_json::from_slice::<Value>(record) else { return };
+        match record.get("type").and_then(Value::as_str) {
+            Some("action.decided") => self.decided(&record),
+            Some("action.enacted") => self.enacted(record.get("action").and_then(Value::as_str).unwrap_or_default()),
+            Some("routine") => self.effects(record.get("effects").and_then(Value::as_array)),
+            Some("session.closed") => self.closed = true,
+            _ => {}
+        }
+    }
+
+    fn decided(&mut self, record: &Value) {
+        let said = record.pointer("/decision/decision").and_then(Value::as_str);
+        let id = record.pointer("/action/id").and_then(Value::as_str);
+        let (Some("allow" | "steer"), Some(id), Some(number)) = (said, id, record.get("record").and_then(Value::as_u64)) else { return };
+        if self.open.len() < ORPHANS_MAX {
+            self.open.insert(number, id.into());
+        } else {
+            self.uncounted += 1;
+        }
+    }
+
+    fn enacted(&mut self, id: &str) {
+        self.open.retain(|_, open| open != id);
+    }
+
+    fn effects(&mut self, effects: Option<&Vec<Value>>) {
+        for pair in effects.into_iter().flatten() {
+            if let Some(number) = pair.get(0).and_then(Value::as_u64) {
+                self.open.remove(&number);
+            }
+        }
+    }
+
+    fn orphans(&self) -> u64 {
+        self.open.len() as u64 + self.uncounted
+    }
+
+    fn closing(&self) -> Vec<Value> {
+        let unknown =
+            |id: &String| json!({"type": "action.enacted", "action": id, "effect": "unknown", "reason": "the writer ended first"});
+        let mut records: Vec<Value> = self.open.values().map(unknown).collect();
+        let lost = "the writer ended without closing; what it counted in its last 50 ms is not known";
+        records.push(json!({"type": "gap", "lost": null, "reason": lost, "orphans": self.orphans()}));
+        records.push(json!({"type": "session.closed", "status": null, "counts": null, "runs_later": null, "reason": "recovered: the writer ended without closing"}));
+        records
+    }
+}

@@ -1,0 +1,213 @@
+//! The ledger's writer for Python: records as JSON text, waiting without the interpreter's lock, and an eventfd for an event loop.
+
+use crate::error::NativeError;
+use interlock_ledger::{Class, Error, Index, Keys, Log as Writer, open_session, recover, verifier_key};
+use pyo3::create_exception;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use serde_json::Value;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+create_exception!(interlock._native, LedgerError, NativeError, "The ledger did not take it: the action is denied.");
+create_exception!(interlock._native, LedgerFull, LedgerError, "The disk is full; denials are still taken.");
+create_exception!(interlock._native, LedgerDamaged, LedgerError, "The log is not what its writer left.");
+
+/// Records taken from the queue at once, so that they share one sync.
+const TOGETHER_MAX: usize = 512;
+
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let python = module.py();
+    module.add("LedgerError", python.get_type::<LedgerError>())?;
+    module.add("LedgerFull", python.get_type::<LedgerFull>())?;
+    module.add("LedgerDamaged", python.get_type::<LedgerDamaged>())?;
+    module.add_class::<Log>()?;
+    module.add_function(wrap_pyfunction!(ensure_keys, module)?)?;
+    module.add_function(wrap_pyfunction!(index_head, module)?)?;
+    module.add_function(wrap_pyfunction!(recover_ledger, module)?)
+}
+
+fn raised(error: &Error) -> PyErr {
+    match error {
+        Error::Full => LedgerFull::new_err(error.to_string()),
+        Error::Damaged { .. } | Error::Inconsistent(_) => LedgerDamaged::new_err(error.to_string()),
+        _ => LedgerError::new_err(error.to_string()),
+    }
+}
+
+fn class(name: &str) -> PyResult<Class> {
+    match name {
+        "routine" => Ok(Class::Routine),
+        "ordered" => Ok(Class::Ordered),
+        "durable" => Ok(Class::Durable),
+        other => Err(LedgerError::new_err(format!("`{other}` is not a record class"))),
+    }
+}
+
+fn parsed(json: &str) -> Result<Value, Error> {
+    serde_json::from_str(json).map_err(|error| Error::Record(error.to_string()))
+}
+
+/// A record on its way, and how it ended: its number, or the error's kind and words.
+type Submitted = (u64, Value, Class);
+type Completed = (u64, Result<u64, String>);
+
+/// A log open for writing.
+#[pyclass(frozen, module = "interlock._native")]
+struct Log {
+    writer: Arc<Writer>,
+    queue: Mutex<Option<(Sender<Submitted>, u64)>>,
+    done: Arc<Mutex<Vec<Completed>>>,
+    event: Arc<OwnedFd>,
+}
+
+#[pymethods]
+impl Log {
+    /// Opens a fresh log and enters it into the index.
+    #[staticmethod]
+    fn open(py: Python<'_>, directory: PathBuf, name: &str, index: PathBuf, keys: PathBuf) -> PyResult<Self> {
+        let opened = py.detach(|| {
+            let keys = Keys::ensure(&keys, Some(&index))?;
+            open_session(&directory, name, &index, &keys)
+        });
+        let writer = Arc::new(opened.map_err(|error| raised(&error))?);
+        let (sender, receiver) = channel();
+        let event = rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC | rustix::event::EventfdFlags::NONBLOCK)
+            .map_err(std::io::Error::from)?;
+        let (event, done) = (Arc::new(event), Arc::new(Mutex::new(Vec::new())));
+        let worker = Worker { writer: Arc::clone(&writer), done: Arc::clone(&done), event: Arc::clone(&event) };
+        std::thread::Builder::new().name("ledger-submit".into()).spawn(move || worker.run(&receiver))?;
+        Ok(Self { writer, queue: Mutex::new(Some((sender, 0))), done, event })
+    }
+
+    /// Appends and waits as the class says. Returns the record's number.
+    fn append(&self, py: Python<'_>, json: &str, class_name: &str) -> PyResult<u64> {
+        let class = class(class_name)?;
+        let written = py.detach(|| self.writer.append(parsed(json)?, class));
+        written.map(|written| written.record).map_err(|error| raised(&error))
+    }
+
+    /// Queues a record; `completed` tells how it ended once `fileno` is readable.
+    fn submit(&self, json: &str, class_name: &str) -> PyResult<u64> {
+        let (record, class) = (parsed(json).map_err(|error| raised(&error))?, class(class_name)?);
+        let mut guard = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((sender, ticket)) = guard.as_mut() else { return Err(raised(&Error::Closed)) };
+        *ticket += 1;
+        sender.send((*ticket, record, class)).map_err(|_| raised(&Error::Closed))?;
+        Ok(*ticket)
+    }
+
+    /// The eventfd that is readable when something has completed.
+    fn fileno(&self) -> i32 {
+        self.event.as_raw_fd()
+    }
+
+    /// What has completed since the last call: ticket, then the record's number or an error.
+    fn completed(&self, py: Python<'_>) -> Vec<(u64, Py<PyAny>)> {
+        let _ = rustix::io::read(&self.event, &mut [0; 8]);
+        let done = std::mem::take(&mut *self.done.lock().unwrap_or_else(PoisonError::into_inner));
+        let told = |result: Result<u64, String>| match result {
+            Ok(record) => record.into_pyobject(py).map(|number| number.into_any().unbind()).map_err(PyErr::from),
+            Err(why) => Ok(LedgerError::new_err(why).into_value(py).into_any()),
+        };
+        done.into_iter().filter_map(|(ticket, result)| told(result).ok().map(|value| (ticket, value))).collect()
+    }
+
+    /// Counts a routine act.
+    fn count(&self, verb: &str, decision: &str, rule: &str) {
+        self.writer.count(verb, decision, rule);
+    }
+
+    /// Notes how a recorded action ended.
+    fn effect(&self, record: u64, errno: i32) {
+        self.writer.effect(record, errno);
+    }
+
+    /// Size and root (hex) now.
+    fn head(&self) -> PyResult<(u64, String)> {
+        let (size, root) = self.writer.head().map_err(|error| raised(&error))?;
+        Ok((size, hex(&root)))
+    }
+
+    /// Closes the log, with a last record if given, and enters its end into the index. Returns the size and root (hex) signed.
+    #[pyo3(signature = (closing=None))]
+    fn close(&self, py: Python<'_>, closing: Option<&str>) -> PyResult<(u64, String)> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let closed = py.detach(|| self.writer.close(closing.map(parsed).transpose()?));
+        closed.map(|checkpoint| (checkpoint.size, hex(&checkpoint.root))).map_err(|error| raised(&error))
+    }
+}
+
+/// Takes what is queued, writes all of it, and syncs once.
+struct Worker {
+    writer: Arc<Writer>,
+    done: Arc<Mutex<Vec<Completed>>>,
+    event: Arc<OwnedFd>,
+}
+
+impl Worker {
+    fn run(&self, receiver: &Receiver<Submitted>) {
+        while let Ok(first) = receiver.recv() {
+            let mut batch = vec![first];
+            batch.extend(receiver.try_iter().take(TOGETHER_MAX - 1));
+            let ended = self.write(batch);
+            self.done.lock().unwrap_or_else(PoisonError::into_inner).extend(ended);
+            let _ = rustix::io::write(&self.event, &1_u64.to_ne_bytes());
+        }
+    }
+
+    fn write(&self, batch: Vec<Submitted>) -> Vec<Completed> {
+        let mut last = None;
+        let mut ended = Vec::with_capacity(batch.len());
+        for (ticket, record, class) in batch {
+            let written = self.writer.begin(record, class).map(|written| written.record);
+            if class == Class::Durable {
+                last = written.as_ref().ok().copied().or(last);
+            }
+            ended.push((ticket, written.map_err(|error| error.to_string()), class));
+        }
+        let synced = last.map_or(Ok(()), |record| self.writer.sync(record).map_err(|error| error.to_string()));
+        let outcome = |(ticket, written, class): (u64, Result<u64, String>, Class)| match &synced {
+            Err(why) if class == Class::Durable && written.is_ok() => (ticket, Err(why.clone())),
+            _ => (ticket, written),
+        };
+        ended.into_iter().map(outcome).collect()
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Makes the keys if there never were any. Returns their ids and the verifier key of `name`.
+#[pyfunction]
+#[pyo3(signature = (directory, index=None, name="index"))]
+fn ensure_keys<'py>(py: Python<'py>, directory: PathBuf, index: Option<PathBuf>, name: &str) -> PyResult<Bound<'py, PyDict>> {
+    let keys = py.detach(|| Keys::ensure(&directory, index.as_deref())).map_err(|error| raised(&error))?;
+    let found = PyDict::new(py);
+    found.set_item("key", keys.id())?;
+    found.set_item("auditor", keys.auditor_id())?;
+    found.set_item("origin", keys.origin(name))?;
+    found.set_item("verifier_key", verifier_key(&keys.origin(name), &keys.signing.verifying_key()))?;
+    Ok(found)
+}
+
+/// Size and root of the index, as JSON.
+#[pyfunction]
+fn index_head(py: Python<'_>, index: PathBuf, keys: PathBuf) -> PyResult<String> {
+    let head = py.detach(|| Ok(Index::lock(&index, &Keys::ensure(&keys, Some(&index))?)?.head()));
+    head.map(|head| head.to_string()).map_err(|error: Error| raised(&error))
+}
+
+/// Completes the logs whose writer is gone. Returns (log, orphaned decisions completed, error or None) for each.
+#[pyfunction]
+fn recover_ledger(py: Python<'_>, ledger: PathBuf, keys: PathBuf) -> PyResult<Vec<(String, u64, Option<String>)>> {
+    let found = py.detach(|| recover(&ledger, &Keys::ensure(&keys, Some(&ledger.join("index")))?)).map_err(|error| raised(&error))?;
+    let told = found.into_iter().map(|log| match log.outcome {
+        Ok(orphans) => (log.name, orphans, None),
+        Err(error) => (log.name, 0, Some(error.to_string())),
+    });
+    Ok(told.collect())
+}
