@@ -6,8 +6,9 @@
 use crate::answer::Call;
 use crate::denials::{Denials, Told};
 use crate::ending::Ending;
+use crate::judge::Judge;
 use crate::questions::{Questions, Reply};
-use crate::record::{Batch, Recorder};
+use crate::record::{Failure, Recorder, Totals};
 use crate::session::Session;
 use crate::sys::process;
 use crate::uplink::Uplink;
@@ -15,7 +16,7 @@ use interlock_core::action::{Action, Bytes, Plane, Process, Subject};
 use interlock_core::decision::{Decision, Obligations, Outcome, Record};
 use interlock_core::digest::action_digest;
 use interlock_core::facts::Facts;
-use interlock_core::target::{Side, Target};
+use interlock_core::target::Target;
 use interlock_core::verb::Verb;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -50,21 +51,9 @@ impl Permit<'_> {
     /// Notes what came of it: 0, or the errno the kernel gave.
     pub fn done(self, errno: i32) {
         for record in &self.records {
-            if self.line.batch.effect(*record, errno) {
-                self.line.flush();
-            }
+            self.line.recorder.effect(*record, errno);
         }
     }
-}
-
-/// What says of an Action what policy says. The engine's plan stands behind it.
-pub trait Judge: Send + Sync {
-    /// Pure and total.
-    fn decide(&self, action: &Action, facts: &Facts) -> Decision;
-    /// Which rules would have to change for a denied Action to pass.
-    fn allowed_by(&self, action: &Action, decision: &Decision) -> Vec<String>;
-    /// Digest of the policy.
-    fn digest(&self) -> &str;
 }
 
 /// Something that should not have happened, and ended in a denial.
@@ -88,12 +77,13 @@ pub struct Context {
 pub struct Line {
     session: String,
     agent: Option<Value>,
-    judge: Box<dyn Judge>,
+    /// The policy, and what it compiles to here.
+    pub judge: Judge,
     recorder: Box<dyn Recorder>,
     pub(crate) questions: Questions,
     pub(crate) denials: Denials,
     pub(crate) uplink: Arc<Uplink>,
-    pub(crate) batch: Batch,
+    pub(crate) totals: Totals,
     ending: Arc<Ending>,
     context: Mutex<Context>,
     next: AtomicU64,
@@ -106,7 +96,7 @@ impl Line {
     pub fn new(
         session: String,
         agent: Option<Value>,
-        judge: Box<dyn Judge>,
+        judge: Judge,
         recorder: Box<dyn Recorder>,
         uplink: Arc<Uplink>,
         ending: Arc<Ending>,
@@ -119,7 +109,7 @@ impl Line {
             questions: Questions::default(),
             denials: Denials::default(),
             uplink,
-            batch: Batch::default(),
+            totals: Totals::default(),
             ending,
             context: Mutex::new(Context::default()),
             next: AtomicU64::new(0),
@@ -134,7 +124,7 @@ impl Line {
         let mut judged = Vec::with_capacity(observed.len());
         for act in observed {
             let action = self.action(call, act);
-            let decision = self.judge.decide(&action, &facts(session, &action));
+            let decision = self.judge.first(&action, || facts(session, &action));
             judged.push((action, decision));
         }
         if let Some(index) = judged.iter().position(|(_, decision)| matches!(decision.decision, Outcome::Deny | Outcome::Steer)) {
@@ -143,9 +133,10 @@ impl Line {
         }
         let mut records = Vec::new();
         for (action, decision) in judged {
-            match self.pass(session, call, action, decision) {
+            match self.pass(session, call, &action, decision) {
                 Ok(number) => records.extend(number),
-                Err(Refused) => return Settled::Denied,
+                Err(Refused::Full) => return self.deny(action, denial("the ledger's disk is full")),
+                Err(Refused::Decided | Refused::Poisoned) => return Settled::Denied,
             }
         }
         Settled::Allowed(Permit { line: self, records })
@@ -153,18 +144,7 @@ impl Line {
 
     /// Records and tells a denial that no rule spoke: the door goes no further on its own account.
     pub(crate) fn refuse(&self, call: &Call, act: Observed, because: &str) {
-        let decision = Decision {
-            decision: Outcome::Deny,
-            rules: Vec::new(),
-            layers: Vec::new(),
-            because: because.to_owned(),
-            timeout_ms: None,
-            steer: None,
-            obligations: Obligations { record: Record::Ordered, ..Obligations::default() },
-            spoke: false,
-            errors: Vec::new(),
-        };
-        let _denied = self.deny(self.action(call, act), decision);
+        let _denied = self.deny(self.action(call, act), denial(because));
     }
 
     fn action(&self, call: &Call, act: Observed) -> Action {
@@ -185,28 +165,25 @@ impl Line {
     }
 
     /// Records an allowed act, or asks about it first. The number of its record, if it has one.
-    fn pass(&self, session: &Session, call: &Call, action: Action, decision: Decision) -> Result<Option<u64>, Refused> {
+    fn pass(&self, session: &Session, call: &Call, action: &Action, decision: Decision) -> Result<Option<u64>, Refused> {
         match decision.decision {
-            Outcome::Allow => self.allow(&action, &decision, &Facts::default()),
-            Outcome::Approve => self.ask(session, call, action, decision),
+            Outcome::Allow => self.allow(action, &decision, &Facts::default()),
+            Outcome::Approve => self.ask(session, call, action.clone(), decision),
             Outcome::Steer | Outcome::Deny => {
-                let _told = self.deny(action, decision);
-                Err(Refused)
+                let _told = self.deny(action.clone(), decision);
+                Err(Refused::Decided)
             }
         }
     }
 
     fn allow(&self, action: &Action, decision: &Decision, facts: &Facts) -> Result<Option<u64>, Refused> {
-        let verb = action.verb.to_string();
-        let class = class_of(action, &decision.obligations, facts);
+        let verb = action.verb.name();
+        self.totals.count(verb, "allow");
+        let class = class_of(&decision.obligations, facts);
         if class == Record::Routine {
-            let rule = decision.rules.first().map_or("", String::as_str);
-            if self.batch.count(&verb, "allow", rule) {
-                self.flush();
-            }
+            self.recorder.count(verb, "allow", decision.rules.first().map_or("", String::as_str));
             return Ok(None);
         }
-        self.batch.total(&verb, "allow");
         self.decided(action, decision, facts, class).map(Some)
     }
 
@@ -237,7 +214,7 @@ impl Line {
             Outcome::Allow => self.allow(&action, &again, &facts),
             _ => {
                 let _told = self.deny(action, Decision { because: format!("{} ({})", again.because, reply.reason()), ..again });
-                Err(Refused)
+                Err(Refused::Decided)
             }
         }
     }
@@ -258,7 +235,7 @@ impl Line {
         if let Some(process) = &mut action.subject.process {
             process.program = program_of(process.id);
         }
-        self.batch.total(&action.verb.to_string(), "deny");
+        self.totals.count(action.verb.name(), "deny");
         if let Ok(number) = self.decided(&action, &decision, &Facts::default(), Record::Ordered) {
             let allowed_by = self.judge.allowed_by(&action, &decision);
             self.uplink.notice(json!({"type": "denied", "action": action, "decision": decision, "record": number}));
@@ -284,23 +261,17 @@ impl Line {
     ///
     /// # Errors
     /// The line is poisoned.
-    pub(crate) fn record(&self, class: Record, mut record: Value) -> Result<u64, Refused> {
+    pub(crate) fn record(&self, class: Record, record: Value) -> Result<u64, Refused> {
         if self.poisoned.load(Ordering::Acquire) {
-            return Err(Refused);
+            return Err(Refused::Poisoned);
         }
-        record["session"] = json!(self.session);
-        self.recorder.append(class, record).map_err(|error| {
-            self.poison(&format!("the ledger refused a record: {error}"));
-            Refused
+        self.recorder.append(class, record).map_err(|failure| match failure {
+            Failure::Full => Refused::Full,
+            Failure::Broken(why) => {
+                self.poison(&format!("the ledger refused a record: {why}"));
+                Refused::Poisoned
+            }
         })
-    }
-
-    /// Writes what was counted since the last batch.
-    pub(crate) fn flush(&self) {
-        for mut record in self.batch.take() {
-            record["type"] = json!("routine");
-            let _poisoned = self.record(Record::Ordered, record);
-        }
     }
 
     /// Denies everything from now on and ends the tree with code 123.
@@ -325,25 +296,26 @@ impl Line {
         *self.context.lock().unwrap_or_else(PoisonError::into_inner) = context;
     }
 
-    /// Closes the log; its last checkpoint, or why there is none.
-    pub(crate) fn close(&self) -> Result<String, String> {
-        self.flush();
-        self.recorder.close()
+    /// Closes the log with this record; its last checkpoint, or why there is none.
+    pub(crate) fn close(&self, closing: Value) -> Result<Value, String> {
+        self.recorder.close(closing)
     }
 }
 
-/// Decided against; recorded already.
+/// Why an act does not pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused;
+pub enum Refused {
+    /// Policy said so, and it is recorded.
+    Decided,
+    /// Its record found no room; denials still do.
+    Full,
+    /// No record is taken any more.
+    Poisoned,
+}
 
-/// Reads and signals within the tree are routine; changes are ordered; what a human or a rule wants surer is durable.
-fn class_of(action: &Action, obligations: &Obligations, facts: &Facts) -> Record {
-    let own = match (&action.verb, &action.target) {
-        _ if !facts.grants.is_empty() => Record::Durable,
-        (Verb::FileRead, _) | (Verb::ProcessSignal, Target::Signal { to: Side::Inside, .. }) => Record::Routine,
-        _ => Record::Ordered,
-    };
-    own.max(obligations.record)
+/// As the engine says; whatever a human let through is durable.
+fn class_of(obligations: &Obligations, facts: &Facts) -> Record {
+    if facts.grants.is_empty() { obligations.record } else { Record::Durable }
 }
 
 fn facts(session: &Session, action: &Action) -> Facts {
@@ -353,6 +325,20 @@ fn facts(session: &Session, action: &Action) -> Facts {
         _ => None,
     };
     Facts { now_ms: now_us() / 1000, origin: object.map(|object| session.made.origin(object)), ..Facts::default() }
+}
+
+fn denial(because: &str) -> Decision {
+    Decision {
+        decision: Outcome::Deny,
+        rules: Vec::new(),
+        layers: Vec::new(),
+        because: because.to_owned(),
+        timeout_ms: None,
+        steer: None,
+        obligations: Obligations::default(),
+        spoke: false,
+        errors: Vec::new(),
+    }
 }
 
 fn program_of(process: i32) -> Option<Bytes> {

@@ -5,6 +5,8 @@
 use super::check;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
 const VERSION: u32 = 1;
 const PATH_BENEATH: u32 = 1;
@@ -47,11 +49,32 @@ pub fn abi() -> io::Result<i64> {
 /// # Errors
 /// EINVAL: the kernel lacks a right (ABI below 6).
 pub fn ruleset() -> io::Result<OwnedFd> {
-    let handled = Ruleset { files: FILE_RIGHTS, network: NETWORK_RIGHTS, scopes: SCOPES };
+    make(&Ruleset { files: FILE_RIGHTS, network: NETWORK_RIGHTS, scopes: SCOPES })
+}
+
+fn make(handled: &Ruleset) -> io::Result<OwnedFd> {
+    let bytes = std::mem::size_of::<Ruleset>();
     // SAFETY: a live struct and its size.
-    let made = check(unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, &raw const handled, std::mem::size_of::<Ruleset>(), 0) })?;
+    let made = check(unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::from_ref(handled), bytes, 0) })?;
     // SAFETY: just made, owned by nobody else.
     Ok(unsafe { OwnedFd::from_raw_fd(i32::try_from(made).unwrap_or(-1)) })
+}
+
+/// A ruleset that holds the scopes only.
+///
+/// # Errors
+/// EINVAL: the kernel lacks them (ABI below 6).
+pub fn scopes_only() -> io::Result<OwnedFd> {
+    make(&Ruleset { files: 0, network: 0, scopes: SCOPES })
+}
+
+/// Opens what a rule stands on: an `O_PATH` descriptor, symlinks followed.
+///
+/// # Errors
+/// ENOENT and the like.
+pub fn place(path: &Path) -> io::Result<OwnedFd> {
+    let file = std::fs::OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_CLOEXEC).open(path)?;
+    Ok(file.into())
 }
 
 /// Admits `rights` at and beneath `parent` (an `O_PATH` descriptor).

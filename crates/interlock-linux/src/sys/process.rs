@@ -125,3 +125,127 @@ pub fn random_hex() -> String {
     unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+/// Makes this process the leader of a new session without a terminal. Already being one is no error.
+pub fn new_session() {
+    // SAFETY: no arguments.
+    unsafe { libc::setsid() };
+}
+
+/// Makes the terminal behind `descriptor` the controlling one of this session.
+///
+/// # Errors
+/// EPERM: it controls another session.
+pub fn take_terminal(descriptor: i32) -> io::Result<()> {
+    // SAFETY: the argument is an integer.
+    check(i64::from(unsafe { libc::ioctl(descriptor, libc::TIOCSCTTY, 0) })).map(|_| ())
+}
+
+/// Whether a descriptor is a terminal.
+#[must_use]
+pub fn is_terminal(descriptor: i32) -> bool {
+    // SAFETY: an integer.
+    unsafe { libc::isatty(descriptor) == 1 }
+}
+
+/// Makes orphans of this process's descendants its own children.
+///
+/// # Errors
+/// None that the kernel documents.
+pub fn adopt_orphans() -> io::Result<()> {
+    control(libc::PR_SET_CHILD_SUBREAPER, 1).map(|_| ())
+}
+
+/// This process's parent.
+#[must_use]
+pub fn parent() -> i32 {
+    // SAFETY: no arguments.
+    unsafe { libc::getppid() }
+}
+
+/// The user this process acts as.
+#[must_use]
+pub fn user() -> u32 {
+    // SAFETY: no arguments.
+    unsafe { libc::geteuid() }
+}
+
+/// Ends this process at once, without running anything of the forked image's.
+pub fn leave(code: i32) -> ! {
+    // SAFETY: does not return.
+    unsafe { libc::_exit(code) }
+}
+
+/// The signal's disposition becomes the default one.
+pub fn default_signal(signal: i32) {
+    // SAFETY: SIG_DFL is valid for every signal.
+    unsafe { libc::signal(signal, libc::SIG_DFL) };
+}
+
+/// Gives this process System V and POSIX message objects of its own.
+///
+/// # Errors
+/// EPERM: needs CAP_SYS_ADMIN.
+pub fn own_ipc() -> io::Result<()> {
+    // SAFETY: flags only.
+    check(i64::from(unsafe { libc::unshare(libc::CLONE_NEWIPC) })).map(|_| ())
+}
+
+/// Replaces this process's image. Returns only on failure.
+#[must_use]
+pub fn replace(program: &std::ffi::CStr, arguments: &[std::ffi::CString], environment: &[std::ffi::CString]) -> io::Error {
+    let pointers = |texts: &[std::ffi::CString]| texts.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect::<Vec<_>>();
+    let (arguments, environment) = (pointers(arguments), pointers(environment));
+    // SAFETY: both arrays end with null and point to strings alive until the call returns.
+    unsafe { libc::execve(program.as_ptr(), arguments.as_ptr(), environment.as_ptr()) };
+    io::Error::last_os_error()
+}
+
+/// Sets both bounds of a limit, the soft one no higher than the hard one allows.
+pub fn limit(resource: u32, wanted: u64) {
+    let mut bounds = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: one live rlimit, filled and then read by the kernel.
+    unsafe {
+        if libc::getrlimit(resource, &raw mut bounds) == 0 {
+            bounds.rlim_cur = wanted.min(bounds.rlim_max);
+            libc::setrlimit(resource, &raw const bounds);
+        }
+    }
+}
+
+/// Waits for one child to end and gives its exit code; a signal counts as 128 and its number.
+///
+/// # Errors
+/// ECHILD.
+pub fn wait_for(process: i32) -> io::Result<i32> {
+    let mut status = 0;
+    // SAFETY: one live int.
+    check(i64::from(unsafe { libc::waitpid(process, &raw mut status, 0) }))?;
+    Ok(if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { 128 + libc::WTERMSIG(status) })
+}
+
+/// A descriptor that becomes readable when a child ends. SIGCHLD stays blocked in the calling thread.
+///
+/// # Errors
+/// EMFILE.
+pub fn child_events() -> io::Result<OwnedFd> {
+    // SAFETY: a zeroed set is filled by sigemptyset and sigaddset before use.
+    let made = unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, libc::SIGCHLD);
+        libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut());
+        check(i64::from(libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK)))?
+    };
+    // SAFETY: just made, owned by nobody else.
+    Ok(unsafe { OwnedFd::from_raw_fd(i32::try_from(made).unwrap_or(-1)) })
+}
+
+/// Calls a system call with integer arguments, for tests of what the filter says to it.
+#[must_use]
+pub fn probe(number: i64, arguments: [u64; 6]) -> i32 {
+    let [a, b, c, d, e, f] = arguments;
+    // SAFETY: callers pass numbers whose pointer arguments are null or -1: the kernel answers EFAULT at worst.
+    let returned = unsafe { libc::syscall(number, a, b, c, d, e, f) };
+    if returned < 0 { io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO) } else { 0 }
+}

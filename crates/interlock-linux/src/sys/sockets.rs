@@ -114,19 +114,20 @@ pub fn open(domain: i32, kind: i32, protocol: i32) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
-/// Takes a copy of a descriptor out of the process (or, with PIDFD_THREAD, the thread) that `process` refers to.
+/// A descriptor of a process, or of one thread (6.9): pidfd_open(2).
 ///
 /// # Errors
-/// As pidfd_getfd(2): EBADF if the number is not open there, EPERM if it may not be looked into.
-pub fn take(process: BorrowedFd<'_>, number: i32) -> io::Result<OwnedFd> {
-    // SAFETY: three integers.
-    let taken = unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), number, 0) };
-    let taken = i32::try_from(taken).unwrap_or(-1);
-    if taken == -1 {
+/// As pidfd_open(2): ESRCH if there is none.
+pub fn process(id: i32, thread: bool) -> io::Result<OwnedFd> {
+    let flags = if thread { libc::O_EXCL } else { 0 };
+    // SAFETY: two integers.
+    let number = unsafe { libc::syscall(libc::SYS_pidfd_open, id, flags) };
+    let number = i32::try_from(number).unwrap_or(-1);
+    if number == -1 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the call returned a new descriptor (close-on-exec is set) that nobody else owns.
-    Ok(unsafe { OwnedFd::from_raw_fd(taken) })
+    // SAFETY: the call returned a new descriptor that nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 /// pidfd_send_signal(2) without a siginfo of its own.

@@ -1,0 +1,80 @@
+//! The policy as the supervisor asks it: the Plan first, `decide` with Facts where it says so, and which rule would let a denied act pass.
+
+use interlock_core::action::Action;
+use interlock_core::decide::decide;
+use interlock_core::decision::{Decision, Outcome};
+use interlock_core::facts::Facts;
+use interlock_core::plan::{Plan, PlanAnswer};
+use interlock_core::policy::{Policy, PolicyError};
+use serde_json::Value;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+/// Rules named to somebody who was denied.
+const NAMED_MAX: usize = 8;
+
+/// A policy and its Plan.
+#[derive(Clone, Debug)]
+pub struct Judge {
+    policy: Policy,
+    /// What it compiles to for this enforcement point.
+    pub plan: Plan,
+}
+
+impl Judge {
+    /// Reads a compiled policy.
+    ///
+    /// # Errors
+    /// What the engine does not know in it.
+    pub fn new(compiled: &Value) -> Result<Self, PolicyError> {
+        let policy = Policy::from_json(&compiled.to_string())?;
+        Ok(Self { plan: Plan::compile(&policy), policy })
+    }
+
+    /// The Plan's answer, or `decide`'s with the facts it then gathers.
+    pub fn first(&self, action: &Action, facts: impl FnOnce() -> Facts) -> Decision {
+        match self.plan.answer(action) {
+            PlanAnswer::Answer(decision) => decision,
+            PlanAnswer::Ask => self.decide(action, &facts()),
+        }
+    }
+
+    /// `decide` itself.
+    #[must_use]
+    pub fn decide(&self, action: &Action, facts: &Facts) -> Decision {
+        decide(&self.policy, action, facts)
+    }
+
+    /// Digest of the policy.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        self.policy.digest()
+    }
+
+    /// Names of the layers.
+    #[must_use]
+    pub fn layers(&self) -> Vec<String> {
+        self.policy.layers().iter().map(|layer| layer.name.clone()).collect()
+    }
+
+    /// Beneath what the wall must let programs run.
+    #[must_use]
+    pub fn exec_roots(&self) -> Vec<PathBuf> {
+        self.plan.exec_roots().into_iter().map(|root| PathBuf::from(std::ffi::OsString::from_vec(root.0))).collect()
+    }
+
+    /// What would have to be otherwise for a denied act to pass: the rules that denied it (to be lifted), or those that allow its verb elsewhere.
+    #[must_use]
+    pub fn allowed_by(&self, action: &Action, decision: &Decision) -> Vec<String> {
+        if !decision.rules.is_empty() {
+            return decision.rules.iter().take(NAMED_MAX).map(|rule| format!("an exception in `{rule}`")).collect();
+        }
+        let rules = self.policy.layers().iter().flat_map(|layer| &layer.rules);
+        let near = rules.filter(|rule| rule.outcome == Outcome::Allow && rule.verbs.contains(action.verb));
+        let mut named: Vec<String> = near.take(NAMED_MAX).map(|rule| format!("`{}`, were it to cover this target", rule.name)).collect();
+        if named.is_empty() {
+            named.push(format!("a rule `allow: {}`", action.verb));
+        }
+        named
+    }
+}

@@ -1,0 +1,95 @@
+//! What `interlock run` says to the supervisor (`spec/supervisor.md`), parsed strictly: an unknown type or key is an error.
+
+use interlock_core::action::Bytes;
+use interlock_core::grant::Grant;
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::io::{BufRead, Read};
+use std::net::IpAddr;
+
+/// The longest message, in bytes.
+const LINE_MAX: u64 = 4 << 20;
+
+/// What happens to processes that outlive the command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum End {
+    Keep,
+    Kill,
+}
+
+/// Where the log goes.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct LedgerPlace {
+    pub directory: Bytes,
+    pub index: Bytes,
+    pub keys: Bytes,
+}
+
+/// Where the gateway listens, and where connections to it are attested.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct GatewayPlace {
+    pub address: IpAddr,
+    pub port: u16,
+    pub socket: Bytes,
+}
+
+/// All that a session is started with.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Launch {
+    pub session: String,
+    pub command: Vec<Bytes>,
+    pub program: Bytes,
+    pub environment: BTreeMap<String, Bytes>,
+    pub directory: Bytes,
+    pub workspace: Bytes,
+    pub home: Bytes,
+    pub policy: Value,
+    pub agent: Option<Value>,
+    pub parent: Option<Value>,
+    pub human: String,
+    pub prompt: Option<Value>,
+    pub stdio: [i32; 3],
+    pub terminal: bool,
+    pub runtime: Bytes,
+    pub ledger: LedgerPlace,
+    pub gateway: Option<GatewayPlace>,
+    pub end: End,
+    pub interlock: Vec<Bytes>,
+}
+
+/// A message down.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
+#[allow(missing_docs)]
+pub enum Down {
+    Launch(Box<Launch>),
+    Answer { id: String, grant: Option<Grant>, reason: Option<String> },
+    Signal { signal: i32 },
+    Context { parent: Option<String>, trace: Option<Value> },
+    Release {},
+    End {},
+}
+
+/// Reads one message. `Ok(None)`: the other side is gone.
+///
+/// # Errors
+/// What is wrong with the line.
+pub fn read(stream: &mut impl BufRead) -> Result<Option<Down>, String> {
+    let mut line = Vec::new();
+    stream.take(LINE_MAX).read_until(b'\n', &mut line).map_err(|error| error.to_string())?;
+    match line.last() {
+        None => Ok(None),
+        Some(b'\n') => serde_json::from_slice(&line).map(Some).map_err(|error| error.to_string()),
+        Some(_) if line.len() as u64 >= LINE_MAX => Err(format!("a message is longer than {LINE_MAX} bytes")),
+        Some(_) => Ok(None),
+    }
+}

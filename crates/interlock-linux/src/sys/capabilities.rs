@@ -1,0 +1,63 @@
+//! Capabilities of the calling thread (capabilities(7)): dropped, never gained.
+
+use super::check;
+use std::io;
+
+const VERSION_3: u32 = 0x2008_0522;
+const LAST: u64 = 63;
+
+#[repr(C)]
+struct Header {
+    version: u32,
+    pid: i32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct Half {
+    effective: u32,
+    permitted: u32,
+    inheritable: u32,
+}
+
+/// The calling thread's permitted set.
+///
+/// # Errors
+/// None that the kernel documents for this version.
+pub fn permitted() -> io::Result<u64> {
+    let header = Header { version: VERSION_3, pid: 0 };
+    let mut halves = [Half::default(); 2];
+    // SAFETY: a live header and two halves, as version 3 demands.
+    check(unsafe { libc::syscall(libc::SYS_capget, &raw const header, halves.as_mut_ptr()) })?;
+    let [low, high] = halves;
+    Ok(u64::from(low.permitted) | u64::from(high.permitted) << 32)
+}
+
+/// Keeps at most `kept` of what is permitted, in every set, the bounding one too.
+///
+/// # Errors
+/// EPERM: the bounding set could not be narrowed although capabilities are held.
+pub fn keep(kept: u64) -> io::Result<()> {
+    let held = permitted()?;
+    for capability in (0..=LAST).filter(|bit| kept & (1 << bit) == 0) {
+        // SAFETY: integers only. EINVAL: past the last capability; EPERM: none are held that could narrow it.
+        let result = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) };
+        if result < 0 && held != 0 && io::Error::last_os_error().raw_os_error() == Some(libc::EPERM) {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    // SAFETY: integers only; clears the ambient set.
+    unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) };
+    set(held & kept)
+}
+
+fn set(wanted: u64) -> io::Result<()> {
+    let header = Header { version: VERSION_3, pid: 0 };
+    let half = |bits: u64| {
+        let bits = u32::try_from(bits & 0xffff_ffff).unwrap_or(0);
+        Half { effective: bits, permitted: bits, inheritable: 0 }
+    };
+    let halves = [half(wanted), half(wanted >> 32)];
+    // SAFETY: a live header and two halves.
+    check(unsafe { libc::syscall(libc::SYS_capset, &raw const header, halves.as_ptr()) }).map(|_| ())
+}
