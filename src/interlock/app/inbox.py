@@ -1,0 +1,35 @@
+"""Opens the human's inbox for the command line, and refuses to from inside a session."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from interlock.app.run import outer_session
+from interlock.storage.home import Home
+from interlock.vocabulary.errors import EXIT_REFUSED, OperatorError
+
+if TYPE_CHECKING:
+    from interlock.approvals.inbox import Inbox
+
+
+def open_inbox() -> Inbox:
+    """The inbox, checked. Raises `OperatorError` (124) inside a session: there the wall denies the file as well."""
+    if os.environ.get("INTERLOCK_SESSION") and outer_session() is not None:
+        raise OperatorError(
+            "approvals are answered outside the session they belong to",
+            hint="use another terminal, one that no `interlock run` holds",
+            exit_code=EXIT_REFUSED,
+        )
+    from interlock.approvals.inbox import Inbox
+
+    home = Home.from_environment()
+    home.ensure(home.state)
+    for path in (home.inbox, f"{home.inbox}-wal", f"{home.inbox}-shm"):
+        home.check_file(path)
+    return Inbox(home.inbox)
+
+
+def approver() -> str:
+    """Who answers, as the grant names them."""
+    return f"uid:{os.getuid()}"

@@ -1,0 +1,129 @@
+"""`interlock approvals`: the inbox from another terminal. It shows what would happen; the grant is the inbox's."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import time
+from typing import TYPE_CHECKING, Any
+
+from interlock.vocabulary.printable import printable
+
+if TYPE_CHECKING:
+    from interlock.approvals.inbox import Inbox
+    from interlock.approvals.question import Answer, Question
+
+SUMMARY = "list, show and answer the questions that wait for a human"
+_EPILOG = """\
+A yes is good for the one act shown, once, now: it is bound to the digest of the act. A no also settles identical acts
+that wait. A question nobody answers in time is a no. Inside a session this command refuses to work."""
+_NOTHING = "nothing waits for approval"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """list, show, approve, deny."""
+    parser.epilog = _EPILOG
+    acts = parser.add_subparsers(dest="act", metavar="ACT", required=True)
+    listing = acts.add_parser("list", help="questions that wait, oldest first")
+    showing = acts.add_parser("show", help="one question in full, and what became of it")
+    approving = acts.add_parser("approve", help="say yes, once")
+    denying = acts.add_parser("deny", help="say no")
+    for parser_of_one in (showing, approving, denying):
+        parser_of_one.add_argument("id", metavar="ID", help="the question's id, or the start of it")
+    for parser_of_any in (listing, showing, approving, denying):
+        parser_of_any.add_argument("--json", action="store_true", help="one JSON object a line")
+    for answering in (approving, denying):
+        answering.add_argument("--reason", metavar="TEXT", help="kept with the answer")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do one act."""
+    from interlock.app.inbox import open_inbox
+
+    inbox = open_inbox()
+    try:
+        if arguments.act == "list":
+            return _list(inbox, arguments.json)
+        if arguments.act == "show":
+            return _show(inbox, arguments.id, arguments.json)
+        return _answer(inbox, arguments)
+    finally:
+        inbox.close()
+
+
+def _list(inbox: Inbox, as_json: bool) -> int:
+    questions = inbox.pending()
+    if as_json:
+        for question in questions:
+            print(json.dumps(as_value(question, None)))
+        return 0
+    if not questions:
+        print(_NOTHING)
+        return 0
+    from interlock.cli.notice import act_text
+
+    now = _now_ms()
+    for question in questions:
+        left = max(0, question.expires_ms - now) // 1000
+        rules = printable(", ".join(map(str, question.decision.get("rules") or [])))
+        print(f"{question.id}  {left:>4} s  {act_text(question.action)}  ({rules})")
+    return 0
+
+
+def _show(inbox: Inbox, identity: str, as_json: bool) -> int:
+    question, answer = inbox.get(identity)
+    if as_json:
+        print(json.dumps(as_value(question, answer)))
+    else:
+        _print(question, answer)
+    return 0
+
+
+def _answer(inbox: Inbox, arguments: argparse.Namespace) -> int:
+    from interlock.app.inbox import approver
+
+    yes = arguments.act == "approve"
+    question = inbox.answer(arguments.id, yes=yes, approver=approver(), reason=arguments.reason)
+    if arguments.json:
+        print(json.dumps(as_value(*inbox.get(question.id))))
+        return 0
+    from interlock.cli.notice import act_text
+
+    print(f"{'approved, once' if yes else 'denied'}: {act_text(question.action)}")
+    return 0
+
+
+def as_value(question: Question, answer: Answer | None) -> dict[str, Any]:
+    """A question as JSON: the whole action as it is decided on, and the answer if there is one."""
+    return {
+        "id": question.id,
+        "state": "pending" if answer is None else answer.word,
+        "session": question.session,
+        "asker": question.asker,
+        "agent": question.agent,
+        "digest": question.digest,
+        "action": question.action,
+        "decision": question.decision,
+        "asked_ms": question.asked_ms,
+        "expires_ms": question.expires_ms,
+        "approver": answer.approver if answer else None,
+        "reason": answer.reason if answer else None,
+        "answered_ms": answer.answered_ms if answer else None,
+    }
+
+
+def _print(question: Question, answer: Answer | None) -> None:
+    from interlock.approvals.describe import layout, rows
+
+    found = [("question", question.id), *rows(question, now_ms=_now_ms(), limit=1_000_000), ("digest", question.digest)]
+    if answer is not None:
+        found = [row for row in found if row[0] != "waits"]
+        by = f" by {printable(answer.approver)}" if answer.approver else ""
+        reason = f" ({printable(answer.reason)})" if answer.reason else ""
+        found.append(("answer", f"{answer.word}{by}{reason}"))
+    print("\n".join(layout(found, columns=shutil.get_terminal_size().columns)))
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

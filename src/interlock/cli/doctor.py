@@ -1,0 +1,40 @@
+"""`interlock doctor`: each mechanism exercised, what is enforced here, and what to do about the rest."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from interlock.vocabulary.errors import EXIT_HOST
+from interlock.vocabulary.printable import printable
+
+SUMMARY = "exercise each mechanism and say what is enforced on this machine"
+_EPILOG = "Exit status: 0 when nothing is missing that every policy needs; 122 otherwise. `partial` names what is given up."
+_WORDS = {"full": "ok", "partial": "PARTIAL", "not": "NO"}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The form."""
+    parser.add_argument("--json", action="store_true", help="one JSON object with every finding")
+    parser.epilog = _EPILOG
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Examine, print, and say by the status whether it is good enough."""
+    from interlock.app.doctor import examine
+
+    findings = examine()
+    missing = any(finding.status == "not" for finding in findings)
+    if arguments.json:
+        print(json.dumps({"healthy": not missing, "findings": [finding._asdict() for finding in findings]}))
+        return EXIT_HOST if missing else 0
+    area = ""
+    for finding in findings:
+        if finding.area != area:
+            area = finding.area
+            print(f"{area}:")
+        print(f"  {_WORDS[finding.status]:<8}{printable(finding.name):<22}{printable(finding.detail)}".rstrip())
+        if finding.status != "full" and finding.advice:
+            print(f"  {'':<8}{'':<22}do: {printable(finding.advice)}")
+    print("something is missing" if missing else "everything that policies need is here")
+    return EXIT_HOST if missing else 0
