@@ -14,10 +14,16 @@ use crate::voice::{Answer, Voice};
 /// What the policy says of the action. Arguments: the policy, the act, and all that is known.
 pub fn decide(policy: &Policy, action: &Action, facts: &Facts) -> Decision {
     if !action.verb.fits(&action.target) {
-        return denial(action, "the target is not of the verb's shape", vec!["the target is not of the verb's shape".into()]);
+        return misshapen(action);
     }
-    let voices: Vec<Voice<'_>> = policy.layers().iter().map(|layer| Voice::collect(layer, layer.rules.iter(), action, facts)).collect();
+    let voices: Vec<Voice<'_>> = policy.layers().iter().map(|layer| Voice::collect(layer, action, facts)).collect();
     combine(&voices, action, granted(action, facts))
+}
+
+/// An Action that no edge should have built.
+pub(crate) fn misshapen(action: &Action) -> Decision {
+    let why = "the target is not of the verb's shape";
+    denial(action, why, vec![why.to_owned()])
 }
 
 /// Whether a grant in force answers the question this Action would be. The digest is only taken when there are grants at all.

@@ -15,6 +15,7 @@ pub mod digest;
 pub mod facts;
 pub mod glob;
 pub mod grant;
+mod index;
 pub mod json;
 pub mod network;
 pub mod pattern;

@@ -141,6 +141,12 @@ fn close(components: &[Component], alive: &mut [bool]) {
 
 /// `rest` is the path from its next component on; `None` when there are no more.
 fn matches_components(components: &[Component], rest: Option<&[u8]>) -> bool {
+    match (components, rest) {
+        ([], rest) => return rest.is_none(),
+        ([Component::Depth], _) => return true,
+        ([Component::Depth, Component::Name(glob)], Some(path)) => return glob.matches(last(path)),
+        _ => {}
+    }
     let (mut at, mut rest) = (0, rest);
     let mut again: Option<(usize, &[u8])> = None;
     loop {
@@ -167,6 +173,10 @@ fn matches_components(components: &[Component], rest: Option<&[u8]>) -> bool {
         let (_, Some(path)) = next(path) else { return false };
         (at, rest, again) = (after, Some(path), Some((after, path)));
     }
+}
+
+fn last(path: &[u8]) -> &[u8] {
+    path.rsplit(|byte| *byte == b'/').next().unwrap_or_default()
 }
 
 fn next(path: &[u8]) -> (&[u8], Option<&[u8]>) {

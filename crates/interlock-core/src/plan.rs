@@ -4,10 +4,11 @@ use crate::action::{Action, Bytes};
 use crate::decide;
 use crate::decision::{Decision, Outcome};
 use crate::facts::Facts;
+use crate::index::{Index, Place};
 use crate::pattern::Pattern;
 use crate::policy::{LayerOrigin, Policy, Rule};
 use crate::verb::Verb;
-use crate::voice;
+use crate::voice::{self, Voice};
 
 /// What a Plan says: exactly what `decide` says whatever the Facts, or that Facts matter.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,16 +24,36 @@ pub enum PlanAnswer {
 #[derive(Clone, Debug)]
 pub struct Plan {
     policy: Policy,
+    /// Layer and rule of each place the indices name, in the policy's order.
+    places: Vec<(usize, usize)>,
+    /// One for each verb, in the order of [`Verb::ALL`].
+    indices: Vec<Index>,
 }
 
 impl Plan {
     /// Compiles the policy.
     pub fn compile(policy: &Policy) -> Self {
-        Self { policy: policy.clone() }
+        let mut places = Vec::new();
+        let mut indices = vec![Index::default(); Verb::ALL.len()];
+        for (layer_number, layer) in policy.layers().iter().enumerate() {
+            for (rule_number, rule) in layer.rules.iter().enumerate() {
+                let place = Place::try_from(places.len()).unwrap_or(Place::MAX);
+                places.push((layer_number, rule_number));
+                for (index, _) in indices.iter_mut().zip(Verb::ALL).filter(|(_, verb)| concerns(rule, **verb)) {
+                    index.add(rule, place);
+                }
+            }
+        }
+        Self { policy: policy.clone(), places, indices }
     }
 
     fn rules(&self) -> impl Iterator<Item = &Rule> {
         self.policy.layers().iter().flat_map(|layer| &layer.rules)
+    }
+
+    fn rule(&self, place: Place) -> Option<(usize, &Rule)> {
+        let (layer, rule) = self.places.get(usize::try_from(place).ok()?)?;
+        Some((*layer, self.policy.layers().get(*layer)?.rules.get(*rule)?))
     }
 
     /// Whether any rule names the verb.
@@ -40,13 +61,23 @@ impl Plan {
         self.rules().any(|rule| rule.verbs.contains(verb))
     }
 
-    /// `decide`'s answer whatever the Facts, or [`PlanAnswer::Ask`].
+    /// `decide`'s answer whatever the Facts, or [`PlanAnswer::Ask`]: that is so when a rule that touches the act asks, or has a `when`.
     pub fn answer(&self, action: &Action) -> PlanAnswer {
-        let needs_facts = |rule: &Rule| (rule.when.is_some() || rule.outcome == Outcome::Approve) && voice::touch(rule, action).is_some();
-        if self.rules().any(needs_facts) {
-            return PlanAnswer::Ask;
+        if !action.verb.fits(&action.target) {
+            return PlanAnswer::Answer(decide::misshapen(action));
         }
-        PlanAnswer::Answer(decide::decide(&self.policy, action, &Facts::default()))
+        let Some(index) = self.indices.get(action.verb.index()) else { return PlanAnswer::Ask };
+        let unknown = Facts::default();
+        let mut voices: Vec<Voice<'_>> = self.policy.layers().iter().map(Voice::silent).collect();
+        for place in index.candidates(&action.target) {
+            let Some((layer, rule)) = self.rule(place) else { return PlanAnswer::Ask };
+            let Some(touched) = voice::touch(rule, action) else { continue };
+            if rule.when.is_some() || rule.outcome == Outcome::Approve {
+                return PlanAnswer::Ask;
+            }
+            voices.get_mut(layer).into_iter().for_each(|voice| voice.hear(rule, touched.clone(), &unknown));
+        }
+        PlanAnswer::Answer(decide::combine(&voices, action, false))
     }
 
     /// Directories and files that hold every program some rule might let run, none below another. `/` when a rule names no path.
@@ -96,6 +127,11 @@ impl Plan {
             .all(|layer| layer.rules.iter().any(covers))
             && self.rules().any(allows)
     }
+}
+
+/// Whether a rule can touch an act with this verb: by naming it, or by guarding what a rename or link would move.
+fn concerns(rule: &Rule, verb: Verb) -> bool {
+    rule.verbs.contains(verb) || (verb.is_pair() && voice::guards_reading(rule))
 }
 
 fn minimal(mut roots: Vec<Vec<u8>>) -> Vec<Bytes> {

@@ -45,22 +45,25 @@ impl Answer {
 }
 
 impl<'a> Voice<'a> {
-    /// Hears these rules of a layer; the others are known not to touch the action.
-    pub fn collect(layer: &'a Layer, rules: impl Iterator<Item = &'a Rule>, action: &Action, facts: &Facts) -> Self {
+    /// Hears all rules of a layer.
+    pub fn collect(layer: &'a Layer, action: &Action, facts: &Facts) -> Self {
         let mut voice = Self::silent(layer);
-        for rule in rules {
-            voice.hear(rule, action, facts);
+        for rule in &layer.rules {
+            if let Some(touched) = touch(rule, action) {
+                voice.hear(rule, touched, facts);
+            }
         }
         voice
     }
 
-    fn silent(layer: &'a Layer) -> Self {
+    /// A layer of which no rule was heard yet.
+    pub fn silent(layer: &'a Layer) -> Self {
         let covered = Touch { source: false, destination: false };
         Self { layer, denies: Vec::new(), errors: Vec::new(), approvals: Vec::new(), steers: Vec::new(), allows: Vec::new(), covered }
     }
 
-    fn hear(&mut self, rule: &'a Rule, action: &Action, facts: &Facts) {
-        let Some((touch, doubt)) = touch(rule, action) else { return };
+    /// Hears a rule that touches the action.
+    pub fn hear(&mut self, rule: &'a Rule, (touch, doubt): Touched, facts: &Facts) {
         let held = rule.when.as_ref().map_or(Ok(true), |when| holds(when, facts));
         match (doubt, held) {
             (None, Ok(false)) => {}
@@ -134,20 +137,27 @@ impl<'a> Voice<'a> {
     }
 }
 
-/// What of the action the rule touches, if anything, and what kept its selectors from being sure.
-pub(crate) fn touch(rule: &Rule, action: &Action) -> Option<(Touch, Option<String>)> {
+/// What a rule touches, and what kept its selectors from being sure.
+pub(crate) type Touched = (Touch, Option<String>);
+
+/// What of the action the rule touches, if anything.
+pub(crate) fn touch(rule: &Rule, action: &Action) -> Option<Touched> {
     if rule.verbs.contains(action.verb) {
         let (touch, doubt) = rule.selectors.touch(rule.outcome, action);
         if touch.any() {
             return Some((touch, doubt));
         }
     }
-    let guards_reading = matches!(rule.outcome, Outcome::Deny | Outcome::Approve) && rule.verbs.contains(Verb::FileRead);
-    if guards_reading && action.verb.is_pair() {
+    if action.verb.is_pair() && guards_reading(rule) {
         let touch = rule.selectors.touch_as_read(rule.outcome, action);
         return touch.any().then_some((touch, None));
     }
     None
+}
+
+/// Whether the rule denies or asks about reading, so that it also guards against moving what it names to where it could be read.
+pub(crate) fn guards_reading(rule: &Rule) -> bool {
+    matches!(rule.outcome, Outcome::Deny | Outcome::Approve) && rule.verbs.contains(Verb::FileRead)
 }
 
 /// Whether the Facts are as the rule wants them. An error for a Fact it names that is not known.

@@ -1,6 +1,7 @@
 """Strict reading of JSON values into frozen ones: every key is known, every type is right, or it is `Malformed`.
 
-Who is at fault is not known here; the edge that read the JSON says so (`errors`). `parse_json` is here because the standard parser takes a repeated key silently.
+Who is at fault is not known here; the edge that read the JSON says so (`errors`). `parse_json` is here because
+the standard parser takes a repeated key silently.
 """
 
 from __future__ import annotations
