@@ -11,6 +11,9 @@ from interlock.mediate.upstream import Upstream
 READ: Final = "read"
 WRITE: Final = "write"
 DELETE: Final = "delete"
+#: Stand where an Action is only looked at for a list, and never decided for an act.
+NO_SESSION: Final = "s-00000000T000000-000000"
+LISTING: Final = f"{NO_SESSION}/0"
 
 
 def operation_class(tool: Tool, upstream: Upstream) -> str:

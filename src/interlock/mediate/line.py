@@ -68,6 +68,10 @@ class Line:
         decision = Decision.own_denial(because)
         return await self._refuse(decision, action, context)
 
+    def unrecorded(self, failure: RecordFailed) -> Refused:
+        """The denial that follows when something that has to be recorded before could not be."""
+        return _unrecorded(failure, None)
+
     async def _settle(self, action: JsonObject, context: Context, revalidate: Revalidate) -> str | Refused:
         facts = self._facts(())
         decision = self._decide(action, facts)

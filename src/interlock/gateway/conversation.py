@@ -1,0 +1,30 @@
+"""One request in its surroundings: who asks, at which endpoint, in which era, and how to speak to them while it is
+worked on."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from interlock.gateway.header import Headers
+from interlock.mediate.json_text import JsonObject
+from interlock.mediate.principal import Principal
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """See the module.
+
+    `connector` is set at `/mcp/<connector>`, `notify` sends a notification to the client (none: it takes none),
+    `ask` a question that the client may answer (legacy sessions of clients that said they can), `revalidate` says
+    why the caller may not go on.
+    """
+
+    principal: Principal
+    connector: str | None
+    modern: bool
+    headers: Headers
+    session: str | None
+    revalidate: Callable[[], str | None]
+    notify: Callable[[JsonObject], None] | None = None
+    ask: Callable[[JsonObject], Awaitable[JsonObject]] | None = None

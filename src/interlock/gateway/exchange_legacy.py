@@ -1,0 +1,190 @@
+"""POST, GET and DELETE of the stateful era (2025-03-26, 2025-06-18, 2025-11-25).
+
+A client that goes away does not cancel: only `notifications/cancelled`, DELETE or the end of its session does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from interlock.gateway import answer, message
+from interlock.gateway.answer import Outlet, Receive, Send
+from interlock.gateway.conversation import Conversation
+from interlock.gateway.exchange_modern import answered
+from interlock.gateway.incoming import Incoming, Rejected
+from interlock.gateway.limits import REQUESTS_PER_SESSION_MAX
+from interlock.gateway.methods import Methods
+from interlock.gateway.sessions import Session, Sessions
+from interlock.mediate.json_text import JsonObject, is_object, object_at, text_at
+
+SESSION_HEADER: Final = "mcp-session-id"
+SUBSCRIPTIONS_MAX: Final = 256
+
+
+class LegacyEra:
+    """See the module."""
+
+    def __init__(self, methods: Methods, sessions: Sessions) -> None:
+        self._methods = methods
+        self._sessions = sessions
+
+    async def take(self, incoming: Incoming, said: message.Message, send: Send, gone: asyncio.Task[None]) -> None:
+        """Serve one message of this era."""
+        if isinstance(said, message.Request) and said.method == "initialize":
+            await self._initialize(incoming, said, send)
+            return
+        session = self._session(incoming)
+        if isinstance(said, message.Request):
+            await self._request(incoming, session, said, send)
+            return
+        if isinstance(said, message.Response):
+            _settle(session, said)
+        elif said.method == "notifications/cancelled":
+            _cancel(session, said.params.get("requestId"))
+        await answer.send_empty(send, 202)
+
+    async def stream(self, incoming: Incoming, receive: Receive, send: Send) -> None:
+        """GET: the session's stream for what is not part of an answer."""
+        if not incoming.accepts("text/event-stream"):
+            raise Rejected(406, "a GET is answered with text/event-stream")
+        if incoming.headers.one(SESSION_HEADER) is None:
+            raise Rejected(405, "there is no stream without a session", [(b"allow", b"POST")])
+        session = self._session(incoming)
+        queue = session.open_stream()
+        if queue is None:
+            raise Rejected(409, "the session has a stream open already")
+        gone = asyncio.ensure_future(_gone(receive))
+        try:
+            await answer.stream(send, queue, gone)
+        finally:
+            session.stream = None
+            gone.cancel()
+
+    async def delete(self, incoming: Incoming, send: Send) -> None:
+        """DELETE: the client ends its session."""
+        self._sessions.end(self._session(incoming))
+        await answer.send_empty(send, 204)
+
+    def _session(self, incoming: Incoming) -> Session:
+        _check_version(incoming)
+        identity = incoming.headers.one(SESSION_HEADER)
+        if identity is None:
+            raise Rejected(400, "Mcp-Session-Id is missing: begin with `initialize`, or send `_meta` of 2026-07-28")
+        session = self._sessions.find(identity, incoming.principal, incoming.connector)
+        if session is None:
+            raise Rejected(404, "there is no such session: begin with `initialize`")
+        return session
+
+    async def _initialize(self, incoming: Incoming, said: message.Request, send: Send) -> None:
+        _check_version(incoming)
+        capabilities = object_at(said.params, "capabilities")
+        conversation = self._conversation(incoming, None, None)
+        try:
+            result = await self._methods.initialize(conversation, said.params)
+        except message.RpcError as fault:
+            await answer.send_json(send, fault.status, message.error(said.id, fault))
+            return
+        version = str(result["protocolVersion"])
+        session = self._sessions.make(incoming.principal, incoming.connector, version, capabilities)
+        header = (SESSION_HEADER.encode(), session.id.encode("ascii"))
+        await answer.send_json(send, 200, message.result(said.id, result), [header])
+
+    async def _request(self, incoming: Incoming, session: Session, said: message.Request, send: Send) -> None:
+        if said.id in session.running:
+            raise Rejected(400, "a request of this id is under way already")
+        if len(session.running) >= REQUESTS_PER_SESSION_MAX:
+            raise Rejected(429, "too many requests are under way in this session")
+        outlet = Outlet(send, streams=incoming.accepts("text/event-stream"), extra=[])
+        conversation = self._conversation(incoming, session, outlet)
+        work = asyncio.create_task(self._work(conversation, session, said))
+        task = asyncio.create_task(_deliver(outlet, work))
+        session.running[said.id] = task
+        try:
+            await asyncio.shield(task)
+        finally:
+            if task.done():
+                session.running.pop(said.id, None)
+            else:
+                task.add_done_callback(lambda _: session.running.pop(said.id, None))
+
+    async def _work(
+        self, conversation: Conversation, session: Session, said: message.Request
+    ) -> tuple[int, JsonObject]:
+        status, reply = await answered(self._methods, conversation, said)
+        uri = text_at(said.params, "uri")
+        if said.method == "resources/subscribe" and "result" in reply and uri is not None:
+            if len(session.subscriptions) < SUBSCRIPTIONS_MAX:
+                session.subscriptions.add(uri)
+        elif said.method == "resources/unsubscribe" and uri is not None:
+            session.subscriptions.discard(uri)
+        return status, reply
+
+    def _conversation(self, incoming: Incoming, session: Session | None, outlet: Outlet | None) -> Conversation:
+        ask = None
+        if session is not None and outlet is not None and outlet.streams:
+            bound_session, put = session, outlet.put
+
+            async def ask_client(question: JsonObject) -> JsonObject:
+                refusal = _cannot(bound_session, question)
+                return refusal or await self._sessions.ask(bound_session, question, put)
+
+            ask = ask_client
+        return Conversation(
+            principal=incoming.principal,
+            connector=incoming.connector,
+            modern=False,
+            headers=incoming.headers,
+            session=session.id if session is not None else None,
+            revalidate=incoming.revalidate,
+            notify=outlet.put if outlet is not None and outlet.streams else None,
+            ask=ask,
+        )
+
+
+_CAPABILITY: Final = {
+    "elicitation/create": "elicitation",
+    "sampling/createMessage": "sampling",
+    "roots/list": "roots",
+}
+
+
+def _cannot(session: Session, question: JsonObject) -> JsonObject | None:
+    """A question that this client never said it takes is refused for it."""
+    capability = _CAPABILITY.get(str(question.get("method")))
+    if capability is not None and is_object(session.capabilities.get(capability)):
+        return None
+    return {"error": {"code": message.METHOD_NOT_FOUND, "message": "the client does not take such questions"}}
+
+
+async def _deliver(outlet: Outlet, work: asyncio.Task[tuple[int, JsonObject]]) -> None:
+    """Send what comes of the work; cancelling this cancels the work."""
+    try:
+        await outlet.run(work)
+    except asyncio.CancelledError:
+        work.cancel()
+        raise
+
+
+def _check_version(incoming: Incoming) -> None:
+    version = incoming.headers.one("mcp-protocol-version")
+    if version is not None and version not in message.LEGACY and version != "2024-11-05":
+        raise Rejected(400, f"the revision `{version[:32]}` is not spoken here", code=message.UNSUPPORTED_VERSION)
+
+
+def _settle(session: Session, said: message.Response) -> None:
+    waiting = session.asked.get(said.id) if isinstance(said.id, str) else None
+    if waiting is not None and not waiting.done():
+        waiting.set_result(said.outcome)
+
+
+def _cancel(session: Session, identity: object) -> None:
+    if isinstance(identity, int | str) and not isinstance(identity, bool):
+        task = session.running.get(identity)
+        if task is not None:
+            task.cancel()
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        continue

@@ -1,0 +1,93 @@
+"""One POST of the stateless era (2026-07-28): form checked, served, answered. Closing the connection cancels it.
+
+`subscriptions/listen` is a stream that acknowledges first, then carries what changed, each with the subscription's id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from interlock.gateway import answer, message
+from interlock.gateway.answer import Outlet, Send
+from interlock.gateway.changes import Changes
+from interlock.gateway.conversation import Conversation
+from interlock.gateway.header import check_modern
+from interlock.gateway.incoming import Incoming
+from interlock.gateway.methods import Methods
+from interlock.mediate.json_text import JsonObject, object_at
+
+SUBSCRIPTION_ID: Final = f"{message.META}subscriptionId"
+_LEVEL: Final = f"{message.META}logLevel"
+
+
+class ModernEra:
+    """See the module."""
+
+    def __init__(self, methods: Methods, changes: Changes) -> None:
+        self._methods = methods
+        self._changes = changes
+
+    async def take(self, incoming: Incoming, said: message.Message, send: Send, gone: asyncio.Task[None]) -> None:
+        """Serve one message of this era."""
+        if not isinstance(said, message.Request):
+            await answer.send_empty(send, 202)
+            return
+        try:
+            check_modern(incoming.headers, said)
+        except message.RpcError as fault:
+            await answer.send_json(send, fault.status, message.error(said.id, fault))
+            return
+        if said.method == "subscriptions/listen":
+            await self._listen(incoming, said, send, gone)
+            return
+        outlet = Outlet(send, streams=incoming.accepts("text/event-stream"), extra=[])
+        work = asyncio.create_task(self._answer(incoming, said, outlet))
+        gone.add_done_callback(lambda _: work.cancel())
+        try:
+            await outlet.run(work)
+        except asyncio.CancelledError:
+            if not gone.done():
+                raise
+
+    async def _answer(self, incoming: Incoming, said: message.Request, outlet: Outlet) -> tuple[int, JsonObject]:
+        wants_log = _LEVEL in object_at(said.params, "_meta")
+
+        def notify(told: JsonObject) -> None:
+            if wants_log or told.get("method") != "notifications/message":
+                outlet.put(told)
+
+        conversation = Conversation(
+            principal=incoming.principal,
+            connector=incoming.connector,
+            modern=True,
+            headers=incoming.headers,
+            session=None,
+            revalidate=incoming.revalidate,
+            notify=notify if outlet.streams else None,
+        )
+        return await answered(self._methods, conversation, said)
+
+    async def _listen(self, incoming: Incoming, said: message.Request, send: Send, gone: asyncio.Task[None]) -> None:
+        wanted = object_at(said.params, "notifications")
+        queue = self._changes.subscribe(incoming.principal.agent, incoming.connector, wanted, said.id)
+        if queue is None:
+            fault = message.RpcError(message.INVALID_REQUEST, "too many subscriptions of this agent are open")
+            await answer.send_json(send, 400, message.error(said.id, fault))
+            return
+        try:
+            await answer.stream(send, queue, gone)
+        finally:
+            self._changes.unsubscribe(queue)
+
+
+async def answered(methods: Methods, conversation: Conversation, said: message.Request) -> tuple[int, JsonObject]:
+    """Status and message that answer a request. Whatever a method lets escape is an internal error, said without
+    detail."""
+    try:
+        return 200, message.result(said.id, await methods.call(conversation, said.method, said.params))
+    except message.RpcError as fault:
+        return fault.status, message.error(said.id, fault)
+    except Exception as error:  # the edge: a fault of ours ends in no effect beyond what is recorded, and is said
+        fault = message.RpcError(message.INTERNAL, f"internal error ({type(error).__name__}); nothing more was done")
+        return 200, message.error(said.id, fault)

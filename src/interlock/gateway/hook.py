@@ -1,0 +1,41 @@
+"""`POST /hook`: what an agent's own hooks tell (Claude Code's UserPromptSubmit and PreToolUse events, as JSON).
+
+A prompt is recorded by digest and size, never by its text, and is what later tool calls of the same principal refer
+to. The answer never decides anything: a hook is the agent's own word, the gate is elsewhere.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from interlock.gateway.limits import PROMPT_BYTES_MAX
+from interlock.gateway.prompts import Prompts
+from interlock.mediate.json_text import JsonObject, MalformedJson, is_object, parse, text_at
+from interlock.mediate.ports import RecordFailed
+from interlock.mediate.principal import Principal
+
+PROMPT_EVENT: Final = "UserPromptSubmit"
+
+
+class Hook:
+    """See the module."""
+
+    def __init__(self, prompts: Prompts) -> None:
+        self._prompts = prompts
+
+    async def take(self, principal: Principal, body: bytes) -> tuple[int, JsonObject]:
+        """Status and answer for one event."""
+        try:
+            event = parse(body, bytes_max=PROMPT_BYTES_MAX)
+        except MalformedJson as error:
+            return 400, {"error": str(error)}
+        name = text_at(event, "hook_event_name") if is_object(event) else None
+        if not is_object(event) or name is None:
+            return 400, {"error": "not a hook event: `hook_event_name` is missing"}
+        prompt = text_at(event, "prompt")
+        if name != PROMPT_EVENT or prompt is None:
+            return 200, {}
+        try:
+            return 200, {"interlock": {"prompt": await self._prompts.seen(principal, prompt.encode())}}
+        except RecordFailed as failure:
+            return 503, {"error": f"the prompt could not be recorded ({failure})"}

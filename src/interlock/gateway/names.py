@@ -1,0 +1,210 @@
+"""From what an agent names to the server that has it, and lists of what an agent may see.
+
+A list holds what policy could allow this agent, in a fixed order; a server that is dead, slow or lying is left out
+and named in `_meta`, and never keeps the others from being listed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Final
+
+from interlock.gateway import observe
+from interlock.gateway.catalogue import (
+    Tool,
+    by_public_name,
+    connector_of,
+    own_uri,
+    public_name,
+    public_uri,
+    tools_of,
+)
+from interlock.gateway.conversation import Conversation
+from interlock.gateway.limits import LIST_S_MAX
+from interlock.gateway.message import INVALID_PARAMS, UPSTREAM_BROKEN, RpcError
+from interlock.gateway.ports import Upstreams
+from interlock.mediate.json_text import JsonObject, is_object, text_at
+from interlock.mediate.ports import Engine
+from interlock.mediate.upstream import Broken, Upstream
+from interlock.mediate.values import Decision, Says
+from interlock.vocabulary.printable import printable
+
+UNAVAILABLE: Final = "interlock/unavailable"
+_KEYS: Final = {"tools": "name", "prompts": "name", "resources": "uri", "resourceTemplates": "uriTemplate"}
+_VERBS: Final = {"prompts": "prompt.get", "resources": "resource.read", "resourceTemplates": "resource.read"}
+
+
+class Names:
+    """See the module."""
+
+    def __init__(self, upstreams: Upstreams, engine: Engine) -> None:
+        self._upstreams = upstreams
+        self._engine = engine
+        self._tools: dict[tuple[str, str], tuple[list[JsonObject], dict[str, Tool]]] = {}
+
+    async def tool(self, conversation: Conversation, name: object) -> tuple[Upstream, Tool]:
+        """The tool of a name. Raises `RpcError` when there is none."""
+        if not isinstance(name, str):
+            raise RpcError(INVALID_PARAMS, "`name` is not a text")
+        connector = conversation.connector or connector_of(name)
+        upstream = self._upstream(conversation, connector)
+        if upstream is None:
+            raise _unknown("tool", name)
+        definitions = await upstream.definitions("tools")
+        if isinstance(definitions, Broken):
+            raise RpcError(UPSTREAM_BROKEN, f"`{connector}` is of no use now: {printable(definitions.reason)}")
+        tools = self._tools_of(conversation, upstream, definitions)
+        own = name if conversation.connector else by_public_name(upstream.connector, list(tools)).get(name)
+        if own is None or own not in tools:
+            raise _unknown("tool", name)
+        return upstream, tools[own]
+
+    async def named(
+        self, conversation: Conversation, method: str, params: JsonObject
+    ) -> tuple[Upstream, str, JsonObject]:
+        """The server of a prompt or resource, its own name there, and the parameters to send it."""
+        if method == "prompts/get":
+            upstream, own = await self.prompt(conversation, params.get("name"))
+            return upstream, own, {"name": own, "arguments": params.get("arguments", {})}
+        upstream, own = self.resource(conversation, params.get("uri"))
+        return upstream, own, {"uri": own}
+
+    async def prompt(self, conversation: Conversation, name: object) -> tuple[Upstream, str]:
+        """The server and own name of a prompt. Raises `RpcError` when there is none."""
+        if not isinstance(name, str):
+            raise RpcError(INVALID_PARAMS, "`name` is not a text")
+        upstream = self._upstream(conversation, conversation.connector or connector_of(name))
+        if upstream is None:
+            raise _unknown("prompt", name)
+        if conversation.connector:
+            return upstream, name
+        definitions = await upstream.definitions("prompts")
+        if isinstance(definitions, Broken):
+            raise RpcError(UPSTREAM_BROKEN, f"`{upstream.connector}` is of no use now: {printable(definitions.reason)}")
+        names = [each for each in (text_at(entry, "name") for entry in definitions) if each]
+        own = by_public_name(upstream.connector, names).get(name)
+        if own is None:
+            raise _unknown("prompt", name)
+        return upstream, own
+
+    def resource(self, conversation: Conversation, uri: object) -> tuple[Upstream, str]:
+        """The server and own URI of a resource. Raises `RpcError` when there is none."""
+        if not isinstance(uri, str):
+            raise RpcError(INVALID_PARAMS, "`uri` is not a text")
+        parts = (conversation.connector, uri) if conversation.connector else own_uri(uri)
+        upstream = self._upstream(conversation, parts[0]) if parts else None
+        if parts is None or upstream is None:
+            raise _unknown("resource", uri)
+        return upstream, parts[1]
+
+    def reachable(self, conversation: Conversation) -> list[Upstream]:
+        """The servers at this endpoint."""
+        wanted = [conversation.connector] if conversation.connector else self._upstreams.names()
+        return [upstream for name in wanted if (upstream := self._upstream(conversation, name)) is not None]
+
+    async def listed(self, conversation: Conversation, kind: str) -> JsonObject:
+        """The list of one kind, of every server at this endpoint, as this agent may see it."""
+        upstreams = self.reachable(conversation)
+        answers = await asyncio.gather(*(_in_time(upstream, kind) for upstream in upstreams))
+        entries: list[JsonObject] = []
+        missing: list[JsonObject] = []
+        for upstream, answer in zip(upstreams, answers, strict=True):
+            if isinstance(answer, Broken):
+                missing.append({"connector": upstream.connector, "reason": printable(answer.reason)})
+            else:
+                entries.extend(self._visible(conversation, upstream, kind, answer))
+        if missing and conversation.connector:
+            raise RpcError(UPSTREAM_BROKEN, f"`{conversation.connector}` is of no use now: {missing[0]['reason']}")
+        entries.sort(key=lambda entry: str(entry[_KEYS[kind]]))
+        return {kind: entries, **({"_meta": {UNAVAILABLE: missing}} if missing else {})}
+
+    def renamed(self, conversation: Conversation, connector: str, result: JsonObject) -> JsonObject:
+        """Links to resources in a result, as the agent may ask for them at this endpoint."""
+        content = result.get("content")
+        if conversation.connector or not isinstance(content, list):
+            return result
+        if not any(is_object(block) and block.get("type") == "resource_link" for block in content):
+            return result
+        return {**result, "content": [_relinked(connector, block) for block in content]}
+
+    def _visible(
+        self, conversation: Conversation, upstream: Upstream, kind: str, definitions: list[JsonObject]
+    ) -> Iterable[JsonObject]:
+        """The entries that policy could allow, under the names of this endpoint."""
+        key = _KEYS[kind]
+        if kind == "tools":
+            definitions = [tool.definition for tool in self._visible_tools(conversation, upstream, definitions)]
+        named = {own: entry for entry in definitions if (own := text_at(entry, key)) is not None}
+        if kind != "tools":
+            named = {own: entry for own, entry in named.items() if self._could(conversation, upstream, kind, own)}
+        if conversation.connector:
+            return list(named.values())
+        if key != "name":
+            return [{**entry, key: public_uri(upstream.connector, own)} for own, entry in named.items()]
+        public = by_public_name(upstream.connector, list(named))
+        return [{**named[own], "name": name} for name, own in public.items()]
+
+    def _visible_tools(
+        self, conversation: Conversation, upstream: Upstream, definitions: list[JsonObject]
+    ) -> Iterable[Tool]:
+        subject = observe.subject_of(conversation.principal.agent, conversation.principal.session or observe.NO_SESSION)
+        for tool in self._tools_of(conversation, upstream, definitions).values():
+            call = observe.tool_call(
+                identity=observe.LISTING, subject=subject, tool=tool, upstream=upstream, arguments={}
+            )
+            target = {"connector": tool.connector, "tool": tool.name, "operation": observe.READ}
+            listing: JsonObject = {**call, "verb": "tool.list", "target": target}
+            hidden = _denies(self._engine.possible(listing)) or isinstance(tool.arguments, str)
+            if not hidden and self._engine.possible(call).says is not Says.DENY:
+                yield tool
+
+    def _could(self, conversation: Conversation, upstream: Upstream, kind: str, name: str) -> bool:
+        subject = observe.subject_of(conversation.principal.agent, conversation.principal.session or observe.NO_SESSION)
+        action = observe.named(
+            identity=observe.LISTING,
+            verb=_VERBS[kind],
+            subject=subject,
+            connector=upstream.connector,
+            name=name,
+            arguments={},
+        )
+        return self._engine.possible(action).says is not Says.DENY
+
+    def _tools_of(
+        self, conversation: Conversation, upstream: Upstream, definitions: list[JsonObject]
+    ) -> dict[str, Tool]:
+        """The tools of a list, made once for each list that a server gave."""
+        key = (conversation.principal.agent, upstream.connector)
+        known = self._tools.get(key)
+        if known is None or known[0] is not definitions:
+            known = (definitions, tools_of(upstream.connector, definitions))
+            self._tools[key] = known
+        return known[1]
+
+    def _upstream(self, conversation: Conversation, connector: str | None) -> Upstream | None:
+        return self._upstreams.of(connector, conversation.principal.agent) if connector else None
+
+
+async def _in_time(upstream: Upstream, kind: str) -> list[JsonObject] | Broken:
+    try:
+        async with asyncio.timeout(LIST_S_MAX):
+            return await upstream.definitions(kind)
+    except TimeoutError:
+        return Broken(f"it did not list its {kind} within {LIST_S_MAX:g} s", reached=True)
+
+
+def _denies(decision: Decision) -> bool:
+    return decision.says is Says.DENY and decision.document.get("spoke") is True
+
+
+def _relinked(connector: str, block: object) -> object:
+    uri = text_at(block, "uri") if is_object(block) and block.get("type") == "resource_link" else None
+    return {**block, "uri": public_uri(connector, uri)} if is_object(block) and uri is not None else block
+
+
+def _unknown(kind: str, name: str) -> RpcError:
+    return RpcError(INVALID_PARAMS, f"Unknown {kind}: {printable(name, 200)}")
+
+
+__all__ = ["UNAVAILABLE", "Names", "public_name"]

@@ -1,0 +1,43 @@
+"""What the gateway needs beside the line: who is calling, the servers behind, and where a refused caller is
+recorded."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from interlock.mediate.principal import Principal, Unknown
+from interlock.mediate.upstream import Upstream
+
+
+class Connection(Protocol):
+    """One TCP connection, as identity needs it."""
+
+    memory: dict[str, object]
+
+    @property
+    def client(self) -> tuple[str, int]:
+        """The other end."""
+
+    @property
+    def server(self) -> tuple[str, int]:
+        """This end."""
+
+
+class Identity(Protocol):
+    """Who a request is from."""
+
+    def authenticate(self, authorization: str | None, connection: Connection) -> Principal | Unknown:
+        """By the header's value and the connection it came on."""
+
+    def still(self, principal: Principal, authorization: str | None) -> str | None:
+        """Why this principal may no longer act, or none."""
+
+
+class Upstreams(Protocol):
+    """The servers behind, each as one agent reaches it: agents never share a server's process or session."""
+
+    def names(self) -> list[str]:
+        """The connectors, sorted."""
+
+    def of(self, connector: str, agent: str) -> Upstream | None:
+        """One of them for one agent, or none of that name."""
