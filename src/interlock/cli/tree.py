@@ -125,13 +125,23 @@ def _parent_of(record: Record) -> str | None:
 
 
 def _programs(records: list[Record]) -> list[Node]:
-    """Executions as a tree: each below the process that it was started from, as far as the record knows."""
-    execs = [r for r in records if r.get("type") == "action.decided" and (r.get("action") or {}).get("verb") == "process.exec"]
-    if not execs:
+    """Executions, each below the program that started it."""
+    started: dict[str, Counter[str]] = {}
+    for record in records:
+        action = record.get("action")
+        if record.get("type") != "action.decided" or not isinstance(action, dict) or action.get("verb") != "process.exec":
+            continue
+        process = _subject(record).get("process")
+        starter = _path(process.get("program")) if isinstance(process, dict) else ""
+        text = f"{act_text(action).partition(' ')[2]}: {_answer(record.get('decision') or {})}"
+        started.setdefault(starter or "(the session)", Counter())[text] += 1
+    if not started:
         return []
-    counted = Counter(f"{act_text(r['action'])}: {_answer(r.get('decision') or {})}" for r in execs)
-    nodes = [Node(f"{text}{_times(count)}", []) for text, count in counted.items()]
-    return [Node(f"programs ({len(execs)})", _limited(nodes, "programs"))]
+    nodes = [
+        Node(f"by {starter}", _limited([Node(f"{text}{_times(count)}", []) for text, count in found.items()], "programs"))
+        for starter, found in started.items()
+    ]
+    return [Node(f"programs started ({sum(found.total() for found in started.values())})", _limited(nodes, "starters"))]
 
 
 def _denials(records: list[Record], gateway: list[Record], session: str) -> list[Node]:

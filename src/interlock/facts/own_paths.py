@@ -16,25 +16,24 @@ if TYPE_CHECKING:
 
 
 def own_paths(environment: Mapping[str, str], *, supervisor: str) -> list[str]:
-    """Absolute paths, resolved, none below another, sorted; directories but for single programs.
+    """Absolute resolved paths, the package first; directories but for single programs and settings.
 
     Arguments: the `environment` of the human (PATH), and the `supervisor` executable in use.
     """
-    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    found = [package, supervisor, sys.executable, os.path.realpath(sys.executable), os.path.abspath(sys.argv[0])]
+    package = os.path.realpath(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    found = [supervisor, sys.executable, os.path.abspath(sys.argv[0])]
     if sys.prefix != sys.base_prefix:
         found.append(sys.prefix)
     found += _import_places()
     for entry in environment.get("PATH", "").split(":"):
         if entry.startswith("/"):
-            found.append(os.path.join(entry, "interlock"))
-            found.append(os.path.join(entry, "interlock-supervisor"))
-    return _outermost(found)
+            found += [os.path.join(entry, "interlock"), os.path.join(entry, "interlock-supervisor")]
+    return [package, *(path for path in _outermost(found) if path != package)]
 
 
 def _import_places() -> list[str]:
     places = [os.path.dirname(os.path.abspath(os.__file__))]
-    places += [entry for entry in sys.path if entry.startswith("/") and entry != os.getcwd()]
+    places += [entry for entry in sys.path if entry.startswith("/")]
     if site.ENABLE_USER_SITE is not None and sys.prefix == sys.base_prefix:
         places.append(site.getusersitepackages())
     return places

@@ -1,0 +1,119 @@
+"""What happened, from the record: finds a session's log, the gateway's logs and the sessions of tool servers. Reading is `interlock.ledger`."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+from interlock.storage.home import Home
+from interlock.vocabulary.errors import OperatorError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Record = dict[str, Any]
+#: Other sessions looked through for those that a session's tool calls reached.
+RELATED_SESSIONS_MAX: Final = 500
+#: Records of one log that a view reads; the rest is `interlock ledger query`.
+RECORDS_MAX: Final = 200_000
+
+
+def session_ids(home: Home) -> list[str]:
+    """Every session with a log, oldest first (ids begin with their time)."""
+    try:
+        return sorted(name for name in os.listdir(home.sessions) if name.startswith("s-"))
+    except FileNotFoundError:
+        return []
+
+
+def resolve(home: Home, name: str) -> str:
+    """A session by id, by a prefix that fits one only, or `last`. Raises `OperatorError` when there is none."""
+    found = session_ids(home)
+    if name == "last":
+        if not found:
+            raise OperatorError("no session has been recorded yet", hint="start one: interlock run -- COMMAND")
+        return found[-1]
+    fitting = [session for session in found if session == name] or [session for session in found if session.startswith(name)]
+    if len(fitting) != 1:
+        what = "fits more than one session" if fitting else "is no recorded session"
+        raise OperatorError(f"`{name}` {what}", hint="see: interlock session list")
+    return fitting[0]
+
+
+def records(directory: str) -> list[Record]:
+    """The records of one log, in order, as far as it can be read."""
+    return [record for record, _ in zip(_read(directory), range(RECORDS_MAX), strict=False)]
+
+
+def last_denials(name: str, *, count: int) -> list[Record]:
+    """The last `count` denials of a session, in the form of the inside socket's answer (spec/supervisor.md)."""
+    home = Home.from_environment()
+    session = resolve(home, name)
+    found = [record for record in records(f"{home.sessions}/{session}") if is_denial(record)]
+    return [_denial(record) for record in found[-count:]]
+
+
+def is_denial(record: Record) -> bool:
+    """Whether a record is a decision to deny."""
+    decision = record.get("decision")
+    return record.get("type") == "action.decided" and isinstance(decision, dict) and decision.get("decision") == "deny"
+
+
+def story(home: Home, session: str) -> tuple[dict[str, list[Record]], list[Record]]:
+    """The records that a tree of `session` is drawn from: of it and of the sessions it reached, by id; and of the gateway's logs."""
+    gateway = [record for log in _gateway_logs(home) for record in records(log)]
+    own = records(f"{home.sessions}/{session}")
+    calls = {
+        record["action"].get("id")
+        for record in gateway
+        if record.get("type") == "action.decided" and isinstance(record.get("action"), dict)
+    }
+    sessions = {session: own}
+    if calls:
+        for other in session_ids(home)[-RELATED_SESSIONS_MAX:]:
+            if other != session and (found := records(f"{home.sessions}/{other}")) and _is_reached(found, calls):
+                sessions[other] = found
+    return sessions, gateway
+
+
+def opening(home: Home, session: str) -> Record:
+    """The `session.opened` record, or nothing of it when the log cannot be read."""
+    for record, _ in zip(_read(f"{home.sessions}/{session}"), range(8), strict=False):
+        if record.get("type") == "session.opened":
+            return record
+    return {}
+
+
+def _is_reached(found: list[Record], calls: set[Any]) -> bool:
+    return any(_parent(record) in calls for record in found)
+
+
+def _parent(record: Record) -> Any:
+    parent = record.get("parent")
+    return parent.get("action") if isinstance(parent, dict) else parent
+
+
+def _gateway_logs(home: Home) -> list[str]:
+    try:
+        return [f"{home.gateway_logs}/{name}" for name in sorted(os.listdir(home.gateway_logs))]
+    except FileNotFoundError:
+        return []
+
+
+def _denial(record: Record) -> Record:
+    action, decision = record.get("action") or {}, record.get("decision") or {}
+    return {
+        "time": record.get("time"),
+        "verb": action.get("verb"),
+        "target": action.get("target"),
+        "rules": decision.get("rules"),
+        "because": decision.get("because"),
+        "allowed_by": None,
+        "record": record.get("record"),
+    }
+
+
+def _read(directory: str) -> Iterator[Record]:
+    from interlock.ledger.reader import read_log
+
+    return iter(read_log(directory))

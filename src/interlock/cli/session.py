@@ -1,0 +1,105 @@
+"""`interlock session`: which sessions run and ran, one of them as a tree, and the end of one."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Any
+
+from interlock.vocabulary.printable import printable, shell_words, text_of
+
+if TYPE_CHECKING:
+    from interlock.storage.home import Home
+
+SUMMARY = "list sessions, draw one as a tree, end one"
+_EPILOG = """\
+  interlock session list             running ones first, then the latest
+  interlock session show last        who, what was called, what the tools did, what was denied, what was asked
+  interlock session end s-2026…      end the whole process tree of a session that still runs"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """list, show, end."""
+    parser.epilog = _EPILOG
+    acts = parser.add_subparsers(dest="act", metavar="ACT", required=True)
+    listing = acts.add_parser("list", help="sessions that run, and the latest that ran")
+    listing.add_argument("--last", type=int, default=20, metavar="N", help="how many of those that ended (default 20)")
+    showing = acts.add_parser("show", help="one session as a tree")
+    showing.add_argument("id", metavar="ID", nargs="?", default="last", help="id, the start of one, or `last`")
+    ending = acts.add_parser("end", help="end a running session's whole process tree")
+    ending.add_argument("id", metavar="ID", help="id, or the start of one")
+    for parser_of_any in (listing, showing, ending):
+        parser_of_any.add_argument("--json", action="store_true", help="JSON, for machines")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do one act."""
+    from interlock.storage.home import Home
+
+    home = Home.from_environment()
+    if arguments.act == "list":
+        return _list(home, arguments)
+    if arguments.act == "show":
+        return _show(home, arguments)
+    return _end(home, arguments)
+
+
+def _list(home: Home, arguments: argparse.Namespace) -> int:
+    from interlock.app.history import opening, session_ids
+
+    running = _running(home)
+    ended = [session for session in session_ids(home) if session not in running]
+    for session in [*running, *reversed(ended[-arguments.last :] if arguments.last > 0 else [])]:
+        entry = running.get(session) or opening(home, session)
+        state = "runs" if session in running else "ended"
+        if arguments.json:
+            print(json.dumps({"session": session, "state": state, "command": entry.get("command"), "agent": entry.get("agent")}))
+        else:
+            command = [text_of(word) for word in entry.get("command") or []]
+            print(f"{session}  {state:<6}{shell_words(command, 80)}".rstrip())
+    return 0
+
+
+def _show(home: Home, arguments: argparse.Namespace) -> int:
+    from interlock.app.history import resolve, story
+    from interlock.cli.tree import Story, draw, session_node
+
+    session = resolve(home, arguments.id)
+    found = Story(*story(home, session))
+    if arguments.json:
+        print(json.dumps({"session": session, "tree": _as_value(session_node(found, session, depth=0)), "records": found.sessions[session]}))
+    else:
+        print("\n".join(draw(found, session)))
+    return 0
+
+
+def _as_value(node: Any) -> dict[str, Any]:
+    return {"text": node.text, "children": [_as_value(child) for child in node.children]}
+
+
+def _end(home: Home, arguments: argparse.Namespace) -> int:
+    from interlock.host.control import end, running_sessions
+    from interlock.vocabulary.errors import OperatorError
+
+    fitting = [session for session in running_sessions(home.runtime) if session.startswith(arguments.id)]
+    if len(fitting) != 1:
+        what = "fits more than one running session" if fitting else "is no running session"
+        raise OperatorError(f"`{arguments.id}` {what}", hint="see: interlock session list")
+    answer = end(home.runtime, fitting[0])
+    print(json.dumps({"session": fitting[0], **answer}) if arguments.json else f"ended {printable(fitting[0])}")
+    return 0
+
+
+def _running(home: Home) -> dict[str, dict[str, Any]]:
+    """Sessions that answer, with what they say; the sockets of those that never will again are taken away."""
+    from interlock.host.control import remove_leftover, running_sessions, show
+    from interlock.vocabulary.errors import PeerError
+
+    found: dict[str, dict[str, Any]] = {}
+    for session in running_sessions(home.runtime):
+        try:
+            found[session] = show(home.runtime, session)
+        except PeerError as error:
+            if isinstance(error.__cause__, ConnectionRefusedError):
+                remove_leftover(home.runtime, session)
+    return found
