@@ -35,7 +35,11 @@ pub enum Stop {
         path: Vec<u8>,
         /// Why, for the record and for the agent.
         because: &'static str,
+        /// What the call returns.
+        errno: i32,
     },
+    /// Policy, or a human, said no: recorded by the line already.
+    Denied,
     /// The caller is gone: nothing is done.
     Gone,
 }

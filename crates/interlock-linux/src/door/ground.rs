@@ -28,6 +28,8 @@ pub struct Ground {
     pub memory_device: u64,
     /// The supervisor's process id.
     pub process: i32,
+    /// Whether the supervisor has authority that a caller may have given up.
+    pub privileged: bool,
 }
 
 impl Ground {
@@ -51,6 +53,7 @@ impl Ground {
             own: File::open("/proc/self/fd")?.into(),
             memory_device: files::memory_file().and_then(|file| files::stat(file.as_fd())).map_err(into_io)?.device,
             process: std::process::id() as i32,
+            privileged: crate::sys::credentials::own().map_err(into_io)?.capabilities != 0,
             root,
             proc,
         })

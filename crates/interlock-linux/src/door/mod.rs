@@ -2,22 +2,33 @@
 //!
 //! One module a family. A family whose module is not here yet is denied.
 
+pub mod attributes;
+pub mod below;
 pub mod caller;
+pub mod descriptors;
+pub mod errand;
 pub mod exec;
 pub mod ground;
 pub mod inside;
+pub mod metadata;
+pub mod names;
+pub mod open;
+pub mod place;
 pub mod procfs;
 pub mod refusal;
+pub mod rename;
+pub mod request;
 pub mod resolve;
 pub mod script;
 pub mod sockets;
+pub mod terminal;
+pub mod times;
 pub mod trace;
 pub mod walk;
 
 use crate::answer::{Answer, Call};
 use crate::session::Session;
 use crate::table::{Handler, Row};
-use std::os::fd::AsFd;
 
 /// Answers one call. Whatever cannot be observed or decided is an errno, never `continue`.
 #[must_use]
@@ -25,16 +36,16 @@ pub fn answer(call: &Call, session: &Session) -> Answer {
     let Some(handler) = Row::of(call.number).and_then(Row::handler) else {
         return Answer::Errno(libc::ENOSYS);
     };
-    let caller = caller::Caller::new(call, session.listener.as_fd(), &session.ground, session.members);
+    let errand = errand::Errand::new(call, session);
     match handler {
         Handler::Credentials => crate::own::credentials(call, session),
         Handler::Own => crate::own::process(call, session),
-        Handler::Exec => exec::exec(&caller, call, session),
-        Handler::Open
-        | Handler::Names
-        | Handler::Metadata
-        | Handler::Ioctl
-        | Handler::Signal
+        Handler::Exec => exec::exec(&errand),
+        Handler::Open => open::answer(&errand),
+        Handler::Names => names::answer(&errand),
+        Handler::Metadata => metadata::answer(&errand),
+        Handler::Ioctl => descriptors::request(&errand),
+        Handler::Signal
         | Handler::Connect
         | Handler::Bind
         | Handler::Listen

@@ -45,14 +45,14 @@ pub fn standing(caller: &Caller<'_>, file: &OwnedFd, stat: &Stat) -> Result<Stan
 pub fn admit(caller: &Caller<'_>, file: &OwnedFd, stat: &Stat) -> Result<(), Stop> {
     let name = caller.ground.name_of(file.as_fd())?;
     if stat.device != caller.ground.proc_device || !(name == b"/proc" || name.starts_with(b"/proc/")) {
-        return Err(Stop::Refused { path: name, because: FOREIGN });
+        return Err(Stop::Refused { path: name, because: FOREIGN, errno: libc::EACCES });
     }
     match owner(&name) {
         Some(process) if process != caller.thread() && !caller.members.is_inside(process) => {
             if gone(&name) {
                 return Err(Errno(libc::ENOENT).into());
             }
-            Err(Stop::Refused { path: name, because: OUTSIDE })
+            Err(Stop::Refused { path: name, because: OUTSIDE, errno: libc::EACCES })
         }
         _ => Ok(()),
     }

@@ -163,7 +163,7 @@ fn unnamed(raw: Vec<u8>) -> Result<Name, Stop> {
     if kernel_made && !raw.starts_with(b"(") {
         return Ok(Name::Held(raw));
     }
-    Err(Stop::Refused { path: raw, because: "it has no name that rules could speak of" })
+    Err(Stop::Refused { path: raw, because: "it has no name that rules could speak of", errno: libc::EACCES })
 }
 
 /// Whether a file that is really called `… (deleted)` bears this name: the kernel marks what is deleted the same way.

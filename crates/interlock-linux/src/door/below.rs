@@ -1,0 +1,88 @@
+//! Everything below a directory, by name: what a rename of it would bring into being and take away.
+//!
+//! Left out: what the names mean to a rule (`rename`).
+
+use super::caller::Stop;
+use super::errand::inode;
+use crate::sys::errno::{Errno, Sys};
+use crate::sys::files;
+use interlock_core::action::Inode;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::DirEntryExt as _;
+
+/// Entries below one renamed directory; more is a denial.
+pub const ENTRIES_MAX: usize = 65_536;
+/// Directories within directories below it; more is a denial.
+const DEPTH_MAX: usize = 256;
+
+/// One name below.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// Relative to the directory.
+    pub path: Vec<u8>,
+    /// What it names.
+    pub inode: Inode,
+}
+
+/// All names below `directory`, sorted.
+///
+/// # Errors
+/// A refusal in the name of `name`: too many, too deep, or unreadable. What was not seen cannot be decided.
+pub fn entries(directory: BorrowedFd<'_>, name: &[u8]) -> Result<Vec<Entry>, Stop> {
+    let mut found = Vec::new();
+    let walk = files::open_at(directory, c".", libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW, 0)
+        .and_then(|top| collect(&top, &[], 0, &mut found));
+    match walk {
+        Ok(()) => {
+            found.sort();
+            Ok(found)
+        }
+        Err(_unseen) => Err(super::rename::too_much(name)),
+    }
+}
+
+fn collect(directory: &OwnedFd, prefix: &[u8], depth: usize, found: &mut Vec<Entry>) -> Sys<()> {
+    if depth > DEPTH_MAX {
+        return Err(Errno(libc::ELOOP));
+    }
+    let device = inode(&files::stat(directory.as_fd())?).device;
+    for entry in std::fs::read_dir(format!("/proc/self/fd/{}", directory.as_raw_fd()))? {
+        let entry = entry?;
+        let path = [prefix, entry.file_name().as_bytes()].concat();
+        if found.len() >= ENTRIES_MAX {
+            return Err(Errno(libc::E2BIG));
+        }
+        if entry.file_type()?.is_dir() {
+            let name = files::text(entry.file_name().as_bytes())?;
+            let below = files::open_at(directory.as_fd(), &name, libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW, 0);
+            match below {
+                Ok(below) => collect(&below, &[path.as_slice(), b"/"].concat(), depth + 1, found)?,
+                // Gone meanwhile: then it will not be moved.
+                Err(Errno(libc::ENOENT)) => continue,
+                Err(error) => return Err(error),
+            }
+        }
+        found.push(Entry { path, inode: Inode { device, number: entry.ino() } });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+
+    #[test]
+    fn all_names_below_are_seen_and_no_symlink_is_followed() {
+        let top = std::env::temp_dir().join(format!("interlock-below-{}", std::process::id()));
+        std::fs::create_dir_all(top.join("a/b")).unwrap();
+        std::fs::write(top.join("a/b/c"), "").unwrap();
+        std::os::unix::fs::symlink("/", top.join("link")).unwrap();
+        let seen = entries(File::open(&top).unwrap().as_fd(), b"/x").unwrap();
+        let names: Vec<&[u8]> = seen.iter().map(|entry| entry.path.as_slice()).collect();
+        assert_eq!(names, [b"a".as_slice(), b"a/b", b"a/b/c", b"link"]);
+        std::fs::remove_dir_all(&top).unwrap();
+    }
+}

@@ -1,0 +1,203 @@
+//! One file call carried out on behalf of its caller: what every family needs to settle an act and to do it as the caller would.
+//!
+//! Left out: what a call means (`open`, `names`, `metadata`).
+
+use super::caller::{Caller, Status, Stop};
+use super::refusal;
+use super::resolve::{Name, Object};
+use crate::answer::{Answer, Call};
+use crate::line::{Observed, Permit, Settled};
+use crate::session::Session;
+use crate::sys::credentials;
+use crate::sys::errno::{Errno, Sys};
+use crate::sys::files::{self, Stat};
+use crate::sys::threads;
+use interlock_core::action::{Bytes, FileEnd, Inode, Target, Verb};
+use std::cell::OnceCell;
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// How often a blocking act looks for a signal that natively would have ended it.
+const SIGNAL_CHECK: Duration = Duration::from_millis(20);
+/// The kernel's own: restart the call or return EINTR, as the handler of the signal asks (signal(7)).
+const RESTART_OR_INTERRUPT: i32 = 512;
+
+/// A call being served.
+pub struct Errand<'a> {
+    /// The call.
+    pub call: &'a Call,
+    /// Its session.
+    pub session: &'a Session,
+    /// Its maker.
+    pub caller: Caller<'a>,
+    status: OnceCell<Status>,
+}
+
+impl<'a> Errand<'a> {
+    /// Begins to serve `call`.
+    pub fn new(call: &'a Call, session: &'a Session) -> Self {
+        let caller = Caller::new(call, session.listener.as_fd(), &session.ground, session.members);
+        Self { call, session, caller, status: OnceCell::new() }
+    }
+
+    /// The answer that ends the call; a refusal of the door's own is recorded on the way.
+    pub fn end(&self, verb: Verb, result: Result<Answer, Stop>) -> Answer {
+        result.unwrap_or_else(|stop| refusal::stopped(self.session, self.call, stop, |path| self.act(verb, path, None)))
+    }
+
+    /// A file made or changed to run as somebody else is refused, whatever policy says: it would act outside the session.
+    ///
+    /// # Errors
+    /// EPERM, recorded, when `mode` holds the set-user-ID or set-group-ID bit.
+    pub fn forbid_privilege(&self, mode: u32, path: &[u8]) -> Result<(), Stop> {
+        if mode & (libc::S_ISUID | libc::S_ISGID) == 0 {
+            return Ok(());
+        }
+        Err(forbidden(path, "no file is made to run as its owner or group"))
+    }
+
+    /// Decides, asks and records; the leave to act is worth nothing without the act's descriptor.
+    ///
+    /// # Errors
+    /// [`Stop::Denied`]; [`Stop::Gone`] when the caller did not outlive the question.
+    pub fn settle(&self, acts: Vec<Observed>) -> Result<Permit<'_>, Stop> {
+        match self.session.settle(self.call, acts) {
+            Settled::Denied => Err(Stop::Denied),
+            Settled::Allowed(permit) => {
+                // An effect for a caller that is gone would be nobody's.
+                if let Err(gone) = self.caller.confirm() {
+                    permit.done(libc::EINTR);
+                    return Err(gone);
+                }
+                Ok(permit)
+            }
+        }
+    }
+
+    /// Settles `acts`, then does `act` as the caller and notes what came of it.
+    pub fn perform<T>(&self, acts: Vec<Observed>, act: impl FnOnce() -> Result<T, Stop>) -> Result<T, Stop> {
+        let permit = self.settle(acts)?;
+        let result = self.as_caller(act);
+        permit.done(match &result {
+            Ok(_) => 0,
+            Err(Stop::Errno(Errno(errno))) => *errno,
+            Err(_) => libc::EACCES,
+        });
+        result
+    }
+
+    /// What `/proc` says of the caller, read once: it cannot change itself while it waits.
+    pub fn status(&self) -> Result<&Status, Stop> {
+        if let Some(status) = self.status.get() {
+            return Ok(status);
+        }
+        let status = self.caller.status()?;
+        self.caller.confirm()?;
+        Ok(self.status.get_or_init(|| status))
+    }
+
+    /// Gives this thread the caller's umask for what it makes next.
+    pub fn put_on_umask(&self) -> Result<(), Stop> {
+        Ok(credentials::set_umask(self.status()?.umask)?)
+    }
+
+    /// Does something with the caller's ids, groups and no capability it lacks; as an ordinary user all of these are the supervisor's own.
+    pub fn as_caller<T>(&self, act: impl FnOnce() -> Result<T, Stop>) -> Result<T, Stop> {
+        if !credentials::usable() {
+            return Err(Errno(libc::EPERM).into());
+        }
+        if !(self.session.ground.privileged && self.session.credentials_may_differ()) {
+            return act();
+        }
+        let assumed = credentials::assume(&self.status()?.identity)?;
+        let result = act();
+        drop(assumed);
+        result
+    }
+
+    /// Does what may block (a FIFO's other end, a terminal) while other receivers go on.
+    ///
+    /// A signal with a handler ends the wait as it would natively; so does the caller's death.
+    pub fn blocking<T>(&self, act: impl FnMut() -> Sys<T>) -> Result<T, Stop> {
+        let wait = || self.interruptible(act);
+        self.session.blocking(self.call, wait).map_err(|_exhausted| Stop::Errno(Errno(libc::EAGAIN)))?
+    }
+
+    fn interruptible<T>(&self, mut act: impl FnMut() -> Sys<T>) -> Result<T, Stop> {
+        let (over, thread, caller) = (AtomicBool::new(false), threads::id(), self.caller);
+        let watch = || {
+            while !over.load(Ordering::Acquire) {
+                std::thread::park_timeout(SIGNAL_CHECK);
+                if !over.load(Ordering::Acquire) && (!caller.waits() || interrupted(&caller)) {
+                    threads::interrupt(thread);
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            let watcher = std::thread::Builder::new().name("watch".into()).spawn_scoped(scope, watch);
+            let Ok(watcher) = watcher else { return Err(Errno(libc::EAGAIN).into()) };
+            let result = loop {
+                match act() {
+                    Err(Errno(libc::EINTR)) if !caller.waits() => break Err(Stop::Gone),
+                    Err(Errno(libc::EINTR)) if interrupted(&caller) => break Err(Errno(RESTART_OR_INTERRUPT).into()),
+                    Err(Errno(libc::EINTR)) => {}
+                    result => break result.map_err(Stop::from),
+                }
+            };
+            over.store(true, Ordering::Release);
+            watcher.thread().unpark();
+            result
+        })
+    }
+
+    /// One end of an act: the name `path`, its other names, and the object there.
+    pub fn end_at(&self, path: &[u8], stat: Option<&Stat>) -> FileEnd {
+        FileEnd {
+            path: Bytes(path.to_vec()),
+            aliases: self.session.mounts.aliases(path).into_iter().map(Bytes).collect(),
+            inode: stat.map(inode),
+        }
+    }
+
+    /// An act on one named file.
+    pub fn act(&self, verb: Verb, path: &[u8], stat: Option<&Stat>) -> Observed {
+        Observed { verb, target: Target::File(self.end_at(path, stat)) }
+    }
+
+    /// The acts `verbs` on an object; none on what has no name and is held already.
+    pub fn acts_on(&self, verbs: &[Verb], object: &Object) -> Vec<Observed> {
+        match &object.name {
+            Name::Held(_) => Vec::new(),
+            Name::Path(path) => verbs.iter().map(|verb| self.act(*verb, path, Some(&object.stat))).collect(),
+        }
+    }
+
+    /// Settles and does something to an object: at once when there is nothing to decide, since it is held already.
+    pub fn perform_on<T>(&self, verbs: &[Verb], object: &Object, act: impl FnOnce() -> Result<T, Stop>) -> Result<T, Stop> {
+        let acts = self.acts_on(verbs, object);
+        if acts.is_empty() { self.as_caller(act) } else { self.perform(acts, act) }
+    }
+
+    /// Remembers what the door has just made.
+    pub fn note_made(&self, parent: impl AsFd, entry: &std::ffi::CStr) {
+        if let Ok(stat) = files::stat_at(parent.as_fd(), entry) {
+            self.session.note_made(inode(&stat));
+        }
+    }
+}
+
+/// Whether a signal waits for the caller that a handler of its would take.
+fn interrupted(caller: &Caller<'_>) -> bool {
+    caller.status().is_ok_and(|status| status.interrupting != 0)
+}
+
+/// A refusal of the door's own that the call tells as EPERM.
+pub fn forbidden(path: &[u8], because: &'static str) -> Stop {
+    Stop::Refused { path: path.to_vec(), because, errno: libc::EPERM }
+}
+
+/// An object's identity in the engine's words.
+pub fn inode(stat: &Stat) -> Inode {
+    Inode { device: stat.device, number: stat.inode }
+}

@@ -1,0 +1,221 @@
+//! Calls that make or remove one name: mkdir, mknod, symlink, link, unlink, rmdir. Performed below held directories, one component each.
+//!
+//! Left out: rename, which has two places and may carry a tree (`rename`).
+
+use super::caller::Stop;
+use super::errand::{Errand, forbidden};
+use super::place::{self, Found, Place};
+use super::rename;
+use super::resolve::{self, Last, Name, Object, Path};
+use crate::answer::Answer;
+use crate::sys::errno::{Errno, Sys};
+use crate::sys::files::{self, Stat};
+use crate::sys::memory::PATH_BYTES_MAX;
+use interlock_core::action::{Target, Verb};
+use std::ffi::CStr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::PoisonError;
+
+const MODE_BITS: u32 = 0o7777;
+/// Times that others of the session may move what a call names between decision and act.
+const TRIES: usize = 8;
+/// Between decision and act something else has come to stand there: the call is looked at afresh. The kernel's own word for it.
+pub const MOVED: Stop = Stop::Errno(Errno(libc::ESTALE));
+
+/// Answers one call of the family.
+#[must_use]
+pub fn answer(errand: &Errand<'_>) -> Answer {
+    let (mut verb, mut result) = serve(errand);
+    for _ in 1..TRIES {
+        if result != Err(MOVED) {
+            break;
+        }
+        (verb, result) = serve(errand);
+    }
+    errand.end(verb, result.map(|()| Answer::Value(0)))
+}
+
+fn serve(errand: &Errand<'_>) -> (Verb, Result<(), Stop>) {
+    let caller = &errand.caller;
+    let (int, mode) = (|index| caller.int(index), |index| caller.argument(index) as u32);
+    let here = libc::AT_FDCWD;
+    match i64::from(caller.number()) {
+        libc::SYS_mkdir => (Verb::FileCreate, make_directory(errand, here, 0, mode(1))),
+        libc::SYS_mkdirat => (Verb::FileCreate, make_directory(errand, int(0), 1, mode(2))),
+        libc::SYS_mknod => (Verb::FileMknod, make_node(errand, here, 0, mode(1))),
+        libc::SYS_mknodat => (Verb::FileMknod, make_node(errand, int(0), 1, mode(2))),
+        libc::SYS_symlink => (Verb::FileCreate, make_symlink(errand, here, 1)),
+        libc::SYS_symlinkat => (Verb::FileCreate, make_symlink(errand, int(1), 2)),
+        libc::SYS_link => (Verb::FileLink, link(errand, (here, 0), (here, 1), 0)),
+        libc::SYS_linkat => (Verb::FileLink, link(errand, (int(0), 1), (int(2), 3), int(4))),
+        libc::SYS_unlink => (Verb::FileDelete, remove(errand, here, 0, 0)),
+        libc::SYS_rmdir => (Verb::FileDelete, remove(errand, here, 0, libc::AT_REMOVEDIR)),
+        libc::SYS_unlinkat => (Verb::FileDelete, remove(errand, int(0), 1, int(2))),
+        libc::SYS_rename => (Verb::FileRename, rename::rename(errand, (here, 0), (here, 1), 0)),
+        libc::SYS_renameat => (Verb::FileRename, rename::rename(errand, (int(0), 1), (int(2), 3), 0)),
+        libc::SYS_renameat2 => (Verb::FileRename, rename::rename(errand, (int(0), 1), (int(2), 3), mode(4))),
+        _ => (Verb::FileCreate, Err(Errno(libc::ENOSYS).into())),
+    }
+}
+
+/// The place that descriptor `directory` and the path in argument `index` mean.
+pub fn place_of(errand: &Errand<'_>, directory: i32, index: usize) -> Result<Place, Stop> {
+    let text = errand.caller.path(index)?;
+    let start = start_of(errand, directory, &text)?;
+    errand.as_caller(|| place::place(&errand.caller, start.as_fd(), &text))
+}
+
+/// Where `text` starts, held.
+pub fn start_of(errand: &Errand<'_>, directory: i32, text: &[u8]) -> Result<OwnedFd, Stop> {
+    let path = Path { directory, text, last: Last::Keep, resolve: 0 };
+    match resolve::start(&errand.caller, &path)? {
+        Some(start) => Ok(start),
+        None => Ok(files::duplicate(errand.session.ground.root.as_fd())?),
+    }
+}
+
+fn make_directory(errand: &Errand<'_>, directory: i32, index: usize, mode: u32) -> Result<(), Stop> {
+    let place = place_of(errand, directory, index)?;
+    make(errand, &place, Verb::FileCreate, |entry| files::make_directory(place.parent.as_fd(), entry, mode & MODE_BITS))
+}
+
+fn make_node(errand: &Errand<'_>, directory: i32, index: usize, mode: u32) -> Result<(), Stop> {
+    let verb = match mode & libc::S_IFMT {
+        0 | libc::S_IFREG => Verb::FileCreate,
+        libc::S_IFIFO | libc::S_IFSOCK => Verb::FileMknod,
+        libc::S_IFCHR | libc::S_IFBLK => {
+            let place = place_of(errand, directory, index)?;
+            return Err(forbidden(&place.name(), "no device is made"));
+        }
+        libc::S_IFDIR => return Err(Errno(libc::EPERM).into()),
+        _ => return Err(Errno(libc::EINVAL).into()),
+    };
+    let place = place_of(errand, directory, index)?;
+    errand.forbid_privilege(mode, &place.name())?;
+    make(errand, &place, verb, |entry| files::make_node(place.parent.as_fd(), entry, mode))
+}
+
+fn make_symlink(errand: &Errand<'_>, directory: i32, index: usize) -> Result<(), Stop> {
+    let content = errand.caller.path(index - if index == 2 { 2 } else { 1 })?;
+    if content.is_empty() {
+        return Err(Errno(libc::ENOENT).into());
+    }
+    let content = files::text(&content)?;
+    let place = place_of(errand, directory, index)?;
+    make(errand, &place, Verb::FileCreate, |entry| files::make_symlink(&content, place.parent.as_fd(), entry))
+}
+
+/// Settles and makes a new name at `place`. What is there already is the kernel's to say, and so is what can be no name.
+fn make(errand: &Errand<'_>, place: &Place, verb: Verb, act: impl FnOnce(&CStr) -> Sys<()>) -> Result<(), Stop> {
+    let entry = place.entry()?;
+    if !place.is_name() {
+        return errand.as_caller(|| Ok(act(&entry)?));
+    }
+    if let Found::Object(..) = errand.as_caller(|| Ok(place.look()?))? {
+        return Err(Errno(libc::EEXIST).into());
+    }
+    errand.put_on_umask()?;
+    errand.perform(vec![errand.act(verb, &place.name(), None)], || in_place(errand, place, None, || act(&entry)))?;
+    errand.note_made(&place.parent, &place.component()?);
+    Ok(())
+}
+
+/// Acts on a name while no directory of the session moves, if its place is still what was decided.
+///
+/// # Errors
+/// [`MOVED`] when it is not: the directory was renamed, or something else stands there now.
+fn in_place(errand: &Errand<'_>, place: &Place, before: Option<&Stat>, act: impl FnOnce() -> Sys<()>) -> Result<(), Stop> {
+    let _names = errand.session.names.read().unwrap_or_else(PoisonError::into_inner);
+    if !place.stands(&errand.session.ground) {
+        return Err(MOVED);
+    }
+    // A name that has appeared meanwhile is EEXIST by the call itself.
+    if before.is_some() && !place.holds(before) {
+        return Err(MOVED);
+    }
+    Ok(act()?)
+}
+
+fn remove(errand: &Errand<'_>, directory: i32, index: usize, flags: i32) -> Result<(), Stop> {
+    if flags & !libc::AT_REMOVEDIR != 0 {
+        return Err(Errno(libc::EINVAL).into());
+    }
+    let place = place_of(errand, directory, index)?;
+    let entry = place.entry()?;
+    let act = || files::unlink(place.parent.as_fd(), &entry, flags);
+    if !place.is_name() {
+        return errand.as_caller(|| Ok(act()?));
+    }
+    let object = errand.as_caller(|| Ok(place::object_at(&place)?))?;
+    natively_refused(&object.stat, &place, flags)?;
+    errand.perform_on(&[Verb::FileDelete], &object, || in_place(errand, &place, Some(&object.stat), act))?;
+    if object.stat.links <= 1 || flags != 0 {
+        errand.session.made.forget(super::errand::inode(&object.stat));
+    }
+    Ok(())
+}
+
+/// What the kernel says of the object's type alone, whoever asks.
+fn natively_refused(stat: &Stat, place: &Place, flags: i32) -> Sys<()> {
+    let is_directory = stat.kind() == libc::S_IFDIR;
+    match (is_directory, flags != 0) {
+        (true, false) => Err(Errno(libc::EISDIR)),
+        (false, true) => Err(Errno(libc::ENOTDIR)),
+        (false, false) if place.slash() => Err(Errno(libc::ENOTDIR)),
+        _ => Ok(()),
+    }
+}
+
+fn link(errand: &Errand<'_>, from: (i32, usize), to: (i32, usize), flags: i32) -> Result<(), Stop> {
+    if flags & !(libc::AT_SYMLINK_FOLLOW | libc::AT_EMPTY_PATH) != 0 {
+        return Err(Errno(libc::EINVAL).into());
+    }
+    let object = linked(errand, from, flags)?;
+    let place = place_of(errand, to.0, to.1)?;
+    let entry = place.entry()?;
+    let magic = super::ground::Ground::magic(object.file.as_fd());
+    // The object itself is linked, whatever its name is by now.
+    let act = || files::link(errand.session.ground.own.as_fd(), magic.as_c_str(), place.parent.as_fd(), &entry);
+    if !place.is_name() {
+        return errand.as_caller(|| Ok(act()?));
+    }
+    if let Found::Object(..) = errand.as_caller(|| Ok(place.look()?))? {
+        return Err(Errno(libc::EEXIST).into());
+    }
+    if object.stat.kind() == libc::S_IFDIR {
+        return Err(Errno(libc::EPERM).into());
+    }
+    let acts = match &object.name {
+        // Memory files and pipes lie on file systems that hold no names: EXDEV.
+        Name::Held(_) => return errand.as_caller(|| Ok(act()?)),
+        // A file made without a name gets its first one.
+        Name::Path(_) if object.stat.links == 0 => vec![errand.act(Verb::FileCreate, &place.name(), Some(&object.stat))],
+        Name::Path(path) => {
+            let end = errand.end_at(path, Some(&object.stat));
+            let to = errand.end_at(&place.name(), None);
+            let target = Target::Pair { path: end.path, aliases: end.aliases, inode: end.inode, to, exchange: false };
+            vec![crate::line::Observed { verb: Verb::FileLink, target }]
+        }
+    };
+    errand.perform(acts, || {
+        if object.stat.links > 0 && errand.session.ground.name_of(object.file.as_fd()).ok().as_deref() != Some(object.name.bytes()) {
+            return Err(MOVED);
+        }
+        in_place(errand, &place, None, act)
+    })
+}
+
+/// What is to be linked: by path, or with AT_EMPTY_PATH the descriptor's own object.
+fn linked(errand: &Errand<'_>, (directory, index): (i32, usize), flags: i32) -> Result<Object, Stop> {
+    let text = errand.caller.text(errand.caller.argument(index), PATH_BYTES_MAX, libc::ENAMETOOLONG)?;
+    if text.is_empty() && flags & libc::AT_EMPTY_PATH != 0 {
+        let file = errand.caller.directory(directory)?;
+        errand.caller.confirm()?;
+        let stat = files::stat(file.as_fd())?;
+        return resolve::named(&errand.session.ground, file, stat);
+    }
+    let last = if flags & libc::AT_SYMLINK_FOLLOW != 0 { Last::Follow } else { Last::Keep };
+    let path = Path { directory, text: &text, last, resolve: 0 };
+    let start = start_of(errand, directory, &text)?;
+    errand.as_caller(|| resolve::object_from(&errand.caller, start.as_fd(), &path))
+}

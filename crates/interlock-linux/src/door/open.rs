@@ -1,0 +1,189 @@
+//! The open family: open, openat, creat, openat2. Decided on the object that is opened, performed here, injected into the caller.
+//!
+//! Left out: O_PATH, which carries no data: the kernel goes on with it. openat2 with O_PATH is ENOSYS, since its flags lie in
+//! memory where another thread could change them.
+
+use super::caller::Stop;
+use super::errand::Errand;
+use super::ground::Ground;
+use super::place::{self, Place};
+use super::request::{self, Request};
+use super::resolve::{self, Name, Object, Path};
+use super::{procfs, terminal};
+use crate::answer::{Answer, Proof};
+use crate::sys::errno::{Errno, Sys};
+use crate::sys::files;
+use interlock_core::action::Verb;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::PoisonError;
+
+/// Times that a file may appear and vanish again while it is being opened with O_CREAT.
+const CREATE_TRIES: usize = 16;
+/// What an unnamed file (O_TMPFILE) is called in its directory until it is linked.
+const UNNAMED: &[u8] = b"/#unnamed";
+const MEMORY_DEVICES: u32 = 1;
+
+/// Answers one call of the family.
+#[must_use]
+pub fn answer(errand: &Errand<'_>) -> Answer {
+    let mut verb = Verb::FileRead;
+    let result = request::read(&errand.caller).and_then(|request| match request {
+        request::Parsed::PathOnly => Ok(Answer::Continue(Proof::OPathOnly)),
+        request::Parsed::Open(request) => {
+            verb = request.verb();
+            open(errand, &request).map(|file| Answer::Inject { file, close_on_exec: request.flags & libc::O_CLOEXEC != 0 })
+        }
+    });
+    errand.end(verb, result)
+}
+
+fn open(errand: &Errand<'_>, request: &Request) -> Result<OwnedFd, Stop> {
+    let path = Path { directory: request.directory, text: &request.path, last: request.last(), resolve: request.resolve };
+    let start = resolve::start(&errand.caller, &path)?;
+    let start = start.as_ref().map_or(errand.session.ground.root.as_fd(), AsFd::as_fd);
+    if request.is_unnamed() {
+        let directory = errand.as_caller(|| resolve::object_from(&errand.caller, start, &path))?;
+        return unnamed(errand, request, directory);
+    }
+    if request.flags & libc::O_CREAT == 0 {
+        let object = errand.as_caller(|| resolve::object_from(&errand.caller, start, &path))?;
+        return existing(errand, request, object);
+    }
+    for _ in 0..CREATE_TRIES {
+        match errand.as_caller(|| resolve::object_from(&errand.caller, start, &path)) {
+            Ok(_) if request.flags & libc::O_EXCL != 0 => return Err(Errno(libc::EEXIST).into()),
+            Ok(object) => return existing(errand, request, object),
+            Err(Stop::Errno(Errno(libc::ENOENT))) => {}
+            Err(stop) => return Err(stop),
+        }
+        if let Some(file) = create(errand, request, start)? {
+            return Ok(file);
+        }
+    }
+    Err(Errno(libc::EAGAIN).into())
+}
+
+/// Makes a file that is not there. `None`: meanwhile it is, or its directory has another name; look again.
+fn create(errand: &Errand<'_>, request: &Request, start: BorrowedFd<'_>) -> Result<Option<OwnedFd>, Stop> {
+    if request.resolve != 0 {
+        return scoped(errand, request, start);
+    }
+    let found = errand.as_caller(|| place::to_create(&errand.caller, start, &request.path, request.last()))?;
+    match found {
+        Some(place) => create_at(errand, request, &place),
+        None => Ok(None),
+    }
+}
+
+/// The same within the limits that openat2's `resolve` sets: the directory is resolved within them, its last component never followed.
+fn scoped(errand: &Errand<'_>, request: &Request, start: BorrowedFd<'_>) -> Result<Option<OwnedFd>, Stop> {
+    let place = errand.as_caller(|| place::scoped(&errand.caller, start, &request.path, request.resolve))?;
+    if !place.is_name() || place.slash() {
+        return Err(Errno(libc::EISDIR).into());
+    }
+    match errand.as_caller(|| Ok(place.look()?))? {
+        // A dangling symlink: where it leads was not there within the limits.
+        place::Found::Object(..) => Err(Errno(libc::ENOENT).into()),
+        place::Found::Nothing => create_at(errand, request, &place),
+    }
+}
+
+fn create_at(errand: &Errand<'_>, request: &Request, place: &Place) -> Result<Option<OwnedFd>, Stop> {
+    errand.forbid_privilege(request.mode, &place.name())?;
+    let flags = (request.flags & !libc::O_TRUNC) | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW | libc::O_NOCTTY;
+    let entry = place.entry()?;
+    errand.put_on_umask()?;
+    let made = errand.perform(vec![errand.act(Verb::FileCreate, &place.name(), None)], || {
+        let _names = errand.session.names.read().unwrap_or_else(PoisonError::into_inner);
+        if !place.stands(&errand.session.ground) {
+            return Err(Errno(libc::EEXIST).into());
+        }
+        Ok(files::open_at(place.parent.as_fd(), &entry, flags, request.mode)?)
+    });
+    match made {
+        Ok(file) => {
+            if let Ok(stat) = files::stat(file.as_fd()) {
+                errand.session.note_made(super::errand::inode(&stat));
+            }
+            Ok(Some(file))
+        }
+        // Found again at the next look, which also knows what O_EXCL says to it.
+        Err(Stop::Errno(Errno(libc::EEXIST))) => Ok(None),
+        Err(stop) => Err(stop),
+    }
+}
+
+fn unnamed(errand: &Errand<'_>, request: &Request, directory: Object) -> Result<OwnedFd, Stop> {
+    let Name::Path(path) = &directory.name else {
+        return Err(Errno(libc::ENOTDIR).into());
+    };
+    if directory.stat.kind() != libc::S_IFDIR {
+        return Err(Errno(libc::ENOTDIR).into());
+    }
+    let name = [if path == b"/" { &[][..] } else { path }, UNNAMED].concat();
+    errand.forbid_privilege(request.mode, &name)?;
+    errand.put_on_umask()?;
+    let flags = request.flags & !libc::O_NOFOLLOW;
+    let file = errand.perform(vec![errand.act(Verb::FileCreate, &name, None)], || {
+        Ok(reopen(&errand.session.ground, directory.file.as_fd(), flags, request.mode)?)
+    })?;
+    if let Ok(stat) = files::stat(file.as_fd()) {
+        errand.session.note_made(super::errand::inode(&stat));
+    }
+    Ok(file)
+}
+
+fn existing(errand: &Errand<'_>, request: &Request, object: Object) -> Result<OwnedFd, Stop> {
+    natively_refused(request, object.stat.kind())?;
+    if request.writes()
+        && let Name::Path(name) = &object.name
+        && procfs::is_memory(name)
+        && resolve::on_procfs(object.file.as_fd(), &object.stat)?
+    {
+        return Err(Stop::Refused { path: name.clone(), because: "memory of a process is not written", errno: libc::EACCES });
+    }
+    let flags = request.flags & !(libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW);
+    let object = terminal::of_caller(errand, object)?;
+    let reopened = || reopen(&errand.session.ground, object.file.as_fd(), flags, 0);
+    let verbs = request.verbs(object.stat.kind());
+    if may_block(request, &object) {
+        let permit = if matches!(object.name, Name::Held(_)) { None } else { Some(errand.settle(errand.acts_on(&verbs, &object))?) };
+        let result = errand.blocking(|| errand.as_caller(|| Ok(reopened()?)).map_err(into_errno));
+        if let Some(permit) = permit {
+            permit.done(if let Err(Stop::Errno(Errno(errno))) = &result { *errno } else { 0 });
+        }
+        return result;
+    }
+    errand.perform_on(&verbs, &object, || Ok(reopened()?))
+}
+
+fn into_errno(stop: Stop) -> Errno {
+    if let Stop::Errno(errno) = stop { errno } else { Errno(libc::EACCES) }
+}
+
+/// What the kernel says of the object's type alone, whoever asks.
+fn natively_refused(request: &Request, kind: u32) -> Sys<()> {
+    let wants_directory = request.flags & libc::O_DIRECTORY != 0;
+    match kind {
+        libc::S_IFLNK if wants_directory => Err(Errno(libc::ENOTDIR)),
+        libc::S_IFLNK => Err(Errno(libc::ELOOP)),
+        libc::S_IFDIR if request.writes() || request.flags & libc::O_CREAT != 0 => Err(Errno(libc::EISDIR)),
+        libc::S_IFDIR => Ok(()),
+        _ if wants_directory => Err(Errno(libc::ENOTDIR)),
+        _ => Ok(()),
+    }
+}
+
+/// Whether opening may wait for somebody else: a FIFO for its other end, a device for itself. A regular file waits for a lease at most.
+fn may_block(request: &Request, object: &Object) -> bool {
+    match object.stat.kind() {
+        libc::S_IFIFO => request.flags & libc::O_NONBLOCK == 0 && request.flags & libc::O_ACCMODE != libc::O_RDWR,
+        libc::S_IFCHR => request.flags & libc::O_NONBLOCK == 0 && libc::major(object.stat.special) != MEMORY_DEVICES,
+        _ => false,
+    }
+}
+
+/// Opens what is held: the one moment at which the object, not a name, is given to the kernel.
+fn reopen(ground: &Ground, object: BorrowedFd<'_>, flags: i32, mode: u32) -> Sys<OwnedFd> {
+    files::open_at(ground.own.as_fd(), Ground::magic(object).as_c_str(), flags | libc::O_NOCTTY, mode)
+}

@@ -1,0 +1,215 @@
+//! rename, renameat, renameat2: two places, and below a directory every name that comes into being or goes.
+//!
+//! Decided, then done while nothing of the session makes or moves a name, if all that was decided still stands.
+//! Left out: RENAME_WHITEOUT, which makes a device and is refused.
+
+use super::below::{self, Entry};
+use super::caller::Stop;
+use super::errand::{Errand, forbidden, inode};
+use super::names::{MOVED, place_of};
+use super::place::{Found, Place};
+use crate::line::Observed;
+use crate::sys::errno::{Errno, Sys};
+use crate::sys::files::{self, Stat};
+use interlock_core::action::{Action, Plane, Subject, Target, Verb};
+use interlock_core::decision::{Outcome, Record};
+use interlock_core::plan::PlanAnswer;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::PoisonError;
+
+const KNOWN: u32 = libc::RENAME_NOREPLACE | libc::RENAME_EXCHANGE | libc::RENAME_WHITEOUT;
+
+/// One end: where, and what is there.
+struct End {
+    place: Place,
+    name: Vec<u8>,
+    object: Option<(OwnedFd, Stat)>,
+}
+
+impl End {
+    fn stat(&self) -> Option<&Stat> {
+        self.object.as_ref().map(|(_, stat)| stat)
+    }
+
+    fn is_directory(&self) -> bool {
+        self.stat().is_some_and(|stat| stat.kind() == libc::S_IFDIR)
+    }
+
+    /// Everything below, if this is a directory.
+    fn below(&self) -> Result<Vec<Entry>, Stop> {
+        match &self.object {
+            Some((file, _)) if self.is_directory() => below::entries(file.as_fd(), &self.name),
+            _ => Ok(Vec::new()),
+        }
+    }
+}
+
+/// Renames what descriptor and path argument `from` mean to what `to` means.
+pub fn rename(errand: &Errand<'_>, from: (i32, usize), to: (i32, usize), flags: u32) -> Result<(), Stop> {
+    check(flags)?;
+    let (from, to) = (place_of(errand, from.0, from.1)?, place_of(errand, to.0, to.1)?);
+    if flags & libc::RENAME_WHITEOUT != 0 {
+        return Err(forbidden(&from.name(), "no device is made"));
+    }
+    let (old, new) = (from.entry()?, to.entry()?);
+    let act = |from: &Place, to: &Place| files::rename(from.parent.as_fd(), &old, to.parent.as_fd(), &new, flags);
+    if !from.is_name() || !to.is_name() {
+        return errand.as_caller(|| Ok(act(&from, &to)?));
+    }
+    let exchange = flags & libc::RENAME_EXCHANGE != 0;
+    let (from, to) = errand.as_caller(|| Ok((end(from)?, end(to)?)))?;
+    natively_refused(&from, &to, flags)?;
+    if !exchange
+        && let (Some(one), Some(other)) = (from.stat(), to.stat())
+        && one.same(other)
+    {
+        return Ok(()); // two names of one file: rename(2) does nothing
+    }
+    let walked = walked(errand, &from, &to, exchange)?;
+    errand.perform(acts(errand, &from, &to, exchange, &walked), || {
+        let _names = errand.session.names.write().unwrap_or_else(PoisonError::into_inner);
+        still(errand, &from, &to, exchange, &walked)?;
+        Ok(act(&from.place, &to.place)?)
+    })?;
+    if !exchange && let Some(replaced) = to.stat().filter(|stat| stat.links <= 1) {
+        errand.session.made.forget(inode(replaced));
+    }
+    Ok(())
+}
+
+fn check(flags: u32) -> Sys<()> {
+    let exchange = flags & libc::RENAME_EXCHANGE != 0;
+    if flags & !KNOWN != 0 || (exchange && flags & (libc::RENAME_NOREPLACE | libc::RENAME_WHITEOUT) != 0) {
+        return Err(Errno(libc::EINVAL));
+    }
+    Ok(())
+}
+
+fn end(place: Place) -> Sys<End> {
+    let object = match place.look()? {
+        Found::Object(file, stat) => Some((file, stat)),
+        Found::Nothing => None,
+    };
+    Ok(End { name: place.name(), place, object })
+}
+
+/// What the kernel says of names and types alone, in its order, whoever asks.
+fn natively_refused(from: &End, to: &End, flags: u32) -> Sys<()> {
+    let exchange = flags & libc::RENAME_EXCHANGE != 0;
+    let errno = match (from.stat(), to.stat()) {
+        (None, _) => libc::ENOENT,
+        (_, Some(_)) if flags & libc::RENAME_NOREPLACE != 0 => libc::EEXIST,
+        (_, None) if exchange => libc::ENOENT,
+        _ if !from.is_directory() && (from.place.slash() || (!exchange && to.place.slash())) => libc::ENOTDIR,
+        _ if exchange && to.place.slash() && !to.is_directory() => libc::ENOTDIR,
+        _ if is_below(&to.name, &from.name) => libc::EINVAL,
+        _ if is_below(&from.name, &to.name) => {
+            if exchange {
+                libc::EINVAL
+            } else {
+                libc::ENOTEMPTY
+            }
+        }
+        (_, Some(_)) if !exchange && from.is_directory() && !to.is_directory() => libc::ENOTDIR,
+        (_, Some(_)) if !exchange && !from.is_directory() && to.is_directory() => libc::EISDIR,
+        _ => return Ok(()),
+    };
+    Err(Errno(errno))
+}
+
+fn is_below(name: &[u8], directory: &[u8]) -> bool {
+    name.strip_prefix(directory).is_some_and(|rest| rest.first() == Some(&b'/'))
+}
+
+/// What lies below the two ends, where some rule could care for it.
+struct Walked {
+    from: Option<Vec<Entry>>,
+    to: Option<Vec<Entry>>,
+}
+
+fn walked(errand: &Errand<'_>, from: &End, to: &End, exchange: bool) -> Result<Walked, Stop> {
+    let matters = from.is_directory() || (exchange && to.is_directory());
+    if !matters || !could_matter(errand, &[&from.name, &to.name]) {
+        return Ok(Walked { from: None, to: None });
+    }
+    Ok(Walked { from: Some(from.below()?), to: if exchange { Some(to.below()?) } else { None } })
+}
+
+/// Whether a rule could decide a name below otherwise than the directory itself. Other names through mounts count too.
+fn could_matter(errand: &Errand<'_>, ends: &[&[u8]]) -> bool {
+    let plan = &errand.session.line.judge.plan;
+    ends.iter().any(|end| {
+        !plan.allows_below(Verb::FileRename, end)
+            || std::iter::once(end.to_vec())
+                .chain(errand.session.mounts.aliases(end))
+                .any(|name| plan.could_match_below(&[Verb::FileRename], &name))
+    })
+}
+
+fn acts(errand: &Errand<'_>, from: &End, to: &End, exchange: bool, walked: &Walked) -> Vec<Observed> {
+    let mut acts = vec![pair(errand, (&from.name, from.stat()), (&to.name, to.stat()), exchange)];
+    if !exchange && to.object.is_some() {
+        acts.push(errand.act(Verb::FileDelete, &to.name, to.stat()));
+    }
+    let moves = |entries: &Option<Vec<Entry>>, source: &[u8], goal: &[u8]| -> Vec<Observed> {
+        let entries = entries.iter().flatten();
+        entries.map(|entry| below_pair(errand, entry, source, goal)).filter(|act| !plainly_allowed(errand, act)).collect()
+    };
+    acts.extend(moves(&walked.from, &from.name, &to.name));
+    acts.extend(moves(&walked.to, &to.name, &from.name));
+    acts
+}
+
+fn pair(errand: &Errand<'_>, (from, source): (&[u8], Option<&Stat>), (to, there): (&[u8], Option<&Stat>), exchange: bool) -> Observed {
+    let end = errand.end_at(from, source);
+    let target = Target::Pair { path: end.path, aliases: end.aliases, inode: end.inode, to: errand.end_at(to, there), exchange };
+    Observed { verb: Verb::FileRename, target }
+}
+
+fn below_pair(errand: &Errand<'_>, entry: &Entry, source: &[u8], goal: &[u8]) -> Observed {
+    let name = |top: &[u8]| [top, b"/", &entry.path].concat();
+    let mut end = errand.end_at(&name(source), None);
+    end.inode = Some(entry.inode);
+    let to = errand.end_at(&name(goal), None);
+    Observed {
+        verb: Verb::FileRename,
+        target: Target::Pair { path: end.path, aliases: end.aliases, inode: end.inode, to, exchange: false },
+    }
+}
+
+/// Whether policy allows it whatever the facts and asks for no record of its own: the directory's record stands for it.
+fn plainly_allowed(errand: &Errand<'_>, act: &Observed) -> bool {
+    let action = Action {
+        id: String::new(),
+        plane: Plane::Host,
+        verb: act.verb,
+        target: act.target.clone(),
+        subject: Subject::default(),
+        nonce: None,
+    };
+    matches!(errand.session.line.judge.plan.answer(&action),
+        PlanAnswer::Answer(decision) if decision.decision == Outcome::Allow && decision.obligations.record <= Record::Ordered)
+}
+
+/// Whether all that was decided still holds, now that nothing of the session can change it.
+///
+/// # Errors
+/// [`MOVED`]: it does not, look again.
+fn still(errand: &Errand<'_>, from: &End, to: &End, exchange: bool, walked: &Walked) -> Result<(), Stop> {
+    let ground = &errand.session.ground;
+    let places = from.place.stands(ground) && to.place.stands(ground) && from.place.holds(from.stat()) && to.place.holds(to.stat());
+    let covered = |before: &Option<Vec<Entry>>, end: &End| -> Result<bool, Stop> {
+        let Some(before) = before else { return Ok(true) };
+        let now = end.below()?;
+        Ok(now.iter().all(|entry| before.binary_search(entry).is_ok()))
+    };
+    if places && covered(&walked.from, from)? && (!exchange || covered(&walked.to, to)?) {
+        return Ok(());
+    }
+    Err(MOVED)
+}
+
+/// A record's name for what could not be walked.
+pub fn too_much(name: &[u8]) -> Stop {
+    Stop::Refused { path: name.to_vec(), because: "more lies below it than is decided at once, or it cannot be read", errno: libc::EACCES }
+}
