@@ -1,0 +1,146 @@
+"""The whole ledger of a user: every log by `verifier.py`, and all of them against the index, so that none can vanish unseen."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from interlock.ledger import verifier
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+
+@dataclass
+class LedgerReport:
+    """What was found: a report for each log, and what only all of them together show."""
+
+    logs: list[verifier.Report] = field(default_factory=list)
+    findings: list[verifier.Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def verified(self) -> bool:
+        """True if nothing is wrong anywhere."""
+        return not self.findings and all(log.verified for log in self.logs)
+
+    @property
+    def records(self) -> int:
+        """Records in all logs."""
+        return sum(log.records for log in self.logs)
+
+
+def is_held(directory: Path) -> bool:
+    """True if a living writer holds the log."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def verify_ledger(ledger: Path, keys: Path, *, auditor: X25519PrivateKey | None, only: str | None = None) -> LedgerReport:
+    """Verify every log below `ledger`, or the one called `only`, and the index.
+
+    Raises:
+        OSError, ValueError: the public key cannot be read.
+    """
+    key = verifier.load_public(keys / "ledger.ed25519.pub")
+    signer = verifier.sha256(verifier.raw_public(key)).hex()[:16]
+    report = LedgerReport()
+    names = sorted(_names(ledger))
+    opened, closed = _check_index(ledger, keys, key, signer, names, auditor, report)
+    heads: list[tuple[str, Any]] = []
+    for name in names:
+        if only is not None and name != only:
+            continue
+        expected = [entry["head"] for entry in (opened.get(name), closed.get(name)) if entry]
+        log = _check_log(ledger / name, f"interlock/{signer}/{name}", key, auditor, expected)
+        report.logs.append(log)
+        heads += [(name, head) for head in log.index_heads]
+        if name not in opened and log.records > 1:
+            _wrong(report, name, "the index does not know this log: the index was cut, or the log was put here")
+        if name in closed and log.records != closed[name]["head"]["size"] and log.verified:
+            _wrong(report, name, f"it was closed at {closed[name]['head']['size']} records and holds {log.records}")
+    _check_heads(ledger, key, signer, heads, report)
+    return report
+
+
+def _names(ledger: Path) -> set[str]:
+    found = {f"{kind}/{path.name}" for kind in ("sessions", "gateway") for path in (ledger / kind).glob("*") if path.is_dir()}
+    return {name for name in found if any((ledger / name).iterdir())}
+
+
+def _wrong(report: LedgerReport, file: str, what: str) -> None:
+    report.findings.append(verifier.Finding(file, 0, None, what))
+
+
+def _check_index(
+    ledger: Path, keys: Path, key: Ed25519PublicKey, signer: str, names: list[str], auditor: X25519PrivateKey | None, report: LedgerReport
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The index itself, and that every log it names is here."""
+    index = ledger / "index"
+    if not index.is_dir():
+        if names:
+            _wrong(report, "index", "the index is gone: sessions may be missing without a trace")
+        return {}, {}
+    origin = f"interlock/{signer}/index"
+    files = verifier.Directory(index)
+    log = verifier.verify_log(files, key, origin=origin, auditor=auditor, live=is_held(index))
+    report.logs.append(log)
+    _check_memory(keys / "index.checkpoint", files, origin, key, report)
+    opened = {entry["log"]: entry for entry in log.entries if entry["type"] == "index.opened"}
+    closed = {entry["log"]: entry for entry in log.entries if entry["type"] == "index.closed"}
+    for name in opened:
+        if name not in names:
+            _wrong(report, name, "the index names this log and it is gone: a whole session was taken away")
+        elif name not in closed and not is_held(ledger / name):
+            report.notes.append(f"session {name} has no closing record: its writer was killed; the next run of Interlock completes it")
+    return opened, closed
+
+
+def _check_memory(path: Path, files: verifier.Files, origin: str, key: Ed25519PublicKey, report: LedgerReport) -> None:
+    """The signer's own memory of the index: what it signed last must still be there."""
+    if not path.exists():
+        report.notes.append("the signer has no memory of the index (index.checkpoint beside the keys): a cut of both would not be seen")
+        return
+    try:
+        note = path.read_bytes()
+        size = verifier.open_note(note, origin, key).size
+    except (OSError, ValueError) as error:
+        _wrong(report, path.name, f"the signer's memory of the index is not what it wrote: {error}")
+        return
+    if not any(note in files.read(name) for name in files.names() if name.startswith("segment-")):
+        _wrong(report, "index", f"the signer signed it at {size} records and it no longer holds them: it was cut or put back to an older state")
+
+
+def _check_log(
+    path: Path, origin: str, key: Ed25519PublicKey, auditor: X25519PrivateKey | None, expected: list[Any]
+) -> verifier.Report:
+    """One log, which must hold each head that the index remembers of it."""
+    sizes = {head["size"] for head in expected}
+    log = verifier.verify_log(verifier.Directory(path), key, origin=origin, auditor=auditor, sizes=sizes, live=is_held(path))
+    for head in expected:
+        if log.roots.get(head["size"]) != head["root"]:
+            what = f"the index remembers {head['size']} records of it with another root: it was cut or rewritten"
+            log.findings.append(verifier.Finding(path.name, 0, None, what))
+    return log
+
+
+def _check_heads(ledger: Path, key: Ed25519PublicKey, signer: str, heads: list[tuple[str, Any]], report: LedgerReport) -> None:
+    """Every log's opening carries the index's head of that moment: a cut or rewritten index contradicts one of them."""
+    sizes = {head["size"] for _, head in heads}
+    if not (ledger / "index").is_dir():
+        return
+    index = verifier.verify_log(verifier.Directory(ledger / "index"), key, origin=f"interlock/{signer}/index", sizes=sizes, live=True)
+    index.roots[0] = verifier.encoded(verifier.sha256(b""))
+    for name, head in heads:
+        if index.roots.get(head["size"]) != head["root"]:
+            _wrong(report, "index", f"`{name}` was opened when the index held {head['size']} records that are no longer in it")
