@@ -176,3 +176,17 @@ fn jump(code: u16, constant: u32, jump_true: u8, jump_false: u8) -> Instruction 
 fn near(instructions: usize) -> u8 {
     u8::try_from(instructions).unwrap_or(u8::MAX)
 }
+
+/// SHA-256 of the program's bytes, for the record of the wall.
+#[must_use]
+pub fn digest(program: &[Instruction]) -> String {
+    let bytes: Vec<u8> = program
+        .iter()
+        .flat_map(|instruction| {
+            let [a, b] = instruction.code.to_le_bytes();
+            let [c, d, e, f] = instruction.constant.to_le_bytes();
+            [a, b, instruction.jump_true, instruction.jump_false, c, d, e, f]
+        })
+        .collect();
+    format!("sha256:{}", interlock_core::digest::hex(&bytes))
+}

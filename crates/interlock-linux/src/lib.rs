@@ -5,23 +5,33 @@
 #![deny(unsafe_code)]
 
 pub mod answer;
+pub mod capability;
 mod clock;
+pub mod command;
+pub mod control;
 pub mod denials;
 pub mod door;
 pub mod ending;
+pub mod faces;
 pub mod filter;
+pub mod guardian;
 pub mod judge;
+pub mod launch;
 pub mod line;
-pub mod messages;
+pub mod listing;
 pub mod made;
 pub mod members;
+pub mod messages;
 pub mod mounts;
 pub mod own;
 pub mod pool;
 pub mod questions;
 pub mod receive;
 pub mod record;
+pub mod rehearsal;
+pub mod sentinel;
 pub mod session;
+pub mod supervise;
 pub mod sys;
 pub mod table;
 pub mod uplink;

@@ -12,8 +12,8 @@ use crate::sys::notify;
 use interlock_core::action::Inode;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::RwLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, RwLock, Weak};
 
 /// Where attestations of connections to the gateway go (`spec/gateway.md`).
 #[derive(Clone, Debug)]
@@ -52,6 +52,37 @@ pub struct Session {
 }
 
 impl Session {
+    /// Builds the session and starts its receivers.
+    ///
+    /// # Errors
+    /// The mount table or `/proc` cannot be read, or no thread can be started.
+    pub fn start(
+        name: String,
+        line: Line,
+        members: Members,
+        gateway: Option<Gateway>,
+        inside: PathBuf,
+        listener: OwnedFd,
+    ) -> std::io::Result<Arc<Self>> {
+        let (ground, mounts) = (crate::door::ground::Ground::open()?, Mounts::read()?);
+        let session = Arc::new_cyclic(|own: &Weak<Self>| Self {
+            name,
+            line,
+            members,
+            ground,
+            sockets: crate::door::inside::Sockets::default(),
+            mounts,
+            made: Made::default(),
+            names: RwLock::new(()),
+            gateway,
+            inside,
+            pool: Pool::new(receivers(own.clone())),
+            listener,
+            credentials_may_differ: AtomicBool::new(false),
+        });
+        if session.pool.start() { Ok(session) } else { Err(std::io::Error::other("no thread could be started")) }
+    }
+
     /// Decides, asks if policy says so, and records: all that stands between an observed act and its effect.
     pub fn settle(&self, call: &Call, observed: Vec<Observed>) -> Settled<'_> {
         self.line.settle(self, call, observed)
@@ -87,4 +118,12 @@ impl Session {
     pub fn note_made(&self, object: Inode) {
         self.made.note(object);
     }
+}
+
+/// Starts one receiver a call; each holds the session for as long as it runs.
+fn receivers(session: Weak<Session>) -> Box<dyn Fn() -> bool + Send + Sync> {
+    Box::new(move || {
+        let Some(session) = session.upgrade() else { return false };
+        std::thread::Builder::new().name("receiver".into()).spawn(move || crate::receive::run(&session)).is_ok()
+    })
 }

@@ -113,3 +113,66 @@ pub fn peer(socket: BorrowedFd<'_>) -> io::Result<(i32, u32)> {
     check(i64::from(result))?;
     Ok((found.pid, found.uid))
 }
+
+/// Borrows a descriptor by its number, which the caller holds open.
+#[must_use]
+pub fn borrow(number: RawFd) -> BorrowedFd<'static> {
+    // SAFETY: used in the start's own single-threaded processes, whose ends stay open until they exec or exit.
+    unsafe { BorrowedFd::borrow_raw(number) }
+}
+
+/// Writes all of it.
+///
+/// # Errors
+/// EPIPE and the like.
+pub fn write_all(end: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        // SAFETY: a live slice and its length.
+        let written = check(unsafe { libc::write(end.as_raw_fd(), bytes.as_ptr().cast(), bytes.len()) } as i64)?;
+        bytes = bytes.get(usize::try_from(written).unwrap_or(0)..).unwrap_or_default();
+    }
+    Ok(())
+}
+
+/// Reads one byte; nothing when the other side is gone.
+#[must_use]
+pub fn read_byte(end: BorrowedFd<'_>) -> Option<u8> {
+    let mut byte = 0u8;
+    loop {
+        // SAFETY: one live byte.
+        match unsafe { libc::read(end.as_raw_fd(), (&raw mut byte).cast(), 1) } {
+            1 => return Some(byte),
+            -1 if io::Error::last_os_error().raw_os_error() == Some(libc::EINTR) => {}
+            _ => return None,
+        }
+    }
+}
+
+/// Throws away what is readable now (a non-blocking descriptor).
+pub fn drain(end: BorrowedFd<'_>) {
+    let mut sink = [0u8; 1024];
+    // SAFETY: a live buffer and its length.
+    while unsafe { libc::read(end.as_raw_fd(), sink.as_mut_ptr().cast(), sink.len()) } > 0 {}
+}
+
+/// Lets go of what 0, 1 and 2 were, so that a process that outlives its command does not hold its pipes open.
+pub fn detach_stdio() {
+    // SAFETY: a constant string; the numbers are replaced, never left free for another file to take.
+    unsafe {
+        let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC);
+        for number in 0..=2 {
+            if null >= 0 {
+                libc::dup2(null, number);
+            }
+        }
+        if null > 2 {
+            libc::close(null);
+        }
+    }
+}
+
+/// Closes a descriptor that was inherited and belongs to no object of this process.
+pub fn close(number: RawFd) {
+    // SAFETY: the caller names one it was handed over to close.
+    unsafe { libc::close(number) };
+}

@@ -1,0 +1,348 @@
+//! From the launch message to the command's first instruction, on the supervisor's side.
+//!
+//! Order matters: what needs one thread (wall, capabilities, fork) comes before the ledger and the receivers start theirs. Nothing runs unless the
+//! self-test in the jail passed and the opening records are on disk.
+
+use crate::command::{Ends, Start};
+use crate::ending::Ending;
+use crate::guardian::{self, Word};
+use crate::judge::Judge;
+use crate::line::Line;
+use crate::members::Members;
+use crate::messages::Launch;
+use crate::session::{Gateway, Session};
+use crate::sys::descriptors::{self, pipe, take_from, write_all};
+use crate::sys::notify;
+use crate::sys::process::{self, Forked};
+use crate::uplink::Uplink;
+use crate::{capability, filter, table, wall};
+use interlock_core::action::Bytes;
+use interlock_core::decision::Record;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::ffi::{CString, OsString};
+use std::io::{BufRead, BufReader, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the guardian and the command may take to come to the listener, and to pass the self-test.
+const STEP_MAX: Duration = Duration::from_secs(20);
+
+/// The command's own descriptors wait here until they are put at 0, 1 and 2.
+const ABOVE_STDIO: i32 = 10;
+
+/// Why nothing was run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Failed {
+    pub code: i32,
+    pub message: String,
+    pub hint: String,
+}
+
+impl Failed {
+    /// Usage, policy, machine, own failure: the exit codes of `spec/home.md`.
+    #[must_use]
+    pub fn new(code: i32, message: impl Into<String>, hint: &str) -> Self {
+        Self { code, message: message.into(), hint: hint.to_owned() }
+    }
+
+    fn own(what: &str, error: impl std::fmt::Display) -> Self {
+        Self::new(123, format!("{what}: {error}"), "")
+    }
+}
+
+/// A tree that stands behind the wall, its command not yet run.
+pub struct Tree {
+    /// The guardian's process.
+    pub guardian: i32,
+    /// Words from the guardian.
+    pub words: BufReader<UnixStream>,
+    /// Orders to the guardian; hung up, it ends the tree.
+    pub orders: UnixStream,
+    /// Hung up, the sentinel ends the tree.
+    pub neck: OwnedFd,
+    /// The command's process, this session's first.
+    pub command: i32,
+    lines: BufReader<std::fs::File>,
+    go: OwnedFd,
+    wall: wall::Wall,
+    own_ipc: bool,
+    results: BTreeMap<String, Value>,
+}
+
+/// Bytes as an operating-system path.
+#[must_use]
+pub fn path(bytes: &Bytes) -> PathBuf {
+    PathBuf::from(OsString::from_vec(bytes.0.clone()))
+}
+
+/// Forks guardian and command up to the self-test's wall part. The process must have one thread.
+///
+/// # Errors
+/// [`Failed`]: what this machine lacks, or what went wrong.
+pub fn tree(launch: &Launch, judge: &Judge) -> Result<Tree, Failed> {
+    crate::capability::lacking()
+        .map_or(Ok(()), |what| Err(Failed::new(122, what, "`interlock doctor` says what is missing and what to do")))?;
+    let wall = wall::build(&judge.exec_roots()).map_err(|lacking| Failed::new(122, lacking.0, "`interlock doctor` says what to do"))?;
+    let own = |error: std::io::Error| Failed::own("the tree could not be prepared", error);
+    let own_ipc = process::own_ipc().is_ok();
+    crate::sys::capabilities::keep(capability::SUPERVISOR).map_err(own)?;
+    process::adopt_orphans().map_err(own)?;
+    process::limit(libc::RLIMIT_CORE, 0);
+    let (up_read, up) = pipe().map_err(own)?;
+    let (down, go) = pipe().map_err(own)?;
+    let (supervisor_neck, neck) = pipe().map_err(own)?;
+    let (guardian_neck, guardian_holds) = pipe().map_err(own)?;
+    let (mine, theirs) = UnixStream::pair().map_err(own)?;
+    let [stdin, stdout, stderr] = launch.stdio.map(|number| descriptors::duplicate_above(descriptors::borrow(number), ABOVE_STDIO));
+    let given: std::collections::BTreeSet<i32> = launch.stdio.into_iter().filter(|number| *number > 2).collect();
+    given.into_iter().for_each(descriptors::close);
+    let ends = Ends {
+        stdio: [stdin.map_err(own)?, stdout.map_err(own)?, stderr.map_err(own)?],
+        outer: wall.outer.try_clone().map_err(own)?,
+        inner: wall.inner.try_clone().map_err(own)?,
+        up,
+        down,
+        supervisor_neck,
+        guardian_neck,
+    };
+    let start = start(launch, ends, own_ipc)?;
+    match process::fork().map_err(own)? {
+        Forked::Child => {
+            drop((mine, up_read, go, neck));
+            guardian::run(&start, theirs, guardian_holds)
+        }
+        Forked::Parent(guardian) => {
+            start.forget();
+            drop((theirs, guardian_holds));
+            mine.set_read_timeout(Some(STEP_MAX)).map_err(own)?;
+            let mut words = BufReader::new(mine.try_clone().map_err(own)?);
+            let Some(Word::Born { command }) = word(&mut words) else {
+                return Err(Failed::own("the guardian", "did not start the command"));
+            };
+            mine.set_read_timeout(None).map_err(own)?;
+            let lines = BufReader::new(std::fs::File::from(up_read));
+            let results = BTreeMap::new();
+            Ok(Tree { guardian, words, orders: mine, neck, command, lines, go, wall, own_ipc, results })
+        }
+    }
+}
+
+fn start(launch: &Launch, ends: Ends, own_ipc: bool) -> Result<Start, Failed> {
+    let text = |bytes: &[u8]| CString::new(bytes).map_err(|_| Failed::new(120, "a zero byte in the command or its environment", ""));
+    let environment = launch.environment.iter().map(|(name, value)| text(&[name.as_bytes(), b"=", &value.0].concat()));
+    Ok(Start {
+        ends: std::cell::RefCell::new(Some(ends)),
+        program: text(&launch.program.0)?,
+        arguments: launch.command.iter().map(|argument| text(&argument.0)).collect::<Result<_, _>>()?,
+        environment: environment.collect::<Result<_, _>>()?,
+        directory: path(&launch.directory),
+        terminal: launch.terminal,
+        filter: filter::program(own_ipc),
+        capabilities: capability::JAIL,
+        supervisor: process::id(),
+        runtime: path(&launch.runtime),
+    })
+}
+
+/// The next word of the guardian; nothing when it is gone.
+pub fn word(words: &mut impl BufRead) -> Option<Word> {
+    let mut line = String::new();
+    words.read_line(&mut line).ok().filter(|read| *read > 0)?;
+    serde_json::from_str(&line).ok()
+}
+
+impl Tree {
+    /// Follows the command to its listener: the wall's tests, the sentinel, the filter. Gives the listener and the sentinel's process.
+    ///
+    /// # Errors
+    /// [`Failed`].
+    pub fn listener(&mut self) -> Result<(OwnedFd, i32), Failed> {
+        let mut sentinel = None;
+        loop {
+            match self.line()?.as_slice() {
+                [word, process] if word == "sentinel" => sentinel = process.parse().ok(),
+                [word, number] if word == "listener" => {
+                    let taken = process::descriptor(self.command)
+                        .and_then(|process| take_from(process.as_fd(), number.parse().unwrap_or(-1)))
+                        .map_err(|error| {
+                            Failed::new(122, format!("the listener could not be taken over: {error}"), "Yama's ptrace_scope must be 0 or 1")
+                        })?;
+                    let sentinel = sentinel.map_or_else(|| self.sentinel(), Ok)?;
+                    let told = self.orders.write_all(format!("{sentinel}\n").as_bytes());
+                    told.map_err(|error| Failed::own("the guardian", error))?;
+                    return Ok((taken, sentinel));
+                }
+                [part, name, result] => self.note(part, name, result)?,
+                _ => return Err(Failed::own("the start", "spoke nonsense")),
+            }
+        }
+    }
+
+    /// The sentinel speaks on its own time; it is waited for.
+    fn sentinel(&mut self) -> Result<i32, Failed> {
+        match self.line()?.as_slice() {
+            [word, process] if word == "sentinel" => process.parse().map_err(|error| Failed::own("the sentinel", error)),
+            _ => Err(Failed::own("the sentinel", "did not come up")),
+        }
+    }
+
+    /// Lets the self-test's door part run, and waits for its end.
+    ///
+    /// # Errors
+    /// [`Failed`] with the test that did not end as it must.
+    pub fn rehearse(&mut self) -> Result<(), Failed> {
+        self.step()?;
+        loop {
+            match self.line()?.as_slice() {
+                [word, code] if word == "rehearsed" => {
+                    return if code == "0" { Ok(()) } else { Err(Failed::own("the self-test in the jail ended with", code)) };
+                }
+                [part, name, result] => self.note(part, name, result)?,
+                _ => return Err(Failed::own("the start", "spoke nonsense")),
+            }
+        }
+    }
+
+    /// Lets the command exec. What the kernel or the door said if it could not.
+    ///
+    /// # Errors
+    /// [`Failed`].
+    pub fn exec(&mut self) -> Result<Option<i32>, Failed> {
+        self.step()?;
+        let mut line = String::new();
+        // No deadline here: policy may ask a human about the very first exec.
+        let read = self.lines.read_line(&mut line).map_err(|error| Failed::own("the command", error))?;
+        match line.split_whitespace().collect::<Vec<_>>().as_slice() {
+            [] if read == 0 => Ok(None),
+            ["failed", "exec", errno] => Ok(errno.parse().ok()),
+            _ => Err(Failed::own("the command", line.trim())),
+        }
+    }
+
+    fn step(&self) -> Result<(), Failed> {
+        write_all(self.go.as_fd(), b"!").map_err(|error| Failed::own("the command", error))
+    }
+
+    fn line(&mut self) -> Result<Vec<String>, Failed> {
+        let mut line = String::new();
+        let milliseconds = i32::try_from(STEP_MAX.as_millis()).unwrap_or(i32::MAX);
+        if self.lines.buffer().is_empty() && descriptors::wait_readable(&[self.lines.get_ref().as_fd()], milliseconds).is_empty() {
+            return Err(Failed::own("the start", "took too long"));
+        }
+        let read = self.lines.read_line(&mut line).map_err(|error| Failed::own("the start", error))?;
+        if read == 0 {
+            return Err(Failed::own("the start", "the command's process ended before its program ran"));
+        }
+        match line.split_whitespace().map(str::to_owned).collect::<Vec<_>>() {
+            words if words.first().is_some_and(|word| word == "failed") => Err(refusal(&words)),
+            words => Ok(words),
+        }
+    }
+
+    fn note(&mut self, part: &str, name: &str, result: &str) -> Result<(), Failed> {
+        self.results.insert(format!("{part}.{name}"), json!("full"));
+        if result == "ok" {
+            return Ok(());
+        }
+        let found = match result {
+            "0" => "it was let through".to_owned(),
+            errno => std::io::Error::from_raw_os_error(errno.parse().unwrap_or(0)).to_string(),
+        };
+        Err(Failed::new(122, format!("self-test `{part} {name}` in the jail did not end as it must: {found}"), "nothing was run"))
+    }
+
+    /// What stands, for `started` and the record of the wall.
+    #[must_use]
+    pub fn enforced(&self) -> Value {
+        let mut enforced = self.results.clone();
+        let ipc = if self.own_ipc { json!("full") } else { json!("refused: no IPC namespace without CAP_SYS_ADMIN") };
+        enforced.insert("ipc".into(), ipc);
+        json!(enforced)
+    }
+
+    /// The record of the sealed wall.
+    #[must_use]
+    pub fn sealed(&self) -> Value {
+        let trapped: Vec<&str> = table::ROWS.iter().filter(|row| row.handler().is_some()).map(|row| row.name).collect();
+        let admitted: Vec<String> = self.wall.admitted.iter().map(|path| path.display().to_string()).collect();
+        json!({
+            "type": "wall.sealed", "landlock": {"abi": self.wall.abi, "execute": admitted},
+            "filter": filter::digest(&filter::program(self.own_ipc)), "trapped": trapped,
+        })
+    }
+}
+
+fn refusal(words: &[String]) -> Failed {
+    let step = words.get(1).map_or("", String::as_str);
+    let errno = words.get(2).and_then(|word| word.parse().ok()).unwrap_or(0);
+    let error = std::io::Error::from_raw_os_error(errno);
+    match (step, errno) {
+        ("filter", libc::EBUSY) => Failed::new(
+            122,
+            "a seccomp listener stands already: this runs inside another Interlock or a container that holds one",
+            "run it outside, or ask the container's host to let it go",
+        ),
+        ("filter", libc::EINVAL) => Failed::new(122, "seccomp lacks WAIT_KILLABLE_RECV", "Linux 5.19 has it"),
+        ("directory", _) => Failed::new(120, format!("the working directory cannot be entered: {error}"), ""),
+        _ => Failed::new(123, format!("starting the command failed at `{step}`: {error}"), ""),
+    }
+}
+
+/// Builds the session around a listener.
+///
+/// # Errors
+/// [`Failed`]: the ledger or the machine refused.
+pub fn session(
+    launch: &Launch,
+    judge: Judge,
+    listener: OwnedFd,
+    members: Members,
+    uplink: Arc<Uplink>,
+    ending: Arc<Ending>,
+) -> Result<Arc<Session>, Failed> {
+    let recorder = ledger(launch)?;
+    let own = |error: std::io::Error| Failed::own("the session could not be built", error);
+    // Faster hand-over from 6.6 on; without it only slower.
+    let _older = notify::wake_synchronously(listener.as_fd());
+    let line = Line::new(launch.session.clone(), launch.agent.clone(), judge, Box::new(recorder), uplink, ending);
+    let gateway = launch.gateway.as_ref().map(|place| Gateway { address: place.address, port: place.port, socket: path(&place.socket) });
+    Session::start(launch.session.clone(), line, members, gateway, path(&launch.runtime).join("inside.sock"), listener).map_err(own)
+}
+
+fn ledger(launch: &Launch) -> Result<interlock_ledger::Log, Failed> {
+    let (directory, index, keys) = (path(&launch.ledger.directory), path(&launch.ledger.index), path(&launch.ledger.keys));
+    let refused = |error: interlock_ledger::Error| {
+        Failed::new(123, format!("the ledger cannot be opened: {error}"), "`interlock ledger verify` says what is damaged")
+    };
+    let keys = interlock_ledger::Keys::ensure(&keys, Some(&index)).map_err(refused)?;
+    interlock_ledger::open_session(&directory, &format!("sessions/{}", launch.session), &index, &keys).map_err(refused)
+}
+
+/// The record that opens the session.
+///
+/// # Errors
+/// [`Failed`]: the ledger took it not.
+pub fn open(launch: &Launch, session: &Session, tree: &Tree) -> Result<(), Failed> {
+    let judge = &session.line.judge;
+    let opened = json!({
+        "type": "session.opened", "agent": launch.agent, "human": launch.human, "command": launch.command, "directory": launch.directory,
+        "workspace": launch.workspace, "policy": judge.digest(), "layers": judge.layers(), "parent": launch.parent, "prompt": launch.prompt,
+        "host": {"kernel": kernel(), "enforced": tree.enforced()},
+    });
+    for record in [opened, tree.sealed()] {
+        session.line.record(Record::Durable, record).map_err(|_| Failed::new(123, "the ledger refused the session's first records", ""))?;
+    }
+    Ok(())
+}
+
+/// The kernel's release.
+#[must_use]
+pub fn kernel() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned()
+}

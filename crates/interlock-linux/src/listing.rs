@@ -1,0 +1,34 @@
+//! The table of system calls as JSON, for `--syscalls` and `docs/syscalls.md`.
+
+use crate::table::{Class, Clause, ROWS, Row, Verdict};
+use serde_json::{Value, json};
+
+/// All rows.
+#[must_use]
+pub fn json() -> String {
+    Value::Array(ROWS.iter().map(row).collect()).to_string()
+}
+
+fn row(row: &Row) -> Value {
+    let clauses: &[Clause] = match row.class {
+        Class::Mediated(_, clauses) | Class::Filtered(_, clauses, _) => clauses,
+        Class::Walled | Class::Harmless | Class::Refused(_) | Class::Private(_) => &[],
+    };
+    let errno = match row.class {
+        Class::Refused(errno) | Class::Private(errno) => Some(errno),
+        _ => None,
+    };
+    json!({
+        "number": row.number, "name": row.name, "class": row.word(), "why": row.why, "errno": errno,
+        "handler": row.handler().map(|handler| format!("{handler:?}").to_lowercase()),
+        "conditions": clauses.iter().map(|clause| format!("{:?} → {}", clause.all, verdict(clause.verdict))).collect::<Vec<_>>(),
+    })
+}
+
+fn verdict(verdict: Verdict) -> String {
+    match verdict {
+        Verdict::Allow => "allow".into(),
+        Verdict::Notify => "ask".into(),
+        Verdict::Errno(errno) => format!("errno {errno}"),
+    }
+}

@@ -1,0 +1,216 @@
+//! One session from launch to end: the supervisor's own thread.
+
+use crate::control;
+use crate::ending::{Ending, Reason};
+use crate::faces::{self, Shown};
+use crate::guardian::{self, Word};
+use crate::judge::Judge;
+use crate::launch::{self, Failed, Tree};
+use crate::members::{Members, descendants};
+use crate::messages::{self, Down, End, Launch};
+use crate::session::Session;
+use crate::sys::descriptors::{self, wait_readable};
+use crate::sys::process;
+use crate::uplink::Uplink;
+use serde_json::{Value, json};
+use std::io::{BufReader, Write};
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long a reader of our last words is waited for.
+const FAREWELL: Duration = Duration::from_secs(5);
+/// How long the sentinel is left to end the tree alone, and between two looks, in milliseconds.
+const SENTINEL_MS: u64 = 30;
+const LOOK_MS: u64 = 2;
+
+/// Runs the session that the control socket asks for; the process's exit code.
+#[must_use]
+pub fn run(control: UnixStream) -> u8 {
+    let mut stream = BufReader::new(control);
+    let begun = begin(&mut stream).and_then(|begun| match stream.get_ref().try_clone() {
+        Ok(up) => Ok((begun, up)),
+        Err(error) => Err(Failed::new(123, error.to_string(), "")),
+    });
+    match begun {
+        Ok((begun, up)) => begun.finish(stream, up),
+        Err(failed) => {
+            let message = json!({"type": "failed", "code": failed.code, "message": failed.message, "hint": failed.hint});
+            let _gone = stream.get_ref().write_all(format!("{message}\n").as_bytes());
+            u8::try_from(failed.code).unwrap_or(123)
+        }
+    }
+}
+
+struct Begun {
+    launch: Launch,
+    judge: Judge,
+    tree: Tree,
+}
+
+/// All that needs a process with one thread.
+fn begin(stream: &mut BufReader<UnixStream>) -> Result<Begun, Failed> {
+    let launch = match messages::read(stream) {
+        Ok(Some(Down::Launch(launch))) => *launch,
+        Ok(Some(_)) => return Err(Failed::new(120, "the first message is not `launch`", "")),
+        Ok(None) => return Err(Failed::new(120, "no launch came", "")),
+        Err(error) => return Err(Failed::new(120, format!("the launch was not understood: {error}"), "")),
+    };
+    let [a, b, c] = launch.stdio;
+    let control = stream.get_ref().as_raw_fd();
+    if launch.stdio.contains(&control) {
+        return Err(Failed::new(120, "the command would have the control socket", ""));
+    }
+    descriptors::close_all_but(&[0, 1, 2, control, a, b, c]);
+    let judge = Judge::new(&launch.policy).map_err(|error| Failed::new(121, error.to_string(), ""))?;
+    let tree = launch::tree(&launch, &judge)?;
+    Ok(Begun { launch, judge, tree })
+}
+
+impl Begun {
+    fn finish(self, stream: BufReader<UnixStream>, up: UnixStream) -> u8 {
+        let guardian = self.tree.guardian;
+        let _no_timeout = up.set_write_timeout(Some(FAREWELL));
+        let uplink = Arc::new(Uplink::start(up));
+        let code = match self.go(stream, &uplink) {
+            Ok(code) => code,
+            Err(failed) => {
+                let _gone = uplink.send(json!({"type": "failed", "code": failed.code, "message": failed.message, "hint": failed.hint}));
+                failed.code
+            }
+        };
+        let _gone = process::kill(guardian, libc::SIGKILL);
+        guardian::sweep();
+        uplink.finish();
+        u8::try_from(code).unwrap_or(123)
+    }
+
+    fn go(self, stream: BufReader<UnixStream>, uplink: &Arc<Uplink>) -> Result<i32, Failed> {
+        let Begun { launch, judge, mut tree } = self;
+        let ending = Arc::new(Ending::new().map_err(|error| Failed::new(123, error.to_string(), ""))?);
+        process::limit(libc::RLIMIT_NOFILE, 1 << 20);
+        let (listener, sentinel) = tree.listener()?;
+        let members = Members { guardian: tree.guardian, sentinel };
+        let session = launch::session(&launch, judge, listener, members, Arc::clone(uplink), Arc::clone(&ending))?;
+        let own = |error: std::io::Error| Failed::new(123, format!("the session's sockets: {error}"), "");
+        control::keep_time(&session).map_err(own)?;
+        tree.rehearse()?;
+        launch::open(&launch, &session, &tree)?;
+        let started = crate::clock::rfc3339(crate::line::now_us());
+        faces::serve(&launch::path(&launch.runtime), &session, &ending, Shown { command: json!(launch.command), started }).map_err(own)?;
+        session.line.begin();
+        let (theirs, end, command) = (Arc::clone(&session), Arc::clone(&ending), tree.command);
+        let listen = move || control::listen(stream, &theirs, &end, command);
+        std::thread::Builder::new().name("control".into()).spawn(listen).map_err(own)?;
+        if let Some(errno) = tree.exec()? {
+            let _log = session.line.close(json!({"type": "session.closed", "status": null, "reason": "the command could not be run"}));
+            return Err(not_run(&session, &launch, errno));
+        }
+        let _gone = uplink.send(json!({"type": "started", "process": tree.command, "enforced": tree.enforced()}));
+        Ok(Running { launch, tree, session, ending, status: None }.watch())
+    }
+}
+
+/// Why the program did not start, by what was said to its exec.
+fn not_run(session: &Session, launch: &Launch, errno: i32) -> Failed {
+    let program = launch.program.lossy();
+    if let Some(denial) = session.line.denials.last(1).first() {
+        let because = denial.get("because").and_then(Value::as_str).unwrap_or_default().to_owned();
+        return Failed::new(124, format!("policy refuses to run `{program}`: {because}"), "`interlock policy explain` shows which rule");
+    }
+    let error = std::io::Error::from_raw_os_error(errno);
+    Failed::new(if errno == libc::ENOENT { 127 } else { 126 }, format!("`{program}` cannot be run: {error}"), "")
+}
+
+struct Running {
+    launch: Launch,
+    tree: Tree,
+    session: Arc<Session>,
+    ending: Arc<Ending>,
+    status: Option<Value>,
+}
+
+impl Running {
+    /// Watches until the tree is empty or is to be ended; the supervisor's exit code.
+    fn watch(mut self) -> i32 {
+        loop {
+            let buffered = !self.tree.words.buffer().is_empty();
+            let ready = if buffered { vec![0] } else { wait_readable(&[self.tree.words.get_ref().as_fd(), self.ending.announced()], -1) };
+            if ready.contains(&1) {
+                return self.end();
+            }
+            match launch::word(&mut self.tree.words) {
+                Some(Word::Exited { code, signal }) => self.exited(code, signal),
+                Some(Word::Empty) => return self.end(),
+                Some(Word::SentinelLost) => self.ending.failed("the sentinel ended"),
+                Some(Word::Born { .. }) => {}
+                None => {
+                    self.ending.failed("the guardian ended");
+                    return self.end();
+                }
+            }
+        }
+    }
+
+    fn exited(&mut self, code: i32, signal: Option<i32>) {
+        self.status = Some(json!({"code": code, "signal": signal}));
+        let running = self.session.members.all();
+        let _gone = self.session.line.uplink.send(json!({"type": "exited", "code": code, "signal": signal, "running": running}));
+        if self.launch.end == End::Kill && !running.is_empty() {
+            self.ending.told("the command ended");
+        }
+    }
+
+    /// Ends what still runs, closes the log, says the last word.
+    fn end(self) -> i32 {
+        let Running { launch, tree, session, ending, status } = self;
+        session.line.questions.close();
+        let Tree { guardian, neck, orders, words, .. } = tree;
+        drop(neck);
+        end_tree(guardian);
+        drop((orders, words));
+        let (reason, code) = match ending.reason() {
+            Some(Reason::Failed(reason)) => (reason, 123),
+            Some(Reason::Told(reason)) => (reason, 0),
+            None => ("the last process ended".to_owned(), 0),
+        };
+        let counts = session.line.totals.json();
+        let later: Vec<String> = Vec::new();
+        let closing = json!({"type": "session.closed", "status": status, "counts": counts, "runs_later": later, "reason": reason});
+        let checkpoint = session.line.close(closing);
+        let code = if checkpoint.is_err() { 123 } else { code };
+        let reason = match (&checkpoint, code) {
+            (Err(error), _) => format!("{reason}; the ledger could not be closed: {error}"),
+            (Ok(_), 123) => format!("interlock failed: {reason}"),
+            _ => reason,
+        };
+        let message = json!({"type": "ended", "counts": counts, "runs_later": later, "checkpoint": checkpoint.ok(), "reason": reason});
+        let _gone = session.line.uplink.send(message);
+        let runtime = launch::path(&launch.runtime);
+        for name in ["control.sock", "inside.sock"] {
+            let _gone = std::fs::remove_file(runtime.join(name));
+        }
+        code
+    }
+}
+
+/// The sentinel ends the tree when its pipe hangs up; what it leaves (it may be gone) is swept. The guardian last: orphans are then this process's.
+fn end_tree(guardian: i32) {
+    let begun = Instant::now();
+    loop {
+        let left: Vec<i32> = descendants(process::id()).into_iter().filter(|process| *process != guardian).collect();
+        if left.is_empty() {
+            break;
+        }
+        if begun.elapsed() >= Duration::from_millis(SENTINEL_MS) {
+            for process in left {
+                let _gone = process::kill(process, libc::SIGKILL);
+            }
+        }
+        while let Ok(Some(_)) = process::reap(false) {}
+        std::thread::sleep(Duration::from_millis(LOOK_MS));
+    }
+    let _gone = process::kill(guardian, libc::SIGKILL);
+    guardian::sweep();
+}
