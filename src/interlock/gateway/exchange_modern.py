@@ -89,5 +89,5 @@ async def answered(methods: Methods, conversation: Conversation, said: message.R
     except message.RpcError as fault:
         return fault.status, message.error(said.id, fault)
     except Exception as error:  # the edge: a fault of ours ends in no effect beyond what is recorded, and is said
-        fault = message.RpcError(message.INTERNAL, f"internal error ({type(error).__name__}); nothing more was done")
-        return 200, message.error(said.id, fault)
+        words = f"internal error ({type(error).__name__}); nothing more was done"
+        return 200, message.error(said.id, message.RpcError(message.INTERNAL, words))

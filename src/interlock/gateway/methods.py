@@ -166,8 +166,8 @@ async def _connected(upstream: Upstream) -> None:
 
 
 def _claim_changes(claims: JsonObject, said: JsonObject) -> None:
-    for key, flags in (("tools", ("listChanged",)), ("prompts", ("listChanged",))):
-        if key in claims and any(object_at(said, key).get(flag) is True for flag in flags):
+    for key in ("tools", "prompts"):
+        if key in claims and object_at(said, key).get("listChanged") is True:
             claims[key] = {"listChanged": True}
     resources = object_at(said, "resources")
     flags = {flag: True for flag in ("subscribe", "listChanged") if resources.get(flag) is True}

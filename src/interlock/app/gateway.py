@@ -1,0 +1,143 @@
+"""`interlock gateway`, wired: policy, log, inbox, registry, connectors, line, application, listener. It decides
+nothing."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from interlock.gateway.calls import Calls
+from interlock.gateway.changes import Changes
+from interlock.gateway.exchange_legacy import LegacyEra
+from interlock.gateway.exchange_modern import ModernEra
+from interlock.gateway.hook import Hook
+from interlock.gateway.limits import CONNECTIONS_MAX, KEEP_ALIVE_S
+from interlock.gateway.methods import Methods
+from interlock.gateway.names import Names
+from interlock.gateway.prompts import Prompts
+from interlock.gateway.refusals import Refusals
+from interlock.gateway.serve import Gateway
+from interlock.gateway.sessions import Sessions
+from interlock.gateway.state import StateSeal
+from interlock.identity.attestation import Attestations
+from interlock.identity.authenticate import Authenticator
+from interlock.identity.peer import find_peer
+from interlock.mediate.line import Line
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from interlock.connectors.pool import Pool
+    from interlock.identity.registry import Registry
+    from interlock.mediate.ports import Clock, Engine, Inbox, Recorder
+
+DEFAULT_LISTEN: Final = "127.0.0.1:7391"
+SHUTDOWN_S_MAX: Final = 5
+
+
+class SystemClock:
+    """The machine's own time and chance."""
+
+    def now_ms(self) -> int:
+        """See `Clock`."""
+        return time.time_ns() // 1_000_000
+
+    def monotonic_ns(self) -> int:
+        """See `Clock`."""
+        return time.monotonic_ns()
+
+    def nonce(self) -> str:
+        """See `Clock`."""
+        return secrets.token_hex(16)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a gateway is made of. Tests bring their own; `serve` makes the real ones."""
+
+    engine: Engine
+    recorder: Recorder
+    inbox: Inbox
+    clock: Clock
+    registry: Registry
+    attestations: Attestations
+    pool: Pool
+    session: str
+    url: str
+    hosts: frozenset[str]
+    anonymous: str | None = None
+
+
+def assemble(parts: Parts) -> Gateway:
+    """The application of these parts."""
+    clock = parts.clock
+    line = Line(engine=parts.engine, recorder=parts.recorder, inbox=parts.inbox, clock=clock)
+    names = Names(parts.pool, parts.engine)
+    prompts = Prompts(parts.recorder, lambda: f"p-{secrets.token_hex(8)}")
+    calls = Calls(
+        line=line,
+        engine=parts.engine,
+        recorder=parts.recorder,
+        names=names,
+        prompts=prompts,
+        seal=StateSeal(secrets.token_bytes(32), clock.now_ms),
+        session=parts.session,
+    )
+    methods = Methods(calls=calls, names=names)
+    sessions = Sessions(now_ms=clock.now_ms, new_id=lambda: secrets.token_urlsafe(32))
+    changes = Changes(sessions)
+    parts.pool.listener = changes.told
+    return Gateway(
+        identity=_authenticator(parts),
+        legacy=LegacyEra(methods, sessions),
+        modern=ModernEra(methods, changes),
+        hook=Hook(prompts),
+        refusals=Refusals(parts.recorder, clock.now_ms),
+        hosts=parts.hosts,
+        connectors=parts.pool.names,
+    )
+
+
+def _authenticator(parts: Parts) -> Authenticator:
+    return Authenticator(
+        registry=parts.registry,
+        attestations=parts.attestations,
+        audience=parts.url,
+        now_ms=parts.clock.now_ms,
+        find_peer=find_peer,
+        anonymous=(parts.anonymous, os.geteuid()) if parts.anonymous is not None else None,
+    )
+
+
+def own_hosts(address: str, port: int) -> frozenset[str]:
+    """The values of `Host` that mean this gateway: its address and the names of loopback, with its port."""
+    shown = f"[{address}]" if ":" in address else address
+    return frozenset(f"{name}:{port}" for name in (shown, "localhost", "127.0.0.1", "[::1]"))
+
+
+def uvicorn_server(application: Gateway) -> uvicorn.Server:
+    """The HTTP server around it: httptools, uvloop where it is installed, no access log, no header of its own."""
+    import uvicorn
+
+    from interlock.gateway.connection import GatewayProtocol
+
+    return uvicorn.Server(
+        uvicorn.Config(
+            application,
+            http=GatewayProtocol,
+            ws="none",
+            loop="none",
+            lifespan="off",
+            log_level="error",
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            limit_concurrency=CONNECTIONS_MAX,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=SHUTDOWN_S_MAX,
+        )
+    )

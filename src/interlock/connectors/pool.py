@@ -1,0 +1,70 @@
+"""Links by connector and agent: no two agents share a server's process, its session or what it remembers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from interlock.connectors import messages
+from interlock.connectors.configuration import Connector, Stdio
+from interlock.connectors.launch import Launcher
+from interlock.connectors.link import Channel, Link, Open
+from interlock.connectors.stdio import StdioChannel
+from interlock.mediate.json_text import JsonObject
+
+Listener = Callable[[str, str, str, JsonObject], None]
+Reach = Callable[[Connector, str, Callable[[messages.Told], None]], Channel]
+
+
+class Pool:
+    """Makes a link at first use and ends them all at once. `listener` hears agent, connector, method and parameters."""
+
+    def __init__(
+        self,
+        connectors: Mapping[str, Connector],
+        *,
+        launcher: Launcher,
+        reach: Reach,
+        now_ms: Callable[[], int],
+    ) -> None:
+        """`reach` makes the channel of an HTTP connector."""
+        self._connectors = dict(connectors)
+        self._launcher = launcher
+        self._reach = reach
+        self._now_ms = now_ms
+        self._links: dict[tuple[str, str], Link] = {}
+        self.listener: Listener | None = None
+
+    def names(self) -> list[str]:
+        """The connectors, sorted."""
+        return sorted(self._connectors)
+
+    def of(self, connector: str, agent: str) -> Link | None:
+        """The link of one connector for one agent, or none of that name."""
+        known = self._connectors.get(connector)
+        if known is None:
+            return None
+        link = self._links.get((connector, agent))
+        if link is None:
+            link = Link(known, self._opener(known, agent), now_ms=self._now_ms)
+            link.listener = lambda method, params: self._hear(agent, connector, method, params)
+            self._links[(connector, agent)] = link
+        return link
+
+    async def close(self) -> None:
+        """End every server."""
+        links, self._links = list(self._links.values()), {}
+        await asyncio.gather(*(link.close() for link in links), return_exceptions=True)
+
+    def _opener(self, connector: Connector, agent: str) -> Open:
+        async def open_stdio(told: Callable[[messages.Told], None]) -> Channel:
+            return StdioChannel(await self._launcher.start(connector, agent), connector, told)
+
+        async def open_http(told: Callable[[messages.Told], None]) -> Channel:
+            return self._reach(connector, agent, told)
+
+        return open_stdio if isinstance(connector.server, Stdio) else open_http
+
+    def _hear(self, agent: str, connector: str, method: str, params: JsonObject) -> None:
+        if self.listener is not None:
+            self.listener(agent, connector, method, params)
