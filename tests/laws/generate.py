@@ -1,0 +1,265 @@
+"""Random policies, actions and facts that collide: few names, few verbs, so that several rules speak about most acts.
+
+Everything comes from the one `random.Random` given, so a seed is a test.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+from tests.laws import reference
+
+NAMES = ["a", "b", "c", ".e"]
+GLOBS = ["a", "b", "c", ".e", "*", "?", "[ab]", "[!a]", "a*", ".*"]
+FILE_VERBS = ["file.read", "file.write", "file.delete", "file.rename", "file.link"]
+PATH_VERBS = [*FILE_VERBS, "process.exec", "unix.connect"]
+TOOL_VERBS = ["tool.call", "resource.read"]
+ORIGINS = ["builtin", "user", "organisation", "team", "project", "task"]
+THEMES = ["file", "file", "file", "exec", "unix", "net", "signal", "ptrace", "tool"]
+WORDS = ["push", "-f", "-xf", "--force", "--force=now", "x", "-"]
+AGENT = "coder"
+
+
+def case(random: Random, *, acts: int) -> tuple[dict, list[tuple[dict, dict]]]:
+    """A policy and some acts with facts, all about one theme."""
+    theme = random.choice(THEMES)
+    return policy(random, theme), [act_with_facts(random, theme) for _ in range(acts)]
+
+
+def act_with_facts(random: Random, theme: str) -> tuple[dict, dict]:
+    act = action(random, theme)
+    return act, facts(random, act)
+
+
+def policy(random: Random, theme: str) -> dict:
+    count = random.choice([1, 1, 2, 2, 3])
+    return {"interlock": 1, "layers": [layer(random, theme, f"l{number}") for number in range(count)]}
+
+
+def layer(random: Random, theme: str, name: str) -> dict:
+    origin = "workspace" if random.random() < 0.15 else random.choice(ORIGINS)
+    count = random.choice([0, 1, 2, 3, 4, 6])
+    rules = [rule(random, theme, f"r{number}", origin) for number in range(count)]
+    return {"name": name, "origin": origin, "closed": random.random() < 0.15, "rules": rules}
+
+
+def rule(random: Random, theme: str, name: str, origin: str) -> dict:
+    loose = origin != "workspace"
+    kinds = ["allow"] * 6 * loose + ["steer"] * 2 * loose + ["approve", "approve", "deny"]
+    decision = random.choice(kinds)
+    made: dict = {"id": name, "decision": decision, "verbs": verbs(random, theme)}
+    made["match"] = match(random, theme, made["verbs"], decision)
+    if random.random() < 0.3:
+        made["because"] = random.choice(["one reason", "another reason"])
+    if random.random() < 0.25:
+        made["when"] = when(random, decision)
+    if decision == "steer":
+        made["steer"] = random.choice(["trash", "trash", "trash", {"path": "/b"}])
+    if decision == "approve" and random.random() < 0.5:
+        made["timeout_ms"] = random.choice([1000, 2000])
+    if decision != "deny" and random.random() < 0.3:
+        made["obligations"] = obligations(random)
+    return made
+
+
+def verbs(random: Random, theme: str) -> list[str]:
+    pool = {
+        "file": PATH_VERBS if random.random() < 0.2 else FILE_VERBS,
+        "exec": ["process.exec"],
+        "unix": ["unix.connect"],
+        "net": ["net.connect", "net.bind"],
+        "signal": ["process.signal"],
+        "ptrace": ["process.ptrace"],
+        "tool": TOOL_VERBS,
+    }[theme]
+    return random.sample(pool, random.randint(1, len(pool)))
+
+
+def match(random: Random, theme: str, named: list[str], decision: str) -> dict:
+    made: dict = {}
+    if theme in ("file", "exec", "unix"):
+        made |= path_match(random, named, decision)
+    if theme == "exec" and random.random() < 0.6:
+        made["command"] = command(random)
+    if theme in ("unix", "signal", "ptrace", "net") and random.random() < 0.5:
+        made["to"] = random.choice(["inside", "outside"])
+    if theme == "signal" and random.random() < 0.5:
+        made["signal"] = random.sample([0, 9, 15], random.randint(1, 2))
+    if theme == "net":
+        made |= net_match(random)
+    if theme == "tool":
+        made |= tool_match(random)
+    return made
+
+
+def path_match(random: Random, named: list[str], decision: str) -> dict:
+    made: dict = {}
+    if random.random() < 0.9:
+        made["path"] = [pattern(random) for _ in range(random.randint(1, 3))]
+    if random.random() < 0.3:
+        made["except"] = [pattern(random)]
+    if decision != "allow" and "unix.connect" not in named and random.random() < 0.2:
+        made["inodes"] = [{"device": 1, "number": random.randint(1, 3)}]
+    return made
+
+
+def pattern(random: Random) -> str:
+    parts = random.choices(GLOBS, k=random.choice([0, 1, 1, 2, 2, 3]))
+    for _ in range(random.choice([0, 0, 1, 1, 2])):
+        parts.insert(random.randint(0, len(parts)), "**")
+    if not parts:
+        return "/"
+    leading = "" if parts[0] == "**" and len(parts) > 1 and random.random() < 0.5 else "/"
+    return leading + "/".join(parts)
+
+
+def path(random: Random) -> str:
+    return "/" + "/".join(random.choices(NAMES, k=random.choice([0, 1, 1, 2, 2, 2, 3, 4])))
+
+
+def end(random: Random) -> dict:
+    made: dict = {"path": path(random)}
+    if random.random() < 0.3:
+        made["aliases"] = [path(random) for _ in range(random.randint(0, 2))]
+    if random.random() < 0.4:
+        made["inode"] = random.choice([None, {"device": 1, "number": random.randint(1, 4)}])
+    return made
+
+
+def command(random: Random) -> dict:
+    made: dict = {}
+    if random.random() < 0.6:
+        made["program"] = [random.choice(["a", "?", "**/a", "/a/*", "[!b]"])]
+    if random.random() < 0.6:
+        made["words"] = random.sample(["push", "x"], random.randint(1, 2))
+    if random.random() < 0.5 or not made:
+        made["any_flag"] = [random.choice(["-f", "--force"])]
+    return made
+
+
+def net_match(random: Random) -> dict:
+    made: dict = {}
+    if random.random() < 0.6:
+        made["address"] = [random.choice(["10.0.0.0/8", "10.1.0.0/16", "10.1.2.3", "::1", "fc00::/7", "0.0.0.0/0", "::/0"])]
+    if random.random() < 0.5:
+        made["port"] = [random.choice([[80, 80], [1, 1023], [443, 65535]])]
+    if random.random() < 0.3:
+        made["protocol"] = [random.choice(["tcp", "udp"])]
+    return made
+
+
+def tool_match(random: Random) -> dict:
+    made: dict = {}
+    for key, values in {"connector": ["crm", "c*"], "tool": ["x/y", "x*", "?"], "operation": ["read", "*"]}.items():
+        if random.random() < 0.4:
+            made[key] = [random.choice(values)]
+    if random.random() < 0.6:
+        made["arguments"] = [condition(random) for _ in range(random.randint(1, 2))]
+    return made
+
+
+def condition(random: Random) -> dict:
+    test, value = random.choice(
+        [
+            ("equals", 1), ("equals", "x"), ("equals", 1.0), ("equals", True), ("in", [1, "x"]), ("in", [{"k": 1}, None]),
+            ("matches", "x*"), ("matches", "[xy]/*"), ("at_most", 5), ("at_most", 2.5), ("at_least", 2), ("at_least", -1.5),
+            ("present", True), ("present", False),
+        ]
+    )  # fmt: skip
+    return {"at": random.choice(["/n", "/n", "/s", "/o/k", "/l/0", ""]), "test": test, "value": value}
+
+
+def when(random: Random, decision: str) -> dict:
+    made: dict = {}
+    if decision != "allow" and random.random() < 0.5:
+        made["risk_at_least"] = random.choice([0, 30, 60])
+    if random.random() < 0.4:
+        made["labels_any"] = {random.choice(["context", "object"]): random.sample(["untrusted", "private"], random.randint(1, 2))}
+    if random.random() < 0.3 or not made:
+        made["origin"] = random.choice(["before", "session"])
+    return made
+
+
+def obligations(random: Random) -> dict:
+    made: dict = {}
+    if random.random() < 0.5:
+        made["record"] = random.choice(["routine", "ordered", "durable"])
+    if random.random() < 0.4:
+        made["limit"] = {random.choice(["rows", "bytes"]): random.choice([1, 10])}
+    if random.random() < 0.3:
+        made["mask"] = random.sample(["email", "phone"], random.randint(1, 2))
+    if random.random() < 0.3:
+        made["inject"] = random.choice(["key-1", "key-1", "key-1", "key-2"])
+    return made
+
+
+def action(random: Random, theme: str) -> dict:
+    verb = random.choice(verbs(random, theme))
+    plane = "gateway" if theme == "tool" else "host"
+    made: dict = {"id": f"s-1/{random.randint(0, 99)}", "plane": plane, "verb": verb, "target": target(random, verb)}
+    made["subject"] = random.choice([{}, {"agent": AGENT}, {"agent": None, "session": "s-1"}])
+    if random.random() < 0.2:
+        made["nonce"] = random.choice(["n1", None])
+    return made
+
+
+def target(random: Random, verb: str) -> dict:
+    to = random.choice(["inside", "outside"])
+    if verb in ("file.rename", "file.link"):
+        exchange = {"exchange": random.choice([True, False])} if verb == "file.rename" and random.random() < 0.4 else {}
+        return end(random) | {"to": end(random)} | exchange
+    if verb == "process.exec":
+        return end(random) | {"arguments": ["a", *random.choices(WORDS, k=random.randint(0, 3))][random.random() < 0.1 :], "directory": "/"}
+    if verb == "process.signal":
+        return {"to": to, "signal": random.choice([0, 9, 15]), "process": 7}
+    if verb == "process.ptrace":
+        return {"to": to, "process": 7}
+    if verb.startswith("net."):
+        address = random.choice(["10.1.2.3", "10.9.9.9", "192.0.2.1", "::1", "fd00::1", "2001:db8::1"])
+        return {"protocol": random.choice(["tcp", "udp"]), "address": address, "port": random.choice([80, 443, 8080]), "to": to}
+    if verb == "unix.connect":
+        if random.random() < 0.3:
+            return {"abstract": random.choice(["a", "/a"]), "to": to}
+        return {key: value for key, value in end(random).items() if key != "inode"} | {"to": to}
+    if verb in TOOL_VERBS:
+        return tool(random)
+    return end(random)
+
+
+def tool(random: Random) -> dict:
+    arguments: dict = {}
+    if random.random() < 0.7:
+        arguments["n"] = random.choice([1, 1.0, 2, 2.5, 3, 7, "7", "x", True, None])
+    if random.random() < 0.6:
+        arguments["s"] = random.choice(["x", "x/y", "y/z", 5, ["x"]])
+    if random.random() < 0.3:
+        arguments["o"] = {"k": random.choice([1, "x", 9])}
+    if random.random() < 0.3:
+        arguments["l"] = [random.choice([1, 9])]
+    made = {"connector": random.choice(["crm", "c2"]), "tool": random.choice(["x/y", "x", "z"]), "operation": random.choice(["read", "write"])}
+    return made | {"arguments": arguments} | random.choice([{}, {"definition": None}, {"definition": "d1"}])
+
+
+def facts(random: Random, act: dict) -> dict:
+    made: dict = {"now_ms": 1000}
+    if random.random() < 0.7:
+        made["risk"] = random.choice([None, 0, 10, 30, 59, 60, 100])
+    if random.random() < 0.7:
+        made["labels"] = random.choice(
+            [None, {}, {"context": []}, {"context": ["untrusted"]}, {"context": ["x"], "object": ["private", "x"]}]
+        )
+    if random.random() < 0.7:
+        made["origin"] = random.choice([None, "before", "session"])
+    if random.random() < 0.4:
+        made["grants"] = [grant(random, act) for _ in range(random.randint(1, 2))]
+    return made
+
+
+def grant(random: Random, act: dict) -> dict:
+    made = {"id": "g-1", "digest": reference.digest(act), "approver": "uid:1000", "expires_ms": 2000, "uses": 1}
+    if random.random() < 0.4:
+        key, value = random.choice(
+            [("digest", "0" * 64), ("approver", ""), ("approver", f"agent:{AGENT}"), ("approver", AGENT), ("expires_ms", 1000), ("uses", 0)]
+        )
+        made[key] = value
+    return made

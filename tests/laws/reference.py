@@ -1,0 +1,481 @@
+"""A second `decide`, written from spec/action.md and spec/policy.md and nothing else: naive, slow, and meant to be obviously right.
+
+It reads policies, actions and facts as plain JSON values and takes them to be well formed; refusing malformed input is the
+engine's own matter. No caching, no indices, no early exits that a reader would have to think about.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import json
+from itertools import chain
+
+STRICTNESS = ["allow", "steer", "approve", "deny"]
+CLASSES = ["routine", "ordered", "durable"]
+GATEWAY = {"tool.call", "tool.list", "resource.read", "prompt.get"}
+
+
+# --- patterns -------------------------------------------------------------------------------------------------------
+
+
+def glob(pattern: str, text: str) -> bool:
+    """`*`, `?`, classes and `\\` over one component or text."""
+    if not pattern:
+        return not text
+    head, rest = pattern[0], pattern[1:]
+    if head == "*":
+        return glob(rest, text) or (bool(text) and glob(pattern, text[1:]))
+    if not text:
+        return False
+    if head == "?":
+        return glob(rest, text[1:])
+    if head == "\\":
+        return rest[0] == text[0] and glob(rest[1:], text[1:])
+    if head == "[":
+        inside, _, after = rest.partition("]")
+        return in_class(inside, text[0]) and glob(after, text[1:])
+    return head == text[0] and glob(rest, text[1:])
+
+
+def in_class(inside: str, character: str) -> bool:
+    negated = inside.startswith("!")
+    members = inside[1:] if negated else inside
+    found = False
+    while members:
+        if len(members) >= 3 and members[1] == "-":
+            found |= members[0] <= character <= members[2]
+            members = members[3:]
+        else:
+            found |= members[0] == character
+            members = members[1:]
+    return found != negated
+
+
+def components(path: str) -> list[str]:
+    return [part for part in path.split("/") if part]
+
+
+def path_matches(pattern: str, path: str) -> bool:
+    return components_match(components(pattern), components(path))
+
+
+def components_match(pattern: list[str], path: list[str]) -> bool:
+    if not pattern:
+        return not path
+    if pattern[0] == "**":
+        return any(components_match(pattern[1:], path[taken:]) for taken in range(len(path) + 1))
+    return bool(path) and glob(pattern[0], path[0]) and components_match(pattern[1:], path[1:])
+
+
+# --- selectors ------------------------------------------------------------------------------------------------------
+
+
+def end_touched(rule: dict, end: dict) -> bool:
+    """Whether a rule's path, except and inodes match one end of an act."""
+    match = rule["match"]
+    excepts = match.get("except") or []
+    inodes = match.get("inodes") or []
+    names = [end["path"], *end.get("aliases", [])]
+
+    def listed(name: str) -> bool:
+        if "path" in match:
+            return any(path_matches(pattern, name) for pattern in match["path"])
+        return not inodes
+
+    def excepted(name: str) -> bool:
+        return any(path_matches(pattern, name) for pattern in excepts)
+
+    if rule["decision"] == "allow":
+        return listed(end["path"]) and not any(excepted(name) for name in names)
+    return any(listed(name) and not excepted(name) for name in names) or end.get("inode") in inodes
+
+
+def command_matches(rule: dict, target: dict) -> bool:
+    command = rule["match"].get("command")
+    if command is None:
+        return True
+    arguments = target["arguments"][1:]
+    return (
+        program_matches(command.get("program"), target["path"])
+        and words_match(rule["decision"], command.get("words") or [], arguments)
+        and flags_match(command.get("any_flag"), arguments)
+    )
+
+
+def program_matches(programs: list | None, path: str) -> bool:
+    if programs is None:
+        return True
+    last = path.rpartition("/")[2]
+    return any(path_matches(program, path) if "/" in program else glob(program, last) for program in programs)
+
+
+def words_match(decision: str, words: list[str], arguments: list[str]) -> bool:
+    if decision == "allow":
+        return arguments[: len(words)] == words
+    return is_subsequence(words, [argument for argument in arguments if not argument.startswith("-")])
+
+
+def is_subsequence(words: list[str], arguments: list[str]) -> bool:
+    if not words:
+        return True
+    return any(
+        argument == words[0] and is_subsequence(words[1:], arguments[index + 1 :])
+        for index, argument in enumerate(arguments)
+    )
+
+
+def flags_match(flags: list[str] | None, arguments: list[str]) -> bool:
+    if flags is None:
+        return True
+    for flag in flags:
+        for argument in arguments:
+            if argument == flag or argument.startswith(flag + "="):
+                return True
+            single = len(flag) == 2 and flag != "--"
+            cluster = argument.startswith("-") and not argument.startswith("--")
+            if single and cluster and flag[1] in argument[1:]:
+                return True
+    return False
+
+
+def net_matches(match: dict, target: dict) -> bool:
+    address = ipaddress.ip_address(target["address"])
+    blocks = [ipaddress.ip_network(block) for block in match.get("address", [])]
+    return (
+        ("address" not in match or any(block.version == address.version and address in block for block in blocks))
+        and ("port" not in match or any(low <= target["port"] <= high for low, high in match["port"]))
+        and ("protocol" not in match or target["protocol"] in match["protocol"])
+    )
+
+
+def conditions(match: dict, arguments: object) -> bool | str:
+    """True, False, or why they cannot be judged."""
+    answers = [condition(wanted, arguments) for wanted in match.get("arguments") or []]
+    if any(answer is False for answer in answers):
+        return False
+    problems = sorted(answer for answer in answers if isinstance(answer, str))
+    return problems[0] if problems else True
+
+
+def condition(wanted: dict, arguments: object) -> bool | str:
+    present, value = at_pointer(arguments, wanted["at"])
+    test, bound = wanted["test"], wanted["value"]
+    if test == "present":
+        return present == bound
+    if not present:
+        return False
+    if test == "equals":
+        return same(value, bound)
+    if test == "in":
+        return any(same(value, one) for one in bound)
+    if test == "matches":
+        return glob(bound, value) if isinstance(value, str) else f"the argument at `{wanted['at']}` is not a string"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return f"the argument at `{wanted['at']}` is not a number"
+    return value <= bound if test == "at_most" else value >= bound
+
+
+def at_pointer(value: object, pointer: str) -> tuple[bool, object]:
+    for step in pointer.split("/")[1:]:
+        key = step.replace("~1", "/").replace("~0", "~")
+        if isinstance(value, dict) and key in value:
+            value = value[key]
+        elif isinstance(value, list) and key.isdigit() and int(key) < len(value):
+            value = value[int(key)]
+        else:
+            return False, None
+    return True, value
+
+
+def same(left: object, right: object) -> bool:
+    """Equal as JSON: 1 is 1.0, true is not 1."""
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    return left == right
+
+
+# --- a rule and an act ----------------------------------------------------------------------------------------------
+
+
+def touched(rule: dict, action: dict) -> tuple[bool, bool, str | None]:
+    """Source touched, destination touched (the same where an act has one end), and why it is not sure."""
+    match, target, verb = rule["match"], action["target"], action["verb"]
+    source = destination = False
+    doubt = None
+    if verb in rule["verbs"]:
+        if verb in ("file.rename", "file.link"):
+            source, destination = end_touched(rule, target), end_touched(rule, target["to"])
+        elif verb == "unix.connect" and "abstract" in target:
+            source = destination = "path" not in match and not match.get("except")
+        elif verb.startswith("file.") or verb in ("process.exec", "unix.connect"):
+            source = destination = end_touched(rule, target)
+        else:
+            source = destination = True
+        narrowed = others_match(rule, verb, target)
+        source, destination = source and narrowed is not False, destination and narrowed is not False
+        if isinstance(narrowed, str) and source:
+            doubt = narrowed
+    if not source and not destination and guards(rule, verb):
+        source = end_touched(rule, target)
+        destination = target.get("exchange", False) and end_touched(rule, target["to"])
+    return source, destination, doubt
+
+
+def guards(rule: dict, verb: str) -> bool:
+    """What may not be read may not be moved or linked to where it could be."""
+    return verb in ("file.rename", "file.link") and rule["decision"] in ("deny", "approve") and "file.read" in rule["verbs"]
+
+
+def others_match(rule: dict, verb: str, target: dict) -> bool | str:
+    match = rule["match"]
+    if "to" in match and target.get("to") != match["to"]:
+        return False
+    if verb == "process.exec":
+        return command_matches(rule, target)
+    if verb == "process.signal":
+        return "signal" not in match or target["signal"] in match["signal"]
+    if verb.startswith("net."):
+        return net_matches(match, target)
+    if verb in GATEWAY:
+        for key in ("connector", "tool", "operation"):
+            if key in match and not any(glob(pattern, target[key]) for pattern in match[key]):
+                return False
+        return conditions(match, target["arguments"])
+    return True
+
+
+def held(when: dict | None, facts: dict) -> bool | str:
+    """True, False, or which Fact is not known."""
+    answers: list[bool | str] = []
+    when = when or {}
+    if "risk_at_least" in when:
+        risk = facts.get("risk")
+        answers.append("needs `risk`, which is not known" if risk is None else risk >= when["risk_at_least"])
+    for place, wanted in sorted((when.get("labels_any") or {}).items()):
+        labels = (facts.get("labels") or {}).get(place)
+        answers.append(f"needs `labels.{place}`, which is not known" if labels is None else bool(set(labels) & set(wanted)))
+    if "origin" in when:
+        origin = facts.get("origin")
+        answers.append("needs `origin`, which is not known" if origin is None else origin == when["origin"])
+    problems = [answer for answer in answers if isinstance(answer, str)]
+    return problems[0] if problems else all(answers)
+
+
+# --- layers ---------------------------------------------------------------------------------------------------------
+
+
+def decide(policy: dict, action: dict, facts: dict) -> dict:
+    """The Decision of spec/action.md."""
+    granted = any(answers(grant, action, facts) for grant in facts.get("grants", []))
+    voices = [voice(layer, action, facts) for layer in policy["layers"]]
+    said = [reading(heard, granted) for heard in voices]
+    steers = {canonical(rule["steer"]) for heard in voices for rule in heard["steer"]}
+    strictest = max((STRICTNESS.index(answer) for answer in said if answer), default=None)
+    if strictest is not None and STRICTNESS[strictest] == "deny":
+        return refused(action, voices, said)
+    if strictest is not None and len(steers) > 1:
+        return denial(action, voices, "steer", because="two rules steer it differently")
+    if strictest is None or not any(lifts(heard) for heard in voices):
+        return denial(action, [], "steer", because="no rule allows it", spoke=False)
+    return permitted(action, voices, STRICTNESS[strictest], granted)
+
+
+def voice(layer: dict, action: dict, facts: dict) -> dict:
+    heard: dict = {"layer": layer, "allow": [], "steer": [], "approve": [], "deny": [], "errors": []}
+    ends = [False, False]
+    for rule in layer["rules"]:
+        named = {**rule, "name": f"{layer['name']}/{rule['id']}"}
+        source, destination, doubt = touched(rule, action)
+        if not source and not destination:
+            continue
+        truth = held(rule.get("when"), facts)
+        if doubt or isinstance(truth, str):
+            heard["errors"] += [(named, why) for why in (doubt, truth) if isinstance(why, str)]
+        elif truth:
+            heard[rule["decision"]].append(named)
+            if rule["decision"] == "allow":
+                ends = [ends[0] or source, ends[1] or destination]
+    if not all(ends):
+        heard["allow"] = []
+    return heard
+
+
+def reading(heard: dict, granted: bool) -> str | None:
+    if heard["errors"] or heard["deny"]:
+        return "deny"
+    if heard["layer"].get("closed") and not base(heard):
+        return "deny"
+    if len({canonical(rule["steer"]) for rule in heard["steer"]}) > 1:
+        return "deny"
+    if heard["approve"] and not granted:
+        return "approve"
+    if heard["steer"]:
+        return "steer"
+    if heard["allow"] or heard["approve"]:
+        return "allow"
+    return None
+
+
+def base(heard: dict) -> bool:
+    """Whether something lets the act through that is no score."""
+    loosening = chain(heard["allow"], heard["approve"], heard["steer"])
+    return any("risk_at_least" not in (rule.get("when") or {}) for rule in loosening)
+
+
+def lifts(heard: dict) -> bool:
+    return heard["layer"]["origin"] != "workspace" and base(heard)
+
+
+def refused(action: dict, voices: list[dict], said: list) -> dict:
+    rules, layers, errors, denies, closed = [], [], [], [], []
+    for heard, answer in zip(voices, said, strict=True):
+        if answer != "deny":
+            continue
+        layers.append(heard["layer"]["name"])
+        denies += heard["deny"]
+        rules += heard["deny"] + [rule for rule, _ in heard["errors"]]
+        errors += [f"{rule['name']}: {why}" for rule, why in heard["errors"]]
+        if not heard["deny"] and not heard["errors"]:
+            if heard["layer"].get("closed") and not base(heard):
+                closed.append(heard["layer"]["name"])
+            else:
+                rules += heard["steer"]
+    if denies:
+        because = reason(denies)
+    elif errors:
+        because = f"a rule could not be evaluated: {min(errors)}"
+    elif rules:
+        because = "two rules steer it differently"
+    else:
+        because = f"`{min(closed)}` is closed and allows nothing like it"
+    return decision("deny", rules, layers, because, action, errors=errors)
+
+
+def denial(action: dict, voices: list[dict], kind: str, *, because: str, spoke: bool = True) -> dict:
+    speaking = [heard for heard in voices if heard[kind]]
+    rules = [rule for heard in speaking for rule in heard[kind]]
+    return decision("deny", rules, [heard["layer"]["name"] for heard in speaking], because, action, spoke=spoke)
+
+
+def permitted(action: dict, voices: list[dict], outcome: str, granted: bool) -> dict:
+    bearing = [rule for heard in voices for kind in ("allow", "approve", "steer") for rule in heard[kind]]
+    credentials = {rule["obligations"]["inject"] for rule in bearing if rule.get("obligations", {}).get("inject")}
+    if len(credentials) > 1:
+        marked = [{**heard, "inject": injecting(heard)} for heard in voices]
+        return denial(action, marked, "inject", because="two rules inject different credentials")
+    kinds = {"allow": ("allow", "approve"), "steer": ("steer",), "approve": ("approve",)}[outcome]
+    speaking = [heard for heard in voices if any(heard[kind] for kind in kinds)]
+    rules = [rule for heard in speaking for kind in kinds for rule in heard[kind]]
+    result = decision(outcome, rules, [heard["layer"]["name"] for heard in speaking], reason(rules), action)
+    approved = granted and any(heard["approve"] for heard in voices)
+    result["obligations"] = joined(bearing, record_class(action["verb"], outcome, approved))
+    if outcome == "approve":
+        result["timeout_ms"] = min(rule.get("timeout_ms") or 120_000 for rule in rules)
+    if outcome == "steer":
+        result["steer"] = rules[0]["steer"]
+    return result
+
+
+def injecting(heard: dict) -> list[dict]:
+    rules = heard["allow"] + heard["approve"] + heard["steer"]
+    return [rule for rule in rules if rule.get("obligations", {}).get("inject")]
+
+
+def joined(rules: list[dict], least: str) -> dict:
+    obligations: dict = {"record": least}
+    limits: dict = {}
+    masks: set = set()
+    for rule in rules:
+        own = rule.get("obligations", {})
+        obligations["record"] = max(obligations["record"], own.get("record", "routine"), key=CLASSES.index)
+        for name, bound in own.get("limit", {}).items():
+            limits[name] = min(bound, limits.get(name, bound))
+        masks |= set(own.get("mask", []))
+        if own.get("inject"):
+            obligations["inject"] = own["inject"]
+    if limits:
+        obligations["limit"] = limits
+    if masks:
+        obligations["mask"] = sorted(masks)
+    return obligations
+
+
+def record_class(verb: str, outcome: str, approved: bool) -> str:
+    if verb == "tool.call" or outcome in ("steer", "approve") or approved:
+        return "durable"
+    return "routine" if outcome == "allow" and verb == "file.read" else "ordered"
+
+
+def reason(rules: list[dict]) -> str:
+    ordered = sorted(rules, key=lambda rule: rule["name"])
+    given = [rule["because"] for rule in ordered if rule.get("because")]
+    return given[0] if given else f"rule `{ordered[0]['name']}` says so"
+
+
+def decision(
+    outcome: str,
+    rules: list[dict],
+    layers: list[str],
+    because: str,
+    action: dict,
+    *,
+    spoke: bool = True,
+    errors: list[str] | None = None,
+) -> dict:
+    return {
+        "decision": outcome,
+        "rules": sorted({rule["name"] for rule in rules}),
+        "layers": sorted(set(layers)),
+        "because": because,
+        "timeout_ms": None,
+        "steer": None,
+        "obligations": {"record": record_class(action["verb"], "deny", False)},
+        "spoke": spoke,
+        "errors": sorted(set(errors or [])),
+    }
+
+
+# --- grants ---------------------------------------------------------------------------------------------------------
+
+
+def answers(grant: dict, action: dict, facts: dict) -> bool:
+    agent = action.get("subject", {}).get("agent")
+    own = agent is not None and grant["approver"] in (agent, f"agent:{agent}")
+    return (
+        grant["digest"] == digest(action)
+        and grant["uses"] > 0
+        and grant["expires_ms"] > facts.get("now_ms", 0)
+        and grant["approver"] not in ("", "agent:")
+        and not own
+    )
+
+
+def digest(action: dict) -> str:
+    """Good for actions whose keys and strings are ASCII and whose numbers are short."""
+    bare = {key: value for key, value in action.items() if key != "id" and value is not None}
+    bare["subject"] = {key: value for key, value in bare.get("subject", {}).items() if value is not None}
+    bare["target"] = without_defaults(bare["target"], action["verb"])
+    return hashlib.sha256(canonical(bare).encode()).hexdigest()
+
+
+def without_defaults(target: dict, verb: str) -> dict:
+    if verb in GATEWAY:
+        return {key: value for key, value in target.items() if value is not None}
+    kept = {key: value for key, value in target.items() if not (key in ("aliases", "inode", "exchange") and not value)}
+    if isinstance(kept.get("to"), dict):
+        kept["to"] = without_defaults(kept["to"], verb)
+    return kept
+
+
+def canonical(value: object) -> str:
+    return json.dumps(whole(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def whole(value: object) -> object:
+    """RFC 8785 writes 1.0 as 1."""
+    if isinstance(value, dict):
+        return {key: whole(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [whole(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
