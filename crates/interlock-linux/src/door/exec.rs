@@ -6,14 +6,15 @@
 //! once it runs. A rule on a path steers, it does not contain: a copy under another name is another program.
 
 use super::caller::{Caller, Stop};
+use super::errand::Errand;
+use super::ground::Ground;
 use super::refusal;
 use super::resolve::{self, Last, Object, Path};
 use super::script::{self, Head};
 use super::trace::{self, Expected, Found, Outcome};
 use crate::answer::{Answer, Call};
-use crate::line::{Observed, Permit, Settled};
+use crate::line::{Observed, Permit};
 use crate::session::Session;
-use crate::sys::credentials;
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::{files, notify};
 use interlock_core::action::{Bytes, Inode, Target, Verb};
@@ -46,18 +47,21 @@ struct Image {
 }
 
 /// Answers execve and execveat.
-pub fn exec(caller: &Caller<'_>, call: &Call, session: &Session) -> Answer {
-    let request = match request(caller) {
+pub fn exec(errand: &Errand<'_>) -> Answer {
+    let (call, session) = (errand.call, errand.session);
+    let request = match request(&errand.caller) {
         Ok(request) => request,
         Err(Errno(errno)) => return Answer::Errno(errno),
     };
-    let (images, directory) = match images(caller, session, &request) {
+    let (images, directory) = match images(errand, &request) {
         Ok(found) => found,
         Err(stop) => return refusal::stopped(session, call, stop, |path| act(path, &[], None, &request.arguments, b"/")),
     };
     let observed = images.iter().map(|image| observed(session, image, &directory)).collect();
-    let Settled::Allowed(permit) = session.settle(call, observed) else {
-        return Answer::Errno(libc::EACCES);
+    let permit = match errand.settle(observed) {
+        Ok(permit) => permit,
+        Err(Stop::Gone) => return Answer::Settled,
+        Err(_) => return Answer::Errno(libc::EACCES),
     };
     let Some(program) = images.last() else { return Answer::Errno(libc::EACCES) };
     enact(call, session, program, permit)
@@ -98,7 +102,8 @@ fn arguments(caller: &Caller<'_>, address: u64) -> Sys<Vec<Vec<u8>>> {
 }
 
 /// The script, its interpreters in turn, and the program at the end; with the name of the working directory.
-fn images(caller: &Caller<'_>, session: &Session, request: &Request) -> Result<(Vec<Image>, Vec<u8>), Stop> {
+fn images(errand: &Errand<'_>, request: &Request) -> Result<(Vec<Image>, Vec<u8>), Stop> {
+    let caller = &errand.caller;
     let home = caller.directory(libc::AT_FDCWD)?;
     let stat = files::stat(home.as_fd())?;
     let directory = resolve::named(caller.ground, home, stat)?.name.bytes().to_vec();
@@ -109,7 +114,7 @@ fn images(caller: &Caller<'_>, session: &Session, request: &Request) -> Result<(
         if images.len() > script::DEPTH_MAX {
             return Err(Errno(libc::ELOOP).into());
         }
-        if let Head::Script { interpreter, argument } = head(caller, session, &object)? {
+        if let Head::Script { interpreter, argument } = head(errand, &object)? {
             let given = script::arguments(&interpreter, argument.as_deref(), &name, &arguments);
             next = Some((interpreter_of(caller, &interpreter)?, given));
             name = interpreter;
@@ -148,7 +153,7 @@ fn script_name(request: &Request) -> Vec<u8> {
 }
 
 /// What kind of program it is; the kernel's errno for what is none.
-fn head(caller: &Caller<'_>, session: &Session, object: &Object) -> Result<Head, Stop> {
+fn head(errand: &Errand<'_>, object: &Object) -> Result<Head, Stop> {
     match object.stat.kind() {
         libc::S_IFLNK => return Err(Errno(libc::ELOOP).into()),
         libc::S_IFREG => {}
@@ -157,7 +162,7 @@ fn head(caller: &Caller<'_>, session: &Session, object: &Object) -> Result<Head,
     if object.stat.mode & 0o111 == 0 {
         return Err(Errno(libc::EACCES).into());
     }
-    let file = readable(caller, session, object)?;
+    let file = readable(errand, object)?;
     let mut bytes = [0_u8; script::HEAD_BYTES];
     let mut length = 0;
     while let Some(rest) = bytes.get_mut(length..).filter(|rest| !rest.is_empty()) {
@@ -171,16 +176,10 @@ fn head(caller: &Caller<'_>, session: &Session, object: &Object) -> Result<Head,
 }
 
 /// Opens the program as the caller could. Whoever runs what it may not read becomes unreadable itself: nothing of it could be decided.
-fn readable(caller: &Caller<'_>, session: &Session, object: &Object) -> Result<std::fs::File, Stop> {
-    let _assumed = if session.credentials_may_differ() {
-        let identity = caller.status()?.identity;
-        caller.confirm()?;
-        (identity != credentials::own()?).then(|| credentials::assume(&identity)).transpose()?
-    } else {
-        None
-    };
-    let magic = super::ground::Ground::magic(object.file.as_fd());
-    let opened = files::open_at(caller.ground.own.as_fd(), magic.as_c_str(), libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY, 0);
+fn readable(errand: &Errand<'_>, object: &Object) -> Result<std::fs::File, Stop> {
+    let magic = Ground::magic(object.file.as_fd());
+    let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY;
+    let opened = errand.as_caller(|| Ok(files::open_at(errand.caller.ground.own.as_fd(), magic.as_c_str(), flags, 0)))?;
     match opened {
         Ok(file) => Ok(file.into()),
         Err(Errno(libc::EACCES | libc::EPERM)) => Err(Stop::Refused {

@@ -9,7 +9,7 @@
 
 use interlock_core::action::{Protocol, Side};
 use std::collections::HashSet;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Sockets remembered; past it, those that are gone are forgotten, and if none is, the oldest knowledge wins and new ones are outside.
@@ -71,15 +71,14 @@ impl Sockets {
             Protocol::Tcp => ["tcp", "tcp6"],
             Protocol::Udp => ["udp", "udp6"],
         };
+        if !address.is_loopback() && !reaches_itself(address) {
+            return Answering::Somebody(Side::Outside);
+        }
         let Some(tables) = names.iter().map(|name| table(thread, name)).collect::<Option<Vec<_>>>() else {
             return Answering::Somebody(Side::Outside);
         };
         let rows = tables.iter().flat_map(|table| table.lines().skip(1)).filter_map(Row::parse);
         let rows: Vec<Row> = rows.filter(|row| row.port == port && (protocol == Protocol::Udp || row.state == LISTENING)).collect();
-        if !address.is_loopback() && !rows.iter().any(|row| row.address == address) {
-            // Only a wildcard could answer, and only at an address of this machine, which this table cannot tell.
-            return Answering::Somebody(Side::Outside);
-        }
         let found: Vec<u64> = rows.iter().filter(|row| row.answers(address)).map(|row| row.inode).collect();
         self.side_of(&found)
     }
@@ -96,6 +95,15 @@ impl Sockets {
     pub fn holds(&self, inode: u64) -> bool {
         self.known().contains(&inode)
     }
+}
+
+/// Whether what is sent to `address` arrives at this machine: then, and only then, the kernel chooses the address itself as the source.
+/// An unconnected datagram socket asks the routing table without a packet being sent.
+pub fn reaches_itself(address: IpAddr) -> bool {
+    let any: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    // The port is of no matter to a route; 9 is discard's.
+    let asked = UdpSocket::bind((any, 0)).and_then(|socket| socket.connect((address, 9)).and_then(|()| socket.local_addr()));
+    asked.is_ok_and(|own| own.ip() == address)
 }
 
 fn table(thread: i32, name: &str) -> Option<String> {
@@ -184,7 +192,7 @@ fn inode_and_name(line: &str) -> Option<(u64, &str)> {
 #[allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 mod tests {
     use super::*;
-    use std::net::{TcpListener, UdpSocket};
+    use std::net::TcpListener;
     use std::os::fd::AsFd;
 
     fn inode(socket: impl AsFd) -> u64 {

@@ -1,6 +1,6 @@
 //! What a socket address says, parsed once from one copy, and written out again from what was judged.
 //!
-//! Leaves out the socket itself (`sys::sockets`) and what is decided (`connect`, `bind`, `send`). ip(7), ipv6(7), unix(7), netlink(7).
+//! Leaves out the socket itself (`socket`) and what is decided (`connect`, `bind`, `send`). ip(7), ipv6(7), unix(7), netlink(7).
 //! INVARIANT: what reaches the kernel is built from the parsed value, never the caller's bytes: families the kernel treats as
 //! each other (AF_UNSPEC as AF_INET in UDP sends and binds) cannot be judged as one and used as the other.
 
@@ -143,6 +143,11 @@ pub fn dissolve_wire() -> Vec<u8> {
     let mut wire = family(libc::AF_UNSPEC);
     wire.resize(16, 0);
     wire
+}
+
+/// A unix address without a name: the kernel chooses an abstract one.
+pub fn autobind_wire() -> Vec<u8> {
+    family(libc::AF_UNIX)
 }
 
 /// The wire form of a netlink address.

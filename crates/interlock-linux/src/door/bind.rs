@@ -1,0 +1,74 @@
+//! bind and listen: a name for the caller's socket, given on its behalf.
+//!
+//! Whoever connects later may be anybody, so the `to` of both is `outside`. Leaves out unix paths (`unix`). bind(2), listen(2).
+
+use super::caller::Stop;
+use super::errand::Errand;
+use super::socket::{self, NOWHERE, Socket};
+use super::sockets::{self, Name, Purpose};
+use super::unix;
+use crate::answer::Answer;
+use crate::sys::errno::Errno;
+use crate::sys::sockets as sys;
+use interlock_core::action::{Protocol, Side, Verb};
+use std::os::fd::AsFd as _;
+
+/// Answers bind(2).
+pub fn bind(errand: &Errand<'_>) -> Answer {
+    let result = attempt_bind(errand);
+    socket::end(errand, Verb::NetBind, NOWHERE, result)
+}
+
+fn attempt_bind(errand: &Errand<'_>) -> Result<Answer, Stop> {
+    let caller = &errand.caller;
+    let socket = Socket::take(errand, caller.int(0))?;
+    let name = socket::name_at(errand, caller.argument(1), caller.int(2), socket.kind, Purpose::Bind)?;
+    caller.confirm()?;
+    match name {
+        Name::Inet(endpoint) => {
+            let protocol = socket::transport(socket.kind)?;
+            let act = socket::act(Verb::NetBind, protocol, (endpoint.address, endpoint.port), Side::Outside);
+            errand.perform(vec![act], || give(&socket, &endpoint.wire()))?;
+        }
+        Name::Path(path) => unix::bind(errand, &socket, &path)?,
+        Name::Abstract(name) => {
+            let wire = sockets::unix_wire(&[b"\0".as_slice(), &name].concat()).ok_or(Errno(libc::EINVAL))?;
+            give(&socket, &wire)?;
+        }
+        Name::Autobind => give(&socket, &sockets::autobind_wire())?,
+        Name::Netlink { port, groups } => give(&socket, &sockets::netlink_wire(port, groups))?,
+        Name::Dissolve | Name::Absent => return Err(Errno(libc::EINVAL).into()),
+    }
+    socket.note(errand);
+    Ok(Answer::Value(0))
+}
+
+fn give(socket: &Socket, wire: &[u8]) -> Result<(), Stop> {
+    sys::bind(socket.as_fd(), wire).map_err(|error| Errno::from(error).into())
+}
+
+/// Answers listen(2).
+pub fn listen(errand: &Errand<'_>) -> Answer {
+    let result = attempt_listen(errand);
+    socket::end(errand, Verb::NetListen, NOWHERE, result)
+}
+
+fn attempt_listen(errand: &Errand<'_>) -> Result<Answer, Stop> {
+    let socket = Socket::take(errand, errand.caller.int(0))?;
+    let backlog = errand.caller.int(1);
+    let enact = || sys::listen(socket.as_fd(), backlog).map_err(|error| Errno::from(error).into());
+    match socket.kind.domain {
+        // A unix socket was judged when it was bound; the kernel refuses to listen on what has no name.
+        libc::AF_UNIX => enact()?,
+        libc::AF_INET | libc::AF_INET6 => {
+            if socket::transport(socket.kind)? != Protocol::Tcp {
+                return Err(Errno(libc::EOPNOTSUPP).into());
+            }
+            let act = socket::act(Verb::NetListen, Protocol::Tcp, socket.local(), Side::Outside);
+            errand.perform(vec![act], enact)?;
+        }
+        _ => return Err(Errno(libc::EOPNOTSUPP).into()),
+    }
+    socket.note(errand);
+    Ok(Answer::Value(0))
+}

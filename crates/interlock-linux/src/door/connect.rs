@@ -1,0 +1,76 @@
+//! connect: the caller's socket, connected on its behalf to the address that was judged.
+//!
+//! Leaves out unix addresses (`unix`) and what a session socket is (`inside`). Source: connect(2), ip(7), tcp(7), udp(7).
+
+use super::attest;
+use super::caller::Stop;
+use super::errand::Errand;
+use super::inside::Answering;
+use super::socket::{self, NOWHERE, Socket};
+use super::sockets::{self, Endpoint, Name, Purpose};
+use super::unix;
+use crate::answer::Answer;
+use crate::sys::errno::{Errno, Sys};
+use crate::sys::sockets as sys;
+use interlock_core::action::{Protocol, Verb};
+use std::os::fd::AsFd as _;
+
+/// Answers connect(2).
+pub fn connect(errand: &Errand<'_>) -> Answer {
+    let result = attempt(errand);
+    socket::end(errand, Verb::NetConnect, NOWHERE, result)
+}
+
+fn attempt(errand: &Errand<'_>) -> Result<Answer, Stop> {
+    let caller = &errand.caller;
+    let socket = Socket::take(errand, caller.int(0))?;
+    let name = socket::name_at(errand, caller.argument(1), caller.int(2), socket.kind, Purpose::Connect)?;
+    caller.confirm()?;
+    match name {
+        // Ending an association reaches nobody.
+        Name::Dissolve => finish(sys::connect(socket.as_fd(), &sockets::dissolve_wire()).map_err(Errno::from)),
+        Name::Inet(endpoint) => internet(errand, &socket, endpoint),
+        Name::Path(path) => unix::connect(errand, &socket, &path),
+        Name::Abstract(name) => unix::connect_abstract(errand, &socket, &name),
+        // The kernel itself; other processes' netlink ports and groups have no rule.
+        Name::Netlink { port: 0, groups: 0 } => finish(sys::connect(socket.as_fd(), &sockets::netlink_wire(0, 0)).map_err(Errno::from)),
+        Name::Netlink { .. } => Err(Errno(libc::EPERM).into()),
+        Name::Absent | Name::Autobind => Err(Errno(libc::EINVAL).into()),
+    }
+}
+
+fn internet(errand: &Errand<'_>, socket: &Socket, endpoint: Endpoint) -> Result<Answer, Stop> {
+    let protocol = socket::transport(socket.kind)?;
+    let endpoint = endpoint.towards(socket.own().map(|own| own.address));
+    let answering = errand.session.sockets.answering(errand.call.thread, protocol, endpoint.address, endpoint.port);
+    if answering == Answering::Nobody && protocol == Protocol::Tcp {
+        // The kernel's own answer, given without asking it: somebody outside may begin to listen between question and act.
+        return Err(Errno(libc::ECONNREFUSED).into());
+    }
+    let act = socket::act(Verb::NetConnect, protocol, (endpoint.address, endpoint.port), answering.side());
+    let permit = errand.settle(vec![act])?;
+    let result = reach(errand, socket, &endpoint.wire());
+    permit.done(match &result {
+        Ok(()) | Err(Stop::Errno(Errno(libc::EINPROGRESS))) => 0,
+        Err(Stop::Errno(Errno(errno))) => *errno,
+        Err(_) => libc::EINTR,
+    });
+    if protocol == Protocol::Udp {
+        // It has a port of its own now, at which others of this session may answer.
+        socket.note(errand);
+    }
+    if matches!(result, Ok(()) | Err(Stop::Errno(Errno(libc::EINPROGRESS)))) {
+        attest::connection(errand, socket, &endpoint)?;
+    }
+    result.map(|()| Answer::Value(0))
+}
+
+/// Connects, waiting where the caller would have waited.
+pub fn reach(errand: &Errand<'_>, socket: &Socket, wire: &[u8]) -> Result<(), Stop> {
+    let once = || sys::connect(socket.as_fd(), wire).map_err(Errno::from);
+    if socket.waits && socket.kind.style != libc::SOCK_DGRAM { errand.blocking(once) } else { once().map_err(Stop::from) }
+}
+
+fn finish(result: Sys<()>) -> Result<Answer, Stop> {
+    result.map(|()| Answer::Value(0)).map_err(Stop::from)
+}

@@ -1,0 +1,159 @@
+//! Unix sockets: whose they are, connecting to the object that was judged, binding a name in the directory that was judged.
+//!
+//! A peer sees the supervisor's process id and user (SO_PEERCRED, SCM_CREDENTIALS), not the caller's: a caller with other ids than the
+//! supervisor's own is therefore refused, or its peer would take it for more than it is. Source: unix(7), unix_sock behaviour of Linux.
+
+use super::caller::Stop;
+use super::connect;
+use super::errand::Errand;
+use super::ground::Ground;
+use super::inside::Answering;
+use super::names;
+use super::place::{self, Found, Place};
+use super::resolve::{self, Last, Name, Object, Path};
+use super::socket::Socket;
+use super::sockets;
+use crate::answer::Answer;
+use crate::line::Observed;
+use crate::sys::errno::{Errno, Sys};
+use crate::sys::{credentials, files, landlock, process, sockets as sys};
+use interlock_core::action::{Bytes, Inode, Side, Target, Verb};
+use interlock_core::facts::Origin;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::sync::PoisonError;
+
+/// Landlock's right to make a socket in a directory.
+const MAKE_SOCKET: u64 = 1 << 9;
+
+/// Answers a connect to a path.
+pub fn connect(errand: &Errand<'_>, socket: &Socket, text: &[u8]) -> Result<Answer, Stop> {
+    let wire = path(errand, text)?;
+    connect::reach(errand, socket, &wire.bytes)?;
+    Ok(Answer::Value(0))
+}
+
+/// Answers a connect to an abstract name.
+pub fn connect_abstract(errand: &Errand<'_>, socket: &Socket, name: &[u8]) -> Result<Answer, Stop> {
+    let wire = abstract_name(errand, name)?;
+    connect::reach(errand, socket, &wire)?;
+    Ok(Answer::Value(0))
+}
+
+/// An address that leads to the judged object and nowhere else, as long as it is held.
+pub struct Held {
+    /// What the kernel is given.
+    pub bytes: Vec<u8>,
+    _object: Object,
+}
+
+/// Judges a unix socket by path, and gives an address for exactly that object: no name is resolved again.
+pub fn path(errand: &Errand<'_>, text: &[u8]) -> Result<Held, Stop> {
+    let wanted = Path { directory: libc::AT_FDCWD, text, last: Last::Follow, resolve: 0 };
+    let object = errand.as_caller(|| resolve::object(&errand.caller, &wanted))?;
+    let name = match &object.name {
+        Name::Path(name) if object.stat.kind() == libc::S_IFSOCK => name.clone(),
+        _ => return Err(Errno(libc::ECONNREFUSED).into()),
+    };
+    let magic = Ground::magic(object.file.as_fd()).absolute();
+    let bytes = sockets::unix_wire(magic.as_bytes()).ok_or(Errno(libc::EINVAL))?;
+    if name == errand.session.inside.as_os_str().as_bytes() {
+        return Ok(Held { bytes, _object: object });
+    }
+    refuse_runtime(errand, &name)?;
+    refuse_other_ids(errand, &name)?;
+    let inode = Inode { device: object.stat.device, number: object.stat.inode };
+    let to = if errand.session.made.origin(inode) == Origin::Session { Side::Inside } else { Side::Outside };
+    let aliases = errand.session.mounts.aliases(&name).into_iter().map(Bytes).collect();
+    settle(errand, Target::UnixPath { path: Bytes(name), aliases, to })?;
+    Ok(Held { bytes, _object: object })
+}
+
+/// Judges an abstract name by whose it is.
+pub fn abstract_name(errand: &Errand<'_>, name: &[u8]) -> Result<Vec<u8>, Stop> {
+    let answering = errand.session.sockets.answering_abstract(errand.call.thread, name);
+    if answering == Answering::Nobody {
+        return Err(Errno(libc::ECONNREFUSED).into());
+    }
+    refuse_other_ids(errand, name)?;
+    settle(errand, Target::UnixAbstract { r#abstract: Bytes(name.to_vec()), to: answering.side() })?;
+    Ok(sockets::unix_wire(&[b"\0".as_slice(), name].concat()).ok_or(Errno(libc::EINVAL))?)
+}
+
+fn settle(errand: &Errand<'_>, target: Target) -> Result<(), Stop> {
+    // What comes of it is the connect's own result; the leave stands whatever it is.
+    errand.settle(vec![Observed { verb: Verb::UnixConnect, target }]).map(|permit| permit.done(0))
+}
+
+/// The sockets of Interlock itself speak to the human's side only: through the door a caller would seem to be the supervisor.
+fn refuse_runtime(errand: &Errand<'_>, name: &[u8]) -> Result<(), Stop> {
+    let runtime = errand.session.inside.parent().and_then(std::path::Path::parent);
+    let ours = runtime.is_some_and(|runtime| std::path::Path::new(std::ffi::OsStr::from_bytes(name)).starts_with(runtime));
+    if !ours {
+        return Ok(());
+    }
+    Err(Stop::Refused { path: name.to_vec(), because: "the sockets of Interlock are not for the jail", errno: libc::EACCES })
+}
+
+fn refuse_other_ids(errand: &Errand<'_>, name: &[u8]) -> Result<(), Stop> {
+    if !errand.session.credentials_may_differ() {
+        return Ok(());
+    }
+    let (theirs, own) = (&errand.status()?.identity, credentials::own()?);
+    if (theirs.user, theirs.group) == (own.user, own.group) {
+        return Ok(());
+    }
+    Err(Stop::Refused { path: name.to_vec(), because: "its peer would take the caller for the supervisor's user", errno: libc::EACCES })
+}
+
+/// Answers a bind to a path: the name is made in the directory that was judged, under the text the caller gave, which peers will see.
+pub fn bind(errand: &Errand<'_>, socket: &Socket, text: &[u8]) -> Result<(), Stop> {
+    let start = names::start_of(errand, libc::AT_FDCWD, text)?;
+    let place = errand.as_caller(|| place::place(&errand.caller, start.as_fd(), text))?;
+    if !place.is_name() {
+        return Err(Errno(libc::EADDRINUSE).into());
+    }
+    if place.slash() {
+        return Err(Errno(libc::ENOENT).into());
+    }
+    if !matches!(place.look()?, Found::Nothing) {
+        return Err(Errno(libc::EADDRINUSE).into());
+    }
+    let _names = errand.session.names.read().unwrap_or_else(PoisonError::into_inner);
+    let act = errand.act(Verb::FileMknod, &place.name(), None);
+    errand.perform(vec![act], || {
+        if !place.stands(&errand.session.ground) {
+            return Err(Errno(libc::ESTALE).into());
+        }
+        make(errand, socket, &place, text)
+    })?;
+    errand.note_made(&place.parent, &place.component()?);
+    Ok(())
+}
+
+/// The kernel resolves `text` once more, on a thread whose own wall admits a socket beneath the judged directory only.
+fn make(errand: &Errand<'_>, socket: &Socket, place: &Place, text: &[u8]) -> Result<(), Stop> {
+    let directory = errand.caller.directory(libc::AT_FDCWD)?;
+    let umask = errand.status()?.umask;
+    let identity = if errand.session.credentials_may_differ() { Some(errand.status()?.identity.clone()) } else { None };
+    errand.caller.confirm()?;
+    let wire = sockets::unix_wire(text).ok_or(Errno(libc::EINVAL))?;
+    let act = || -> Sys<()> {
+        credentials::set_umask(umask)?;
+        sys::stand_in(directory.as_fd())?;
+        confine(place.parent.as_fd())?;
+        let _assumed = identity.as_ref().map(credentials::assume).transpose()?;
+        Ok(sys::bind(socket.as_fd(), &wire)?)
+    };
+    let made = std::thread::scope(|scope| scope.spawn(act).join()).unwrap_or(Err(Errno(libc::EACCES)));
+    made?;
+    let there = files::stat_at(place.parent.as_fd(), &place.component()?);
+    if there.is_ok_and(|there| there.kind() == libc::S_IFSOCK) { Ok(()) } else { Err(Errno(libc::ESTALE).into()) }
+}
+
+fn confine(parent: BorrowedFd<'_>) -> Sys<()> {
+    let ruleset = landlock::ruleset()?;
+    landlock::admit(ruleset.as_fd(), parent, MAKE_SOCKET)?;
+    process::control(libc::PR_SET_NO_NEW_PRIVS, 1)?;
+    Ok(landlock::restrict(ruleset.as_fd())?)
+}
