@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Final
 
 from interlock.gateway import answer, message
@@ -17,6 +18,7 @@ from interlock.gateway.incoming import Incoming
 from interlock.gateway.methods import Methods
 from interlock.mediate.json_text import JsonObject, object_at
 
+_LOG: Final = logging.getLogger("interlock.gateway")
 SUBSCRIPTION_ID: Final = f"{message.META}subscriptionId"
 _LEVEL: Final = f"{message.META}logLevel"
 
@@ -89,5 +91,6 @@ async def answered(methods: Methods, conversation: Conversation, said: message.R
     except message.RpcError as fault:
         return fault.status, message.error(said.id, fault)
     except Exception as error:  # the edge: a fault of ours ends in no effect beyond what is recorded, and is said
+        _LOG.exception("a request of `%s` failed", said.method)
         words = f"internal error ({type(error).__name__}); nothing more was done"
         return 200, message.error(said.id, message.RpcError(message.INTERNAL, words))

@@ -153,7 +153,7 @@ class Names:
             call = observe.tool_call(
                 identity=observe.LISTING, subject=subject, tool=tool, upstream=upstream, arguments={}
             )
-            target = {"connector": tool.connector, "tool": tool.name, "operation": observe.READ}
+            target = {"connector": tool.connector, "tool": tool.name, "operation": observe.READ, "arguments": {}}
             listing: JsonObject = {**call, "verb": "tool.list", "target": target}
             hidden = _denies(self._engine.possible(listing)) or isinstance(tool.arguments, str)
             if not hidden and self._engine.possible(call).says is not Says.DENY:

@@ -47,8 +47,8 @@ def tool_call(
 def named(
     *, identity: str, verb: str, subject: JsonObject, connector: str, name: str, arguments: JsonObject
 ) -> JsonObject:
-    """The Action of `resource.read` (name: the URI) or `prompt.get`."""
-    target: JsonObject = {"connector": connector, "name": name, "operation": READ, "arguments": arguments}
+    """The Action of `resource.read` (its `tool` is the URI) or `prompt.get` (the name)."""
+    target: JsonObject = {"connector": connector, "tool": name, "operation": READ, "arguments": arguments}
     return _action(identity, verb, target, subject)
 
 

@@ -30,7 +30,6 @@ class Validator:
             self._compiled = jsonschema_rs.validator_for(
                 schema,
                 retriever=_refuse,
-                offline=True,
                 pattern_options=jsonschema_rs.RegexOptions(size_limit=PATTERN_BYTES_MAX),
             )
         except Exception as error:  # the edge of a native library: whatever it says, the schema is of no use

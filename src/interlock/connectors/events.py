@@ -1,0 +1,49 @@
+"""Server-sent events (WHATWG HTML, "Interpreting an event stream"): bytes in, the data of each event out. Bounded, no I/O."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from interlock.mediate.json_text import TEXT_BYTES_MAX
+
+_LINE_END: Final = re.compile(rb"\r\n|\n|\r")
+
+
+class EventTooLarge(Exception):
+    """One line or event is larger than any message may be."""
+
+
+class EventReader:
+    """Feeds on parts of a stream, however they are cut."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._data: list[bytes] = []
+        self._size = 0
+        self._first = True
+
+    def feed(self, part: bytes) -> list[bytes]:
+        """The data of each event that this part completes; events without data are none. Raises `EventTooLarge`."""
+        text = self._rest + part
+        if self._first and len(text) >= 3:
+            text = text.removeprefix(b"\xef\xbb\xbf")
+            self._first = False
+        held = text.endswith(b"\r")  # the other half of a line end may follow
+        lines = _LINE_END.split(text[:-1] if held else text)
+        self._rest = lines.pop() + (b"\r" if held else b"")
+        if len(self._rest) > TEXT_BYTES_MAX:
+            raise EventTooLarge("a line of its stream does not end")
+        return [event for line in lines if (event := self._line(line)) is not None]
+
+    def _line(self, line: bytes) -> bytes | None:
+        if not line:
+            data, self._data, self._size = self._data, [], 0
+            return b"\n".join(data) if data and any(data) else None
+        name, _, value = line.partition(b":")
+        if name == b"data":
+            self._data.append(value.removeprefix(b" "))
+            self._size += len(value)
+            if self._size > TEXT_BYTES_MAX:
+                raise EventTooLarge("an event of its stream is larger than any message")
+        return None
