@@ -1,0 +1,76 @@
+"""Compiled layers kept between starts, keyed by the digest of all that they were made from.
+
+An entry carries the digest of its own body; one that does not hold to it, is another user's or is open to others is ignored and written
+anew. The cache lies in Interlock's own directory, which no jail can reach (`guard`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ENTRY_BYTES_MAX: Final = 64 << 20
+ENTRIES_MAX: Final = 64
+_HEX: Final = 64
+
+Layers = list[dict[str, Any]]
+
+
+def cached(directory: str | None, key: str, make: Callable[[], Layers]) -> tuple[Layers, bool]:
+    """The entry of `key`, or what `make` makes (then kept). The flag says whether it came from the cache."""
+    if directory is None:
+        return make(), False
+    path = f"{directory}/policy-{key}.json"
+    layers = _read(path)
+    if layers is not None:
+        return layers, True
+    layers = make()
+    _write(directory, path, layers)
+    return layers, False
+
+
+def _read(path: str) -> Layers | None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    with os.fdopen(descriptor, "rb") as opened:
+        status = os.fstat(opened.fileno())
+        private = status.st_uid == os.geteuid() and not stat.S_IMODE(status.st_mode) & 0o077
+        if not stat.S_ISREG(status.st_mode) or not private or status.st_size > ENTRY_BYTES_MAX:
+            return None
+        data = opened.read(ENTRY_BYTES_MAX)
+    digest, _, body = data.partition(b"\n")
+    if len(digest) != _HEX or hashlib.sha256(body).hexdigest().encode() != digest:
+        return None
+    layers: Layers = json.loads(body)
+    return layers
+
+
+def _write(directory: str, path: str, layers: Layers) -> None:
+    """Written beside and renamed over, so that nobody reads half an entry. A cache that cannot be written is none."""
+    body = json.dumps(layers, separators=(",", ":"), ensure_ascii=False).encode()
+    beside = f"{path}.{os.getpid()}"
+    try:
+        _make_room(directory)
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "wb") as opened:
+            opened.write(hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
+        os.rename(beside, path)
+    except OSError:
+        return
+
+
+def _make_room(directory: str) -> None:
+    with os.scandir(directory) as found:
+        entries = [entry.path for entry in found if entry.name.startswith("policy-")]
+    if len(entries) < ENTRIES_MAX:
+        return
+    for path in entries:
+        os.unlink(path)

@@ -1,0 +1,108 @@
+"""A layer and its context to the compiled form of `spec/policy.md`, before links and hard links are looked up (`place.py`).
+
+Pure: the same text and context give the same bytes on any machine.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from interlock.policy.expand import Expander
+from interlock.policy.faults import Fault, quoted
+from interlock.policy.pattern import covers
+
+if TYPE_CHECKING:
+    from interlock.policy.context import Context
+    from interlock.policy.layer import Command, Layer, Rule
+
+
+def compile_layer(layer: Layer, context: Context, faults: list[Fault]) -> dict[str, Any]:
+    """The layer as a JSON object, without `digest`. Faults go to the list given; with any, the object is not to be used."""
+    expander = Expander(layer, context, faults)
+    for name, items in layer.sets.items():
+        _check_set(name, items, expander, faults)
+    return {
+        "name": layer.name,
+        "origin": str(layer.origin),
+        "closed": layer.closed,
+        "rules": [_rule(rule, layer, expander, faults) for rule in layer.rules],
+    }
+
+
+def _check_set(name: str, items: Any, expander: Expander, faults: list[Fault]) -> None:
+    """A set that no rule uses is still checked, as what its first member looks like."""
+    first = items[0].text
+    looks_like_path = first.startswith(("/", "~", "$", "**/"))
+    if looks_like_path:
+        expander.patterns(items, name)
+
+
+def _rule(rule: Rule, layer: Layer, expander: Expander, faults: list[Fault]) -> dict[str, Any]:
+    obligations = {"record": rule.record} if rule.record else {}
+    _check_words(rule, faults)
+    return {
+        "id": rule.id,
+        "decision": rule.decision,
+        "verbs": list(rule.verbs),
+        "because": rule.because,
+        "match": _match(rule, expander, faults),
+        "when": None,
+        "timeout_ms": rule.timeout_ms,
+        "steer": None,
+        "obligations": obligations,
+        "best_effort": rule.best_effort,
+        "source": {"file": layer.file, "line": rule.place.line, "column": rule.place.column},
+    }
+
+
+def _match(rule: Rule, expander: Expander, faults: list[Fault]) -> dict[str, Any]:
+    match: dict[str, Any] = {}
+    if rule.path is not None:
+        match["path"] = list(expander.patterns(rule.path, "path"))
+        if rule.except_ is not None:
+            match["except"] = list(expander.patterns(rule.except_, "except"))
+            _check_except(rule, match, faults)
+    if rule.address is not None:
+        match["address"] = list(expander.addresses(rule.address))
+    if rule.port is not None:
+        match["port"] = [list(each) for each in rule.port]
+    if rule.command is not None:
+        match["command"] = _command(rule.command, expander, faults)
+    if rule.arguments is not None:
+        match["arguments"] = [{"at": each.at, "test": each.test, "value": each.value} for each in rule.arguments]
+    if rule.to is not None:
+        match["to"] = rule.to
+    lists = ("protocol", "signal", "connector", "tool", "operation")
+    match.update({name: list(value) for name in lists if (value := getattr(rule, name)) is not None})
+    return match
+
+
+def _check_except(rule: Rule, match: dict[str, Any], faults: list[Fault]) -> None:
+    if not match["path"] or not match["except"] or rule.except_ is None:
+        return
+    if all(any(covers(wide, narrow) for wide in match["except"]) for narrow in match["path"]):
+        message = "`except` takes away everything that `path` names, so the rule can never match"
+        faults.append(Fault(rule.except_[0].place, message, "narrow `except`, or remove the rule"))
+
+
+def _command(command: Command, expander: Expander, faults: list[Fault]) -> dict[str, Any]:
+    programs: list[str] = []
+    for item in command.program:
+        programs.extend(expander.patterns((item,), "program") if "/" in item.text else (item.text,))
+    found: dict[str, Any] = {}
+    if programs:
+        found["program"] = programs
+    if command.words:
+        found["words"] = list(command.words)
+    if command.any_flag:
+        found["any_flag"] = list(command.any_flag)
+    return found
+
+
+def _check_words(rule: Rule, faults: list[Fault]) -> None:
+    """On all but `allow`, `words` are held against arguments that do not begin with `-`: a flag among them never matches."""
+    if rule.command is None or rule.decision == "allow":
+        return
+    for word in rule.command.words:
+        if word.startswith("-"):
+            faults.append(Fault(rule.place, f"the word {quoted(word)} of rule `{rule.id}` can never match", "list it under `any_flag`"))

@@ -1,0 +1,221 @@
+"""What a policy's variables stand for on this machine. The compiler reads nothing else: no environment, no clock.
+
+Whoever loads a policy builds a `Context` (from arguments, `from_environment`, or in a test) and passes it in.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from interlock.policy.faults import Fault, Place, PolicyError, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+
+class Filesystem(Protocol):
+    """The names a machine has, as far as loading needs them."""
+
+    def readlink(self, path: str) -> str | None:
+        """The target of a symbolic link, or None when `path` is none."""
+
+    def status(self, path: str) -> os.stat_result | None:
+        """lstat(2), or None when there is no such name or it cannot be reached."""
+
+    def entries(self, path: str) -> Iterator[tuple[str, bool]]:
+        """Names in a directory, each with whether it is a directory itself (links not followed); nothing if unreadable."""
+
+
+class Machine:
+    """The machine itself."""
+
+    __slots__ = ()
+
+    def readlink(self, path: str) -> str | None:
+        """See `Filesystem`."""
+        try:
+            return os.readlink(path)
+        except OSError:
+            return None
+
+    def status(self, path: str) -> os.stat_result | None:
+        """See `Filesystem`."""
+        try:
+            return os.lstat(path)
+        except OSError:
+            return None
+
+    def entries(self, path: str) -> Iterator[tuple[str, bool]]:
+        """See `Filesystem`."""
+        try:
+            with os.scandir(path) as found:
+                for entry in found:
+                    yield entry.name, entry.is_dir(follow_symlinks=False)
+        except OSError:
+            return
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """Every path is absolute and resolved (no symbolic link in it): patterns match what the kernel resolved.
+
+    Arguments:
+        home: the human's home, `~`.
+        workspace: where the agent works, `${workspace}`.
+        user: the human's login name, `${user}`.
+        session: directory of the session's two sockets, `${session}`; None outside a session (then it matches nothing real).
+        state, config, cache, runtime: Interlock's own directories (`spec/home.md`).
+        jail_home: the jail's home, `${home}`; `home` unless given.
+        temporary: `${temporary}`.
+        interlock: directories and files that the next Interlock would load from; readable, never writable. The first is the package.
+        python: prefixes of the Python that runs Interlock; readable and executable.
+        terminals: the human's terminals, which no jail may open.
+        resolvers: addresses of the DNS servers.
+        claude: the folder of Claude Code (`CLAUDE_CONFIG_DIR`); `~/.claude` unless given.
+        codex: the folder of Codex (`CODEX_HOME`); `~/.codex` unless given.
+        filesystem: where links and hard links are looked up.
+    """
+
+    home: str
+    workspace: str
+    user: str
+    state: str
+    config: str
+    cache: str
+    runtime: str
+    session: str | None = None
+    jail_home: str | None = None
+    temporary: str = "/tmp"  # noqa: S108 - the default of every program that the jail will run
+    interlock: tuple[str, ...] = ()
+    python: tuple[str, ...] = ()
+    terminals: tuple[str, ...] = ()
+    resolvers: tuple[str, ...] = ()
+    claude: str | None = None
+    codex: str | None = None
+    policies: tuple[str, ...] = ()
+    filesystem: Filesystem = field(default_factory=Machine, compare=False, repr=False)
+
+    def variables(self) -> dict[str, str]:
+        """`${name}` → its value, for every name the language knows."""
+        return {
+            "home": self.jail_home or self.home,
+            "workspace": self.workspace,
+            "temporary": self.temporary,
+            "session": self.session or f"{self.runtime}/no-session",
+            "state": self.state,
+            "config": self.config,
+            "cache": self.cache,
+            "runtime": self.runtime,
+            "user": self.user,
+            "interlock": self.interlock[0] if self.interlock else f"{self.state}/no-package",
+            "claude": self.claude or f"{self.home}/.claude",
+            "codex": self.codex or f"{self.home}/.codex",
+        }
+
+    def check(self) -> None:
+        """Refuse a context that could not protect anybody. Raises `PolicyError`."""
+        faults: list[Fault] = []
+        for name, value in {**self.variables(), "~": self.home}.items():
+            if name != "user" and (not value.startswith("/") or (value != "/" and os.path.normpath(value) != value)):
+                faults.append(Fault(Place("context"), f"the {name} {quoted(value)} is not an absolute, plain path", None))
+        for value in self._texts():
+            try:
+                value.encode("utf-8")
+            except UnicodeEncodeError:
+                faults.append(Fault(Place("context"), f"{quoted(value)} is not UTF-8", "rename the directory"))
+        if self.workspace == "/":
+            faults.append(Fault(Place("context"), "the workspace is `/`", "name one with --workspace, or start in its directory"))
+        faults.extend(self._loads_from_workspace())
+        if faults:
+            raise PolicyError(faults)
+
+    def _loads_from_workspace(self) -> Iterator[Fault]:
+        for directory in self.interlock:
+            if self.workspace == directory or self.workspace.startswith(f"{directory}/"):
+                yield Fault(
+                    Place("context"),
+                    f"the workspace {quoted(self.workspace)} lies in {quoted(directory)}, from which Interlock itself is loaded",
+                    "work in another directory, or start Interlock by its own script instead of `python -m` (the jail must not be "
+                    "able to change what the next Interlock runs)",
+                )
+
+    def _texts(self) -> tuple[str, ...]:
+        many = (*self.interlock, *self.python, *self.terminals, *self.resolvers, *self.policies)
+        return (*self.variables().values(), self.home, *many)
+
+
+def from_environment(
+    environment: Mapping[str, str],
+    *,
+    workspace: str,
+    directories: tuple[str, str, str, str],
+    home: str,
+    user: str,
+    session: str | None = None,
+    jail_home: str | None = None,
+    interlock: Sequence[str] = (),
+    python: Sequence[str] = (),
+    terminals: Sequence[str] = (),
+) -> Context:
+    """A context of this machine, every path resolved.
+
+    Arguments: `environment`, read for `TMPDIR`, `CLAUDE_CONFIG_DIR` and `CODEX_HOME`; `directories`, Interlock's configuration,
+    state, cache and runtime directories, in this order (`Home.all_directories()`); the rest as in `Context`.
+    """
+    config, state, cache, runtime = (os.path.realpath(path) for path in directories)
+    claude, codex = environment.get("CLAUDE_CONFIG_DIR"), environment.get("CODEX_HOME")
+    return Context(
+        home=os.path.realpath(home),
+        workspace=os.path.realpath(workspace),
+        user=user,
+        config=config,
+        state=state,
+        cache=cache,
+        runtime=runtime,
+        session=os.path.realpath(session) if session else None,
+        jail_home=os.path.realpath(jail_home) if jail_home else None,
+        temporary=_temporary(environment),
+        interlock=_resolved(interlock),
+        python=_resolved(python),
+        terminals=tuple(terminals),
+        resolvers=resolvers(),
+        claude=os.path.realpath(claude) if claude else None,
+        codex=os.path.realpath(codex) if codex else None,
+    )
+
+
+def own_places(package: str, search_path: Sequence[str], prefixes: Sequence[str], script: str) -> tuple[str, ...]:
+    """What the next Interlock would load: its package, each directory of the module search path, its script, its interpreter's settings.
+
+    Arguments: `package`, the directory of the `interlock` package; `search_path`, `sys.path`; `prefixes`, `sys.prefix` and the like;
+    `script`, the path it was started by.
+    """
+    found = [package]
+    found += [entry for entry in search_path if entry.startswith("/") and os.path.isdir(entry)]
+    found += [f"{prefix}/pyvenv.cfg" for prefix in prefixes if os.path.isfile(f"{prefix}/pyvenv.cfg")]
+    if script.startswith("/") and os.path.isfile(script):
+        found.append(script)
+    return _resolved(found)
+
+
+def resolvers(file: str = "/etc/resolv.conf") -> tuple[str, ...]:
+    """The name servers of resolv.conf(5), at most its own limit of three; without any, the resolver on loopback."""
+    try:
+        with open(file, encoding="utf-8", errors="replace") as opened:
+            lines = opened.read(65_536).splitlines()
+    except OSError:
+        lines = []
+    words = [line.split() for line in lines]
+    named = [entry[1].partition("%")[0] for entry in words if len(entry) > 1 and entry[0] == "nameserver"]
+    return tuple(named[:3]) or ("127.0.0.1",)
+
+
+def _temporary(environment: Mapping[str, str]) -> str:
+    named = environment.get("TMPDIR", "")
+    return os.path.realpath(named if named.startswith("/") else "/tmp")  # noqa: S108 - see Context.temporary
+
+
+def _resolved(paths: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(os.path.realpath(path) for path in paths if path))

@@ -1,0 +1,107 @@
+"""Every key of the language in one table: what it takes, on which verbs, whether anything enforces it yet.
+
+The parser, the editor schema and the reference page are made from this table, so that they cannot disagree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from interlock.policy.verbs import SELECTORS
+
+DECISIONS: Final = ("allow", "deny", "approve")
+DECISIONS_LATER: Final = ("steer",)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One key: `kind` names its parser, `meaning` is one line for people, `later` says it is known and not enforced yet."""
+
+    kind: str
+    meaning: str
+    later: bool = False
+    decisions: tuple[str, ...] = DECISIONS
+
+
+TOP: Final[dict[str, Field]] = {
+    "interlock": Field("version", "version of the language: 1"),
+    "name": Field("name", "the layer's name: lowercase letters, digits and `-`"),
+    "description": Field("text", "what the layer is for"),
+    "closed": Field("flag", "`true`: what no rule of this layer allows is denied, whatever other layers say"),
+    "variables": Field("variables", "names for texts, used as `${name}`"),
+    "sets": Field("sets", "names for lists of patterns or addresses, used as `@name`"),
+    "rules": Field("rules", "the rules, in any order"),
+    "rego": Field("later", "Rego modules", later=True),
+    "risk": Field("later", "risk weights", later=True),
+    "flows": Field("later", "information flow", later=True),
+    "environment": Field("later", "environment variables", later=True),
+    "limits": Field("later", "resource limits", later=True),
+    "for": Field("later", "a task's duration", later=True),
+    "calls": Field("later", "a task's number of calls", later=True),
+}
+
+RULE: Final[dict[str, Field]] = {
+    "id": Field("name", "the rule's name, unique in the layer; decisions and records cite it"),
+    "because": Field("text", "why, in words for the person and the agent"),
+    "path": Field("patterns", "paths, as the kernel resolved them"),
+    "except": Field("patterns", "paths that `path` shall not cover"),
+    "address": Field("addresses", "IP addresses, networks (CIDR) or sets of them"),
+    "port": Field("ports", "a port, a range `8000-8999`, or a list"),
+    "protocol": Field("protocols", "`tcp`, `udp` or both"),
+    "to": Field("side", "`inside` (of this session) or `outside`"),
+    "signal": Field("signals", "signal names"),
+    "command": Field("command", "program, words and flags of a command line"),
+    "connector": Field("globs", "connectors of the gateway"),
+    "tool": Field("globs", "tools, by name"),
+    "operation": Field("operations", "operation classes of tools"),
+    "arguments": Field("conditions", "conditions on a tool call's arguments"),
+    "timeout": Field("duration", "how long to wait for a human", decisions=("approve",)),
+    "record": Field("record", "how surely it is recorded before it happens", decisions=("allow", "approve")),
+    "best_effort": Field("flag", "`true`: a machine that cannot enforce this rule starts anyway and says PARTIAL"),
+    "host": Field("later", "host names", later=True),
+    "when": Field("later", "conditions on facts", later=True),
+    "sql": Field("later", "parsed SQL", later=True),
+    "keys": Field("later", "keys of a structured file", later=True),
+    "limit": Field("later", "an obligation to limit", later=True),
+    "mask": Field("later", "an obligation to mask", later=True),
+    "inject": Field("later", "an obligation to inject", later=True),
+    "quorum": Field("later", "several approvers", later=True),
+    "for": Field("later", "a task's duration", later=True),
+    "calls": Field("later", "a task's number of calls", later=True),
+}
+
+#: What to do instead, for what is known and not enforced yet.
+INSTEAD: Final[dict[str, str]] = {
+    "host": "use `address` and `port`; host names come with the name-answering network",
+    "when": "leave the condition out, or make the rule `approve`",
+    "steer": "use `deny` or `approve` until steering is there",
+    "sql": "use `operation` and `arguments` conditions on the connector's tools",
+    "keys": "deny the whole file, or allow it whole",
+    "quorum": "one approver answers; leave `quorum` out",
+    "limit": "leave it out; nothing would limit yet",
+    "mask": "leave it out; nothing would mask yet",
+    "inject": "leave it out; the connector's own configuration carries credentials",
+    "environment": "start the command with a clean environment: env -u NAME interlock run …",
+    "limits": "use ulimit or a cgroup around `interlock run`",
+    "rego": "leave it out; nothing would consult it yet",
+    "risk": "leave it out; nothing scores yet",
+    "flows": "leave it out; nothing labels yet",
+    "for": "leave it out; a task layer that expires comes with delegation",
+    "calls": "leave it out; a task layer that expires comes with delegation",
+}
+
+#: Selectors that narrow, in the order in which they are compiled.
+SELECTOR_NAMES: Final = tuple(SELECTORS)
+
+CONDITION_TESTS: Final = ("equals", "in", "matches", "at_most", "at_least", "present")
+COMMAND_KEYS: Final = ("program", "words", "any_flag")
+RECORDS: Final = ("ordered", "durable")
+PROTOCOLS: Final = ("tcp", "udp")
+SIDES: Final = ("inside", "outside")
+
+NAME: Final = r"[a-z0-9][a-z0-9-]*"
+NAME_CHARACTERS_MAX: Final = 100
+TEXT_CHARACTERS_MAX: Final = 1_000
+TIMEOUT_MS_DEFAULT: Final = 120_000
+TIMEOUT_MS_MAX: Final = 24 * 3_600_000

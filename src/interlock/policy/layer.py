@@ -1,0 +1,92 @@
+"""A layer as written: typed, frozen, each pattern with its place; variables and sets not yet expanded (`expand.py`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from interlock.policy.faults import Place
+
+RULES_MAX: Final = 2_000
+#: Patterns of one selector, after sets and braces are expanded.
+PATTERNS_MAX: Final = 1_000
+LAYERS_MAX: Final = 32
+
+
+class Origin(StrEnum):
+    """Who wrote a layer. A layer found in the workspace may only deny and approve."""
+
+    BUILTIN = "builtin"
+    USER = "user"
+    ORGANISATION = "organisation"
+    TEAM = "team"
+    PROJECT = "project"
+    WORKSPACE = "workspace"
+    TASK = "task"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One text of a list, where it stands."""
+
+    text: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Which command lines an exec rule is about (`spec/action.md`, Matching)."""
+
+    program: tuple[Item, ...]
+    words: tuple[str, ...]
+    any_flag: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A condition on one argument of a tool call: JSON pointer, test, and the value it is held against."""
+
+    at: str
+    test: str
+    value: object
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule as written. A selector that is None does not narrow."""
+
+    id: str
+    decision: str
+    verbs: tuple[str, ...]
+    place: Place
+    because: str | None = None
+    path: tuple[Item, ...] | None = None
+    except_: tuple[Item, ...] | None = None
+    address: tuple[Item, ...] | None = None
+    port: tuple[tuple[int, int], ...] | None = None
+    protocol: tuple[str, ...] | None = None
+    to: str | None = None
+    signal: tuple[int, ...] | None = None
+    command: Command | None = None
+    connector: tuple[str, ...] | None = None
+    tool: tuple[str, ...] | None = None
+    operation: tuple[str, ...] | None = None
+    arguments: tuple[Condition, ...] | None = None
+    timeout_ms: int | None = None
+    record: str | None = None
+    best_effort: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One policy file."""
+
+    name: str
+    origin: Origin
+    file: str
+    description: str
+    closed: bool
+    variables: dict[str, Item]
+    sets: dict[str, tuple[Item, ...]]
+    rules: tuple[Rule, ...]

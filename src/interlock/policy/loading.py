@@ -1,0 +1,209 @@
+"""Many files to one compiled policy: `guard` first, then the layers given, last the workspace's own if there is one.
+
+The result is `spec/policy.md`'s compiled form. What is expensive (reading YAML, expanding) is cached by the digest of all inputs; what
+depends on the machine's names (`place.py`) is done at every load.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from interlock.policy.document import BYTES_MAX
+from interlock.policy.faults import Fault, Place, PolicyError, quoted
+from interlock.policy.layer import LAYERS_MAX, Origin
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from interlock.policy.context import Context
+
+PRESETS: Final = ("coding-agent", "ci", "strict", "observe", "mcp-server", "gateway-baseline", "guard")
+_SESSION_STAND_IN: Final = "the-session-to-come"
+WORKSPACE_LAYER: Final = ".interlock/policy.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One policy text. `path` is the file's resolved path if it is one, so that `guard` can protect it; None for a preset."""
+
+    name: str
+    data: bytes
+    origin: Origin = Origin.USER
+    path: str | None = None
+
+    @classmethod
+    def file(cls, path: str, origin: Origin = Origin.USER) -> Source:
+        """Read a file. Raises `PolicyError` when it cannot be read, is no plain file or is too large."""
+        return cls(path, _read(path, follow=True), origin, os.path.realpath(path))
+
+    @classmethod
+    def preset(cls, name: str) -> Source:
+        """A layer that ships with Interlock. Raises `PolicyError` for an unknown name."""
+        if name not in PRESETS:
+            from interlock.policy.faults import meant
+
+            hint = meant(name, PRESETS, f"presets: {', '.join(PRESETS)}")
+            raise PolicyError([Fault(Place("--preset"), f"unknown preset {quoted(name)}", hint)])
+        path = f"{os.path.dirname(__file__)}/presets/{name}.yaml"
+        return cls(f"{name}.yaml", _read(path, follow=True), Origin.BUILTIN)
+
+    @classmethod
+    def named(cls, name: str, policies: str) -> Source:
+        """The user's own layer `<policies>/<name>.yaml`, or a preset of that name."""
+        path = f"{policies}/{name}.yaml"
+        if "/" not in name and os.path.exists(path):
+            return cls.file(path)
+        return cls.preset(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A policy ready for the engine.
+
+    `json` is the compiled form, `digest` its `sha256:…`, `layers` the names in order, `warnings` what a person should know, `from_cache`
+    whether the expensive half was taken from the cache.
+    """
+
+    json: str
+    digest: str
+    layers: tuple[str, ...]
+    warnings: tuple[str, ...]
+    from_cache: bool = False
+
+    def document(self) -> dict[str, Any]:
+        """The compiled form as an object."""
+        loaded: dict[str, Any] = json.loads(self.json)
+        return loaded
+
+
+def load(
+    sources: Sequence[Source], context: Context, *, cache: str | None = None, workspace_layer: bool = True, guard: bool = True
+) -> Compiled:
+    """Load a policy.
+
+    Arguments:
+        sources: the layers, in order; `guard` is put first by itself.
+        context: what variables stand for.
+        cache: directory for compiled policies (it must exist); None for no cache.
+        workspace_layer: whether to read `<workspace>/.interlock/policy.yaml`, if there is one.
+        guard: False only to look at a layer alone; never for enforcement.
+
+    Raises `PolicyError` with every fault of every file.
+    """
+    everything = _all_sources(sources, context, workspace_layer=workspace_layer, guard=guard)
+    context = _with_policy_files(everything, context)
+    context.check()
+    from interlock.policy.cache import cached
+
+    # The session's folder differs at every start; a stand-in keeps the cached half the same.
+    still = replace(context, session=f"{context.runtime}/{_SESSION_STAND_IN}")
+    layers, from_cache = cached(cache, _key(everything, still), lambda: _compile(everything, still))
+    from interlock.policy.place import name_session, place
+
+    name_session(layers, _SESSION_STAND_IN, context)
+    warnings = place(layers, context)
+    return _finished(layers, warnings, from_cache=from_cache)
+
+
+def _all_sources(sources: Sequence[Source], context: Context, *, workspace_layer: bool, guard: bool) -> list[Source]:
+    found = [Source.preset("guard")] if guard else []
+    found += [source for source in sources if not (guard and source.origin is Origin.BUILTIN and source.name == "guard.yaml")]
+    path = f"{context.workspace}/{WORKSPACE_LAYER}"
+    if workspace_layer and os.path.lexists(path):
+        found.append(Source(path, _read(path, follow=False), Origin.WORKSPACE, path))
+    if len(found) > LAYERS_MAX:
+        raise PolicyError([Fault(Place("policy"), f"more than {LAYERS_MAX} layers", "join some of them")])
+    return found
+
+
+def _with_policy_files(sources: list[Source], context: Context) -> Context:
+    files = tuple(dict.fromkeys((*context.policies, *(source.path for source in sources if source.path))))
+    return replace(context, policies=files)
+
+
+def _key(sources: list[Source], context: Context) -> str:
+    from interlock import __version__
+
+    digest = hashlib.sha256()
+    parts = [__version__, _code_version(), repr(context)]
+    for source in sources:
+        parts += [source.name, source.origin, hashlib.sha256(source.data).hexdigest()]
+    for part in parts:
+        encoded = part.encode("utf-8", "surrogateescape")
+        digest.update(len(encoded).to_bytes(8, "big") + encoded)
+    return digest.hexdigest()
+
+
+def _code_version() -> str:
+    """Changes whenever a module of this package does, so that no entry outlives the sets and tables it was made from."""
+    here = os.path.dirname(__file__)
+    names = sorted(name for name in os.listdir(here) if name.endswith(".py"))
+    marks = [(name, os.stat(f"{here}/{name}")) for name in names]
+    return repr([(name, status.st_mtime_ns, status.st_size) for name, status in marks])
+
+
+def _compile(sources: list[Source], context: Context) -> list[dict[str, Any]]:
+    from interlock.policy.compile import compile_layer
+    from interlock.policy.parse import parse_layer
+
+    faults: list[Fault] = []
+    layers: list[dict[str, Any]] = []
+    names: dict[str, str] = {}
+    for source in sources:
+        before = len(faults)
+        layer = parse_layer(source.data, file=source.name, origin=source.origin, faults=faults)
+        if layer is None:
+            continue
+        if layer.name in names and len(faults) == before:
+            hint = f"{names[layer.name]} has it already; decisions cite rules as `layer/id`"
+            faults.append(Fault(Place(source.name), f"the layer name `{layer.name}` is used twice", hint))
+        names.setdefault(layer.name, source.name)
+        layers.append(compile_layer(layer, context, faults))
+    if faults:
+        raise PolicyError(_ordered(faults, sources))
+    return layers
+
+
+def _ordered(faults: list[Fault], sources: list[Source]) -> list[Fault]:
+    order = {source.name: index for index, source in enumerate(sources)}
+    unique = dict.fromkeys(faults)
+    return sorted(unique, key=lambda fault: (order.get(fault.place.file, -1), fault.place.line, fault.place.column, fault.message))
+
+
+def _finished(layers: list[dict[str, Any]], warnings: list[str], *, from_cache: bool) -> Compiled:
+    for layer in layers:
+        layer["digest"] = _digest(layer)
+    body: dict[str, Any] = {"interlock": 1, "layers": layers}
+    body["digest"] = _digest(body)
+    names = tuple(layer["name"] for layer in layers)
+    return Compiled(_canonical(body), body["digest"], names, tuple(warnings), from_cache)
+
+
+def _digest(value: dict[str, Any]) -> str:
+    return "sha256:" + hashlib.sha256(_canonical(value).encode()).hexdigest()
+
+
+def _canonical(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _read(path: str, *, follow: bool) -> bytes:
+    """The bytes of a plain file, never blocking on a pipe; a link is refused unless `follow`."""
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | (0 if follow else os.O_NOFOLLOW)
+    try:
+        descriptor = os.open(path, flags)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "the name holds a zero byte"
+        raise PolicyError([Fault(Place(path), f"cannot be read: {reason.lower()}", None)]) from error
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise PolicyError([Fault(Place(path), "is not a plain file", None)])
+        with os.fdopen(os.dup(descriptor), "rb") as opened:
+            return opened.read(BYTES_MAX + 1)
+    finally:
+        os.close(descriptor)

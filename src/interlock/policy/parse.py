@@ -1,0 +1,242 @@
+"""Policy text to a `Layer`: each key checked against the table of `fields.py`, every fault of the file collected.
+
+Left out: variables, sets and patterns are expanded and checked in `expand.py`, where their values are known; values of single
+fields are typed in `values.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from interlock.policy import values
+from interlock.policy.document import Mapping, Node, Sequence, Text, read_document
+from interlock.policy.faults import Fault, Place, meant, quoted
+from interlock.policy.fields import DECISIONS, DECISIONS_LATER, INSTEAD, RULE, TIMEOUT_MS_DEFAULT, TOP, Field
+from interlock.policy.layer import RULES_MAX, Item, Layer, Origin, Rule
+from interlock.policy.verbs import GROUPS, SELECTORS, VERBS, VERBS_LATER
+
+_ATTRIBUTE: Final = {"except": "except_", "timeout": "timeout_ms"}
+
+
+def parse_layer(data: bytes, *, file: str, origin: Origin, faults: list[Fault]) -> Layer | None:
+    """Parse one file.
+
+    Arguments: `data`, its bytes; `file`, its name in messages; `origin`, who wrote it; `faults`, to which every mistake is added.
+    Returns the layer, complete only if no fault was added, or None when there is nothing to go on with.
+    """
+    root = read_document(data, file, faults)
+    if root is None:
+        return None
+    if not isinstance(root, Mapping):
+        faults.append(Fault(root.place, "a policy is a mapping of keys", "start with `interlock: 1` and `name: …`"))
+        return None
+    return _LayerParser(file, origin, faults).parse(root)
+
+
+class _LayerParser:
+    def __init__(self, file: str, origin: Origin, faults: list[Fault]) -> None:
+        self._file = file
+        self._origin = origin
+        self._faults = faults
+
+    def parse(self, root: Mapping) -> Layer:
+        found = self._known(root, TOP, "top-level key")
+        for required, example in (("interlock", "interlock: 1"), ("name", "name: my-policy"), ("rules", "rules:")):
+            if required not in found:
+                self._fault(root.place, f"`{required}` is missing", f"add `{example}`")
+        if "interlock" in found:
+            values.version(found["interlock"], self._faults)
+        name = values.name(found["name"], "name", self._faults) if "name" in found else None
+        return Layer(
+            name=name or "unnamed",
+            origin=self._origin,
+            file=self._file,
+            description=(values.text(found["description"], "description", self._faults) or "") if "description" in found else "",
+            closed=bool(values.flag(found["closed"], "closed", self._faults)) if "closed" in found else False,
+            variables=self._variables(found.get("variables")),
+            sets=self._sets(found.get("sets")),
+            rules=self._rules(found.get("rules")),
+        )
+
+    def _known(self, node: Mapping, table: dict[str, Field], what: str) -> dict[str, Node]:
+        """The entries whose key is in the table; a fault for each that is not, or that nothing enforces yet."""
+        found: dict[str, Node] = {}
+        for key, value in node.entries:
+            field = table.get(key.value)
+            if field is None:
+                names = [name for name, known in table.items() if not known.later]
+                hint = meant(key.value, [*table, *DECISIONS], f"known here: {', '.join(names)}")
+                self._fault(key.place, f"unknown {what} {quoted(key.value)}", hint)
+            elif field.later:
+                self._fault(key.place, f"`{key.value}` is not enforced yet", INSTEAD.get(key.value))
+            else:
+                found[key.value] = value
+        return found
+
+    def _variables(self, node: Node | None) -> dict[str, Item]:
+        if node is None or not self._is_mapping(node, "variables", "name: text"):
+            return {}
+        assert isinstance(node, Mapping)
+        found: dict[str, Item] = {}
+        for key, value in node.entries:
+            name = values.name(key, "variable", self._faults)
+            text = values.text(value, key.value, self._faults)
+            if name is not None and text is not None:
+                found[name] = Item(text, value.place)
+        return found
+
+    def _sets(self, node: Node | None) -> dict[str, tuple[Item, ...]]:
+        if node is None or not self._is_mapping(node, "sets", 'name: ["pattern", …]'):
+            return {}
+        assert isinstance(node, Mapping)
+        found: dict[str, tuple[Item, ...]] = {}
+        for key, value in node.entries:
+            name = values.name(key, "set", self._faults)
+            items = values.items(value, "set", self._faults)
+            if name is not None and items is not None:
+                found[name] = items
+        return found
+
+    def _rules(self, node: Node | None) -> tuple[Rule, ...]:
+        if node is None:
+            return ()
+        if isinstance(node, Text) and not node.value:
+            return ()
+        if not isinstance(node, Sequence):
+            self._fault(node.place, "`rules` is a list", "each rule begins with `- id: …`")
+            return ()
+        if len(node.items) > RULES_MAX:
+            self._fault(node.place, f"more than {RULES_MAX} rules in one layer", "split it, or use sets")
+            return ()
+        rules: list[Rule] = []
+        seen: dict[str, Place] = {}
+        for item in node.items:
+            rule = self._rule(item, seen)
+            if rule is not None:
+                rules.append(rule)
+        return tuple(rules)
+
+    def _rule(self, node: Node, seen: dict[str, Place]) -> Rule | None:
+        if not isinstance(node, Mapping):
+            self._fault(node.place, "a rule is a mapping of keys", "write `- id: my-rule`, then `allow:`, `deny:` or `approve:`")
+            return None
+        said = [(key, value) for key, value in node.entries if key.value in (*DECISIONS, *DECISIONS_LATER)]
+        rest = Mapping(node.place, tuple(entry for entry in node.entries if entry not in said), node.flow)
+        later = any(key.value in DECISIONS_LATER for key, _ in said)
+        if later:
+            # What `to:` means depends on the steer; only what stands beside it is worth reporting.
+            rest = Mapping(node.place, tuple(entry for entry in rest.entries if entry[0].value != "to"), node.flow)
+        found = self._known(rest, RULE, "key in a rule")
+        identity = self._identity(node, found, seen)
+        decision, verbs = self._decision(node, said)
+        if decision is None:
+            return None
+        fields = {
+            name: self._field(name, RULE[name].kind, value)
+            for name, value in found.items()
+            if name != "id" and self._fits(name, decision, node)
+        }
+        self._selectors(node, found, verbs)
+        if verbs is None or identity is None:
+            return None
+        if decision == "approve":
+            fields.setdefault("timeout", TIMEOUT_MS_DEFAULT)
+        typed: dict[str, Any] = {_ATTRIBUTE.get(name, name): value for name, value in fields.items() if value is not None}
+        return Rule(id=identity, decision=decision, verbs=verbs, place=node.place, **typed)
+
+    def _identity(self, node: Mapping, found: dict[str, Node], seen: dict[str, Place]) -> str | None:
+        if "id" not in found:
+            self._fault(node.place, "the rule has no `id`", "add `id: short-name`; decisions and records cite it")
+            return None
+        place = found["id"].place
+        identity = values.name(found["id"], "id", self._faults)
+        if identity is not None and identity in seen:
+            where = seen[identity]
+            self._fault(place, f"the id `{identity}` is used twice", f"the rule at {where.line}:{where.column} has it already")
+        elif identity is not None:
+            seen[identity] = place
+        return identity
+
+    def _decision(self, node: Mapping, said: list[tuple[Text, Node]]) -> tuple[str | None, tuple[str, ...] | None]:
+        for key, _ in said:
+            if key.value in DECISIONS_LATER:
+                self._fault(key.place, f"`{key.value}` is not enforced yet", INSTEAD[key.value])
+        if not said:
+            self._fault(node.place, "the rule decides nothing", "add `allow:`, `deny:` or `approve:` with a verb")
+            return None, None
+        if len(said) > 1:
+            keys = " and ".join(f"`{key.value}`" for key, _ in said)
+            self._fault(said[1][0].place, f"the rule has {keys}", "make two rules: each rule has one decision")
+            return None, None
+        key, value = said[0]
+        if key.value in DECISIONS_LATER:
+            return None, None
+        if self._origin is Origin.WORKSPACE and key.value == "allow":
+            self._fault(
+                key.place,
+                "a layer found in the workspace may only deny and approve",
+                "what the agent can edit must not loosen anything; put this rule into your own policy folder",
+            )
+        return key.value, self._verbs(value)
+
+    def _verbs(self, node: Node) -> tuple[str, ...] | None:
+        listed = values.items(node, "verb", self._faults)
+        if listed is None:
+            return None
+        verbs: dict[str, None] = {}
+        bad = False
+        for item in listed:
+            expanded = GROUPS.get(item.text) or ((item.text,) if item.text in VERBS else None)
+            if expanded is None:
+                bad = True
+                self._unknown_verb(item)
+            else:
+                verbs.update(dict.fromkeys(expanded))
+        return None if bad else tuple(verb for verb in VERBS if verb in verbs)
+
+    def _unknown_verb(self, item: Item) -> None:
+        if item.text in VERBS_LATER:
+            self._fault(item.place, f"the verb {quoted(item.text)} is not enforced yet", "leave it out")
+            return
+        hint = meant(item.text, [*GROUPS, *VERBS], f"groups: {', '.join(GROUPS)}; `interlock policy schema` lists every verb")
+        self._fault(item.place, f"unknown verb {quoted(item.text)}", hint)
+
+    def _fits(self, name: str, decision: str, node: Mapping) -> bool:
+        field = RULE[name]
+        if decision in field.decisions:
+            return True
+        allowed = " or ".join(f"`{word}`" for word in field.decisions)
+        place = next(key.place for key, _ in node.entries if key.value == name)
+        self._fault(place, f"`{name}` means nothing on a `{decision}` rule", f"it belongs to {allowed}")
+        return False
+
+    def _selectors(self, node: Mapping, found: dict[str, Node], verbs: tuple[str, ...] | None) -> None:
+        """A selector that one of the rule's verbs does not have would make the rule silent for that verb: refuse it."""
+        for key, _ in node.entries:
+            takes = SELECTORS.get(key.value)
+            if takes is None or key.value not in found or not verbs:
+                continue
+            without = [verb for verb in verbs if verb not in takes]
+            if not without:
+                continue
+            able = ", ".join(sorted(takes)) if len(takes) < 6 else ", ".join(sorted({f"{v.split('.')[0]}.*" for v in takes}))
+            if len(without) == len(verbs):
+                message = f"`{key.value}` can never match here: `{verbs[0]}` has none"
+            else:
+                message = f"`{key.value}` does not narrow `{without[0]}`, which this rule names as well"
+            self._fault(key.place, message, f"`{key.value}` is for {able}; make a rule of its own for the other verbs")
+        if "except" in found and "path" not in found:
+            place = next(key.place for key, _ in node.entries if key.value == "except")
+            self._fault(place, "`except` without `path`", "add `path:`; `except` takes away from it")
+
+    def _field(self, name: str, kind: str, value: Node) -> object | None:
+        return values.READERS[kind](value, name, self._faults)
+
+    def _is_mapping(self, node: Node, what: str, example: str) -> bool:
+        if isinstance(node, Mapping):
+            return True
+        self._fault(node.place, f"`{what}` is a mapping", f"write `{example}` lines below it")
+        return False
+
+    def _fault(self, place: Place, message: str, hint: str | None) -> None:
+        self._faults.append(Fault(place, message, hint))

@@ -1,0 +1,191 @@
+"""A compiled policy placed on this machine: links in patterns followed, hard links of what is denied found by inode.
+
+Run at every load, never cached: names change between two sessions, and an agent may have changed them.
+
+An `allow` does not follow a link that the policy lets a session make: in one session the agent would plant `out -> ~/.ssh`, in the
+next an innocent `allow: file.*` on `out/**` would mean the keys. Such a link is named in a warning.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+from typing import TYPE_CHECKING, Any, Final
+
+from interlock.policy.pattern import is_literal_path, literal_prefix, to_regex, unescape
+from interlock.policy.resolve import Links
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from interlock.policy.context import Context, Filesystem
+
+#: Directory entries looked at for hard links, in one load.
+ENTRIES_MAX: Final = 4_096
+#: Hard-linked files that one rule names by inode.
+INODES_MAX: Final = 1_024
+_MAKES_LINKS: Final = frozenset({"file.create", "file.rename", "file.link"})
+
+
+def place(layers: list[dict[str, Any]], context: Context) -> list[str]:
+    """Follow links and collect inodes in place. Returns warnings for the person."""
+    return [*_Follower(layers, context).follow(), *_HardLinks(layers, context).collect()]
+
+
+def name_session(layers: list[dict[str, Any]], stand_in: str, context: Context) -> None:
+    """Put the session's own folder where the cached layers have `<runtime>/<stand_in>`."""
+    before = _escaped(f"{context.runtime}/{stand_in}")
+    after = _escaped(context.variables()["session"])
+    for layer in layers:
+        for rule in layer["rules"]:
+            for selector in ("path", "except"):
+                patterns = rule["match"].get(selector, ())
+                if any(before in pattern for pattern in patterns):
+                    rule["match"][selector] = [pattern.replace(before, after) for pattern in patterns]
+
+
+class _Follower:
+    def __init__(self, layers: list[dict[str, Any]], context: Context) -> None:
+        self._layers = layers
+        self._links = Links(context.filesystem)
+        self._makeable: re.Pattern[str] | None = None
+        self._plain_roots: tuple[str, ...] = ()
+        self._warnings: dict[str, None] = {}
+
+    def follow(self) -> list[str]:
+        """Add to each list of patterns the forms that links lead to."""
+        self._collect_makeable()
+        for layer in self._layers:
+            for rule in layer["rules"]:
+                for selector in ("path", "except"):
+                    patterns = rule["match"].get(selector)
+                    if patterns:
+                        widens = (rule["decision"] == "allow") == (selector == "path")
+                        rule["match"][selector] = self._followed(patterns, f"{layer['name']}/{rule['id']}", widens=widens)
+        return list(self._warnings)
+
+    def _followed(self, patterns: list[str], rule: str, *, widens: bool) -> list[str]:
+        found: dict[str, None] = {}
+        for pattern in patterns:
+            found[pattern] = None
+            resolved = self._links.resolve(pattern)
+            if resolved is None:
+                continue
+            made = next((link for link in resolved.links if widens and self._could_be_made(link[0])), None)
+            if made is None:
+                found[resolved.pattern] = None
+            else:
+                self._warnings[
+                    f"`{rule}`: `{pattern}` leads through the link `{made[0]}` -> `{made[1]}`, which a session may make itself; "
+                    f"the rule does not follow it (name `{resolved.pattern}` if you mean it)"
+                ] = None
+        return list(found)
+
+    def _collect_makeable(self) -> None:
+        """Where a session may make names: every `allow` of creating, renaming or linking, whatever denies it."""
+        patterns = {
+            pattern
+            for layer in self._layers
+            for rule in layer["rules"]
+            if rule["decision"] != "deny" and _MAKES_LINKS.intersection(rule["verbs"])
+            for pattern in rule["match"].get("path", ["/**"])
+        }
+        roots, others = [], []
+        for pattern in sorted(patterns):
+            base = pattern.removesuffix("/**")
+            (roots if pattern.endswith("/**") and is_literal_path(base or "/") else others).append(pattern)
+        self._plain_roots = tuple(unescape(root.removesuffix("/**")) for root in roots)
+        if others:
+            self._makeable = re.compile("|".join(to_regex(pattern) for pattern in others))
+
+    def _could_be_made(self, path: str) -> bool:
+        if any(path == root or path.startswith(f"{root}/") for root in self._plain_roots):
+            return True
+        return self._makeable is not None and self._makeable.fullmatch(path) is not None
+
+
+class _HardLinks:
+    """Other names of a denied file: found by `st_nlink`, matched by inode."""
+
+    def __init__(self, layers: list[dict[str, Any]], context: Context) -> None:
+        self._layers = layers
+        self._filesystem: Filesystem = context.filesystem
+        self._own = frozenset(f"{path}/**" for path in map(_escaped, context.interlock))
+        self._left = ENTRIES_MAX
+        self._warnings: dict[str, None] = {}
+
+    def collect(self) -> list[str]:
+        """Add `inodes` to each rule that denies or holds named files."""
+        for layer in self._layers:
+            for rule in layer["rules"]:
+                patterns = rule["match"].get("path")
+                if patterns and rule["decision"] != "allow" and not rule["verbs"][0].startswith("unix."):
+                    self._rule(rule, f"{layer['name']}/{rule['id']}", patterns)
+        return list(self._warnings)
+
+    def _rule(self, rule: dict[str, Any], name: str, patterns: list[str]) -> None:
+        exceptions = _matcher(rule["match"].get("except", []))
+        found: dict[tuple[int, int], None] = {}
+        for pattern in patterns:
+            for path, status in self._files(pattern, name):
+                if status.st_nlink > 1 and stat.S_ISREG(status.st_mode) and not exceptions(path):
+                    found[status.st_dev, status.st_ino] = None
+        if len(found) > INODES_MAX:
+            self._warnings[f"`{name}`: more than {INODES_MAX} denied files have other hard links; the rest is matched by name only"] = None
+        if found:
+            kept = sorted(found)[:INODES_MAX]
+            rule["match"]["inodes"] = [{"device": device, "number": number} for device, number in kept]
+
+    def _files(self, pattern: str, rule: str) -> Iterator[tuple[str, Any]]:
+        front, rest = literal_prefix(pattern)
+        if not front or front[0] in ("proc", "sys", "dev"):
+            return
+        base = "/" + "/".join(front)
+        status = self._filesystem.status(base)
+        if status is None:
+            return
+        yield base, status
+        if not rest or not stat.S_ISDIR(status.st_mode) or (pattern in self._own and not self._installed_by_links(base)):
+            return
+        yield from self._below(base, re.compile(to_regex(pattern)), 0 if "**" in rest else len(rest), rule)
+
+    def _below(self, base: str, wanted: re.Pattern[str], depth_max: int, rule: str) -> Iterator[tuple[str, Any]]:
+        waiting = [(base, 1)]
+        while waiting:
+            directory, depth = waiting.pop()
+            for name, is_directory in self._filesystem.entries(directory):
+                self._left -= 1
+                if self._left < 0:
+                    self._warnings[
+                        f"`{rule}`: more than {ENTRIES_MAX} files lie below denied names; other hard links of those not looked at "
+                        "are matched by name only"
+                    ] = None
+                    return
+                path = f"{directory.rstrip('/')}/{name}"
+                if is_directory and (not depth_max or depth < depth_max):
+                    waiting.append((path, depth + 1))
+                elif not is_directory and wanted.fullmatch(path):
+                    status = self._filesystem.status(path)
+                    if status is not None:
+                        yield path, status
+
+    def _installed_by_links(self, base: str) -> bool:
+        """Whether a package installer shared its cache with this folder by hard links (uv does): the first file shows it."""
+        for name, is_directory in self._filesystem.entries(base):
+            if not is_directory:
+                status = self._filesystem.status(f"{base}/{name}")
+                return status is not None and status.st_nlink > 1
+        return False
+
+
+def _matcher(patterns: list[str]) -> Any:
+    if not patterns:
+        return lambda path: False
+    compiled = re.compile("|".join(to_regex(pattern) for pattern in patterns))
+    return lambda path: compiled.fullmatch(path) is not None
+
+
+def _escaped(path: str) -> str:
+    from interlock.policy.pattern import escape
+
+    return escape(path)

@@ -1,0 +1,86 @@
+"""Built-in sets of what stays with its owner: keys, tokens, password stores, profiles, histories.
+
+Not in them, on purpose: `**/*.pem` (certificate bundles are public), the agents' own credentials (an agent must read its own to
+work), and `.npmrc` files of projects (npm needs their settings).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+SECRETS: Final = (
+    # Keys and what opens other machines.
+    "~/.ssh/**",
+    "~/.gnupg/**",
+    "~/.putty/**",
+    "~/.config/{sops,age}/**",
+    "**/{id_rsa,id_dsa,id_ecdsa,id_ed25519,id_ecdsa_sk,id_ed25519_sk}",
+    "**/*.{kdbx,p12,pfx,ppk}",
+    # Clouds and clusters.
+    "~/.{aws,azure,kube,oci,aliyun,bluemix,linode,scw,fly,databricks,snowsql}/**",
+    "~/.config/{gcloud,doctl,hcloud,flyctl,scw,linode-cli,heroku,netlify,vercel,wrangler,.wrangler,rclone,op,s3cmd}/**",
+    "~/.{s3cfg,boto,vault-token,terraformrc,databrickscfg,netrc,authinfo,authinfo.gpg,pgpass,my.cnf,mylogin.cnf,git-credentials,smbcredentials}",
+    "~/.terraform.d/credentials.tfrc.json",
+    "~/.config/{git/credentials,gh/hosts.yml,hub,glab-cli/**,tea/**}",
+    "~/.docker/config.json",
+    "~/.config/containers/auth.json",
+    "/run/user/*/containers/auth.json",
+    # Package clients: what publishes.
+    "~/.{npmrc,yarnrc.yml,pypirc,gem/credentials,cargo/credentials,cargo/credentials.toml,nuget/NuGet.Config,m2/settings-security.xml}",
+    "~/.config/{pypoetry/auth.toml,configstore/**}",
+    "~/.local/share/uv/credentials/**",
+    # Password stores, keyrings, browsers, mail.
+    "~/.{password-store,local/share/keyrings,local/share/kwalletd,config/Bitwarden,config/1Password,config/keepassxc}/**",
+    "~/.mozilla/**",
+    "~/.thunderbird/**",
+    "~/.config/{google-chrome,google-chrome-beta,chromium,BraveSoftware,microsoft-edge,vivaldi,opera,Slack,discord,Signal,Element}/**",
+    "~/snap/{firefox,chromium,thunderbird}/**",
+    "~/.var/app/*/{config,data,.mozilla}/**",
+    # What was typed.
+    "~/.{bash_history,zsh_history,zhistory,histfile,sh_history,ash_history,psql_history,mysql_history,rediscli_history}",
+    "~/.local/share/fish/fish_history",
+    "~/.local/state/bash/history",
+    # Projects.
+    "**/.env",
+    "**/.env.*",
+    "@credentials-in-cloud-images",
+)
+
+CLOUD_IMAGES: Final = (
+    "/etc/{shadow,gshadow,sudoers,krb5.keytab}",
+    "/etc/{shadow,gshadow,passwd,group,subuid,subgid}-",
+    "/etc/{sudoers.d,ssl/private,pki/tls/private,wireguard,openvpn,letsencrypt,kubernetes,rancher,NetworkManager/system-connections}/**",
+    "/etc/ssh/ssh_host_*_key",
+    "/etc/security/opasswd",
+    "/run/secrets/**",
+    "/var/run/secrets/**",
+    "/run/credentials/**",
+    "/var/lib/{docker,containerd,kubelet,rancher,cloud}/**",
+    "/tmp/krb5cc_*",
+    "/root/.{ssh,aws,gnupg,kube,docker,azure}/**",
+)
+
+EXCEPTIONS: Final = (
+    "**/.env.{example,sample,template,dist,defaults,schema,test,ci}",
+    "**/.env.*.{example,sample,template}",
+    "~/.ssh",
+    "~/.ssh/{known_hosts,known_hosts.old,config}",
+    "~/.ssh/config.d/**",
+    "~/.ssh/*.pub",
+)
+
+KEY_AGENTS: Final = (
+    "/tmp/ssh-*/agent.*",
+    "/run/user/*/{ssh-agent,openssh_agent,ssh-agent.socket,keyring/ssh,keyring/.ssh,gcr/ssh}",
+    "/run/user/*/gnupg/**",
+    "~/.gnupg/S.gpg-agent*",
+    "~/.ssh/agent/**",
+    "~/.{1password,bitwarden-ssh-agent}*/**",
+)
+
+SECRET_SETS: Final[dict[str, tuple[str, ...]]] = {
+    "secrets": SECRETS,
+    "secret-exceptions": EXCEPTIONS,
+    "credentials-in-cloud-images": CLOUD_IMAGES,
+    "key-agents": KEY_AGENTS,
+}

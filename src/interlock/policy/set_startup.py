@@ -1,0 +1,168 @@
+"""Built-in sets of what runs later, outside: start-up files, hooks, and the configuration of editors, clients and coding agents.
+
+Two lists, by what still works when they are closed. `@runs-later` is meant to be denied: no build, clone, commit or install needs to
+change it. `@runs-later-listed` must stay writable for git, builds and package clients, so it is reported instead of refused: a
+`.git/config` can name a program (`core.hooksPath`, `core.fsmonitor`), and `git clone` has to write one.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+SHELL: Final = (
+    "~/.{bashrc,bash_profile,bash_login,bash_logout,bash_aliases,profile,inputrc,kshrc,mkshrc,cshrc,tcshrc,login,logout}",
+    "~/.{zshrc,zshenv,zprofile,zlogin,zlogout,xonshrc,envrc,direnvrc,pam_environment,hushlogin}",
+    "~/.{bashrc.d,bash_completion.d,bash_completion,zsh,zfunc,oh-my-zsh,oh-my-bash,zsh.d,config/zsh,config/bash,config/fish,config/direnv}/**",
+    "~/.config/{nushell,powershell,xonsh,starship.toml,environment.d}/**",
+    "~/.local/share/{bash-completion,fish,zsh,nushell}/**",
+    "~/.{gdbinit,gdbearlyinit,lldbinit,pdbrc,pythonrc,Rprofile,irbrc,pryrc,psqlrc,sqliterc,my.cnf,tmux.conf,screenrc,dircolors}",
+    "~/.config/{gdb,tmux,screen}/**",
+    "~/.local/lib/python*/site-packages/{*.pth,sitecustomize.py,usercustomize.py}",
+    "~/{bin,.local/bin,.cargo/bin}/**",
+    "/etc/{profile,profile.d/**,bash.bashrc,environment,ld.so.preload,ld.so.conf,ld.so.conf.d/**,zsh/**,skel/**}",
+)
+
+LOGIN: Final = (
+    "~/.config/{autostart,systemd,plasma-workspace,upstart}/**",
+    "~/.local/share/{systemd,applications,dbus-1,autostart,kservices5,kio,nautilus/scripts,gnome-shell/extensions,plasma}/**",
+    "~/.{xinitrc,xprofile,xsession,xsessionrc,Xresources,xserverrc,vnc/xstartup}",
+    "~/.config/{sway,i3,hypr,awesome,openbox,kitty,alacritty,wezterm,ghostty}/**",
+    "~/.{at,crontab}",
+    "/var/spool/{cron,at,anacron}/**",
+    "/etc/{crontab,cron.d/**,cron.daily/**,cron.hourly/**,cron.weekly/**,cron.monthly/**,anacrontab,rc.local,init.d/**,systemd/**,sudoers.d/**}",
+    "/run/user/*/systemd/**",
+)
+
+#: `/*`, not `/**`: git makes the folder itself at every clone. A hook is a file in it.
+GIT_HOOKS: Final = (
+    "**/.git/hooks/*",
+    "**/.git/modules/**/hooks/*",
+    "**/.git/worktrees/*/hooks/*",
+    "**/*.git/hooks/*",
+    "~/.config/git/{hooks,template}/**",
+    "~/.git-templates/**",
+    "~/.git_template/**",
+    "~/.githooks/**",
+)
+
+GIT_USER: Final = ("~/.gitconfig", "~/.config/git/{config,attributes,ignore}", "/etc/gitconfig", "/etc/gitattributes")
+
+EDITORS: Final = (
+    "**/.vscode/{tasks,launch,settings}.json",
+    "**/*.code-workspace",
+    "**/.idea/{workspace.xml,externalDependencies.xml}",
+    "**/.idea/{runConfigurations,watcherTasks,fileTemplates,tools}/**",
+    "**/.zed/{tasks,settings,debug}.json",
+    "**/.fleet/{run,settings}.json",
+    "**/.devcontainer/**",
+    "**/.devcontainer.json",
+    "**/{.exrc,.nvimrc,.nvim.lua,.vimrc,.lvimrc,.dir-locals.el,.netrwhist}",
+    "**/.sublime-project",
+)
+
+EDITORS_USER: Final = (
+    "~/.{vimrc,gvimrc,exrc,emacs,emacs.el,nanorc,ideavimrc}",
+    "~/.{vim,emacs.d,doom.d,spacemacs.d,vscode,vscode-server,cursor-server,vscode-insiders,jupyter,ipython/profile_default/startup}/**",
+    "~/.config/{nvim,vim,emacs,doom,helix,zed,micro,kak,lvim,sublime-text,JetBrains,Code,Code - Insiders,VSCodium,Cursor,Windsurf}/**",
+    "~/.local/share/{nvim,jupyter,JetBrains,code-server}/**",
+)
+
+PACKAGES: Final = (
+    "~/.{npmrc,yarnrc,yarnrc.yml,pypirc,condarc,gemrc,bundle/config,cargo/config,cargo/config.toml,cargo/env,pip/pip.conf,m2/settings.xml}",
+    "~/.config/{pip,uv,pypoetry,pnpm,NuGet,composer,mise,go}/**",
+    "~/.gradle/{init.gradle,init.gradle.kts,gradle.properties,init.d/**}",
+    "~/.{Rprofile,Renviron,cpan/CPAN/MyConfig.pm,sbt/**,lein/profiles.clj,docker/**,kube/config}",
+)
+
+REMOTE: Final = ("~/.ssh/**", "~/.{rhosts,shosts,k5login,forward,procmailrc}", "/etc/ssh/**")
+
+#: Coding agents: what makes something run, or decides what may. Instructions in a workspace (AGENTS.md, CLAUDE.md) stay writable.
+AGENTS: Final = (
+    "**/{.mcp.json,mcp.json,.mcp.jsonc}",
+    "**/.{cursor,vscode,windsurf,roo,kilocode,amazonq,trae,junie,gemini,qwen,augment,kiro}/**/{mcp,mcp_settings,mcp-config,settings,hooks}.json",
+    "**/.cursor/{hooks.json,cli.json,permissions.json,environment.json}",
+    "**/.cursor/{rules,commands,hooks}/**",
+    "**/.claude/{settings.json,settings.local.json,managed-settings.json,launch.json,.mcp.json,CLAUDE.local.md}",
+    "**/.claude/{commands,skills,hooks,agents,plugins,output-styles,statusline,rules,workflows}/**",
+    "**/.codex/{config.toml,hooks.json,requirements.toml,managed_config.toml,*.config.toml}",
+    "**/.codex/{rules,prompts,hooks,plugins,skills}/**",
+    "**/.agents/**",
+    "**/.opencode/**",
+    "**/{opencode.json,opencode.jsonc,.aider.conf.yml,.goosehints,.continuerc.json}",
+    "**/.{continue,cline,goose,crush}/**",
+    "**/.clinerules/**",
+    "**/.github/copilot/**",
+    "${claude}/{settings.json,settings.local.json,CLAUDE.md,keybindings.json,statusline.sh}",
+    "${claude}/{commands,skills,hooks,agents,output-styles,rules,workflows}/**",
+    "${claude}/plugins/{cache,marketplaces,repos}/**",
+    "${codex}/{config.toml,AGENTS.md,AGENTS.override.md,hooks.json,managed_config.toml}",
+    "${codex}/{prompts,rules,hooks,plugins}/**",
+    "${codex}/skills/*/**",
+    "/etc/{claude-code,codex}/**",
+    "~/.config/{claude,Claude,goose,opencode,zed,github-copilot,crush,amp,mcp,cline}/**",
+    "~/.{gemini,codeium,aider.conf.yml,continue,cline,copilot,qwen}/**",
+)
+
+AGENT_STATE: Final = (
+    "${claude}/**",
+    "~/.claude/**",
+    "${claude}/.claude.json*",
+    "~/.claude.json",
+    "~/.claude.json.*",
+    "~/.claude.json.lock/**",
+    "~/.local/share/claude/**",
+    "~/.local/state/claude/**",
+    "${codex}/**",
+    "~/.codex/**",
+    "/tmp/claude-*/**",
+    "/tmp/claude*",
+    "/tmp/codex-*/**",
+)
+
+LISTED: Final = (
+    "**/.git",
+    "**/.git/{config,config.worktree,hooks,commondir,gitdir,info/attributes}",
+    "**/.git/modules/**/config",
+    "**/*.git/config",
+    "**/.gitattributes",
+    "**/.gitmodules",
+    "**/.{husky,githooks,lefthook}/**",
+    "**/{lefthook.yml,.pre-commit-config.yaml,.lintstagedrc*,.envrc,.npmrc,.yarnrc.yml,.pnpmfile.cjs,pip.conf}",
+    "**/.github/{workflows,actions}/**",
+    "**/{.gitlab-ci.yml,Jenkinsfile,azure-pipelines.yml,.travis.yml,.drone.yml}",
+    "**/.circleci/**",
+    "**/{Makefile,GNUmakefile,justfile,Justfile,Taskfile.yml,package.json,setup.py,conftest.py,build.rs,Dockerfile}",
+    "**/.cargo/config.toml",
+    "**/{sitecustomize.py,usercustomize.py}",
+    "**/*.pth",
+    "**/{AGENTS.md,CLAUDE.md,GEMINI.md,.cursorrules,.windsurfrules}",
+    "~/.claude.json",
+    "${claude}/.claude.json",
+    "${claude}/plugins/**",
+)
+
+STARTUP_SETS: Final[dict[str, tuple[str, ...]]] = {
+    "shell-startup": SHELL,
+    "login-startup": LOGIN,
+    "git-hooks": GIT_HOOKS,
+    "git-user-config": GIT_USER,
+    "editor-config": EDITORS,
+    "editor-user-config": EDITORS_USER,
+    "package-config": PACKAGES,
+    "remote-access": REMOTE,
+    "agent-config": AGENTS,
+    "agent-state": AGENT_STATE,
+    "sample-hooks": ("**/hooks/*.sample",),
+    "runs-later": (
+        "@shell-startup",
+        "@login-startup",
+        "@git-hooks",
+        "@git-user-config",
+        "@editor-config",
+        "@editor-user-config",
+        "@package-config",
+        "@remote-access",
+        "@agent-config",
+    ),
+    "runs-later-listed": LISTED,
+}

@@ -1,0 +1,87 @@
+"""The built-in sets: what `@system`, `@secrets` and the others stand for. Data, in the language's own patterns.
+
+Each has one line for people in `MEANINGS`. The reasons, set by set, are in `docs/presets.md`. What depends on the machine
+(where Interlock is loaded from, the human's terminals) comes from the `Context`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from interlock.policy.pattern import escape
+from interlock.policy.set_addresses import ADDRESS_SETS
+from interlock.policy.set_secrets import SECRET_SETS
+from interlock.policy.set_startup import STARTUP_SETS
+from interlock.policy.set_system import SYSTEM_SETS
+
+if TYPE_CHECKING:
+    from interlock.policy.context import Context
+
+__all__ = ["ADDRESS_SETS", "MEANINGS", "PATH_SETS", "SETS_LATER", "ContextSets", "context_sets"]
+
+PATH_SETS: Final[dict[str, tuple[str, ...]]] = {**SYSTEM_SETS, **SECRET_SETS, **STARTUP_SETS}
+
+#: Sets of the design that need host names.
+SETS_LATER: Final[dict[str, str]] = {
+    "package-registries": "it needs host names; until then allow `@public-addresses` on port 443",
+    "model-api": "it needs host names; until then allow `@public-addresses` on port 443",
+}
+
+MEANINGS: Final[dict[str, str]] = {
+    "system": "what an ordinary program reads and runs: loader, libraries, programs, public configuration, /proc",
+    "devices": "the harmless devices: null, zero, full, random, terminals of one's own",
+    "toolchains": "language toolchains outside the system: pyenv, nvm, rustup, cargo, go, /opt, /nix, ~/.local/bin",
+    "caches": "what package clients and compilers keep for speed",
+    "shared-memory": "POSIX shared memory and semaphores",
+    "python": "the Python that runs Interlock",
+    "interlock": "what the next Interlock would load",
+    "policy-files": "the policy files this policy was loaded from",
+    "outside-terminals": "the human's terminals",
+    "secrets": "keys, tokens, password stores, browser profiles, shell history, `.env` files",
+    "secret-exceptions": "names that look like secrets and are none: `.env.example`, `known_hosts`, public keys",
+    "credentials-in-cloud-images": "credentials that cloud and container images place outside home",
+    "key-agents": "sockets of ssh, gpg and keyring agents",
+    "runs-later": "all below that something outside would run later, `@agent-config` included",
+    "shell-startup": "shell start-up files",
+    "login-startup": "what a login, a timer or a desktop starts",
+    "git-hooks": "git hooks, of repositories and of the user",
+    "git-user-config": "the user's git configuration",
+    "editor-config": "editor and IDE files that name programs",
+    "editor-user-config": "the user's own editor configuration",
+    "package-config": "the user's package-client configuration: registries and scripts",
+    "remote-access": "who may log in, and what ssh runs",
+    "agent-config": "settings, tool servers, hooks, commands, skills and plugins of coding agents",
+    "agent-state": "the folders in which coding agents keep their own state",
+    "sample-hooks": "the sample hooks that git itself installs and never runs",
+    "runs-later-listed": "writable on purpose (git, builds and package clients need them), yet run later: to be listed at the end",
+    "metadata-addresses": "cloud metadata services",
+    "private-addresses": "private, shared, link-local and loopback networks",
+    "public-addresses": "every address that is routed on the public Internet",
+    "loopback": "this machine, as seen by itself",
+    "any-address": "the wildcard addresses that a server binds to be reachable from everywhere",
+    "resolvers": "the name servers of this machine",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ContextSets:
+    """Sets whose members only the machine knows."""
+
+    paths: dict[str, tuple[str, ...]]
+    addresses: dict[str, tuple[str, ...]]
+
+
+def context_sets(context: Context) -> ContextSets:
+    """The sets that depend on the machine, as patterns and networks."""
+    return ContextSets(
+        paths={
+            "interlock": tuple(f"{escape(path)}/**" for path in context.interlock) or ("${interlock}/**",),
+            "python": tuple(f"{escape(path)}/**" for path in context.python if path != "/") or ("/usr/bin/python3",),
+            "outside-terminals": tuple(escape(path) for path in context.terminals) or ("/dev/console",),
+            "policy-files": tuple(escape(path) for path in context.policies) or ("${config}/policies/**",),
+        },
+        addresses={
+            "resolvers": tuple(f"{address}/{128 if ':' in address else 32}" for address in context.resolvers) or ("127.0.0.1/32",),
+        },
+    )

@@ -1,0 +1,79 @@
+"""The verbs of `spec/action.md`, the groups that stand for several, and which selector narrows which verb.
+
+One table for the parser, the editor schema and the coverage report. What a verb means is the engine's.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+FILE_VERBS: Final = (
+    "file.read",
+    "file.write",
+    "file.create",
+    "file.delete",
+    "file.rename",
+    "file.link",
+    "file.chmod",
+    "file.chown",
+    "file.truncate",
+    "file.xattr",
+    "file.utime",
+    "file.mknod",
+)
+PROCESS_VERBS: Final = ("process.exec", "process.signal", "process.ptrace")
+NET_VERBS: Final = ("net.connect", "net.bind", "net.send", "net.listen")
+UNIX_VERBS: Final = ("unix.connect",)
+TOOL_VERBS: Final = ("tool.call", "tool.list")
+GATEWAY_VERBS: Final = (*TOOL_VERBS, "resource.read", "prompt.get")
+VERBS: Final = (*FILE_VERBS, *PROCESS_VERBS, *NET_VERBS, *UNIX_VERBS, *GATEWAY_VERBS)
+
+GROUPS: Final[dict[str, tuple[str, ...]]] = {
+    "file.*": FILE_VERBS,
+    "file.change": tuple(verb for verb in FILE_VERBS if verb != "file.read"),
+    "process.*": PROCESS_VERBS,
+    "net.*": NET_VERBS,
+    "unix.*": UNIX_VERBS,
+    "tool.*": TOOL_VERBS,
+    "resource.*": ("resource.read",),
+    "prompt.*": ("prompt.get",),
+}
+
+#: Named by the design, enforced by nothing yet.
+VERBS_LATER: Final = frozenset({"net.resolve"})
+
+_PATHS: Final = frozenset({*FILE_VERBS, "process.exec", *UNIX_VERBS})
+_NET: Final = frozenset(NET_VERBS)
+
+#: Selector → the verbs it can narrow.
+SELECTORS: Final[dict[str, frozenset[str]]] = {
+    "path": _PATHS,
+    "except": _PATHS,
+    "address": _NET,
+    "port": _NET,
+    "protocol": _NET,
+    "to": frozenset({"process.signal", "process.ptrace", "net.connect", "net.send", *UNIX_VERBS}),
+    "signal": frozenset({"process.signal"}),
+    "command": frozenset({"process.exec"}),
+    "connector": frozenset(GATEWAY_VERBS),
+    "tool": frozenset(GATEWAY_VERBS),
+    "operation": frozenset({"tool.call"}),
+    "arguments": frozenset({"tool.call"}),
+}
+
+OPERATIONS: Final = ("read", "write", "delete", "export", "execute", "admin")
+
+#: signal(7), the numbers of x86, ARM and RISC-V.
+SIGNALS: Final[dict[str, int]] = {
+    name: number
+    for number, name in enumerate(
+        "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU "
+        "URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS".split(),
+        start=1,
+    )
+}
+
+
+def is_gateway(verb: str) -> bool:
+    """Whether the verb belongs to the gateway plane."""
+    return verb in GATEWAY_VERBS
