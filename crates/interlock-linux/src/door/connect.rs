@@ -12,7 +12,7 @@ use super::unix;
 use crate::answer::Answer;
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::sockets as sys;
-use interlock_core::action::{Protocol, Verb};
+use interlock_core::action::{Protocol, Side, Verb};
 use std::os::fd::AsFd as _;
 
 /// Answers connect(2).
@@ -43,12 +43,15 @@ fn internet(errand: &Errand<'_>, socket: &Socket, endpoint: Endpoint) -> Result<
     let protocol = socket::transport(socket.kind)?;
     let endpoint = endpoint.towards(socket.own().map(|own| own.address));
     let answering = errand.session.sockets.answering(errand.call.thread, protocol, endpoint.address, endpoint.port);
-    if answering == Answering::Nobody && protocol == Protocol::Tcp {
-        // The kernel's own answer, given without asking it: somebody outside may begin to listen between question and act.
+    let alone = answering == Answering::Nobody && protocol == Protocol::Tcp;
+    let side = if alone { Side::Inside } else { answering.side() };
+    let permit = errand.settle(vec![socket::act(Verb::NetConnect, protocol, (endpoint.address, endpoint.port), side)])?;
+    if alone {
+        // A loopback port where nobody listens is nobody else's: a program that waits for its own server hears the kernel's word. It is given
+        // without asking the kernel, for somebody outside may begin to listen between question and act.
+        permit.done(libc::ECONNREFUSED);
         return Err(Errno(libc::ECONNREFUSED).into());
     }
-    let act = socket::act(Verb::NetConnect, protocol, (endpoint.address, endpoint.port), answering.side());
-    let permit = errand.settle(vec![act])?;
     let result = reach(errand, socket, &endpoint.wire());
     permit.done(match &result {
         Ok(()) | Err(Stop::Errno(Errno(libc::EINPROGRESS))) => 0,
