@@ -1,4 +1,6 @@
-"""`run --agent NAME`: a token that lives and dies with the session, and where the gateway is. Joins identity, home and run."""
+"""`run --agent NAME`: a token that lives and dies with the session, and where the gateway is. Joins identity, home
+and run.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +29,17 @@ class AgentSession(NamedTuple):
 
 
 def open_agent_session(agent: str, *, home: Home, session: str) -> AgentSession:
-    """Issue the session's token. Raises `OperatorError` for an unknown or revoked agent, or a gateway that is not there."""
+    """Issue the session's token. Raises `OperatorError` for an unknown or revoked agent, or a gateway that is not
+    there.
+    """
     from interlock.identity.registry import Registry
 
     url = os.environ.get("INTERLOCK_GATEWAY_URL", DEFAULT_GATEWAY_URL)
     address, port = _endpoint(url)
     if not os.path.exists(home.gateway_socket):
-        raise OperatorError("no gateway runs, so an agent's session could call no tool", hint="start it: interlock gateway")
+        raise OperatorError(
+            "no gateway runs, so an agent's session could call no tool", hint="start it: interlock gateway"
+        )
     home.ensure(home.state)
     registry = Registry(home.registry)
     token = registry.issue_session(agent, audience=url, session=session, ttl_ms=TOKEN_LIFE_MS, now_ms=_now_ms())

@@ -1,4 +1,6 @@
-"""What `interlock doctor` finds out: the supervisor's own exercise of each mechanism, and the health of state, keys and record."""
+"""What `interlock doctor` finds out: the supervisor's own exercise of each mechanism, and the health of state, keys
+and record.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,10 @@ from interlock.storage.home import SOCKET_PATH_BYTES_MAX, Home
 from interlock.vocabulary.errors import InterlockError
 
 _SECONDS_MAX: Final = 30
+_REINSTALL: Final = "reinstall interlock-security"
+_AUDITOR_ADVICE: Final = (
+    "move it to another machine: with it here, an intruder of your own user could forge the record's MACs"
+)
 #: Status words, worst last.
 STATUSES: Final = ("full", "partial", "not")
 
@@ -26,7 +32,9 @@ class Finding(NamedTuple):
 
 
 def examine() -> list[Finding]:
-    """Every finding: machine first, then this installation, then this user's state. Nothing is changed but missing directories."""
+    """Every finding: machine first, then this installation, then this user's state. Nothing is changed but missing
+    directories.
+    """
     return [*_mechanisms(), *_installation(), *_state()]
 
 
@@ -38,10 +46,12 @@ def _mechanisms() -> list[Finding]:
     except InterlockError as error:
         return [Finding("machine", "supervisor", "not", str(error), error.hint or "")]
     try:
-        ran = subprocess.run([executable, "--doctor"], capture_output=True, timeout=_SECONDS_MAX, stdin=subprocess.DEVNULL, check=False)
+        ran = subprocess.run(
+            [executable, "--doctor"], capture_output=True, timeout=_SECONDS_MAX, stdin=subprocess.DEVNULL, check=False
+        )
         answer = json.loads(ran.stdout)
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
-        return [Finding("machine", "supervisor", "not", f"`{executable} --doctor` failed: {error}", "reinstall interlock-security")]
+        return [Finding("machine", "supervisor", "not", f"`{executable} --doctor` failed: {error}", _REINSTALL)]
     return [Finding("machine", "supervisor", "full", executable, ""), *findings_of(answer)]
 
 
@@ -50,9 +60,12 @@ def findings_of(answer: Any) -> list[Finding]:
     if isinstance(answer, dict) and "mechanisms" in answer:
         answer = answer["mechanisms"]
     if isinstance(answer, dict):
-        answer = [{"name": name, **(value if isinstance(value, dict) else {"status": value})} for name, value in answer.items()]
+        answer = [
+            {"name": name, **(value if isinstance(value, dict) else {"status": value})}
+            for name, value in answer.items()
+        ]
     if not isinstance(answer, list):
-        return [Finding("machine", "supervisor", "not", "its answer is not understood", "reinstall interlock-security")]
+        return [Finding("machine", "supervisor", "not", "its answer is not understood", _REINSTALL)]
     return [_mechanism(entry) for entry in answer if isinstance(entry, dict)]
 
 
@@ -60,14 +73,15 @@ def _mechanism(entry: dict[str, Any]) -> Finding:
     status = str(entry.get("status", "not"))
     reason = entry.get("reason", entry.get("reasons", entry.get("detail", "")))
     detail = ", ".join(map(str, reason)) if isinstance(reason, list) else str(reason or "")
-    return Finding("machine", str(entry.get("name", "?")), status if status in STATUSES else "not", detail, str(entry.get("advice") or entry.get("hint") or ""))
+    advice = str(entry.get("advice") or entry.get("hint") or "")
+    return Finding("machine", str(entry.get("name", "?")), status if status in STATUSES else "not", detail, advice)
 
 
 def _installation() -> list[Finding]:
     try:
         from interlock import _native
     except ImportError as error:
-        return [Finding("installation", "engine", "not", f"the native module does not load: {error}", "reinstall interlock-security")]
+        return [Finding("installation", "engine", "not", f"the native module does not load: {error}", _REINSTALL)]
     return [Finding("installation", "engine", "full", str(_native.__file__), "")]
 
 
@@ -80,7 +94,8 @@ def _state() -> list[Finding]:
     found = [Finding("state", "directories", "full", f"state {home.state}, sockets {home.runtime}", "")]
     longest = len(os.fsencode(f"{home.session_runtime('s-20260101T000000-000000')}/control.sock"))
     if longest > SOCKET_PATH_BYTES_MAX:
-        found.append(Finding("state", "sockets", "not", "the runtime directory's path is too long", "set INTERLOCK_HOME to a shorter one"))
+        detail = "the runtime directory's path is too long"
+        found.append(Finding("state", "sockets", "not", detail, "set INTERLOCK_HOME to a shorter one"))
     return [*found, _inbox(home), _keys(home), *_ledger(home)]
 
 
@@ -107,8 +122,7 @@ def _keys(home: Home) -> Finding:
         return Finding("state", "keys", "not", str(error), error.hint or "")
     auditor = f"{home.keys}/auditor.x25519"
     if os.path.exists(auditor):
-        advice = f"move {auditor} to another machine: with it here, an intruder of your own user could forge the record's MACs"
-        return Finding("state", "keys", "partial", "the auditor's private key lies beside the signing key", advice)
+        return Finding("state", "keys", "partial", f"the auditor's private key is here: {auditor}", _AUDITOR_ADVICE)
     return Finding("state", "keys", "full", key, "")
 
 

@@ -1,4 +1,6 @@
-"""What happened, from the record: finds a session's log, the gateway's logs and the sessions of tool servers. Reading is `interlock.ledger`."""
+"""What happened, from the record: finds a session's log, the gateway's logs and the sessions of tool servers.
+Reading is `interlock.ledger`.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ def resolve(home: Home, name: str) -> str:
         if not found:
             raise OperatorError("no session has been recorded yet", hint="start one: interlock run -- COMMAND")
         return found[-1]
-    fitting = [session for session in found if session == name] or [session for session in found if session.startswith(name)]
+    fitting = [session for session in found if session == name] or [
+        session for session in found if session.startswith(name)
+    ]
     if len(fitting) != 1:
         what = "fits more than one session" if fitting else "is no recorded session"
         raise OperatorError(f"`{name}` {what}", hint="see: interlock session list")
@@ -60,7 +64,9 @@ def is_denial(record: Record) -> bool:
 
 
 def story(home: Home, session: str) -> tuple[dict[str, list[Record]], list[Record]]:
-    """The records that a tree of `session` is drawn from: of it and of the sessions it reached, by id; and of the gateway's logs."""
+    """The records that a tree of `session` is drawn from: of it and of the sessions it reached, by id; and of the
+    gateway's logs.
+    """
     gateway = [record for log in _gateway_logs(home) for record in records(log)]
     own = records(f"{home.sessions}/{session}")
     calls = {
@@ -114,6 +120,6 @@ def _denial(record: Record) -> Record:
 
 
 def _read(directory: str) -> Iterator[Record]:
-    from interlock.ledger.reader import read_log
+    from interlock.ledger import reader
 
-    return iter(read_log(directory))
+    return (record.value for record in reader.records(directory))

@@ -1,4 +1,6 @@
-"""From `--policy` and `--preset` to a compiled policy: which layers, in which order, with which variables. Loading is `interlock.policy`."""
+"""From `--policy` and `--preset` to a compiled policy: which layers, in which order, with which variables. Loading
+is `interlock.policy`.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,14 @@ if TYPE_CHECKING:
 
 
 def compiled(
-    *, files: Sequence[str], preset: str | None, home: Home, session: str, human_home: str, workspace: str, own: Sequence[str]
+    *,
+    files: Sequence[str],
+    preset: str | None,
+    home: Home,
+    session: str,
+    human_home: str,
+    workspace: str,
+    own: Sequence[str],
 ) -> Mapping[str, Any]:
     """The compiled policy (spec/policy.md). Raises `OperatorError` with code 121 when a layer does not load."""
     from interlock.policy import Context, load

@@ -1,4 +1,6 @@
-"""`interlock run`, wired: policy, program, session, supervisor, terminal, inbox, loop. It decides nothing and words nothing."""
+"""`interlock run`, wired: policy, program, session, supervisor, terminal, inbox, loop. It decides nothing and words
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,8 @@ class Ran(NamedTuple):
 def run_session(request: Request, face: Face) -> Ran:
     """Run the command in a session of its own, to its end.
 
-    Raises `OperatorError` (126, 127, 121, 120) and `HostError` before anything ran; afterwards everything is in the outcome.
+    Raises `OperatorError` (126, 127, 121, 120) and `HostError` before anything ran; afterwards everything is in the
+    outcome.
     """
     environment = dict(os.environ)
     directory = _current_directory()
@@ -82,7 +85,9 @@ def run_session(request: Request, face: Face) -> Ran:
         "session": session,
         "command": request.command,
         "program": program,
-        "environment": jail_environment(environment, session=session, inside=f"{runtime}/inside.sock", extra=identity.environment),
+        "environment": jail_environment(
+            environment, session=session, inside=f"{runtime}/inside.sock", extra=identity.environment
+        ),
         "directory": directory,
         "workspace": workspace,
         "home": human_home,
@@ -125,7 +130,7 @@ def run_nested(request: Request, session: str) -> None:
             exit_code=EXIT_REFUSED,
         )
     program = find_program(request.command[0], environment=os.environ, directory=_current_directory())
-    os.execv(program, list(request.command))
+    os.execv(program, list(request.command))  # noqa: S606 - to replace this process is the point
 
 
 def _supervised(executable: str, launch: dict[str, Any], *, face: Face, asker: Asker, headless: bool) -> Outcome:
@@ -151,7 +156,9 @@ def _supervised(executable: str, launch: dict[str, Any], *, face: Face, asker: A
         signals.remove()
 
 
-def _policy(request: Request, home: Home, *, session: str, human_home: str, workspace: str, own: Sequence[str]) -> Mapping[str, Any]:
+def _policy(
+    request: Request, home: Home, *, session: str, human_home: str, workspace: str, own: Sequence[str]
+) -> Mapping[str, Any]:
     from interlock.app.policies import compiled
 
     return compiled(
@@ -165,7 +172,11 @@ def _asker(home: Home, session: str, request: Request) -> Asker:
     from interlock.approvals.phrase import phrase_of
 
     return InboxAsker(
-        inbox=home.inbox, session=session, agent=request.agent, phrase=lambda: phrase_of(home.phrase), headless=request.is_headless
+        inbox=home.inbox,
+        session=session,
+        agent=request.agent,
+        phrase=lambda: phrase_of(home.phrase),
+        headless=request.is_headless,
     )
 
 
@@ -205,7 +216,9 @@ def _workspace(asked: str | None, directory: str) -> str:
     if not os.path.isdir(workspace):
         raise OperatorError(f"workspace `{workspace}` is not a directory")
     if workspace == "/":
-        raise OperatorError("the workspace would be `/`, the whole machine", hint="change to the project, or use --workspace DIR")
+        raise OperatorError(
+            "the workspace would be `/`, the whole machine", hint="change to the project, or use --workspace DIR"
+        )
     return workspace
 
 

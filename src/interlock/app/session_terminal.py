@@ -1,4 +1,6 @@
-"""Joins the human's descriptors to a session: which become the pseudo-terminal, which pass through, where prompts go."""
+"""Joins the human's descriptors to a session: which become the pseudo-terminal, which pass through, where prompts
+go.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""Between the supervisor's questions and the inbox: each question goes in, each answer comes out once, as a message to send down.
+"""Between the supervisor's questions and the inbox: each question goes in, each answer comes out once, as a message
+to send down.
 
-The inbox opens with the first question, so that a session without any pays nothing. What cannot be asked (full inbox, broken file,
+The inbox opens with the first question, so that a session without any pays nothing. What cannot be asked (full
+inbox, broken file,
 nobody to ask) is answered at once with no grant, and the reason.
 """
 
@@ -25,7 +27,9 @@ Message = dict[str, Any]
 class InboxAsker:
     """Asks for one session. `headless`: nobody is there, so every question is a denial."""
 
-    def __init__(self, *, inbox: str, session: str, agent: str | None, phrase: Callable[[], str], headless: bool) -> None:
+    def __init__(
+        self, *, inbox: str, session: str, agent: str | None, phrase: Callable[[], str], headless: bool
+    ) -> None:
         self._path = inbox
         self._session = session
         self._agent = agent
@@ -48,9 +52,14 @@ class InboxAsker:
             return
         try:
             self._open[identity] = self._opened().ask(
-                session=self._session, asker="run", agent=self._agent, digest=str(message["digest"]), action=message["action"],
-                decision=message["decision"], timeout_ms=int(message["timeout_ms"]),
-            )  # fmt: skip
+                session=self._session,
+                asker="run",
+                agent=self._agent,
+                digest=str(message["digest"]),
+                action=message["action"],
+                decision=message["decision"],
+                timeout_ms=int(message["timeout_ms"]),
+            )
         except InterlockError as error:
             self._ready.append(_no(identity, str(error)))
 
@@ -78,7 +87,11 @@ class InboxAsker:
         """The oldest open question, for the terminal."""
         for identity, question in self._open.items():
             return TerminalPrompt(
-                identity, question, phrase=self._phrase(), alike=self._opened().alike(question), now_ms=time.time_ns() // 1_000_000
+                identity,
+                question,
+                phrase=self._phrase(),
+                alike=self._opened().alike(question),
+                now_ms=time.time_ns() // 1_000_000,
             )
         return None
 

@@ -1,4 +1,6 @@
-"""A question in words: what would happen, to what, by whom, under which rule, until when. Everything from outside is made printable."""
+"""A question in words: what would happen, to what, by whom, under which rule, until when. Everything from outside is
+made printable.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,10 @@ def target_text(action: Action, limit: int = WHOLE_CHARACTERS_MAX) -> str:
 
 def is_whole(question: Question) -> bool:
     """Whether nothing is cut in what `rows` shows."""
-    return all("more)…" not in value for _, value in rows(question, now_ms=0)) and len(str(question.action)) < 4 * WHOLE_CHARACTERS_MAX
+    return (
+        all("more)…" not in value for _, value in rows(question, now_ms=0))
+        and len(str(question.action)) < 4 * WHOLE_CHARACTERS_MAX
+    )
 
 
 def layout(found: list[tuple[str, str]], *, columns: int) -> list[str]:
@@ -74,7 +79,10 @@ def _details(action: Action, limit: int) -> list[tuple[str, str]]:
     arguments = target.get("arguments")
     if isinstance(arguments, list):
         words = shell_words([text_of(word) for word in arguments], limit)
-        return [("arguments", words), ("in", printable(text_of(target["directory"]), limit) if "directory" in target else "")]
+        return [
+            ("arguments", words),
+            ("in", printable(text_of(target["directory"]), limit) if "directory" in target else ""),
+        ]
     if isinstance(arguments, dict):
         import json
 

@@ -1,6 +1,7 @@
 """The inbox: pending questions in one SQLite file, answered once, by a human outside every jail.
 
-`pending` → `answered` (yes or no) | `withdrawn`; there is no way back and no second answer. A question past its deadline is a no,
+`pending` → `answered` (yes or no) | `withdrawn`; there is no way back and no second answer. A question past its
+deadline is a no,
 whoever looks. Rows are written whole when asked and only their state changes, so what is shown is what is answered.
 It leaves out who may be asked how (channels) and what a grant means (the engine).
 """
@@ -34,7 +35,8 @@ _BUSY_SECONDS: Final = 5.0
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS question (
-  id TEXT PRIMARY KEY, session TEXT NOT NULL, asker TEXT NOT NULL, agent TEXT, digest TEXT NOT NULL, likeness TEXT NOT NULL,
+  id TEXT PRIMARY KEY, session TEXT NOT NULL, asker TEXT NOT NULL, agent TEXT, digest TEXT NOT NULL, likeness TEXT
+  NOT NULL,
   action TEXT NOT NULL, decision TEXT NOT NULL, asked_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL,
   process TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'answered', 'withdrawn')),
   answer TEXT, approver TEXT, reason TEXT, answered_ms INTEGER, taken INTEGER NOT NULL DEFAULT 0
@@ -42,6 +44,22 @@ CREATE TABLE IF NOT EXISTS question (
 CREATE INDEX IF NOT EXISTS question_by_state ON question (state, session);
 """
 _COLUMNS: Final = "id, session, asker, agent, digest, action, decision, asked_ms, expires_ms"
+_PENDING: Final = (
+    f"SELECT {_COLUMNS} FROM question "  # noqa: S608 - column names of our own
+    "WHERE state = 'pending' AND (? IS NULL OR session = ?) ORDER BY asked_ms, id"
+)
+_BY_PREFIX: Final = (
+    f"SELECT {_COLUMNS}, state, answer, approver, reason, answered_ms FROM question "  # noqa: S608
+    "WHERE substr(id, 1, ?) = ? LIMIT 2"
+)
+_TIME_OUT: Final = (
+    "UPDATE question SET state = 'answered', answer = 'timeout', answered_ms = ? "
+    "WHERE state = 'pending' AND expires_ms <= ?"
+)
+_ASKER_ENDED: Final = (
+    "UPDATE question SET state = 'withdrawn', answer = 'withdrawn', reason = 'the asker ended', answered_ms = ? "
+    "WHERE state = 'pending' AND process = ?"
+)
 
 
 class InboxFullError(OperatorError):
@@ -56,7 +74,9 @@ class Inbox:
     """One connection to the inbox file. Not shared between threads; every method is one transaction."""
 
     def __init__(self, path: str, *, clock_ms: Callable[[], int] | None = None) -> None:
-        """Open the file at `path`, made 0600 when missing. Raises `HostError` when it cannot be opened or is damaged."""
+        """Open the file at `path`, made 0600 when missing. Raises `HostError` when it cannot be opened or is
+        damaged.
+        """
         self._clock_ms = clock_ms or _wall_clock_ms
         try:
             with contextlib.suppress(FileExistsError):
@@ -65,19 +85,30 @@ class Inbox:
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.executescript(_SCHEMA)
         except (OSError, sqlite3.Error) as error:
-            raise HostError(f"cannot open the inbox `{path}`: {error}", hint="`interlock doctor` checks the state directory") from error
+            raise HostError(
+                f"cannot open the inbox `{path}`: {error}", hint="`interlock doctor` checks the state directory"
+            ) from error
 
     def close(self) -> None:
         """Let go of the file."""
         self._database.close()
 
     def ask(
-        self, *, session: str, asker: str, agent: str | None, digest: str, action: Action, decision: Decision, timeout_ms: int
+        self,
+        *,
+        session: str,
+        asker: str,
+        agent: str | None,
+        digest: str,
+        action: Action,
+        decision: Decision,
+        timeout_ms: int,
     ) -> Question:
         """Put a question in the inbox.
 
         Arguments: `asker` says which program asks (`run`, `gateway`); `timeout_ms` from now, cut at WAIT_MS_MAX.
-        Raises `InboxFullError`: then the act is to be denied. The question is withdrawn by itself when this process ends.
+        Raises `InboxFullError`: then the act is to be denied. The question is withdrawn by itself when this process
+        ends.
         """
         now = self._clock_ms()
         question = Question(
@@ -90,9 +121,18 @@ class Inbox:
             self._database.execute(
                 f"INSERT INTO question ({_COLUMNS}, likeness, process) VALUES (?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608
                 (
-                    question.id, session, asker, agent, digest, json.dumps(action), json.dumps(decision),
-                    now, question.expires_ms, likeness(action), process_identity(os.getpid()),
-                ),  # fmt: skip
+                    question.id,
+                    session,
+                    asker,
+                    agent,
+                    digest,
+                    json.dumps(action),
+                    json.dumps(decision),
+                    now,
+                    question.expires_ms,
+                    likeness(action),
+                    process_identity(os.getpid()),
+                ),
             )
         return question
 
@@ -100,20 +140,16 @@ class Inbox:
         """What waits for an answer now, oldest first; of one session if named. Askers that died are swept first."""
         with self._transaction():
             self._sweep(self._clock_ms())
-            rows = self._database.execute(
-                f"SELECT {_COLUMNS} FROM question WHERE state = 'pending' AND (? IS NULL OR session = ?) ORDER BY asked_ms, id",  # noqa: S608
-                (session, session),
-            ).fetchall()
+            rows = self._database.execute(_PENDING, (session, session)).fetchall()
         return [_question(row) for row in rows]
 
     def get(self, identity: str) -> tuple[Question, Answer | None]:
-        """A question by id (a prefix that fits one only will do) and what became of it. Raises `NotPendingError` if unknown."""
+        """A question by id (a prefix that fits one only will do) and what became of it. Raises `NotPendingError` if
+        unknown.
+        """
         with self._transaction():
             self._sweep(self._clock_ms())
-            rows = self._database.execute(
-                f"SELECT {_COLUMNS}, state, answer, approver, reason, answered_ms FROM question WHERE substr(id, 1, ?) = ? LIMIT 2",  # noqa: S608
-                (len(identity), identity),
-            ).fetchall()
+            rows = self._database.execute(_BY_PREFIX, (len(identity), identity)).fetchall()
         if len(rows) != 1 or not identity:
             what = "fits more than one question" if rows else "is not a question"
             raise NotPendingError(f"`{identity}` {what}", hint="see: interlock approvals list")
@@ -122,7 +158,8 @@ class Inbox:
         return _question(row[:9]), answer
 
     def answer(self, identity: str, *, yes: bool, approver: str, reason: str | None = None) -> Question:
-        """Answer a pending question, once. A no also answers every pending question that differs in nothing but its nonce.
+        """Answer a pending question, once. A no also answers every pending question that differs in nothing but its
+        nonce.
 
         Raises `NotPendingError` when it is too late or somebody else was first.
         """
@@ -130,18 +167,28 @@ class Inbox:
         now = self._clock_ms()
         if found is not None:
             by = f" by {found.approver}" if found.approver else ""
-            raise NotPendingError(f"`{question.id}` is settled already: {found.word}{by}", hint="see: interlock approvals list")
+            raise NotPendingError(
+                f"`{question.id}` is settled already: {found.word}{by}", hint="see: interlock approvals list"
+            )
         with self._transaction():
-            changed = self._settle("id = ?", (question.id,), now=now, word="yes" if yes else "no", approver=approver, reason=reason)
+            changed = self._settle(
+                "id = ?", (question.id,), now=now, word="yes" if yes else "no", approver=approver, reason=reason
+            )
             if changed != 1:
-                raise NotPendingError(f"`{question.id}` was settled in this moment", hint="see: interlock approvals list")
+                raise NotPendingError(
+                    f"`{question.id}` was settled in this moment", hint="see: interlock approvals list"
+                )
             if not yes:
                 alike = (question.session, likeness(question.action))
-                self._settle("session = ? AND likeness = ?", alike, now=now, word="no", approver=approver, reason=reason)
+                self._settle(
+                    "session = ? AND likeness = ?", alike, now=now, word="no", approver=approver, reason=reason
+                )
         return question
 
     def take(self, identity: str) -> Answer | None:
-        """The answer for the asker, once: None while the question waits. Raises `NotPendingError` when it was taken before."""
+        """The answer for the asker, once: None while the question waits. Raises `NotPendingError` when it was taken
+        before.
+        """
         with self._transaction():
             self._sweep(self._clock_ms())
             row = self._database.execute(
@@ -190,9 +237,20 @@ class Inbox:
             "SELECT count(*), coalesce(sum(session = ?), 0) FROM question WHERE state = 'pending'", (session,)
         ).fetchone()
         if total >= PENDING_MAX or own >= PENDING_PER_SESSION_MAX:
-            raise InboxFullError(f"{own} questions of this session wait already", hint="answer some: interlock approvals list")
+            raise InboxFullError(
+                f"{own} questions of this session wait already", hint="answer some: interlock approvals list"
+            )
 
-    def _settle(self, where: str, values: tuple[str, ...], *, now: int, word: AnswerWord, approver: str | None, reason: str | None) -> int:
+    def _settle(
+        self,
+        where: str,
+        values: tuple[str, ...],
+        *,
+        now: int,
+        word: AnswerWord,
+        approver: str | None,
+        reason: str | None,
+    ) -> int:
         state = "withdrawn" if word == "withdrawn" else "answered"
         cursor = self._database.execute(
             "UPDATE question SET state = ?, answer = ?, approver = ?, reason = ?, answered_ms = ? "  # noqa: S608
@@ -202,19 +260,14 @@ class Inbox:
         return cursor.rowcount
 
     def _sweep(self, now: int) -> None:
-        """Deadlines and dead askers: both are denials. What was settled long ago is forgotten here (the ledger remembers)."""
-        self._database.execute(
-            "UPDATE question SET state = 'answered', answer = 'timeout', answered_ms = ? WHERE state = 'pending' AND expires_ms <= ?",
-            (now, now),
-        )
+        """Deadlines and dead askers: both are denials. What was settled long ago is forgotten here (the ledger
+        remembers).
+        """
+        self._database.execute(_TIME_OUT, (now, now))
         askers = self._database.execute("SELECT DISTINCT process FROM question WHERE state = 'pending'").fetchall()
         for (process,) in askers:
             if not is_alive(process):
-                self._database.execute(
-                    "UPDATE question SET state = 'withdrawn', answer = 'withdrawn', reason = 'the asker ended', answered_ms = ? "
-                    "WHERE state = 'pending' AND process = ?",
-                    (now, process),
-                )
+                self._database.execute(_ASKER_ENDED, (now, process))
         self._database.execute("DELETE FROM question WHERE state != 'pending' AND answered_ms < ?", (now - KEPT_MS,))
 
     @contextlib.contextmanager
@@ -228,13 +281,15 @@ class Inbox:
                 raise
             self._database.execute("COMMIT")
         except sqlite3.Error as error:
-            raise HostError(f"the inbox failed: {error}", hint="`interlock doctor` checks the state directory") from error
+            raise HostError(
+                f"the inbox failed: {error}", hint="`interlock doctor` checks the state directory"
+            ) from error
 
 
 def process_identity(process: int) -> str:
     """A process by id and start time (proc_pid_stat(5), field 22), so that a reused id is another process."""
     try:
-        with open(f"/proc/{process}/stat", "rb") as file:  # noqa: PTH123
+        with open(f"/proc/{process}/stat", "rb") as file:
             fields = file.read().rpartition(b")")[2].split()
     except OSError:
         return f"{process}:gone"

@@ -1,4 +1,6 @@
-"""The phrase that only the human's side knows: each prompt shows it, so that a painted prompt can be told from a real one."""
+"""The phrase that only the human's side knows: each prompt shows it, so that a painted prompt can be told from a
+real one.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +11,21 @@ from typing import Final
 
 from interlock.vocabulary.errors import HostError
 
-_FIRST: Final = "amber brisk calm dusty early faint gentle hollow icy jolly keen lunar mellow noble olive plain quiet rapid silver tidy".split()
-_SECOND: Final = "anchor badger canyon daisy ember falcon garnet harbor island juniper kettle lantern meadow nutmeg otter pebble quarry raven spruce thistle".split()  # fmt: skip
+_FIRST: Final = (
+    "amber", "brisk", "calm", "dusty", "early", "faint", "gentle", "hollow", "icy", "jolly",
+    "keen", "lunar", "mellow", "noble", "olive", "plain", "quiet", "rapid", "silver", "tidy",
+)  # fmt: skip
+_SECOND: Final = (
+    "anchor", "badger", "canyon", "daisy", "ember", "falcon", "garnet", "harbor", "island", "juniper",
+    "kettle", "lantern", "meadow", "nutmeg", "otter", "pebble", "quarry", "raven", "spruce", "thistle",
+)  # fmt: skip
 _PHRASE_BYTES_MAX: Final = 100
 
 
 def phrase_of(path: str) -> str:
-    """The phrase kept in the file at `path`, made (0600) when there is none. Raises `HostError` when it cannot be kept."""
+    """The phrase kept in the file at `path`, made (0600) when there is none. Raises `HostError` when it cannot be
+    kept.
+    """
     try:
         return _read(path) or _make(path)
     except OSError as error:

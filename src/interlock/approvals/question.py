@@ -1,4 +1,6 @@
-"""A question to a human and its answer: values only. The inbox stores them, channels show them, a grant is made from a yes."""
+"""A question to a human and its answer: values only. The inbox stores them, channels show them, a grant is made from
+a yes.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ GRANT_LIFE_MS: Final = 30_000
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One act that waits: everything a person needs to judge it. `digest` is the Action's own (spec/action.md), nonce included."""
+    """One act that waits: everything a person needs to judge it. `digest` is the Action's own (spec/action.md),
+    nonce included.
+    """
 
     id: str
     session: str

@@ -1,4 +1,6 @@
-"""The prompt on the human's terminal: its words and how an answer is read. Opening and reading the terminal is the host's part."""
+"""The prompt on the human's terminal: its words and how an answer is read. Opening and reading the terminal is the
+host's part.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,9 @@ from interlock.approvals.describe import is_whole, layout, rows
 
 if TYPE_CHECKING:
     from interlock.approvals.question import Question
+
+_ASK = "approve this, once? [y/N] "
+_ASK_TOO_LONG = "too long to be shown whole: deny it here with n, or answer elsewhere: "
 
 
 class TerminalPrompt:
@@ -30,7 +35,7 @@ class TerminalPrompt:
             found.append(("besides", f"{self._alike} identical acts wait; a yes covers this one only, a no covers all"))
         found.append(("elsewhere", f"interlock approvals approve {self._question.id}"))
         head = f"---- interlock asks ({self._phrase}) ".ljust(min(columns, 100) - 1, "-")
-        ask = "approve this, once? [y/N] " if self._whole else "too long to be shown whole: deny it here with n, or answer elsewhere: "
+        ask = _ASK if self._whole else _ASK_TOO_LONG
         return "\n".join([head, *layout(found, columns=columns), ask])
 
     def read(self, line: str) -> bool | None:

@@ -1,6 +1,7 @@
 """The table of commands: name → (module, summary). Static, so that help, completion and start-up import no command.
 
-A command module has `SUMMARY: str`, `configure(parser)` and `run(arguments) -> int`; a test holds its summary to this table.
+A command module has `SUMMARY: str`, `configure(parser)` and `run(arguments) -> int`; a test holds its summary to
+this table.
 """
 
 from __future__ import annotations

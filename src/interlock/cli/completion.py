@@ -1,4 +1,6 @@
-"""`interlock completion`: a completion script made from the parsers themselves (shtab for bash and zsh, our own words for fish)."""
+"""`interlock completion`: a completion script made from the parsers themselves (shtab for bash and zsh, our own
+words for fish).
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,8 @@ def _fish(parser: argparse.ArgumentParser) -> str:
         lines += _fish_options(f"__fish_seen_subcommand_from {name}", child)
         for inner, grandchild in branches(child).items():
             lines.append(f"complete -c interlock -n '__fish_seen_subcommand_from {name}' -a {inner}")
-            lines += _fish_options(f"__fish_seen_subcommand_from {name}; and __fish_seen_subcommand_from {inner}", grandchild)
+            both = f"__fish_seen_subcommand_from {name}; and __fish_seen_subcommand_from {inner}"
+            lines += _fish_options(both, grandchild)
     return "\n".join(lines)
 
 
@@ -48,7 +51,8 @@ def _fish_options(condition: str, parser: argparse.ArgumentParser) -> list[str]:
         long = [option[2:] for option in action.option_strings if option.startswith("--")]
         if not long:
             continue
-        choices = f" -xa {_quoted(' '.join(map(str, action.choices)))}" if action.choices else " -r" if action.nargs is None else ""
+        takes = " -r" if action.nargs is None else ""
+        choices = f" -xa {_quoted(' '.join(map(str, action.choices)))}" if action.choices else takes
         lines.append(f"complete -c interlock -n '{condition}' -l {long[0]}{choices} -d {_quoted(action.help or '')}")
     return lines
 

@@ -9,7 +9,7 @@ from interlock.vocabulary.errors import EXIT_HOST
 from interlock.vocabulary.printable import printable
 
 SUMMARY = "exercise each mechanism and say what is enforced on this machine"
-_EPILOG = "Exit status: 0 when nothing is missing that every policy needs; 122 otherwise. `partial` names what is given up."
+_EPILOG = "Exit status: 0 when nothing is missing, 122 otherwise. PARTIAL names what is given up."
 _WORDS = {"full": "ok", "partial": "PARTIAL", "not": "NO"}
 
 

@@ -1,4 +1,6 @@
-"""What a person sees when a command could not do its work: what happened, what to do, and the code that scripts read."""
+"""What a person sees when a command could not do its work: what happened, what to do, and the code that scripts
+read.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ LINE_CHARACTERS_MAX = 2000
 
 
 def report(error: Exception, words: list[str]) -> int:
-    """Print the error on stderr and return its exit code. Our own fault is said as such, with where to find the trace."""
+    """Print the error on stderr and return its exit code. Our own fault is said as such, with where to find the
+    trace.
+    """
     if not isinstance(error, InterlockError):
         return _own_fault(error, words[0] if words else "")
     first, *rest = str(error).splitlines() or [""]

@@ -50,8 +50,22 @@ def page() -> str:
     from interlock.cli.parser import DESCRIPTION, EPILOG, whole_parser
 
     parser = whole_parser()
-    lines = ['.TH INTERLOCK 1 "" "Interlock" "User Commands"', ".SH NAME", r"interlock \- execution-layer security for AI agents"]
-    lines += [".SH SYNOPSIS", ".B interlock", r".I COMMAND\fR [options]", ".SH DESCRIPTION", _text(DESCRIPTION), ".PP", ".nf", _text(EPILOG), ".fi"]
+    lines = [
+        '.TH INTERLOCK 1 "" "Interlock" "User Commands"',
+        ".SH NAME",
+        r"interlock \- execution-layer security for AI agents",
+    ]
+    lines += [
+        ".SH SYNOPSIS",
+        ".B interlock",
+        r".I COMMAND\fR [options]",
+        ".SH DESCRIPTION",
+        _text(DESCRIPTION),
+        ".PP",
+        ".nf",
+        _text(EPILOG),
+        ".fi",
+    ]
     lines.append(".SH COMMANDS")
     from interlock.cli.completion import branches
 

@@ -1,4 +1,6 @@
-"""The one-line denial for the human: what, where, which rule, why; rate limited, made printable. The face of `interlock run`."""
+"""The one-line denial for the human: what, where, which rule, why; rate limited, made printable. The face of
+`interlock run`.
+"""
 
 from __future__ import annotations
 

@@ -6,8 +6,8 @@ import argparse
 import sys
 from typing import NoReturn
 
-from interlock.vocabulary.errors import EXIT_USAGE
 from interlock.cli.commands import COMMANDS, load
+from interlock.vocabulary.errors import EXIT_USAGE
 
 PROGRAM = "interlock"
 DESCRIPTION = "Execution-layer security for AI agents: a deterministic gate at the system call and at the tool call."
@@ -23,7 +23,9 @@ start here:
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, with Interlock's exit code for wrong usage and no abbreviated options (a typo must not mean something)."""
+    """argparse, with Interlock's exit code for wrong usage and no abbreviated options (a typo must not mean
+    something).
+    """
 
     def __init__(self, *arguments: object, **options: object) -> None:
         options.setdefault("allow_abbrev", False)

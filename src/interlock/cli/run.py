@@ -1,4 +1,6 @@
-"""`interlock run`: options, the nested case, the report at the end, the exit status. The work is `interlock.app.run`."""
+"""`interlock run`: options, the nested case, the report at the end, the exit status. The work is
+`interlock.app.run`.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +20,12 @@ _EPILOG = """\
 examples:
   interlock run -- claude                             the coding-agent preset, this directory as workspace
   interlock run --preset ci -- make test              headless: a question is a denial, nothing outlives the command
-  interlock run --policy team.yaml -- npm test        your own layers; several tighten one another, guard is always first
+  interlock run --policy team.yaml -- npm test        your own layers; several tighten one another, guard is always
+  first
   interlock run --agent coder -- codex                with an identity of its own at the gateway
 
-The command's exit status is passed on (128+n for signal n). Interlock's own: 121 policy, 122 machine, 123 Interlock failed,
+The command's exit status is passed on (128+n for signal n). Interlock's own: 121 policy, 122 machine, 123 Interlock
+failed,
 124 refused before start, 126 not executable, 127 not found."""
 
 
@@ -35,14 +39,38 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def add_session_options(parser: argparse.ArgumentParser) -> None:
     """What `run` and `shell` share."""
-    parser.add_argument("--policy", action="append", default=[], metavar="FILE", help="a policy layer; may be given again (a name means one of your policies)")
-    parser.add_argument("--preset", metavar="NAME", help="a ready layer: coding-agent (default without --policy), ci, strict, observe, mcp-server")
-    parser.add_argument("--workspace", metavar="DIR", help="what ${workspace} means in policies (default: the current directory)")
-    parser.add_argument("--agent", metavar="NAME", help="run as this agent: gives it a token for the gateway that works in this session only")
-    parser.add_argument("--end", choices=("keep", "kill"), help="processes that outlive the command: keep them held (default), or end them (ci)")
-    parser.add_argument("--no-ask", dest="ask", action="store_false", help="nobody is there: what needs an approval is denied")
+    parser.add_argument(
+        "--policy",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a policy layer; may be given again (a name means one of your policies)",
+    )
+    parser.add_argument(
+        "--preset",
+        metavar="NAME",
+        help="a ready layer: coding-agent (default without --policy), ci, strict, observe, mcp-server",
+    )
+    parser.add_argument(
+        "--workspace", metavar="DIR", help="what ${workspace} means in policies (default: the current directory)"
+    )
+    parser.add_argument(
+        "--agent",
+        metavar="NAME",
+        help="run as this agent: gives it a token for the gateway that works in this session only",
+    )
+    parser.add_argument(
+        "--end",
+        choices=("keep", "kill"),
+        help="processes that outlive the command: keep them held (default), or end them (ci)",
+    )
+    parser.add_argument(
+        "--no-ask", dest="ask", action="store_false", help="nobody is there: what needs an approval is denied"
+    )
     parser.add_argument("--quiet", action="store_true", help="no notices; `interlock why` still tells")
-    parser.add_argument("--json", action="store_true", help="print one JSON object about the session as the last line of output")
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object about the session as the last line of output"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -118,7 +146,8 @@ def _summary(ran: Ran, face: NoticeFace) -> None:
     outcome = ran.outcome
     running = (outcome.exited or {}).get("running") or []
     if running and outcome.ended is None:
-        say(f"{len(running)} process{'es' if len(running) > 1 else ''} of the session still run{'' if len(running) > 1 else 's'}, held to the policy; end: interlock session end {ran.session}")
+        what = "1 process of the session still runs" if len(running) == 1 else f"{len(running)} processes still run"
+        say(f"{what}, held to the policy; to end it: interlock session end {ran.session}")
     later = (outcome.ended or {}).get("runs_later") or []
     for path in later[:10]:
         from interlock.vocabulary.printable import text_of

@@ -53,7 +53,11 @@ def _list(home: Home, arguments: argparse.Namespace) -> int:
         entry = running.get(session) or opening(home, session)
         state = "runs" if session in running else "ended"
         if arguments.json:
-            print(json.dumps({"session": session, "state": state, "command": entry.get("command"), "agent": entry.get("agent")}))
+            print(
+                json.dumps(
+                    {"session": session, "state": state, "command": entry.get("command"), "agent": entry.get("agent")}
+                )
+            )
         else:
             command = [text_of(word) for word in entry.get("command") or []]
             print(f"{session}  {state:<6}{shell_words(command, 80)}".rstrip())
@@ -67,7 +71,15 @@ def _show(home: Home, arguments: argparse.Namespace) -> int:
     session = resolve(home, arguments.id)
     found = Story(*story(home, session))
     if arguments.json:
-        print(json.dumps({"session": session, "tree": _as_value(session_node(found, session, depth=0)), "records": found.sessions[session]}))
+        print(
+            json.dumps(
+                {
+                    "session": session,
+                    "tree": _as_value(session_node(found, session, depth=0)),
+                    "records": found.sessions[session],
+                }
+            )
+        )
     else:
         print("\n".join(draw(found, session)))
     return 0

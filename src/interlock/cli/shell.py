@@ -16,7 +16,9 @@ SUMMARY = "run your shell under a policy"
 def configure(parser: argparse.ArgumentParser) -> None:
     """The same options as `run`, no command."""
     add_session_options(parser)
-    parser.epilog = "The shell is $SHELL, else the one of the password database, else /bin/sh. Leave it to end the session."
+    parser.epilog = (
+        "The shell is $SHELL, else the one of the password database, else /bin/sh. Leave it to end the session."
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

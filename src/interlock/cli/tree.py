@@ -1,4 +1,5 @@
-"""Draws one session as a tree: agent and prompt, tool calls and the server sessions they reached, system calls grouped, denials in full,
+"""Draws one session as a tree: agent and prompt, tool calls and the server sessions they reached, system calls
+grouped, denials in full,
 approvals, programs by who started them. Pure: records in (spec/record.md), lines out.
 
 Joined by ids only (parent of a session, of a context, of an action), never by time.
@@ -44,7 +45,12 @@ def session_node(story: Story, session: str, *, depth: int, parent: str | None =
     if parent is not None:
         records = _within(records, parent, opened)
     children = [] if parent is not None else _about(opened)
-    children += _prompts(records) + _tool_calls(story, session, depth) + _programs(records) + _denials(records, story.gateway, session)
+    children += (
+        _prompts(records)
+        + _tool_calls(story, session, depth)
+        + _programs(records)
+        + _denials(records, story.gateway, session)
+    )
     children += _approvals(records) + _groups(records) + _ending(records)
     return Node(_session_title(session, opened), children)
 
@@ -57,7 +63,11 @@ def _session_title(session: str, opened: Record) -> str:
 def _about(opened: Record) -> list[Node]:
     agent = opened.get("agent")
     name = agent.get("name") if isinstance(agent, dict) else agent
-    shown = [("agent", name or "none named"), ("human", opened.get("human")), ("workspace", _path(opened.get("workspace")))]
+    shown = [
+        ("agent", name or "none named"),
+        ("human", opened.get("human")),
+        ("workspace", _path(opened.get("workspace"))),
+    ]
     shown += [("policy", ", ".join(map(_layer_name, opened.get("layers") or []))), ("opened", opened.get("time"))]
     return [Node(f"{label}: {printable(str(value))}", []) for label, value in shown if value]
 
@@ -68,10 +78,12 @@ def _layer_name(layer: object) -> str:
 
 def _prompts(records: list[Record]) -> list[Node]:
     found = [record for record in records if record.get("type") == "prompt.seen"]
-    return [
-        Node(f"prompt sha256 {printable(str(record.get('digest'))[:16])}… ({record.get('bytes')} bytes, by {printable(str(record.get('source')))})", [])
-        for record in found[:SHOWN_MAX]
-    ]  # fmt: skip
+    return [Node(_prompt(record), []) for record in found[:SHOWN_MAX]]
+
+
+def _prompt(record: Record) -> str:
+    size, source = record.get("bytes"), printable(str(record.get("source")))
+    return f"prompt {printable(str(record.get('digest'))[:23])}… ({size} bytes, by {source})"
 
 
 def _tool_calls(story: Story, session: str, depth: int) -> list[Node]:
@@ -129,7 +141,11 @@ def _programs(records: list[Record]) -> list[Node]:
     started: dict[str, Counter[str]] = {}
     for record in records:
         action = record.get("action")
-        if record.get("type") != "action.decided" or not isinstance(action, dict) or action.get("verb") != "process.exec":
+        if (
+            record.get("type") != "action.decided"
+            or not isinstance(action, dict)
+            or action.get("verb") != "process.exec"
+        ):
             continue
         process = _subject(record).get("process")
         starter = _path(process.get("program")) if isinstance(process, dict) else ""
@@ -138,14 +154,18 @@ def _programs(records: list[Record]) -> list[Node]:
     if not started:
         return []
     nodes = [
-        Node(f"by {starter}", _limited([Node(f"{text}{_times(count)}", []) for text, count in found.items()], "programs"))
+        Node(
+            f"by {starter}", _limited([Node(f"{text}{_times(count)}", []) for text, count in found.items()], "programs")
+        )
         for starter, found in started.items()
     ]
     return [Node(f"programs started ({sum(found.total() for found in started.values())})", _limited(nodes, "starters"))]
 
 
 def _denials(records: list[Record], gateway: list[Record], session: str) -> list[Node]:
-    denied = [r for r in records if r.get("type") == "action.decided" and (r.get("decision") or {}).get("decision") == "deny"]
+    denied = [
+        r for r in records if r.get("type") == "action.decided" and (r.get("decision") or {}).get("decision") == "deny"
+    ]
     races = [r for r in records if r.get("type") == "race.lost"]
     if not denied and not races:
         return []
@@ -177,14 +197,17 @@ def _groups(records: list[Record]) -> list[Node]:
     changes: Counter[str] = Counter()
     for record in records:
         action, decision = record.get("action"), record.get("decision") or {}
-        if record.get("type") == "action.decided" and isinstance(action, dict) and decision.get("decision") != "deny":
-            if action.get("verb") not in ("process.exec", "tool.call"):
-                changes[f"{printable(str(action.get('verb')))} {_place(action)}"] += 1
+        if record.get("type") != "action.decided" or not isinstance(action, dict) or decision.get("decision") == "deny":
+            continue
+        if action.get("verb") not in ("process.exec", "tool.call"):
+            changes[f"{printable(str(action.get('verb')))} {_place(action)}"] += 1
     for record in records:
         if record.get("type") == "routine":
             for count in record.get("counts") or []:
                 if count.get("decision") != "deny":
-                    changes[f"{printable(str(count.get('verb')))} ({printable(str(count.get('rule')))})"] += int(count.get("count") or 0)
+                    changes[f"{printable(str(count.get('verb')))} ({printable(str(count.get('rule')))})"] += int(
+                        count.get("count") or 0
+                    )
     nodes = [Node(f"{text}{_times(count)}", []) for text, count in changes.most_common()]
     return [Node(f"system calls allowed ({sum(changes.values())})", _limited(nodes, "groups"))] if nodes else []
 
@@ -197,7 +220,10 @@ def _ending(records: list[Record]) -> list[Node]:
         return nodes
     later = closed.get("runs_later") or []
     nodes += [Node(f"would run later outside: {_path(path)}", []) for path in later[:SHOWN_MAX]]
-    return [*nodes, Node(f"closed: {printable(str(closed.get('reason')))}, status {printable(str(closed.get('status')))}", [])]
+    return [
+        *nodes,
+        Node(f"closed: {printable(str(closed.get('reason')))}, status {printable(str(closed.get('status')))}", []),
+    ]
 
 
 def _place(action: Record) -> str:

@@ -1,4 +1,6 @@
-"""`interlock why`: the latest denials in words. Inside a session it asks the session; outside it reads the last session's record."""
+"""`interlock why`: the latest denials in words. Inside a session it asks the session; outside it reads the last
+session's record.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from interlock.vocabulary.printable import printable
 
 SUMMARY = "explain the latest denials, inside a session or after it"
 _EPILOG = """\
-Inside `interlock run` this tells the program (and the model that reads it) what was refused, by which rule, and which rule
+Inside `interlock run` this tells the program (and the model that reads it) what was refused, by which rule, and
+which rule
 would allow it. Outside it reads the record of the last session, or of the one named."""
 
 

@@ -1,7 +1,9 @@
 """Everything the next `interlock` would be loaded from: what a jail could change here would run outside it tomorrow.
 
-Package, native module, supervisor, interpreter, virtual environment, every place the interpreter imports from (those that do not
-exist yet included, since a `usercustomize.py` made there would be imported), and the name `interlock` in each PATH entry.
+Package, native module, supervisor, interpreter, virtual environment, every place the interpreter imports from (those
+that do not
+exist yet included, since a `usercustomize.py` made there would be imported), and the name `interlock` in each PATH
+entry.
 """
 
 from __future__ import annotations
@@ -21,13 +23,16 @@ def own_paths(environment: Mapping[str, str], *, supervisor: str) -> list[str]:
     Arguments: the `environment` of the human (PATH), and the `supervisor` executable in use.
     """
     package = os.path.realpath(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    found = [supervisor, sys.executable, os.path.abspath(sys.argv[0])]
+    found = [supervisor, sys.executable]
+    script = os.path.abspath(sys.argv[0])
+    if os.path.isfile(script):
+        found.append(script)
     if sys.prefix != sys.base_prefix:
         found.append(sys.prefix)
     found += _import_places()
     for entry in environment.get("PATH", "").split(":"):
         if entry.startswith("/"):
-            found += [os.path.join(entry, "interlock"), os.path.join(entry, "interlock-supervisor")]
+            found.append(os.path.join(entry, "interlock"))
     return [package, *(path for path in _outermost(found) if path != package)]
 
 

@@ -18,7 +18,9 @@ _READ_BYTES: Final = 65536
 
 
 class Channel:
-    """A stream socket that speaks in messages. Reading never blocks; writing waits up to a limit, since messages down are few."""
+    """A stream socket that speaks in messages. Reading never blocks; writing waits up to a limit, since messages
+    down are few.
+    """
 
     def __init__(self, endpoint: socket.socket) -> None:
         endpoint.setblocking(False)
@@ -38,7 +40,10 @@ class Channel:
         """Send one message. Raises `PeerError` when the supervisor is gone or does not read."""
         data = memoryview(json.dumps(message, separators=(",", ":")).encode() + b"\n")
         if len(data) > MESSAGE_BYTES_MAX:
-            raise PeerError("a message to the supervisor is larger than 4 MiB", hint="is the environment or command line that large?")
+            raise PeerError(
+                "a message to the supervisor is larger than 4 MiB",
+                hint="is the environment or command line that large?",
+            )
         while data:
             try:
                 data = data[self._socket.send(data) :]
@@ -52,7 +57,9 @@ class Channel:
                 raise PeerError("the supervisor is gone", exit_code=EXIT_FAILED) from error
 
     def receive(self) -> list[Message]:
-        """What has arrived, without waiting. Sets `closed` at the end of the stream. Raises `PeerError` on what is no message."""
+        """What has arrived, without waiting. Sets `closed` at the end of the stream. Raises `PeerError` on what is
+        no message.
+        """
         messages: list[Message] = []
         while not self.closed:
             try:

@@ -1,4 +1,6 @@
-"""The outside face of a session (`spec/supervisor.md`): show it, end it. Sessions are found by their sockets; there is no daemon."""
+"""The outside face of a session (`spec/supervisor.md`): show it, end it. Sessions are found by their sockets; there
+is no daemon.
+"""
 
 from __future__ import annotations
 

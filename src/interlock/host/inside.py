@@ -1,4 +1,6 @@
-"""The inside face of a session (`spec/supervisor.md`): one question, its own denials. Used by `why` and by a nested run."""
+"""The inside face of a session (`spec/supervisor.md`): one question, its own denials. Used by `why` and by a nested
+run.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ _SECONDS_MAX: Final = 5.0
 
 
 def why(path: str, *, last: int) -> list[dict[str, Any]]:
-    """The session's `last` denials from its inside socket at `path`. Raises `PeerError` when nobody answers, or not in kind."""
+    """The session's `last` denials from its inside socket at `path`. Raises `PeerError` when nobody answers, or not
+    in kind.
+    """
     answer = request(path, {"type": "why", "last": last})
     denials = answer.get("denials")
     if not isinstance(denials, list):
@@ -30,7 +34,9 @@ def answers(path: str) -> bool:
 
 
 def request(path: str, message: dict[str, Any]) -> dict[str, Any]:
-    """One request, one answer, over a unix socket. Raises `PeerError` when there is none in time, or it is no JSON object."""
+    """One request, one answer, over a unix socket. Raises `PeerError` when there is none in time, or it is no JSON
+    object.
+    """
     import socket
 
     try:

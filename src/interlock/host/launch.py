@@ -62,17 +62,22 @@ class Launch(NamedTuple):
         }
 
 
-def jail_environment(outside: Mapping[str, str], *, session: str, inside: str, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+def jail_environment(
+    outside: Mapping[str, str], *, session: str, inside: str, extra: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """The environment of the command: the human's without Interlock's own variables, and the session's.
 
-    Arguments: `inside` is the path of the session's `inside.sock`; `extra` what an agent's identity adds (`INTERLOCK_TOKEN`, …).
+    Arguments: `inside` is the path of the session's `inside.sock`; `extra` what an agent's identity adds
+    (`INTERLOCK_TOKEN`, …).
     """
     kept = {name: value for name, value in outside.items() if not name.startswith(_OWN_PREFIX)}
     return kept | {"INTERLOCK_SESSION": session, "INTERLOCK_INSIDE": inside} | dict(extra or {})
 
 
 def text(value: str) -> str | dict[str, str]:
-    """A path, argument or value as `spec/action.md` writes it: a string where its bytes are UTF-8, else base64 of the bytes."""
+    """A path, argument or value as `spec/action.md` writes it: a string where its bytes are UTF-8, else base64 of
+    the bytes.
+    """
     if _is_utf8(value):
         return value
     return {"base64": base64.b64encode(value.encode("utf-8", "surrogateescape")).decode("ascii")}

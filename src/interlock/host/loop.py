@@ -1,6 +1,8 @@
-"""The loop of `interlock run`: supervisor, terminal, signals and questions, one thread, nothing awaited without the others.
+"""The loop of `interlock run`: supervisor, terminal, signals and questions, one thread, nothing awaited without the
+others.
 
-It moves messages and bytes. It decides nothing, knows no policy, and turns every loss (a dead supervisor, a protocol fault) into an
+It moves messages and bytes. It decides nothing, knows no policy, and turns every loss (a dead supervisor, a protocol
+fault) into an
 outcome that its caller must report as a failure.
 """
 
@@ -172,7 +174,11 @@ class Loop:
         current = self._prompts.current
         if current is not None and not self._asker.is_open(current.id):
             self._close_prompt("\nsettled elsewhere, or too late")
-        if self._prompts.current is None and self._prompts.is_ours and (prompt := self._asker.next_prompt()) is not None:
+        if (
+            self._prompts.current is None
+            and self._prompts.is_ours
+            and (prompt := self._asker.next_prompt()) is not None
+        ):
             if self._proxy is not None:
                 self._proxy.hold()
             if not self._prompts.open(prompt) and self._proxy is not None:
@@ -204,18 +210,25 @@ class Loop:
                 self._proxy.enter()
             elif number == signal.SIGTSTP:
                 self._suspend()
-            elif number == signal.SIGINT and self._prompting and self._prompts is not None and self._prompts.current is not None:
-                self._asker.decide(self._prompts.current.id, yes=False, reason="interrupted")
-                self._close_prompt("\ndenied")
+            elif number == signal.SIGINT and self._prompting:
+                self._interrupt_prompt()
             elif number in FORWARDED:
                 self._channel.send({"type": "signal", "signal": number})
+
+    def _interrupt_prompt(self) -> None:
+        """^C at a prompt is a no to the question, and no more."""
+        if self._prompts is not None and self._prompts.current is not None:
+            self._asker.decide(self._prompts.current.id, yes=False, reason="interrupted")
+            self._close_prompt("\ndenied")
 
     @property
     def _prompting(self) -> bool:
         return self._prompts is not None and self._prompts.current is not None
 
     def _suspend(self) -> None:
-        """Job control for the whole: stop the command, give the terminal back, stop; and all of it in reverse when continued."""
+        """Job control for the whole: stop the command, give the terminal back, stop; and all of it in reverse when
+        continued.
+        """
         self._channel.send({"type": "signal", "signal": int(signal.SIGSTOP)})
         if self._prompts is not None and self._prompts.current is not None:
             self._prompts.close("\nstopped; the question stays open")

@@ -1,4 +1,6 @@
-"""What the loop of `interlock run` needs from others, as Protocols: a face for notices, an asker for questions. Wired in `app`."""
+"""What the loop of `interlock run` needs from others, as Protocols: a face for notices, an asker for questions.
+Wired in `app`.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ class Prompt(Protocol):
 
 
 class Asker(Protocol):
-    """Puts questions to humans and collects their answers; the inbox behind it serves other channels at the same time."""
+    """Puts questions to humans and collects their answers; the inbox behind it serves other channels at the same
+    time.
+    """
 
     def ask(self, message: Message) -> None:
         """Take a `question` of the supervisor."""

@@ -1,6 +1,8 @@
-"""A question on the human's terminal: opened, read, closed. The words come from `interlock.approvals`; this is the terminal's part.
+"""A question on the human's terminal: opened, read, closed. The words come from `interlock.approvals`; this is the
+terminal's part.
 
-While a prompt is open the jail's output is held by the caller. What was typed before the prompt, and in its first moments, is thrown
+While a prompt is open the jail's output is held by the caller. What was typed before the prompt, and in its first
+moments, is thrown
 away: a `y` meant for the agent must not become a yes.
 """
 
@@ -17,9 +19,12 @@ if TYPE_CHECKING:
 #: Keys in the first moments after a prompt appears were not meant for it, in seconds.
 GRACE_SECONDS: Final = 0.4
 _LINE_BYTES_MAX: Final = 4096
-#: Break off an unfinished sequence (CAN), end a string (ST), plain attributes, ASCII in both sets, visible cursor, wrap on, whole screen
-#: scrolls, no mouse reports, no bracketed paste; then the last row. ECMA-48 and DEC private modes.
-_RESET: Final = "\x18\x1b\\\x1b[0m\x1b(B\x1b)B\x0f\x1b[?25h\x1b[?7h\x1b[r\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?2004l\x1b[9999;1H\r\n"
+#: Break off an unfinished sequence (CAN), end a string (ST), plain attributes, ASCII in both sets, visible cursor,
+#: wrap on, the whole screen scrolls, no mouse reports, no bracketed paste; then the last row (ECMA-48, DEC modes).
+_RESET: Final = (
+    "\x18\x1b\\\x1b[0m\x1b(B\x1b)B\x0f\x1b[?25h\x1b[?7h\x1b[r"
+    "\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?2004l\x1b[9999;1H\r\n"
+)
 
 
 class PromptChannel:

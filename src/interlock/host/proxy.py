@@ -1,6 +1,7 @@
 """Carries bytes between the human's terminal and the jail's pseudo-terminal, and lets our own lines in between untorn.
 
-Both directions are bounded: while one buffer is full its source is not read, so a flood holds the jail, never this process.
+Both directions are bounded: while one buffer is full its source is not read, so a flood holds the jail, never this
+process.
 """
 
 from __future__ import annotations
@@ -29,8 +30,10 @@ _SUSPEND: Final = b"\x1a"
 class Proxy:
     """The pump.
 
-    `interactive`: standard input and output both are the terminal, so keys go through one by one. Else the terminal stays line by
-    line until the jail asks for single keys; lines are read for the jail only if `reads_lines` (its standard input is the terminal).
+    `interactive`: standard input and output both are the terminal, so keys go through one by one. Else the terminal
+    stays line by
+    line until the jail asks for single keys; lines are read for the jail only if `reads_lines` (its standard input
+    is the terminal).
     """
 
     def __init__(
@@ -53,7 +56,9 @@ class Proxy:
         self.leader = -1  # process id of the command, once it is known
 
     def enter(self) -> None:
-        """Take the keyboard in the mode that fits; called again after every stop, and when the jail changed its own mode."""
+        """Take the keyboard in the mode that fits; called again after every stop, and when the jail changed its own
+        mode.
+        """
         self._raw = self._wants_raw() and self.human.make_raw()
         if not self._raw:
             self.human.restore()
@@ -65,7 +70,9 @@ class Proxy:
         self._raw = False
 
     def hold(self) -> None:
-        """Stop the jail's output (it blocks once the pseudo-terminal is full) and its keyboard: a prompt has the terminal."""
+        """Stop the jail's output (it blocks once the pseudo-terminal is full) and its keyboard: a prompt has the
+        terminal.
+        """
         self._flush(blocking=True)
         self._held = True
 
@@ -99,7 +106,9 @@ class Proxy:
         self._flush(blocking=False)
 
     def follow_mode(self) -> None:
-        """In a pipeline the terminal stays line by line until the jail asks for single keys (fzf, a pager of its own)."""
+        """In a pipeline the terminal stays line by line until the jail asks for single keys (fzf, a pager of its
+        own).
+        """
         if not self._interactive and not self._held and self._wants_raw() != self._raw and self.human.is_ours:
             self.enter()
 
@@ -109,7 +118,9 @@ class Proxy:
         return not self._to_human and not self._screen.full_screen and self._screen.is_between and quiet
 
     def write_lines(self, lines: list[str], *, force: bool = False) -> None:
-        """Write lines of ours on the terminal, each on a line of its own. `force` breaks off an unfinished sequence first (CAN)."""
+        """Write lines of ours on the terminal, each on a line of its own. `force` breaks off an unfinished sequence
+        first (CAN).
+        """
         start = "" if self._screen.at_line_start else "\r\n"
         abort = "\x18" if force and not self._screen.is_between else ""
         text = abort + start + "".join(f"{line}\r\n" for line in lines)
@@ -135,7 +146,9 @@ class Proxy:
         return settings is not None and not settings[0] & termios.ICANON
 
     def _may_read(self) -> bool:
-        """A background process must not read the terminal; nor may we take keys from a pager that shares the pipeline."""
+        """A background process must not read the terminal; nor may we take keys from a pager that shares the
+        pipeline.
+        """
         if not self.human.is_ours:
             return False
         if self._raw or self._interactive:
@@ -167,7 +180,9 @@ class Proxy:
             self._to_jail += b"\x04"
 
     def _jail_would_stop(self) -> bool:
-        """^Z is ours to act on when the command itself has the terminal: its orphaned group cannot be stopped by the kernel."""
+        """^Z is ours to act on when the command itself has the terminal: its orphaned group cannot be stopped by the
+        kernel.
+        """
         settings = self.pair.settings()
         return settings is not None and bool(settings[0] & termios.ISIG) and settings[1] == self.leader
 

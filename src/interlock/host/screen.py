@@ -1,6 +1,7 @@
 """Follows what a jailed program draws, just enough to know when a line of our own would not tear its output.
 
-Not a terminal emulator: it knows whether the stream stands inside an escape sequence or a character, at the start of a line, and
+Not a terminal emulator: it knows whether the stream stands inside an escape sequence or a character, at the start of
+a line, and
 whether a full-screen program has the screen. A program that lies about these spoils its own picture, nothing else.
 """
 
@@ -48,7 +49,9 @@ def _unfinished(data: bytes) -> bytes:
 
 
 def _string_start(data: bytes, before: int) -> int:
-    """Where an unterminated string sequence (OSC, DCS, …) begins before `before`; `before` itself when there is none."""
+    """Where an unterminated string sequence (OSC, DCS, …) begins before `before`; `before` itself when there is
+    none.
+    """
     starts = [data.rfind(b"\x1b" + kind, 0, before + 2) for kind in _STRING_STARTS]
     start = max(starts)
     if start < 0 or any(end in data[start + 2 :] for end in (b"\x07", b"\x1b\\", b"\x18", b"\x1a")):

@@ -1,4 +1,6 @@
-"""Signals to `interlock run`, turned into bytes on a pipe that its loop reads. Those ignored at start (nohup, `&`) stay ignored."""
+"""Signals to `interlock run`, turned into bytes on a pipe that its loop reads. Those ignored at start (nohup, `&`)
+stay ignored.
+"""
 
 from __future__ import annotations
 

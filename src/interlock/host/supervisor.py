@@ -75,7 +75,7 @@ def start_supervisor(executable: str, *, inherited: Sequence[int] = ()) -> Super
             executable,
             [executable, "--control-fd", str(theirs.fileno())],
             _environment(),
-            file_actions=actions,  # type: ignore[arg-type]
+            file_actions=actions,
             setsid=True,
             setsigmask=[],
             setsigdef=_PYTHON_IGNORES,
@@ -92,7 +92,9 @@ def start_supervisor(executable: str, *, inherited: Sequence[int] = ()) -> Super
 
 
 def _environment() -> dict[str, str]:
-    """The supervisor needs no more than this; nothing in the human's environment may steer it (LD_PRELOAD and the like)."""
+    """The supervisor needs no more than this; nothing in the human's environment may steer it (LD_PRELOAD and the
+    like).
+    """
     return {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"} | {
         name: value for name, value in os.environ.items() if name in ("RUST_BACKTRACE", "INTERLOCK_LOG")
     }

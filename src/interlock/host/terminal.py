@@ -12,9 +12,8 @@ import termios
 from typing import Any, Final
 
 Attributes = list[Any]
-_INPUT_OFF: Final = (
-    termios.IGNBRK | termios.BRKINT | termios.PARMRK | termios.ISTRIP | termios.INLCR | termios.IGNCR | termios.ICRNL | termios.IXON
-)  # fmt: skip
+_BREAKS: Final = termios.IGNBRK | termios.BRKINT | termios.PARMRK | termios.ISTRIP
+_INPUT_OFF: Final = _BREAKS | termios.INLCR | termios.IGNCR | termios.ICRNL | termios.IXON
 _LOCAL_OFF: Final = termios.ECHO | termios.ECHONL | termios.ICANON | termios.ISIG | termios.IEXTEN
 _BLANK_SIZE: Final = b"\0" * 8
 
@@ -58,7 +57,9 @@ class HumanTerminal:
 
     @property
     def is_ours(self) -> bool:
-        """Whether this process is in the terminal's foreground; True where it is not our controlling terminal at all."""
+        """Whether this process is in the terminal's foreground; True where it is not our controlling terminal at
+        all.
+        """
         try:
             return os.tcgetpgrp(self.descriptor) == os.getpgrp()
         except OSError:
@@ -142,7 +143,9 @@ class Pair:
 
 
 def raw(attributes: Attributes) -> Attributes:
-    """cfmakeraw(3) on a copy, except that output is left as the human has it set: the jail's own side does that work."""
+    """cfmakeraw(3) on a copy, except that output is left as the human has it set: the jail's own side does that
+    work.
+    """
     attributes[0] &= ~_INPUT_OFF
     attributes[1] &= ~termios.OPOST
     attributes[2] = (attributes[2] & ~(termios.CSIZE | termios.PARENB)) | termios.CS8

@@ -1,4 +1,5 @@
-"""The directories of `spec/home.md`: found from the environment, made 0700, refused when somebody else could reach them.
+"""The directories of `spec/home.md`: found from the environment, made 0700, refused when somebody else could reach
+them.
 
 What lies in them belongs to others (ledger, inbox, registry); this module knows names and rights only.
 """
@@ -21,7 +22,9 @@ SOCKET_PATH_BYTES_MAX = 107
 
 
 class Home:
-    """The four directories that belong to one user's Interlock. Frozen once made; nothing is created before it is asked for."""
+    """The four directories that belong to one user's Interlock. Frozen once made; nothing is created before it is
+    asked for.
+    """
 
     __slots__ = ("cache", "config", "runtime", "state", "uid")
 
@@ -36,20 +39,23 @@ class Home:
     def from_environment(cls, environment: Mapping[str, str] | None = None, uid: int | None = None) -> Home:
         """Find the directories.
 
-        Arguments: `environment` (the process's own unless given), `uid` of the owner they must have (the effective one).
-        Raises `OperatorError` when a variable holds a relative path, or when neither `HOME` nor a password entry says where home is.
+        Arguments: `environment` (the process's own unless given), `uid` of the owner they must have (the effective
+        one).
+        Raises `OperatorError` when a variable holds a relative path, or when neither `HOME` nor a password entry
+        says where home is.
         """
         variables = os.environ if environment is None else environment
         owner = os.geteuid() if uid is None else uid
         root = _absolute(variables, "INTERLOCK_HOME")
         if root:
-            return cls(config=f"{root}/config", state=f"{root}/state", cache=f"{root}/cache", runtime=f"{root}/runtime", uid=owner)
-        state = (_absolute(variables, "XDG_STATE_HOME") or f"{_user_home(variables, owner)}/.local/state") + "/interlock"
+            below = {name: f"{root}/{name}" for name in ("config", "state", "cache", "runtime")}
+            return cls(**below, uid=owner)
+        state = f"{_absolute(variables, 'XDG_STATE_HOME') or _user_home(variables, owner) + '/.local/state'}/interlock"
         runtime = _absolute(variables, "XDG_RUNTIME_DIR")
         return cls(
-            config=(_absolute(variables, "XDG_CONFIG_HOME") or f"{_user_home(variables, owner)}/.config") + "/interlock",
+            config=f"{_absolute(variables, 'XDG_CONFIG_HOME') or _user_home(variables, owner) + '/.config'}/interlock",
             state=state,
-            cache=(_absolute(variables, "XDG_CACHE_HOME") or f"{_user_home(variables, owner)}/.cache") + "/interlock",
+            cache=f"{_absolute(variables, 'XDG_CACHE_HOME') or _user_home(variables, owner) + '/.cache'}/interlock",
             runtime=f"{runtime}/interlock" if runtime and _is_usable(runtime, owner) else f"{state}/runtime",
             uid=owner,
         )
@@ -115,7 +121,8 @@ class Home:
     def ensure(self, *directories: str) -> None:
         """Make each directory (0700) and check the whole chain from the Interlock root down.
 
-        Raises `OperatorError` when one belongs to somebody else, is wider than 0700 or is a symbolic link; `HostError` when the
+        Raises `OperatorError` when one belongs to somebody else, is wider than 0700 or is a symbolic link;
+        `HostError` when the
         system refuses to make it.
         """
         for directory in directories:
@@ -129,7 +136,9 @@ class Home:
                 self._ensure_one(current)
 
     def check_file(self, path: str) -> None:
-        """Refuse a file that is another user's, wider than 0600 or not a plain file. One that does not exist is fine."""
+        """Refuse a file that is another user's, wider than 0600 or not a plain file. One that does not exist is
+        fine.
+        """
         try:
             found = os.lstat(path)
         except FileNotFoundError:
@@ -153,7 +162,9 @@ class Home:
             raise HostError(f"cannot make `{path}`: {error.strerror}", hint=_CANNOT_MAKE_HINT) from error
         found = os.lstat(path)
         if not stat.S_ISDIR(found.st_mode):
-            raise OperatorError(f"`{path}` is not a directory", hint="move it away, or set INTERLOCK_HOME to another place")
+            raise OperatorError(
+                f"`{path}` is not a directory", hint="move it away, or set INTERLOCK_HOME to another place"
+            )
         self._check_owner_and_rights(path, found, allowed=DIRECTORY_MODE)
 
     def _check_owner_and_rights(self, path: str, found: os.stat_result, *, allowed: int) -> None:
@@ -164,7 +175,9 @@ class Home:
             )
         rights = stat.S_IMODE(found.st_mode) & 0o777
         if rights & ~allowed:
-            raise OperatorError(f"`{path}` is open to others (mode {rights:04o})", hint=f"run: chmod {allowed:o} {path}")
+            raise OperatorError(
+                f"`{path}` is open to others (mode {rights:04o})", hint=f"run: chmod {allowed:o} {path}"
+            )
 
 
 _CANNOT_MAKE_HINT = "set INTERLOCK_HOME to a directory that you may write"
@@ -177,7 +190,9 @@ def _absolute(variables: Mapping[str, str], name: str) -> str | None:
     if not value.startswith("/"):
         if name.startswith("XDG_"):
             return None  # the XDG base directory specification: a relative path is to be ignored
-        raise OperatorError(f"{name} is `{value}`, which is not an absolute path", hint=f"set {name} to an absolute path")
+        raise OperatorError(
+            f"{name} is `{value}`, which is not an absolute path", hint=f"set {name} to an absolute path"
+        )
     return os.path.normpath(value)
 
 

@@ -1,6 +1,7 @@
 """Text from outside made safe to show to a person: no character may move the cursor, reorder, hide or imitate.
 
-What is escaped is written `\\x1b` or `\\u{202e}`; a backslash that could be mistaken for such an escape is doubled, so that two
+What is escaped is written `\\x1b` or `\\u{202e}`; a backslash that could be mistaken for such an escape is doubled,
+so that two
 different texts never look the same. Deciding never uses this; it is for prompts, notices and listings.
 """
 
@@ -29,7 +30,9 @@ def printable(text: str, limit: int = SHOWN_CHARACTERS_MAX) -> str:
 
 
 def text_of(value: object) -> str:
-    """A path or argument of spec/action.md (a string, or `{"base64": …}`) as text; bytes that are no UTF-8 become surrogates."""
+    """A path or argument of spec/action.md (a string, or `{"base64": …}`) as text; bytes that are no UTF-8 become
+    surrogates.
+    """
     if isinstance(value, str):
         return value
     if isinstance(value, dict) and isinstance(value.get("base64"), str):
@@ -41,7 +44,9 @@ def text_of(value: object) -> str:
 
 
 def shell_words(words: list[str], limit: int = SHOWN_CHARACTERS_MAX) -> str:
-    """A command line as a person would type it, each word quoted where it needs to be, then made printable as a whole."""
+    """A command line as a person would type it, each word quoted where it needs to be, then made printable as a
+    whole.
+    """
     return printable(" ".join(word if _SAFE_WORD.match(word) else _quote(word) for word in words), limit)
 
 

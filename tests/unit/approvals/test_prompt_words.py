@@ -1,0 +1,81 @@
+"""The prompt's words: nothing in an action can move the cursor, pose as another row or be cut without being said."""
+
+import re
+
+import pytest
+
+from interlock.approvals.describe import layout, rows
+from interlock.approvals.question import Question
+from interlock.approvals.terminal import TerminalPrompt
+
+HOSTILE = [
+    "\x1b[2J\x1b[H",
+    "\r\n  rule       guard/ok",
+    "\x9b31m",
+    "\u202egnp.exe",
+    "a\u200bb",
+    "\x1b]0;owned\x07",
+    "\udcff",
+    "tag\U000e0041",
+    "\u2028line",
+    "\u3164filler",
+]
+
+
+def question(word="x", because="why", arguments=None):
+    action = {
+        "verb": "process.exec",
+        "target": {"path": f"/bin/{word}", "arguments": arguments or ["p", word], "directory": f"/{word}"},
+        "subject": {"process": {"id": 3, "program": f"/bin/{word}"}},
+    }
+    return Question("q-1", "s-1", "run", word, "d", action, {"rules": [f"a/{word}"], "because": because}, 0, 60_000)
+
+
+def text(question):
+    return TerminalPrompt("1", question, phrase="calm otter", alike=0, now_ms=0).text()
+
+
+@pytest.mark.parametrize("word", HOSTILE)
+def test_hostile_text_is_shown_escaped(word):
+    shown = text(question(word, because=word))
+    assert all(
+        character == "\n" or (character.isprintable() and ord(character) not in range(0x80, 0xA0))
+        for character in shown
+    )
+    assert not re.search("[\u200b-\u200f\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]", shown)
+
+
+def test_the_act_the_rule_and_the_phrase_are_there():
+    shown = text(question("push", because="outward"))
+    for part in (
+        "calm otter",
+        "process.exec /bin/push",
+        "a/push",
+        "outward",
+        "interlock approvals approve q-1",
+        "[y/N]",
+    ):
+        assert part in shown
+
+
+def test_a_long_value_cannot_pose_as_the_next_row():
+    spaces = " " * 200
+    lines = layout(rows(question(arguments=["p", f"x{spaces}rule       guard/innocent"]), now_ms=0), columns=60)
+    starts = [line[2:11].strip() for line in lines]
+    assert [start for start in starts if start].count("rule") == 1
+    assert all(len(line) <= 60 for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [("y", True), ("YES", True), ("n", False), ("", False), ("yy", None), ("\x1b[Ay", None), ("y y", None)],
+)
+def test_only_a_plain_yes_is_a_yes(line, meant):
+    assert TerminalPrompt("1", question(), phrase="p", alike=0, now_ms=0).read(line) is meant
+
+
+def test_an_act_too_long_to_show_whole_cannot_be_approved_here():
+    prompt = TerminalPrompt("1", question(arguments=["p", "x" * 9000]), phrase="p", alike=0, now_ms=0)
+    assert "too long" in prompt.text()
+    assert prompt.read("y") is None
+    assert prompt.read("n") is False
