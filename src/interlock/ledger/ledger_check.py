@@ -1,4 +1,4 @@
-"""The whole ledger of a user: every log by `verifier.py`, and all of them against the index, so that none can vanish unseen."""
+"""The whole ledger of a user: every log by `verifier.py`, and all against the index, so that none can vanish."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ def is_held(directory: Path) -> bool:
     return False
 
 
-def verify_ledger(ledger: Path, keys: Path, *, auditor: X25519PrivateKey | None, only: str | None = None) -> LedgerReport:
+def verify_ledger(
+    ledger: Path, keys: Path, *, auditor: X25519PrivateKey | None, only: str | None = None
+) -> LedgerReport:
     """Verify every log below `ledger`, or the one called `only`, and the index.
 
     Raises:
@@ -74,7 +76,9 @@ def verify_ledger(ledger: Path, keys: Path, *, auditor: X25519PrivateKey | None,
 
 
 def _names(ledger: Path) -> set[str]:
-    found = {f"{kind}/{path.name}" for kind in ("sessions", "gateway") for path in (ledger / kind).glob("*") if path.is_dir()}
+    found = {
+        f"{kind}/{path.name}" for kind in ("sessions", "gateway") for path in (ledger / kind).glob("*") if path.is_dir()
+    }
     return {name for name in found if any((ledger / name).iterdir())}
 
 
@@ -83,7 +87,13 @@ def _wrong(report: LedgerReport, file: str, what: str) -> None:
 
 
 def _check_index(
-    ledger: Path, keys: Path, key: Ed25519PublicKey, signer: str, names: list[str], auditor: X25519PrivateKey | None, report: LedgerReport
+    ledger: Path,
+    keys: Path,
+    key: Ed25519PublicKey,
+    signer: str,
+    names: list[str],
+    auditor: X25519PrivateKey | None,
+    report: LedgerReport,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The index itself, and that every log it names is here."""
     index = ledger / "index"
@@ -102,14 +112,18 @@ def _check_index(
         if name not in names:
             _wrong(report, name, "the index names this log and it is gone: a whole session was taken away")
         elif name not in closed and not is_held(ledger / name):
-            report.notes.append(f"session {name} has no closing record: its writer was killed; the next run of Interlock completes it")
+            report.notes.append(
+                f"session {name} has no closing record: its writer was killed; the next run of Interlock completes it"
+            )
     return opened, closed
 
 
 def _check_memory(path: Path, files: verifier.Files, origin: str, key: Ed25519PublicKey, report: LedgerReport) -> None:
     """The signer's own memory of the index: what it signed last must still be there."""
     if not path.exists():
-        report.notes.append("the signer has no memory of the index (index.checkpoint beside the keys): a cut of both would not be seen")
+        report.notes.append(
+            "the signer has no memory of the index (index.checkpoint beside the keys): a cut of both would not be seen"
+        )
         return
     try:
         note = path.read_bytes()
@@ -118,7 +132,11 @@ def _check_memory(path: Path, files: verifier.Files, origin: str, key: Ed25519Pu
         _wrong(report, path.name, f"the signer's memory of the index is not what it wrote: {error}")
         return
     if not any(note in files.read(name) for name in files.names() if name.startswith("segment-")):
-        _wrong(report, "index", f"the signer signed it at {size} records and it no longer holds them: it was cut or put back to an older state")
+        _wrong(
+            report,
+            "index",
+            f"the signer signed it at {size} records and it no longer holds them: it was cut or put back",
+        )
 
 
 def _check_log(
@@ -126,7 +144,9 @@ def _check_log(
 ) -> verifier.Report:
     """One log, which must hold each head that the index remembers of it."""
     sizes = {head["size"] for head in expected}
-    log = verifier.verify_log(verifier.Directory(path), key, origin=origin, auditor=auditor, sizes=sizes, live=is_held(path))
+    log = verifier.verify_log(
+        verifier.Directory(path), key, origin=origin, auditor=auditor, sizes=sizes, live=is_held(path)
+    )
     for head in expected:
         if log.roots.get(head["size"]) != head["root"]:
             what = f"the index remembers {head['size']} records of it with another root: it was cut or rewritten"
@@ -134,13 +154,21 @@ def _check_log(
     return log
 
 
-def _check_heads(ledger: Path, key: Ed25519PublicKey, signer: str, heads: list[tuple[str, Any]], report: LedgerReport) -> None:
+def _check_heads(
+    ledger: Path, key: Ed25519PublicKey, signer: str, heads: list[tuple[str, Any]], report: LedgerReport
+) -> None:
     """Every log's opening carries the index's head of that moment: a cut or rewritten index contradicts one of them."""
     sizes = {head["size"] for _, head in heads}
     if not (ledger / "index").is_dir():
         return
-    index = verifier.verify_log(verifier.Directory(ledger / "index"), key, origin=f"interlock/{signer}/index", sizes=sizes, live=True)
+    index = verifier.verify_log(
+        verifier.Directory(ledger / "index"), key, origin=f"interlock/{signer}/index", sizes=sizes, live=True
+    )
     index.roots[0] = verifier.encoded(verifier.sha256(b""))
     for name, head in heads:
         if index.roots.get(head["size"]) != head["root"]:
-            _wrong(report, "index", f"`{name}` was opened when the index held {head['size']} records that are no longer in it")
+            _wrong(
+                report,
+                "index",
+                f"`{name}` was opened when the index held {head['size']} records that are no longer in it",
+            )

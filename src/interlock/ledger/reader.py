@@ -1,4 +1,4 @@
-"""Records as they stand in a log's segments, for query and for drawing a session. It trusts what it reads: `verifier.py` judges.
+"""Records as they stand in a log's segments, for query and for drawing. It judges nothing: `verifier.py` does.
 
 A log that is being written may be read at the same time: only what stands before a commit mark is given out.
 """
@@ -117,7 +117,7 @@ class Log:
 
 
 def logs(state: str | Path, *kinds: str) -> list[Log]:
-    """Logs below `state/ledger`, the oldest first. Arguments: `kinds` of them, `sessions` and `gateway` unless given."""
+    """Logs below `state/ledger`, the oldest first, of `kinds` (`sessions` and `gateway` unless given)."""
     ledger = Path(state) / "ledger"
     found = [
         Log(f"{kind}/{path.name}", path, first.stat().st_mtime)
@@ -142,7 +142,7 @@ def _opened(directory: Path) -> str | None:
 
 
 def find(state: str | Path, name: str) -> Log | None:
-    """The log called `name`: a session, `last` (the session opened last), `gateway/…`, or an unambiguous beginning of a session."""
+    """The log called `name`: a session, `last` (opened last), `gateway/…`, or a beginning that fits one only."""
     every = logs(state)
     of_sessions = [log for log in every if log.name.startswith("sessions/")]
     if name == "last":

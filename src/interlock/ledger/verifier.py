@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
-"""Offline verifier of Interlock's logs (spec/ledger.md): a second implementation, in one file, sharing no code with the writer.
+"""Offline verifier of Interlock's logs (spec/ledger.md): a second implementation, in one file, no code of the writer's.
 
 It needs Python 3.11 and the `cryptography` package, nothing of Interlock; every exported bundle carries a copy.
 
     python verifier.py BUNDLE                      # a bundle made by `interlock ledger export`
     python verifier.py LOG --key ledger.ed25519.pub [--auditor auditor.x25519]
 
-Every byte of every file of a log is covered by something checked here: frames by length and CRC, records by the tree, all bytes
-of the log (headers, CRCs, MACs) by the chain that each signed checkpoint carries, tiles by the tree, notes by their signature.
-It does not prove that what was recorded is true, nor that a log nobody knows of existed: the index does that (`ledger_check.py`).
+Every byte of every file of a log is covered by something checked here: frames by length and CRC, records by the tree,
+all bytes of the log (headers, CRCs, MACs) by the chain that each signed checkpoint carries, tiles by the tree, notes by
+their signature. It does not prove that what was recorded is true. That no whole log is missing is checked against the
+index, in `ledger_check.py`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import re
 import stat
 import struct
 import sys
+import tarfile
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,7 +44,7 @@ POSITION = struct.Struct(">QQ")
 MAC_BYTES = 32
 PAYLOAD_BYTES_MAX = 65_535
 SEGMENT, RECORD, MARK, CHECKPOINT = b"SRCP"
-#: A writer signs every 10 s even when nothing happens; longer than this between two checkpoints is a silence worth saying.
+#: A writer signs every 10 s even when nothing happens; a longer time than this between two checkpoints is said.
 SILENCE_NS = 30_000_000_000
 OPENING_TYPES = ("log.opened", "index.opened", "index.closed")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z\Z")
@@ -58,7 +60,7 @@ class Files(Protocol):
 
 
 class Directory:
-    """A log on disk. A symbolic link or anything but a plain file is never followed; it is listed, and reading it errs."""
+    """A log on disk. A symbolic link or anything but a plain file is listed, and reading it errs."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -76,6 +78,27 @@ class Directory:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise OSError(f"{name} is not a plain file")
             return file.read()
+
+
+class Held:
+    """A log in memory: from an archive, or for a test."""
+
+    def __init__(self, files: dict[str, bytes]) -> None:
+        self.files = files
+
+    def names(self) -> list[str]:
+        return sorted(self.files)
+
+    def read(self, name: str) -> bytes:
+        return self.files[name]
+
+
+def unpacked(path: Path) -> dict[str, bytes]:
+    """The plain files of a bundle's archive, below its one top directory. Nothing is written anywhere."""
+    with tarfile.open(path, "r:gz") as archive:
+        members = [member for member in archive if member.isfile()]
+        held = {member.name: archive.extractfile(member) for member in members}
+        return {name.partition("/")[2]: file.read() for name, file in held.items() if file is not None}
 
 
 @dataclass(frozen=True)
@@ -120,7 +143,9 @@ class Report:
     def lines(self) -> list[str]:
         """The report for a person."""
         head = "VERIFIED" if self.verified else "FAILED"
-        text = [f"{head} LOCAL {self.origin}: {self.records} records, {self.checkpoints} checkpoints, {self.bytes} bytes"]
+        text = [
+            f"{head} LOCAL {self.origin}: {self.records} records, {self.checkpoints} checkpoints, {self.bytes} bytes"
+        ]
         text += [f"  {finding}" for finding in self.findings]
         text.append(f"  MAC: {self.mac}")
         if self.records > self.signed_records:
@@ -222,7 +247,8 @@ def open_note(data: bytes, origin: str, key: Ed25519PublicKey) -> Note:
     except InvalidSignature:
         raise ValueError("a checkpoint whose signature does not verify") from None
     number = r"(0|[1-9]\d{0,19})"
-    form = rf"{re.escape(origin)}\n{number}\n(\S{{44}})\ninterlock-log {number} (\S{{44}})\ninterlock-time (\S{{27}}) {number}\n"
+    extension = rf"interlock-log {number} (\S{{44}})\ninterlock-time (\S{{27}}) {number}\n"
+    form = rf"{re.escape(origin)}\n{number}\n(\S{{44}})\n{extension}"
     parts = re.fullmatch(form, text)
     if parts is None:
         raise ValueError("a checkpoint of unknown form")
@@ -309,7 +335,9 @@ def unseal(sealed: str, auditor: X25519PrivateKey, origin: str) -> bytes:
 class Check:
     """One pass over one log."""
 
-    def __init__(self, origin: str, key: Ed25519PublicKey, auditor: X25519PrivateKey | None, sizes: set[int], live: bool) -> None:
+    def __init__(
+        self, origin: str, key: Ed25519PublicKey, auditor: X25519PrivateKey | None, sizes: set[int], live: bool
+    ) -> None:
         self.report = Report(origin)
         self.origin = origin
         self.session = origin.rsplit("/", 1)[-1]
@@ -368,7 +396,9 @@ class Check:
             self.batch.clear()
             self.report.torn_bytes = len(data) - good
             what = "is being written" if self.live else "will be cut, and the cut recorded, when the log is next opened"
-            self.report.notes.append(f"TORN TAIL {len(data) - good} bytes after the last commit mark at byte {good} of {name}: {what}")
+            self.report.notes.append(
+                f"TORN TAIL {len(data) - good} bytes after the last commit mark at byte {good} of {name}: {what}"
+            )
         return True
 
     def frame(self, number: int, data: bytes, at: int, good: int) -> tuple[int, int]:
@@ -459,10 +489,14 @@ class Check:
         chain = self.chain.digest()
         here = Note(self.tree.size, encoded(self.tree.root()), self.before + at, encoded(chain), note.time, note.tick)
         if note != here:
-            raise Wrong(at, f"a checkpoint of other bytes: what stands before it is not what was signed at {note.size} records")
+            raise Wrong(
+                at, f"a checkpoint of other bytes: what stands before it is not what was signed at {note.size} records"
+            )
         if self.note_tick is not None and note.tick - self.note_tick > SILENCE_NS:
             seconds = (note.tick - self.note_tick) // 1_000_000_000
-            self.report.notes.append(f"silence of {seconds} s before {note.time}: the writer was stopped, or the machine slept")
+            self.report.notes.append(
+                f"silence of {seconds} s before {note.time}: the writer was stopped, or the machine slept"
+            )
         self.note_tick = note.tick
         self.chain = hashlib.sha256(chain)
         self.last_note = payload
@@ -479,7 +513,12 @@ class Check:
         self.report.records = self.tree.size
         if self.tree.size in self.sizes:
             self.report.roots[self.tree.size] = encoded(self.tree.root())
-        if record["v"] != 1 or record["record"] != number or record["session"] != self.session or not TIME.match(record["time"]):
+        if (
+            record["v"] != 1
+            or record["record"] != number
+            or record["session"] != self.session
+            or not TIME.match(record["time"])
+        ):
             raise ValueError("a record whose own number, session, time or version is not that of its place")
         kind = record["type"]
         if number == 0 and kind not in OPENING_TYPES:
@@ -496,10 +535,16 @@ class Check:
         self.meaning(number, kind, record)
 
     def opening(self, record: dict[str, Any]) -> None:
-        if record["key"] != sha256(raw_public(self.key)).hex()[:16] or record["origin"] != self.origin or not isinstance(record["mac"]["sealed"], str):
+        if (
+            record["key"] != sha256(raw_public(self.key)).hex()[:16]
+            or record["origin"] != self.origin
+            or not isinstance(record["mac"]["sealed"], str)
+        ):
             raise ValueError("an opening that names another key or another log")
         if record["recovered"]:
-            self.report.notes.append(f"a torn tail of {record['recovered']['bytes']} bytes was cut before record {record['record']}")
+            self.report.notes.append(
+                f"a torn tail of {record['recovered']['bytes']} bytes was cut before record {record['record']}"
+            )
         if "index_head" in record:
             self.report.index_heads.append(record["index_head"])
         if record["type"] != "log.opened":
@@ -516,7 +561,9 @@ class Check:
         elif kind == "action.enacted":
             decided, allowed = self.decided.get(record["action"], (None, False))
             if decided is None or (record["effect"] == "done" and not allowed):
-                self.wrong("records", 0, f"an effect without a decision that allowed it: action `{record['action']}`", number)
+                self.wrong(
+                    "records", 0, f"an effect without a decision that allowed it: action `{record['action']}`", number
+                )
             elif self.open.pop(decided, None) is None:
                 self.open = {at: action for at, action in self.open.items() if action != record["action"]}
         elif kind == "routine":
@@ -553,7 +600,8 @@ class Check:
         data = files.read("checkpoint")
         if data not in self.notes:
             try:
-                what = f"{open_note(data, self.origin, self.key).size} records were signed, and the log does not hold them: it was cut"
+                size = open_note(data, self.origin, self.key).size
+                what = f"{size} records were signed, and the log does not hold them: it was cut"
             except ValueError as error:
                 what = str(error)
             self.wrong("checkpoint", 0, what)
@@ -598,9 +646,9 @@ def mark_after(data: bytes, at: int) -> bool:
             break
         length, kind, crc = HEADER.unpack_from(data, start)
         payload = data[start + 9 : start + 9 + length]
-        if length <= PAYLOAD_BYTES_MAX and len(payload) == length:
-            if zlib.crc32(payload, zlib.crc32(LENGTH_AND_TYPE.pack(length, kind))) == crc:
-                return True
+        whole = length <= PAYLOAD_BYTES_MAX and len(payload) == length
+        if whole and zlib.crc32(payload, zlib.crc32(LENGTH_AND_TYPE.pack(length, kind))) == crc:
+            return True
     return False
 
 
@@ -612,15 +660,20 @@ def origin_of(files: Files) -> str:
 
 
 def verify_log(
-    files: Files, key: Ed25519PublicKey, *, origin: str | None = None, auditor: X25519PrivateKey | None = None,
-    sizes: set[int] | None = None, live: bool = False,
+    files: Files,
+    key: Ed25519PublicKey,
+    *,
+    origin: str | None = None,
+    auditor: X25519PrivateKey | None = None,
+    sizes: set[int] | None = None,
+    live: bool = False,
 ) -> Report:
     """Verify one log.
 
     Arguments:
         files: the log's files.
         key: the public half of the signing key.
-        origin: whose log it must be; without it, what the log itself claims (its signatures are then checked for that name).
+        origin: whose log it must be; without it, what the log itself claims (and must be signed as).
         auditor: the auditor's private key; without it MACs are not checked, and the report says so.
         sizes: sizes at which the root is wanted.
         live: True while a writer holds it: a torn tail is then work in progress.
@@ -647,12 +700,17 @@ def verify_log(
     return report
 
 
-def load_public(path: str | Path) -> Ed25519PublicKey:
+def public_key(pem: bytes) -> Ed25519PublicKey:
     """A PEM public key. Raises ValueError."""
-    key = serialization.load_pem_public_key(Path(path).read_bytes())
+    key = serialization.load_pem_public_key(pem)
     if not isinstance(key, Ed25519PublicKey):
-        raise ValueError(f"{path} is not an Ed25519 public key")
+        raise ValueError("not an Ed25519 public key")
     return key
+
+
+def load_public(path: str | Path) -> Ed25519PublicKey:
+    """The public signing key in a file. Raises OSError, ValueError."""
+    return public_key(Path(path).read_bytes())
 
 
 def load_auditor(path: str | Path) -> X25519PrivateKey:
@@ -663,6 +721,17 @@ def load_auditor(path: str | Path) -> X25519PrivateKey:
     return key
 
 
+def opened(path: Path) -> tuple[Files, bytes]:
+    """The log at `path` (a bundle, its archive, or a bare log) and the public key beside it, if there is one."""
+    if path.is_file():
+        held = unpacked(path)
+        log = {name.removeprefix("log/"): data for name, data in held.items() if name.startswith("log/")}
+        return Held(log), held["ledger.ed25519.pub"]
+    beside = path / "ledger.ed25519.pub"
+    folder = path / "log" if (path / "log").is_dir() else path
+    return Directory(folder), beside.read_bytes() if beside.exists() else b""
+
+
 def main(arguments: list[str] | None = None) -> int:
     """0 when the log verifies, 125 when not."""
     parser = argparse.ArgumentParser(description="verify a log of Interlock offline")
@@ -671,15 +740,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--auditor", type=Path, help="the auditor's private key, PEM: checks the MACs too")
     parser.add_argument("--origin", help="whose log it must be")
     options = parser.parse_args(arguments)
-    bundle = (options.path / "log").is_dir()
-    key_path = options.key or options.path / "ledger.ed25519.pub"
     try:
-        key = load_public(key_path)
+        files, key_beside = opened(options.path)
+        pem = options.key.read_bytes() if options.key else key_beside
+        key = public_key(pem)
         auditor = load_auditor(options.auditor) if options.auditor else None
-    except (OSError, ValueError) as error:
-        print(f"cannot read the key: {error}", file=sys.stderr)
+    except (OSError, ValueError, KeyError, EOFError, zlib.error, tarfile.TarError) as error:
+        print(f"cannot read the bundle or the key: {error}", file=sys.stderr)
         return 125
-    report = verify_log(Directory(options.path / "log" if bundle else options.path), key, origin=options.origin, auditor=auditor)
+    report = verify_log(files, key, origin=options.origin, auditor=auditor)
     if options.key is None:
         report.notes.append("the public key came with the bundle: compare it with one you got another way")
     print("\n".join(report.lines()))
