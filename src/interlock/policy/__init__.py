@@ -1,6 +1,7 @@
 """Policy: YAML layers to the compiled form the engine reads (`spec/policy.md`). `load` is the way in.
 
-`decide` is not here: there is one engine, in `interlock-core`. Names are imported when first used, for start-up's sake.
+`decide` is not here: there is one engine, in `interlock-core`. Names are imported when first used, for start-up's
+sake.
 """
 
 from __future__ import annotations

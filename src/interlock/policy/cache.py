@@ -1,9 +1,10 @@
 """Compiled layers kept between starts, keyed by the digest of all that they were made from.
 
-An entry carries the digest of its own body; one that does not hold to it, is another user's or is open to others is ignored and written
-anew. The cache lies in Interlock's own directory, which no jail can reach (`guard`).
+An entry carries the digest of its own body; one that does not hold to it, is another user's or is open to others is
+ignored and written anew. The cache lies in Interlock's own directory, which no jail can reach (`guard`).
 """
 
+# ruff: noqa: PTH104, PTH108, PTH110, PTH112, PTH113, PTH115, PTH116, PTH120, PTH123, PTH208
 from __future__ import annotations
 
 import hashlib

@@ -1,4 +1,5 @@
-"""A layer and its context to the compiled form of `spec/policy.md`, before links and hard links are looked up (`place.py`).
+"""A layer and its context to the compiled form of `spec/policy.md`, before links and hard links are looked up
+(`place.py`).
 
 Pure: the same text and context give the same bytes on any machine.
 """
@@ -105,4 +106,10 @@ def _check_words(rule: Rule, faults: list[Fault]) -> None:
         return
     for word in rule.command.words:
         if word.startswith("-"):
-            faults.append(Fault(rule.place, f"the word {quoted(word)} of rule `{rule.id}` can never match", "list it under `any_flag`"))
+            faults.append(
+                Fault(
+                    rule.place,
+                    f"the word {quoted(word)} of rule `{rule.id}` can never match",
+                    "list it under `any_flag`",
+                )
+            )

@@ -3,6 +3,7 @@
 Whoever loads a policy builds a `Context` (from arguments, `from_environment`, or in a test) and passes it in.
 """
 
+# ruff: noqa: PTH104, PTH108, PTH110, PTH112, PTH113, PTH115, PTH116, PTH120, PTH123, PTH208
 from __future__ import annotations
 
 import os
@@ -119,14 +120,18 @@ class Context:
         faults: list[Fault] = []
         for name, value in {**self.variables(), "~": self.home}.items():
             if name != "user" and (not value.startswith("/") or (value != "/" and os.path.normpath(value) != value)):
-                faults.append(Fault(Place("context"), f"the {name} {quoted(value)} is not an absolute, plain path", None))
+                faults.append(
+                    Fault(Place("context"), f"the {name} {quoted(value)} is not an absolute, plain path", None)
+                )
         for value in self._texts():
             try:
                 value.encode("utf-8")
             except UnicodeEncodeError:
                 faults.append(Fault(Place("context"), f"{quoted(value)} is not UTF-8", "rename the directory"))
         if self.workspace == "/":
-            faults.append(Fault(Place("context"), "the workspace is `/`", "name one with --workspace, or start in its directory"))
+            faults.append(
+                Fault(Place("context"), "the workspace is `/`", "name one with --workspace, or start in its directory")
+            )
         faults.extend(self._loads_from_workspace())
         if faults:
             raise PolicyError(faults)

@@ -1,8 +1,9 @@
-"""A policy file as a tree of places and texts: YAML read by its events, strictly, with every oddity refused where it stands.
+"""A policy file as a tree of places and texts: YAML read by its events, strictly, with every oddity refused where it
+stands.
 
-Every scalar stays text (`no`, `22:30` and `0777` mean what they say); its field types it later. Refused: anchors, aliases
-(hence no expansion bombs), tags, merge keys, duplicate keys, several documents, anything beyond the limits. Left out: what keys
-and values mean (`parse.py`).
+Every scalar stays text (`no`, `22:30` and `0777` mean what they say); its field types it later. Refused: anchors,
+aliases (hence no expansion bombs), tags, merge keys, duplicate keys, several documents, anything beyond the limits.
+Left out: what keys and values mean (`parse.py`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ BYTES_MAX: Final = 1 << 20
 DEPTH_MAX: Final = 16
 NODES_MAX: Final = 100_000
 
-_FORBIDDEN_CHARACTER: Final = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_FORBIDDEN_CHARACTER: Final = re.compile(
+    "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+)
 #: A value that starts with what YAML keeps for itself: alias, anchor, tag, directive, reserved.
 _MISREAD_VALUE: Final = re.compile(r"(?:^\s*-\s+|:\s+|[\[,]\s*)([*&!%@`][^\s,\]#]*)")
 _NEEDS_QUOTES: Final = "a value that begins with `*`, `&`, `!`, `%`, `@`, a backtick, `{` or `[` must be quoted"
@@ -115,7 +118,9 @@ class _Reader:
             if isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
-                    self._fault(self._place(event), "a second document begins here", "one file is one layer: remove the `---`")
+                    self._fault(
+                        self._place(event), "a second document begins here", "one file is one layer: remove the `---`"
+                    )
                     return root
                 continue
             node: Node | None
@@ -123,7 +128,9 @@ class _Reader:
                 self._check_node(event)
                 stack.append((event, []))
                 if len(stack) > DEPTH_MAX:
-                    self._fault(self._place(event), f"nested deeper than {DEPTH_MAX} levels", "a rule needs four at most")
+                    self._fault(
+                        self._place(event), f"nested deeper than {DEPTH_MAX} levels", "a rule needs four at most"
+                    )
                     return None
                 continue
             if isinstance(event, yaml.SequenceEndEvent | yaml.MappingEndEvent):
@@ -140,7 +147,9 @@ class _Reader:
             if len(self._faults) > FAULTS_MAX:
                 return None
             if self._nodes > NODES_MAX:
-                self._fault(self._place(event), f"more than {NODES_MAX} values in one file", "split it into several layers")
+                self._fault(
+                    self._place(event), f"more than {NODES_MAX} values in one file", "split it into several layers"
+                )
                 return None
             if stack:
                 stack[-1][1].append(node)
@@ -163,7 +172,11 @@ class _Reader:
                 self._fault(key.place, "merge keys (`<<`) are refused", "write the keys out, or use a set")
             elif key.value in seen:
                 where = seen[key.value].place
-                self._fault(key.place, f"the key {quoted(key.value)} is given twice", f"it stands at {where.line}:{where.column} already")
+                self._fault(
+                    key.place,
+                    f"the key {quoted(key.value)} is given twice",
+                    f"it stands at {where.line}:{where.column} already",
+                )
             else:
                 seen[key.value] = key
                 entries.append((key, value))
@@ -173,7 +186,9 @@ class _Reader:
         place = self._place(event)
         if event.anchor is not None:
             written = f"&{event.anchor}"
-            self._fault(place, f"YAML reads {quoted(written)} as an anchor, and anchors are refused", _quote_hint(written))
+            self._fault(
+                place, f"YAML reads {quoted(written)} as an anchor, and anchors are refused", _quote_hint(written)
+            )
         if event.tag is not None:
             written = _written_at(self._text, event.start_mark)
             self._fault(place, f"YAML reads {quoted(written)} as a tag, and tags are refused", _quote_hint(written))
@@ -181,13 +196,17 @@ class _Reader:
     def _alias(self, event: Any) -> Text:
         written = _written_at(self._text, event.start_mark)
         self._fault(
-            self._place(event), f"YAML reads {quoted(written)} as an alias, and aliases are refused", _quote_hint(written)
+            self._place(event),
+            f"YAML reads {quoted(written)} as an alias, and aliases are refused",
+            _quote_hint(written),
         )
         return Text(self._place(event), written, False)
 
     def _syntax(self, error: Any) -> None:
         """Name each value that YAML misreads; only when there is none, say what the YAML parser said."""
-        found = [fault for number, line in enumerate(self._text.splitlines(), 1) for fault in self._misread(number, line)]
+        found = [
+            fault for number, line in enumerate(self._text.splitlines(), 1) for fault in self._misread(number, line)
+        ]
         mark = error.problem_mark or error.context_mark
         place = Place(self._file) if mark is None else Place(self._file, mark.line + 1, mark.column + 1)
         known = {(fault.place.line, fault.place.column) for fault in self._faults}
@@ -225,8 +244,14 @@ def _syntax_words(error: Any, text: str, mark: Any) -> tuple[str, str]:
     if "\t" in indent:
         return "a tab stands in the indentation", "YAML indents with spaces only"
     if "${" in line and ("[" in line or "{" in line):
-        return "YAML reads `{` inside `[…]` as a mapping", 'quote each pattern that holds `${…}` or `{a,b}`: ["${workspace}/**"]'
-    return f"this is not YAML: {_first_line(error.problem or str(error))}", "check quotes, indentation and colons near here"
+        return (
+            "YAML reads `{` inside `[…]` as a mapping",
+            'quote each pattern that holds `${…}` or `{a,b}`: ["${workspace}/**"]',
+        )
+    return (
+        f"this is not YAML: {_first_line(error.problem or str(error))}",
+        "check quotes, indentation and colons near here",
+    )
 
 
 def _first_line(text: str) -> str:

@@ -40,7 +40,9 @@ class Expander:
         for item in items:
             found.update(dict.fromkeys(self._paths_of(item, ())))
         if len(found) > PATTERNS_MAX:
-            self._fault(items[0], f"`{field}` stands for more than {PATTERNS_MAX} patterns", "use wider patterns or two rules")
+            self._fault(
+                items[0], f"`{field}` stands for more than {PATTERNS_MAX} patterns", "use wider patterns or two rules"
+            )
         return tuple(found)
 
     def addresses(self, items: tuple[Item, ...]) -> tuple[str, ...]:
@@ -76,7 +78,11 @@ class Expander:
             known = own.get(name, self._values.get(name))
             if known is None:
                 names = [*self._values, *self._layer.variables]
-                self._fault(item, f"unknown variable {quoted('${' + name + '}')}", meant(name, names, f"known: {', '.join(names)}"))
+                self._fault(
+                    item,
+                    f"unknown variable {quoted('${' + name + '}')}",
+                    meant(name, names, f"known: {', '.join(names)}"),
+                )
                 return ""
             return known if plain else escape(known)
 
@@ -104,7 +110,9 @@ class Expander:
             self._fault(item, f"the pattern {quoted(item.text)} {words}", problem[1])
             return ()
         if expanded is None:
-            self._fault(item, f"the braces of {quoted(item.text)} stand for too many patterns", "use `*`, or fewer alternatives")
+            self._fault(
+                item, f"the braces of {quoted(item.text)} stand for too many patterns", "use `*`, or fewer alternatives"
+            )
             return ()
         if any(len(each.encode()) > PATTERN_BYTES_MAX for each in expanded):
             self._fault(item, f"a pattern is longer than {PATTERN_BYTES_MAX} bytes", "no path is that long")
@@ -119,16 +127,26 @@ class Expander:
         try:
             network = ipaddress.ip_network(item.text, strict=True)
         except ValueError as error:
-            self._fault(item, f"{quoted(item.text)} is not an IP address or network", _address_hint(item.text, str(error)))
+            self._fault(
+                item, f"{quoted(item.text)} is not an IP address or network", _address_hint(item.text, str(error))
+            )
             return ()
-        if isinstance(network, ipaddress.IPv6Network) and network.network_address.ipv4_mapped and network.prefixlen >= 96:
+        if (
+            isinstance(network, ipaddress.IPv6Network)
+            and network.network_address.ipv4_mapped
+            and network.prefixlen >= 96
+        ):
             return (f"{network.network_address.ipv4_mapped}/{network.prefixlen - 96}",)
         return (str(network),)
 
     def _set(self, item: Item, within: tuple[str, ...], *, address: bool) -> tuple[str, ...]:
         name = item.text[1:]
         if name in within:
-            self._fault(item, f"the set `@{name}` holds itself", "remove one of: " + " → ".join(f"@{each}" for each in (*within, name)))
+            self._fault(
+                item,
+                f"the set `@{name}` holds itself",
+                "remove one of: " + " → ".join(f"@{each}" for each in (*within, name)),
+            )
             return ()
         if len(within) >= _REFERENCE_DEPTH_MAX:
             self._fault(item, f"sets are nested deeper than {_REFERENCE_DEPTH_MAX}", "list the patterns in one set")
@@ -139,10 +157,14 @@ class Expander:
         if own is not None:
             found: dict[str, None] = {}
             for each in own:
-                expanded = self._addresses_of(each, (*within, name)) if address else self._paths_of(each, (*within, name))
+                expanded = (
+                    self._addresses_of(each, (*within, name)) if address else self._paths_of(each, (*within, name))
+                )
                 found.update(dict.fromkeys(expanded))
                 if len(found) > PATTERNS_MAX:
-                    self._fault(item, f"the set `@{name}` stands for more than {PATTERNS_MAX} values", "use wider patterns")
+                    self._fault(
+                        item, f"the set `@{name}` stands for more than {PATTERNS_MAX} values", "use wider patterns"
+                    )
                     break
             self._expanded[name, address] = tuple(found)
             return tuple(found)
@@ -167,7 +189,11 @@ class Expander:
             self._fault(item, f"the set `@{name}` holds {kind}", f"use it under `{'path' if address else 'address'}`")
             return ()
         known = [*self._layer.sets, *(addresses if address else paths)]
-        self._fault(item, f"unknown set {quoted('@' + name)}", meant(name, known, "known: " + ", ".join(f"@{each}" for each in known)))
+        self._fault(
+            item,
+            f"unknown set {quoted('@' + name)}",
+            meant(name, known, "known: " + ", ".join(f"@{each}" for each in known)),
+        )
         return ()
 
     def _fault(self, item: Item, message: str, hint: str | None) -> None:

@@ -54,7 +54,9 @@ class PolicyError(OperatorError):
         self.faults = tuple(faults[:FAULTS_MAX])
         first = faults[0]
         more = len(faults) - 1
-        message = first.message if not more else f"{first.message} (and {more} more: `interlock policy check` lists them)"
+        message = (
+            first.message if not more else f"{first.message} (and {more} more: `interlock policy check` lists them)"
+        )
         place = first.place
         super().__init__(message, file=place.file, line=place.line, column=place.column, hint=first.hint)
 

@@ -1,9 +1,10 @@
 """Many files to one compiled policy: `guard` first, then the layers given, last the workspace's own if there is one.
 
-The result is `spec/policy.md`'s compiled form. What is expensive (reading YAML, expanding) is cached by the digest of all inputs; what
-depends on the machine's names (`place.py`) is done at every load.
+The result is `spec/policy.md`'s compiled form. What is expensive (reading YAML, expanding) is cached by the digest of
+all inputs; what depends on the machine's names (`place.py`) is done at every load.
 """
 
+# ruff: noqa: PTH104, PTH108, PTH110, PTH112, PTH113, PTH115, PTH116, PTH120, PTH123, PTH208
 from __future__ import annotations
 
 import hashlib
@@ -82,7 +83,12 @@ class Compiled:
 
 
 def load(
-    sources: Sequence[Source], context: Context, *, cache: str | None = None, workspace_layer: bool = True, guard: bool = True
+    sources: Sequence[Source],
+    context: Context,
+    *,
+    cache: str | None = None,
+    workspace_layer: bool = True,
+    guard: bool = True,
 ) -> Compiled:
     """Load a policy.
 
@@ -112,7 +118,9 @@ def load(
 
 def _all_sources(sources: Sequence[Source], context: Context, *, workspace_layer: bool, guard: bool) -> list[Source]:
     found = [Source.preset("guard")] if guard else []
-    found += [source for source in sources if not (guard and source.origin is Origin.BUILTIN and source.name == "guard.yaml")]
+    found += [
+        source for source in sources if not (guard and source.origin is Origin.BUILTIN and source.name == "guard.yaml")
+    ]
     path = f"{context.workspace}/{WORKSPACE_LAYER}"
     if workspace_layer and os.path.lexists(path):
         found.append(Source(path, _read(path, follow=False), Origin.WORKSPACE, path))
@@ -172,7 +180,9 @@ def _compile(sources: list[Source], context: Context) -> list[dict[str, Any]]:
 def _ordered(faults: list[Fault], sources: list[Source]) -> list[Fault]:
     order = {source.name: index for index, source in enumerate(sources)}
     unique = dict.fromkeys(faults)
-    return sorted(unique, key=lambda fault: (order.get(fault.place.file, -1), fault.place.line, fault.place.column, fault.message))
+    return sorted(
+        unique, key=lambda fault: (order.get(fault.place.file, -1), fault.place.line, fault.place.column, fault.message)
+    )
 
 
 def _finished(layers: list[dict[str, Any]], warnings: list[str], *, from_cache: bool) -> Compiled:

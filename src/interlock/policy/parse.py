@@ -1,7 +1,7 @@
 """Policy text to a `Layer`: each key checked against the table of `fields.py`, every fault of the file collected.
 
-Left out: variables, sets and patterns are expanded and checked in `expand.py`, where their values are known; values of single
-fields are typed in `values.py`.
+Left out: variables, sets and patterns are expanded and checked in `expand.py`, where their values are known; values
+of single fields are typed in `values.py`.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ class _LayerParser:
             name=name or "unnamed",
             origin=self._origin,
             file=self._file,
-            description=(values.text(found["description"], "description", self._faults) or "") if "description" in found else "",
+            description=(values.text(found["description"], "description", self._faults) or "")
+            if "description" in found
+            else "",
             closed=bool(values.flag(found["closed"], "closed", self._faults)) if "closed" in found else False,
             variables=self._variables(found.get("variables")),
             sets=self._sets(found.get("sets")),
@@ -118,7 +120,9 @@ class _LayerParser:
 
     def _rule(self, node: Node, seen: dict[str, Place]) -> Rule | None:
         if not isinstance(node, Mapping):
-            self._fault(node.place, "a rule is a mapping of keys", "write `- id: my-rule`, then `allow:`, `deny:` or `approve:`")
+            self._fault(
+                node.place, "a rule is a mapping of keys", "write `- id: my-rule`, then `allow:`, `deny:` or `approve:`"
+            )
             return None
         said = [(key, value) for key, value in node.entries if key.value in (*DECISIONS, *DECISIONS_LATER)]
         rest = Mapping(node.place, tuple(entry for entry in node.entries if entry not in said), node.flow)
@@ -141,7 +145,9 @@ class _LayerParser:
             return None
         if decision == "approve":
             fields.setdefault("timeout", TIMEOUT_MS_DEFAULT)
-        typed: dict[str, Any] = {_ATTRIBUTE.get(name, name): value for name, value in fields.items() if value is not None}
+        typed: dict[str, Any] = {
+            _ATTRIBUTE.get(name, name): value for name, value in fields.items() if value is not None
+        }
         return Rule(id=identity, decision=decision, verbs=verbs, place=node.place, **typed)
 
     def _identity(self, node: Mapping, found: dict[str, Node], seen: dict[str, Place]) -> str | None:
@@ -152,7 +158,9 @@ class _LayerParser:
         identity = values.name(found["id"], "id", self._faults)
         if identity is not None and identity in seen:
             where = seen[identity]
-            self._fault(place, f"the id `{identity}` is used twice", f"the rule at {where.line}:{where.column} has it already")
+            self._fault(
+                place, f"the id `{identity}` is used twice", f"the rule at {where.line}:{where.column} has it already"
+            )
         elif identity is not None:
             seen[identity] = place
         return identity
@@ -198,7 +206,9 @@ class _LayerParser:
         if item.text in VERBS_LATER:
             self._fault(item.place, f"the verb {quoted(item.text)} is not enforced yet", "leave it out")
             return
-        hint = meant(item.text, [*GROUPS, *VERBS], f"groups: {', '.join(GROUPS)}; `interlock policy schema` lists every verb")
+        hint = meant(
+            item.text, [*GROUPS, *VERBS], f"groups: {', '.join(GROUPS)}; `interlock policy schema` lists every verb"
+        )
         self._fault(item.place, f"unknown verb {quoted(item.text)}", hint)
 
     def _fits(self, name: str, decision: str, node: Mapping) -> bool:
@@ -219,7 +229,11 @@ class _LayerParser:
             without = [verb for verb in verbs if verb not in takes]
             if not without:
                 continue
-            able = ", ".join(sorted(takes)) if len(takes) < 6 else ", ".join(sorted({f"{v.split('.')[0]}.*" for v in takes}))
+            able = (
+                ", ".join(sorted(takes))
+                if len(takes) < 6
+                else ", ".join(sorted({f"{v.split('.')[0]}.*" for v in takes}))
+            )
             if len(without) == len(verbs):
                 message = f"`{key.value}` can never match here: `{verbs[0]}` has none"
             else:

@@ -1,7 +1,8 @@
-"""The pattern language of `spec/policy.md`, as the compiler needs it: check, expand braces, escape, and the literal prefix.
+"""The pattern language of `spec/policy.md`, as the compiler needs it: check, expand braces, escape, and the literal
+prefix.
 
-Matching actions is the engine's (one engine, in Rust). The translation to a regular expression here serves the loader alone: hard
-links, links that a session could make, and rules that can never match.
+Matching actions is the engine's (one engine, in Rust). The translation to a regular expression here serves the loader
+alone: hard links, links that a session could make, and rules that can never match.
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ def problem_of(pattern: str) -> Problem | None:
     if pattern.count("{") > BRACES_MAX:
         return f"more than {BRACES_MAX} braces", "list the alternatives as patterns of their own"
     if not pattern.startswith("/") and not pattern.startswith("**/"):
-        return "is not absolute", "begin with `/`, `~/`, `${workspace}/` or `**/`: paths are matched as the kernel resolved them"
+        return (
+            "is not absolute",
+            "begin with `/`, `~/`, `${workspace}/` or `**/`: paths are matched as the kernel resolved them",
+        )
     return _syntax(pattern) or _components(pattern)
 
 
@@ -48,7 +52,10 @@ def _syntax(pattern: str) -> Problem | None:
         character = pattern[index]
         if character == "\\":
             if index + 1 == len(pattern):
-                return "a `\\` at the end", "`\\` takes the next character as it is; write `\\\\` for the character itself"
+                return (
+                    "a `\\` at the end",
+                    "`\\` takes the next character as it is; write `\\\\` for the character itself",
+                )
             index += 1
         elif character == "[":
             end = _class_end(pattern, index)
@@ -104,7 +111,10 @@ def _components(pattern: str) -> Problem | None:
     if "//" in pattern:
         return "an empty component (`//`)", "write one `/`"
     if pattern.endswith("/") and pattern != "/":
-        return "a `/` at the end", "no resolved path ends with one: write `/x` for the directory, `/x/**` for it and all below"
+        return (
+            "a `/` at the end",
+            "no resolved path ends with one: write `/x` for the directory, `/x/**` for it and all below",
+        )
     for part in pattern.split("/"):
         if part in (".", ".."):
             return f"the component `{part}`", "resolved paths hold none; write the path it leads to"
@@ -121,7 +131,7 @@ def expand_braces(pattern: str) -> list[str] | None:
     end, commas = _brace_parts(pattern, start)
     bounds = [start, *commas, end]
     found: list[str] = []
-    for left, right in zip(bounds, bounds[1:], strict=False):
+    for left, right in zip(bounds[:-1], bounds[1:], strict=True):
         expanded = expand_braces(pattern[:start] + pattern[left + 1 : right] + pattern[end + 1 :])
         if expanded is None or len(found) + len(expanded) > BRACE_EXPANSIONS_MAX:
             return None
@@ -169,7 +179,9 @@ def _brace_parts(pattern: str, start: int) -> tuple[int, list[int]]:
 
 def is_literal(component: str) -> bool:
     """Whether a component matches one name only."""
-    return not _HAS_MAGIC.search(re.sub(r"\\.", "", component)) if "\\" in component else not _HAS_MAGIC.search(component)
+    return (
+        not _HAS_MAGIC.search(re.sub(r"\\.", "", component)) if "\\" in component else not _HAS_MAGIC.search(component)
+    )
 
 
 def unescape(component: str) -> str:

@@ -2,8 +2,8 @@
 
 Run at every load, never cached: names change between two sessions, and an agent may have changed them.
 
-An `allow` does not follow a link that the policy lets a session make: in one session the agent would plant `out -> ~/.ssh`, in the
-next an innocent `allow: file.*` on `out/**` would mean the keys. Such a link is named in a warning.
+An `allow` does not follow a link that the policy lets a session make: in one session the agent would plant `out ->
+~/.ssh`, in the next an innocent `allow: file.*` on `out/**` would mean the keys. Such a link is named in a warning.
 """
 
 from __future__ import annotations
@@ -61,7 +61,9 @@ class _Follower:
                     patterns = rule["match"].get(selector)
                     if patterns:
                         widens = (rule["decision"] == "allow") == (selector == "path")
-                        rule["match"][selector] = self._followed(patterns, f"{layer['name']}/{rule['id']}", widens=widens)
+                        rule["match"][selector] = self._followed(
+                            patterns, f"{layer['name']}/{rule['id']}", widens=widens
+                        )
         return list(self._warnings)
 
     def _followed(self, patterns: list[str], rule: str, *, widens: bool) -> list[str]:
@@ -90,7 +92,8 @@ class _Follower:
             if rule["decision"] != "deny" and _MAKES_LINKS.intersection(rule["verbs"])
             for pattern in rule["match"].get("path", ["/**"])
         }
-        roots, others = [], []
+        roots: list[str] = []
+        others: list[str] = []
         for pattern in sorted(patterns):
             base = pattern.removesuffix("/**")
             (roots if pattern.endswith("/**") and is_literal_path(base or "/") else others).append(pattern)
@@ -131,7 +134,10 @@ class _HardLinks:
                 if status.st_nlink > 1 and stat.S_ISREG(status.st_mode) and not exceptions(path):
                     found[status.st_dev, status.st_ino] = None
         if len(found) > INODES_MAX:
-            self._warnings[f"`{name}`: more than {INODES_MAX} denied files have other hard links; the rest is matched by name only"] = None
+            message = (
+                f"`{name}`: more than {INODES_MAX} denied files have other hard links; the rest is matched by name only"
+            )
+            self._warnings[message] = None
         if found:
             kept = sorted(found)[:INODES_MAX]
             rule["match"]["inodes"] = [{"device": device, "number": number} for device, number in kept]
@@ -145,7 +151,11 @@ class _HardLinks:
         if status is None:
             return
         yield base, status
-        if not rest or not stat.S_ISDIR(status.st_mode) or (pattern in self._own and not self._installed_by_links(base)):
+        if (
+            not rest
+            or not stat.S_ISDIR(status.st_mode)
+            or (pattern in self._own and not self._installed_by_links(base))
+        ):
             return
         yield from self._below(base, re.compile(to_regex(pattern)), 0 if "**" in rest else len(rest), rule)
 

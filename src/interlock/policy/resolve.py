@@ -1,7 +1,8 @@
-"""Patterns brought to the names the kernel resolves: a symbolic link in the literal front of a pattern is followed at load.
+"""Patterns brought to the names the kernel resolves: a symbolic link in the literal front of a pattern is followed at
+load.
 
-`/bin/**` means `/usr/bin/**` where `/bin` is a link. The pattern as written stays beside it, for acts on the link's own name.
-`/proc` is never entered: its links differ for each process.
+`/bin/**` means `/usr/bin/**` where `/bin` is a link. The pattern as written stays beside it, for acts on the link's
+own name. `/proc` is never entered: its links differ for each process.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
-"""Built-in sets of networks, canonical CIDR. Sources: the IANA special-purpose registries (RFC 6890) and the clouds' own manuals."""
+"""Built-in sets of networks, canonical CIDR. Sources: the IANA special-purpose registries (RFC 6890) and the clouds'
+own manuals."""
 
+# ruff: noqa: SIM905
 from __future__ import annotations
 
 from typing import Final

@@ -1,9 +1,10 @@
 """Built-in sets of what stays with its owner: keys, tokens, password stores, profiles, histories.
 
-Not in them, on purpose: `**/*.pem` (certificate bundles are public), the agents' own credentials (an agent must read its own to
-work), and `.npmrc` files of projects (npm needs their settings).
+Not in them, on purpose: `**/*.pem` (certificate bundles are public), the agents' own credentials (an agent must read
+its own to work), and `.npmrc` files of projects (npm needs their settings).
 """
 
+# ruff: noqa: S108 - patterns, not files of ours
 from __future__ import annotations
 
 from typing import Final

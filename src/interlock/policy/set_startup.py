@@ -1,10 +1,13 @@
-"""Built-in sets of what runs later, outside: start-up files, hooks, and the configuration of editors, clients and coding agents.
+"""Built-in sets of what runs later, outside: start-up files, hooks, and the configuration of editors, clients and
+coding agents.
 
-Two lists, by what still works when they are closed. `@runs-later` is meant to be denied: no build, clone, commit or install needs to
-change it. `@runs-later-listed` must stay writable for git, builds and package clients, so it is reported instead of refused: a
-`.git/config` can name a program (`core.hooksPath`, `core.fsmonitor`), and `git clone` has to write one.
+Two lists, by what still works when they are closed. `@runs-later` is meant to be denied: no build, clone, commit or
+install needs to change it. `@runs-later-listed` must stay writable for git, builds and package clients, so it is
+reported instead of refused: a `.git/config` can name a program (`core.hooksPath`, `core.fsmonitor`), and `git clone`
+has to write one.
 """
 
+# ruff: noqa: S108 - patterns, not files of ours
 from __future__ import annotations
 
 from typing import Final

@@ -1,7 +1,7 @@
 """The built-in sets: what `@system`, `@secrets` and the others stand for. Data, in the language's own patterns.
 
-Each has one line for people in `MEANINGS`. The reasons, set by set, are in `docs/presets.md`. What depends on the machine
-(where Interlock is loaded from, the human's terminals) comes from the `Context`.
+Each has one line for people in `MEANINGS`. The reasons, set by set, are in `docs/presets.md`. What depends on the
+machine (where Interlock is loaded from, the human's terminals) comes from the `Context`.
 """
 
 from __future__ import annotations
@@ -82,6 +82,7 @@ def context_sets(context: Context) -> ContextSets:
             "policy-files": tuple(escape(path) for path in context.policies) or ("${config}/policies/**",),
         },
         addresses={
-            "resolvers": tuple(f"{address}/{128 if ':' in address else 32}" for address in context.resolvers) or ("127.0.0.1/32",),
+            "resolvers": tuple(f"{address}/{128 if ':' in address else 32}" for address in context.resolvers)
+            or ("127.0.0.1/32",),
         },
     )

@@ -3,11 +3,12 @@
 Addresses, path patterns and sets are only collected here; `expand.py` checks them once variables are known.
 """
 
+# mypy: disable-error-code="no-any-return"
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from interlock.policy.document import Mapping, Node, Sequence, Text
 from interlock.policy.faults import Fault, meant, quoted
@@ -28,10 +29,10 @@ from interlock.policy.verbs import OPERATIONS, SIGNALS
 Faults = list[Fault]
 
 _NAME: Final = re.compile(NAME + r"\Z")
-_PORT: Final = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?\Z")
-_DURATION: Final = re.compile(r"([0-9]{1,6})(ms|s|m|h)\Z")
+_PORT: Final = re.compile(r"([0-9]{0,14}{1,5})(?:-([0-9]{1,5}))?\Z")
+_DURATION: Final = re.compile(r"([0-9]{0,14}{1,6})(ms|s|m|h)\Z")
 _UNIT_MS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
-_INTEGER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,17})\Z")
+_INTEGER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,14}{0,17})\Z")
 _EMPTY_HINT: Final = "a `#` begins a comment; quote a value that starts with one"
 
 
@@ -41,7 +42,8 @@ def text(node: Node, field: str, faults: Faults) -> str | None:
         kind = "a list" if isinstance(node, Sequence) else "a mapping"
         return _wrong(faults, node, f"`{field}` is a text, not {kind}", _shape_hint(node))
     if not node.value:
-        return _wrong(faults, node, f"`{field}` is empty", _EMPTY_HINT if node.plain else "write something, or leave the key out")
+        hint = _EMPTY_HINT if node.plain else "write something, or leave the key out"
+        return _wrong(faults, node, f"`{field}` is empty", hint)
     if len(node.value) > TEXT_CHARACTERS_MAX:
         return _wrong(faults, node, f"`{field}` is longer than {TEXT_CHARACTERS_MAX} characters", "shorten it")
     return node.value
@@ -56,7 +58,9 @@ def name(node: Node, field: str, faults: Faults) -> str | None:
         return value
     if not value.isascii():
         return _wrong(faults, node, f"the {field} {quoted(value)} is not plain ASCII", meant(value, (), ""))
-    hint = f"lowercase letters, digits and `-`, at most {NAME_CHARACTERS_MAX} characters, for example `{_tidied(value)}`"
+    hint = (
+        f"lowercase letters, digits and `-`, at most {NAME_CHARACTERS_MAX} characters, for example `{_tidied(value)}`"
+    )
     return _wrong(faults, node, f"{quoted(value)} cannot be a name ({field})", hint)
 
 
@@ -64,7 +68,8 @@ def version(node: Node, faults: Faults) -> None:
     """The version of the language: 1."""
     value = text(node, "interlock", faults)
     if value is not None and value != "1":
-        _wrong(faults, node, f"`interlock: {quoted(value)[1:-1]}` is a version this Interlock does not know", "it knows `interlock: 1`")
+        message = f"{quoted('interlock: ' + value)} is a version of the language that this Interlock does not know"
+        _wrong(faults, node, message, "write `interlock: 1`")
 
 
 def flag(node: Node, field: str, faults: Faults) -> bool | None:
@@ -81,9 +86,13 @@ def items(node: Node, field: str, faults: Faults) -> tuple[Item, ...] | None:
     """One text or a list of texts; an empty list is a fault, for it would match nothing."""
     nodes = node.items if isinstance(node, Sequence) else (node,)
     if not nodes:
-        return _wrong(faults, node, f"`{field}` is an empty list", "it would match nothing; leave the key out or fill it")
+        return _wrong(
+            faults, node, f"`{field}` is an empty list", "it would match nothing; leave the key out or fill it"
+        )
     if len(nodes) > PATTERNS_MAX:
-        return _wrong(faults, node, f"`{field}` lists more than {PATTERNS_MAX} values", "use wider patterns or two rules")
+        return _wrong(
+            faults, node, f"`{field}` lists more than {PATTERNS_MAX} values", "use wider patterns or two rules"
+        )
     found = [Item(value, each.place) for each in nodes if (value := text(each, field, faults)) is not None]
     return tuple(found) if len(found) == len(nodes) else None
 
@@ -151,7 +160,9 @@ def duration(node: Node, field: str, faults: Faults) -> int | None:
     duration_ms = int(match[1]) * _UNIT_MS[match[2]] if match else 0
     if 0 < duration_ms <= TIMEOUT_MS_MAX:
         return duration_ms
-    return _wrong(faults, node, f"{quoted(value)} is not a duration", "write `500ms`, `120s`, `5m` or `1h`; at most 24h")
+    return _wrong(
+        faults, node, f"{quoted(value)} is not a duration", "write `500ms`, `120s`, `5m` or `1h`; at most 24h"
+    )
 
 
 def command(node: Node, field: str, faults: Faults) -> Command | None:
@@ -182,9 +193,11 @@ def _command_fits(key: str, listed: tuple[Item, ...], faults: Faults) -> bool:
     before = len(faults)
     for item in listed:
         if key == "any_flag" and (not item.text.startswith("-") or item.text in ("-", "--")):
-            faults.append(Fault(item.place, f"{quoted(item.text)} is not a flag", "flags begin with `-`; other words go under `words`"))
+            hint = "flags begin with `-`; other words go under `words`"
+            faults.append(Fault(item.place, f"{quoted(item.text)} is not a flag", hint))
         if key == "any_flag" and "=" in item.text:
-            faults.append(Fault(item.place, f"{quoted(item.text)} holds a value", "name the flag alone; it matches `--flag=value` too"))
+            hint = "name the flag alone; it matches `--flag=value` too"
+            faults.append(Fault(item.place, f"{quoted(item.text)} holds a value", hint))
         if key == "program" and "/" not in item.text and any(character in item.text for character in "*?[]{}\\"):
             hint = "write the program's name as it is, or a path pattern with a `/`"
             faults.append(Fault(item.place, f"the program {quoted(item.text)} is a pattern without `/`", hint))
@@ -214,7 +227,7 @@ def condition(node: Node, faults: Faults) -> Condition | None:
     at_node = entries["at"][1]
     at = at_node.value if isinstance(at_node, Text) else None
     if at is None or (at and not at.startswith("/")):
-        return _wrong(faults, at_node, "`at` is a JSON pointer", "it begins with `/`, for example `/to` or `/items/0/id` (RFC 6901)")
+        return _wrong(faults, at_node, "`at` is a JSON pointer", "it begins with `/`, as in `/items/0/id` (RFC 6901)")
     before = len(faults)
     value = _condition_value(tests[0], entries[tests[0]][1], faults)
     return Condition(at, tests[0], value) if len(faults) == before else None
@@ -280,8 +293,10 @@ def _record(node: Node, field: str, faults: Faults) -> str | None:
     return _choice(node, field, faults, RECORDS)
 
 
-def _wrong(faults: Faults, node: Node, message: str, hint: str | None) -> None:
+def _wrong(faults: Faults, node: Node, message: str, hint: str | None) -> Any:
+    """Add the fault; the reader that found it answers None."""
     faults.append(Fault(node.place, message, hint))
+    return None
 
 
 def _shape_hint(node: Node) -> str:

@@ -63,15 +63,12 @@ SELECTORS: Final[dict[str, frozenset[str]]] = {
 
 OPERATIONS: Final = ("read", "write", "delete", "export", "execute", "admin")
 
+_SIGNAL_NAMES: Final = (
+    "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU "
+    "URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS"
+)
 #: signal(7), the numbers of x86, ARM and RISC-V.
-SIGNALS: Final[dict[str, int]] = {
-    name: number
-    for number, name in enumerate(
-        "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU "
-        "URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS".split(),
-        start=1,
-    )
-}
+SIGNALS: Final[dict[str, int]] = {name: number for number, name in enumerate(_SIGNAL_NAMES.split(), start=1)}
 
 
 def is_gateway(verb: str) -> bool:
