@@ -29,10 +29,10 @@ from interlock.policy.verbs import OPERATIONS, SIGNALS
 Faults = list[Fault]
 
 _NAME: Final = re.compile(NAME + r"\Z")
-_PORT: Final = re.compile(r"([0-9]{0,14}{1,5})(?:-([0-9]{1,5}))?\Z")
-_DURATION: Final = re.compile(r"([0-9]{0,14}{1,6})(ms|s|m|h)\Z")
+_PORT: Final = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?\Z")
+_DURATION: Final = re.compile(r"([0-9]{1,6})(ms|s|m|h)\Z")
 _UNIT_MS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
-_INTEGER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,14}{0,17})\Z")
+_INTEGER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,14})\Z")
 _EMPTY_HINT: Final = "a `#` begins a comment; quote a value that starts with one"
 
 
