@@ -1,4 +1,5 @@
-"""Server-sent events (WHATWG HTML, "Interpreting an event stream"): bytes in, the data of each event out. Bounded, no I/O."""
+"""Server-sent events (WHATWG HTML, "Interpreting an event stream"): bytes in, the data of each event out. Bounded,
+no I/O."""
 
 from __future__ import annotations
 

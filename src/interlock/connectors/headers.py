@@ -1,4 +1,5 @@
-"""Values as headers towards a modern server: `Mcp-Name` and the mirrored `Mcp-Param-*` (2026-07-28, "Value Encoding"). Pure."""
+"""Values as headers towards a modern server: `Mcp-Name` and the mirrored `Mcp-Param-*` (2026-07-28, "Value
+Encoding"). Pure."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""One MCP server over streamable HTTP: a POST for each message, its answer plain JSON or an event stream, in either era.
+"""One MCP server over streamable HTTP: a POST for each message, its answer plain JSON or an event stream, in either
+era.
 
-The URL and the credential are the operator's; nothing an agent sends chooses where a request goes. Redirects are not followed,
-proxies of the environment not used, and every answer is bounded in size. Left out: resuming streams.
+The URL and the credential are the operator's; nothing an agent sends chooses where a request goes. Redirects are not
+followed, proxies of the environment not used, and every answer is bounded in size. Left out: resuming streams.
 """
 
 from __future__ import annotations

@@ -1,0 +1,249 @@
+"""`interlock gateway` from its command line to its end: opens what `gateway.py` joins, serves, and closes it again.
+
+One gateway for each home: `runtime/gateway.json` says where it listens, held by a lock as long as it lives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import os
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Final
+
+from interlock.app.gateway import Parts, SystemClock, assemble, own_hosts, uvicorn_server
+from interlock.app.gateway_servers import SupervisedLauncher
+from interlock.app.policies import compiled
+from interlock.connectors.configuration import Connector, load
+from interlock.connectors.http import HttpChannel
+from interlock.connectors.pool import Pool
+from interlock.facts.own_paths import own_paths
+from interlock.host.supervisor import find_supervisor
+from interlock.storage.home import Home, user_home
+from interlock.vocabulary.errors import HostError, OperatorError
+from interlock.vocabulary.ids import session_id
+
+PRESET: Final = "gateway-baseline"
+BACKLOG: Final = 128
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the operator asked for. `anonymous` names the agent that local connections without a token stand for."""
+
+    listen: str
+    policies: Sequence[str]
+    preset: str | None
+    anonymous: str | None
+
+
+def serve(request: Request) -> int:
+    """Serve until a signal ends it. Raises `OperatorError` and `HostError` before anything is served."""
+    home = Home.from_environment()
+    home.ensure(home.config, home.state, home.runtime, home.keys, home.index, home.gateway_logs)
+    connectors = load_connectors(home)
+    listener = _listener(request.listen)
+    lock = _lock(home)
+    try:
+        return _run(request, home, connectors, listener)
+    finally:
+        listener.close()
+        Path(f"{home.runtime}/gateway.json").unlink(missing_ok=True)
+        os.close(lock)
+
+
+def load_connectors(home: Home) -> dict[str, Connector]:
+    """Every connector of the configuration, by name. Raises `OperatorError` with the place of what is wrong."""
+    found: dict[str, Connector] = {}
+    for path in sorted(Path(home.connectors).glob("*.yaml")):
+        home.check_file(str(path))
+        connector = load(path)
+        found[connector.name] = connector
+    return found
+
+
+def compile_policy(
+    *,
+    files: Sequence[str],
+    preset: str | None,
+    home: Home,
+    session: str,
+    human_home: str,
+    workspace: str,
+    own: Sequence[str],
+    jail_home: str | None = None,
+) -> Mapping[str, Any]:
+    """`app.policies.compiled`, with the jail's own home where it takes one."""
+    import inspect
+
+    options: dict[str, Any] = (
+        {} if "jail_home" not in inspect.signature(compiled).parameters else {"jail_home": jail_home}
+    )
+    return compiled(
+        files=files,
+        preset=preset,
+        home=home,
+        session=session,
+        human_home=human_home,
+        workspace=workspace,
+        own=own,
+        **options,
+    )
+
+
+def _run(request: Request, home: Home, connectors: Mapping[str, Connector], listener: socket.socket) -> int:
+    address, port = listener.getsockname()[:2]
+    url = _url(address, port)
+    session = session_id(now=datetime.now(UTC), random=os.urandom(3))
+    human_home = user_home()
+    own = own_paths(dict(os.environ), supervisor=find_supervisor())
+    policy = compile_policy(
+        files=request.policies,
+        preset=request.preset or (None if request.policies else PRESET),
+        home=home,
+        session=session,
+        human_home=human_home,
+        workspace=home.runtime,
+        own=own,
+    )
+    _announce(home, url)
+    print(f"interlock gateway at {url}/mcp", *_described(connectors), sep="\n  ", file=sys.stderr, flush=True)
+    if request.anonymous is not None:
+        print(
+            f"  warning: local connections without a token act as `{request.anonymous}`: for tests only",
+            file=sys.stderr,
+        )
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_serve(request, home, connectors, listener, policy, session, url))
+
+
+async def _serve(
+    request: Request,
+    home: Home,
+    connectors: Mapping[str, Connector],
+    listener: socket.socket,
+    policy: Mapping[str, Any],
+    session: str,
+    url: str,
+) -> int:
+    from interlock._native import Log, recover_ledger
+    from interlock.app.gateway_engine import NativeEngine
+    from interlock.app.gateway_inbox import GatewayInbox
+    from interlock.app.gateway_recorder import LogRecorder
+    from interlock.approvals.inbox import Inbox
+    from interlock.identity.attestation import Attestations
+    from interlock.identity.attestation_socket import AttestationSocket
+    from interlock.identity.registry import Registry
+
+    recover_ledger(f"{home.state}/ledger", home.keys)
+    log = Log.open(f"{home.gateway_logs}/{session}", f"gateway/{session}", home.index, home.keys)
+    clock, recorder, attestations = SystemClock(), LogRecorder(log), Attestations()
+    pool = Pool(
+        connectors,
+        launcher=SupervisedLauncher(home, compile_policy, human_home=user_home()),
+        reach=HttpChannel,
+        now_ms=lambda: clock.monotonic_ns() // 1_000_000,
+    )
+    address, port = listener.getsockname()[:2]
+    inbox = Inbox(home.inbox)
+    parts = Parts(
+        engine=NativeEngine(policy),
+        recorder=recorder,
+        inbox=GatewayInbox(inbox, session),
+        clock=clock,
+        registry=Registry(home.registry),
+        attestations=attestations,
+        pool=pool,
+        session=session,
+        url=url,
+        hosts=own_hosts(address, port),
+        anonymous=request.anonymous,
+    )
+    attesting = AttestationSocket(home.gateway_socket, attestations, uid=home.uid, now_ms=clock.now_ms)
+    await recorder.durable(_opened(policy, connectors, url))
+    await attesting.start()
+    server = uvicorn_server(assemble(parts))
+    try:
+        await server.serve(sockets=[listener])
+        return 0
+    finally:
+        await attesting.close()
+        await pool.close()
+        recorder.close("the gateway was ended")
+        inbox.close()
+
+
+def _opened(policy: Mapping[str, Any], connectors: Mapping[str, Connector], url: str) -> dict[str, object]:
+    return {
+        "type": "session.opened",
+        "human": f"uid:{os.getuid()}",
+        "command": ["interlock", "gateway"],
+        "policy": policy.get("digest"),
+        "layers": [layer["name"] for layer in policy["layers"]],
+        "gateway": {"url": url, "connectors": sorted(connectors)},
+    }
+
+
+def _listener(listen: str) -> socket.socket:
+    """The listening socket. Raises `OperatorError` for any address but loopback: tokens are bound to local
+    connections."""
+    host, _, port_text = listen.rpartition(":")
+    try:
+        address, port = ip_address(host.strip("[]") if host != "localhost" else "127.0.0.1"), int(port_text)
+    except ValueError as error:
+        raise OperatorError(f"`{listen}` is not an address and port", hint="for example 127.0.0.1:7391") from error
+    if not address.is_loopback:
+        raise OperatorError(
+            f"`{address}` is not a loopback address",
+            hint="agents authenticate by local connections: listen on 127.0.0.1",
+        )
+    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
+    try:
+        return socket.create_server((str(address), port), family=family, backlog=BACKLOG)
+    except (OSError, OverflowError) as error:
+        raise HostError(f"cannot listen on `{listen}`: {error}", hint="is a gateway running already?") from error
+
+
+def _lock(home: Home) -> int:
+    path = f"{home.runtime}/gateway.lock"
+    lock = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        raise OperatorError("a gateway of this home runs already", hint="one is enough for all connectors") from error
+    return lock
+
+
+def _announce(home: Home, url: str) -> None:
+    """Where the gateway is, for `interlock agent` and `interlock run --agent`."""
+    path = Path(f"{home.runtime}/gateway.json")
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump({"url": url, "process": os.getpid()}, file)
+
+
+def _described(connectors: Mapping[str, Connector]) -> list[str]:
+    if not connectors:
+        return ["no connectors yet: interlock connector add NAME --stdio -- COMMAND"]
+    return [f"/mcp/{name}" for name in connectors]
+
+
+def _url(address: str, port: int) -> str:
+    return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
+
+
+def _loop_factory() -> Any:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop

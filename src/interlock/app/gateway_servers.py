@@ -1,0 +1,295 @@
+"""Starts stdio servers inside the host plane: a session of its own with preset `mcp-server`, an empty home, no
+human's environment.
+
+Implements `connectors.launch`. A supervisor that does not answer, refuses or dies is a server that does not run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import tempfile
+from collections import deque
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from interlock.connectors.configuration import Connector, Stdio
+from interlock.connectors.launch import LaunchFailed
+from interlock.facts.own_paths import own_paths
+from interlock.host.launch import Launch
+from interlock.host.program import find_program
+from interlock.host.supervisor import Supervisor, find_supervisor, start_supervisor
+from interlock.mediate.json_text import TEXT_BYTES_MAX
+from interlock.storage.home import Home
+from interlock.vocabulary.errors import InterlockError
+from interlock.vocabulary.ids import session_id
+
+START_S_MAX: Final = 20.0
+END_S_MAX: Final = 5.0
+LAST_WORDS_BYTES: Final = 4_096
+DENIALS_KEPT: Final = 3
+#: A server line may be as long as a message, and its newline.
+LINE_BYTES_MAX: Final = TEXT_BYTES_MAX + 1_024
+PRESET: Final = "mcp-server"
+_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+Message = dict[str, Any]
+CompilePolicy = Callable[..., Mapping[str, Any]]
+
+
+class SupervisedServer:
+    """One started server and its supervisor. See `connectors.launch.Running`."""
+
+    def __init__(self, supervisor: Supervisor, session: str, scratch: str) -> None:
+        self.session = session
+        self.process = 0
+        self.output: asyncio.StreamReader
+        self.input: asyncio.StreamWriter
+        self._supervisor = supervisor
+        self._scratch = scratch
+        self._loop = asyncio.get_running_loop()
+        self._started: asyncio.Future[int] = self._loop.create_future()
+        self._acknowledged: asyncio.Future[None] | None = None
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._words: deque[str] = deque(maxlen=DENIALS_KEPT)
+        self._errors = b""
+        self._error_reader: asyncio.Task[None] | None = None
+        self._reaped = False
+        self._loop.add_reader(supervisor.channel.fileno(), self._hear)
+
+    async def launched(self, message: Message, pipes: _Pipes) -> None:
+        """Send the launch and wait until the command runs. Raises `LaunchFailed`."""
+        try:
+            self._supervisor.channel.send(message)
+            pipes.close_theirs()
+            async with asyncio.timeout(START_S_MAX):
+                self.process = await asyncio.shield(self._started)
+        except TimeoutError as error:
+            await self.end()
+            raise LaunchFailed(f"its supervisor did not start it within {START_S_MAX:g} s") from error
+        except InterlockError as error:
+            await self.end()
+            raise LaunchFailed(str(error)) from error
+        except LaunchFailed:
+            await self.end()
+            raise
+        self.output, self.input, errors = await pipes.connected()
+        self._error_reader = asyncio.create_task(self._read_errors(errors))
+
+    async def context(self, parent: str | None) -> None:
+        """See `Running`."""
+        if self._ended.done():
+            raise EOFError("the supervisor has ended")
+        self._acknowledged = self._loop.create_future()
+        self._send({"type": "context", "parent": parent, "trace": None})
+        await self._acknowledged
+
+    async def end(self) -> None:
+        """See `Running`. Closing the control channel ends the tree even if the supervisor does not listen any more."""
+        if self._reaped:
+            return
+        self._reaped = True
+        with contextlib.suppress(OSError):
+            self._send({"type": "end"})
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(END_S_MAX):
+                await asyncio.shield(self._ended)
+        self._loop.remove_reader(self._supervisor.channel.fileno())
+        self._supervisor.channel.close()
+        if self._error_reader is not None:
+            self._error_reader.cancel()
+        if hasattr(self, "input"):
+            self.input.close()
+        await asyncio.to_thread(self._supervisor.reap, wait=True)
+        await asyncio.to_thread(shutil.rmtree, self._scratch, True)
+
+    def last_words(self) -> str:
+        """See `Running`: what it wrote to standard error, and what it was denied last."""
+        errors = self._errors.decode("utf-8", "replace").strip()
+        return " ".join([errors, *(f"denied: {words}" for words in self._words)]).strip()
+
+    def _send(self, message: Message) -> None:
+        try:
+            self._supervisor.channel.send(message)
+        except InterlockError as error:
+            raise OSError(str(error)) from error
+
+    def _hear(self) -> None:
+        try:
+            messages = self._supervisor.channel.receive()
+        except InterlockError:
+            messages = []
+            self._supervisor.channel.closed = True
+        for message in messages:
+            self._take(message)
+        if self._supervisor.channel.closed:
+            self._loop.remove_reader(self._supervisor.channel.fileno())
+            self._fail("its supervisor ended")
+            if not self._ended.done():
+                self._ended.set_result(None)
+
+    def _take(self, message: Message) -> None:
+        match message["type"]:
+            case "started" if not self._started.done():
+                self._started.set_result(int(message["process"]))
+            case "failed":
+                self._fail(f"{message.get('message')} ({message.get('hint') or 'no hint'})")
+            case "context" if self._acknowledged is not None and not self._acknowledged.done():
+                self._acknowledged.set_result(None)
+            case "question":
+                why = "a tool server's question is not put to a human"
+                with contextlib.suppress(OSError):
+                    self._send({"type": "answer", "id": message["id"], "grant": None, "reason": why})
+            case "denied":
+                self._words.append(_denial(message))
+            case "ended" if not self._ended.done():
+                self._ended.set_result(None)
+
+    def _fail(self, why: str) -> None:
+        if not self._started.done():
+            self._started.set_exception(LaunchFailed(why))
+        if self._acknowledged is not None and not self._acknowledged.done():
+            self._acknowledged.set_exception(EOFError(why))
+
+    async def _read_errors(self, errors: asyncio.StreamReader) -> None:
+        while part := await errors.read(LAST_WORDS_BYTES):
+            self._errors = (self._errors + part)[-LAST_WORDS_BYTES:]
+
+
+class SupervisedLauncher:
+    """See `connectors.launch.Launcher`."""
+
+    def __init__(self, home: Home, compile_policy: CompilePolicy, *, human_home: str) -> None:
+        """`compile_policy`: `app.policies.compiled`."""
+        self._home = home
+        self._compile = compile_policy
+        self._human_home = human_home
+
+    async def start(self, connector: Connector, agent: str) -> SupervisedServer:
+        """See `Launcher`."""
+        assert isinstance(connector.server, Stdio)
+        try:
+            return await self._start(connector.name, connector.server, agent)
+        except (InterlockError, OSError) as error:
+            raise LaunchFailed(str(error)) from error
+
+    async def _start(self, name: str, stdio: Stdio, agent: str) -> SupervisedServer:
+        session = session_id(now=datetime.now(UTC), random=os.urandom(3))
+        executable = find_supervisor()
+        scratch = tempfile.mkdtemp(prefix=f"interlock-server-{name}-")
+        pipes = _Pipes()
+        try:
+            runtime = self._home.session_runtime(session)
+            message = await asyncio.to_thread(self._launch, session, name, stdio, agent, scratch, pipes, executable)
+            self._home.ensure(runtime, self._home.keys, self._home.index, self._home.sessions)
+            supervisor = start_supervisor(executable, inherited=pipes.theirs)
+        except BaseException:
+            pipes.close()
+            shutil.rmtree(scratch, ignore_errors=True)
+            raise
+        server = SupervisedServer(supervisor, session, scratch)
+        await server.launched(message, pipes)
+        return server
+
+    def _launch(
+        self, session: str, name: str, stdio: Stdio, agent: str, scratch: str, pipes: _Pipes, executable: str
+    ) -> Message:
+        environment = {
+            "PATH": _PATH,
+            "LANG": "C.UTF-8",
+            "HOME": scratch,
+            "TMPDIR": scratch,
+            "INTERLOCK_SESSION": session,
+            "INTERLOCK_INSIDE": f"{self._home.session_runtime(session)}/inside.sock",
+            **stdio.environment,
+        }
+        workspace = os.path.realpath(stdio.workspace) if stdio.workspace else scratch
+        own = own_paths(dict(os.environ), supervisor=executable)
+        policy = self._compile(
+            files=stdio.policies,
+            preset=PRESET,
+            home=self._home,
+            session=session,
+            human_home=self._human_home,
+            jail_home=scratch,
+            workspace=workspace,
+            own=own,
+        )
+        ledger = {"directory": f"{self._home.sessions}/{session}", "index": self._home.index, "keys": self._home.keys}
+        launch = Launch(
+            session=session,
+            command=stdio.command,
+            program=find_program(stdio.command[0], environment=environment, directory=workspace),
+            environment=environment,
+            directory=workspace,
+            workspace=workspace,
+            home=self._human_home,
+            policy=policy,
+            human=f"uid:{os.getuid()}",
+            stdio=pipes.theirs,
+            terminal=False,
+            runtime=self._home.session_runtime(session),
+            ledger=ledger,
+            end="kill",
+            interlock=own,
+            agent={"name": f"{agent}/{name}", "assurance": "attested"},
+        )
+        return launch.message()
+
+
+class _Pipes:
+    """Three pipes: ours to speak to the server, theirs to hand to it."""
+
+    def __init__(self) -> None:
+        self._all: set[int] = set()
+        their_input, self._our_input = self._pipe()
+        self._our_output, their_output = self._pipe()
+        self._our_errors, their_errors = self._pipe()
+        self.theirs = (their_input, their_output, their_errors)
+
+    def _pipe(self) -> tuple[int, int]:
+        reading, writing = os.pipe2(os.O_CLOEXEC)
+        self._all |= {reading, writing}
+        return reading, writing
+
+    def close_theirs(self) -> None:
+        """Once the supervisor has them."""
+        for descriptor in self.theirs:
+            if descriptor in self._all:
+                self._all.discard(descriptor)
+                os.close(descriptor)
+
+    def close(self) -> None:
+        """All that is still ours to close."""
+        for descriptor in self._all:
+            os.close(descriptor)
+        self._all.clear()
+
+    async def connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, asyncio.StreamReader]:
+        """Streams on our ends: the server's output, its input, its errors."""
+        loop = asyncio.get_running_loop()
+        output = await _reader(loop, self._our_output)
+        errors = await _reader(loop, self._our_errors)
+        transport, protocol = await loop.connect_write_pipe(
+            asyncio.streams.FlowControlMixin, os.fdopen(self._our_input, "wb", 0)
+        )
+        self._all -= {self._our_output, self._our_errors, self._our_input}
+        return output, asyncio.StreamWriter(transport, protocol, None, loop), errors
+
+
+async def _reader(loop: asyncio.AbstractEventLoop, descriptor: int) -> asyncio.StreamReader:
+    reader = asyncio.StreamReader(limit=LINE_BYTES_MAX, loop=loop)
+    await loop.connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader, loop=loop), os.fdopen(descriptor, "rb", 0)
+    )
+    return reader
+
+
+def _denial(message: Message) -> str:
+    action = message.get("action", {})
+    target = action.get("target", {})
+    rules = ", ".join(message.get("decision", {}).get("rules", [])) or "no rule allows it"
+    return f"{action.get('verb')} {target.get('path') or target.get('address') or ''} ({rules})"

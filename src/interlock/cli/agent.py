@@ -1,0 +1,98 @@
+"""`interlock agent`: who may call tools through the gateway."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import time
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from interlock.identity.registry import Registry
+
+SUMMARY: Final = "add, list and revoke agents and their tokens"
+_UNITS_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """See `commands.Command`."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for name, words in (("add", "make an agent known and print a token for it"), ("token", "print a new token")):
+        action = actions.add_parser(name, help=words, description=words)
+        action.add_argument("name", help="a-z, 0-9, `.`, `_`, `-`")
+        action.add_argument("--ttl", default="1h", help="how long the token lives: 30m, 8h, 7d; default %(default)s")
+        action.add_argument("--gateway", metavar="URL", help="the gateway it is for; default: the running one")
+        action.add_argument("--json", action="store_true", help="one JSON object")
+    listing = actions.add_parser("list", help="agents and how many tokens of each live", description="list agents")
+    listing.add_argument("--json", action="store_true", help="one JSON object a line")
+    revoke = actions.add_parser("revoke", help="end an agent and all its tokens", description="end an agent for good")
+    revoke.add_argument("name")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """See `commands.Command`."""
+    from interlock.identity.registry import Registry
+    from interlock.storage.home import Home
+
+    home = Home.from_environment()
+    home.ensure(home.state)
+    home.check_file(home.registry)
+    registry = Registry(home.registry)
+    now_ms = time.time_ns() // 1_000_000
+    if arguments.action in ("add", "token"):
+        return _token(arguments, registry, now_ms, arguments.gateway or _running(home.runtime))
+    if arguments.action == "list":
+        return _list(registry, now_ms, as_json=arguments.json)
+    ended = registry.revoke(arguments.name, now_ms)
+    print(f"revoked `{arguments.name}` and {ended} live tokens")
+    return 0
+
+
+def _token(arguments: argparse.Namespace, registry: Registry, now_ms: int, url: str) -> int:
+    ttl_ms = _duration_ms(arguments.ttl)
+    if arguments.action == "add":
+        registry.add(arguments.name, now_ms)
+    token = registry.issue_user(arguments.name, audience=url, uid=os.getuid(), ttl_ms=ttl_ms, now_ms=now_ms)
+    if arguments.json:
+        shown = {"agent": arguments.name, "token": token, "url": f"{url}/mcp", "expires_ms": now_ms + ttl_ms}
+        print(json.dumps(shown))
+        return 0
+    print(token)
+    print(
+        f"# for {url}/mcp as `Authorization: Bearer …`, from your own local processes, for {arguments.ttl}; shown once"
+    )
+    return 0
+
+
+def _list(registry: Registry, now_ms: int, *, as_json: bool) -> int:
+    for agent in registry.list(now_ms):
+        state = "revoked" if agent.revoked_ms is not None else "active"
+        if as_json:
+            print(json.dumps({"name": agent.name, "state": state, "live_tokens": agent.live_tokens}))
+        else:
+            print(f"{agent.name:<32} {state:<8} {agent.live_tokens} live tokens")
+    return 0
+
+
+def _duration_ms(text: str) -> int:
+    from interlock.vocabulary.errors import OperatorError
+
+    matched = re.fullmatch(r"([0-9]{1,6})([smhd])", text)
+    if matched is None:
+        raise OperatorError(f"`{text}` is not a duration", hint="for example 30m, 8h, 7d")
+    return int(matched[1]) * _UNITS_MS[matched[2]]
+
+
+def _running(runtime: str) -> str:
+    """The URL of the gateway that runs, else the default one."""
+    from pathlib import Path
+
+    from interlock.app.gateway import DEFAULT_LISTEN
+
+    try:
+        found = json.loads(Path(f"{runtime}/gateway.json").read_text())["url"]
+    except (OSError, ValueError, KeyError, TypeError):
+        found = None
+    return found if isinstance(found, str) else f"http://{DEFAULT_LISTEN}"

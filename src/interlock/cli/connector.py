@@ -1,0 +1,179 @@
+"""`interlock connector`: the tools behind the gateway, one configuration file each."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from interlock.connectors.configuration import Connector
+
+SUMMARY: Final = "add, list, remove and test the tools behind the gateway"
+
+_EPILOG: Final = """\
+examples:
+  interlock connector add notes --stdio -- python3 notes_server.py
+  interlock connector add crm --http https://crm.example/mcp --header 'Authorization=Bearer …'
+  interlock connector test notes
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """See `commands.Command`."""
+    parser.epilog = _EPILOG
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    add = actions.add_parser("add", help="add an MCP server", description="add an MCP server", epilog=_EPILOG)
+    add.add_argument("name", help="a-z, 0-9, `-`, from a letter; its tools are called NAME__tool")
+    kind = add.add_mutually_exclusive_group(required=True)
+    kind.add_argument("--stdio", action="store_true", help="a command to start, after `--`")
+    kind.add_argument("--http", metavar="URL", help="a server to reach")
+    add.add_argument("--header", action="append", default=[], metavar="NAME=VALUE", help="sent to an --http server")
+    add.add_argument("--env", action="append", default=[], metavar="NAME=VALUE", help="set for a --stdio server")
+    add.add_argument("--policy", action="append", default=[], metavar="FILE", help="a layer for a --stdio server")
+    add.add_argument(
+        "--workspace", metavar="DIR", help="the directory a --stdio server works in; default: an empty one"
+    )
+    add.add_argument("--operation", action="append", default=[], metavar="TOOL=CLASS", help="what a tool does: read, …")
+    add.add_argument(
+        "--client-requests", default="", metavar="LIST", help="let the server ask: elicitation,sampling,roots"
+    )
+    add.add_argument("--force", action="store_true", help="replace one of the same name")
+    add.add_argument("command", nargs="*", metavar="COMMAND", help="for --stdio")
+    listing = actions.add_parser("list", help="the connectors", description="the connectors")
+    listing.add_argument("--json", action="store_true", help="one JSON object a line")
+    for name, words in (("remove", "forget a connector"), ("test", "start or reach it, and say what was found")):
+        action = actions.add_parser(name, help=words, description=words)
+        action.add_argument("name")
+        if name == "test":
+            action.add_argument("--json", action="store_true", help="one JSON object")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """See `commands.Command`."""
+    from interlock.storage.home import Home
+
+    home = Home.from_environment()
+    home.ensure(home.config, home.connectors)
+    if arguments.action == "add":
+        return _add(arguments, home.connectors)
+    if arguments.action == "remove":
+        return _remove(arguments.name, home.connectors)
+    from interlock.app.gateway_serve import load_connectors
+
+    connectors = load_connectors(home)
+    if arguments.action == "list":
+        return _list(connectors, as_json=arguments.json)
+    return _test(_known(connectors, arguments.name), as_json=arguments.json)
+
+
+def _add(arguments: argparse.Namespace, directory: str) -> int:
+    from interlock.connectors.configuration import parse
+    from interlock.vocabulary.errors import OperatorError
+
+    text = _document(arguments)
+    path = Path(directory) / f"{arguments.name}.yaml"
+    parse(text, name=arguments.name, file=str(path))
+    if path.exists() and not arguments.force:
+        raise OperatorError(f"connector `{arguments.name}` exists already", hint="--force replaces it")
+    beside = path.with_suffix(f".{os.getpid()}.new")
+    descriptor = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    beside.replace(path)
+    print(f"added `{arguments.name}`: {path}\n  try it: interlock connector test {arguments.name}")
+    return 0
+
+
+def _document(arguments: argparse.Namespace) -> str:
+    """The configuration file. Values are written as JSON texts, which YAML reads as they are."""
+    from interlock.vocabulary.errors import OperatorError
+
+    if arguments.stdio and not arguments.command:
+        raise OperatorError("--stdio needs a command", hint="interlock connector add NAME --stdio -- COMMAND ARGUMENTS")
+    if not arguments.stdio and (arguments.command or arguments.env or arguments.policy or arguments.workspace):
+        raise OperatorError("a command, --env, --policy and --workspace belong to --stdio")
+    if arguments.stdio and arguments.header:
+        raise OperatorError("--header belongs to --http")
+    lines = ["interlock: 1"]
+    if arguments.stdio:
+        lines += ["stdio:", f"  command: {json.dumps(arguments.command)}"]
+        if arguments.policy:
+            lines.append(f"  policies: {json.dumps([str(Path(each).resolve()) for each in arguments.policy])}")
+        if arguments.workspace:
+            lines.append(f"  workspace: {json.dumps(str(Path(arguments.workspace).resolve()))}")
+        lines += _pairs("environment", arguments.env, "  ")
+    else:
+        lines += ["http:", f"  url: {json.dumps(arguments.http)}", *_pairs("headers", arguments.header, "  ")]
+    lines += _pairs("operations", arguments.operation, "")
+    if arguments.client_requests:
+        lines.append(f"client_requests: {json.dumps(arguments.client_requests.split(','))}")
+    return "\n".join([*lines, ""])
+
+
+def _pairs(key: str, given: list[str], indent: str) -> list[str]:
+    from interlock.vocabulary.errors import OperatorError
+
+    lines = [f"{indent}{key}:"] if given else []
+    for each in given:
+        name, separator, value = each.partition("=")
+        if not separator or not name:
+            raise OperatorError(f"`{each.partition('=')[0]}` is not NAME=VALUE")
+        lines.append(f"{indent}  {json.dumps(name)}: {json.dumps(value)}")
+    return lines
+
+
+def _remove(name: str, directory: str) -> int:
+    from interlock.connectors.configuration import NAME
+    from interlock.vocabulary.errors import OperatorError
+
+    path = Path(directory) / f"{name}.yaml"
+    if NAME.fullmatch(name) is None or not path.exists():
+        raise OperatorError(f"no connector is called `{name}`", hint="see: interlock connector list")
+    path.unlink()
+    print(f"removed `{name}`; a running gateway keeps it until it is started again")
+    return 0
+
+
+def _list(connectors: dict[str, Connector], *, as_json: bool) -> int:
+    from interlock.connectors.configuration import Stdio
+    from interlock.vocabulary.printable import printable, shell_words
+
+    for name, connector in connectors.items():
+        server = connector.server
+        if as_json:
+            what = {"command": list(server.command)} if isinstance(server, Stdio) else {"url": server.url}
+            print(json.dumps({"name": name, "kind": "stdio" if isinstance(server, Stdio) else "http", **what}))
+        elif isinstance(server, Stdio):
+            print(f"{name:<20} stdio  {shell_words(list(server.command))}")
+        else:
+            print(f"{name:<20} http   {printable(server.url)}")
+    return 0
+
+
+def _known(connectors: dict[str, Connector], name: str) -> Connector:
+    from interlock.vocabulary.errors import OperatorError
+
+    if name not in connectors:
+        raise OperatorError(f"no connector is called `{name}`", hint="see: interlock connector list")
+    return connectors[name]
+
+
+def _test(connector: Connector, *, as_json: bool) -> int:
+    from interlock.app.connector_test import examine
+    from interlock.vocabulary.printable import printable
+
+    found = examine(connector)
+    if as_json:
+        print(json.dumps(found))
+        return 0 if found["fault"] is None else 1
+    if found["fault"] is not None:
+        print(f"{connector.name}: {printable(str(found['fault']), 2_000)}")
+        return 1
+    print(f"{connector.name}: speaks {found['revision']}, {len(found['tools'])} tools")
+    for tool in found["tools"]:
+        usable = f"  (not usable: {printable(tool['fault'])})" if tool["fault"] else ""
+        print(f"  {printable(tool['name']):<40} {tool['operation']:<8}{usable}")
+    return 0
