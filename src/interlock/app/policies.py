@@ -1,15 +1,26 @@
-"""From `--policy` and `--preset` to a compiled policy: which layers, in which order, with which variables. Loading
-is `interlock.policy`.
+"""From `--policy` and `--preset` to a compiled policy: which layers, in which order, with which variables.
+
+Loading is `interlock.policy`, which puts `guard` first by itself.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import os
+import sys
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from interlock.policy import Source
     from interlock.storage.home import Home
+
+
+class Loaded(NamedTuple):
+    """A policy ready to launch: the compiled form (spec/policy.md), and what a person should know about it."""
+
+    document: Mapping[str, Any]
+    warnings: Sequence[str]
 
 
 def compiled(
@@ -17,12 +28,60 @@ def compiled(
     files: Sequence[str],
     preset: str | None,
     home: Home,
-    session: str,
+    session_directory: str,
     human_home: str,
     workspace: str,
     own: Sequence[str],
-) -> Mapping[str, Any]:
-    """The compiled policy (spec/policy.md). Raises `OperatorError` with code 121 when a layer does not load."""
-    from interlock.policy import Context, load
+) -> Loaded:
+    """Load a session's policy: the preset if one is named, then the files in order, then the workspace's own layer.
 
-    raise NotImplementedError((Context, load, files, preset, home, session, human_home, workspace, own))
+    Arguments: `files` are paths, or names of the user's own layers or of presets; `own` is what the next Interlock would load
+    from; `session_directory` holds the session's sockets. Raises `OperatorError` with code 121 when a layer does not load.
+    """
+    from interlock.policy import Source, from_environment, load
+
+    sources = [Source.preset(preset)] if preset is not None else []
+    sources += [_source(name, home) for name in files]
+    context = from_environment(
+        os.environ,
+        workspace=workspace,
+        directories=(home.config, home.state, home.cache, home.runtime),
+        home=human_home,
+        user=_user(),
+        session=session_directory,
+        interlock=own,
+        python=list(dict.fromkeys((sys.prefix, sys.base_prefix))),
+        terminals=_terminals(),
+    )
+    found = load(sources, context, cache=home.cache)
+    return Loaded(found.document(), found.warnings)
+
+
+def _source(name: str, home: Home) -> Source:
+    from interlock.policy import Source
+
+    if "/" in name or os.path.exists(name):
+        return Source.file(os.path.abspath(name))
+    if name.endswith((".yaml", ".yml")):
+        return Source.file(name)
+    return Source.named(name, home.policies)
+
+
+def _user() -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
+def _terminals() -> list[str]:
+    """The human's own terminals, by name: no jail may open them."""
+    found: dict[str, None] = {}
+    for descriptor in (0, 1, 2):
+        try:
+            found[os.ttyname(descriptor)] = None
+        except OSError:
+            continue
+    return list(found)

@@ -19,6 +19,7 @@ from interlock.vocabulary.errors import EXIT_REFUSED, HostError, OperatorError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from interlock.app.policies import Loaded
     from interlock.host.ports import Asker, Face
 
 DEFAULT_PRESET: Final = "coding-agent"
@@ -77,9 +78,12 @@ def run_session(request: Request, face: Face) -> Ran:
     own = own_paths(environment, supervisor=supervisor)
     human_home = user_home()
     workspace = _workspace(request.workspace, directory)
-    policy = _policy(request, home, session=session, human_home=human_home, workspace=workspace, own=own)
+    home.ensure(home.config, home.cache, home.runtime, home.keys, home.index, home.sessions)
+    policy = _policy(request, home, runtime=runtime, human_home=human_home, workspace=workspace, own=own)
+    for warning in policy.warnings:
+        face.warn(warning)
     ledger = {"directory": f"{home.sessions}/{session}", "index": home.index, "keys": home.keys}
-    home.ensure(home.config, home.cache, runtime, home.keys, home.index, home.sessions)
+    home.ensure(runtime)
     identity = _identity(request.agent, home, session)
     launch = {
         "session": session,
@@ -91,7 +95,7 @@ def run_session(request: Request, face: Face) -> Ran:
         "directory": directory,
         "workspace": workspace,
         "home": human_home,
-        "policy": policy,
+        "policy": policy.document,
         "human": f"uid:{os.getuid()}",
         "runtime": runtime,
         "ledger": ledger,
@@ -157,14 +161,19 @@ def _supervised(executable: str, launch: dict[str, Any], *, face: Face, asker: A
 
 
 def _policy(
-    request: Request, home: Home, *, session: str, human_home: str, workspace: str, own: Sequence[str]
-) -> Mapping[str, Any]:
+    request: Request, home: Home, *, runtime: str, human_home: str, workspace: str, own: Sequence[str]
+) -> Loaded:
     from interlock.app.policies import compiled
 
     return compiled(
-        files=request.policies, preset=request.preset or (None if request.policies else DEFAULT_PRESET),
-        home=home, session=session, human_home=human_home, workspace=workspace, own=own,
-    )  # fmt: skip
+        files=request.policies,
+        preset=request.preset or (None if request.policies else DEFAULT_PRESET),
+        home=home,
+        session_directory=runtime,
+        human_home=human_home,
+        workspace=workspace,
+        own=own,
+    )
 
 
 def _asker(home: Home, session: str, request: Request) -> Asker:

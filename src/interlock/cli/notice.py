@@ -19,6 +19,8 @@ BURST: Final = 8
 INTERVAL_SECONDS: Final = 0.5
 #: The same denial is not shown again within this time.
 REPEAT_SECONDS: Final = 10.0
+#: Warnings of the policy shown at the start.
+WARNINGS_MAX: Final = 3
 #: Denials kept for the report at the end.
 KEPT_MAX: Final = 100
 _REMEMBERED_MAX: Final = 1000
@@ -33,9 +35,19 @@ class NoticeFace:
         self._room = float(BURST)
         self._last = clock()
         self._seen: dict[str, float] = {}
+        self._warned = 0
         self.denied_count = 0
         self.not_shown = 0
         self.denials: list[Message] = []
+
+    def warn(self, text: str) -> None:
+        """A warning of the policy's, on stderr; the first few, since a policy can have many."""
+        self._warned += 1
+        if self._quiet or self._warned > WARNINGS_MAX + 1:
+            return
+        from interlock.cli.failure import say
+
+        say(f"warning: {text}" if self._warned <= WARNINGS_MAX else "more warnings: interlock policy check")
 
     def denied(self, message: Message) -> str | None:
         """The line for a denial, or None when it is not to be shown now."""

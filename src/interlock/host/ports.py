@@ -12,6 +12,9 @@ Message = dict[str, Any]
 class Face(Protocol):
     """Turns what the supervisor tells into words for a person."""
 
+    def warn(self, text: str) -> None:
+        """Tell the person something about the policy, before anything runs."""
+
     def denied(self, message: Message) -> str | None:
         """The one line for a denial, or None when it is not to be shown (rate limit)."""
 
