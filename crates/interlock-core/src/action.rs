@@ -8,6 +8,7 @@ pub use crate::verb::Verb;
 
 use crate::json::{self, Strict};
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 /// The plane an Action was observed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -62,7 +63,13 @@ impl Action {
     /// Reads the JSON of `spec/action.md`, strictly: repeated and unknown keys, a target that is not of the verb's shape, a path
     /// that is not as the kernel resolves them, are errors that say so.
     pub fn from_json(text: &str) -> Result<Self, String> {
-        let wire: Wire = serde_json::from_value(json::parse(text)?).map_err(|error| error.to_string())?;
+        Self::from_value(json::parse(text)?)
+    }
+
+    /// The same, of JSON already parsed.
+    pub fn from_value(value: Value) -> Result<Self, String> {
+        json::no_lists(&value, &["", "target", "target/to", "target/inode", "target/to/inode", "subject", "subject/process"])?;
+        let wire: Wire = serde_json::from_value(value).map_err(|error| error.to_string())?;
         wire.check()
     }
 }

@@ -2,6 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A path as the kernel resolved it, an argument, or a pattern: bytes, for which Linux promises no encoding.
@@ -39,18 +41,31 @@ impl Serialize for Bytes {
 impl<'de> Deserialize<'de> for Bytes {
     /// One value has one spelling: base64 that is UTF-8 underneath is refused, so that a digest cannot differ for one path.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Text::deserialize(deserializer)? {
-            Text::Plain(text) => Ok(Self(text.into_bytes())),
-            Text::Encoded(encoded) => decode(&encoded.base64).map_err(serde::de::Error::custom),
-        }
+        deserializer.deserialize_any(BytesVisitor)
     }
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Text {
-    Plain(String),
-    Encoded(Encoded),
+struct BytesVisitor;
+
+impl<'de> Visitor<'de> for BytesVisitor {
+    type Value = Bytes;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a string or `{\"base64\": …}`")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Bytes, E> {
+        Ok(Bytes::from(text))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Bytes, E> {
+        Ok(Bytes(text.into_bytes()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<Bytes, A::Error> {
+        let encoded = Encoded::deserialize(MapAccessDeserializer::new(entries))?;
+        decode(&encoded.base64).map_err(de::Error::custom)
+    }
 }
 
 #[derive(Serialize, Deserialize)]

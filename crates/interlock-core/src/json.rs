@@ -103,6 +103,23 @@ pub fn parse(text: &str) -> Result<Value, String> {
     serde_json::from_str::<Strict>(text).map(|strict| strict.0).map_err(|error| error.to_string())
 }
 
+/// Refuses a list where an object belongs: serde would read its items as the object's keys in order. Places are paths of keys, `*` for
+/// every item of a list.
+pub(crate) fn no_lists(value: &Value, places: &[&str]) -> Result<(), String> {
+    places.iter().try_for_each(|place| no_list(value, place, place))
+}
+
+fn no_list(value: &Value, place: &str, rest: &str) -> Result<(), String> {
+    let (step, after) = rest.split_once('/').unwrap_or((rest, ""));
+    match (step, value) {
+        ("", Value::Array(_)) => Err(format!("a list where an object belongs, at `{place}`")),
+        ("", _) => Ok(()),
+        ("*", Value::Array(items)) => items.iter().try_for_each(|item| no_list(item, place, after)),
+        ("*", _) => Ok(()),
+        (key, value) => value.get(key).map_or(Ok(()), |item| no_list(item, place, after)),
+    }
+}
+
 /// The RFC 8785 form: keys sorted by UTF-16 code units, no white space, numbers as ECMAScript writes them.
 pub fn canonical(value: &Value) -> String {
     let mut out = String::with_capacity(256);

@@ -24,6 +24,20 @@ pub const PATTERNS_MAX: usize = 200_000;
 /// How long an approval waits when its rule does not say, in milliseconds.
 pub const TIMEOUT_MS_DEFAULT: u64 = 120_000;
 
+/// Where the compiled policy has objects.
+const OBJECTS: &[&str] = &[
+    "",
+    "layers/*",
+    "layers/*/rules/*",
+    "layers/*/rules/*/match",
+    "layers/*/rules/*/match/inodes/*",
+    "layers/*/rules/*/match/command",
+    "layers/*/rules/*/match/arguments/*",
+    "layers/*/rules/*/when",
+    "layers/*/rules/*/obligations",
+    "layers/*/rules/*/source",
+];
+
 /// Why a compiled policy was refused, with the rule at fault where one is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyError {
@@ -124,6 +138,7 @@ impl Policy {
     /// A `digest` in it must be the policy's own; it may be left out.
     pub fn from_json(text: &str) -> Result<Self, PolicyError> {
         let mut value = json::parse(text).map_err(PolicyError::new)?;
+        json::no_lists(&value, OBJECTS).map_err(PolicyError::new)?;
         let wire: wire::Policy = serde_json::from_value(value.clone()).map_err(|error| PolicyError::new(error.to_string()))?;
         let digest = policy_digest(&mut value);
         if wire.digest.as_ref().is_some_and(|given| *given != digest) {

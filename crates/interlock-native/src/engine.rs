@@ -79,8 +79,7 @@ fn request(line: &str) -> PyResult<(Action, Facts)> {
     if let Some((key, _)) = object.iter().next() {
         return Err(ActionError::new_err(format!("unknown key `{key}`; a line has `action` and `facts`")));
     }
-    let action = serde_json::from_value(action).map_err(|error| ActionError::new_err(error.to_string()))?;
-    Ok((action, Facts::from_value(facts).map_err(FactsError::new_err)?))
+    Ok((Action::from_value(action).map_err(ActionError::new_err)?, Facts::from_value(facts).map_err(FactsError::new_err)?))
 }
 
 fn action(json: &str) -> PyResult<Action> {
