@@ -12,6 +12,7 @@ use std::cell::RefCell;
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
+use std::rc::Rc;
 
 /// Descriptors of the start, taken by whoever uses them.
 pub struct Ends {
@@ -22,7 +23,7 @@ pub struct Ends {
     /// The command's domain.
     pub inner: OwnedFd,
     /// Lines to the supervisor.
-    pub up: OwnedFd,
+    pub up: Rc<OwnedFd>,
     /// One byte for each step the supervisor lets it go on.
     pub down: OwnedFd,
     /// Hung up when the supervisor is gone.
@@ -55,9 +56,9 @@ impl Start {
 /// Becomes the command. What fails is said as `failed STEP ERRNO`.
 pub fn run(start: &Start) -> ! {
     let Some(ends) = start.ends.borrow_mut().take() else { process::leave(1) };
-    let up = ends.up.as_raw_fd();
+    let up = Rc::clone(&ends.up);
     if let Err((step, error)) = prepare(start, ends) {
-        say(up, &format!("failed {step} {}\n", crate::sys::errno(&error)));
+        say(up.as_raw_fd(), &format!("failed {step} {}\n", crate::sys::errno(&error)));
     }
     process::leave(1)
 }
@@ -98,7 +99,7 @@ fn prepare(start: &Start, ends: Ends) -> Result<(), Step> {
 
 struct Watched {
     inner: OwnedFd,
-    up: OwnedFd,
+    up: Rc<OwnedFd>,
     down: OwnedFd,
 }
 
@@ -112,7 +113,7 @@ fn stdio(start: &Start, ends: Ends) -> Result<Ends, Step> {
     {
         process::take_terminal(terminal).map_err(at("terminal"))?;
     }
-    let kept = [&ends.outer, &ends.inner, &ends.up, &ends.down, &ends.supervisor_neck, &ends.guardian_neck].map(AsRawFd::as_raw_fd);
+    let kept = [&ends.outer, &ends.inner, &*ends.up, &ends.down, &ends.supervisor_neck, &ends.guardian_neck].map(AsRawFd::as_raw_fd);
     let Ends { stdio, .. } = &ends;
     let all: Vec<RawFd> = [0, 1, 2].into_iter().chain(kept).chain(stdio.iter().map(AsRawFd::as_raw_fd)).collect();
     descriptors::close_all_but(&all);
@@ -126,8 +127,7 @@ fn watched(guardian: i32, ends: Ends) -> Result<Watched, Step> {
     match process::fork_sibling().map_err(at("sentinel"))? {
         Forked::Child => {
             drop((inner, down));
-            descriptors::detach_stdio();
-            sentinel::run(guardian, [supervisor_neck, guardian_neck], up)
+            sentinel::run(guardian, [supervisor_neck, guardian_neck], &up)
         }
         Forked::Parent(_) => Ok(Watched { inner, up, down }),
     }

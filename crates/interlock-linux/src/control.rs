@@ -55,7 +55,7 @@ fn obey(message: Down, session: &Session, command: i32) -> Result<(), String> {
 
 fn release(session: &Session) {
     session.line.uplink.leave();
-    session.line.questions.close();
+    session.line.questions.close("nobody is there to be asked");
     // A pipe of the human's must not stay open because a session goes on.
     descriptors::detach_stdio();
 }

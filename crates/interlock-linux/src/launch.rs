@@ -106,7 +106,7 @@ pub fn tree(launch: &Launch, judge: &Judge) -> Result<Tree, Failed> {
         stdio: [stdin.map_err(own)?, stdout.map_err(own)?, stderr.map_err(own)?],
         outer: wall.outer.try_clone().map_err(own)?,
         inner: wall.inner.try_clone().map_err(own)?,
-        up,
+        up: std::rc::Rc::new(up),
         down,
         supervisor_neck,
         guardian_neck,

@@ -299,7 +299,7 @@ impl Line {
     /// Denies everything from now on and ends the tree with code 123.
     pub(crate) fn poison(&self, reason: &str) {
         self.poisoned.store(true, Ordering::Release);
-        self.questions.close();
+        self.questions.close("interlock failed");
         self.ending.failed(reason);
     }
 

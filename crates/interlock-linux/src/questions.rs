@@ -131,9 +131,9 @@ impl Questions {
     }
 
     /// Withdraws all and takes no more: `run` has left, or the session ends.
-    pub fn close(&self) {
+    pub fn close(&self, reason: &'static str) {
         self.0.state().closed = true;
-        self.settle(|_, _| true, &Reply::Nobody("nobody is there to be asked"));
+        self.settle(|_, _| true, &Reply::Withdrawn(reason));
     }
 
     fn settle(&self, which: impl Fn(&str, &Slot) -> bool, reply: &Reply) {

@@ -9,6 +9,7 @@ use crate::session::Session;
 use crate::sys::{self, notify, threads};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
 
 /// Receives until no filtered task is left, or the pool has one receiver too many.
 pub fn run(session: &Session) {
@@ -18,7 +19,11 @@ pub fn run(session: &Session) {
     }
     loop {
         match notify::receive(session.listener.as_fd()) {
-            Ok(Some(call)) => serve(&call, session),
+            Ok(Some(call)) => {
+                session.busy.fetch_add(1, Ordering::AcqRel);
+                serve(&call, session);
+                session.busy.fetch_sub(1, Ordering::AcqRel);
+            }
             Ok(None) if notify::deserted(session.listener.as_fd()) => return,
             Ok(None) => {}
             Err(error) => return session.line.poison(&format!("the listener failed: {error}")),

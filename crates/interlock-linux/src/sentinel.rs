@@ -8,15 +8,15 @@
 
 use crate::sys::descriptors::{self, wait_readable};
 use crate::sys::process;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 /// Waits until either end is hung up (supervisor or guardian are gone, or say so), then ends the tree. `ready` is told once it watches.
-pub fn run(guardian: i32, necks: [OwnedFd; 2], ready: OwnedFd) -> ! {
+pub fn run(guardian: i32, necks: [OwnedFd; 2], ready: &OwnedFd) -> ! {
     if !scoped(guardian) {
         process::leave(1);
     }
     let told = descriptors::write_all(ready.as_fd(), format!("sentinel {}\n", process::id()).as_bytes());
-    drop(ready);
+    descriptors::close_all_but(&necks.each_ref().map(AsRawFd::as_raw_fd));
     let [supervisor, guardian_neck] = &necks;
     if told.is_ok() {
         while wait_readable(&[supervisor.as_fd(), guardian_neck.as_fd()], -1).is_empty() {}

@@ -12,7 +12,7 @@ use crate::sys::notify;
 use interlock_core::action::Inode;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock, Weak};
 
 /// Where attestations of connections to the gateway go (`spec/gateway.md`).
@@ -49,6 +49,8 @@ pub struct Session {
     pub(crate) pool: Pool,
     pub(crate) listener: OwnedFd,
     pub(crate) credentials_may_differ: AtomicBool,
+    /// Calls being answered.
+    pub(crate) busy: AtomicUsize,
 }
 
 impl Session {
@@ -79,6 +81,7 @@ impl Session {
             pool: Pool::new(receivers(own.clone())),
             listener,
             credentials_may_differ: AtomicBool::new(false),
+            busy: AtomicUsize::new(0),
         });
         if session.pool.start() { Ok(session) } else { Err(std::io::Error::other("no thread could be started")) }
     }
@@ -106,6 +109,14 @@ impl Session {
     /// [`Exhausted`]: as many calls as the limit allows block already; answer EAGAIN.
     pub fn blocking<T>(&self, call: &Call, act: impl FnOnce() -> T) -> Result<T, Exhausted> {
         self.pool.blocking(call.id, act)
+    }
+
+    /// Waits until no call is being answered, so that what was done is recorded before the log closes.
+    pub(crate) fn settle_down(&self, at_most: std::time::Duration) {
+        let begun = std::time::Instant::now();
+        while self.busy.load(Ordering::Acquire) > 0 && begun.elapsed() < at_most {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
     }
 
     /// Whether any caller may by now hold ids or capabilities other than the session began with.

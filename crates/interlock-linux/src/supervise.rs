@@ -21,6 +21,8 @@ use std::time::{Duration, Instant};
 
 /// How long a reader of our last words is waited for.
 const FAREWELL: Duration = Duration::from_secs(5);
+/// How long calls that are being answered when the tree is gone may take to be recorded.
+const ANSWERS: Duration = Duration::from_secs(1);
 /// How long the sentinel is left to end the tree alone, and between two looks, in milliseconds.
 const SENTINEL_MS: u64 = 30;
 const LOOK_MS: u64 = 2;
@@ -165,11 +167,12 @@ impl Running {
     /// Ends what still runs, closes the log, says the last word.
     fn end(self) -> i32 {
         let Running { launch, tree, session, ending, status } = self;
-        session.line.questions.close();
+        session.line.questions.close("the session ended");
         let Tree { guardian, neck, orders, words, .. } = tree;
         drop(neck);
         end_tree(guardian);
         drop((orders, words));
+        session.settle_down(ANSWERS);
         let (reason, code) = match ending.reason() {
             Some(Reason::Failed(reason)) => (reason, 123),
             Some(Reason::Told(reason)) => (reason, 0),

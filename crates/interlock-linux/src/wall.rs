@@ -3,6 +3,7 @@
 //! All other access goes through the door, whose injected descriptors a domain does not bind. A second, outer domain holds only the scopes: the
 //! sentinel lives in it, so it can signal the tree and the tree cannot signal it.
 
+use crate::capability::simulated;
 use crate::sys::landlock;
 use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
@@ -39,7 +40,11 @@ pub struct Wall {
 /// # Errors
 /// [`Lacking`]: what this kernel is missing, and which version has it.
 pub fn build(roots: &[PathBuf]) -> Result<Wall, Lacking> {
-    let abi = landlock::abi().map_err(|error| Lacking(format!("no Landlock here ({error}); a kernel from 6.12 on with Landlock switched on has it")))?;
+    if simulated("landlock") {
+        return Err(Lacking("no Landlock here (simulated); Linux 6.12 with Landlock switched on has it".into()));
+    }
+    let abi = landlock::abi().map_err(|error| Lacking(format!("no Landlock here ({error}); Linux 6.12 with Landlock switched on has it")))?;
+    let abi = if simulated("scopes") { ABI_NEEDED - 1 } else { abi };
     if abi < ABI_NEEDED {
         return Err(Lacking(format!("Landlock speaks ABI {abi}, {ABI_NEEDED} is needed; Linux 6.12 has it")));
     }

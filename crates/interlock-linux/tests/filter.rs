@@ -1,0 +1,181 @@
+//! The emitted program against the table's meaning: an interpreter of classic BPF runs it on every number and on registers near every condition.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+
+use interlock_linux::filter::program;
+use interlock_linux::sys::notify::Instruction;
+use interlock_linux::table::{Class, ROWS, Row, Test, Verdict};
+
+const X86_64: u32 = 0xc000_003e;
+const KILL: u32 = 0x8000_0000;
+
+fn run(program: &[Instruction], architecture: u32, number: u32, arguments: &[u64; 6]) -> u32 {
+    let mut data = vec![0u8; 64];
+    data[0..4].copy_from_slice(&number.to_le_bytes());
+    data[4..8].copy_from_slice(&architecture.to_le_bytes());
+    for (index, argument) in arguments.iter().enumerate() {
+        data[16 + index * 8..24 + index * 8].copy_from_slice(&argument.to_le_bytes());
+    }
+    let (mut at, mut accumulator) = (0usize, 0u32);
+    loop {
+        let Instruction { code, jump_true, jump_false, constant } = program[at];
+        at += 1;
+        let mut branch = |taken: bool| at += usize::from(if taken { jump_true } else { jump_false });
+        match code {
+            0x20 => accumulator = u32::from_le_bytes(data[constant as usize..constant as usize + 4].try_into().unwrap()),
+            0x05 => at += constant as usize,
+            0x15 => branch(accumulator == constant),
+            0x35 => branch(accumulator >= constant),
+            0x45 => branch(accumulator & constant != 0),
+            0x54 => accumulator &= constant,
+            0x06 => return constant,
+            other => panic!("instruction {other:#x} is not of those emitted"),
+        }
+    }
+}
+
+fn meant(verdict: Verdict) -> u32 {
+    match verdict {
+        Verdict::Allow => 0x7fff_0000,
+        Verdict::Notify => 0x7fc0_0000,
+        Verdict::Errno(errno) => 0x0005_0000 | errno.unsigned_abs(),
+    }
+}
+
+/// Values on, beside, above and inverted to every value the row's clauses speak of.
+fn interesting(row: &Row) -> Vec<u64> {
+    let clauses = match row.class {
+        Class::Mediated(_, clauses) | Class::Filtered(_, clauses, _) => clauses,
+        _ => return vec![0],
+    };
+    let mut values = vec![0, 1, u64::MAX, 1 << 32, 0x8000_0000, u64::from(u32::MAX)];
+    for test in clauses.iter().flat_map(|clause| clause.all) {
+        match *test {
+            Test::Is { values: of, .. } => values.extend(of.iter().flat_map(|value| {
+                let value = u64::from(*value);
+                [value, value + 1, value.wrapping_sub(1), value | 1 << 32, value | 0x800, value | 0x8_0000]
+            })),
+            Test::Any { bits, .. } => values.extend((0..32).filter(|bit| bits >> bit & 1 == 1).flat_map(|bit| [1 << bit, (1 << bit) | 17])),
+            Test::Given(_) => {}
+        }
+    }
+    values.sort_unstable();
+    values.dedup();
+    values
+}
+
+#[test]
+fn the_program_says_what_the_table_means() {
+    for own_ipc in [false, true] {
+        let program = program(own_ipc);
+        assert!(program.len() < 4096, "the kernel takes 4096 instructions, not {}", program.len());
+        for row in ROWS {
+            let values = interesting(row);
+            for (first, second) in values.iter().flat_map(|first| values.iter().map(move |second| (*first, *second))) {
+                for rest in [0, 1, 6, 17, 0x20_0000_0000] {
+                    let arguments = [first, second, rest, 0, rest, 0];
+                    let found = run(&program, X86_64, row.number, &arguments);
+                    assert_eq!(found, meant(row.verdict(&arguments, own_ipc)), "{} {arguments:x?}", row.name);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_the_table_lacks_is_not_there() {
+    let program = program(true);
+    for number in 0..2000u32 {
+        if !ROWS.iter().any(|row| row.number == number) {
+            assert_eq!(run(&program, X86_64, number, &[0; 6]), meant(Verdict::Errno(libc::ENOSYS)), "{number}");
+        }
+    }
+}
+
+#[test]
+fn other_tables_kill() {
+    let program = program(true);
+    for number in [0, 1, 2, 59, 512, 520, 547, 0x3fff_ffff] {
+        assert_eq!(run(&program, X86_64, 0x4000_0000 | number, &[0; 6]), KILL);
+        for architecture in [0x4000_0003, 0xc000_00b7, 0, u32::MAX] {
+            assert_eq!(run(&program, architecture, number, &[0; 6]), KILL);
+        }
+    }
+}
+
+#[test]
+fn rows_are_in_order_and_named_once() {
+    assert!(ROWS.windows(2).all(|pair| pair[0].number < pair[1].number));
+    let mut names: Vec<&str> = ROWS.iter().map(|row| row.name).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), ROWS.len());
+    assert!(ROWS.iter().all(|row| !row.why.is_empty()));
+}
+
+/// Calls the running kernel has (by the symbols of their entry points) that are not reachable as 64-bit calls, or go by another name.
+const NOT_OURS: &[&str] = &[
+    "newstat",
+    "newlstat",
+    "newfstat",
+    "newuname",
+    "sendfile64",
+    "ni_syscall",
+    "gethostname",
+    "ipc",
+    "llseek",
+    "mmap_pgoff",
+    "nice",
+    "old_getrlimit",
+    "old_msgctl",
+    "old_readdir",
+    "old_semctl",
+    "old_shmctl",
+    "oldumount",
+    "olduname",
+    "pciconfig_iobase",
+    "pciconfig_read",
+    "pciconfig_write",
+    "recv",
+    "rtas",
+    "s390_ipc",
+    "s390_pci_mmio_read",
+    "s390_pci_mmio_write",
+    "send",
+    "sgetmask",
+    "signal",
+    "sigpending",
+    "sigprocmask",
+    "sigsuspend",
+    "socketcall",
+    "spu_create",
+    "spu_run",
+    "ssetmask",
+    "stime",
+    "subpage_prot",
+    "sync_file_range2",
+    "umount",
+    "vm86",
+    "vm86old",
+    "waitpid",
+    "fadvise64_64",
+    "fstatfs64",
+    "statfs64",
+];
+
+/// A kernel whose symbols are hidden (no root) is probed above the table's last number instead.
+#[test]
+fn the_running_kernel_has_no_call_the_table_lacks() {
+    let symbols = std::fs::read_to_string("/proc/kallsyms").unwrap_or_default();
+    let calls: Vec<&str> = symbols
+        .lines()
+        .filter_map(|line| line.split_whitespace().nth(2)?.strip_prefix("__x64_sys_"))
+        .filter(|name| !name.contains('.') && !name.ends_with("32") && !name.ends_with("16") && !name.starts_with("ia32_"))
+        .collect();
+    let missing: Vec<&&str> = calls.iter().filter(|name| !NOT_OURS.contains(name) && !ROWS.iter().any(|row| row.name == **name)).collect();
+    assert!(missing.is_empty(), "the table lacks {missing:?}");
+    let last = ROWS.last().unwrap().number;
+    for number in last + 1..last + 64 {
+        let errno = interlock_linux::sys::process::probe(i64::from(number), [u64::MAX; 6]);
+        assert_eq!(errno, libc::ENOSYS, "the kernel has call {number}");
+    }
+}
