@@ -7,7 +7,6 @@ import asyncio
 import time
 from typing import Any, Final
 
-from interlock.app.gateway_serve import compile_policy
 from interlock.app.gateway_servers import SupervisedLauncher
 from interlock.connectors.configuration import Connector
 from interlock.connectors.http import HttpChannel
@@ -15,7 +14,7 @@ from interlock.connectors.pool import Pool
 from interlock.gateway.catalogue import tools_of
 from interlock.gateway.observe import operation_class
 from interlock.mediate.upstream import Broken
-from interlock.storage.home import Home, user_home
+from interlock.storage.home import Home
 
 AGENT: Final = "connector-test"
 
@@ -28,7 +27,7 @@ def examine(connector: Connector) -> dict[str, Any]:
 async def _examine(connector: Connector) -> dict[str, Any]:
     home = Home.from_environment()
     home.ensure(home.config, home.state, home.runtime)
-    launcher = SupervisedLauncher(home, compile_policy, human_home=user_home())
+    launcher = SupervisedLauncher(home)
     pool = Pool(
         {connector.name: connector},
         launcher=launcher,

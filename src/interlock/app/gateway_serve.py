@@ -19,14 +19,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from interlock.app.gateway import Parts, SystemClock, assemble, own_hosts, uvicorn_server
+from interlock.app.gateway_policy import call_policy
 from interlock.app.gateway_servers import SupervisedLauncher
-from interlock.app.policies import compiled
 from interlock.connectors.configuration import Connector, load
 from interlock.connectors.http import HttpChannel
 from interlock.connectors.pool import Pool
-from interlock.facts.own_paths import own_paths
-from interlock.host.supervisor import find_supervisor
-from interlock.storage.home import Home, user_home
+from interlock.storage.home import Home
 from interlock.vocabulary.errors import HostError, OperatorError
 from interlock.vocabulary.ids import session_id
 
@@ -47,7 +45,7 @@ class Request:
 def serve(request: Request) -> int:
     """Serve until a signal ends it. Raises `OperatorError` and `HostError` before anything is served."""
     home = Home.from_environment()
-    home.ensure(home.config, home.state, home.runtime, home.keys, home.index, home.gateway_logs)
+    home.ensure(home.config, home.cache, home.state, home.runtime, home.keys, home.index, home.gateway_logs)
     connectors = load_connectors(home)
     listener = _listener(request.listen)
     lock = _lock(home)
@@ -69,50 +67,13 @@ def load_connectors(home: Home) -> dict[str, Connector]:
     return found
 
 
-def compile_policy(
-    *,
-    files: Sequence[str],
-    preset: str | None,
-    home: Home,
-    session: str,
-    human_home: str,
-    workspace: str,
-    own: Sequence[str],
-    jail_home: str | None = None,
-) -> Mapping[str, Any]:
-    """`app.policies.compiled`, with the jail's own home where it takes one."""
-    import inspect
-
-    options: dict[str, Any] = (
-        {} if "jail_home" not in inspect.signature(compiled).parameters else {"jail_home": jail_home}
-    )
-    return compiled(
-        files=files,
-        preset=preset,
-        home=home,
-        session=session,
-        human_home=human_home,
-        workspace=workspace,
-        own=own,
-        **options,
-    )
-
-
 def _run(request: Request, home: Home, connectors: Mapping[str, Connector], listener: socket.socket) -> int:
     address, port = listener.getsockname()[:2]
     url = _url(address, port)
     session = session_id(now=datetime.now(UTC), random=os.urandom(3))
-    human_home = user_home()
-    own = own_paths(dict(os.environ), supervisor=find_supervisor())
-    policy = compile_policy(
-        files=request.policies,
-        preset=request.preset or (None if request.policies else PRESET),
-        home=home,
-        session=session,
-        human_home=human_home,
-        workspace=home.runtime,
-        own=own,
-    )
+    policy, warnings = call_policy(request.policies, request.preset or (None if request.policies else PRESET), home)
+    for warning in warnings:
+        print(f"interlock: {warning}", file=sys.stderr)
     _announce(home, url)
     print(f"interlock gateway at {url}/mcp", *_described(connectors), sep="\n  ", file=sys.stderr, flush=True)
     if request.anonymous is not None:
@@ -147,7 +108,7 @@ async def _serve(
     clock, recorder, attestations = SystemClock(), LogRecorder(log), Attestations()
     pool = Pool(
         connectors,
-        launcher=SupervisedLauncher(home, compile_policy, human_home=user_home()),
+        launcher=SupervisedLauncher(home),
         reach=HttpChannel,
         now_ms=lambda: clock.monotonic_ns() // 1_000_000,
     )

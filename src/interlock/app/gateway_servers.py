@@ -12,10 +12,10 @@ import os
 import shutil
 import tempfile
 from collections import deque
-from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from interlock.app.gateway_policy import server_policy
 from interlock.connectors.configuration import Connector, Stdio
 from interlock.connectors.launch import LaunchFailed
 from interlock.facts.own_paths import own_paths
@@ -33,11 +33,9 @@ LAST_WORDS_BYTES: Final = 4_096
 DENIALS_KEPT: Final = 3
 #: A server line may be as long as a message, and its newline.
 LINE_BYTES_MAX: Final = TEXT_BYTES_MAX + 1_024
-PRESET: Final = "mcp-server"
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 Message = dict[str, Any]
-CompilePolicy = Callable[..., Mapping[str, Any]]
 
 
 class SupervisedServer:
@@ -162,11 +160,8 @@ class SupervisedServer:
 class SupervisedLauncher:
     """See `connectors.launch.Launcher`."""
 
-    def __init__(self, home: Home, compile_policy: CompilePolicy, *, human_home: str) -> None:
-        """`compile_policy`: `app.policies.compiled`."""
+    def __init__(self, home: Home) -> None:
         self._home = home
-        self._compile = compile_policy
-        self._human_home = human_home
 
     async def start(self, connector: Connector, agent: str) -> SupervisedServer:
         """See `Launcher`."""
@@ -183,8 +178,9 @@ class SupervisedLauncher:
         pipes = _Pipes()
         try:
             runtime = self._home.session_runtime(session)
+            self._home.ensure(self._home.config, self._home.cache, runtime)
+            self._home.ensure(self._home.keys, self._home.index, self._home.sessions)
             message = await asyncio.to_thread(self._launch, session, name, stdio, agent, scratch, pipes, executable)
-            self._home.ensure(runtime, self._home.keys, self._home.index, self._home.sessions)
             supervisor = start_supervisor(executable, inherited=pipes.theirs)
         except BaseException:
             pipes.close()
@@ -207,17 +203,8 @@ class SupervisedLauncher:
             **stdio.environment,
         }
         workspace = os.path.realpath(stdio.workspace) if stdio.workspace else scratch
-        own = own_paths(dict(os.environ), supervisor=executable)
-        policy = self._compile(
-            files=stdio.policies,
-            preset=PRESET,
-            home=self._home,
-            session=session,
-            human_home=self._human_home,
-            jail_home=scratch,
-            workspace=workspace,
-            own=own,
-        )
+        runtime = self._home.session_runtime(session)
+        policy = server_policy(stdio, home=self._home, scratch=scratch, workspace=workspace, session_directory=runtime)
         ledger = {"directory": f"{self._home.sessions}/{session}", "index": self._home.index, "keys": self._home.keys}
         launch = Launch(
             session=session,
@@ -226,15 +213,15 @@ class SupervisedLauncher:
             environment=environment,
             directory=workspace,
             workspace=workspace,
-            home=self._human_home,
+            home=scratch,
             policy=policy,
             human=f"uid:{os.getuid()}",
             stdio=pipes.theirs,
             terminal=False,
-            runtime=self._home.session_runtime(session),
+            runtime=runtime,
             ledger=ledger,
             end="kill",
-            interlock=own,
+            interlock=own_paths(dict(os.environ), supervisor=executable),
             agent={"name": f"{agent}/{name}", "assurance": "attested"},
         )
         return launch.message()

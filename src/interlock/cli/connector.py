@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from interlock.connectors.configuration import Connector
@@ -24,7 +24,9 @@ examples:
 def configure(parser: argparse.ArgumentParser) -> None:
     """See `commands.Command`."""
     parser.epilog = _EPILOG
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions = parser.add_subparsers(
+        dest="action", required=True, metavar="ACTION", parser_class=_taking_a_command(type(parser))
+    )
     add = actions.add_parser("add", help="add an MCP server", description="add an MCP server", epilog=_EPILOG)
     add.add_argument("name", help="a-z, 0-9, `-`, from a letter; its tools are called NAME__tool")
     kind = add.add_mutually_exclusive_group(required=True)
@@ -41,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--client-requests", default="", metavar="LIST", help="let the server ask: elicitation,sampling,roots"
     )
     add.add_argument("--force", action="store_true", help="replace one of the same name")
-    add.add_argument("command", nargs="*", metavar="COMMAND", help="for --stdio")
+    add.usage = "%(prog)s NAME (--stdio [options] -- COMMAND … | --http URL [options])"
     listing = actions.add_parser("list", help="the connectors", description="the connectors")
     listing.add_argument("--json", action="store_true", help="one JSON object a line")
     for name, words in (("remove", "forget a connector"), ("test", "start or reach it, and say what was found")):
@@ -49,6 +51,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action.add_argument("name")
         if name == "test":
             action.add_argument("--json", action="store_true", help="one JSON object")
+
+
+def _taking_a_command(base: type[argparse.ArgumentParser]) -> type[argparse.ArgumentParser]:
+    """argparse gives positionals out once, before later options: what stands after `--` is taken off first, as it
+    is."""
+
+    class TakingACommand(base):  # type: ignore[misc, valid-type]
+        def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+            words = list(args or [])
+            at = words.index("--") if "--" in words else len(words)
+            known, rest = super().parse_known_args(words[:at], namespace)
+            known.command = words[at + 1 :]
+            return known, rest
+
+    return TakingACommand
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -99,7 +116,7 @@ def _document(arguments: argparse.Namespace) -> str:
         raise OperatorError("--header belongs to --http")
     lines = ["interlock: 1"]
     if arguments.stdio:
-        lines += ["stdio:", f"  command: {json.dumps(arguments.command)}"]
+        lines += ["stdio:", f"  command: {json.dumps([_absolute(word) for word in arguments.command])}"]
         if arguments.policy:
             lines.append(f"  policies: {json.dumps([str(Path(each).resolve()) for each in arguments.policy])}")
         if arguments.workspace:
@@ -111,6 +128,11 @@ def _document(arguments: argparse.Namespace) -> str:
     if arguments.client_requests:
         lines.append(f"client_requests: {json.dumps(arguments.client_requests.split(','))}")
     return "\n".join([*lines, ""])
+
+
+def _absolute(word: str) -> str:
+    """A file of this directory that the command names, by its whole path: the server runs in another directory."""
+    return str(Path(word).absolute()) if not word.startswith("-") and Path(word).is_file() else word
 
 
 def _pairs(key: str, given: list[str], indent: str) -> list[str]:

@@ -1,0 +1,89 @@
+"""The two policies of the gateway plane: the one that tool calls are decided by, and the one that a stdio server is held to.
+
+A server may read its system, its own files and what its command names; everything else is the operator's to grant with a layer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from interlock.connectors.configuration import Stdio
+from interlock.facts.own_paths import own_paths
+from interlock.host.supervisor import find_supervisor
+from interlock.policy import Context, Source, from_environment, load
+from interlock.policy.layer import Origin
+from interlock.storage.home import Home, user_home
+
+SERVER_PRESET: Final = "mcp-server"
+_GLOB_CHARACTERS: Final = frozenset("*?[]{}\\@$~")
+
+
+def call_policy(files: Sequence[str], preset: str | None, home: Home) -> tuple[Mapping[str, Any], Sequence[str]]:
+    """The compiled policy for tool calls, and what a person should know of it. Raises `PolicyError` (121)."""
+    context = _context(home, workspace=home.runtime, jail_home=None, session=None)
+    found = load(_sources(files, preset, home), context, cache=home.cache, workspace_layer=False)
+    return found.document(), found.warnings
+
+
+def server_policy(stdio: Stdio, *, home: Home, scratch: str, workspace: str, session_directory: str) -> Mapping[str, Any]:
+    """The compiled policy of one server. Raises `PolicyError` (121)."""
+    context = _context(home, workspace=workspace, jail_home=scratch, session=session_directory)
+    sources = _sources(stdio.policies, SERVER_PRESET, home)
+    sources.append(Source("command.yaml", _command_layer(stdio.command).encode(), Origin.BUILTIN))
+    return load(sources, context, cache=home.cache, workspace_layer=False).document()
+
+
+def _command_layer(command: Sequence[str]) -> str:
+    """What the command names by absolute path may be read, and its program run: the server could not start otherwise."""
+    named = {path for word in command if (path := _plain_file(word)) is not None}
+    rules: list[dict[str, object]] = []
+    if named:
+        rules.append({"id": "named", "allow": ["file.read", "process.exec"], "path": sorted(named)})
+    # A layer needs a rule that could match; a server's own root of nowhere never does harm.
+    rules.append({"id": "nothing", "deny": "process.signal", "to": "outside"})
+    ordered = [{"allow" if "allow" in rule else "deny": rule.get("allow") or rule.get("deny"), **rule} for rule in rules]
+    return json.dumps({"interlock": "1", "name": "command", "rules": ordered})
+
+
+def _plain_file(word: str) -> str | None:
+    if not word.startswith("/") or not os.path.isfile(word):
+        return None
+    path = os.path.realpath(word)
+    return path if not _GLOB_CHARACTERS & set(path) else None
+
+
+def _sources(files: Sequence[str], preset: str | None, home: Home) -> list[Source]:
+    sources = [Source.preset(preset)] if preset is not None else []
+    for name in files:
+        is_file = "/" in name or name.endswith((".yaml", ".yml"))
+        sources.append(Source.file(os.path.abspath(name)) if is_file else Source.named(name, home.policies))
+    return sources
+
+
+def _context(home: Home, *, workspace: str, jail_home: str | None, session: str | None) -> Context:
+    environment = dict(os.environ)
+    if jail_home is not None:
+        environment["TMPDIR"] = jail_home
+    return from_environment(
+        environment,
+        workspace=workspace,
+        directories=home.all_directories(),
+        home=user_home(),
+        user=_user(),
+        session=session,
+        jail_home=jail_home,
+        interlock=own_paths(dict(os.environ), supervisor=find_supervisor()),
+        python=list(dict.fromkeys((sys.prefix, sys.base_prefix))),
+    )
+
+
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
