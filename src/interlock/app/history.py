@@ -5,6 +5,7 @@ Reading is `interlock.ledger`.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from interlock.storage.home import Home
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Record = dict[str, Any]
+#: `s-20261121T130102`: what an id says of its time.
+_SECOND_CHARACTERS: Final = 17
 #: Other sessions looked through for those that a session's tool calls reached.
 RELATED_SESSIONS_MAX: Final = 500
 #: Records of one log that a view reads; the rest is `interlock ledger query`.
@@ -21,11 +24,17 @@ RECORDS_MAX: Final = 200_000
 
 
 def session_ids(home: Home) -> list[str]:
-    """Every session with a log, oldest first (ids begin with their time)."""
+    """Every session with a log, oldest first: by the second in its id, within a second by when its log was made."""
     try:
-        return sorted(name for name in os.listdir(home.sessions) if name.startswith("s-"))
+        names = [name for name in os.listdir(home.sessions) if name.startswith("s-")]
     except FileNotFoundError:
         return []
+    seconds = Counter(name[:_SECOND_CHARACTERS] for name in names)
+    return sorted(names, key=lambda name: (name[:_SECOND_CHARACTERS], _made(home, name) if seconds[name[:_SECOND_CHARACTERS]] > 1 else ""))
+
+
+def _made(home: Home, session: str) -> str:
+    return str(opening(home, session).get("time") or "")
 
 
 def resolve(home: Home, name: str) -> str:

@@ -4,6 +4,7 @@ nothing.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -109,6 +110,8 @@ def run_session(request: Request, face: Face) -> Ran:
         return Ran(session, _supervised(supervisor, launch, face=face, asker=asker, headless=request.is_headless))
     finally:
         identity.end()
+        with contextlib.suppress(OSError):
+            os.rmdir(runtime)  # empty once the supervisor has taken its sockets away
 
 
 def outer_session(environment: Mapping[str, str] | None = None) -> str | None:

@@ -12,14 +12,14 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from interlock.approvals.inbox import Inbox
-from interlock.approvals.terminal import TerminalPrompt
 from interlock.vocabulary.errors import InterlockError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from interlock.approvals.inbox import Inbox
     from interlock.approvals.question import Question
+    from interlock.approvals.terminal import TerminalPrompt
 
 Message = dict[str, Any]
 
@@ -85,6 +85,8 @@ class InboxAsker:
 
     def next_prompt(self) -> TerminalPrompt | None:
         """The oldest open question, for the terminal."""
+        from interlock.approvals.terminal import TerminalPrompt
+
         for identity, question in self._open.items():
             return TerminalPrompt(
                 identity,
@@ -127,6 +129,8 @@ class InboxAsker:
 
     def _opened(self) -> Inbox:
         if self._inbox is None:
+            from interlock.approvals.inbox import Inbox
+
             self._inbox = Inbox(self._path)
         return self._inbox
 

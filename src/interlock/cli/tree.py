@@ -150,7 +150,9 @@ def _programs(records: list[Record]) -> list[Node]:
         process = _subject(record).get("process")
         starter = _path(process.get("program")) if isinstance(process, dict) else ""
         text = f"{act_text(action).partition(' ')[2]}: {_answer(record.get('decision') or {})}"
-        started.setdefault(starter or "(the session)", Counter())[text] += 1
+        if not starter or starter.endswith("/interlock-supervisor"):
+            starter = "the session"
+        started.setdefault(starter, Counter())[text] += 1
     if not started:
         return []
     nodes = [
@@ -222,8 +224,14 @@ def _ending(records: list[Record]) -> list[Node]:
     nodes += [Node(f"would run later outside: {_path(path)}", []) for path in later[:SHOWN_MAX]]
     return [
         *nodes,
-        Node(f"closed: {printable(str(closed.get('reason')))}, status {printable(str(closed.get('status')))}", []),
+        Node(f"closed: {printable(str(closed.get('reason')))}{_status(closed.get('status'))}", []),
     ]
+
+
+def _status(status: object) -> str:
+    if not isinstance(status, dict):
+        return f", status {printable(str(status))}" if status is not None else ""
+    return f", signal {status['signal']}" if status.get("signal") else f", status {printable(str(status.get('code')))}"
 
 
 def _place(action: Record) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import re
-import unicodedata
+from collections.abc import Callable
 from typing import Final
 
 #: What a notice or prompt shows of one value, in characters.
@@ -57,16 +57,19 @@ def _quote(word: str) -> str:
 def _escape(text: str) -> str:
     if text.isascii() and text.isprintable() and "\\" not in text:
         return text
-    return "".join(map(_escape_one, _MISTAKABLE_BACKSLASH.sub(r"\\\\", text)))
+    from unicodedata import category  # here, since most texts never need it and every start would pay
+
+    text = _MISTAKABLE_BACKSLASH.sub(r"\\\\", text)
+    return "".join(_escape_one(character, category) for character in text)
 
 
-def _escape_one(character: str) -> str:
+def _escape_one(character: str, category_of: Callable[[str], str]) -> str:
     code = ord(character)
     if 0x20 <= code < 0x7F:
         return character
     if 0xDC80 <= code <= 0xDCFF:
         return f"\\x{code - 0xDC00:02x}"  # a byte that was no UTF-8 (PEP 383)
-    category = unicodedata.category(character)
+    category = category_of(character)
     if category in _ESCAPED_CATEGORIES or category == "Zs" or character in _BLANK:
         return f"\\x{code:02x}" if code < 0x80 else f"\\u{{{code:x}}}"
     return character
