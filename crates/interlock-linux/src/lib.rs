@@ -10,6 +10,7 @@ mod clock;
 pub mod command;
 pub mod control;
 pub mod denials;
+pub mod doctor;
 pub mod door;
 pub mod ending;
 pub mod faces;

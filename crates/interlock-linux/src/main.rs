@@ -16,6 +16,7 @@ fn main() -> ExitCode {
             .and_then(|number| descriptors::adopt(number).ok())
             .map_or_else(usage, |control| ExitCode::from(supervise::run(UnixStream::from(control)))),
         ["--version"] => print(&format!("interlock-supervisor {}", env!("CARGO_PKG_VERSION"))),
+        ["--doctor"] => print(&interlock_linux::doctor::examine().to_string()),
         ["--syscalls"] => print(&interlock_linux::listing::json()),
         _ => usage(),
     }

@@ -1,0 +1,170 @@
+//! `--doctor`: each mechanism exercised for real, in processes of its own, and what it gave.
+//!
+//! Runs without a policy and leaves nothing behind. What a session would refuse to start without is `needed`.
+
+use crate::answer::Call;
+use crate::sys::descriptors::{self, pipe, read_byte, write_all};
+use crate::sys::notify::{self, Instruction};
+use crate::sys::process::{self, Forked};
+use crate::sys::{self, landlock};
+use crate::{capability, filter, launch, wall};
+use serde_json::{Value, json};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
+
+/// How long a trapped call of the doctor's own child is waited for, in milliseconds.
+const WAIT_MS: i32 = 5000;
+
+/// What each mechanism gave, as JSON: `{"kernel", "user", "ready", "mechanisms": [{name, needed, works, detail, hint}]}`.
+#[must_use]
+pub fn examine() -> Value {
+    let checks = vec![
+        check("landlock", true, wall_holds(), "Linux 6.12 or later, with `landlock` in the kernel's `lsm=` list"),
+        check("notification", true, notified(), "Linux 5.19 or later; a container must not hold a seccomp listener of its own"),
+        check("sentinel", true, scoped(), "Linux 6.12 or later (Landlock ABI 6)"),
+        check("read-caller", true, readable(), "Yama's ptrace_scope must be 0 or 1"),
+        check("ipc-namespace", false, in_child(|| process::own_ipc().map(|()| "a session gets System V and POSIX messages of its own".into())), "needs CAP_SYS_ADMIN; without it these calls are refused"),
+        check("wake-up", false, wakes(), "Linux 6.6 or later; only speed is lost"),
+    ];
+    let ready = capability::lacking().is_none() && checks.iter().all(|check| check["works"] == json!(true) || check["needed"] == json!(false));
+    json!({"kernel": launch::kernel(), "user": process::user(), "ready": ready, "lacking": capability::lacking(), "mechanisms": checks})
+}
+
+fn check(name: &str, needed: bool, result: Result<String, String>, hint: &str) -> Value {
+    let works = result.is_ok() && !capability::simulated(name);
+    let detail = result.unwrap_or_else(|why| why);
+    json!({"name": name, "needed": needed, "works": works, "detail": detail, "hint": if works { Value::Null } else { json!(hint) }})
+}
+
+/// A domain that admits nothing keeps a child from a file that it could read before.
+fn wall_holds() -> Result<String, String> {
+    let wall = wall::build(&[]).map_err(|lacking| lacking.0)?;
+    in_child(|| {
+        std::fs::File::open("/proc/self/status")?;
+        restrict(&wall.inner)?;
+        expect(std::fs::File::open("/proc/self/status").map(drop), libc::EACCES)?;
+        Ok(format!("ABI {}: a read outside the domain was refused", wall.abi))
+    })
+}
+
+/// A process within the outer domain cannot signal one outside it.
+fn scoped() -> Result<String, String> {
+    let wall = wall::build(&[]).map_err(|lacking| lacking.0)?;
+    let outside = process::id();
+    in_child(|| {
+        restrict(&wall.outer)?;
+        expect(process::kill(outside, 0), libc::EPERM)?;
+        Ok("a signal out of the domain was refused".into())
+    })
+}
+
+fn restrict(ruleset: &OwnedFd) -> io::Result<()> {
+    process::control(libc::PR_SET_NO_NEW_PRIVS, 1)?;
+    landlock::restrict(ruleset.as_fd())
+}
+
+fn expect(result: io::Result<()>, errno: i32) -> io::Result<()> {
+    match result {
+        Err(error) if error.raw_os_error() == Some(errno) => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => Err(io::Error::other("it was let through")),
+    }
+}
+
+/// A child's trapped open is answered with a descriptor of ours.
+fn notified() -> Result<String, String> {
+    trapped(|listener, call| {
+        let file = std::fs::File::open("/proc/self/comm")?;
+        notify::inject(listener.as_fd(), call.id, file.as_fd(), true)?;
+        Ok("an open was received, decided and answered with a descriptor".into())
+    })
+}
+
+/// The memory of a caller that waits can be read: without it no path would be known.
+fn readable() -> Result<String, String> {
+    trapped(|listener, call| {
+        std::fs::File::open(format!("/proc/{}/mem", call.thread))?;
+        notify::reply(listener.as_fd(), call.id, 0, libc::EACCES)?;
+        Ok("a waiting caller's memory could be opened".into())
+    })
+}
+
+fn wakes() -> Result<String, String> {
+    trapped(|listener, call| {
+        let woken = notify::wake_synchronously(listener.as_fd());
+        notify::reply(listener.as_fd(), call.id, 0, libc::EACCES)?;
+        woken.map(|()| "caller and supervisor hand over on one processor".into())
+    })
+}
+
+/// Runs a child behind the real filter up to its first open, and answers that one.
+fn trapped(answer: impl FnOnce(&OwnedFd, &Call) -> io::Result<String>) -> Result<String, String> {
+    trap(&filter::program(false), answer).map_err(|error| error.to_string())
+}
+
+fn trap(program: &[Instruction], answer: impl FnOnce(&OwnedFd, &Call) -> io::Result<String>) -> io::Result<String> {
+    let (number_read, number) = pipe()?;
+    let (down, go) = pipe()?;
+    let child = match process::fork()? {
+        Forked::Child => {
+            drop((number_read, go));
+            caller(program, &number, &down)
+        }
+        Forked::Parent(child) => child,
+    };
+    drop((number, down));
+    let result = listen(child, &number_read, &go, answer);
+    let _gone = process::kill(child, libc::SIGKILL);
+    let _reaped = process::wait_for(child);
+    result
+}
+
+fn caller(program: &[Instruction], number: &OwnedFd, down: &OwnedFd) -> ! {
+    let installed = process::control(libc::PR_SET_NO_NEW_PRIVS, 1).and_then(|_| notify::install(program));
+    let said = match &installed {
+        Ok(listener) => u8::try_from(listener.as_raw_fd()).unwrap_or(0),
+        Err(_) => 0,
+    };
+    if write_all(number.as_fd(), &[said]).is_ok() && said > 0 && read_byte(down.as_fd()).is_some() {
+        let _answered = std::fs::File::open(Path::new("/dev/null"));
+    }
+    process::leave(0)
+}
+
+fn listen(child: i32, number: &OwnedFd, go: &OwnedFd, answer: impl FnOnce(&OwnedFd, &Call) -> io::Result<String>) -> io::Result<String> {
+    let number = read_byte(number.as_fd()).filter(|number| *number > 0).ok_or_else(|| io::Error::other("the filter could not be installed"))?;
+    let listener = descriptors::take_from(process::descriptor(child)?.as_fd(), i32::from(number))?;
+    write_all(go.as_fd(), b"!")?;
+    if descriptors::wait_readable(&[listener.as_fd()], WAIT_MS).is_empty() {
+        return Err(io::Error::other("no call arrived"));
+    }
+    let call = notify::receive(listener.as_fd())?.ok_or_else(|| io::Error::other("the caller vanished"))?;
+    answer(&listener, &call)
+}
+
+/// Runs `act` in a child; its words, or its error, come back through a pipe.
+fn in_child(act: impl FnOnce() -> io::Result<String>) -> Result<String, String> {
+    let text = |error: io::Error| error.to_string();
+    let (read, write) = pipe().map_err(text)?;
+    match process::fork().map_err(text)? {
+        Forked::Child => {
+            let (word, told) = match act() {
+                Ok(detail) => ("ok", detail),
+                Err(error) => ("no", format!("{error} (errno {})", sys::errno(&error))),
+            };
+            let code = i32::from(write_all(write.as_fd(), format!("{word} {told}").as_bytes()).is_err());
+            process::leave(code)
+        }
+        Forked::Parent(child) => {
+            drop(write);
+            let told = io::read_to_string(std::fs::File::from(read)).map_err(text);
+            let _reaped = process::wait_for(child);
+            match told?.split_once(' ') {
+                Some(("ok", detail)) => Ok(detail.to_owned()),
+                Some((_, why)) => Err(why.to_owned()),
+                None => Err("the test's process died".to_owned()),
+            }
+        }
+    }
+}
