@@ -237,18 +237,18 @@ def _condition_value(test: str, node: Node, faults: Faults) -> object:
     if test == "in":
         if not isinstance(node, Sequence) or not node.items:
             return _wrong(faults, node, "`in` takes a list", "write `in: [a, b]`")
-        return [_json(item, faults) for item in node.items]
+        return [json_scalar(item, faults) for item in node.items]
     if test == "present":
         return flag(node, "present", faults)
     if test in ("at_most", "at_least"):
-        value = _json(node, faults)
+        value = json_scalar(node, faults)
         if isinstance(value, int) and not isinstance(value, bool):
             return value
         return _wrong(faults, node, f"`{test}` takes an integer", None)
-    return text(node, test, faults) if test == "matches" else _json(node, faults)
+    return text(node, test, faults) if test == "matches" else json_scalar(node, faults)
 
 
-def _json(node: Node, faults: Faults) -> object:
+def json_scalar(node: Node, faults: Faults) -> object:
     """A scalar of JSON: quoted is text; plain `true`, `false`, `null` and integers are what they look like."""
     if not isinstance(node, Text):
         return _wrong(faults, node, "a condition compares texts, integers, `true`, `false` and `null`", None)

@@ -1,0 +1,306 @@
+"""`interlock policy`: check, explain, test and ask a policy; the presets and the editor schema.
+
+Prints; what a policy means is `interlock.policy`'s. `--json` for machines; colour on a terminal only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from interlock.vocabulary.errors import EXIT_POLICY, EXIT_USAGE
+
+if TYPE_CHECKING:
+    from interlock.policy import Compiled, Context, PolicyError, Source
+
+SUMMARY = "check, explain, test and ask a policy"
+
+_EPILOG = """\
+examples:
+  interlock policy check team.yaml                 every mistake, with file, line, column and what to do
+  interlock policy explain --preset coding-agent   what enforces each rule, and the routes around it
+  interlock policy test cases.yaml team.yaml       hold the policy to what you expect of it
+  interlock policy decide team.yaml < actions      one decision a line, as the supervisor would decide
+  interlock policy presets show coding-agent       read a preset, to start from it
+  interlock policy schema > policy.schema.json     completion and checking in your editor
+
+Without a file or a preset the policy is the preset coding-agent, as in `interlock run`.
+exit status: 0 yes; 1 a case failed; 120 wrong usage; 121 the policy cannot be loaded."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the subcommands."""
+    parser.epilog = _EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    branches = parser.add_subparsers(dest="act", metavar="SUBCOMMAND", required=True)
+    check = branches.add_parser("check", help="say every mistake of a policy, with file, line and column")
+    _sources(check)
+    explain = branches.add_parser("explain", help="say what enforces each rule, and the routes around it")
+    _sources(explain)
+    explain.add_argument("--compiled", action="store_true", help="print the compiled policy that the engine reads, and nothing else")
+    test = branches.add_parser("test", help="hold a policy to a file of cases")
+    test.add_argument("cases", metavar="CASES", help="a file of acts and what is expected of each (docs/policy.md)")
+    _sources(test)
+    decide = branches.add_parser("decide", help="read actions as JSON lines, print a decision for each")
+    _sources(decide)
+    schema = branches.add_parser("schema", help="print the JSON schema of policy files, for editors")
+    schema.set_defaults(json=True)
+    presets = branches.add_parser("presets", help="list the layers that ship with Interlock, or show one")
+    presets.add_argument("preset_act", metavar="list|show", choices=("list", "show"), nargs="?", default="list")
+    presets.add_argument("name", metavar="NAME", nargs="?", help="the preset to show")
+    presets.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _sources(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("files", metavar="FILE", nargs="*", help="policy files, or names of your own layers")
+    parser.add_argument("--policy", metavar="FILE", action="append", default=[], help="the same, as `interlock run` takes it")
+    parser.add_argument("--preset", metavar="NAME", action="append", default=[], help="a layer that ships with Interlock")
+    parser.add_argument("--workspace", metavar="DIRECTORY", help="what ${workspace} stands for (default: here)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what was asked; see `_EPILOG` for the exit status."""
+    from interlock.policy import PolicyError
+
+    acts = {"check": _check, "explain": _explain, "test": _test, "decide": _decide, "schema": _schema, "presets": _presets}
+    try:
+        return acts[arguments.act](arguments)
+    except PolicyError as error:
+        return _refused(error, as_json=arguments.act in ("check", "explain", "test") and arguments.json)
+
+
+def _refused(error: PolicyError, *, as_json: bool) -> int:
+    if as_json:
+        faults = [
+            {
+                "file": fault.place.file,
+                "line": fault.place.line,
+                "column": fault.place.column,
+                "message": fault.message,
+                "hint": fault.hint,
+            }
+            for fault in error.faults
+        ]
+        print(json.dumps({"ok": False, "faults": faults}))
+        return EXIT_POLICY
+    for fault in error.faults:
+        place = _shown(str(fault.place))
+        print(f"{_bold(place)}: {_red('error')}: {fault.message}", file=sys.stderr)
+        if fault.hint:
+            print(f"  hint: {fault.hint}", file=sys.stderr)
+    count = len(error.faults)
+    print(f"{count} mistake{'' if count == 1 else 's'}; nothing was loaded", file=sys.stderr)
+    return EXIT_POLICY
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    compiled = _load(arguments)
+    document = compiled.document()
+    rules = {layer["name"]: len(layer["rules"]) for layer in document["layers"]}
+    if arguments.json:
+        found = {"ok": True, "digest": compiled.digest, "layers": rules, "warnings": list(compiled.warnings)}
+        print(json.dumps(found))
+        return 0
+    _warn(compiled)
+    shown = ", ".join(f"{name} ({count} rules)" for name, count in rules.items())
+    print(f"{_green('ok')}: {shown}\n{compiled.digest}")
+    return 0
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from interlock.policy.closure import routes
+    from interlock.policy.coverage import coverage
+
+    compiled = _load(arguments)
+    if arguments.compiled:
+        print(compiled.json)
+        return 0
+    document = compiled.document()
+    rows, found = coverage(document), routes(document)
+    if arguments.json:
+        print(
+            json.dumps(
+                {
+                    "digest": compiled.digest,
+                    "coverage": [asdict(row) for row in rows],
+                    "routes": [asdict(route) for route in found],
+                    "warnings": list(compiled.warnings),
+                }
+            )
+        )
+        return 0
+    for row in rows:
+        _print_row(row)
+    print("\nroutes around what is denied, and the rule that opens each:" if found else "\nno route around what is denied was found")
+    for route in found:
+        print(f"  {route.message}")
+    _warn(compiled)
+    return 0
+
+
+def _print_row(row: Any) -> None:
+    from interlock.policy.verbs import GROUPS
+
+    verbs = set(row.verbs)
+    groups = [name for name in ("file.*", "file.change", "process.*", "net.*") if verbs >= set(GROUPS[name])]
+    shown = [groups[0], *(verb for verb in row.verbs if verb not in GROUPS[groups[0]])] if groups else list(row.verbs)
+    print(f"{_bold(row.rule)}: {row.decision} {', '.join(shown)}")
+    print(f"  enforced by {' and '.join(row.enforced_by)}; {row.cost}")
+    if row.raceable:
+        print(f"  can it be raced: {row.raceable}")
+    for note in row.notes:
+        print(f"  {note}")
+
+
+def _test(arguments: argparse.Namespace) -> int:
+    from interlock.policy.cases import read_cases, run_cases
+    from interlock.policy.engine import engine
+    from interlock.policy.loading import Source
+
+    context = _context(arguments)
+    compiled = _load(arguments)
+    cases = read_cases(Source.file(arguments.cases).data, arguments.cases, context)
+    policy = engine(compiled)
+    outcomes = run_cases(cases, lambda action: policy.decide(action, None))
+    failed = [outcome for outcome in outcomes if not outcome.holds]
+    if arguments.json:
+        shown = [
+            {"name": each.case.name, "holds": each.holds, "expect": each.case.expect, "decision": each.decision} for each in outcomes
+        ]
+        print(json.dumps({"ok": not failed, "cases": shown}))
+    else:
+        for each in failed:
+            said = ", ".join(each.decision["rules"]) or each.decision["because"]
+            print(f"{_red('failed')}: {_shown(each.case.place)}: {_shown(each.case.name)}")
+            wanted = each.case.expect + (f" by {_shown(each.case.rule)}" if each.case.rule else "")
+            print(f"  expected {wanted}, decided {each.decision['decision']} ({_shown(said)})")
+        print(f"{len(outcomes) - len(failed)} of {len(outcomes)} cases hold")
+    return 1 if failed else 0
+
+
+def _decide(arguments: argparse.Namespace) -> int:
+    from interlock.policy.engine import decide_line, engine
+
+    policy = engine(_load(arguments))
+    for number, line in enumerate(sys.stdin, 1):
+        if line.strip():
+            print(decide_line(policy, line.strip(), number), flush=True)
+    return 0
+
+
+def _schema(_: argparse.Namespace) -> int:
+    from interlock.policy.schema import schema
+
+    print(json.dumps(schema(), indent=2))
+    return 0
+
+
+def _presets(arguments: argparse.Namespace) -> int:
+    from interlock.policy.loading import PRESETS, Source
+
+    if arguments.preset_act == "show":
+        if not arguments.name:
+            print("interlock policy presets show: name one of " + ", ".join(PRESETS), file=sys.stderr)
+            return EXIT_USAGE
+        text = Source.preset(arguments.name).data.decode()
+        print(json.dumps({"name": arguments.name, "text": text}) if arguments.json else text, end="\n" if arguments.json else "")
+        return 0
+    from interlock.policy.layer import Origin
+    from interlock.policy.parse import parse_layer
+
+    found = {}
+    for name in PRESETS:
+        layer = parse_layer(Source.preset(name).data, file=f"{name}.yaml", origin=Origin.BUILTIN, faults=[])
+        found[name] = layer.description if layer else ""
+    if arguments.json:
+        print(json.dumps([{"name": name, "description": text} for name, text in found.items()]))
+    else:
+        for name, text in found.items():
+            print(f"{_bold(name):<18} {text}" if not sys.stdout.isatty() else f"{_bold(f'{name:<18}')} {text}")
+    return 0
+
+
+def _load(arguments: argparse.Namespace) -> Compiled:
+    from interlock.policy import load
+
+    return load(_layers(arguments), _context(arguments))
+
+
+def _layers(arguments: argparse.Namespace) -> list[Source]:
+    from interlock.policy import Source
+    from interlock.storage.home import Home
+
+    presets = list(arguments.preset)
+    files = [*arguments.files, *arguments.policy]
+    if not presets and not files:
+        presets = ["coding-agent"]
+    found = [Source.preset(name) for name in presets]
+    for file in files:
+        named = "/" not in file and not file.endswith((".yaml", ".yml"))
+        found.append(Source.named(file, Home.from_environment().policies) if named else Source.file(file))
+    return found
+
+
+def _context(arguments: argparse.Namespace) -> Context:
+    import os
+    import pwd
+    from pathlib import Path
+
+    import interlock
+    from interlock.policy import from_environment, own_places
+    from interlock.storage.home import Home, user_home
+
+    workspace = arguments.workspace or str(Path.cwd())
+    real = os.path.realpath(workspace)
+    # Looking at a policy from inside a directory that Python searches is no danger: nothing is started here.
+    search = [entry for entry in sys.path if not real.startswith(os.path.realpath(entry or "."))]
+    package = os.path.realpath(interlock.__path__[0])
+    prefixes = (sys.prefix, sys.base_prefix)
+    own = [] if real.startswith(package) else list(own_places(package, search, prefixes, sys.argv[0]))
+    try:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        user = str(os.geteuid())
+    return from_environment(
+        os.environ,
+        workspace=workspace,
+        directories=Home.from_environment().all_directories(),
+        home=user_home(),
+        user=user,
+        interlock=own,
+        python=prefixes,
+    )
+
+
+def _warn(compiled: Compiled) -> None:
+    for warning in compiled.warnings:
+        print(f"{_bold('warning')}: {_shown(warning)}", file=sys.stderr)
+
+
+def _shown(text: str) -> str:
+    from interlock.vocabulary.printable import printable
+
+    return printable(text, 1_000)
+
+
+def _coloured(code: str, text: str) -> str:
+    import os
+
+    return f"\x1b[{code}m{text}\x1b[0m" if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else text
+
+
+def _bold(text: str) -> str:
+    return _coloured("1", text)
+
+
+def _red(text: str) -> str:
+    return _coloured("31", text)
+
+
+def _green(text: str) -> str:
+    return _coloured("32", text)

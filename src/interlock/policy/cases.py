@@ -1,0 +1,204 @@
+"""A policy's own tests: a file of acts and what is to be decided about each (`interlock policy test`).
+
+    interlock-cases: 1
+    cases:
+      - name: keys stay private
+        verb: file.read
+        path: ~/.ssh/id_ed25519
+        expect: deny
+        rule: coding-agent/secrets
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from interlock.policy import values
+from interlock.policy.document import Mapping, Node, Sequence, Text, read_document
+from interlock.policy.faults import Fault, PolicyError, meant, quoted
+from interlock.policy.verbs import OPERATIONS, SIGNALS, VERBS, is_gateway
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from interlock.policy.context import Context
+
+CASES_MAX: Final = 10_000
+_EXPECTATIONS: Final = ("allow", "deny", "approve")
+KEYS: Final = {
+    "name": "what the case is about",
+    "verb": "the verb of the act",
+    "path": "the file, program or socket",
+    "destination": "the other end of a rename or link",
+    "arguments": "the command line (a list), or a tool's arguments (a mapping of texts)",
+    "address": "the address of a network act",
+    "port": "its port",
+    "protocol": "`tcp` (default) or `udp`",
+    "to": "`inside` or `outside` (default)",
+    "signal": "the signal",
+    "connector": "the connector of a tool call",
+    "tool": "its tool",
+    "operation": "its operation class",
+    "expect": "`allow`, `deny` or `approve`",
+    "rule": "a rule, `layer/id`, that must be among those that said it",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One act and what is expected."""
+
+    name: str
+    place: str
+    action: dict[str, Any]
+    expect: str
+    rule: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was decided about a case."""
+
+    case: Case
+    decision: dict[str, Any]
+
+    @property
+    def holds(self) -> bool:
+        """Whether it is what the case expects."""
+        said = self.decision["decision"] == self.case.expect
+        return said and (self.case.rule is None or self.case.rule in self.decision["rules"])
+
+
+def read_cases(data: bytes, file: str, context: Context) -> list[Case]:
+    """Parse a file of cases. Raises `PolicyError` with every fault."""
+    faults: list[Fault] = []
+    root = read_document(data, file, faults)
+    found: list[Case] = []
+    if isinstance(root, Mapping):
+        entries = {key.value: value for key, value in root.entries}
+        for key, _ in root.entries:
+            if key.value not in ("interlock-cases", "cases"):
+                faults.append(Fault(key.place, f"unknown key {quoted(key.value)}", "known here: interlock-cases, cases"))
+        if not isinstance(entries.get("interlock-cases"), Text) or entries["interlock-cases"].value != "1":  # type: ignore[union-attr]
+            faults.append(Fault(root.place, "`interlock-cases: 1` is missing", "it says which version of the form this is"))
+        found = _cases(entries.get("cases"), root, context, faults)
+    elif root is not None:
+        faults.append(Fault(root.place, "a file of cases is a mapping", "start with `interlock-cases: 1` and `cases:`"))
+    if faults:
+        raise PolicyError(faults)
+    return found
+
+
+def run_cases(cases: list[Case], decide: Callable[[str], str]) -> list[Outcome]:
+    """Decide each case; `decide` takes an Action as JSON and returns a Decision as JSON."""
+    return [Outcome(case, json.loads(decide(json.dumps(case.action)))) for case in cases]
+
+
+def _cases(node: Node | None, root: Mapping, context: Context, faults: list[Fault]) -> list[Case]:
+    if not isinstance(node, Sequence) or not node.items:
+        faults.append(Fault(node.place if node else root.place, "`cases` is a list", "each case begins with `- name: …`"))
+        return []
+    if len(node.items) > CASES_MAX:
+        faults.append(Fault(node.place, f"more than {CASES_MAX} cases", "split the file"))
+        return []
+    return [case for number, item in enumerate(node.items) if (case := _case(item, number, context, faults)) is not None]
+
+
+def _case(node: Node, number: int, context: Context, faults: list[Fault]) -> Case | None:
+    before = len(faults)
+    if not isinstance(node, Mapping):
+        faults.append(Fault(node.place, "a case is a mapping", "write `- name: …`, `verb: …`, `expect: …`"))
+        return None
+    entries: dict[str, Node] = {}
+    for key, value in node.entries:
+        if key.value in KEYS:
+            entries[key.value] = value
+        else:
+            faults.append(Fault(key.place, f"unknown key {quoted(key.value)} in a case", meant(key.value, KEYS, ", ".join(KEYS))))
+    texts = {key: values.text(value, key, faults) for key, value in entries.items() if key != "arguments"}
+    for field, known in (("verb", VERBS), ("expect", _EXPECTATIONS)):
+        if field not in texts:
+            faults.append(Fault(node.place, f"the case has no `{field}`", f"one of {', '.join(known[:6])} …"))
+        elif texts[field] is not None and texts[field] not in known:
+            hint = meant(str(texts[field]), known, f"one of {', '.join(known)}")
+            faults.append(Fault(entries[field].place, f"unknown {field} {quoted(str(texts[field]))}", hint))
+    if len(faults) > before:
+        return None
+    action = _action(node, entries, {key: str(text) for key, text in texts.items()}, number, context, faults)
+    if action is None or len(faults) > before:
+        return None
+    return Case(str(texts.get("name") or f"case {number + 1}"), str(node.place), action, str(texts["expect"]), texts.get("rule"))
+
+
+def _action(
+    node: Mapping, entries: dict[str, Node], texts: dict[str, str], number: int, context: Context, faults: list[Fault]
+) -> dict[str, Any] | None:
+    verb = texts["verb"]
+    target = _target(verb, node, entries, texts, context, faults)
+    if target is None:
+        return None
+    subject = {"agent": None, "session": "case", "task": None, "process": None}
+    plane = "gateway" if is_gateway(verb) else "host"
+    return {"id": f"case/{number}", "plane": plane, "verb": verb, "target": target, "subject": subject}
+
+
+def _target(
+    verb: str, node: Mapping, entries: dict[str, Node], texts: dict[str, str], context: Context, faults: list[Fault]
+) -> dict[str, Any] | None:
+    if is_gateway(verb):
+        return _tool_target(verb, entries, texts, faults)
+    if verb.startswith("net."):
+        port = texts.get("port", "0")
+        if not port.isascii() or not port.isdigit() or int(port) > 65_535 or "address" not in texts:
+            faults.append(Fault(node.place, "a network case has an `address` and a `port`", "address: 192.0.2.7, port: 443"))
+            return None
+        side = texts.get("to", "outside")
+        return {"protocol": texts.get("protocol", "tcp"), "address": texts["address"], "port": int(port), "to": side}
+    if verb == "process.signal":
+        number = SIGNALS.get(texts.get("signal", "TERM").removeprefix("SIG"), 0)
+        return {"to": texts.get("to", "outside"), "signal": number, "process": 1}
+    if verb == "process.ptrace":
+        return {"to": texts.get("to", "outside"), "process": 1}
+    if "path" not in texts:
+        faults.append(Fault(node.place, f"a case of `{verb}` has a `path`", "path: ~/.ssh/id_ed25519"))
+        return None
+    end = _end(texts["path"], context)
+    if verb == "unix.connect":
+        return {"path": end["path"], "aliases": [], "to": texts.get("to", "outside")}
+    if verb in ("file.rename", "file.link"):
+        end["to"] = _end(texts.get("destination", texts["path"]), context)
+    if verb == "process.exec":
+        end["arguments"] = _words(entries.get("arguments"), end["path"], faults)
+        end["directory"] = context.workspace
+    return end
+
+
+def _end(text: str, context: Context) -> dict[str, Any]:
+    """One end of a file act, variables replaced. A case names a path, never a pattern."""
+    path = context.home + text[1:] if text == "~" or text.startswith("~/") else text
+    for name, value in context.variables().items():
+        path = path.replace("${" + name + "}", value)
+    return {"path": path, "aliases": [], "inode": None}
+
+
+def _words(node: Node | None, program: str, faults: list[Fault]) -> list[str]:
+    if node is None:
+        return [program.rsplit("/", 1)[-1]]
+    listed = values.items(node, "arguments", faults)
+    return [item.text for item in listed or ()]
+
+
+def _tool_target(verb: str, entries: dict[str, Node], texts: dict[str, str], faults: list[Fault]) -> dict[str, Any]:
+    operation = texts.get("operation", "read")
+    if operation not in OPERATIONS:
+        faults.append(Fault(entries["operation"].place, f"unknown operation {quoted(operation)}", f"one of {', '.join(OPERATIONS)}"))
+    arguments: dict[str, object] = {}
+    node = entries.get("arguments")
+    if isinstance(node, Mapping):
+        arguments = {key.value: values.json_scalar(value, faults) for key, value in node.entries}
+    target: dict[str, Any] = {"connector": texts.get("connector", ""), "tool": texts.get("tool", ""), "definition": None}
+    if verb == "tool.call":
+        target |= {"operation": operation, "arguments": arguments}
+    return target

@@ -1,0 +1,36 @@
+"""The one engine, asked from Python. Conversions only: what is decided, and how, is `crates/interlock-core`'s."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from interlock.vocabulary.errors import HostError, OperatorError
+
+if TYPE_CHECKING:
+    from interlock._native import Policy
+    from interlock.policy.loading import Compiled
+
+
+def engine(compiled: Compiled) -> Policy:
+    """The compiled policy, ready to decide. Raises `HostError` when this installation lacks the native module."""
+    try:
+        from interlock import _native
+    except ImportError as error:
+        raise HostError(
+            "the native engine is not part of this installation",
+            hint="reinstall Interlock from a wheel, or build it: pip install . (needs a Rust toolchain)",
+        ) from error
+    return _native.Policy(compiled.json)
+
+
+def decide_line(policy: Policy, line: str, number: int) -> str:
+    """One `{"action": …, "facts": …}` to one Decision. Raises `OperatorError`, naming the line, when it is not such a line."""
+    from interlock import _native
+
+    try:
+        return policy.decide_many([line])[0]
+    except _native.NativeError as error:
+        raise OperatorError(
+            f"line {number} cannot be decided: {error}",
+            hint='each line is {"action": …} as in spec/action.md; `facts` may be left out',
+        ) from error

@@ -1,0 +1,103 @@
+"""The JSON schema of a policy file, for editors: made from the parser's own tables, so that the two cannot disagree."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from interlock.policy.fields import (
+    COMMAND_KEYS,
+    CONDITION_TESTS,
+    NAME,
+    PROTOCOLS,
+    RECORDS,
+    RULE,
+    SIDES,
+    TOP,
+    Field,
+)
+from interlock.policy.layer import RULES_MAX
+from interlock.policy.sets import MEANINGS
+from interlock.policy.verbs import GROUPS, OPERATIONS, VERBS
+
+_SCALAR: Final[dict[str, Any]] = {"type": ["string", "number", "boolean", "null"]}
+_TEXT: Final[dict[str, Any]] = {"type": ["string", "number", "boolean"]}
+
+
+def schema() -> dict[str, Any]:
+    """The schema (JSON Schema 2020-12)."""
+    properties = {name: _property(field) for name, field in TOP.items() if not field.later}
+    properties["rules"] = {"type": "array", "maxItems": RULES_MAX, "items": _rule(), "description": TOP["rules"].meaning}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Interlock policy",
+        "description": f"Built-in sets: {', '.join(f'@{name} ({meaning})' for name, meaning in MEANINGS.items())}",
+        "type": "object",
+        "required": ["interlock", "name", "rules"],
+        "additionalProperties": False,
+        "properties": properties,
+    }
+
+
+def _rule() -> dict[str, Any]:
+    verbs = {"enum": [*GROUPS, *VERBS]}
+    decisions = {
+        word: {**_one_or_many(verbs), "description": f"{word} these verbs"} for word in ("allow", "deny", "approve")
+    }
+    properties = {name: _property(field) for name, field in RULE.items() if not field.later}
+    return {
+        "type": "object",
+        "required": ["id"],
+        "oneOf": [{"required": [word]} for word in decisions],
+        "additionalProperties": False,
+        "properties": {**decisions, **properties},
+    }
+
+
+def _property(field: Field) -> dict[str, Any]:
+    return {**_KINDS.get(field.kind, {}), "description": field.meaning}
+
+
+def _one_or_many(item: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [item, {"type": "array", "minItems": 1, "items": item}]}
+
+
+_PORT: Final[dict[str, Any]] = {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 65_535}, {"type": "string"}]}
+_KINDS: Final[dict[str, dict[str, Any]]] = {
+    "version": {"enum": [1, "1"]},
+    "name": {"type": "string", "pattern": f"^{NAME}$"},
+    "text": _TEXT,
+    "flag": {"type": "boolean"},
+    "variables": {"type": "object", "additionalProperties": _TEXT},
+    "sets": {"type": "object", "additionalProperties": _one_or_many({"type": "string"})},
+    "patterns": _one_or_many({"type": "string"}),
+    "addresses": _one_or_many({"type": "string"}),
+    "ports": _one_or_many(_PORT),
+    "protocols": _one_or_many({"enum": list(PROTOCOLS)}),
+    "side": {"enum": list(SIDES)},
+    "signals": _one_or_many({"type": ["string", "integer"]}),
+    "command": {
+        "type": "object",
+        "minProperties": 1,
+        "additionalProperties": False,
+        "properties": {key: _one_or_many(_TEXT) for key in COMMAND_KEYS},
+    },
+    "globs": _one_or_many({"type": "string"}),
+    "operations": _one_or_many({"enum": list(OPERATIONS)}),
+    "conditions": {
+        "type": "array",
+        "minItems": 1,
+        "items": {
+            "type": "object",
+            "required": ["at"],
+            "minProperties": 2,
+            "maxProperties": 2,
+            "additionalProperties": False,
+            "properties": {
+                "at": {"type": "string"},
+                **{test: {"type": "array"} if test == "in" else _SCALAR for test in CONDITION_TESTS},
+            },
+        },
+    },
+    "duration": {"type": "string", "pattern": "^[0-9]{1,6}(ms|s|m|h)$"},
+    "record": {"enum": list(RECORDS)},
+}
