@@ -15,6 +15,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 FILE_LINES_MAX = 500
 FUNCTION_LINES_MAX = 70
+#: The ledger's verifier promises to be one file, so that a stranger gets it whole with a bundle and reads it alone.
+ONE_FILE_BY_PROMISE = {"src/interlock/ledger/verifier.py": 850}
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "service", "misc"}
 
 PYTHON = sorted((ROOT / "src").rglob("*.py"))
@@ -28,7 +30,8 @@ def name(path: Path) -> str:
 @pytest.mark.parametrize("path", PYTHON + RUST, ids=name)
 def test_a_file_is_short_opens_with_its_purpose_and_has_a_name(path: Path) -> None:
     text = path.read_text()
-    assert text.count("\n") <= FILE_LINES_MAX, f"{name(path)} has more than {FILE_LINES_MAX} lines"
+    lines_max = ONE_FILE_BY_PROMISE.get(name(path), FILE_LINES_MAX)
+    assert text.count("\n") <= lines_max, f"{name(path)} has more than {lines_max} lines"
     assert path.stem not in VAGUE_NAMES, f"{name(path)} says nothing in its name"
     if path.suffix == ".rs":
         assert text.lstrip().startswith("//!"), f"{name(path)} does not say what it is"
