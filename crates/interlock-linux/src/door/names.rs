@@ -182,6 +182,9 @@ fn link(errand: &Errand<'_>, from: (i32, usize), to: (i32, usize), flags: i32) -
     if let Found::Object(..) = errand.as_caller(|| Ok(place.look()?))? {
         return Err(Errno(libc::EEXIST).into());
     }
+    if place.slash() {
+        return Err(Errno(libc::ENOENT).into());
+    }
     if object.stat.kind() == libc::S_IFDIR {
         return Err(Errno(libc::EPERM).into());
     }
@@ -198,7 +201,7 @@ fn link(errand: &Errand<'_>, from: (i32, usize), to: (i32, usize), flags: i32) -
         }
     };
     errand.perform(acts, || {
-        if object.stat.links > 0 && errand.session.ground.name_of(object.file.as_fd()).ok().as_deref() != Some(object.name.bytes()) {
+        if !resolve::still_named(&errand.session.ground, &object) {
             return Err(MOVED);
         }
         in_place(errand, &place, None, act)

@@ -49,6 +49,11 @@ fn open(errand: &Errand<'_>, request: &Request) -> Result<OwnedFd, Stop> {
         let object = errand.as_caller(|| resolve::object_from(&errand.caller, start, &path))?;
         return existing(errand, request, object);
     }
+    if request.path.ends_with(b"/") && request.path.iter().any(|byte| *byte != b'/') {
+        // Whatever is there: only the way to it is looked at (path_resolution(7)).
+        errand.as_caller(|| place::scoped(&errand.caller, start, &request.path, request.resolve))?;
+        return Err(Errno(libc::EISDIR).into());
+    }
     for _ in 0..CREATE_TRIES {
         match errand.as_caller(|| resolve::object_from(&errand.caller, start, &path)) {
             Ok(_) if request.flags & libc::O_EXCL != 0 => return Err(Errno(libc::EEXIST).into()),
@@ -56,7 +61,7 @@ fn open(errand: &Errand<'_>, request: &Request) -> Result<OwnedFd, Stop> {
             Err(Stop::Errno(Errno(libc::ENOENT))) => {}
             Err(stop) => return Err(stop),
         }
-        if let Some(file) = create(errand, request, start)? {
+        if let Some(file) = create(errand, request, start, &path)? {
             return Ok(file);
         }
     }
@@ -64,27 +69,10 @@ fn open(errand: &Errand<'_>, request: &Request) -> Result<OwnedFd, Stop> {
 }
 
 /// Makes a file that is not there. `None`: meanwhile it is, or its directory has another name; look again.
-fn create(errand: &Errand<'_>, request: &Request, start: BorrowedFd<'_>) -> Result<Option<OwnedFd>, Stop> {
-    if request.resolve != 0 {
-        return scoped(errand, request, start);
-    }
-    let found = errand.as_caller(|| place::to_create(&errand.caller, start, &request.path, request.last()))?;
-    match found {
+fn create(errand: &Errand<'_>, request: &Request, start: BorrowedFd<'_>, path: &Path<'_>) -> Result<Option<OwnedFd>, Stop> {
+    match errand.as_caller(|| place::to_create(&errand.caller, start, path))? {
         Some(place) => create_at(errand, request, &place),
         None => Ok(None),
-    }
-}
-
-/// The same within the limits that openat2's `resolve` sets: the directory is resolved within them, its last component never followed.
-fn scoped(errand: &Errand<'_>, request: &Request, start: BorrowedFd<'_>) -> Result<Option<OwnedFd>, Stop> {
-    let place = errand.as_caller(|| place::scoped(&errand.caller, start, &request.path, request.resolve))?;
-    if !place.is_name() || place.slash() {
-        return Err(Errno(libc::EISDIR).into());
-    }
-    match errand.as_caller(|| Ok(place.look()?))? {
-        // A dangling symlink: where it leads was not there within the limits.
-        place::Found::Object(..) => Err(Errno(libc::ENOENT).into()),
-        place::Found::Nothing => create_at(errand, request, &place),
     }
 }
 

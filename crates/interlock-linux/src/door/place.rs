@@ -43,7 +43,9 @@ pub fn place(caller: &Caller<'_>, start: BorrowedFd<'_>, text: &[u8]) -> Result<
 /// The same within openat2's `resolve` flags.
 pub fn scoped(caller: &Caller<'_>, start: BorrowedFd<'_>, text: &[u8], resolve: u64) -> Result<Place, Stop> {
     let (parent, last, slash) = split(text);
-    let path = Path { directory: libc::AT_FDCWD, text: parent, last: Last::Follow, resolve };
+    // The last dot asks for the right to search the directory, as looking for the component in it natively does.
+    let parent = if parent.ends_with(b"/") { [parent, b"."].concat() } else { parent.to_vec() };
+    let path = Path { directory: libc::AT_FDCWD, text: &parent, last: Last::Follow, resolve };
     let object = resolve::object_from(caller, start, &path)?;
     let raw = caller.ground.name_of(object.file.as_fd())?;
     let Name::Path(directory) = object.name else {
@@ -129,9 +131,12 @@ impl Place {
 }
 
 /// Where O_CREAT would make a file: the place itself, or where a dangling symlink there leads. `None`: something is there.
-pub fn to_create(caller: &Caller<'_>, start: BorrowedFd<'_>, text: &[u8], last: Last) -> Result<Option<Place>, Stop> {
-    let mut place = place(caller, start, text)?;
+///
+/// `resolve` are openat2's flags. Within its scopes a link starts where the path did, so that they bind it too.
+pub fn to_create(caller: &Caller<'_>, start: BorrowedFd<'_>, path: &Path<'_>) -> Result<Option<Place>, Stop> {
+    let (mut text, mut at) = (path.text.to_vec(), files::duplicate(start)?);
     for _ in 0..LINKS_MAX {
+        let place = scoped(caller, at.as_fd(), &text, path.resolve)?;
         if !place.is_name() || place.slash {
             return Err(Errno(libc::EISDIR).into());
         }
@@ -139,12 +144,18 @@ pub fn to_create(caller: &Caller<'_>, start: BorrowedFd<'_>, text: &[u8], last: 
             Found::Nothing => return Ok(Some(place)),
             Found::Object(file, stat) => (file, stat),
         };
-        if stat.kind() != libc::S_IFLNK || last == Last::Keep || resolve::on_procfs(file.as_fd(), &stat)? {
+        if stat.kind() != libc::S_IFLNK || path.last == Last::Keep || resolve::on_procfs(file.as_fd(), &stat)? {
             return Ok(None);
         }
         may_follow(&files::stat(place.parent.as_fd())?, &stat)?;
-        let text = files::read_link(file.as_fd(), c"")?;
-        place = self::place(caller, place.parent.as_fd(), &text)?;
+        let link = files::read_link(file.as_fd(), c"")?;
+        if path.resolve == 0 {
+            (text, at) = (link, place.parent);
+        } else if link.first() == Some(&b'/') {
+            text = link;
+        } else {
+            text = [split(&text).0, b"/", &link].concat();
+        }
     }
     Err(Errno(libc::ELOOP).into())
 }

@@ -93,7 +93,7 @@ pub fn object_from(caller: &Caller<'_>, start: BorrowedFd<'_>, path: &Path<'_>) 
             }
         }
         Err(Errno(libc::ELOOP)) => slow(caller, start, path),
-        Err(error) if may_mean_the_caller(path.text) => match error {
+        Err(error) if path.resolve == 0 && may_mean_the_caller(path.text) => match error {
             Errno(libc::ENOENT | libc::EACCES | libc::ENOTDIR | libc::EPERM) => slow(caller, start, path),
             other => Err(other.into()),
         },
@@ -139,6 +139,11 @@ fn may_mean_the_caller(text: &[u8]) -> bool {
 pub fn named(ground: &Ground, file: OwnedFd, stat: Stat) -> Result<Object, Stop> {
     let name = name(ground, &file, &stat)?;
     Ok(Object { file, stat, name })
+}
+
+/// Whether an object is still called what it was called.
+pub fn still_named(ground: &Ground, object: &Object) -> bool {
+    name(ground, &object.file, &object.stat).is_ok_and(|name| name == object.name)
 }
 
 const DELETED: &[u8] = b" (deleted)";

@@ -43,11 +43,13 @@ pub fn change(errand: &Errand<'_>) -> Result<(), Stop> {
 
 fn at(errand: &Errand<'_>, place: (i32, usize), times: Times, flags: i32) -> Result<(), Stop> {
     let object = object_of(errand, place, flags, libc::AT_SYMLINK_NOFOLLOW | libc::AT_EMPTY_PATH)?;
+    check(times)?;
     errand.perform_on(&[Verb::FileUtime], &object, || Ok(files::change_times(object.file.as_fd(), times)?))
 }
 
 fn of(errand: &Errand<'_>, number: i32, times: Times) -> Result<(), Stop> {
     let object = descriptors::open_file(errand, number)?;
+    check(times)?;
     errand.perform_on(&[Verb::FileUtime], &object, || Ok(files::change_times_of(object.file.as_fd(), times)?))
 }
 
@@ -65,11 +67,13 @@ fn microseconds(errand: &Errand<'_>, index: usize) -> Sys<Times> {
 
 fn nanoseconds(errand: &Errand<'_>, index: usize) -> Sys<Times> {
     let Some([s0, n0, s1, n1]) = words::<4>(errand, index)? else { return Ok(None) };
+    Ok(Some([(s0, n0), (s1, n1)]))
+}
+
+/// Nanoseconds are judged only once the file is found, as the kernel does.
+fn check(times: Times) -> Sys<()> {
     let valid = |nanoseconds: i64| matches!(nanoseconds, libc::UTIME_NOW | libc::UTIME_OMIT) || (0..NANOSECONDS).contains(&nanoseconds);
-    if n0 == libc::UTIME_OMIT && n1 == libc::UTIME_OMIT || valid(n0) && valid(n1) {
-        return Ok(Some([(s0, n0), (s1, n1)]));
-    }
-    Err(Errno(libc::EINVAL))
+    if times.iter().flatten().all(|(_, nanoseconds)| valid(*nanoseconds)) { Ok(()) } else { Err(Errno(libc::EINVAL)) }
 }
 
 fn words<const N: usize>(errand: &Errand<'_>, index: usize) -> Sys<Option<[i64; N]>> {
