@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-INTERLOCK = (sys.executable, "-m", "interlock", "run", "--preset", "coding-agent")
+INTERLOCK = (str(Path(sys.executable).parent / "interlock"), "run", "--preset", "coding-agent")
 FILES = 5_000
 SOURCES = 200
 ROUNDS = 3

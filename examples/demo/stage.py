@@ -58,7 +58,7 @@ class Stage:
     def interlock(self, *arguments: str, check: bool = True, show: bool = False, stdin: str | None = None) -> str:
         """Run the command line as a person would; its output."""
         done = subprocess.run(
-            [sys.executable, "-m", "interlock", *arguments],
+            [str(Path(sys.executable).parent / "interlock"), *arguments],
             cwd=self.work,
             env=self.environment,
             text=True,
@@ -119,7 +119,7 @@ def stage() -> Iterator[Stage]:
 @contextlib.contextmanager
 def gateway(at: Stage) -> Iterator[None]:
     """The gateway in front of the notes server."""
-    command = [sys.executable, "-m", "interlock", "gateway", "--listen", f"127.0.0.1:{at.port}"]
+    command = [str(Path(sys.executable).parent / "interlock"), "gateway", "--listen", f"127.0.0.1:{at.port}"]
     log = (at.root / "gateway.log").open("w")
     process = subprocess.Popen(
         [*command, "--policy", str(DEMO / "gateway.yaml")], cwd=at.root, env=at.environment, stdout=log, stderr=log

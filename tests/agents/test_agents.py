@@ -67,7 +67,7 @@ class Desk:
 
     def interlock(self, *arguments: str, seconds: float = 180, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*self.as_user(), str(self.installed.python), "-m", "interlock", *arguments],
+            [*self.as_user(), str(self.installed.interlock), *arguments],
             cwd=self.work,
             env=self.environment | environment,
             stdin=subprocess.DEVNULL,
@@ -127,7 +127,7 @@ def gateway(desk: Desk) -> Iterator[None]:
     server = [str(desk.installed.python), str(desk.root / "demo" / "notes_server.py")]
     assert desk.interlock("connector", "add", "notes", "--stdio", "--", *server).returncode == 0
     assert desk.interlock("agent", "add", "coder").returncode == 0
-    command = [str(desk.installed.python), "-m", "interlock", "gateway", "--listen", f"127.0.0.1:{desk.port}"]
+    command = [str(desk.installed.interlock), "gateway", "--listen", f"127.0.0.1:{desk.port}"]
     with (desk.root / "gateway.log").open("w") as log:
         process = subprocess.Popen(
             [*desk.as_user(), *command, "--policy", str(desk.root / "demo" / "gateway.yaml")],

@@ -105,7 +105,7 @@ class Arena:
         """Run the same under `interlock run`."""
         layers = ["--preset", preset, *(["--policy", str(policy)] if policy else [])]
         return self.run(
-            self.python, "-m", "interlock", "run", *layers, "--workspace", str(self.work), "--", *command, **more
+            self.python.parent / "interlock", "run", *layers, "--workspace", str(self.work), "--", *command, **more
         )  # type: ignore[arg-type]
 
     def _as_user(self) -> list[str]:

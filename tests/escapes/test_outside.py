@@ -268,7 +268,7 @@ def descendants(of: int) -> dict[int, str]:
 @pytest.mark.parametrize("call", ["kill", "tgkill", "pidfd-signal", "sigqueue", "attach", "of-process"])
 def test_supervisor_and_guardian_are_out_of_reach(arena: Arena, call: str) -> None:
     """The jail learns their process ids (they are no secret) and still cannot touch them."""
-    command = [*arena._as_user(), str(arena.python), "-m", "interlock", "run", "--workspace", str(arena.work), "--", "sleep", "20"]
+    command = [*arena._as_user(), str(arena.python.parent / "interlock"), "run", "--workspace", str(arena.work), "--", "sleep", "20"]
     victim = subprocess.Popen(
         command,
         cwd=arena.work,
@@ -320,7 +320,7 @@ def test_nothing_is_typed_into_the_terminal(arena: Arena) -> None:
         os.close(theirs)
         return b"typed" in process.stdout
 
-    interlock = [str(arena.python), "-m", "interlock", "run", "--workspace", str(arena.work), "--"]
+    interlock = [str(arena.python.parent / "interlock"), "run", "--workspace", str(arena.work), "--"]
     control = attack(arena._as_user())
     print(
         "TIOCSTI works in the open here"
