@@ -2,49 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import threading
-import urllib.error
-import urllib.request
 from typing import Any
 
-from conftest import connector
-
-META = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
-
-
-def post(stage: Any, token: str | None, body: Any, path: str = "/mcp", **headers: str) -> tuple[int, Any, Any]:
-    data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    base = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
-    if token:
-        base["Authorization"] = f"Bearer {token}"
-    request = urllib.request.Request(stage.url + path, data=data, headers={**base, **headers})
-    try:
-        with urllib.request.urlopen(request, timeout=30) as response:
-            return response.status, response.headers, read(response.read())
-    except urllib.error.HTTPError as error:
-        return error.code, error.headers, read(error.read())
-
-
-def read(text: bytes) -> Any:
-    if text.startswith((b"event:", b":")):
-        return [json.loads(line[6:]) for line in text.splitlines() if line.startswith(b"data: ")]
-    return json.loads(text) if text else None
-
-
-def modern(stage: Any, token: str | None, method: str, params: dict[str, Any] | None = None, path: str = "/mcp") -> Any:
-    params = {"_meta": META, **(params or {})}
-    headers = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": method}
-    if "name" in params or "uri" in params:
-        headers["Mcp-Name"] = params.get("name") or params["uri"]
-    status, _, answer = post(stage, token, {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}, path, **headers)
-    return status, answer
-
-
-def call(stage: Any, token: str, name: str, **arguments: Any) -> Any:
-    status, answer = modern(stage, token, "tools/call", {"name": name, "arguments": arguments})
-    assert status == 200, answer
-    return (answer[-1] if isinstance(answer, list) else answer)["result"]
+from gateway_stage import call, connector, modern
 
 
 def test_list_shows_what_could_be_allowed_and_nothing_else(start: Any, tmp_path: Any) -> None:

@@ -39,7 +39,8 @@ async def _examine(connector: Connector) -> dict[str, Any]:
         assert link is not None
         definitions = await link.definitions("tools")
         if isinstance(definitions, Broken):
-            return {"name": connector.name, "fault": definitions.reason, "revision": None, "tools": []}
+            fault = f"{definitions.reason}: {definitions.detail}" if definitions.detail else definitions.reason
+            return {"name": connector.name, "fault": fault, "revision": None, "tools": []}
         tools = [
             {
                 "name": tool.name,

@@ -1,6 +1,8 @@
-"""The two policies of the gateway plane: the one that tool calls are decided by, and the one that a stdio server is held to.
+"""The two policies of the gateway plane: the one that tool calls are decided by, and the one that a stdio server is
+held to.
 
-A server may read its system, its own files and what its command names; everything else is the operator's to grant with a layer.
+A server may read its system, its own files and what its command names; everything else is the operator's to grant
+with a layer.
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ def call_policy(files: Sequence[str], preset: str | None, home: Home) -> tuple[M
     return found.document(), found.warnings
 
 
-def server_policy(stdio: Stdio, *, home: Home, scratch: str, workspace: str, session_directory: str) -> Mapping[str, Any]:
+def server_policy(
+    stdio: Stdio, *, home: Home, scratch: str, workspace: str, session_directory: str
+) -> Mapping[str, Any]:
     """The compiled policy of one server. Raises `PolicyError` (121)."""
     context = _context(home, workspace=workspace, jail_home=scratch, session=session_directory)
     sources = _sources(stdio.policies, SERVER_PRESET, home)
@@ -39,14 +43,17 @@ def server_policy(stdio: Stdio, *, home: Home, scratch: str, workspace: str, ses
 
 
 def _command_layer(command: Sequence[str]) -> str:
-    """What the command names by absolute path may be read, and its program run: the server could not start otherwise."""
+    """What the command names by absolute path may be read, and its program run: the server could not start
+    otherwise."""
     named = {path for word in command if (path := _plain_file(word)) is not None}
     rules: list[dict[str, object]] = []
     if named:
         rules.append({"id": "named", "allow": ["file.read", "process.exec"], "path": sorted(named)})
     # A layer needs a rule that could match; a server's own root of nowhere never does harm.
     rules.append({"id": "nothing", "deny": "process.signal", "to": "outside"})
-    ordered = [{"allow" if "allow" in rule else "deny": rule.get("allow") or rule.get("deny"), **rule} for rule in rules]
+    ordered = [
+        {"allow" if "allow" in rule else "deny": rule.get("allow") or rule.get("deny"), **rule} for rule in rules
+    ]
     return json.dumps({"interlock": "1", "name": "command", "rules": ordered})
 
 

@@ -51,6 +51,7 @@ class Link:
         self._opening = asyncio.Lock()
         self._channel: Channel | None = None
         self._modern = False
+        self._detail: str | None = None
         self._capabilities: JsonObject = {}
         self._catalogue = Catalogue(now_ms)
         self.server: JsonObject = {}
@@ -122,7 +123,7 @@ class Link:
             channel = await self._open(self._told)
         except LaunchFailed as error:
             self._breaker.failed(str(error), self._now_ms())
-            return Broken(f"`{self.connector}` could not be started: {error}", reached=False)
+            return Broken(f"`{self.connector}` could not be started", reached=False, detail=str(error))
         self._channel = channel
         try:
             why = await self._greet(channel)
@@ -133,7 +134,7 @@ class Link:
             return None
         self._breaker.failed(why, self._now_ms())
         await self.close()
-        return Broken(f"`{self.connector}` could not be reached: {why}", reached=False)
+        return Broken(f"`{self.connector}` could not be reached: {why}", reached=False, detail=self._detail)
 
     async def _greet(self, channel: Channel) -> str | None:
         """Find out which era the server speaks (revision 2026-07-28, versioning: a probe, then `initialize`)."""
@@ -168,6 +169,7 @@ class Link:
         }
         reply = await channel.request("initialize", params, Exchange(), self._connector.start_timeout_ms)
         if isinstance(reply, Broken):
+            self._detail = reply.detail
             return reply.reason
         if isinstance(reply, Fault):
             return f"it refuses to initialize: {reply.message[:200]}"

@@ -26,6 +26,7 @@ WRITE_S_MAX: Final = 10.0
 CONTEXT_S_MAX: Final = 5.0
 GRACE_S: Final = 1.0
 QUESTIONS_MAX: Final = 8
+LAST_WORDS_CHARACTERS: Final = 1_000
 
 
 @dataclass(slots=True)
@@ -151,17 +152,13 @@ class StdioChannel:
                 await self._take(line)
                 if self._strikes > STRIKES_MAX:
                     break
-            why = "it sends what is no protocol" if self._strikes > STRIKES_MAX else self._closed()
+            why = "it sends what is no protocol" if self._strikes > STRIKES_MAX else "it ended"
         except ValueError:
             why = "it sent a line longer than any message may be"
         except OSError as error:
             why = f"cannot read from it: {error}"
         self._end(why)
         await self._running.end()
-
-    def _closed(self) -> str:
-        words = self._running.last_words().strip()
-        return f"it ended ({words[-300:]})" if words else "it ended"
 
     async def _take(self, line: bytes) -> None:
         if not line.strip():
@@ -219,9 +216,10 @@ class StdioChannel:
     def _end(self, why: str) -> None:
         if not self.ended.done():
             self.ended.set_result(why)
+        words = self._running.last_words()[-LAST_WORDS_CHARACTERS:] or None
         for pending in self._pending.values():
             if not pending.reply.done():
-                pending.reply.set_result(Broken(f"the server is gone: {why}", reached=True))
+                pending.reply.set_result(Broken(f"the server is gone: {why}", reached=True, detail=words))
 
 
 def _number(value: object) -> int:

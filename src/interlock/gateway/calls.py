@@ -303,7 +303,8 @@ def _no_result(reply: Fault | Broken, what: str) -> Enacted[Outcome]:
     done = "It is not known whether it took effect." if reply.reached else "It was not sent."
     words = f"Interlock could not complete {what}: {printable(reply.reason)}. {done}"
     effect = Effect.UNKNOWN if reply.reached else Effect.FAILED
-    return Enacted(enact.failure(words), effect, status=reply.reason[:500])
+    status = f"{reply.reason} ({reply.detail})" if reply.detail else reply.reason
+    return Enacted(enact.failure(words), effect, status=status[:1_000])
 
 
 def _refusal(what: str, refused: Refused) -> RpcError:

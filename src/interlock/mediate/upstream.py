@@ -30,10 +30,14 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """No answer that can be used. `reached` says whether the request may have taken effect there."""
+    """No answer that can be used. `reached` says whether the request may have taken effect there.
+
+    `detail` is for the operator and the record only: a server's own words are not an agent's to read in our name.
+    """
 
     reason: str
     reached: bool
+    detail: str | None = None
 
 
 Reply = Result | Fault | Broken

@@ -1,0 +1,303 @@
+"""A whole gateway in a thread: the real engine, log, inbox, registry, HTTP server; servers started as plain processes.
+
+Only the host plane is left out here (`test_supervised.py` has it): the launcher is a few honest lines.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import socket
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from interlock._native import Log
+from interlock.app.gateway import Parts, SystemClock, assemble, own_hosts, uvicorn_server
+from interlock.app.gateway_engine import NativeEngine
+from interlock.app.gateway_inbox import GatewayInbox
+from interlock.app.gateway_recorder import LogRecorder
+from interlock.approvals.inbox import Inbox
+from interlock.connectors.configuration import Connector, Stdio
+from interlock.connectors.http import HttpChannel
+from interlock.connectors.launch import LaunchFailed
+from interlock.connectors.pool import Pool
+from interlock.identity.attestation import Attestations
+from interlock.identity.attestation_socket import AttestationSocket
+from interlock.identity.registry import Registry
+
+SERVERS = Path(__file__).parent / "servers"
+SESSION = "s-20261121T120000-abcdef"
+
+
+def rule(identity: str, decision: str, *verbs: str, **match: Any) -> dict[str, Any]:
+    """One compiled rule (spec/policy.md)."""
+    timeout = match.pop("timeout_ms", 20_000 if decision == "approve" else None)
+    return {
+        "id": identity, "decision": decision, "verbs": list(verbs), "because": match.pop("because", None), "match": match,
+        "when": None, "timeout_ms": timeout, "steer": None, "obligations": {}, "best_effort": False,
+        "source": {"file": "test.yaml", "line": 1, "column": 1},
+    }  # fmt: skip
+
+
+def policy(*rules: dict[str, Any]) -> dict[str, Any]:
+    """A compiled policy of one layer."""
+    layer = {"name": "test", "origin": "user", "closed": False, "rules": list(rules)}
+    return {"interlock": 1, "layers": [layer]}
+
+
+RULES = (
+    rule("reading", "allow", "tool.call", tool=["echo", "sum", "slow", "progress", "elicit", "l*"]),
+    rule("listing", "allow", "resource.read", "prompt.get"),
+    rule("secret", "deny", "resource.read", tool=["*secret*"], because="secrets stay here"),
+    rule("erasing", "deny", "tool.call", operation=["delete"], because="nothing is deleted by agents"),
+    rule("asking", "approve", "tool.call", tool=["ask_first"], because="a human looks first"),
+    rule("small", "allow", "tool.call", tool=["limited"], arguments=[{"at": "/text", "test": "equals", "value": "small"}]),
+    rule("big", "deny", "tool.call", tool=["limited"], arguments=[{"at": "/text", "test": "equals", "value": "big"}]),
+)
+
+
+class DirectServer:
+    """A started server without the host plane."""
+
+    def __init__(self, process: asyncio.subprocess.Process, contexts: list[str | None]) -> None:
+        self._process = process
+        self._contexts = contexts
+        assert process.stdout is not None and process.stdin is not None
+        self.session = "s-20261121T120001-000000"
+        self.process = process.pid
+        self.output = process.stdout
+        self.input = process.stdin
+
+    async def context(self, parent: str | None) -> None:
+        self._contexts.append(parent)
+
+    async def end(self) -> None:
+        if self._process.returncode is None:
+            self._process.kill()
+        await self._process.wait()
+
+    def last_words(self) -> str:
+        return ""
+
+
+@dataclass
+class DirectLauncher:
+    """Starts servers as plain processes, and remembers what their supervisor would have been told."""
+
+    contexts: list[str | None] = field(default_factory=list)
+    started: list[str] = field(default_factory=list)
+
+    async def start(self, connector: Connector, agent: str) -> DirectServer:
+        assert isinstance(connector.server, Stdio)
+        self.started.append(connector.name)
+        environment = {"PATH": os.environ["PATH"], **connector.server.environment}
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *connector.server.command, stdin=-1, stdout=-1, stderr=-3, env=environment, limit=5 * 1024 * 1024
+            )
+        except OSError as error:
+            raise LaunchFailed(str(error)) from error
+        return DirectServer(process, self.contexts)
+
+
+@dataclass
+class Stage:
+    """A running gateway and the way to everything behind it."""
+
+    root: Path
+    port: int
+    launcher: DirectLauncher
+    registry_path: str
+    inbox: Inbox
+    log: Log
+    attestations: Attestations
+    loop: asyncio.AbstractEventLoop
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def effects(self) -> list[list[Any]]:
+        file = self.root / "effects"
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    def registry(self) -> Registry:
+        return Registry(self.registry_path)
+
+    def token(self, agent: str = "coder", **options: Any) -> str:
+        """A token of an agent, made known if it is not."""
+        registry = self.registry()
+        now = time.time_ns() // 1_000_000
+        if agent not in [each.name for each in registry.list(now)]:
+            registry.add(agent, now)
+        options = {"audience": self.url, "uid": os.geteuid(), "ttl_ms": 60_000, "now_ms": now, **options}
+        return registry.issue_user(agent, **options)
+
+    def records(self) -> list[dict[str, Any]]:
+        """Every record in the log's files so far."""
+        return records_in(self.root / "ledger")
+
+    def answer_next(self, *, yes: bool, within_s: float = 10.0) -> None:
+        """Answer the next question as a human would from another terminal."""
+        inbox = Inbox(str(self.root / "inbox.sqlite"))
+        deadline = time.monotonic() + within_s
+        while time.monotonic() < deadline:
+            for question in inbox.pending():
+                inbox.answer(question.id, yes=yes, approver="uid:0")
+                return
+            time.sleep(0.02)
+        raise AssertionError("no question came")
+
+
+def records_in(directory: Path) -> list[dict[str, Any]]:
+    """Records found in a log's segments by their JSON form, in order: independent of frames, so of the writer as well."""
+    found: list[dict[str, Any]] = []
+    decoder = json.JSONDecoder()
+    for segment in sorted(directory.rglob("*")):
+        if not segment.is_file():
+            continue
+        text = segment.read_bytes().decode("latin-1")
+        at = text.find('{"')
+        while at >= 0:
+            try:
+                value, end = decoder.raw_decode(text, at)
+            except ValueError:
+                end = at + 1
+                value = None
+            if isinstance(value, dict) and "type" in value and "record" in value:
+                found.append(value)
+            at = text.find('{"', end)
+    unique = {(each.get("session"), each["record"]): each for each in found}
+    return [unique[key] for key in sorted(unique, key=str)] if unique else []
+
+
+def connector(name: str, *arguments: str, root: Path, **options: Any) -> Connector:
+    """A connector to the raw server."""
+    environment = {"EFFECTS": str(root / "effects")}
+    stdio = Stdio((sys.executable, str(SERVERS / "raw.py"), *arguments), environment)
+    return Connector(name=name, server=stdio, **{"timeout_ms": 3_000, "start_timeout_ms": 8_000, **options})
+
+
+Start = Callable[..., Stage]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts gateways: `start(connectors, rules)`; each ends with the test."""
+    endings: list[Callable[[], None]] = []
+
+    def begin(*connectors: Connector, rules: tuple[dict[str, Any], ...] = RULES, **options: Any) -> Stage:
+        stage, end = _begin(tmp_path, connectors, rules, options)
+        endings.append(end)
+        return stage
+
+    yield begin
+    for end in endings:
+        end()
+
+
+def _begin(
+    root: Path, connectors: tuple[Connector, ...], rules: tuple[dict[str, Any], ...], options: dict[str, Any]
+) -> tuple[Stage, Callable[[], None]]:
+    ready = threading.Event()
+    made: dict[str, Any] = {}
+
+    async def main() -> None:
+        clock = SystemClock()
+        launcher = DirectLauncher()
+        listener = socket.create_server(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        name = f"gateway/s-20261121T120000-{secrets.token_hex(3)}"
+        log = Log.open(str(root / "ledger" / name), name, str(root / "index"), str(root / "keys"))
+        inbox = Inbox(str(root / "inbox.sqlite"))
+        recorder = options.get("recorder", LogRecorder)(log)
+        pool = Pool(
+            {each.name: each for each in connectors}, launcher=launcher, reach=HttpChannel, now_ms=clock.now_ms
+        )
+        attestations = Attestations()
+        parts = Parts(
+            engine=NativeEngine(policy(*rules)), recorder=recorder, inbox=GatewayInbox(inbox, SESSION), clock=clock,
+            registry=Registry(str(root / "registry.sqlite")), attestations=attestations, pool=pool, session=SESSION,
+            url=f"http://127.0.0.1:{port}", hosts=own_hosts("127.0.0.1", port), anonymous=options.get("anonymous"),
+        )  # fmt: skip
+        attestation_socket = AttestationSocket(
+            str(root / "gateway.sock"), attestations, uid=os.geteuid(), now_ms=clock.now_ms
+        )
+        await attestation_socket.start()
+        server = uvicorn_server(assemble(parts))
+        made["server"] = server
+        made["stage"] = Stage(
+            root, port, launcher, str(root / "registry.sqlite"), inbox, log, attestations, asyncio.get_running_loop()
+        )
+        asyncio.get_running_loop().call_later(0.05, ready.set)
+        await server.serve(sockets=[listener])
+        await pool.close()
+        await attestation_socket.close()
+        recorder.close("test over")
+
+    def run() -> None:
+        try:
+            asyncio.run(main())
+        except BaseException as error:
+            made["error"] = error
+            ready.set()
+            raise
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    assert ready.wait(20) and "error" not in made, made
+
+    def end() -> None:
+        made["server"].should_exit = True
+        thread.join(20)
+
+    return made["stage"], end
+
+
+META = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
+
+
+def post(stage: Any, token: str | None, body: Any, path: str = "/mcp", **headers: str) -> tuple[int, Any, Any]:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    base = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+    if token:
+        base["Authorization"] = f"Bearer {token}"
+    request = urllib.request.Request(stage.url + path, data=data, headers={**base, **headers})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return response.status, response.headers, read(response.read())
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers, read(error.read())
+
+
+def read(text: bytes) -> Any:
+    if text.startswith((b"event:", b":")):
+        return [json.loads(line[6:]) for line in text.splitlines() if line.startswith(b"data: ")]
+    return json.loads(text) if text else None
+
+
+def modern(stage: Any, token: str | None, method: str, params: dict[str, Any] | None = None, path: str = "/mcp") -> Any:
+    params = {"_meta": META, **(params or {})}
+    headers = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": method}
+    if "name" in params or "uri" in params:
+        headers["Mcp-Name"] = params.get("name") or params["uri"]
+    status, _, answer = post(stage, token, {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}, path, **headers)
+    return status, answer
+
+
+def call(stage: Any, token: str, name: str, **arguments: Any) -> Any:
+    status, answer = modern(stage, token, "tools/call", {"name": name, "arguments": arguments})
+    assert status == 200, answer
+    return (answer[-1] if isinstance(answer, list) else answer)["result"]
