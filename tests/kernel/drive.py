@@ -91,7 +91,7 @@ class Drive:
         **changes: Any,
     ) -> None:
         self.state = state or Path(tempfile.mkdtemp(prefix="interlock-drive-"))
-        for part in ("runtime", "ledger/index", "keys"):
+        for part in ("runtime", "ledger/index", "ledger/sessions", "keys"):
             (self.state / part).mkdir(parents=True, exist_ok=True)
             (self.state / part).chmod(0o700)
         (self.state / "ledger").chmod(0o700)
@@ -138,7 +138,7 @@ class Drive:
             "terminal": False,
             "runtime": str(self.state / "runtime"),
             "ledger": {
-                "directory": str(self.state / "ledger"),
+                "directory": str(self.state / "ledger/sessions" / self.session),
                 "index": str(self.state / "ledger/index"),
                 "keys": str(self.state / "keys"),
             },

@@ -16,7 +16,7 @@ use std::path::Path;
 /// How long a trapped call of the doctor's own child is waited for, in milliseconds.
 const WAIT_MS: i32 = 5000;
 
-/// What each mechanism gave, as JSON: `{"kernel", "user", "ready", "mechanisms": [{name, needed, works, detail, hint}]}`.
+/// What each mechanism gave, as JSON: `{"kernel", "user", "ready", "mechanisms": [{name, status, needed, works, detail, hint}]}`.
 #[must_use]
 pub fn examine() -> Value {
     let checks = vec![
@@ -24,17 +24,28 @@ pub fn examine() -> Value {
         check("notification", true, notified(), "Linux 5.19 or later; a container must not hold a seccomp listener of its own"),
         check("sentinel", true, scoped(), "Linux 6.12 or later (Landlock ABI 6)"),
         check("read-caller", true, readable(), "Yama's ptrace_scope must be 0 or 1"),
-        check("ipc-namespace", false, in_child(|| process::own_ipc().map(|()| "a session gets System V and POSIX messages of its own".into())), "needs CAP_SYS_ADMIN; without it these calls are refused"),
+        check(
+            "ipc-namespace",
+            false,
+            in_child(|| process::own_ipc().map(|()| "a session gets System V and POSIX messages of its own".into())),
+            "needs CAP_SYS_ADMIN; without it these calls are refused",
+        ),
         check("wake-up", false, wakes(), "Linux 6.6 or later; only speed is lost"),
     ];
-    let ready = capability::lacking().is_none() && checks.iter().all(|check| check["works"] == json!(true) || check["needed"] == json!(false));
+    let ready =
+        capability::lacking().is_none() && checks.iter().all(|check| check["works"] == json!(true) || check["needed"] == json!(false));
     json!({"kernel": launch::kernel(), "user": process::user(), "ready": ready, "lacking": capability::lacking(), "mechanisms": checks})
 }
 
 fn check(name: &str, needed: bool, result: Result<String, String>, hint: &str) -> Value {
     let works = result.is_ok() && !capability::simulated(name);
     let detail = result.unwrap_or_else(|why| why);
-    json!({"name": name, "needed": needed, "works": works, "detail": detail, "hint": if works { Value::Null } else { json!(hint) }})
+    let status = match (works, needed) {
+        (true, _) => "full",
+        (false, true) => "not",
+        (false, false) => "partial",
+    };
+    json!({"name": name, "status": status, "needed": needed, "works": works, "detail": detail, "hint": if works { Value::Null } else { json!(hint) }})
 }
 
 /// A domain that admits nothing keeps a child from a file that it could read before.
@@ -133,7 +144,8 @@ fn caller(program: &[Instruction], number: &OwnedFd, down: &OwnedFd) -> ! {
 }
 
 fn listen(child: i32, number: &OwnedFd, go: &OwnedFd, answer: impl FnOnce(&OwnedFd, &Call) -> io::Result<String>) -> io::Result<String> {
-    let number = read_byte(number.as_fd()).filter(|number| *number > 0).ok_or_else(|| io::Error::other("the filter could not be installed"))?;
+    let number =
+        read_byte(number.as_fd()).filter(|number| *number > 0).ok_or_else(|| io::Error::other("the filter could not be installed"))?;
     let listener = descriptors::take_from(process::descriptor(child)?.as_fd(), i32::from(number))?;
     write_all(go.as_fd(), b"!")?;
     if descriptors::wait_readable(&[listener.as_fd()], WAIT_MS).is_empty() {

@@ -9,7 +9,7 @@ const X86_64: u32 = 0xc000_003e;
 const KILL: u32 = 0x8000_0000;
 
 fn run(program: &[Instruction], architecture: u32, number: u32, arguments: &[u64; 6]) -> u32 {
-    let mut data = vec![0u8; 64];
+    let mut data = [0u8; 64];
     data[0..4].copy_from_slice(&number.to_le_bytes());
     data[4..8].copy_from_slice(&architecture.to_le_bytes());
     for (index, argument) in arguments.iter().enumerate() {
