@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import socket
+import struct
 import time
 from typing import Any
 
@@ -137,6 +138,7 @@ def test_an_attestation_needs_the_inode_and_serves_one_connection(start: Any, tm
     first = attested(stage, session)
     port = first.sock.getsockname()[1]
     assert ask(first, token) == 200
+    first.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # no TIME_WAIT: the port is free
     first.close()
     again = http.client.HTTPConnection("127.0.0.1", stage.port)
     sock = socket.socket()

@@ -85,7 +85,8 @@ def lie(identity, text):
         write({**answer, "result": {"content": "text"}})
         return
     if MODE == "duplicate-keys":
-        sys.stdout.write('{"jsonrpc":"2.0","id":%d,"result":{"content":[]},"result":{"content":[]}}\n' % identity)
+        result = '"result":{"content":[]}'
+        sys.stdout.write(f'{{"jsonrpc":"2.0","id":{identity},{result},{result}}}\n')
         sys.stdout.flush()
         return
     if MODE == "silent":
