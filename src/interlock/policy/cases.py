@@ -148,7 +148,7 @@ def _target(
     verb: str, node: Mapping, entries: dict[str, Node], texts: dict[str, str], context: Context, faults: list[Fault]
 ) -> dict[str, Any] | None:
     if is_gateway(verb):
-        return _tool_target(verb, entries, texts, faults)
+        return _tool_target(entries, texts, faults)
     if verb.startswith("net."):
         port = texts.get("port", "0")
         if not port.isascii() or not port.isdigit() or int(port) > 65_535 or "address" not in texts:
@@ -190,7 +190,7 @@ def _words(node: Node | None, program: str, faults: list[Fault]) -> list[str]:
     return [item.text for item in listed or ()]
 
 
-def _tool_target(verb: str, entries: dict[str, Node], texts: dict[str, str], faults: list[Fault]) -> dict[str, Any]:
+def _tool_target(entries: dict[str, Node], texts: dict[str, str], faults: list[Fault]) -> dict[str, Any]:
     operation = texts.get("operation", "read")
     if operation not in OPERATIONS:
         faults.append(Fault(entries["operation"].place, f"unknown operation {quoted(operation)}", f"one of {', '.join(OPERATIONS)}"))
@@ -198,7 +198,5 @@ def _tool_target(verb: str, entries: dict[str, Node], texts: dict[str, str], fau
     node = entries.get("arguments")
     if isinstance(node, Mapping):
         arguments = {key.value: values.json_scalar(value, faults) for key, value in node.entries}
-    target: dict[str, Any] = {"connector": texts.get("connector", ""), "tool": texts.get("tool", ""), "definition": None}
-    if verb == "tool.call":
-        target |= {"operation": operation, "arguments": arguments}
-    return target
+    names = {"connector": texts.get("connector", ""), "tool": texts.get("tool", "")}
+    return {**names, "operation": operation, "arguments": arguments, "definition": None}

@@ -188,11 +188,11 @@ class Expander:
             kind = "paths" if address else "addresses"
             self._fault(item, f"the set `@{name}` holds {kind}", f"use it under `{'path' if address else 'address'}`")
             return ()
-        known = [*self._layer.sets, *(addresses if address else paths)]
+        shown = [f"@{each}" for each in (*self._layer.sets, *(addresses if address else paths))]
         self._fault(
             item,
             f"unknown set {quoted('@' + name)}",
-            meant(name, known, "known: " + ", ".join(f"@{each}" for each in known)),
+            meant("@" + name, shown, f"known: {', '.join(shown)}"),
         )
         return ()
 

@@ -179,7 +179,8 @@ def _compile(sources: list[Source], context: Context) -> list[dict[str, Any]]:
 
 def _ordered(faults: list[Fault], sources: list[Source]) -> list[Fault]:
     order = {source.name: index for index, source in enumerate(sources)}
-    unique = dict.fromkeys(faults)
+    misread = {fault.place for fault in faults if fault.message.startswith("YAML ")}
+    unique = dict.fromkeys(fault for fault in faults if fault.place not in misread or fault.message.startswith("YAML "))
     return sorted(
         unique, key=lambda fault: (order.get(fault.place.file, -1), fault.place.line, fault.place.column, fault.message)
     )

@@ -33,6 +33,12 @@ def parse_layer(data: bytes, *, file: str, origin: Origin, faults: list[Fault]) 
     return _LayerParser(file, origin, faults).parse(root)
 
 
+def _named_shortly(verbs: frozenset[str]) -> list[str]:
+    """Verbs by their groups where a whole group is meant."""
+    whole = [name for name in ("file.*", "net.*", "process.*") if verbs.issuperset(GROUPS[name])]
+    return [*whole, *(verb for verb in VERBS if verb in verbs and not any(verb in GROUPS[name] for name in whole))]
+
+
 class _LayerParser:
     def __init__(self, file: str, origin: Origin, faults: list[Fault]) -> None:
         self._file = file

@@ -1,0 +1,266 @@
+"""What a policy compiles to: variables are literal, links are followed with care, hard links are found, layers keep their order."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from interlock.policy import Compiled, Context, Origin, PolicyError, Source, load
+
+
+def context(root: Path, **changes: object) -> Context:
+    base = Context(
+        home=f"{root}/home",
+        workspace=f"{root}/home/work",
+        user="ada",
+        state=f"{root}/il/state",
+        config=f"{root}/il/config",
+        cache=f"{root}/il/cache",
+        runtime=f"{root}/il/runtime",
+        session=f"{root}/il/runtime/s-1",
+        temporary=f"{root}/tmp",
+        interlock=(f"{root}/opt/interlock",),
+    )
+    return replace(base, **changes)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Context:
+    root = Path(os.path.realpath(tmp_path))
+    for name in ("home/work", "il/state", "il/cache", "tmp", "opt/interlock"):
+        (root / name).mkdir(parents=True)
+    return context(root)
+
+
+def policy(text: str, name: str = "mine") -> Source:
+    return Source(f"{name}.yaml", f"interlock: 1\nname: {name}\n{text}".encode())
+
+
+def rule(compiled: Compiled, name: str) -> dict:
+    wanted_layer, wanted = name.split("/")
+    for layer in compiled.document()["layers"]:
+        for found in layer["rules"]:
+            if (layer["name"], found["id"]) == (wanted_layer, wanted):
+                return found
+    raise AssertionError(f"no rule {name}")
+
+
+def one(context: Context, body: str, **options: object) -> dict:
+    return rule(load([policy(f"rules:\n  - id: one\n    {body}")], context, **options), "mine/one")
+
+
+def test_guard_is_first_whoever_asks(place: Context) -> None:
+    compiled = load([policy("rules: []"), Source.preset("guard")], place)
+    assert compiled.layers == ("guard", "mine")
+
+
+def test_the_same_input_gives_the_same_bytes(place: Context) -> None:
+    assert load([Source.preset("coding-agent")], place).json == load([Source.preset("coding-agent")], place).json
+
+
+def test_a_variables_value_is_never_a_pattern(place: Context) -> None:
+    strange = replace(place, workspace=f"{place.home}/a*b[c]?{{d,e}}\\f")
+    compiled = one(strange, 'allow: file.read\n    path: "${workspace}/**"')
+    assert compiled["match"]["path"] == [f"{place.home}/a\\*b\\[c\\]\\?\\{{d,e\\}}\\\\f/**"]
+
+
+def test_groups_and_sets_and_braces_are_expanded(place: Context) -> None:
+    compiled = load(
+        [
+            policy(
+                'sets:\n  a: ["@b", "/x/{1,2{a,b}}"]\n  b: ["/y"]\nrules:\n  - id: one\n    deny: file.change\n    path: "@a"'
+            )
+        ],
+        place,
+    )
+    found = rule(compiled, "mine/one")
+    assert found["match"]["path"] == ["/y", "/x/1", "/x/2a", "/x/2b"]
+    assert "file.read" not in found["verbs"]
+    assert "file.utime" in found["verbs"]
+
+
+def test_a_deny_on_a_linked_name_holds_on_the_object_and_on_the_link(place: Context) -> None:
+    Path(place.home, "vault").mkdir()
+    Path(place.home, ".ssh").symlink_to("vault")
+    compiled = one(place, 'deny: file.*\n    path: "~/.ssh/**"')
+    assert compiled["match"]["path"] == [f"{place.home}/.ssh/**", f"{place.home}/vault/**"]
+
+
+def test_an_allow_does_not_follow_a_link_that_a_session_could_have_made(place: Context) -> None:
+    Path(place.workspace, "out").symlink_to(f"{place.home}/.ssh")
+    compiled = load([policy('rules:\n  - id: one\n    allow: file.*\n    path: "${workspace}/out/**"')], place)
+    assert rule(compiled, "mine/one")["match"]["path"] == [f"{place.workspace}/out/**"]
+    assert any("which a session may make itself" in warning for warning in compiled.warnings)
+
+
+def test_an_allow_follows_a_link_that_no_session_could_make(place: Context) -> None:
+    Path(place.home, "real").mkdir()
+    Path(place.home, "tools").symlink_to("real")
+    compiled = one(place, 'allow: file.read\n    path: "~/tools/**"')
+    assert f"{place.home}/real/**" in compiled["match"]["path"]
+
+
+def test_an_exception_does_not_follow_a_link_that_a_session_could_have_made(place: Context) -> None:
+    Path(place.workspace, "open").symlink_to(f"{place.home}/.ssh")
+    text = (
+        'rules:\n  - id: work\n    allow: file.*\n    path: "${workspace}/**"\n'
+        '  - id: one\n    deny: file.read\n    path: "~/**"\n    except: "${workspace}/open/**"'
+    )
+    assert f"{place.home}/.ssh/**" not in rule(load([policy(text)], place), "mine/one")["match"]["except"]
+
+
+def test_a_loop_of_links_is_left_as_it_is(place: Context) -> None:
+    Path(place.home, "a").symlink_to("b")
+    Path(place.home, "b").symlink_to("a")
+    assert one(place, 'deny: file.read\n    path: "~/a/**"')["match"]["path"] == [f"{place.home}/a/**"]
+
+
+def test_a_denied_file_with_another_hard_link_is_matched_by_inode(place: Context) -> None:
+    secret = Path(place.home, ".ssh", "id_rsa")
+    secret.parent.mkdir()
+    secret.write_text("key")
+    os.link(secret, Path(place.workspace, "innocent"))
+    Path(place.home, ".ssh", "alone").write_text("x")
+    status = secret.stat()
+    compiled = one(place, 'deny: file.read\n    path: "~/.ssh/**"')
+    assert compiled["match"]["inodes"] == [{"device": status.st_dev, "number": status.st_ino}]
+
+
+def test_the_walk_for_hard_links_is_bounded_and_says_so(place: Context) -> None:
+    many = Path(place.home, "many")
+    many.mkdir()
+    for number in range(5_000):
+        (many / str(number)).touch()
+    compiled = load([policy('rules:\n  - id: one\n    deny: file.read\n    path: "~/many/**"')], place)
+    assert any("more than 4096 files" in warning for warning in compiled.warnings)
+
+
+def test_a_workspace_layer_is_found_and_guarded(place: Context) -> None:
+    Path(place.workspace, ".interlock").mkdir()
+    Path(place.workspace, ".interlock/policy.yaml").write_text(
+        "interlock: 1\nname: repo\nrules:\n  - {id: one, deny: file.read, path: /srv/x}\n"
+    )
+    compiled = load([policy("rules: []")], place)
+    assert compiled.layers == ("guard", "mine", "repo")
+    assert compiled.document()["layers"][2]["origin"] == "workspace"
+
+
+@pytest.mark.parametrize("what", ["link", "pipe", "directory"])
+def test_a_workspace_layer_that_is_no_plain_file_is_refused_at_once(place: Context, what: str) -> None:
+    folder = Path(place.workspace, ".interlock")
+    folder.mkdir()
+    target = folder / "policy.yaml"
+    {"link": lambda: target.symlink_to("/etc/passwd"), "pipe": lambda: os.mkfifo(target), "directory": target.mkdir}[what]()
+    with pytest.raises(PolicyError):
+        load([policy("rules: []")], place)
+
+
+def test_policy_files_are_guarded(place: Context, tmp_path: Path) -> None:
+    file = Path(place.workspace, "team.yaml")
+    file.write_text("interlock: 1\nname: team\nrules: []\n")
+    compiled = load([Source.file(str(file))], place)
+    assert str(file) in rule(compiled, "guard/policy-files")["match"]["path"]
+
+
+def test_a_workspace_from_which_interlock_is_loaded_is_refused(place: Context) -> None:
+    with pytest.raises(PolicyError, match="from which Interlock itself is loaded"):
+        load([policy("rules: []")], replace(place, interlock=(place.workspace,)))
+
+
+def test_a_name_that_is_not_utf8_is_refused_not_crashed_on(place: Context) -> None:
+    with pytest.raises(PolicyError, match="not UTF-8"):
+        load([policy("rules: []")], replace(place, workspace=f"{place.home}/\udcff"))
+
+
+def test_the_workspace_may_not_be_everything(place: Context) -> None:
+    with pytest.raises(PolicyError, match="the workspace is `/`"):
+        load([policy("rules: []")], replace(place, workspace="/"))
+
+
+def test_two_layers_of_one_name_are_refused(place: Context) -> None:
+    with pytest.raises(PolicyError, match="used twice"):
+        load([policy("rules: []"), Source("again.yaml", b"interlock: 1\nname: mine\nrules: []\n")], place)
+
+
+def test_approve_has_a_timeout_unless_given(place: Context) -> None:
+    assert one(place, "approve: process.exec")["timeout_ms"] == 120_000
+    assert one(place, "approve: process.exec\n    timeout: 5m")["timeout_ms"] == 300_000
+
+
+def test_scalars_are_text_typed_by_their_field(place: Context) -> None:
+    compiled = one(place, "deny: file.read\n    path: /a\n    because: no")
+    assert compiled["because"] == "no"
+    found = one(place, 'deny: tool.call\n    arguments: [{at: /a, equals: 10}, {at: /b, equals: "10"}, {at: /c, equals: yes}]')
+    assert [each["value"] for each in found["match"]["arguments"]] == [10, "10", "yes"]
+
+
+def test_mapped_addresses_are_written_as_ipv4(place: Context) -> None:
+    assert one(place, 'deny: net.connect\n    address: "::ffff:10.0.0.0/104"')["match"]["address"] == ["10.0.0.0/8"]
+
+
+def test_the_session_is_named_even_from_the_cache(place: Context) -> None:
+    for session in ("s-1", "s-2"):
+        there = replace(place, session=f"{place.runtime}/{session}")
+        compiled = load([policy("rules: []")], there, cache=place.cache)
+        assert rule(compiled, "guard/why")["match"]["path"] == [f"{place.runtime}/{session}/inside.sock"]
+    assert compiled.from_cache
+
+
+class TestCache:
+    def test_the_second_load_comes_from_it_and_is_the_same(self, place: Context) -> None:
+        first = load([Source.preset("ci")], place, cache=place.cache)
+        second = load([Source.preset("ci")], place, cache=place.cache)
+        assert (first.from_cache, second.from_cache) == (False, True)
+        assert first.json == second.json
+
+    def test_a_changed_source_or_context_misses(self, place: Context) -> None:
+        load([policy("rules: []")], place, cache=place.cache)
+        assert not load([policy("rules: []\ndescription: x")], place, cache=place.cache).from_cache
+        assert not load([policy("rules: []")], replace(place, user="eve"), cache=place.cache).from_cache
+
+    @pytest.mark.parametrize("damage", ["flip", "cut", "empty", "open", "link"])
+    def test_a_damaged_entry_is_ignored_and_written_anew(self, place: Context, damage: str) -> None:
+        good = load([policy("rules: []")], place, cache=place.cache).json
+        (entry,) = Path(place.cache).iterdir()
+        assert entry.stat().st_mode & 0o777 == 0o600
+        data = entry.read_bytes()
+        if damage == "open":
+            entry.chmod(0o644)
+        elif damage == "link":
+            entry.rename(f"{place.home}/elsewhere")
+            entry.symlink_to(f"{place.home}/elsewhere")
+        else:
+            changed = {"flip": data[:-3] + bytes([data[-3] ^ 1]) + data[-2:], "cut": data[:-9], "empty": b""}[damage]
+            entry.write_bytes(changed)
+        again = load([policy("rules: []")], place, cache=place.cache)
+        assert (again.from_cache, again.json) == (False, good)
+        assert load([policy("rules: []")], place, cache=place.cache).from_cache
+
+    def test_without_a_directory_it_still_loads(self, place: Context) -> None:
+        assert load([policy("rules: []")], place, cache="/nonexistent").layers == ("guard", "mine")
+
+    def test_links_are_looked_up_at_every_load(self, place: Context) -> None:
+        load([policy('rules: [{id: one, deny: file.read, path: "~/.ssh/**"}]')], place, cache=place.cache)
+        Path(place.home, "vault").mkdir()
+        Path(place.home, ".ssh").symlink_to("vault")
+        compiled = load([policy('rules: [{id: one, deny: file.read, path: "~/.ssh/**"}]')], place, cache=place.cache)
+        assert compiled.from_cache
+        assert f"{place.home}/vault/**" in rule(compiled, "mine/one")["match"]["path"]
+
+
+def test_the_digest_is_the_engines(place: Context) -> None:
+    native = pytest.importorskip("interlock._native", reason="the native module is not built here")
+    for name in ("coding-agent", "ci", "strict", "observe", "mcp-server", "gateway-baseline"):
+        compiled = load([Source.preset(name)], place)
+        assert native.Policy(compiled.json).digest == compiled.digest
+        assert json.loads(compiled.json)["digest"] == compiled.digest
+
+
+def test_a_preset_carries_its_origin(place: Context) -> None:
+    compiled = load([Source.preset("ci"), policy("rules: []")], place)
+    origins = [layer["origin"] for layer in compiled.document()["layers"]]
+    assert origins == [Origin.BUILTIN, Origin.BUILTIN, Origin.USER]
