@@ -140,7 +140,9 @@ def command(random: Random) -> dict:
 def net_match(random: Random) -> dict:
     made: dict = {}
     if random.random() < 0.6:
-        made["address"] = [random.choice(["10.0.0.0/8", "10.1.0.0/16", "10.1.2.3", "::1", "fc00::/7", "0.0.0.0/0", "::/0"])]
+        made["address"] = [
+            random.choice(["10.0.0.0/8", "10.1.0.0/16", "10.1.2.3", "::1", "fc00::/7", "0.0.0.0/0", "::/0"])
+        ]
     if random.random() < 0.5:
         made["port"] = [random.choice([[80, 80], [1, 1023], [443, 65535]])]
     if random.random() < 0.3:
@@ -174,7 +176,9 @@ def when(random: Random, decision: str) -> dict:
     if decision != "allow" and random.random() < 0.5:
         made["risk_at_least"] = random.choice([0, 30, 60])
     if random.random() < 0.4:
-        made["labels_any"] = {random.choice(["context", "object"]): random.sample(["untrusted", "private"], random.randint(1, 2))}
+        made["labels_any"] = {
+            random.choice(["context", "object"]): random.sample(["untrusted", "private"], random.randint(1, 2))
+        }
     if random.random() < 0.3 or not made:
         made["origin"] = random.choice(["before", "session"])
     return made
@@ -209,14 +213,22 @@ def target(random: Random, verb: str) -> dict:
         exchange = {"exchange": random.choice([True, False])} if verb == "file.rename" and random.random() < 0.4 else {}
         return end(random) | {"to": end(random)} | exchange
     if verb == "process.exec":
-        return end(random) | {"arguments": ["a", *random.choices(WORDS, k=random.randint(0, 3))][random.random() < 0.1 :], "directory": "/"}
+        return end(random) | {
+            "arguments": ["a", *random.choices(WORDS, k=random.randint(0, 3))][random.random() < 0.1 :],
+            "directory": "/",
+        }
     if verb == "process.signal":
         return {"to": to, "signal": random.choice([0, 9, 15]), "process": 7}
     if verb == "process.ptrace":
         return {"to": to, "process": 7}
     if verb.startswith("net."):
         address = random.choice(["10.1.2.3", "10.9.9.9", "192.0.2.1", "::1", "fd00::1", "2001:db8::1"])
-        return {"protocol": random.choice(["tcp", "udp"]), "address": address, "port": random.choice([80, 443, 8080]), "to": to}
+        return {
+            "protocol": random.choice(["tcp", "udp"]),
+            "address": address,
+            "port": random.choice([80, 443, 8080]),
+            "to": to,
+        }
     if verb == "unix.connect":
         if random.random() < 0.3:
             return {"abstract": random.choice(["a", "/a"]), "to": to}
@@ -236,7 +248,11 @@ def tool(random: Random) -> dict:
         arguments["o"] = {"k": random.choice([1, "x", 9])}
     if random.random() < 0.3:
         arguments["l"] = [random.choice([1, 9])]
-    made = {"connector": random.choice(["crm", "c2"]), "tool": random.choice(["x/y", "x", "z"]), "operation": random.choice(["read", "write"])}
+    made = {
+        "connector": random.choice(["crm", "c2"]),
+        "tool": random.choice(["x/y", "x", "z"]),
+        "operation": random.choice(["read", "write"]),
+    }
     return made | {"arguments": arguments} | random.choice([{}, {"definition": None}, {"definition": "d1"}])
 
 
@@ -259,7 +275,14 @@ def grant(random: Random, act: dict) -> dict:
     made = {"id": "g-1", "digest": reference.digest(act), "approver": "uid:1000", "expires_ms": 2000, "uses": 1}
     if random.random() < 0.4:
         key, value = random.choice(
-            [("digest", "0" * 64), ("approver", ""), ("approver", f"agent:{AGENT}"), ("approver", AGENT), ("expires_ms", 1000), ("uses", 0)]
+            [
+                ("digest", "0" * 64),
+                ("approver", ""),
+                ("approver", f"agent:{AGENT}"),
+                ("approver", AGENT),
+                ("expires_ms", 1000),
+                ("uses", 0),
+            ]
         )
         made[key] = value
     return made

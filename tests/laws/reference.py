@@ -224,7 +224,11 @@ def touched(rule: dict, action: dict) -> tuple[bool, bool, str | None]:
 
 def guards(rule: dict, verb: str) -> bool:
     """What may not be read may not be moved or linked to where it could be."""
-    return verb in ("file.rename", "file.link") and rule["decision"] in ("deny", "approve") and "file.read" in rule["verbs"]
+    return (
+        verb in ("file.rename", "file.link")
+        and rule["decision"] in ("deny", "approve")
+        and "file.read" in rule["verbs"]
+    )
 
 
 def others_match(rule: dict, verb: str, target: dict) -> bool | str:
@@ -254,7 +258,9 @@ def held(when: dict | None, facts: dict) -> bool | str:
         answers.append("needs `risk`, which is not known" if risk is None else risk >= when["risk_at_least"])
     for place, wanted in sorted((when.get("labels_any") or {}).items()):
         labels = (facts.get("labels") or {}).get(place)
-        answers.append(f"needs `labels.{place}`, which is not known" if labels is None else bool(set(labels) & set(wanted)))
+        answers.append(
+            f"needs `labels.{place}`, which is not known" if labels is None else bool(set(labels) & set(wanted))
+        )
     if "origin" in when:
         origin = facts.get("origin")
         answers.append("needs `origin`, which is not known" if origin is None else origin == when["origin"])

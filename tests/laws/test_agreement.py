@@ -61,6 +61,7 @@ def test_engine_agrees_with_the_reference() -> None:
             got, expected = json.loads(line), reference.decide(policy, action, facts)
             assert got == expected, f"seed {SEED}\n{json.dumps(policy)}\n{json.dumps(action)}\n{json.dumps(facts)}"
             answered += plan_agrees(engine, action, got)
+            assert line == engine.decide(json.dumps(action), json.dumps(facts)), "the plan's decide is not decide"
             seen[kind(got)] += 1
             asks = any(reference.voice(layer, action, facts)["approve"] for layer in policy["layers"])
             seen["allow, granted"] += got["decision"] == "allow" and asks
@@ -76,3 +77,71 @@ def plan_agrees(engine: _native.Policy, action: dict, decided: dict) -> bool:
     if answer is not None:
         assert json.loads(answer) == decided
     return answer is not None
+
+
+def reads_words_anywhere(decision: str, words: list[str], arguments: list[str]) -> bool:
+    return reference.is_subsequence(words, arguments)
+
+
+def covers_one_end(rule: dict, action: dict) -> tuple[bool, bool, str | None]:
+    source, destination, doubt = TOUCHED(rule, action)
+    return source or destination, source or destination, doubt
+
+
+def forgets_the_excepted_alias(rule: dict, end: dict) -> bool:
+    return END_TOUCHED(rule, {**end, "aliases": []} if rule["decision"] == "allow" else end)
+
+
+def skips_a_missing_fact(when: dict | None, facts: dict) -> bool | str:
+    answer = HELD(when, facts)
+    return False if isinstance(answer, str) else answer
+
+
+def lets_a_star_cross(pattern: str, path: str) -> bool:
+    return PATH_MATCHES(pattern.replace("/*", "/**"), path)
+
+
+TOUCHED, END_TOUCHED, HELD, PATH_MATCHES = (
+    reference.touched,
+    reference.end_touched,
+    reference.held,
+    reference.path_matches,
+)
+
+WRONG_READINGS = {
+    "any grant answers": ("answers", lambda grant, action, facts: True),
+    "no grant answers": ("answers", lambda grant, action, facts: False),
+    "whatever is read may be moved": ("guards", lambda rule, verb: False),
+    "a workspace layer lifts": ("lifts", reference.base),
+    "a score lifts": ("base", lambda heard: bool(heard["allow"] or heard["approve"] or heard["steer"])),
+    "words are first for every rule": (
+        "words_match",
+        lambda decision, words, arguments: arguments[: len(words)] == words,
+    ),
+    "words may be options": ("words_match", reads_words_anywhere),
+    "an allow covers one end": ("touched", covers_one_end),
+    "an excepted alias is forgotten": ("end_touched", forgets_the_excepted_alias),
+    "a missing fact is skipped": ("held", skips_a_missing_fact),
+    "a star crosses": ("path_matches", lets_a_star_cross),
+    "obligations are dropped": ("joined", lambda rules, least: {"record": least}),
+    "flags in clusters are missed": (
+        "flags_match",
+        lambda flags, arguments: flags is None or bool({*flags} & {*arguments}),
+    ),
+    "a condition on text is false": ("conditions", lambda match, arguments: False),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_READINGS)
+def test_a_wrong_reading_of_the_specification_is_noticed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The agreement is no accident: a reference with one mistake in it disagrees within 20,000 cases."""
+    function, wrong = WRONG_READINGS[name]
+    monkeypatch.setattr(reference, function, wrong)
+    random = Random(SEED)
+    for _ in range(20_000 // ACTS):
+        policy, acts = generate.case(random, acts=ACTS)
+        lines = [json.dumps({"action": action, "facts": facts}) for action, facts in acts]
+        for (action, facts), line in zip(acts, _native.Policy(json.dumps(policy)).decide_many(lines), strict=True):
+            if json.loads(line) != reference.decide(policy, action, facts):
+                return
+    pytest.fail(f"nobody noticed that {name}")

@@ -234,7 +234,9 @@ def test_a_grant_is_bound(case: Case, broken: str) -> None:
     if broken == "act":
         action = {**action, "nonce": "another question"}
     else:
-        grant[broken] = {"digest": "0" * 64, "uses": 0, "expires_ms": 1000, "approver": agent and f"agent:{agent}"}[broken]
+        grant[broken] = {"digest": "0" * 64, "uses": 0, "expires_ms": 1000, "approver": agent and f"agent:{agent}"}[
+            broken
+        ]
     facts = {**facts, "now_ms": 1000}
     assert decide(policy, action, {**facts, "grants": [grant]}) == decide(policy, action, {**facts, "grants": []})
 
@@ -256,7 +258,7 @@ def test_a_plan_that_answers_answers_what_decide_says_whatever_the_facts(case: C
 
 @given(CASES)
 def test_a_plan_asks_only_where_facts_matter(case: Case) -> None:
-    policy, action, facts = case
+    policy, action, _ = case
     answer = _native.Policy(json.dumps(policy)).plan_answer(json.dumps(action))
     touching = [
         rule for layer in policy["layers"] for rule in layer["rules"] if any(reference.touched(rule, action)[:2])

@@ -37,7 +37,9 @@ def test_decide(vector: dict) -> None:
         assert reference.decide(policy, action, facts) == decision
 
 
-@pytest.mark.parametrize("vector", lines("patterns.jsonl"), ids=lambda vector: f"{vector['pattern'][:40]}-{vector['path']}")
+@pytest.mark.parametrize(
+    "vector", lines("patterns.jsonl"), ids=lambda vector: f"{vector['pattern'][:40]}-{vector['path']}"
+)
 def test_patterns(vector: dict) -> None:
     pattern, path = vector["pattern"], vector["path"]
     if vector["expect"] == "error":

@@ -27,7 +27,7 @@ pub(crate) fn misshapen(action: &Action) -> Decision {
 }
 
 /// Whether a grant in force answers the question this Action would be. The digest is only taken when there are grants at all.
-fn granted(action: &Action, facts: &Facts) -> bool {
+pub(crate) fn granted(action: &Action, facts: &Facts) -> bool {
     if facts.grants.is_empty() {
         return false;
     }

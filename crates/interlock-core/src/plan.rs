@@ -8,7 +8,7 @@ use crate::index::{Index, Place};
 use crate::pattern::Pattern;
 use crate::policy::{LayerOrigin, Policy, Rule};
 use crate::verb::Verb;
-use crate::voice::{self, Voice};
+use crate::voice::{self, Touched, Voice};
 
 /// What a Plan says: exactly what `decide` says whatever the Facts, or that Facts matter.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,18 +66,38 @@ impl Plan {
         if !action.verb.fits(&action.target) {
             return PlanAnswer::Answer(decide::misshapen(action));
         }
-        let Some(index) = self.indices.get(action.verb.index()) else { return PlanAnswer::Ask };
         let unknown = Facts::default();
-        let mut voices: Vec<Voice<'_>> = self.policy.layers().iter().map(Voice::silent).collect();
-        for place in index.candidates(&action.target) {
-            let Some((layer, rule)) = self.rule(place) else { return PlanAnswer::Ask };
-            let Some(touched) = voice::touch(rule, action) else { continue };
+        let mut voices = self.silence();
+        for (layer, rule, touched) in self.touching(action) {
             if rule.when.is_some() || rule.outcome == Outcome::Approve {
                 return PlanAnswer::Ask;
             }
-            voices.get_mut(layer).into_iter().for_each(|voice| voice.hear(rule, touched.clone(), &unknown));
+            hear(&mut voices, layer, rule, touched, &unknown);
         }
         PlanAnswer::Answer(decide::combine(&voices, action, false))
+    }
+
+    /// Exactly what [`decide::decide`] says, found by the index.
+    pub fn decide(&self, action: &Action, facts: &Facts) -> Decision {
+        if !action.verb.fits(&action.target) {
+            return decide::misshapen(action);
+        }
+        let mut voices = self.silence();
+        self.touching(action).for_each(|(layer, rule, touched)| hear(&mut voices, layer, rule, touched, facts));
+        decide::combine(&voices, action, decide::granted(action, facts))
+    }
+
+    fn silence(&self) -> Vec<Voice<'_>> {
+        self.policy.layers().iter().map(Voice::silent).collect()
+    }
+
+    /// The rules that touch the action, each with the number of its layer.
+    fn touching<'a>(&'a self, action: &'a Action) -> impl Iterator<Item = (usize, &'a Rule, Touched)> {
+        let candidates = self.indices.get(action.verb.index()).map(|index| index.candidates(&action.target)).unwrap_or_default();
+        candidates.into_iter().filter_map(|place| {
+            let (layer, rule) = self.rule(place)?;
+            Some((layer, rule, voice::touch(rule, action)?))
+        })
     }
 
     /// Directories and files that hold every program some rule might let run, none below another. `/` when a rule names no path.
@@ -126,6 +146,12 @@ impl Plan {
             .filter(|layer| layer.closed || layer.rules.iter().any(allows))
             .all(|layer| layer.rules.iter().any(covers))
             && self.rules().any(allows)
+    }
+}
+
+fn hear<'a>(voices: &mut [Voice<'a>], layer: usize, rule: &'a Rule, touched: Touched, facts: &Facts) {
+    if let Some(voice) = voices.get_mut(layer) {
+        voice.hear(rule, touched, facts);
     }
 }
 

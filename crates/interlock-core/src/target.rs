@@ -130,6 +130,7 @@ impl Target {
             Self::Net { address, .. } if address.to_canonical() != *address => {
                 Err(format!("`{address}` is an IPv4 address and must be written as one"))
             }
+            Self::Tool { arguments, .. } if !arguments.is_object() => Err("`arguments` of a tool call is not an object".into()),
             Self::Signal { signal, .. } if !(0..=SIGNAL_MAX).contains(signal) => Err(format!("`{signal}` is no signal")),
             _ => Ok(()),
         }

@@ -21,8 +21,11 @@ fn run(vector: &Value) -> Result<Value, &'static str> {
     let policy = Policy::from_json(&vector["policy"].to_string()).map_err(|_| "policy")?;
     let action = Action::from_json(&vector["action"].to_string()).map_err(|_| "action")?;
     let facts = vector.get("facts").map_or("{}".to_owned(), |facts| facts.to_string().replace("@digest", &action_digest(&action)));
-    let decision = decide(&policy, &action, &Facts::from_json(&facts).map_err(|_| "facts")?);
-    match Plan::compile(&policy).answer(&action) {
+    let facts = Facts::from_json(&facts).map_err(|_| "facts")?;
+    let decision = decide(&policy, &action, &facts);
+    let plan = Plan::compile(&policy);
+    assert_eq!(plan.decide(&action, &facts), decision, "{vector}");
+    match plan.answer(&action) {
         PlanAnswer::Answer(answer) => assert_eq!(answer, decision, "{vector}"),
         PlanAnswer::Ask => {}
     }

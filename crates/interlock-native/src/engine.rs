@@ -50,7 +50,7 @@ impl Policy {
         })
     }
 
-    /// One Decision a line for one `{"action": …, "facts": …}` a line. The first line that is not one is an error.
+    /// Found by the index, which `decide` does without: one Decision a line for one `{"action": …, "facts": …}` a line. The first line that is not one is an error.
     fn decide_many(&self, py: Python<'_>, lines: Vec<String>) -> PyResult<Vec<String>> {
         py.detach(|| lines.iter().map(|line| self.decide_line(line)).collect())
     }
@@ -67,7 +67,7 @@ impl Policy {
 impl Policy {
     fn decide_line(&self, line: &str) -> PyResult<String> {
         let (action, facts) = request(line)?;
-        written(&decide(&self.policy, &action, &facts))
+        written(&self.plan.decide(&action, &facts))
     }
 }
 
