@@ -41,10 +41,27 @@ fn write_array(items: &[Value], out: &mut Vec<u8>) {
 }
 
 fn write_object(members: &Map<String, Value>, out: &mut Vec<u8>) {
+    if is_sorted(members) {
+        return write_members(members.iter(), out);
+    }
     let mut sorted: Vec<(&String, &Value)> = members.iter().collect();
     sorted.sort_unstable_by(|a, b| compare(a.0, b.0));
+    write_members(sorted.into_iter(), out);
+}
+
+/// serde_json's map is usually sorted by bytes, which for ASCII is the order wanted; then nothing need be copied.
+fn is_sorted(members: &Map<String, Value>) -> bool {
+    let mut before = "";
+    members.keys().all(|key| {
+        let fits = key.is_ascii() && before <= key.as_str();
+        before = key;
+        fits
+    })
+}
+
+fn write_members<'a>(members: impl Iterator<Item = (&'a String, &'a Value)>, out: &mut Vec<u8>) {
     out.push(b'{');
-    for (at, (key, value)) in sorted.into_iter().enumerate() {
+    for (at, (key, value)) in members.enumerate() {
         if at > 0 {
             out.push(b',');
         }

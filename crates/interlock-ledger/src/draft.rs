@@ -64,7 +64,7 @@ impl Draft {
 fn cut(members: &Map<String, Value>, session: &str) -> [Vec<u8>; 4] {
     let mut keys: Vec<&str> = members.keys().map(String::as_str).chain(RESERVED).collect();
     keys.sort_unstable_by(|a, b| canonical::compare(a, b));
-    let mut parts: [Vec<u8>; 4] = Default::default();
+    let mut parts: [Vec<u8>; 4] = [Vec::with_capacity(1024), Vec::new(), Vec::new(), Vec::new()];
     let mut filled = 0;
     for (at, key) in keys.into_iter().enumerate() {
         let Some(part) = parts.get_mut(filled) else { continue };
