@@ -39,7 +39,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _sources(check)
     explain = branches.add_parser("explain", help="say what enforces each rule, and the routes around it")
     _sources(explain)
-    explain.add_argument("--compiled", action="store_true", help="print the compiled policy that the engine reads, and nothing else")
+    explain.add_argument(
+        "--compiled", action="store_true", help="print the compiled policy that the engine reads, and nothing else"
+    )
     test = branches.add_parser("test", help="hold a policy to a file of cases")
     test.add_argument("cases", metavar="CASES", help="a file of acts and what is expected of each (docs/policy.md)")
     _sources(test)
@@ -55,8 +57,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def _sources(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", metavar="FILE", nargs="*", help="policy files, or names of your own layers")
-    parser.add_argument("--policy", metavar="FILE", action="append", default=[], help="the same, as `interlock run` takes it")
-    parser.add_argument("--preset", metavar="NAME", action="append", default=[], help="a layer that ships with Interlock")
+    parser.add_argument(
+        "--policy", metavar="FILE", action="append", default=[], help="the same, as `interlock run` takes it"
+    )
+    parser.add_argument(
+        "--preset", metavar="NAME", action="append", default=[], help="a layer that ships with Interlock"
+    )
     parser.add_argument("--workspace", metavar="DIRECTORY", help="what ${workspace} stands for (default: here)")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -65,7 +71,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Do what was asked; see `_EPILOG` for the exit status."""
     from interlock.policy import PolicyError
 
-    acts = {"check": _check, "explain": _explain, "test": _test, "decide": _decide, "schema": _schema, "presets": _presets}
+    acts = {
+        "check": _check,
+        "explain": _explain,
+        "test": _test,
+        "decide": _decide,
+        "schema": _schema,
+        "presets": _presets,
+    }
     try:
         return acts[arguments.act](arguments)
     except PolicyError as error:
@@ -136,7 +149,11 @@ def _explain(arguments: argparse.Namespace) -> int:
         return 0
     for row in rows:
         _print_row(row)
-    print("\nroutes around what is denied, and the rule that opens each:" if found else "\nno route around what is denied was found")
+    print(
+        "\nroutes around what is denied, and the rule that opens each:"
+        if found
+        else "\nno route around what is denied was found"
+    )
     for route in found:
         print(f"  {route.message}")
     _warn(compiled)
@@ -170,7 +187,8 @@ def _test(arguments: argparse.Namespace) -> int:
     failed = [outcome for outcome in outcomes if not outcome.holds]
     if arguments.json:
         shown = [
-            {"name": each.case.name, "holds": each.holds, "expect": each.case.expect, "decision": each.decision} for each in outcomes
+            {"name": each.case.name, "holds": each.holds, "expect": each.case.expect, "decision": each.decision}
+            for each in outcomes
         ]
         print(json.dumps({"ok": not failed, "cases": shown}))
     else:
@@ -208,7 +226,10 @@ def _presets(arguments: argparse.Namespace) -> int:
             print("interlock policy presets show: name one of " + ", ".join(PRESETS), file=sys.stderr)
             return EXIT_USAGE
         text = Source.preset(arguments.name).data.decode()
-        print(json.dumps({"name": arguments.name, "text": text}) if arguments.json else text, end="\n" if arguments.json else "")
+        print(
+            json.dumps({"name": arguments.name, "text": text}) if arguments.json else text,
+            end="\n" if arguments.json else "",
+        )
         return 0
     from interlock.policy.layer import Origin
     from interlock.policy.parse import parse_layer

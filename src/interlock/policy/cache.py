@@ -4,7 +4,7 @@ An entry carries the digest of its own body; one that does not hold to it, is an
 ignored and written anew. The cache lies in Interlock's own directory, which no jail can reach (`guard`).
 """
 
-# ruff: noqa: PTH104, PTH108, PTH110, PTH112, PTH113, PTH115, PTH116, PTH120, PTH123, PTH208
+# ruff: noqa: PTH104, PTH108
 from __future__ import annotations
 
 import hashlib

@@ -1,12 +1,12 @@
 """A policy's own tests: a file of acts and what is to be decided about each (`interlock policy test`).
 
-    interlock-cases: 1
-    cases:
-      - name: keys stay private
-        verb: file.read
-        path: ~/.ssh/id_ed25519
-        expect: deny
-        rule: coding-agent/secrets
+interlock-cases: 1
+cases:
+  - name: keys stay private
+    verb: file.read
+    path: ~/.ssh/id_ed25519
+    expect: deny
+    rule: coding-agent/secrets
 """
 
 from __future__ import annotations
@@ -80,9 +80,13 @@ def read_cases(data: bytes, file: str, context: Context) -> list[Case]:
         entries = {key.value: value for key, value in root.entries}
         for key, _ in root.entries:
             if key.value not in ("interlock-cases", "cases"):
-                faults.append(Fault(key.place, f"unknown key {quoted(key.value)}", "known here: interlock-cases, cases"))
+                faults.append(
+                    Fault(key.place, f"unknown key {quoted(key.value)}", "known here: interlock-cases, cases")
+                )
         if not isinstance(entries.get("interlock-cases"), Text) or entries["interlock-cases"].value != "1":  # type: ignore[union-attr]
-            faults.append(Fault(root.place, "`interlock-cases: 1` is missing", "it says which version of the form this is"))
+            faults.append(
+                Fault(root.place, "`interlock-cases: 1` is missing", "it says which version of the form this is")
+            )
         found = _cases(entries.get("cases"), root, context, faults)
     elif root is not None:
         faults.append(Fault(root.place, "a file of cases is a mapping", "start with `interlock-cases: 1` and `cases:`"))
@@ -98,12 +102,16 @@ def run_cases(cases: list[Case], decide: Callable[[str], str]) -> list[Outcome]:
 
 def _cases(node: Node | None, root: Mapping, context: Context, faults: list[Fault]) -> list[Case]:
     if not isinstance(node, Sequence) or not node.items:
-        faults.append(Fault(node.place if node else root.place, "`cases` is a list", "each case begins with `- name: …`"))
+        faults.append(
+            Fault(node.place if node else root.place, "`cases` is a list", "each case begins with `- name: …`")
+        )
         return []
     if len(node.items) > CASES_MAX:
         faults.append(Fault(node.place, f"more than {CASES_MAX} cases", "split the file"))
         return []
-    return [case for number, item in enumerate(node.items) if (case := _case(item, number, context, faults)) is not None]
+    return [
+        case for number, item in enumerate(node.items) if (case := _case(item, number, context, faults)) is not None
+    ]
 
 
 def _case(node: Node, number: int, context: Context, faults: list[Fault]) -> Case | None:
@@ -116,7 +124,9 @@ def _case(node: Node, number: int, context: Context, faults: list[Fault]) -> Cas
         if key.value in KEYS:
             entries[key.value] = value
         else:
-            faults.append(Fault(key.place, f"unknown key {quoted(key.value)} in a case", meant(key.value, KEYS, ", ".join(KEYS))))
+            faults.append(
+                Fault(key.place, f"unknown key {quoted(key.value)} in a case", meant(key.value, KEYS, ", ".join(KEYS)))
+            )
     texts = {key: values.text(value, key, faults) for key, value in entries.items() if key != "arguments"}
     for field, known in (("verb", VERBS), ("expect", _EXPECTATIONS)):
         if field not in texts:
@@ -129,7 +139,9 @@ def _case(node: Node, number: int, context: Context, faults: list[Fault]) -> Cas
     action = _action(node, entries, {key: str(text) for key, text in texts.items()}, number, context, faults)
     if action is None or len(faults) > before:
         return None
-    return Case(str(texts.get("name") or f"case {number + 1}"), str(node.place), action, str(texts["expect"]), texts.get("rule"))
+    return Case(
+        str(texts.get("name") or f"case {number + 1}"), str(node.place), action, str(texts["expect"]), texts.get("rule")
+    )
 
 
 def _action(
@@ -152,7 +164,9 @@ def _target(
     if verb.startswith("net."):
         port = texts.get("port", "0")
         if not port.isascii() or not port.isdigit() or int(port) > 65_535 or "address" not in texts:
-            faults.append(Fault(node.place, "a network case has an `address` and a `port`", "address: 192.0.2.7, port: 443"))
+            faults.append(
+                Fault(node.place, "a network case has an `address` and a `port`", "address: 192.0.2.7, port: 443")
+            )
             return None
         side = texts.get("to", "outside")
         return {"protocol": texts.get("protocol", "tcp"), "address": texts["address"], "port": int(port), "to": side}
@@ -193,7 +207,11 @@ def _words(node: Node | None, program: str, faults: list[Fault]) -> list[str]:
 def _tool_target(entries: dict[str, Node], texts: dict[str, str], faults: list[Fault]) -> dict[str, Any]:
     operation = texts.get("operation", "read")
     if operation not in OPERATIONS:
-        faults.append(Fault(entries["operation"].place, f"unknown operation {quoted(operation)}", f"one of {', '.join(OPERATIONS)}"))
+        faults.append(
+            Fault(
+                entries["operation"].place, f"unknown operation {quoted(operation)}", f"one of {', '.join(OPERATIONS)}"
+            )
+        )
     arguments: dict[str, object] = {}
     node = entries.get("arguments")
     if isinstance(node, Mapping):

@@ -1,6 +1,7 @@
 """The escape closure: for what a policy denies, the routes around it that the same policy leaves open.
 
-Each finding names the rule that opens the route. Routes the engine closes by itself are not searched for: renaming or linking what may
+Each finding names the rule that opens the route. Routes the engine closes by itself are not searched for:
+renaming or linking what may
 not be read, renaming a parent, hard links that exist at start.
 """
 
@@ -44,11 +45,7 @@ class Route:
 
 def routes(document: dict[str, Any]) -> list[Route]:
     """Every route found, at most `FINDINGS_MAX`."""
-    named = [
-        (f"{layer['name']}/{rule['id']}", rule)
-        for layer in document["layers"]
-        for rule in layer["rules"]
-    ]
+    named = [(f"{layer['name']}/{rule['id']}", rule) for layer in document["layers"] for rule in layer["rules"]]
     allows = [(name, rule) for name, rule in named if rule["decision"] == "allow"]
     found: list[Route] = []
     for name, rule in named:
@@ -70,7 +67,10 @@ def _replaced(name: str, rule: dict[str, Any], allows: list[Any], named: list[An
     for opener, allowing in allows:
         open_verbs = [verb for verb in _REPLACES if verb in allowing["verbs"] and verb not in verbs]
         if open_verbs and _meets(patterns, allowing["match"].get("path")) and not _denied(open_verbs, patterns, named):
-            message = f"denies {rule['verbs'][0]}, while `{opener}` allows {open_verbs[0]} there: a prepared file can take its place"
+            message = (
+                f"denies {rule['verbs'][0]}, while `{opener}` allows {open_verbs[0]} there: a "
+                f"prepared file can take its place"
+            )
             yield Route(name, opener, f"`{name}` {message}; deny `file.change` instead")
             return
 
@@ -78,7 +78,9 @@ def _replaced(name: str, rule: dict[str, Any], allows: list[Any], named: list[An
 def _denied(verbs: list[str], patterns: list[str], named: list[Any]) -> bool:
     """Whether other rules deny each of `verbs` on every pattern."""
     denying = [rule for _, rule in named if rule["decision"] != "allow" and set(verbs) <= set(rule["verbs"])]
-    wide = [pattern for rule in denying for pattern in rule["match"].get("path", ["/**"]) if not rule["match"].get("except")]
+    wide = [
+        pattern for rule in denying for pattern in rule["match"].get("path", ["/**"]) if not rule["match"].get("except")
+    ]
     return all(any(covers(each, pattern) for each in wide) for pattern in patterns)
 
 
@@ -91,7 +93,8 @@ def _copied(name: str, rule: dict[str, Any], allows: list[Any]) -> Iterator[Rout
     for opener, allowing in allows:
         if "process.exec" in allowing["verbs"] and {"file.create", "file.write"} & set(allowing["verbs"]):
             message = (
-                f"`{name}` is about a program by its name, while `{opener}` allows writing and running programs: a copy under another "
+                f"`{name}` is about a program by its name, while `{opener}` allows writing and "
+                f"running programs: a copy under another "
                 "name runs; what bounds it are the file and network rules"
             )
             yield Route(name, opener, message)
@@ -111,7 +114,11 @@ def _handed_out(name: str, rule: dict[str, Any], named: list[Any]) -> Iterator[R
     ]
     for socket in _OUTSIDE_HANDS:
         if any(covers(pattern, socket) for pattern in patterns) and not any(covers(each, socket) for each in denied):
-            yield Route(name, name, f"`{name}` lets the session reach `{socket}`: what listens there starts programs outside every rule")
+            yield Route(
+                name,
+                name,
+                f"`{name}` lets the session reach `{socket}`: what listens there starts programs outside every rule",
+            )
             return
 
 
@@ -125,7 +132,9 @@ def _too_wide(name: str, rule: dict[str, Any]) -> Iterator[Route]:
     if _CHANGES & set(rule["verbs"]):
         for pattern in rule["match"].get("path", ["/**"]):
             if any(covers(pattern, system) for system in ("/usr/bin/**", "/etc/**", "/usr/lib/**")):
-                yield Route(name, name, f"`{name}` allows changes of `{pattern}`: programs and settings that others run")
+                yield Route(
+                    name, name, f"`{name}` allows changes of `{pattern}`: programs and settings that others run"
+                )
                 return
 
 

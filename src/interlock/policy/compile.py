@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 
 def compile_layer(layer: Layer, context: Context, faults: list[Fault]) -> dict[str, Any]:
-    """The layer as a JSON object, without `digest`. Faults go to the list given; with any, the object is not to be used."""
+    """The layer as a JSON object, without `digest`. Faults go to the list given; with any, the object is not to be
+    used."""
     expander = Expander(layer, context, faults)
     for name, items in layer.sets.items():
         _check_set(name, items, expander, faults)
@@ -101,7 +102,8 @@ def _command(command: Command, expander: Expander, faults: list[Fault]) -> dict[
 
 
 def _check_words(rule: Rule, faults: list[Fault]) -> None:
-    """On all but `allow`, `words` are held against arguments that do not begin with `-`: a flag among them never matches."""
+    """On all but `allow`, `words` are held against arguments that do not begin with `-`: a flag among them never
+    matches."""
     if rule.command is None or rule.decision == "allow":
         return
     for word in rule.command.words:

@@ -3,7 +3,7 @@
 Whoever loads a policy builds a `Context` (from arguments, `from_environment`, or in a test) and passes it in.
 """
 
-# ruff: noqa: PTH104, PTH108, PTH110, PTH112, PTH113, PTH115, PTH116, PTH120, PTH123, PTH208
+# ruff: noqa: PTH112, PTH113, PTH115, PTH123
 from __future__ import annotations
 
 import os
@@ -26,7 +26,8 @@ class Filesystem(Protocol):
         """lstat(2), or None when there is no such name or it cannot be reached."""
 
     def entries(self, path: str) -> Iterator[tuple[str, bool]]:
-        """Names in a directory, each with whether it is a directory itself (links not followed); nothing if unreadable."""
+        """Names in a directory, each with whether it is a directory itself (links not followed); nothing if
+        unreadable."""
 
 
 class Machine:
@@ -66,11 +67,13 @@ class Context:
         home: the human's home, `~`.
         workspace: where the agent works, `${workspace}`.
         user: the human's login name, `${user}`.
-        session: directory of the session's two sockets, `${session}`; None outside a session (then it matches nothing real).
+        session: directory of the session's two sockets, `${session}`; None outside a session (then it matches
+            nothing real).
         state, config, cache, runtime: Interlock's own directories (`spec/home.md`).
         jail_home: the jail's home, `${home}`; `home` unless given.
         temporary: `${temporary}`.
-        interlock: directories and files that the next Interlock would load from; readable, never writable. The first is the package.
+        interlock: directories and files that the next Interlock would load from; readable, never writable. The
+            first is the package.
         python: prefixes of the Python that runs Interlock; readable and executable.
         terminals: the human's terminals, which no jail may open.
         resolvers: addresses of the DNS servers.
@@ -141,8 +144,10 @@ class Context:
             if self.workspace == directory or self.workspace.startswith(f"{directory}/"):
                 yield Fault(
                     Place("context"),
-                    f"the workspace {quoted(self.workspace)} lies in {quoted(directory)}, from which Interlock itself is loaded",
-                    "work in another directory, or start Interlock by its own script instead of `python -m` (the jail must not be "
+                    f"the workspace {quoted(self.workspace)} lies in {quoted(directory)}, from which "
+                    f"Interlock itself is loaded",
+                    "work in another directory, or start Interlock by its own script instead of "
+                    "`python -m` (the jail must not be "
                     "able to change what the next Interlock runs)",
                 )
 
@@ -166,7 +171,8 @@ def from_environment(
 ) -> Context:
     """A context of this machine, every path resolved.
 
-    Arguments: `environment`, read for `TMPDIR`, `CLAUDE_CONFIG_DIR` and `CODEX_HOME`; `directories`, Interlock's configuration,
+    Arguments: `environment`, read for `TMPDIR`, `CLAUDE_CONFIG_DIR` and `CODEX_HOME`; `directories`, Interlock's
+        configuration,
     state, cache and runtime directories, in this order (`Home.all_directories()`); the rest as in `Context`.
     """
     config, state, cache, runtime = (os.path.realpath(path) for path in directories)
@@ -192,9 +198,11 @@ def from_environment(
 
 
 def own_places(package: str, search_path: Sequence[str], prefixes: Sequence[str], script: str) -> tuple[str, ...]:
-    """What the next Interlock would load: its package, each directory of the module search path, its script, its interpreter's settings.
+    """What the next Interlock would load: its package, each directory of the module search path, its script, its
+    interpreter's settings.
 
-    Arguments: `package`, the directory of the `interlock` package; `search_path`, `sys.path`; `prefixes`, `sys.prefix` and the like;
+    Arguments: `package`, the directory of the `interlock` package; `search_path`, `sys.path`; `prefixes`,
+        `sys.prefix` and the like;
     `script`, the path it was started by.
     """
     found = [package]

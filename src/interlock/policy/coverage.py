@@ -1,6 +1,8 @@
-"""Coverage: for each rule of a compiled policy, what enforces it, whether it can be raced, what it costs, and what it does not do.
+"""Coverage: for each rule of a compiled policy, what enforces it, whether it can be raced, what it costs, and what
+it does not do.
 
-Costs are the measured orders of magnitude of `docs/benchmarks.md`, not promises. What this machine has is `interlock doctor`'s.
+Costs are the measured orders of magnitude of `docs/benchmarks.md`, not promises. What this machine has is
+`interlock doctor`'s.
 """
 
 from __future__ import annotations
@@ -80,9 +82,13 @@ def _notes(rule: dict[str, Any], verbs: tuple[str, ...]) -> list[str]:
     match = rule["match"]
     notes = []
     if rule["decision"] != "allow" and "file.read" in verbs:
-        notes.append("names and metadata (ls, stat) stay visible; what may not be read may not be renamed or linked either")
+        notes.append(
+            "names and metadata (ls, stat) stay visible; what may not be read may not be renamed or linked either"
+        )
     if "process.exec" in verbs and rule["decision"] != "allow":
-        notes.append("a copy of the program under another name is another program: exec rules steer, files and network contain")
+        notes.append(
+            "a copy of the program under another name is another program: exec rules steer, files and network contain"
+        )
     if "inodes" in match:
         notes.append(f"{len(match['inodes'])} files are matched by inode as well (they have other hard links)")
     if any(verb.startswith("net.") for verb in verbs):

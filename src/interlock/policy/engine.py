@@ -24,7 +24,8 @@ def engine(compiled: Compiled) -> Policy:
 
 
 def decide_line(policy: Policy, line: str, number: int) -> str:
-    """One `{"action": …, "facts": …}` to one Decision. Raises `OperatorError`, naming the line, when it is not such a line."""
+    """One `{"action": …, "facts": …}` to one Decision. Raises `OperatorError`, naming the line, when it is not such a
+    line."""
     from interlock import _native
 
     try:

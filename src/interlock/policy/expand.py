@@ -53,7 +53,7 @@ class Expander:
         return tuple(found)
 
     def _own_variables(self) -> dict[str, str]:
-        """The layer's own variables: text, in which variables of the language and earlier ones of the layer may stand."""
+        """The layer's own variables: text, in which the language's variables and earlier ones may stand."""
         own: dict[str, str] = {}
         for name, item in self._layer.variables.items():
             if name in self._values:
@@ -65,7 +65,8 @@ class Expander:
         return own
 
     def _substituted(self, item: Item, text: str, own: dict[str, str], *, plain: bool = False) -> str | None:
-        """`text` with `~` and `${…}` replaced; values are escaped unless the result is `plain` text. None after a fault."""
+        """`text` with `~` and `${…}` replaced; values are escaped unless the result is `plain` text. None after a
+        fault."""
         before = len(self._faults)
 
         def value(match: re.Match[str]) -> str:

@@ -16,7 +16,8 @@ DECISIONS_LATER: Final = ("steer",)
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One key: `kind` names its parser, `meaning` is one line for people, `later` says it is known and not enforced yet."""
+    """One key: `kind` names its parser, `meaning` is one line for people, `later` says it is known and not enforced
+    yet."""
 
     kind: str
     meaning: str

@@ -4,7 +4,7 @@ The result is `spec/policy.md`'s compiled form. What is expensive (reading YAML,
 all inputs; what depends on the machine's names (`place.py`) is done at every load.
 """
 
-# ruff: noqa: PTH104, PTH108, PTH110, PTH112, PTH113, PTH115, PTH116, PTH120, PTH123, PTH208
+# ruff: noqa: PTH110, PTH116, PTH120, PTH208
 from __future__ import annotations
 
 import hashlib
@@ -30,7 +30,8 @@ WORKSPACE_LAYER: Final = ".interlock/policy.yaml"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One policy text. `path` is the file's resolved path if it is one, so that `guard` can protect it; None for a preset."""
+    """One policy text. `path` is the file's resolved path if it is one, so that `guard` can protect it; None for a
+    preset."""
 
     name: str
     data: bytes
@@ -66,7 +67,8 @@ class Source:
 class Compiled:
     """A policy ready for the engine.
 
-    `json` is the compiled form, `digest` its `sha256:…`, `layers` the names in order, `warnings` what a person should know, `from_cache`
+    `json` is the compiled form, `digest` its `sha256:…`, `layers` the names in order, `warnings` what a person
+    should know, `from_cache`
     whether the expensive half was taken from the cache.
     """
 
@@ -148,7 +150,7 @@ def _key(sources: list[Source], context: Context) -> str:
 
 
 def _code_version() -> str:
-    """Changes whenever a module of this package does, so that no entry outlives the sets and tables it was made from."""
+    """Changes when a module of this package does: no entry outlives the sets and tables it was made from."""
     here = os.path.dirname(__file__)
     names = sorted(name for name in os.listdir(here) if name.endswith(".py"))
     marks = [(name, os.stat(f"{here}/{name}")) for name in names]

@@ -21,7 +21,8 @@ _ATTRIBUTE: Final = {"except": "except_", "timeout": "timeout_ms"}
 def parse_layer(data: bytes, *, file: str, origin: Origin, faults: list[Fault]) -> Layer | None:
     """Parse one file.
 
-    Arguments: `data`, its bytes; `file`, its name in messages; `origin`, who wrote it; `faults`, to which every mistake is added.
+    Arguments: `data`, its bytes; `file`, its name in messages; `origin`, who wrote it; `faults`, to which every
+        mistake is added.
     Returns the layer, complete only if no fault was added, or None when there is nothing to go on with.
     """
     root = read_document(data, file, faults)

@@ -8,6 +8,7 @@ alone: hard links, links that a session could make, and rules that can never mat
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Final
 
 #: Alternatives that one pattern may stand for.
@@ -131,7 +132,7 @@ def expand_braces(pattern: str) -> list[str] | None:
     end, commas = _brace_parts(pattern, start)
     bounds = [start, *commas, end]
     found: list[str] = []
-    for left, right in zip(bounds[:-1], bounds[1:], strict=True):
+    for left, right in pairwise(bounds):
         expanded = expand_braces(pattern[:start] + pattern[left + 1 : right] + pattern[end + 1 :])
         if expanded is None or len(found) + len(expanded) > BRACE_EXPANSIONS_MAX:
             return None

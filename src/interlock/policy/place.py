@@ -78,7 +78,8 @@ class _Follower:
                 found[resolved.pattern] = None
             else:
                 self._warnings[
-                    f"`{rule}`: `{pattern}` leads through the link `{made[0]}` -> `{made[1]}`, which a session may make itself; "
+                    f"`{rule}`: `{pattern}` leads through the link `{made[0]}` -> `{made[1]}`, which "
+                    f"a session may make itself; "
                     f"the rule does not follow it (name `{resolved.pattern}` if you mean it)"
                 ] = None
         return list(found)
@@ -167,7 +168,8 @@ class _HardLinks:
                 self._left -= 1
                 if self._left < 0:
                     self._warnings[
-                        f"`{rule}`: more than {ENTRIES_MAX} files lie below denied names; other hard links of those not looked at "
+                        f"`{rule}`: more than {ENTRIES_MAX} files lie below denied names; other hard "
+                        f"links of those not looked at "
                         "are matched by name only"
                     ] = None
                     return
@@ -180,7 +182,8 @@ class _HardLinks:
                         yield path, status
 
     def _installed_by_links(self, base: str) -> bool:
-        """Whether a package installer shared its cache with this folder by hard links (uv does): the first file shows it."""
+        """Whether a package installer shared its cache with this folder by hard links (uv does): the first file shows
+        it."""
         for name, is_directory in self._filesystem.entries(base):
             if not is_directory:
                 status = self._filesystem.status(f"{base}/{name}")

@@ -26,7 +26,12 @@ _TEXT: Final[dict[str, Any]] = {"type": ["string", "number", "boolean"]}
 def schema() -> dict[str, Any]:
     """The schema (JSON Schema 2020-12)."""
     properties = {name: _property(field) for name, field in TOP.items() if not field.later}
-    properties["rules"] = {"type": "array", "maxItems": RULES_MAX, "items": _rule(), "description": TOP["rules"].meaning}
+    properties["rules"] = {
+        "type": "array",
+        "maxItems": RULES_MAX,
+        "items": _rule(),
+        "description": TOP["rules"].meaning,
+    }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Interlock policy",

@@ -22,7 +22,8 @@ METADATA: Final = (
     "fd20:ce::254/128",
 )
 
-#: Private use (RFC 1918), shared (RFC 6598), link-local, loopback, unique local, and IPv6 forms that carry an IPv4 address inside.
+#: Private use (RFC 1918), shared (RFC 6598), link-local, loopback, unique local, and IPv6 forms that carry an IPv4
+#: address inside.
 PRIVATE: Final = (
     "0.0.0.0/8",
     "10.0.0.0/8",

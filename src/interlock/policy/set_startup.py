@@ -66,7 +66,8 @@ EDITORS: Final = (
 EDITORS_USER: Final = (
     "~/.{vimrc,gvimrc,exrc,emacs,emacs.el,nanorc,ideavimrc}",
     "~/.{vim,emacs.d,doom.d,spacemacs.d,vscode,vscode-server,cursor-server,vscode-insiders,jupyter,ipython/profile_default/startup}/**",
-    "~/.config/{nvim,vim,emacs,doom,helix,zed,micro,kak,lvim,sublime-text,JetBrains,Code,Code - Insiders,VSCodium,Cursor,Windsurf}/**",
+    "~/.config/{nvim,vim,emacs,doom,helix,zed,micro,kak,lvim,sublime-text,JetBrains,Code,Code - "
+    "Insiders,VSCodium,Cursor,Windsurf}/**",
     "~/.local/share/{nvim,jupyter,JetBrains,code-server}/**",
 )
 
@@ -79,7 +80,8 @@ PACKAGES: Final = (
 
 REMOTE: Final = ("~/.ssh/**", "~/.{rhosts,shosts,k5login,forward,procmailrc}", "/etc/ssh/**")
 
-#: Coding agents: what makes something run, or decides what may. Instructions in a workspace (AGENTS.md, CLAUDE.md) stay writable.
+#: Coding agents: what makes something run, or decides what may. Instructions in a workspace (AGENTS.md, CLAUDE.md)
+#: stay writable.
 AGENTS: Final = (
     "**/{.mcp.json,mcp.json,.mcp.jsonc}",
     "**/.{cursor,vscode,windsurf,roo,kilocode,amazonq,trae,junie,gemini,qwen,augment,kiro}/**/{mcp,mcp_settings,mcp-config,settings,hooks}.json",

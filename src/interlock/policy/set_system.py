@@ -40,7 +40,8 @@ SYSTEM: Final = (
     "/etc/{ssh/ssh_config,ssh/ssh_known_hosts,ssh/moduli,cron.allow,python*/**,java-*/**,postgresql-common/*.conf}",
     "/etc/{ssl,pki,pki/tls,ssh,apt,default,udev,security}",
     "/etc/{security/limits.conf,security/limits.d/**,security/pam_env.conf}",
-    # What one process learns of itself, of its own session and of the machine. The door refuses other processes' folders.
+    # What one process learns of itself, of its own session and of the machine. The door refuses other processes'
+    # folders.
     "/proc",
     "/proc/[1-9]*/**",
     "/proc/{self,thread-self,mounts,net}",

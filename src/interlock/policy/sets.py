@@ -54,7 +54,8 @@ MEANINGS: Final[dict[str, str]] = {
     "agent-config": "settings, tool servers, hooks, commands, skills and plugins of coding agents",
     "agent-state": "the folders in which coding agents keep their own state",
     "sample-hooks": "the sample hooks that git itself installs and never runs",
-    "runs-later-listed": "writable on purpose (git, builds and package clients need them), yet run later: to be listed at the end",
+    "runs-later-listed": "writable on purpose (git, builds and package clients need them), yet run "
+    "later: to be listed at the end",
     "metadata-addresses": "cloud metadata services",
     "private-addresses": "private, shared, link-local and loopback networks",
     "public-addresses": "every address that is routed on the public Internet",
