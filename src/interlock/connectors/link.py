@@ -74,6 +74,11 @@ class Link:
         return self._connector.operations
 
     @property
+    def client_requests(self) -> tuple[str, ...]:
+        """See `Upstream`."""
+        return self._connector.client_requests
+
+    @property
     def revision(self) -> str:
         """What is spoken with the server, once it has been reached."""
         return messages.MODERN if self._modern else str(self.server.get("protocolVersion", messages.LEGACY))

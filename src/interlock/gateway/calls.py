@@ -15,7 +15,7 @@ from interlock.gateway import enact, observe
 from interlock.gateway.catalogue import Tool
 from interlock.gateway.conversation import Conversation
 from interlock.gateway.header import check_parameters
-from interlock.gateway.message import INVALID_PARAMS, REFUSED, UPSTREAM_BROKEN, RpcError
+from interlock.gateway.message import INVALID_PARAMS, MISSING_CAPABILITY, REFUSED, UPSTREAM_BROKEN, RpcError
 from interlock.gateway.names import Names
 from interlock.gateway.prompts import Prompts, trace_of
 from interlock.gateway.state import StateSeal
@@ -29,7 +29,7 @@ from interlock.vocabulary.printable import printable
 
 Outcome = JsonObject | RpcError
 #: Codes of a server that keep their meaning on the way to an agent; others become ours.
-_PASSED_CODES: Final = frozenset({-32602, -32603, -32601, -32600, -32021, -32042})
+_PASSED_CODES: Final = frozenset({-32602, -32603, -32601, -32600, MISSING_CAPABILITY, -32042})
 _VERBS: Final = {"resources/read": "resource.read", "prompts/get": "prompt.get"}
 
 
@@ -84,7 +84,7 @@ class Calls:
         outcome = await self._mediate(conversation, upstream, "tools/call", action, context, sent, end)
         if isinstance(outcome, Refused):
             return enact.denied_result(what, outcome)
-        return self._handed_back(outcome, conversation, params, tool.connector)
+        return self._handed_back(outcome, conversation, params, upstream)
 
     async def named(self, conversation: Conversation, method: str, params: JsonObject) -> JsonObject:
         """`resources/read` and `prompts/get`."""
@@ -103,7 +103,7 @@ class Calls:
             sent=sent,
             params=params,
         )
-        return self._handed_back(outcome, conversation, params, upstream.connector)
+        return self._handed_back(outcome, conversation, params, upstream)
 
     async def decided(
         self,
@@ -219,18 +219,32 @@ class Calls:
         return opened
 
     def _handed_back(
-        self, outcome: Outcome, conversation: Conversation, params: JsonObject, connector: str
+        self, outcome: Outcome, conversation: Conversation, params: JsonObject, upstream: Upstream
     ) -> JsonObject:
         if isinstance(outcome, RpcError):
             raise outcome
         if outcome.get("resultType") != "input_required":
-            return self._names.renamed(conversation, connector, outcome)
+            return self._names.renamed(conversation, upstream.connector, outcome)
         if not conversation.modern:
             return enact.failure("The server asks for more input, which this client's revision of MCP cannot give.")
+        if _not_forwarded(outcome, upstream):
+            return enact.failure("The server asks this client for something that the operator does not forward.")
         state = outcome.get("requestState")
         if isinstance(state, str):
             outcome = {**outcome, "requestState": self._seal.seal(state, binding=_binding(conversation, params))}
         return outcome
+
+
+_KINDS: Final = {"elicitation/create": "elicitation", "sampling/createMessage": "sampling", "roots/list": "roots"}
+
+
+def _not_forwarded(outcome: JsonObject, upstream: Upstream) -> bool:
+    """Whether a server asks for something that its operator did not allow it to ask."""
+    asked = outcome.get("inputRequests", {})
+    if not is_object(asked):
+        return True
+    kinds = {_KINDS.get(str(each.get("method"))) if is_object(each) else None for each in asked.values()}
+    return not kinds <= set(upstream.client_requests)
 
 
 _RESERVED: Final = "io.modelcontextprotocol/"
@@ -299,7 +313,9 @@ def _no_result(reply: Fault | Broken, what: str) -> Enacted[Outcome]:
     if isinstance(reply, Fault):
         code = reply.code if reply.code in _PASSED_CODES else UPSTREAM_BROKEN
         message = printable(reply.message, 2_000)
-        return Enacted(RpcError(code, message, data=reply.data), Effect.REFUSED, status=f"error {reply.code}")
+        status = 400 if code == MISSING_CAPABILITY else 200
+        error = RpcError(code, message, data=reply.data, status=status)
+        return Enacted(error, Effect.REFUSED, status=f"error {reply.code}")
     done = "It is not known whether it took effect." if reply.reached else "It was not sent."
     words = f"Interlock could not complete {what}: {printable(reply.reason)}. {done}"
     effect = Effect.UNKNOWN if reply.reached else Effect.FAILED

@@ -13,6 +13,7 @@ METHOD_NOT_FOUND: Final = -32601
 INVALID_PARAMS: Final = -32602
 INTERNAL: Final = -32603
 HEADER_MISMATCH: Final = -32020
+MISSING_CAPABILITY: Final = -32021
 UNSUPPORTED_VERSION: Final = -32022
 #: Our own, outside -32768…-32000 as revision 2026-07-28 asks: policy refused; the server behind is of no use now.
 REFUSED: Final = -31001

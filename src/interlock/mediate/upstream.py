@@ -73,6 +73,10 @@ class Upstream(Protocol):
     def operations(self) -> Mapping[str, str]:
         """The operator's own word, by tool."""
 
+    @property
+    def client_requests(self) -> tuple[str, ...]:
+        """What the operator lets the server ask of an agent's client: `elicitation`, `sampling`, `roots`."""
+
     def capabilities(self) -> JsonObject:
         """What the server said it can, as far as it has been asked."""
 
