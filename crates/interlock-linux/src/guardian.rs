@@ -29,8 +29,6 @@ pub enum Word {
 
 /// Starts the command and watches until supervisor or tree is gone. `neck`: the end of a pipe only the guardian holds.
 pub fn run(start: &Start, mut link: UnixStream, neck: OwnedFd) -> ! {
-    // Above the door's threads, below the whole machine's need; refused without privilege, and nothing depends on it.
-    let _unprivileged = std::fs::write("/proc/self/oom_score_adj", "-500");
     let command = match (process::adopt_orphans(), process::fork()) {
         (Ok(()), Ok(Forked::Child)) => {
             drop((link, neck));
@@ -40,6 +38,7 @@ pub fn run(start: &Start, mut link: UnixStream, neck: OwnedFd) -> ! {
         _ => process::leave(1),
     };
     start.forget();
+    process::keep_from_oom();
     descriptors::close_all_but(&[0, 1, 2, link.as_raw_fd(), neck.as_raw_fd()]);
     descriptors::detach_stdio();
     say(&mut link, &Word::Born { command });

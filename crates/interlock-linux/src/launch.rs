@@ -86,14 +86,13 @@ pub fn path(bytes: &Bytes) -> PathBuf {
 /// # Errors
 /// [`Failed`]: what this machine lacks, or what went wrong.
 pub fn tree(launch: &Launch, judge: &Judge) -> Result<Tree, Failed> {
-    crate::capability::lacking()
-        .map_or(Ok(()), |what| Err(Failed::new(122, what, "`interlock doctor` says what is missing and what to do")))?;
-    let wall = wall::build(&judge.exec_roots()).map_err(|lacking| Failed::new(122, lacking.0, "`interlock doctor` says what to do"))?;
+    let lacking = |what: String| Failed::new(lacking_code(), what, "`interlock doctor` says what is missing and what to do");
+    capability::lacking().map_or(Ok(()), |what| Err(lacking(what)))?;
+    let wall = wall::build(&judge.exec_roots()).map_err(|missing| lacking(missing.0))?;
     let own = |error: std::io::Error| Failed::own("the tree could not be prepared", error);
     let own_ipc = process::own_ipc().is_ok();
     crate::sys::capabilities::keep(capability::SUPERVISOR).map_err(own)?;
     process::adopt_orphans().map_err(own)?;
-    process::limit(libc::RLIMIT_CORE, 0);
     let (up_read, up) = pipe().map_err(own)?;
     let (down, go) = pipe().map_err(own)?;
     let (supervisor_neck, neck) = pipe().map_err(own)?;
@@ -131,6 +130,11 @@ pub fn tree(launch: &Launch, judge: &Judge) -> Result<Tree, Failed> {
             Ok(Tree { guardian, words, orders: mine, neck, command, lines, go, wall, own_ipc, results })
         }
     }
+}
+
+/// Inside another session the mechanisms are taken: that is a nested run which cannot be honoured, not a lacking machine.
+fn lacking_code() -> i32 {
+    if std::env::var_os("INTERLOCK_SESSION").is_some() { 124 } else { 122 }
 }
 
 fn start(launch: &Launch, ends: Ends, own_ipc: bool) -> Result<Start, Failed> {

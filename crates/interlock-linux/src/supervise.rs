@@ -19,6 +19,8 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// Descriptors of the supervisor, as far as its hard limit goes.
+const FILES: u64 = 1 << 20;
 /// How long a reader of our last words is waited for.
 const FAREWELL: Duration = Duration::from_secs(5);
 /// How long calls that are being answered when the tree is gone may take to be recorded.
@@ -73,7 +75,6 @@ fn begin(stream: &mut BufReader<UnixStream>) -> Result<Begun, Failed> {
 impl Begun {
     fn finish(self, stream: BufReader<UnixStream>, up: UnixStream) -> u8 {
         let guardian = self.tree.guardian;
-        let _no_timeout = up.set_write_timeout(Some(FAREWELL));
         let uplink = Arc::new(Uplink::start(up));
         let code = match self.go(stream, &uplink) {
             Ok(code) => code,
@@ -84,14 +85,14 @@ impl Begun {
         };
         let _gone = process::kill(guardian, libc::SIGKILL);
         guardian::sweep();
-        uplink.finish();
+        uplink.finish(FAREWELL);
         u8::try_from(code).unwrap_or(123)
     }
 
     fn go(self, stream: BufReader<UnixStream>, uplink: &Arc<Uplink>) -> Result<i32, Failed> {
         let Begun { launch, judge, mut tree } = self;
         let ending = Arc::new(Ending::new().map_err(|error| Failed::new(123, error.to_string(), ""))?);
-        process::limit(libc::RLIMIT_NOFILE, 1 << 20);
+        harden();
         let (listener, sentinel) = tree.listener()?;
         let members = Members { guardian: tree.guardian, sentinel };
         let session = launch::session(&launch, judge, listener, members, Arc::clone(uplink), Arc::clone(&ending))?;
@@ -112,6 +113,14 @@ impl Begun {
         let _gone = uplink.send(json!({"type": "started", "process": tree.command, "enforced": tree.enforced()}));
         Ok(Running { launch, tree, session, ending, status: None }.watch())
     }
+}
+
+/// After the fork, so that the command keeps the limits and dispositions it was given.
+fn harden() {
+    process::limit(libc::RLIMIT_NOFILE, FILES);
+    process::limit(libc::RLIMIT_CORE, 0);
+    process::ignore_signal(libc::SIGXFSZ);
+    process::keep_from_oom();
 }
 
 /// Why the program did not start, by what was said to its exec.
@@ -188,7 +197,8 @@ impl Running {
             (Ok(_), 123) => format!("interlock failed: {reason}"),
             _ => reason,
         };
-        let message = json!({"type": "ended", "counts": counts, "runs_later": later, "checkpoint": checkpoint.ok(), "reason": reason});
+        let message =
+            json!({"type": "ended", "code": code, "counts": counts, "runs_later": later, "checkpoint": checkpoint.ok(), "reason": reason});
         let _gone = session.line.uplink.send(message);
         let runtime = launch::path(&launch.runtime);
         for name in ["control.sock", "inside.sock"] {

@@ -6,8 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Messages that may wait to be written.
 const QUEUE_MAX: usize = 1024;
@@ -17,7 +16,7 @@ const NOTICES_PER_SECOND: u32 = 20;
 /// The sending side.
 pub struct Uplink {
     queue: Mutex<Option<SyncSender<Value>>>,
-    writer: Mutex<Option<JoinHandle<()>>>,
+    written: Mutex<Receiver<()>>,
     open: Arc<AtomicBool>,
     notices: Mutex<(Instant, u32)>,
     suppressed: AtomicU64,
@@ -30,10 +29,16 @@ impl Uplink {
         let (sender, receiver) = sync_channel(QUEUE_MAX);
         let open = Arc::new(AtomicBool::new(true));
         let state = Arc::clone(&open);
-        let writer = std::thread::Builder::new().name("uplink".into()).spawn(move || write_all(socket, &receiver, &state));
+        let (done, written) = sync_channel(1);
+        let write = move || {
+            write_all(socket, &receiver, &state);
+            let _nobody = done.send(());
+        };
+        // A thread that could not be started drops its end: every message is then refused.
+        let _thread = std::thread::Builder::new().name("uplink".into()).spawn(write);
         Self {
             queue: Mutex::new(Some(sender)),
-            writer: Mutex::new(writer.ok()),
+            written: Mutex::new(written),
             open,
             notices: Mutex::new((Instant::now(), 0)),
             suppressed: AtomicU64::new(0),
@@ -82,12 +87,10 @@ impl Uplink {
         }
     }
 
-    /// Writes what is queued and stops. A reader who never reads again is waited for as long as the socket's own timeout.
-    pub fn finish(&self) {
+    /// Lets what is queued be written, for at most this long: a reader who never reads again does not keep the process.
+    pub fn finish(&self, at_most: Duration) {
         drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
-        if let Some(writer) = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            let _ended = writer.join();
-        }
+        let _late = self.written.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(at_most);
     }
 }
 

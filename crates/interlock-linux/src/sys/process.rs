@@ -241,6 +241,17 @@ pub fn child_events() -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(i32::try_from(made).unwrap_or(-1)) })
 }
 
+/// Lets the machine run out of others before this process. Refused without privilege, and nothing depends on it.
+pub fn keep_from_oom() {
+    let _unprivileged = std::fs::write("/proc/self/oom_score_adj", "-500");
+}
+
+/// The signal is ignored from now on: what caused it is an errno then.
+pub fn ignore_signal(signal: i32) {
+    // SAFETY: SIG_IGN is valid for the signals this is called with.
+    unsafe { libc::signal(signal, libc::SIG_IGN) };
+}
+
 /// Calls a system call with integer arguments, for tests of what the filter says to it.
 #[must_use]
 pub fn probe(number: i64, arguments: [u64; 6]) -> i32 {
