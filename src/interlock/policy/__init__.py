@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from interlock.policy.context import Context, from_environment, own_places
     from interlock.policy.faults import Fault, Place, PolicyError
-    from interlock.policy.layer import Origin
     from interlock.policy.loading import PRESETS, Compiled, Source, load
+    from interlock.policy.origin import Origin
 
 __all__ = [
     "PRESETS",
@@ -35,7 +35,7 @@ _HOME = {
     "Fault": "faults",
     "Place": "faults",
     "PolicyError": "faults",
-    "Origin": "layer",
+    "Origin": "origin",
     "PRESETS": "loading",
     "Compiled": "loading",
     "Source": "loading",

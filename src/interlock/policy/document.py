@@ -13,10 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from interlock.policy.faults import FAULTS_MAX, Fault, Place, quoted
-
-BYTES_MAX: Final = 1 << 20
-DEPTH_MAX: Final = 16
-NODES_MAX: Final = 100_000
+from interlock.policy.limits import BYTES_MAX, DEPTH_MAX, NODES_MAX
 
 #: Compiled when a file is read: compiling so wide a class costs every cached start 30 ms otherwise.
 _FORBIDDEN_CHARACTER: Final = (

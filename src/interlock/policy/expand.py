@@ -9,7 +9,8 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from interlock.policy.faults import Fault, meant, quoted
-from interlock.policy.layer import PATTERNS_MAX, Item
+from interlock.policy.layer import Item
+from interlock.policy.limits import PATTERNS_MAX
 from interlock.policy.pattern import PATTERN_BYTES_MAX, escape, expand_braces, problem_of
 from interlock.policy.sets import ADDRESS_SETS, PATH_SETS, SETS_LATER, context_sets
 

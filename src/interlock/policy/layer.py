@@ -3,27 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Final
 
 from interlock.policy.faults import Place
+from interlock.policy.origin import Origin
 
-RULES_MAX: Final = 2_000
-#: Patterns of one selector, after sets and braces are expanded.
-PATTERNS_MAX: Final = 1_000
-LAYERS_MAX: Final = 32
-
-
-class Origin(StrEnum):
-    """Who wrote a layer. A layer found in the workspace may only deny and approve."""
-
-    BUILTIN = "builtin"
-    USER = "user"
-    ORGANISATION = "organisation"
-    TEAM = "team"
-    PROJECT = "project"
-    WORKSPACE = "workspace"
-    TASK = "task"
+__all__ = ["Command", "Condition", "Item", "Layer", "Origin", "Rule"]
 
 
 @dataclass(frozen=True, slots=True)

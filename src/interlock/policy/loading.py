@@ -14,9 +14,9 @@ import stat
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from interlock.policy.document import BYTES_MAX
 from interlock.policy.faults import Fault, Place, PolicyError, quoted
-from interlock.policy.layer import LAYERS_MAX, Origin
+from interlock.policy.limits import BYTES_MAX, LAYERS_MAX
+from interlock.policy.origin import Origin
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,6 +8,7 @@ alone: hard links, links that a session could make, and rules that can never mat
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
@@ -190,20 +191,24 @@ def unescape(component: str) -> str:
     return re.sub(r"\\(.)", r"\1", component) if "\\" in component else component
 
 
-def literal_prefix(pattern: str) -> tuple[list[str], list[str]]:
+@lru_cache(maxsize=16_384)
+def literal_prefix(pattern: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The names at the front that are literal, unescaped, and the components that follow them as written.
 
-    `/a/b*/c` gives `["a"]`, `["b*", "c"]`. A pattern that begins with `**/` has no literal front.
+    `/a/b*/c` gives `("a",)`, `("b*", "c")`. A pattern that begins with `**/` has no literal front.
     """
     if not pattern.startswith("/"):
-        return [], pattern.split("/")
+        return (), tuple(pattern.split("/"))
     parts = pattern[1:].split("/") if pattern != "/" else []
     front: list[str] = []
     for part in parts:
-        if not is_literal(part):
+        if _HAS_MAGIC.search(part) is None:
+            front.append(part)
+        elif is_literal(part):
+            front.append(unescape(part))
+        else:
             break
-        front.append(unescape(part))
-    return front, parts[len(front) :]
+    return tuple(front), tuple(parts[len(front) :])
 
 
 def to_regex(pattern: str) -> str:

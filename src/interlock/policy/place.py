@@ -49,6 +49,7 @@ class _Follower:
         self._layers = layers
         self._links = Links(context.filesystem)
         self._makeable: re.Pattern[str] | None = None
+        self._other_patterns: list[str] = []
         self._plain_roots: tuple[str, ...] = ()
         self._warnings: dict[str, None] = {}
 
@@ -99,13 +100,15 @@ class _Follower:
             base = pattern.removesuffix("/**")
             (roots if pattern.endswith("/**") and is_literal_path(base or "/") else others).append(pattern)
         self._plain_roots = tuple(unescape(root.removesuffix("/**")) for root in roots)
-        if others:
-            self._makeable = re.compile("|".join(to_regex(pattern) for pattern in others))
+        self._other_patterns = others
 
     def _could_be_made(self, path: str) -> bool:
         if any(path == root or path.startswith(f"{root}/") for root in self._plain_roots):
             return True
-        return self._makeable is not None and self._makeable.fullmatch(path) is not None
+        if self._makeable is None:
+            # `(?!)` matches nothing, for when there is no such pattern.
+            self._makeable = re.compile("|".join(map(to_regex, self._other_patterns)) or "(?!)")
+        return self._makeable.fullmatch(path) is not None
 
 
 class _HardLinks:
@@ -128,11 +131,14 @@ class _HardLinks:
         return list(self._warnings)
 
     def _rule(self, rule: dict[str, Any], name: str, patterns: list[str]) -> None:
-        exceptions = _matcher(rule["match"].get("except", []))
+        exceptions: Any = None
         found: dict[tuple[int, int], None] = {}
         for pattern in patterns:
             for path, status in self._files(pattern, name):
-                if status.st_nlink > 1 and stat.S_ISREG(status.st_mode) and not exceptions(path):
+                if status.st_nlink == 1 or not stat.S_ISREG(status.st_mode):
+                    continue
+                exceptions = exceptions or _matcher(rule["match"].get("except", []))
+                if not exceptions(path):
                     found[status.st_dev, status.st_ino] = None
         if len(found) > INODES_MAX:
             message = (

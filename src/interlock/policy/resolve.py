@@ -33,13 +33,16 @@ class Links:
     def __init__(self, filesystem: Filesystem) -> None:
         self._filesystem = filesystem
         self._known: dict[str, str | None] = {}
+        self._plain: dict[tuple[str, ...], bool] = {}
 
     def resolve(self, pattern: str) -> Resolved | None:
         """The pattern with every link in its literal front followed; None where none is, or the links form a loop."""
         front, rest = literal_prefix(pattern)
         if not front or front[0] == "proc":
             return None
-        waiting = front[::-1]
+        if not self._passes_a_link(front):
+            return None
+        waiting = list(front[::-1])
         done: list[str] = []
         links: list[tuple[str, str]] = []
         while waiting:
@@ -62,6 +65,15 @@ class Links:
             return None
         resolved = "/" + "/".join([*(escape(name) for name in done), *rest])
         return Resolved(resolved, tuple(links))
+
+    def _passes_a_link(self, front: tuple[str, ...]) -> bool:
+        """Whether any name of the front is a link; each folder is asked about once for all patterns below it."""
+        known = self._plain.get(front)
+        if known is None:
+            above = len(front) > 1 and self._passes_a_link(front[:-1])
+            known = above or self._target("/" + "/".join(front)) is not None
+            self._plain[front] = known
+        return known
 
     def _target(self, path: str) -> str | None:
         if path not in self._known:

@@ -15,7 +15,7 @@ from interlock.policy.fields import (
     TOP,
     Field,
 )
-from interlock.policy.layer import RULES_MAX
+from interlock.policy.limits import RULES_MAX
 from interlock.policy.sets import MEANINGS
 from interlock.policy.verbs import GROUPS, OPERATIONS, VERBS
 

@@ -23,7 +23,8 @@ from interlock.policy.fields import (
     TEXT_CHARACTERS_MAX,
     TIMEOUT_MS_MAX,
 )
-from interlock.policy.layer import PATTERNS_MAX, Command, Condition, Item
+from interlock.policy.layer import Command, Condition, Item
+from interlock.policy.limits import PATTERNS_MAX
 from interlock.policy.verbs import OPERATIONS, SIGNALS
 
 Faults = list[Fault]
