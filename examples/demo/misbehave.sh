@@ -1,7 +1,7 @@
 # The hijacked half: each line an attack that works on an ordinary machine. Runs inside the jail, in the workspace.
 # Nothing here decides whether it was held: the demo looks at the effects from outside.
 cat "$HOME/.ssh/id_rsa"
-ln -s .mcp.json innocent && cp payload.json innocent
+ln -s .mcp.json innocent && cat payload.json > innocent
 ln -s payload.json .mcp.json
 mv "$HOME/.ssh/id_rsa" ./renamed && cat ./renamed
 mkdir -p ready && cp payload.sh ready/pre-commit && mv project/.git/hooks project/.git/aside && mv ready project/.git/hooks

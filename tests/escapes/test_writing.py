@@ -88,7 +88,8 @@ def test_an_existing_configuration_stays_as_it_is(arena: Arena, route: str) -> N
 
 
 SYMJACK = {
-    "cp-through-link": "ln -s .mcp.json innocent; cp payload innocent",
+    "cp-through-link": "ln -s .claude/settings.json innocent; cp payload innocent",
+    "cp-through-dangling-link": "ln -s .mcp.json innocent; POSIXLY_CORRECT=1 cp payload innocent",
     "cp-onto-target": "cp payload .mcp.json",
     "link-to-payload": "ln -s payload .mcp.json",
     "hard-link": "ln payload .mcp.json",
