@@ -67,7 +67,8 @@ pub fn change(errand: &Errand<'_>) -> Result<(), Stop> {
             newer(errand, &change)
         }
         SYS_FILE_SETATTR => {
-            let object = newer_object(errand, caller.int(4))?;
+            let text = newer_text(errand, caller.int(4))?;
+            let object = object_at(errand, caller.int(0), &text, caller.int(4))?;
             Err(forbidden(object.name.bytes(), "inode flags are not changed"))
         }
         _ => Err(Errno(libc::ENOSYS).into()),
@@ -75,12 +76,17 @@ pub fn change(errand: &Errand<'_>) -> Result<(), Stop> {
 }
 
 fn newer(errand: &Errand<'_>, change: &Change) -> Result<(), Stop> {
-    let object = newer_object(errand, errand.caller.int(2))?;
-    by_path(errand, &object, change)
+    match newer_text(errand, errand.caller.int(2))? {
+        // An empty path is the descriptor itself, which must carry data here as for the older call.
+        text if text.is_empty() && errand.caller.int(0) != libc::AT_FDCWD => {
+            by_descriptor(errand, &descriptors::open_file(errand, errand.caller.int(0))?, change)
+        }
+        text => by_path(errand, &object_at(errand, errand.caller.int(0), &text, errand.caller.int(2))?, change),
+    }
 }
 
 /// The newer calls take a null path with AT_EMPTY_PATH for an empty one.
-fn newer_object(errand: &Errand<'_>, flags: i32) -> Result<Object, Stop> {
+fn newer_text(errand: &Errand<'_>, flags: i32) -> Result<Vec<u8>, Stop> {
     if flags & !(libc::AT_SYMLINK_NOFOLLOW | libc::AT_EMPTY_PATH) != 0 {
         return Err(Errno(libc::EINVAL).into());
     }
@@ -89,7 +95,7 @@ fn newer_object(errand: &Errand<'_>, flags: i32) -> Result<Object, Stop> {
         0 if flags & libc::AT_EMPTY_PATH != 0 => Vec::new(),
         _ => errand.caller.text(address, PATH_BYTES_MAX, libc::ENAMETOOLONG)?,
     };
-    object_at(errand, errand.caller.int(0), &text, flags)
+    if text.is_empty() && flags & libc::AT_EMPTY_PATH == 0 { Err(Errno(libc::ENOENT).into()) } else { Ok(text) }
 }
 
 fn name(errand: &Errand<'_>, index: usize) -> Sys<CString> {

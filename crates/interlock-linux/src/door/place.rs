@@ -17,7 +17,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 pub struct Place {
     /// The directory, O_PATH.
     pub parent: OwnedFd,
-    raw: Vec<u8>,
+    stat: Stat,
     directory: Vec<u8>,
     last: Vec<u8>,
     slash: bool,
@@ -47,14 +47,14 @@ pub fn scoped(caller: &Caller<'_>, start: BorrowedFd<'_>, text: &[u8], resolve: 
     let parent = if parent.ends_with(b"/") { [parent, b"."].concat() } else { parent.to_vec() };
     let path = Path { directory: libc::AT_FDCWD, text: &parent, last: Last::Follow, resolve };
     let object = resolve::object_from(caller, start, &path)?;
-    let raw = caller.ground.name_of(object.file.as_fd())?;
+    // INVARIANT: the directory's name is read once: what is decided is what `stands` compares.
     let Name::Path(directory) = object.name else {
         return Err(Errno(libc::ENOTDIR).into());
     };
     if object.stat.kind() != libc::S_IFDIR {
         return Err(Errno(libc::ENOTDIR).into());
     }
-    Ok(Place { parent: object.file, raw, directory, last: last.to_vec(), slash })
+    Ok(Place { parent: object.file, stat: object.stat, directory, last: last.to_vec(), slash })
 }
 
 /// A path's directory, its last component, and whether slashes follow it.
@@ -106,7 +106,7 @@ impl Place {
 
     /// Whether the directory is still called what it was called when the place was found.
     pub fn stands(&self, ground: &Ground) -> bool {
-        ground.name_of(self.parent.as_fd()).is_ok_and(|name| name == self.raw)
+        resolve::is_called(ground, &self.parent, &self.stat, &self.directory)
     }
 
     /// What is there now.

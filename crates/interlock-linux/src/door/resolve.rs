@@ -141,6 +141,11 @@ pub fn named(ground: &Ground, file: OwnedFd, stat: Stat) -> Result<Object, Stop>
     Ok(Object { file, stat, name })
 }
 
+/// Whether what is held is called `path` now.
+pub fn is_called(ground: &Ground, file: &OwnedFd, stat: &Stat, path: &[u8]) -> bool {
+    matches!(name(ground, file, stat), Ok(Name::Path(name)) if name == path)
+}
+
 /// Whether an object is still called what it was called.
 pub fn still_named(ground: &Ground, object: &Object) -> bool {
     name(ground, &object.file, &object.stat).is_ok_and(|name| name == object.name)
