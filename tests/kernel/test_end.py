@@ -21,9 +21,9 @@ from tests.kernel.drive import Drive
 ROUNDS = 2000 if os.environ.get("INTERLOCK_LONG") else 8
 SEED = int(os.environ.get("INTERLOCK_SEED", "0")) or secrets.randbits(32)
 GONE_SECONDS = 1.0
+NOBODY = 65534
 
 STORM = """
-walk() { setsid sh -c 'exec 0</dev/null; n=$0; [ "$n" -gt 0 ] && exec sh -c "$1" $((n-1)) "$1"' 0 "$1" & }
 i=0
 while [ $i -lt 12 ]; do
   (setsid sh -c 'while :; do (echo x > /dev/null); sleep 0.01; done' >/dev/null 2>&1 &)
@@ -138,11 +138,13 @@ def left_after(mark: str, seconds: float) -> list[int]:
     return left
 
 
-def end_one(load: list[str], end: Callable[[Drive, int], None], wait_seconds: float) -> list[int]:
+def end_one(
+    load: list[str], end: Callable[[Drive, int], None], wait_seconds: float, user: int | None = None
+) -> list[int]:
     """Starts a load, ends it, and says what is left."""
     mark = f"INTERLOCK_TEST_MARK={secrets.token_hex(8)}"
     name, _, value = mark.partition("=")
-    with Drive(load, environment={**os.environ, name: value}) as drive:
+    with Drive(load, environment={**os.environ, name: value}, user=user) as drive:
         command = drive.until("started")["process"]
         time.sleep(wait_seconds)
         end(drive, command)
@@ -153,6 +155,13 @@ def end_one(load: list[str], end: Callable[[Drive, int], None], wait_seconds: fl
 @pytest.mark.parametrize("end", ENDS, ids=lambda end: end.__name__)
 def test_nothing_is_left(end: Callable[[Drive, int], None], load: str) -> None:
     assert end_one(LOADS[load], end, 0.3) == []
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be another user")
+@pytest.mark.parametrize("load", list(LOADS))
+@pytest.mark.parametrize("end", ENDS, ids=lambda end: end.__name__)
+def test_nothing_is_left_of_an_ordinary_user(end: Callable[[Drive, int], None], load: str) -> None:
+    assert end_one(LOADS[load], end, 0.3, NOBODY) == []
 
 
 def test_nothing_is_left_at_random_moments() -> None:

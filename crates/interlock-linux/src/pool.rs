@@ -1,13 +1,15 @@
 //! How many receivers there are: enough that one always waits, however many block.
 //!
-//! INVARIANT: of [`BLOCKED_MAX`] + 1 receivers at most [`BLOCKED_MAX`] block, so a call is always received.
+//! INVARIANT: a receiver blocks only after another stands in for it, and at most [`BLOCKED_MAX`] + [`BRIEF_MAX`] do, so a call is always received.
 
 use crate::sys::threads;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Calls that may block at one time.
+/// Calls that may block at one time for as long as they like.
 pub const BLOCKED_MAX: usize = 256;
+/// Calls besides that block for a moment (an exec until it commits), so that blocked opens do not keep programs from starting.
+pub const BRIEF_MAX: usize = 64;
 /// Receivers that stay when nothing blocks.
 pub const RECEIVERS: usize = 3;
 
@@ -69,11 +71,11 @@ impl Pool {
     ///
     /// # Errors
     /// [`Exhausted`], and nothing was run.
-    pub fn blocking<T>(&self, call: u64, act: impl FnOnce() -> T) -> Result<T, Exhausted> {
+    pub fn blocking<T>(&self, call: u64, at_most: usize, act: impl FnOnce() -> T) -> Result<T, Exhausted> {
         let thread = threads::id();
         let short = {
             let mut counts = self.counts();
-            if counts.blocked.len() >= BLOCKED_MAX {
+            if counts.blocked.len() >= at_most {
                 return Err(Exhausted);
             }
             counts.blocked.insert(thread, call);

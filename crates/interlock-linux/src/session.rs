@@ -7,7 +7,7 @@ use crate::line::{Line, Observed, Settled};
 use crate::made::Made;
 use crate::members::Members;
 use crate::mounts::Mounts;
-use crate::pool::{Exhausted, Pool};
+use crate::pool::{BLOCKED_MAX, BRIEF_MAX, Exhausted, Pool};
 use crate::sys::notify;
 use interlock_core::action::Inode;
 use std::os::fd::{AsFd, OwnedFd};
@@ -108,7 +108,15 @@ impl Session {
     /// # Errors
     /// [`Exhausted`]: as many calls as the limit allows block already; answer EAGAIN.
     pub fn blocking<T>(&self, call: &Call, act: impl FnOnce() -> T) -> Result<T, Exhausted> {
-        self.pool.blocking(call.id, act)
+        self.pool.blocking(call.id, BLOCKED_MAX, act)
+    }
+
+    /// As [`Session::blocking`], for what ends by itself soon: it has room besides the calls that block for as long as they like.
+    ///
+    /// # Errors
+    /// [`Exhausted`].
+    pub fn blocking_briefly<T>(&self, call: &Call, act: impl FnOnce() -> T) -> Result<T, Exhausted> {
+        self.pool.blocking(call.id, BLOCKED_MAX + BRIEF_MAX, act)
     }
 
     /// Waits until no call is being answered, so that what was done is recorded before the log closes.

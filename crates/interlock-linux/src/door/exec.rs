@@ -219,7 +219,7 @@ fn enact(call: &Call, session: &Session, program: &Image, permit: Permit<'_>) ->
     let expected = Expected { program: &program.object, arguments: block };
     let waits = || session.still_waits(call);
     let go_on = || notify::go_on(session.listener.as_fd(), call.id).is_ok();
-    match session.blocking(call, || trace::run(call.thread, &expected, waits, go_on)) {
+    match session.blocking_briefly(call, || trace::run(call.thread, &expected, waits, go_on)) {
         Ok(Outcome::Committed) => {
             permit.done(0);
             Answer::Settled
