@@ -7,11 +7,12 @@ ignored and written anew. The cache lies in Interlock's own directory, which no 
 # ruff: noqa: PTH104, PTH108
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import stat
 from typing import TYPE_CHECKING, Any, Final
+
+from interlock.policy.digest import sha256
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +49,7 @@ def _read(path: str) -> Layers | None:
             return None
         data = opened.read(ENTRY_BYTES_MAX)
     digest, _, body = data.partition(b"\n")
-    if len(digest) != _HEX or hashlib.sha256(body).hexdigest().encode() != digest:
+    if len(digest) != _HEX or sha256(body).hexdigest().encode() != digest:
         return None
     layers: Layers = json.loads(body)
     return layers
@@ -62,7 +63,7 @@ def _write(directory: str, path: str, layers: Layers) -> None:
         _make_room(directory)
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "wb") as opened:
-            opened.write(hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
+            opened.write(sha256(body).hexdigest().encode() + b"\n" + body)
         os.rename(beside, path)
     except OSError:
         return

@@ -7,8 +7,7 @@ Whoever loads a policy builds a `Context` (from arguments, `from_environment`, o
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from interlock.policy.faults import Fault, Place, PolicyError, quoted
 
@@ -59,8 +58,7 @@ class Machine:
             return
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
+class Context(NamedTuple):
     """Every path is absolute and resolved (no symbolic link in it): patterns match what the kernel resolved.
 
     Arguments:
@@ -99,7 +97,7 @@ class Context:
     claude: str | None = None
     codex: str | None = None
     policies: tuple[str, ...] = ()
-    filesystem: Filesystem = field(default_factory=Machine, compare=False, repr=False)
+    filesystem: Filesystem = Machine()  # last: what the cache is keyed by ends before it
 
     def variables(self) -> dict[str, str]:
         """`${name}` → its value, for every name the language knows."""

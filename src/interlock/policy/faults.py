@@ -5,8 +5,7 @@ A fault never quotes input that could move a cursor or hide text: `printable` ha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from interlock.vocabulary.errors import EXIT_POLICY, OperatorError
 
@@ -16,8 +15,7 @@ FAULTS_MAX: Final = 100
 QUOTED_CHARACTERS_MAX: Final = 120
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Place:
+class Place(NamedTuple):
     """A point in a policy file. `line` and `column` are 1-based; a fault of the whole file stands at 1:1."""
 
     file: str
@@ -28,8 +26,7 @@ class Place:
         return f"{self.file}:{self.line}:{self.column}"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Fault:
+class Fault(NamedTuple):
     """One mistake: where, what (lowercase, no full stop, input in backticks), and what to do about it."""
 
     place: Place

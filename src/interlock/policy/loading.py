@@ -7,13 +7,12 @@ all inputs; what depends on the machine's names (`place.py`) is done at every lo
 # ruff: noqa: PTH110, PTH116, PTH120, PTH208
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import stat
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from interlock.policy.digest import sha256
 from interlock.policy.faults import Fault, Place, PolicyError, quoted
 from interlock.policy.limits import BYTES_MAX, LAYERS_MAX
 from interlock.policy.origin import Origin
@@ -28,8 +27,7 @@ _SESSION_STAND_IN: Final = "the-session-to-come"
 WORKSPACE_LAYER: Final = ".interlock/policy.yaml"
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """One policy text. `path` is the file's resolved path if it is one, so that `guard` can protect it; None for a
     preset."""
 
@@ -63,8 +61,7 @@ class Source:
         return cls.preset(name)
 
 
-@dataclass(frozen=True, slots=True)
-class Compiled:
+class Compiled(NamedTuple):
     """A policy ready for the engine.
 
     `json` is the compiled form, `digest` its `sha256:…`, `layers` the names in order, `warnings` what a person
@@ -109,7 +106,7 @@ def load(
     from interlock.policy.cache import cached
 
     # The session's folder differs at every start; a stand-in keeps the cached half the same.
-    still = replace(context, session=f"{context.runtime}/{_SESSION_STAND_IN}")
+    still = context._replace(session=f"{context.runtime}/{_SESSION_STAND_IN}")
     layers, from_cache = cached(cache, _key(everything, still), lambda: _compile(everything, still))
     from interlock.policy.place import name_session, place
 
@@ -133,16 +130,16 @@ def _all_sources(sources: Sequence[Source], context: Context, *, workspace_layer
 
 def _with_policy_files(sources: list[Source], context: Context) -> Context:
     files = tuple(dict.fromkeys((*context.policies, *(source.path for source in sources if source.path))))
-    return replace(context, policies=files)
+    return context._replace(policies=files)
 
 
 def _key(sources: list[Source], context: Context) -> str:
     from interlock import __version__
 
-    digest = hashlib.sha256()
-    parts = [__version__, _code_version(), repr(context)]
+    digest = sha256()
+    parts = [__version__, _code_version(), repr(tuple(context[:-1]))]
     for source in sources:
-        parts += [source.name, source.origin, hashlib.sha256(source.data).hexdigest()]
+        parts += [source.name, source.origin, sha256(source.data).hexdigest()]
     for part in parts:
         encoded = part.encode("utf-8", "surrogateescape")
         digest.update(len(encoded).to_bytes(8, "big") + encoded)
@@ -198,7 +195,7 @@ def _finished(layers: list[dict[str, Any]], warnings: list[str], *, from_cache: 
 
 
 def _digest(value: dict[str, Any]) -> str:
-    return "sha256:" + hashlib.sha256(_canonical(value).encode()).hexdigest()
+    return "sha256:" + sha256(_canonical(value).encode()).hexdigest()
 
 
 def _canonical(value: object) -> str:

@@ -7,8 +7,7 @@ own name. `/proc` is never entered: its links differ for each process.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from interlock.policy.pattern import escape, literal_prefix
 
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
 LINKS_MAX: Final = 40
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(NamedTuple):
     """A pattern after links, and the links that were followed, outermost first."""
 
     pattern: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,7 +24,7 @@ def context(root: Path, **changes: object) -> Context:
         temporary=f"{root}/tmp",
         interlock=(f"{root}/opt/interlock",),
     )
-    return replace(base, **changes)
+    return base._replace(**changes)
 
 
 @pytest.fixture
@@ -63,7 +62,7 @@ def test_the_same_input_gives_the_same_bytes(place: Context) -> None:
 
 
 def test_a_variables_value_is_never_a_pattern(place: Context) -> None:
-    strange = replace(place, workspace=f"{place.home}/a*b[c]?{{d,e}}\\f")
+    strange = place._replace(workspace=f"{place.home}/a*b[c]?{{d,e}}\\f")
     compiled = one(strange, 'allow: file.read\n    path: "${workspace}/**"')
     assert compiled["match"]["path"] == [f"{place.home}/a\\*b\\[c\\]\\?\\{{d,e\\}}\\\\f/**"]
 
@@ -168,17 +167,17 @@ def test_policy_files_are_guarded(place: Context, tmp_path: Path) -> None:
 
 def test_a_workspace_from_which_interlock_is_loaded_is_refused(place: Context) -> None:
     with pytest.raises(PolicyError, match="from which Interlock itself is loaded"):
-        load([policy("rules: []")], replace(place, interlock=(place.workspace,)))
+        load([policy("rules: []")], place._replace(interlock=(place.workspace,)))
 
 
 def test_a_name_that_is_not_utf8_is_refused_not_crashed_on(place: Context) -> None:
     with pytest.raises(PolicyError, match="not UTF-8"):
-        load([policy("rules: []")], replace(place, workspace=f"{place.home}/\udcff"))
+        load([policy("rules: []")], place._replace(workspace=f"{place.home}/\udcff"))
 
 
 def test_the_workspace_may_not_be_everything(place: Context) -> None:
     with pytest.raises(PolicyError, match="the workspace is `/`"):
-        load([policy("rules: []")], replace(place, workspace="/"))
+        load([policy("rules: []")], place._replace(workspace="/"))
 
 
 def test_two_layers_of_one_name_are_refused(place: Context) -> None:
@@ -204,7 +203,7 @@ def test_mapped_addresses_are_written_as_ipv4(place: Context) -> None:
 
 def test_the_session_is_named_even_from_the_cache(place: Context) -> None:
     for session in ("s-1", "s-2"):
-        there = replace(place, session=f"{place.runtime}/{session}")
+        there = place._replace(session=f"{place.runtime}/{session}")
         compiled = load([policy("rules: []")], there, cache=place.cache)
         assert rule(compiled, "guard/why")["match"]["path"] == [f"{place.runtime}/{session}/inside.sock"]
     assert compiled.from_cache
@@ -220,7 +219,7 @@ class TestCache:
     def test_a_changed_source_or_context_misses(self, place: Context) -> None:
         load([policy("rules: []")], place, cache=place.cache)
         assert not load([policy("rules: []\ndescription: x")], place, cache=place.cache).from_cache
-        assert not load([policy("rules: []")], replace(place, user="eve"), cache=place.cache).from_cache
+        assert not load([policy("rules: []")], place._replace(user="eve"), cache=place.cache).from_cache
 
     @pytest.mark.parametrize("damage", ["flip", "cut", "empty", "open", "link"])
     def test_a_damaged_entry_is_ignored_and_written_anew(self, place: Context, damage: str) -> None:
