@@ -9,6 +9,7 @@ import os
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from interlock.facts.own_paths import own_paths
+from interlock.host.descriptors import open_standard_descriptors
 from interlock.host.launch import Launch, jail_environment
 from interlock.host.loop import Loop, Outcome
 from interlock.host.program import find_program
@@ -68,6 +69,7 @@ def run_session(request: Request, face: Face) -> Ran:
     Raises `OperatorError` (126, 127, 121, 120) and `HostError` before anything ran; afterwards everything is in the
     outcome.
     """
+    open_standard_descriptors()
     environment = dict(os.environ)
     directory = _current_directory()
     program = find_program(request.command[0], environment=environment, directory=directory)

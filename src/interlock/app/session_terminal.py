@@ -25,7 +25,6 @@ class SessionTerminal:
 
     def __init__(self, *, prompts: bool) -> None:
         """`prompts`: whether questions may be asked on the human's terminal."""
-        open_standard_descriptors()
         terminals = [descriptor for descriptor in (0, 1, 2) if is_terminal(descriptor)]
         self._tty = controlling_terminal() if terminals or prompts else None
         self.proxy = _proxy(terminals, self._tty) if terminals else None
@@ -59,18 +58,6 @@ class SessionTerminal:
                 os.close(descriptor)
         if self.proxy is not None:
             self.proxy.pair.let_go_of_slave()
-
-
-def open_standard_descriptors() -> None:
-    """A closed 0, 1 or 2 (`interlock run … <&-`) becomes `/dev/null`, before a socket of ours could take its number."""
-    for descriptor in (0, 1, 2):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            opened = os.open(os.devnull, os.O_RDWR)
-            if opened != descriptor:
-                os.dup2(opened, descriptor)
-                os.close(opened)
 
 
 def _proxy(terminals: list[int], tty: int | None) -> Proxy:
