@@ -313,8 +313,8 @@ def _no_result(reply: Fault | Broken, what: str) -> Enacted[Outcome]:
     if isinstance(reply, Fault):
         code = reply.code if reply.code in _PASSED_CODES else UPSTREAM_BROKEN
         message = printable(reply.message, 2_000)
-        status = 400 if code == MISSING_CAPABILITY else 200
-        error = RpcError(code, message, data=reply.data, status=status)
+        http_status = 400 if code == MISSING_CAPABILITY else 200
+        error = RpcError(code, message, data=reply.data, status=http_status)
         return Enacted(error, Effect.REFUSED, status=f"error {reply.code}")
     done = "It is not known whether it took effect." if reply.reached else "It was not sent."
     words = f"Interlock could not complete {what}: {printable(reply.reason)}. {done}"
