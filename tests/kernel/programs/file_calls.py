@@ -335,7 +335,7 @@ def metadata() -> None:
         fresh()
         for name in names:
             say(f"{what} {name[:40]!r}", show(act(name)))
-        times = [[name, os.lstat(name).st_mtime_ns] for name in ("file", "dir", "link")] if "bad" not in what and "now" not in what else []
+        times = [[name, os.lstat(name).st_mtime_ns] for name in ("file", "dir")] if "bad" not in what and "now" not in what else []
         attributes = [[name, sorted(os.listxattr(name))] for name in ("file", "dir")]
         say("left", state(), times if what.startswith(("utim", "futim")) else None, attributes)
 
