@@ -11,6 +11,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -136,11 +137,16 @@ def both_ways(arena: Arena, attack: Callable[[Callable[..., Outcome]], bool]) ->
 
 @contextlib.contextmanager
 def outside(arena: Arena, *command: str) -> Iterator[subprocess.Popen[str]]:
-    """A process of the same user outside the jail, ended by us."""
+    """A process of the same user outside the jail, ended by us; it has become that user and that program when this is entered."""
     process = subprocess.Popen(
         [*arena._as_user(), *command], cwd=arena.root, env=arena._environment(), stdout=subprocess.PIPE, text=True
     )
     try:
+        until = time.monotonic() + 10
+        while time.monotonic() < until and process.poll() is None:
+            if Path(f"/proc/{process.pid}/comm").read_text().strip() not in {"setpriv", "pytest", "python"}:
+                break
+            time.sleep(0.01)
         yield process
     finally:
         process.kill()
