@@ -7,6 +7,7 @@ use crate::glob::Glob;
 use crate::json;
 use crate::network::Block;
 use crate::pattern::Pattern;
+use crate::patterns::Patterns;
 use crate::policy::{LAYERS_MAX, Layer, LayerOrigin, PATTERNS_MAX, PolicyError, RULES_MAX, Rule, TIMEOUT_MS_DEFAULT};
 use crate::selector::Selectors;
 use crate::target::SIGNAL_MAX;
@@ -135,8 +136,8 @@ fn check_when(outcome: Outcome, when: &wire::When) -> Result<(), String> {
 
 fn selectors(wire: wire::Selectors) -> Result<Selectors, String> {
     Ok(Selectors {
-        path: each("path", wire.path, |text| Pattern::compile(&text))?,
-        except: wire.except.unwrap_or_default().iter().map(Pattern::compile).collect::<Result<_, _>>()?,
+        path: each("path", wire.path, |text| Pattern::compile(&text))?.map(Patterns::from),
+        except: wire.except.unwrap_or_default().iter().map(Pattern::compile).collect::<Result<Vec<_>, _>>()?.into(),
         inodes: wire.inodes.unwrap_or_default(),
         address: each("address", wire.address, |text| Block::parse(&text))?,
         port: each("port", wire.port, port)?,

@@ -6,6 +6,7 @@ use crate::decision::{Decision, Outcome};
 use crate::facts::Facts;
 use crate::index::{Index, Place};
 use crate::pattern::Pattern;
+use crate::patterns::Patterns;
 use crate::policy::{LayerOrigin, Policy, Rule};
 use crate::verb::Verb;
 use crate::voice::{self, Touched, Voice};
@@ -123,7 +124,7 @@ impl Plan {
             rule.outcome != Outcome::Allow && (reading || verbs.iter().any(|verb| rule.verbs.contains(*verb)))
         };
         self.rules().filter(concerns).any(|rule| {
-            let by_name = |patterns: &Vec<Pattern>| patterns.iter().any(|pattern| pattern.could_match_below(directory));
+            let by_name = |patterns: &Patterns| patterns.iter().any(|pattern| pattern.could_match_below(directory));
             !rule.selectors.inodes.is_empty() || rule.selectors.path.as_ref().is_none_or(by_name)
         })
     }

@@ -6,15 +6,15 @@ use crate::condition::Condition;
 use crate::decision::Outcome;
 use crate::glob::Glob;
 use crate::network::Block;
-use crate::pattern::Pattern;
+use crate::patterns::Patterns;
 use crate::verb::Verb;
 
 /// The selectors of a rule. `None` does not narrow.
 #[derive(Clone, Debug, Default)]
 #[allow(missing_docs)]
 pub struct Selectors {
-    pub path: Option<Vec<Pattern>>,
-    pub except: Vec<Pattern>,
+    pub path: Option<Patterns>,
+    pub except: Patterns,
     pub inodes: Vec<Inode>,
     pub address: Option<Vec<Block>>,
     pub port: Option<Vec<(u16, u16)>>,
@@ -136,13 +136,13 @@ impl Selectors {
 
     fn listed(&self, name: &[u8]) -> bool {
         match &self.path {
-            Some(patterns) => patterns.iter().any(|pattern| pattern.matches(name)),
+            Some(patterns) => patterns.matches(name),
             None => self.inodes.is_empty(),
         }
     }
 
     fn excepted(&self, name: &[u8]) -> bool {
-        self.except.iter().any(|pattern| pattern.matches(name))
+        self.except.matches(name)
     }
 
     /// The first selector that acts with this verb do not have, if any: a rule that has one could never mean what it says.
