@@ -12,6 +12,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 /// Waits until either end is hung up (supervisor or guardian are gone, or say so), then ends the tree. `ready` is told once it watches.
 pub fn run(guardian: i32, necks: [OwnedFd; 2], ready: &OwnedFd) -> ! {
+    process::new_session(); // forked in the command's group: a signal to that group (^C, `kill 0`) must not end the sentinel
     if !scoped(guardian) {
         process::leave(1);
     }

@@ -16,7 +16,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from interlock.host.signals import FORWARDED, Signals, stop_self
-from interlock.vocabulary.errors import PeerError
+from interlock.vocabulary.errors import EXIT_FAILED, PeerError
 
 if TYPE_CHECKING:
     from interlock.host.ports import Asker, Face
@@ -151,6 +151,8 @@ class Loop:
         elif kind == "ended":
             self._outcome = self._outcome._replace(ended=message)
             self._done = True
+            if message.get("code") == EXIT_FAILED:
+                self._lose(str(message.get("reason")))
         elif kind != "context":
             raise PeerError(f"the supervisor sent an unknown message `{kind}`")
 
