@@ -2,7 +2,7 @@
 //!
 //! A log whose lock is held has a living writer and is left alone. So is one that is damaged: that is for the verifier to say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
@@ -78,6 +78,8 @@ fn complete(ledger: &Path, name: &str, keys: &Keys) -> Result<u64> {
 struct Ends {
     /// Record number → action id, of what was permitted and has not ended.
     open: BTreeMap<u64, String>,
+    /// The same by action, so that an end is found at once.
+    by_action: HashMap<String, Vec<u64>>,
     uncounted: u64,
     closed: bool,
 }
@@ -100,13 +102,16 @@ impl Ends {
         let (Some("allow" | "steer"), Some(id), Some(number)) = (said, id, record.get("record").and_then(Value::as_u64)) else { return };
         if self.open.len() < ORPHANS_MAX {
             self.open.insert(number, id.into());
+            self.by_action.entry(id.into()).or_default().push(number);
         } else {
             self.uncounted += 1;
         }
     }
 
     fn enacted(&mut self, id: &str) {
-        self.open.retain(|_, open| open != id);
+        for number in self.by_action.remove(id).unwrap_or_default() {
+            self.open.remove(&number);
+        }
     }
 
     fn effects(&mut self, effects: Option<&Vec<Value>>) {
