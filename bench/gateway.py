@@ -1,7 +1,7 @@
 """A governed tool call against the same call made directly, in one run: added latency and calls/s, as ratios, and where time goes.
 
 The upstream is a small HTTP server of its own process that answers `tools/call` at once. Direct: the load generator to it. Governed:
-through a gateway of its own process with the real engine, log and registry. Run: `python -m bench.gateway [seconds]`.
+through a gateway of its own process with the real engine, log and registry. Run: `python -m bench gateway`; BENCH_PROFILE=1 prints a profile of the gateway's process at its end.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,21 @@ META = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontex
 CONNECTIONS = (1, 16)
 SECONDS = 3.0
 SCHEMA = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure: direct and governed, in `unit`."""
+
+    name: str
+    unit: str
+    native: float
+    governed: float
+
+    @property
+    def ratio(self) -> float:
+        """Governed by direct."""
+        return self.governed / self.native
 
 
 def request(port: int, name: str, token: str) -> bytes:
@@ -76,7 +93,8 @@ class Upstream(asyncio.Protocol):
             body, self.buffer = self.buffer[end + 4 : end + 4 + length], self.buffer[end + 4 + length :]
             answer = self.answer(json.loads(body)) if body else b"{}"
             self.transport.write(
-                b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(answer) + answer
+                b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(answer)
+                + answer
             )
 
     def answer(self, message: dict[str, Any]) -> bytes:
@@ -114,7 +132,9 @@ async def serve_gateway(root: Path, port: int, upstream_port: int) -> None:
     from interlock.storage.home import Home
 
     clock, name = SystemClock(), "s-20260101T000000-000000"
-    log = Log.open(str(root / "ledger/gateway" / name), f"gateway/{name}", str(root / "ledger/index"), str(root / "keys"))
+    log = Log.open(
+        str(root / "ledger/gateway" / name), f"gateway/{name}", str(root / "ledger/index"), str(root / "keys")
+    )
     connector = Connector("up", Http(f"http://127.0.0.1:{upstream_port}/mcp"))
     home = Home.from_environment({"INTERLOCK_HOME": str(root / "home")})
     pool = Pool({"up": connector}, launcher=SupervisedLauncher(home), reach=HttpChannel, now_ms=clock.now_ms)
@@ -171,8 +191,8 @@ def wait_for(port: int) -> None:
     raise SystemExit("a server of the benchmark did not start")
 
 
-def main(seconds: float = SECONDS) -> None:
-    """Print one line for each number of connections."""
+def rows(seconds: float = SECONDS) -> Iterator[Row]:
+    """For each number of connections: time of one call (median) and time per call at full load, direct beside governed."""
     from interlock.identity.registry import Registry
 
     with tempfile.TemporaryDirectory(prefix="interlock-bench-") as folder:
@@ -189,11 +209,8 @@ def main(seconds: float = SECONDS) -> None:
             for connections in CONNECTIONS:
                 direct = asyncio.run(load(upstream, "echo", token, connections, seconds))
                 governed = asyncio.run(load(gateway, "up__echo", token, connections, seconds))
-                print(
-                    f"tool call, {connections:>2} connections: direct {direct[0]:,.0f}/s median {direct[1]:,.0f} us;"
-                    f" governed {governed[0]:,.0f}/s median {governed[1]:,.0f} us;"
-                    f" added {governed[1] - direct[1]:,.0f} us; {direct[0] / governed[0]:.1f}x fewer calls"
-                )
+                yield Row(f"tool call, median, {connections} connections", "us", direct[1], governed[1])
+                yield Row(f"tool call, time each, {connections} conn.", "us", 1e6 / direct[0], 1e6 / governed[0])
         finally:
             for each in children:
                 each.terminate()
@@ -206,4 +223,5 @@ if __name__ == "__main__":
     elif sys.argv[1:2] == ["gateway"]:
         asyncio.run(serve_gateway(Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])))
     else:
-        main(float(sys.argv[1]) if sys.argv[1:] else SECONDS)
+        for row in rows(float(sys.argv[1]) if sys.argv[1:] else SECONDS):
+            print(f"{row.name:38} direct {row.native:9.1f} governed {row.governed:9.1f} {row.unit} {row.ratio:7.1f}x")

@@ -1,4 +1,4 @@
-"""The other end of a loopback TCP connection, from `/proc/net/tcp` and `tcp6` (proc(5)).
+"""The other end of a loopback TCP connection: asked of the kernel, or from `/proc/net/tcp` and `tcp6` (proc(5)).
 
 Only a live socket counts: the rows of TIME_WAIT and of orphaned sockets show uid 0 and inode 0, and a row that reads
 so must never pass for root's. Left out: connections from other hosts, which have no row of their own here.
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from interlock.identity.principal import Peer
+from interlock.identity.socket_query import query_peer
 
 TABLES: Final = ("/proc/net/tcp", "/proc/net/tcp6")
 #: TCP_ESTABLISHED and TCP_FIN_WAIT1, TCP_FIN_WAIT2 (half closed by a client that still reads),
@@ -22,7 +23,16 @@ _LIVE_STATES: Final = frozenset({"01", "04", "05"})
 Endpoint = tuple[str, int]
 
 
-def find_peer(*, client: Endpoint, server: Endpoint, tables: tuple[str, ...] = TABLES) -> Peer | None:
+def find_peer(*, client: Endpoint, server: Endpoint) -> Peer | None:
+    """The owner of the client's socket of one connection: asked directly, from the tables where the kernel does not
+    answer."""
+    try:
+        return query_peer(client=client, server=server)
+    except OSError:
+        return find_in_tables(client=client, server=server)
+
+
+def find_in_tables(*, client: Endpoint, server: Endpoint, tables: tuple[str, ...] = TABLES) -> Peer | None:
     """The owner of the client's socket of one connection, or none when the kernel does not show exactly one.
 
     Arguments: `client` and `server`, address and port as the accepting side sees them.
