@@ -6,7 +6,7 @@
 use crate::command::{self, Start};
 use crate::members;
 use crate::sys::descriptors::{self, wait_readable};
-use crate::sys::process::{self, Ended, Forked};
+use crate::sys::process::{self, Forked};
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -29,7 +29,7 @@ pub enum Word {
 
 /// Starts the command and watches until supervisor or tree is gone. `neck`: the end of a pipe only the guardian holds.
 pub fn run(start: &Start, mut link: UnixStream, neck: OwnedFd) -> ! {
-    let command = match (process::adopt_orphans(), process::fork()) {
+    let command = match (process::adopt_orphans(), process::fork_unseen()) {
         (Ok(()), Ok(Forked::Child)) => {
             drop((link, neck));
             command::run(start)
@@ -49,48 +49,53 @@ pub fn run(start: &Start, mut link: UnixStream, neck: OwnedFd) -> ! {
 }
 
 /// Returns when the tree is to be ended: the supervisor is gone, or says so by hanging up.
+///
+/// The sentinel is a child that wait(2) does not see (it was forked without an exit signal), so that "no child" means: the tree is empty.
 fn watch(command: i32, link: &mut UnixStream) {
     let Ok(events) = process::child_events() else { return };
-    let mut tree = Tree { command, sentinel: 0, exited: false };
     let Ok(mut orders) = link.try_clone().map(BufReader::new) else { return };
+    let mut sentinel: Option<OwnedFd> = None;
+    let mut exited = false;
     loop {
-        tree.reap(link);
-        let ready = wait_readable(&[link.as_fd(), events.as_fd()], -1);
+        exited |= reap(command, exited, link);
+        let watched = [Some(link.as_fd()), Some(events.as_fd()), sentinel.as_ref().map(AsFd::as_fd)];
+        let ready = wait_readable(&watched.into_iter().flatten().collect::<Vec<_>>(), -1);
         if ready.contains(&0) {
             let mut line = String::new();
             match orders.read_line(&mut line) {
-                Ok(1..) => tree.sentinel = line.trim().parse().unwrap_or(0),
+                Ok(1..) => sentinel = line.trim().parse().ok().and_then(|process| process::descriptor(process).ok()),
                 _ => return,
+            }
+            if sentinel.is_none() {
+                say(link, &Word::SentinelLost);
             }
         }
         if ready.contains(&1) {
             descriptors::drain(events.as_fd());
         }
-    }
-}
-
-struct Tree {
-    command: i32,
-    sentinel: i32,
-    exited: bool,
-}
-
-impl Tree {
-    fn reap(&mut self, link: &mut UnixStream) {
-        while let Ok(Some(ended)) = process::reap(false) {
-            self.note(&ended, link);
-        }
-        if self.exited && members::children(process::id()).iter().all(|child| *child == self.sentinel) {
-            say(link, &Word::Empty);
-        }
-    }
-
-    fn note(&mut self, ended: &Ended, link: &mut UnixStream) {
-        if ended.process == self.command {
-            self.exited = true;
-            say(link, &Word::Exited { code: ended.code, signal: ended.signal });
-        } else if ended.process == self.sentinel {
+        if ready.contains(&2) {
+            sentinel = None;
             say(link, &Word::SentinelLost);
+        }
+    }
+}
+
+/// Reaps whatever has ended. Whether the command did; once it has, an empty tree is said.
+fn reap(command: i32, mut exited: bool, link: &mut UnixStream) -> bool {
+    loop {
+        match process::reap(false) {
+            Ok(Some(ended)) if ended.process == command => {
+                exited = true;
+                say(link, &Word::Exited { code: ended.code, signal: ended.signal });
+            }
+            Ok(Some(_)) => {}
+            Ok(None) => return exited,
+            Err(_) => {
+                if exited {
+                    say(link, &Word::Empty);
+                }
+                return exited;
+            }
         }
     }
 }

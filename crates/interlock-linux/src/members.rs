@@ -80,13 +80,6 @@ pub fn descendants(root: i32) -> Vec<i32> {
     found
 }
 
-/// The children of `parent`, ended ones left out.
-#[must_use]
-pub fn children(parent: i32) -> Vec<i32> {
-    let of_parent = |process: &i32| stat(*process).is_some_and(|(state, its)| its == parent && state != b'Z' && state != b'X');
-    processes().into_iter().filter(of_parent).collect()
-}
-
 fn processes() -> Vec<i32> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
     entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()

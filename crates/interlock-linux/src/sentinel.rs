@@ -13,6 +13,9 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 /// Waits until either end is hung up (supervisor or guardian are gone, or say so), then ends the tree. `ready` is told once it watches.
 pub fn run(guardian: i32, necks: [OwnedFd; 2], ready: &OwnedFd) -> ! {
     process::new_session(); // forked in the command's group: a signal to that group (^C, `kill 0`) must not end the sentinel
+    // Out of the command's group and terminal: what they are sent is not for this process.
+    process::new_session();
+    let _stays = std::env::set_current_dir("/");
     if !scoped(guardian) {
         process::leave(1);
     }

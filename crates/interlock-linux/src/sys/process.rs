@@ -21,7 +21,16 @@ pub fn fork() -> io::Result<Forked> {
     side(check(i64::from(unsafe { libc::fork() }))?)
 }
 
-/// Forks a sibling: its parent is this process's parent. Single-threaded, as [`fork`].
+/// As [`fork`], but this process is told nothing of the child's end and [`reap`] does not see it, until the child executes a program.
+///
+/// # Errors
+/// As [`fork`].
+pub fn fork_unseen() -> io::Result<Forked> {
+    // SAFETY: as `fork`: one thread, no shared memory; only the exit signal is left out.
+    side(check(unsafe { libc::syscall(libc::SYS_clone, 0, 0, 0, 0, 0) })?)
+}
+
+/// Forks a sibling: its parent is this process's parent, and like this process it is unseen if this one is. Single-threaded, as [`fork`].
 ///
 /// # Errors
 /// As [`fork`].
