@@ -95,9 +95,9 @@ def match(random: Random, theme: str, named: list[str], decision: str) -> dict:
 def path_match(random: Random, named: list[str], decision: str) -> dict:
     made: dict = {}
     if random.random() < 0.9:
-        made["path"] = [pattern(random) for _ in range(random.randint(1, 3))]
+        made["path"] = [pattern(random) for _ in range(random.choice([1, 2, 3, 3, 10]))]
     if random.random() < 0.3:
-        made["except"] = [pattern(random)]
+        made["except"] = [pattern(random) for _ in range(random.choice([1, 1, 1, 7]))]
     if decision != "allow" and "unix.connect" not in named and random.random() < 0.2:
         made["inodes"] = [{"device": 1, "number": random.randint(1, 3)}]
     return made
