@@ -59,8 +59,20 @@ pub fn run(start: &Start) -> ! {
     let up = Rc::clone(&ends.up);
     if let Err((step, error)) = prepare(start, ends) {
         say(up.as_raw_fd(), &format!("failed {step} {}\n", crate::sys::errno(&error)));
+        if step == "exec" {
+            process::leave(not_executed(crate::sys::errno(&error)));
+        }
     }
     process::leave(1)
+}
+
+/// The status of a command that could not be executed (`spec/home.md`): `run` found it executable, so a refusal is the policy's.
+fn not_executed(errno: i32) -> i32 {
+    match errno {
+        libc::EACCES | libc::EPERM => 124,
+        libc::ENOENT | libc::ENOTDIR => 127,
+        _ => 126,
+    }
 }
 
 type Step = (&'static str, std::io::Error);
