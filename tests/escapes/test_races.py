@@ -27,15 +27,20 @@ def figures(label: str, output: str) -> tuple[int, int, int]:
 
 
 def lay(arena: Arena) -> dict[str, Path]:
-    """A public and a secret file of like names, and a directory that will be exchanged with a symlink to the secret's."""
+    """A public and a secret file of one name, and a directory that will be exchanged with a symlink to the secret's.
+
+    The name is innocent, so that policy has nothing against exchanging the directory: only what it resolves to is secret.
+    """
     arena.build()
+    secret = arena.key.parent / "plain"
+    secret.write_text(SECRET + "\n")
     public = arena.work / "race-aaaa"
     public.mkdir()
-    (public / "id_rsa").write_text("public\n")
+    (public / "plain").write_text("public\n")
     link = arena.work / "race-link"
     link.symlink_to(arena.key.parent)
     arena._own()
-    return {"public": public / "id_rsa", "directory": public, "link": link}
+    return {"public": public / "plain", "secret": secret, "directory": public, "link": link}
 
 
 def race(arena: Arena, kind: str, allowed: Path, secret: Path, one: Path, two: Path, tries: int = TRIES) -> None:
@@ -53,13 +58,13 @@ def race(arena: Arena, kind: str, allowed: Path, secret: Path, one: Path, two: P
 @pytest.mark.timeout(SECONDS + 200)
 def test_two_threads_race_the_text_of_a_path(arena: Arena) -> None:
     places = lay(arena)
-    race(arena, "read-text", places["public"], arena.key, places["directory"], places["link"])
+    race(arena, "read-text", places["public"], places["secret"], places["directory"], places["link"])
 
 
 @pytest.mark.timeout(SECONDS + 200)
 def test_a_directory_is_exchanged_with_a_symlink(arena: Arena) -> None:
     places = lay(arena)
-    race(arena, "read-exchange", places["public"], arena.key, places["directory"], places["link"])
+    race(arena, "read-exchange", places["public"], places["secret"], places["directory"], places["link"])
 
 
 @pytest.mark.timeout(SECONDS + 200)
@@ -79,6 +84,7 @@ def test_a_write_is_raced_into_the_hooks(arena: Arena) -> None:
     command = [arena.work / "race", "write-exchange", allowed, arena.hook, free, link]
     control = figures("write-exchange control", arena.run(*command, str(CONTROL_TRIES), "20").output)
     assert control[1] > 0
+    print("write-exchange control: the hook was planted" if arena.hook.exists() else "write-exchange control: nothing landed")
     assert arena.hook.exists(), "the race cannot be won in the open"
     hooks()
     held = arena.held(*command, str(TRIES), str(SECONDS), seconds=SECONDS + 60)
@@ -108,6 +114,7 @@ def test_the_path_of_an_exec_is_raced(arena: Arena) -> None:
     allowed, denied, mark = programs()
     command = [arena.work / "race", "exec-text", allowed, denied, "-", "-", str(tries), str(SECONDS)]
     figures("exec-text control", arena.run(*command).output)
+    print(f"exec-text control: the forbidden program ran {mark.read_text().count('x') if mark.exists() else 0} times")
     assert mark.exists(), "the race cannot be won in the open"
     programs()
     held = arena.held(*command, policy=policy, seconds=SECONDS + 60)

@@ -21,12 +21,12 @@ static const char *allowed, *secret, *one, *two;
 static atomic_long swaps;
 static atomic_int stop;
 
-static void *swap_text(void *unused) { /* the two names are of one length and differ in one place, so a swap is one store */
+static void *swap_text(void *unused) {
     size_t at = 0;
     while (allowed[at] == secret[at]) at++;
     while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
-        memcpy(path + at, secret + at, strlen(secret) - at);
-        memcpy(path + at, allowed + at, strlen(allowed) - at);
+        memcpy(path + at, secret + at, strlen(secret) - at + 1);
+        memcpy(path + at, allowed + at, strlen(allowed) - at + 1);
         atomic_fetch_add_explicit(&swaps, 1, memory_order_relaxed);
     }
     return unused;
