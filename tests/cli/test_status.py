@@ -55,7 +55,7 @@ def test_a_bad_policy_is_121_with_its_place(cli):
     path = cli.write("bad.yaml", "interlock: 1\nname: bad\nrules:\n  - id: x\n    alow: file.read\n")
     ran = cli("run", "--policy", path, "--", "true")
     assert ran.returncode == 121
-    assert f"{path}:5" in ran.stderr
+    assert f"{path}:4:5" in ran.stderr
 
 
 def test_an_unknown_preset_is_121(cli):
@@ -73,7 +73,10 @@ def test_an_open_state_directory_is_refused_with_the_mending_command(cli):
 
 
 def test_a_command_that_policy_denies_is_124(cli):
-    closed = cli.write("closed.yaml", "interlock: 1\nname: no-true\nrules:\n  - id: t\n    deny: process.exec\n    command: {program: 'true'}\n")
+    closed = cli.write(
+        "closed.yaml",
+        "interlock: 1\nname: no-true\nrules:\n  - id: t\n    deny: process.exec\n    command: {program: 'true'}\n",
+    )
     ran = cli("run", "--preset", "coding-agent", "--policy", closed, "--", "true")
     assert ran.returncode == 124, ran.stderr
 
@@ -91,13 +94,22 @@ def test_standard_error_stays_apart(cli):
 
 def test_a_reader_that_goes_away_ends_the_command_as_outside(cli):
     script = f"{' '.join(cli.command())} run -- yes | head -n 1"
-    ran = subprocess.run(["bash", "-c", f"{script}; echo ${{PIPESTATUS[0]}}"], env=cli.environment, cwd=cli.workspace, capture_output=True, text=True, timeout=60)
+    ran = subprocess.run(
+        ["bash", "-c", f"{script}; echo ${{PIPESTATUS[0]}}"],
+        env=cli.environment,
+        cwd=cli.workspace,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert ran.stdout.split() == ["y", "141"]
 
 
 def test_closed_descriptors_do_not_confuse(cli):
     script = f"{' '.join(cli.command())} run -- sh -c 'echo hi; cat; exit 4' <&- >&- 2>&-; echo $?"
-    ran = subprocess.run(["sh", "-c", script], env=cli.environment, cwd=cli.workspace, capture_output=True, text=True, timeout=60)
+    ran = subprocess.run(
+        ["sh", "-c", script], env=cli.environment, cwd=cli.workspace, capture_output=True, text=True, timeout=60
+    )
     assert ran.stdout.strip() in ("4", "1")  # sh sees /dev/null where nothing was open
 
 
@@ -121,7 +133,14 @@ def test_json_is_one_object_on_the_last_line(cli):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
 def test_signals_reach_the_command(cli, number):
     name = signal.Signals(number).name[3:]
-    running = cli.start("run", "--", "sh", "-c", f"trap 'echo got; exit 9' {name}; echo ready; while :; do sleep 0.05; done", stdout=subprocess.PIPE)
+    running = cli.start(
+        "run",
+        "--",
+        "sh",
+        "-c",
+        f"trap 'echo got; exit 9' {name}; echo ready; while :; do sleep 0.05; done",
+        stdout=subprocess.PIPE,
+    )
     assert running.stdout.readline() == "ready\n"
     running.send_signal(number)
     assert running.stdout.readline() == "got\n"
@@ -131,7 +150,15 @@ def test_signals_reach_the_command(cli, number):
 def test_under_nohup_a_hangup_is_ignored_by_all(cli):
     script = "echo ready; sleep 1; echo survived"
     command = ["nohup", *cli.command(), "run", "--", "sh", "-c", script]
-    running = subprocess.Popen(command, env=cli.environment, cwd=cli.workspace, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    running = subprocess.Popen(
+        command,
+        env=cli.environment,
+        cwd=cli.workspace,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
     assert running.stdout.readline() == "ready\n"
     running.send_signal(signal.SIGHUP)
     assert running.stdout.read() == "survived\n"
@@ -139,7 +166,9 @@ def test_under_nohup_a_hangup_is_ignored_by_all(cli):
 
 
 def test_like_cron_without_terminal_home_or_path(cli):
-    environment = {"INTERLOCK_HOME": str(cli.home)} | {name: cli.environment[name] for name in ("PYTHONPATH",) if name in cli.environment}
+    environment = {"INTERLOCK_HOME": str(cli.home)} | {
+        name: cli.environment[name] for name in ("PYTHONPATH",) if name in cli.environment
+    }
     ran = cli("run", "--", "sh", "-c", "echo ok", env=environment, start_new_session=True)
     assert (ran.returncode, ran.stdout) == (0, "ok\n"), ran.stderr
 
