@@ -93,7 +93,7 @@ impl Control {
         Ok(())
     }
 
-    /// Honest credentials pass. Only root may say a process id that is not its own: for others the supervisor's stands for the caller's.
+    /// Honest credentials pass, the supervisor's process id standing for the caller's: to say another one takes CAP_SYS_ADMIN, which it gave up.
     fn credentials(&mut self, errand: &Errand<'_>, data: &[u8]) -> Sys<()> {
         let word = |at: usize| data.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map(u32::from_ne_bytes);
         let (Some(process), Some(user), Some(group)) = (word(0), word(4), word(8)) else { return Err(Errno(libc::EINVAL)) };
@@ -104,9 +104,7 @@ impl Control {
         if !says("Tgid:", process) || !own_ids("Uid:", user) || !own_ids("Gid:", group) {
             return Err(Errno(libc::EPERM));
         }
-        let ground = &errand.session.ground;
-        let plain = ground.privileged && !errand.session.credentials_may_differ();
-        let process = if plain { process } else { u32::try_from(ground.process).unwrap_or(process) };
+        let process = u32::try_from(errand.session.ground.process).unwrap_or(process);
         self.push(libc::SOL_SOCKET, SCM_CREDENTIALS, &[process, user, group].map(u32::to_ne_bytes).concat());
         Ok(())
     }
