@@ -64,7 +64,20 @@ def policy(*rules: Message) -> Message:
 
 FILE_VERBS = [
     f"file.{verb}"
-    for verb in "read write create delete rename link chmod chown truncate xattr utime mknod".split()
+    for verb in [
+        "read",
+        "write",
+        "create",
+        "delete",
+        "rename",
+        "link",
+        "chmod",
+        "chown",
+        "truncate",
+        "xattr",
+        "utime",
+        "mknod",
+    ]
 ]
 EVERYTHING = policy(
     rule("files", "allow", FILE_VERBS, path=["/**"]),
@@ -221,7 +234,9 @@ def main() -> int:
         for message in drive.messages():
             print(json.dumps(message)[:2000], file=sys.stderr)
             if message["type"] == "question":
-                drive.say({"type": "answer", "id": message["id"], "grant": grant(message, given.answer), "reason": None})
+                drive.say(
+                    {"type": "answer", "id": message["id"], "grant": grant(message, given.answer), "reason": None}
+                )
             if message["type"] in ("failed", "ended"):
                 break
         sys.stdout.buffer.write(drive._drain(drive.stdout))

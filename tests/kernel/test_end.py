@@ -83,7 +83,9 @@ def sentinel_of(drive: Drive, command: int) -> int:
     """The sentinel of a session: the guardian's child that still is the supervisor's image."""
     image = os.readlink(f"/proc/{drive.process.pid}/exe")
     return next(
-        child for child in children(guardian_of(drive)) if child != command and os.readlink(f"/proc/{child}/exe") == image
+        child
+        for child in children(guardian_of(drive))
+        if child != command and os.readlink(f"/proc/{child}/exe") == image
     )
 
 
@@ -127,7 +129,11 @@ ENDS: list[Callable[[Drive, int], None]] = [
     sentinel_killed,
     supervisor_and_guardian_killed,
 ]
-LOADS = {"storm": ["/bin/sh", "-c", STORM], "comet": ["/usr/bin/env", "python3", "-c", COMET], "deaf": ["/usr/bin/env", "python3", "-c", DEAF]}
+LOADS = {
+    "storm": ["/bin/sh", "-c", STORM],
+    "comet": ["/usr/bin/env", "python3", "-c", COMET],
+    "deaf": ["/usr/bin/env", "python3", "-c", DEAF],
+}
 
 
 def left_after(mark: str, seconds: float) -> list[int]:

@@ -64,7 +64,7 @@ def test_notices_are_limited_and_the_rest_counted(place: Path) -> None:
 
 def test_a_reader_who_stops_reading_holds_up_nobody(place: Path) -> None:
     script = f"i=0; while [ $i -lt 3000 ]; do : > {place}/refused$i; i=$((i+1)); done 2>/dev/null; echo through > {place}/end"
-    with Drive(["/bin/bash", "-c", script], DENIES) as drive:
+    with Drive(["/bin/bash", "-c", script], DENIES):
         for _ in range(300):
             if (place / "end").exists():
                 break

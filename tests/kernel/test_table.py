@@ -33,7 +33,13 @@ def test_the_page_is_the_table() -> None:
     page = (ROOT / "docs/syscalls.md").read_text()
     printed = re.findall(r"^\| (\d+) \| `(\w+)` \| (\w+) \| (\w*) \| (.*) \|$", page, flags=re.MULTILINE)
     table = [
-        (str(row["number"]), row["name"], row["class"], errno.errorcode[row["errno"]] if row["errno"] else "", row["why"])
+        (
+            str(row["number"]),
+            row["name"],
+            row["class"],
+            errno.errorcode[row["errno"]] if row["errno"] else "",
+            row["why"],
+        )
         for row in rows()
     ]
     assert printed == table

@@ -43,7 +43,8 @@ pub fn build(roots: &[PathBuf]) -> Result<Wall, Lacking> {
     if simulated("landlock") {
         return Err(Lacking("no Landlock here (simulated); Linux 6.12 with Landlock switched on has it".into()));
     }
-    let abi = landlock::abi().map_err(|error| Lacking(format!("no Landlock here ({error}); Linux 6.12 with Landlock switched on has it")))?;
+    let abi =
+        landlock::abi().map_err(|error| Lacking(format!("no Landlock here ({error}); Linux 6.12 with Landlock switched on has it")))?;
     let abi = if simulated("scopes") { ABI_NEEDED - 1 } else { abi };
     if abi < ABI_NEEDED {
         return Err(Lacking(format!("Landlock speaks ABI {abi}, {ABI_NEEDED} is needed; Linux 6.12 has it")));
