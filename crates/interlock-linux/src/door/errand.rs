@@ -179,7 +179,7 @@ impl<'a> Errand<'a> {
         if acts.is_empty() { self.as_caller(act) } else { self.perform(acts, act) }
     }
 
-    /// Remembers what the door has just made.
+    /// Remembers what the door has just made at a name.
     pub fn note_made(&self, parent: impl AsFd, entry: &std::ffi::CStr) {
         if let Ok(stat) = files::stat_at(parent.as_fd(), entry) {
             self.session.note_made(inode(&stat));

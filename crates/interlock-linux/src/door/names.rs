@@ -115,8 +115,14 @@ fn make(errand: &Errand<'_>, place: &Place, verb: Verb, act: impl FnOnce(&CStr) 
         return Err(Errno(libc::EEXIST).into());
     }
     errand.put_on_umask()?;
-    errand.perform(vec![errand.act(verb, &place.name(), None)], || in_place(errand, place, None, || act(&entry)))?;
-    errand.note_made(&place.parent, &place.component()?);
+    let component = place.component()?;
+    let made = errand.perform(vec![errand.act(verb, &place.name(), None)], || {
+        // Looked at before anything of the session can put another object there.
+        in_place(errand, place, None, || act(&entry).map(|()| files::stat_at(place.parent.as_fd(), &component).ok()))
+    })?;
+    if let Some(stat) = made.filter(|stat| stat.kind() == libc::S_IFDIR || stat.links == 1) {
+        errand.session.note_made(super::errand::inode(&stat));
+    }
     Ok(())
 }
 
@@ -124,7 +130,7 @@ fn make(errand: &Errand<'_>, place: &Place, verb: Verb, act: impl FnOnce(&CStr) 
 ///
 /// # Errors
 /// [`MOVED`] when it is not: the directory was renamed, or something else stands there now.
-fn in_place(errand: &Errand<'_>, place: &Place, before: Option<&Stat>, act: impl FnOnce() -> Sys<()>) -> Result<(), Stop> {
+fn in_place<T>(errand: &Errand<'_>, place: &Place, before: Option<&Stat>, act: impl FnOnce() -> Sys<T>) -> Result<T, Stop> {
     let _names = errand.session.names.read().unwrap_or_else(PoisonError::into_inner);
     if !place.stands(&errand.session.ground) {
         return Err(MOVED);

@@ -138,7 +138,11 @@ fn existing(errand: &Errand<'_>, request: &Request, object: Object) -> Result<Ow
         let permit = if matches!(object.name, Name::Held(_)) { None } else { Some(errand.settle(errand.acts_on(&verbs, &object))?) };
         let result = errand.blocking(|| errand.as_caller(|| Ok(reopened()?)).map_err(into_errno));
         if let Some(permit) = permit {
-            permit.done(if let Err(Stop::Errno(Errno(errno))) = &result { *errno } else { 0 });
+            permit.done(match &result {
+                Ok(_) => 0,
+                Err(Stop::Errno(Errno(errno))) => *errno,
+                Err(_) => libc::EINTR,
+            });
         }
         return result;
     }
