@@ -52,12 +52,15 @@ async def through_python(url: str, token: str, mode: str) -> dict[str, Any]:
     async def progressed(progress: float, total: float | None, message: str | None) -> None:
         told.append(progress)
 
-    async with create_mcp_http_client(headers={"Authorization": f"Bearer {token}"}) as http:
-        async with mcp.Client(streamable_http_client(url, http_client=http), mode=mode) as client:
-            tools = [each.name for each in (await client.list_tools()).tools]
-            answers = {name: await client.call_tool(f"notes__{name}", {"text": "hi"}) for name in ("echo", "erase", "ask_first")}
-            await client.call_tool("notes__progress", {"text": "hi"}, progress_callback=progressed)
-            return {"tools": tools, "told": told, **answers}
+    async with (
+        create_mcp_http_client(headers={"Authorization": f"Bearer {token}"}) as http,
+        mcp.Client(streamable_http_client(url, http_client=http), mode=mode) as client,
+    ):
+        tools = [each.name for each in (await client.list_tools()).tools]
+        calls = ("echo", "erase", "ask_first")
+        answers = {name: await client.call_tool(f"notes__{name}", {"text": "hi"}) for name in calls}
+        await client.call_tool("notes__progress", {"text": "hi"}, progress_callback=progressed)
+        return {"tools": tools, "told": told, **answers}
 
 
 @pytest.mark.parametrize("mode", ["legacy", "2026-07-28", "auto"])

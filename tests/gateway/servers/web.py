@@ -5,7 +5,7 @@ import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 MODE = sys.argv[1]
-SEEN = open(sys.argv[2], "a", buffering=1)
+SEEN = open(sys.argv[2], "a", buffering=1)  # noqa: SIM115 - open as long as the server runs
 TEXT = {"type": "object", "properties": {"text": {"type": "string", "x-mcp-header": "Text"}}}
 
 
