@@ -1,0 +1,250 @@
+"""Sockets through the real supervisor: results as without Interlock, and who may be reached.
+
+Outside peers are live sockets of the test itself, so that each denial is of something that would have succeeded.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.kernel.drive import EVERYTHING, FILE_VERBS, Drive, Message, policy, rule
+
+PROGRAM = Path(__file__).parent / "programs" / "socket_calls.py"
+PYTHON = "/usr/bin/python3"
+NOBODY = 65534
+USERS = [None, NOBODY] if os.getuid() == 0 else [None]
+FILES = rule("files", "allow", FILE_VERBS, path=["/**"])
+RUN = rule("run", "allow", ["process.exec"], path=["/**"])
+OPEN = rule("open", "allow", ["net.bind", "net.listen"])
+INSIDE = policy(
+    FILES, RUN, OPEN, rule("inside", "allow", ["net.connect", "net.send", "unix.connect"], to="inside")
+)
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    path = Path(tempfile.mkdtemp(prefix="interlock-net-"))
+    path.chmod(0o777)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def run(script: str, compiled: Message, *given: object, user: int | None = None, **changes: object) -> str:
+    """Runs Python text in a session; what it printed."""
+    command = [PYTHON, "-I", "-c", "import os, socket, sys, struct\n" + script, *map(str, given)]
+    with Drive(command, compiled, user=user, **changes) as drive:  # type: ignore[arg-type]
+        last, out, err = drive.finish(60)
+        assert last["type"] == "exited", last
+    return (out + err).decode()
+
+
+TRY = """
+def attempt(act):
+    try:
+        act()
+        print('done')
+    except OSError as error:
+        print(error.errno)
+"""
+EACCES, EPERM, REFUSED = "13\n", "1\n", "111\n"
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_calls_give_what_they_give_natively(place: Path, user: int | None) -> None:
+    command = [PYTHON, "-I", str(PROGRAM), str(place)]
+    as_user = {} if user is None else {"user": user, "group": user, "extra_groups": []}
+    native = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60, **as_user).stdout  # type: ignore[call-overload]
+    with Drive(command, EVERYTHING, user=user) as drive:
+        last, out, err = drive.finish(60)
+    assert last["code"] == 0, err
+    assert out.decode() == native
+
+
+class TestLoopback:
+    """Ports bound within the session may be reached within it; no other one, whatever stands beside it."""
+
+    def test_own_ports_are_inside(self) -> None:
+        script = TRY + (
+            "for family, host in ((2, '127.0.0.1'), (10, '::1'), (2, '127.0.0.2'), (2, '0.0.0.0')):\n"
+            "    server = socket.create_server((host, 0), family=family)\n"
+            "    attempt(lambda: socket.create_connection(server.getsockname()[:2]))\n"
+        )
+        assert run(script, INSIDE) == "done\n" * 4
+
+    def test_nobody_there_is_refused_as_natively(self) -> None:
+        assert run(TRY + "attempt(lambda: socket.create_connection(('127.0.0.1', 1)))", INSIDE) == REFUSED
+
+    @pytest.mark.parametrize(("own", "outside"), [("127.0.0.2", "127.0.0.1"), ("::1", "127.0.0.1"), ("127.0.0.1", "::1")])
+    def test_a_neighbour_on_the_same_port_is_outside(self, own: str, outside: str) -> None:
+        family = socket.AF_INET6 if ":" in outside else socket.AF_INET
+        with socket.create_server((outside, 0), family=family) as neighbour:
+            port = neighbour.getsockname()[1]
+            script = TRY + (
+                "own, outside, port = sys.argv[1], sys.argv[2], int(sys.argv[3])\n"
+                "server = socket.create_server((own, port), family=socket.AF_INET6 if ':' in own else socket.AF_INET)\n"
+                "attempt(lambda: socket.create_connection((own, port)))\n"
+                "attempt(lambda: socket.create_connection((outside, port)))\n"
+            )
+            assert run(script, INSIDE, own, outside, port) == "done\n" + EACCES
+
+    def test_a_shared_port_is_outside(self) -> None:
+        with socket.socket() as neighbour:
+            neighbour.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            neighbour.bind(("127.0.0.1", 0))
+            neighbour.listen()
+            script = TRY + (
+                "server = socket.socket(); server.setsockopt(1, 15, 1)\n"
+                "server.bind(('127.0.0.1', int(sys.argv[1]))); server.listen()\n"
+                "attempt(lambda: socket.create_connection(server.getsockname()))\n"
+            )
+            assert run(script, INSIDE, neighbour.getsockname()[1]) == EACCES
+
+    def test_a_port_closed_and_taken_by_another_is_outside(self, place: Path) -> None:
+        script = TRY + (
+            "import time; os.chdir(sys.argv[1])\n"
+            "server = socket.create_server(('127.0.0.1', 0)); port = server.getsockname()[1]; server.close()\n"
+            "open('new', 'w').write(str(port)); os.rename('new', 'port')\n"
+            "while not os.path.exists('taken'): time.sleep(0.01)\n"
+            "attempt(lambda: socket.create_connection(('127.0.0.1', port)))\n"
+        )
+        with Drive([PYTHON, "-I", "-c", "import os, sys, socket\n" + script, str(place)], INSIDE) as drive:
+            while not (place / "port").exists():
+                time.sleep(0.01)
+            with socket.create_server(("127.0.0.1", int((place / "port").read_text()))):
+                (place / "taken").touch()
+                _, out, _ = drive.finish(30)
+        assert out.decode() == EACCES
+
+    def test_datagrams(self) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as outside:
+            outside.bind(("127.0.0.1", 0))
+            script = TRY + (
+                "own = socket.socket(2, 2); own.bind(('127.0.0.1', 0)); out = ('127.0.0.1', int(sys.argv[1]))\n"
+                "new = lambda: socket.socket(2, 2)\n"
+                "attempt(lambda: new().sendto(b'x', own.getsockname()))\n"
+                "attempt(lambda: new().sendto(b'x', out))\n"
+                "attempt(lambda: new().sendmsg([b'x'], [], 0, out))\n"
+                "attempt(lambda: new().connect(out))\n"
+                "import ctypes; c = ctypes.CDLL(None, use_errno=True)\n"
+                "name = bytes(2) + struct.pack('!H', out[1]) + bytes([127, 0, 0, 1]) + bytes(8)\n"
+                "last = new(); print(c.sendto(last.fileno(), b'x', 1, 0, name, 16), ctypes.get_errno())\n"
+            )
+            assert run(script, INSIDE, outside.getsockname()[1]) == "done\n" + EACCES * 3 + "-1 13\n"
+            outside.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                outside.recv(1)
+
+
+class TestUnix:
+    def test_sockets_of_outside_are_outside(self, place: Path) -> None:
+        with socket.socket(socket.AF_UNIX) as path, socket.socket(socket.AF_UNIX) as named:
+            path.bind(str(place / "outside"))
+            (place / "outside").chmod(0o777)
+            path.listen()
+            abstract = f"interlock-outside-{os.getpid()}"
+            named.bind("\0" + abstract)
+            named.listen()
+            script = TRY + (
+                "new = lambda: socket.socket(socket.AF_UNIX)\n"
+                "os.chdir(sys.argv[1]); os.symlink('outside', 'link')\n"
+                "for name in ('outside', 'link', '/proc/self/cwd/outside', '\\0' + sys.argv[2]):\n"
+                "    attempt(lambda: new().connect(name))\n"
+                "own = new(); own.bind('own'); own.listen()\n"
+                "attempt(lambda: new().connect('own'))\n"
+                "own = new(); own.bind('\\0own' + sys.argv[2]); own.listen()\n"
+                "attempt(lambda: new().connect('\\0own' + sys.argv[2]))\n"
+                "attempt(lambda: socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b'x', 'outside'))\n"
+            )
+            assert run(script, INSIDE, place, abstract) == EACCES * 4 + "done\n" * 2 + EACCES
+
+    def test_a_bind_is_a_new_name(self, place: Path) -> None:
+        (place / "closed").mkdir()
+        (place / "link").symlink_to("closed")
+        rules = policy(FILES, RUN, rule("closed", "deny", ["file.mknod"], path=[f"{place}/closed/**"]))
+        script = TRY + (
+            "os.chdir(sys.argv[1])\n"
+            "for name in ('open', 'closed/x', 'link/x', sys.argv[1] + '/link/../closed/x'):\n"
+            "    attempt(lambda: socket.socket(socket.AF_UNIX).bind(name))\n"
+        )
+        assert run(script, rules, place) == "done\n" + EACCES * 3
+        assert not list((place / "closed").iterdir())
+
+    def test_interlocks_own_sockets_are_closed_whatever_policy_says(self) -> None:
+        script = TRY + (
+            "runtime = os.environ['RUNTIME']\n"
+            "for folder, _, names in os.walk(runtime):\n"
+            "    for name in sorted(names):\n"
+            "        print(name, end=' ')\n"
+            "        attempt(lambda: socket.socket(socket.AF_UNIX).connect(os.path.join(folder, name)))\n"
+        )
+        state = Path(tempfile.mkdtemp(prefix="interlock-net-"))
+        found = run(script, EVERYTHING, state=state, environment={**os.environ, "RUNTIME": str(state / "runtime")})
+        answers = dict(line.split() for line in found.splitlines())
+        assert answers.get("control.sock") == "13"
+        assert answers.get("inside.sock") == "done"
+
+
+class TestGateway:
+    """A connection to the gateway is attested before connect returns, and is not made if that fails."""
+
+    @pytest.mark.parametrize("answer", [b'{"ok":true}\n', b'{"ok":false}\n', b""])
+    def test_attestation(self, place: Path, answer: bytes) -> None:
+        heard: list[Message] = []
+        with socket.socket(socket.AF_UNIX) as own, socket.create_server(("127.0.0.1", 0)) as server:
+            own.bind(str(place / "gateway.sock"))
+            own.listen()
+
+            def attested() -> None:
+                peer, _ = own.accept()
+                with peer, peer.makefile("rb") as lines:
+                    heard.append(json.loads(lines.readline()))
+                    peer.sendall(answer)
+
+            thread = threading.Thread(target=attested, daemon=True)
+            thread.start()
+            port = server.getsockname()[1]
+            script = (
+                "client = socket.socket()\n"
+                "code = client.connect_ex(('127.0.0.1', int(sys.argv[1])))\n"
+                "print(code, client.getsockname()[1], os.fstat(client.fileno()).st_ino)\n"
+            )
+            gateway = {"address": "127.0.0.1", "port": port, "socket": str(place / "gateway.sock")}
+            code, client, inode = run(script, EVERYTHING, port, gateway=gateway).split()
+            thread.join(5)
+        [message] = heard
+        assert message["type"] == "attest" and message["inode"] == int(inode)
+        if b"true" in answer:
+            assert (code, message["port"]) == ("0", int(client))
+        else:
+            assert code == "111"
+
+
+def test_control_messages_cannot_choose_a_route() -> None:
+    script = TRY + (
+        "one = socket.socket(2, 2); one.bind(('127.0.0.1', 0))\n"
+        "send = lambda kind: one.sendmsg([b'x'], [(0, kind, bytes(4))], 0, one.getsockname())\n"
+        "attempt(lambda: send(7))\n"
+        "attempt(lambda: send(1))\n"
+    )
+    assert run(script, EVERYTHING) == EPERM + "done\n"
+
+
+def test_netlink_asks_and_does_not_change() -> None:
+    script = TRY + (
+        "link = socket.socket(16, 3, 0)\n"
+        "ask = lambda kind: link.sendto(struct.pack('=IHHII4s', 20, kind, 0x301, 1, 0, bytes(4)), (0, 0))\n"
+        "attempt(lambda: ask(22))\n"
+        "attempt(lambda: ask(24))\n"
+    )
+    assert run(script, EVERYTHING) == "done\n" + EPERM
