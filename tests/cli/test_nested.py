@@ -1,10 +1,12 @@
 """`interlock run` inside a session: the outer one goes on holding; what it would have to change is refused."""
 
+import shlex
+
 import pytest
 
 
 def inner(cli, *arguments):
-    return " ".join([*cli.command(), "run", *arguments])
+    return shlex.join([*cli.command(), "run", *arguments])
 
 
 def test_without_options_the_command_runs_under_the_outer_session(cli):

@@ -30,7 +30,13 @@ def session_ids(home: Home) -> list[str]:
     except FileNotFoundError:
         return []
     seconds = Counter(name[:_SECOND_CHARACTERS] for name in names)
-    return sorted(names, key=lambda name: (name[:_SECOND_CHARACTERS], _made(home, name) if seconds[name[:_SECOND_CHARACTERS]] > 1 else ""))
+    return sorted(
+        names,
+        key=lambda name: (
+            name[:_SECOND_CHARACTERS],
+            _made(home, name) if seconds[name[:_SECOND_CHARACTERS]] > 1 else "",
+        ),
+    )
 
 
 def _made(home: Home, session: str) -> str:

@@ -35,8 +35,9 @@ def compiled(
 ) -> Loaded:
     """Load a session's policy: the preset if one is named, then the files in order, then the workspace's own layer.
 
-    Arguments: `files` are paths, or names of the user's own layers or of presets; `own` is what the next Interlock would load
-    from; `session_directory` holds the session's sockets. Raises `OperatorError` with code 121 when a layer does not load.
+    Arguments: `files` are paths, or names of the user's own layers or of presets; `own` is what the next Interlock
+    would load from; `session_directory` holds the session's sockets. Raises `OperatorError` with code 121 when a layer
+    does not load.
     """
     from interlock.policy import Source, from_environment, load
 

@@ -51,6 +51,9 @@ class InboxAsker:
             self._ready.append(_no(identity, "nobody is there to ask"))
             return
         try:
+            if self._opened().recent_no(self._session, message["action"]):
+                self._ready.append(_no(identity, "refused a moment ago"))
+                return
             self._open[identity] = self._opened().ask(
                 session=self._session,
                 asker="run",

@@ -27,6 +27,8 @@ PENDING_MAX: Final = 200
 PENDING_PER_SESSION_MAX: Final = 32
 #: The longest time a question may wait, whatever a policy says, in milliseconds.
 WAIT_MS_MAX: Final = 24 * 3_600_000
+#: A no holds for identical acts of the session that follow within this time.
+NO_LASTS_MS: Final = 30_000
 #: Answered questions are kept this long for `approvals show`; the ledger keeps them for good.
 KEPT_MS: Final = 7 * 24 * 3_600_000
 #: How often a waiting asker looks for its answer, in seconds.
@@ -227,6 +229,18 @@ class Inbox:
             self.withdraw([identity], "the asker went away")
             raise
         return answer
+
+    def recent_no(self, session: str, action: Action) -> bool:
+        """Whether this act was refused, or waited for in vain, a moment ago: then asking again is nagging.
+
+        A shell tries every PATH entry after a refusal, and a program retries; each would open another prompt.
+        """
+        row = self._database.execute(
+            "SELECT count(*) FROM question WHERE session = ? AND likeness = ? "
+            "AND answer IN ('no', 'timeout') AND answered_ms > ?",
+            (session, likeness(action), self._clock_ms() - NO_LASTS_MS),
+        ).fetchone()
+        return bool(row[0])
 
     def changes(self) -> int:
         """A number that differs when another connection wrote: cheap to ask often (PRAGMA data_version)."""

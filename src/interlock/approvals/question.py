@@ -63,6 +63,6 @@ class Answer:
 
 
 def likeness(action: Action) -> str:
-    """SHA-256 over the action without what makes each asking unique."""
-    same = {key: value for key, value in action.items() if key not in ("id", "nonce")}
+    """SHA-256 over the action without what makes each asking unique: id, nonce, and the process that asks."""
+    same = {key: value for key, value in action.items() if key not in ("id", "nonce", "subject")}
     return hashlib.sha256(json.dumps(same, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -207,3 +207,16 @@ def test_what_was_asked_is_stored_whole(inbox, tmp_path):
     question = ask(inbox)
     rows = sqlite3.connect(tmp_path / "inbox.sqlite").execute("SELECT action FROM question").fetchall()
     assert json.loads(rows[0][0]) == question.action
+
+
+def test_a_no_holds_for_a_moment_a_yes_does_not(inbox, clock):
+    question = ask(inbox, nonce="1")
+    assert not inbox.recent_no("s-1", question.action)
+    inbox.answer(question.id, yes=True, approver="uid:1")
+    assert not inbox.recent_no("s-1", question.action)
+    again = ask(inbox, nonce="2")
+    inbox.answer(again.id, yes=False, approver="uid:1")
+    assert inbox.recent_no("s-1", question.action)
+    assert not inbox.recent_no("s-2", question.action)
+    clock.now += 30_000
+    assert not inbox.recent_no("s-1", question.action)
