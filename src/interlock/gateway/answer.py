@@ -85,6 +85,13 @@ class Outlet:
         await self._event(answer)
         await self._send({"type": "http.response.body", "body": b""})
 
+    async def abandon(self) -> None:
+        """The request was cancelled: it ends without an answer."""
+        if self._started:
+            await self._send({"type": "http.response.body", "body": b""})
+        else:
+            await send_empty(self._send, 202)
+
     async def _step(self, work: asyncio.Task[tuple[int, JsonObject]], wait_s: float) -> bool:
         """One message, or the end of the work, or a comment when neither came in time (false)."""
         if not self._waiting.empty():

@@ -102,6 +102,10 @@ class LegacyEra:
         session.running[said.id] = task
         try:
             await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if not task.cancelled():
+                raise
+            await outlet.abandon()
         finally:
             if task.done():
                 session.running.pop(said.id, None)
