@@ -3,9 +3,11 @@ nothing."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -124,7 +126,14 @@ def uvicorn_server(application: Gateway) -> uvicorn.Server:
 
     from interlock.gateway.connection import GatewayProtocol
 
-    return uvicorn.Server(
+    class Server(uvicorn.Server):
+        """Leaves signals to its caller: uvicorn would raise them again at once, before log and servers are closed."""
+
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield
+
+    return Server(
         uvicorn.Config(
             application,
             http=GatewayProtocol,

@@ -9,6 +9,7 @@ import asyncio
 import fcntl
 import json
 import os
+import signal
 import socket
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from interlock.app.gateway import Parts, SystemClock, assemble, own_hosts, uvicorn_server
 from interlock.app.gateway_policy import call_policy
@@ -27,6 +28,9 @@ from interlock.connectors.pool import Pool
 from interlock.storage.home import Home
 from interlock.vocabulary.errors import HostError, OperatorError
 from interlock.vocabulary.ids import session_id
+
+if TYPE_CHECKING:
+    import uvicorn
 
 PRESET: Final = "gateway-baseline"
 BACKLOG: Final = 128
@@ -131,14 +135,29 @@ async def _serve(
     await recorder.durable(_opened(policy, connectors, url))
     await attesting.start()
     server = uvicorn_server(assemble(parts))
+    caught = _ends_on_signal(server)
     try:
         await server.serve(sockets=[listener])
-        return 0
+        return 128 + caught[0] if caught else 0
     finally:
         await attesting.close()
         await pool.close()
         recorder.close("the gateway was ended")
         inbox.close()
+
+
+def _ends_on_signal(server: uvicorn.Server) -> list[int]:
+    """SIGTERM and SIGINT end it in order, a second one at once. Returns the list that the signals are put into."""
+    caught: list[int] = []
+
+    def end(number: int) -> None:
+        server.force_exit = bool(caught)
+        server.should_exit = True
+        caught.append(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, end, number)
+    return caught
 
 
 def _opened(policy: Mapping[str, Any], connectors: Mapping[str, Connector], url: str) -> dict[str, object]:
