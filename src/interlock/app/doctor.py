@@ -71,6 +71,8 @@ def findings_of(answer: Any) -> list[Finding]:
 
 def _mechanism(entry: dict[str, Any]) -> Finding:
     status = str(entry.get("status", "not"))
+    if status == "not" and entry.get("needed") is False:
+        status = "partial"  # some rule is the poorer for it; no session is refused
     reason = entry.get("reason", entry.get("reasons", entry.get("detail", "")))
     detail = ", ".join(map(str, reason)) if isinstance(reason, list) else str(reason or "")
     advice = str(entry.get("advice") or entry.get("hint") or "")
