@@ -248,3 +248,14 @@ def test_netlink_asks_and_does_not_change() -> None:
         "attempt(lambda: ask(24))\n"
     )
     assert run(script, EVERYTHING) == "done\n" + EPERM
+
+
+def test_socket_options_cannot_choose_a_route() -> None:
+    script = TRY + (
+        "one = socket.socket(2, 2)\n"
+        "attempt(lambda: one.setsockopt(0, 4, bytes([131, 7, 4, 127, 0, 0, 1, 0])))\n"
+        "attempt(lambda: socket.socket(10, 2).setsockopt(41, 57, bytes(8)))\n"
+        "attempt(lambda: socket.socket(2, 1).setsockopt(6, 19, 1))\n"
+        "attempt(lambda: one.setsockopt(0, 2, 7))\n"
+    )
+    assert run(script, EVERYTHING) == EPERM * 3 + "done\n"

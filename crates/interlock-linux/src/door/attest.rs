@@ -33,7 +33,11 @@ pub fn connection(errand: &Errand<'_>, socket: &Socket, endpoint: &Endpoint) -> 
         return Ok(());
     }
     let _closed = sys::connect(socket.as_fd(), &sockets::dissolve_wire());
-    Err(Stop::Refused { path: Vec::new(), because: "the gateway did not take the attestation of this connection", errno: libc::ECONNREFUSED })
+    Err(Stop::Refused {
+        path: Vec::new(),
+        because: "the gateway did not take the attestation of this connection",
+        errno: libc::ECONNREFUSED,
+    })
 }
 
 fn tell(errand: &Errand<'_>, gateway: &Gateway, socket: &Socket) -> io::Result<bool> {

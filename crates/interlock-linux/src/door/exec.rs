@@ -235,7 +235,12 @@ fn enact(call: &Call, session: &Session, program: &Image, permit: Permit<'_>) ->
             Answer::Settled
         }
         Ok(Outcome::Untraced(errno)) => {
-            refusal::record(session, call, act(program.object.name.bytes(), &[], None, &program.arguments, b"/"), "it is traced by somebody else already");
+            refusal::record(
+                session,
+                call,
+                act(program.object.name.bytes(), &[], None, &program.arguments, b"/"),
+                "it is traced by somebody else already",
+            );
             permit.done(errno);
             Answer::Errno(libc::EACCES)
         }

@@ -117,7 +117,8 @@ fn table(thread: i32, name: &str) -> Option<String> {
 
 fn live(thread: i32) -> HashSet<u64> {
     let internet = ["tcp", "tcp6", "udp", "udp6"].iter().filter_map(|name| table(thread, name));
-    let mut found: HashSet<u64> = internet.flat_map(|table| table.lines().filter_map(Row::parse).map(|row| row.inode).collect::<Vec<_>>()).collect();
+    let mut found: HashSet<u64> =
+        internet.flat_map(|table| table.lines().filter_map(Row::parse).map(|row| row.inode).collect::<Vec<_>>()).collect();
     if let Some(table) = table(thread, "unix") {
         found.extend(table.lines().filter_map(|line| line.split_whitespace().nth(6)?.parse::<u64>().ok()));
     }
@@ -205,7 +206,8 @@ mod tests {
 
     #[test]
     fn a_row_is_read() {
-        let row = Row::parse("   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 4242 1 0 100 0 0 10 0");
+        let row =
+            Row::parse("   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 4242 1 0 100 0 0 10 0");
         assert_eq!(row, Some(Row { address: "127.0.0.1".parse().unwrap(), port: 8080, state: 10, inode: 4242 }));
         let row = Row::parse("   0: 00000000000000000000000001000000:1F90 00000000000000000000000000000000:0000 0A 0:0 0:0 0 0 0 7 1");
         assert_eq!(row.unwrap().address, "::1".parse::<IpAddr>().unwrap());

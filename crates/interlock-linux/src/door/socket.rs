@@ -92,9 +92,7 @@ pub fn transport(kind: Kind) -> Result<Protocol, Stop> {
 
 /// The answer that ends a socket call; a refusal of the door's own is recorded as `verb` at `place`.
 pub fn end(errand: &Errand<'_>, verb: Verb, place: (IpAddr, u16), result: Result<Answer, Stop>) -> Answer {
-    result.unwrap_or_else(|stop| {
-        refusal::stopped(errand.session, errand.call, stop, |_| act(verb, Protocol::Tcp, place, Side::Outside))
-    })
+    result.unwrap_or_else(|stop| refusal::stopped(errand.session, errand.call, stop, |_| act(verb, Protocol::Tcp, place, Side::Outside)))
 }
 
 /// Where nothing is known of an address.

@@ -129,7 +129,8 @@ pub fn stand_in(directory: BorrowedFd<'_>) -> io::Result<()> {
 /// EFAULT where it is not mapped or not writable.
 pub fn give(thread: i32, address: u64, bytes: &[u8]) -> io::Result<()> {
     let local = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
-    let remote = libc::iovec { iov_base: std::ptr::with_exposed_provenance_mut(usize::try_from(address).unwrap_or(0)), iov_len: bytes.len() };
+    let remote =
+        libc::iovec { iov_base: std::ptr::with_exposed_provenance_mut(usize::try_from(address).unwrap_or(0)), iov_len: bytes.len() };
     // SAFETY: `local` is only read; `remote` is an address in another process, never dereferenced here.
     let count = unsafe { libc::process_vm_writev(thread, &raw const local, 1, &raw const remote, 1, 0) };
     match usize::try_from(count) {

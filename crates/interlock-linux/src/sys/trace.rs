@@ -122,7 +122,8 @@ mod tests {
     use std::process::{Command, Stdio};
 
     fn child() -> std::process::Child {
-        let shell = Command::new("/bin/sh").args(["-c", "echo; read x; exec /bin/true"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let shell =
+            Command::new("/bin/sh").args(["-c", "echo; read x; exec /bin/true"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut shell = shell.unwrap();
         // `spawn` may return while the shell's own exec has yet to finish.
         shell.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();

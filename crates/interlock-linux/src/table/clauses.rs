@@ -67,6 +67,22 @@ pub(super) const SOCKET: &[Clause] = &[
     errno(&[is(0, &[NETLINK])], libc::EPROTONOSUPPORT),
 ];
 
+const IPV6_2292PKTOPTIONS: u32 = 6;
+const IPV6_ADDR_OPTIONS: &[u32] = &[
+    libc::IPV6_RTHDR as u32,
+    libc::IPV6_RTHDRDSTOPTS as u32,
+    libc::IPV6_DSTOPTS as u32,
+    libc::IPV6_HOPOPTS as u32,
+    IPV6_2292PKTOPTIONS,
+];
+
+/// setsockopt: a source route would lead packets elsewhere than the address that was judged; TCP_REPAIR makes connections without connect.
+pub(super) const SETSOCKOPT: &[Clause] = &[
+    errno(&[is(1, &[libc::IPPROTO_IP as u32]), is(2, &[libc::IP_OPTIONS as u32])], libc::EPERM),
+    errno(&[is(1, &[libc::IPPROTO_IPV6 as u32]), is(2, IPV6_ADDR_OPTIONS)], libc::EPERM),
+    errno(&[is(1, &[libc::IPPROTO_TCP as u32]), is(2, &[libc::TCP_REPAIR as u32])], libc::EPERM),
+];
+
 const PR_SET_DUMPABLE: u32 = 4;
 const PR_SET_KEEPCAPS: u32 = 8;
 const PR_CAPBSET_DROP: u32 = 24;
