@@ -28,6 +28,7 @@ EVENT_TYPES = frozenset(
         "context.changed",
         "session.closed",
         "prompt.seen",
+        "token.refused",
         "index.opened",
         "index.closed",
     }
