@@ -61,6 +61,8 @@ pub struct Status {
     pub identity: Identity,
     /// Signals that wait for it, are not blocked and have a handler: a bit each, from signal 1.
     pub interrupting: u64,
+    /// Whether those are surely this thread's to handle: sent to it alone, or no other thread is there to take them.
+    pub own_signals: bool,
 }
 
 impl<'a> Caller<'a> {
@@ -191,6 +193,7 @@ fn status_of(text: &[u8]) -> Option<Status> {
     // The fourth number is the file-system id.
     let id = |key: &str| line(key).and_then(|rest| rest.split_whitespace().nth(3)).and_then(|id| id.parse().ok());
     let waiting = bits("SigPnd:")? | bits("ShdPnd:")?;
+    let handled = !bits("SigBlk:")? & bits("SigCgt:")?;
     Some(Status {
         process: line("Tgid:")?.trim().parse().ok()?,
         umask: u32::from_str_radix(line("Umask:")?.trim(), 8).ok()?,
@@ -200,7 +203,8 @@ fn status_of(text: &[u8]) -> Option<Status> {
             groups: line("Groups:")?.split_whitespace().map(str::parse).collect::<Result<_, _>>().ok()?,
             capabilities: bits("CapEff:")?,
         },
-        interrupting: waiting & !bits("SigBlk:")? & bits("SigCgt:")?,
+        interrupting: waiting & handled,
+        own_signals: bits("SigPnd:")? & handled != 0 || line("Threads:").is_some_and(|count| count.trim() == "1"),
     })
 }
 
@@ -239,6 +243,7 @@ mod tests {
             ShdPnd:\t0000000000000006\nSigBlk:\t0000000000000002\nSigCgt:\t0000000000000006\nCapEff:\t0000000000000003\n";
         let status = status_of(text).unwrap();
         assert_eq!((status.process, status.umask, status.interrupting), (42, 0o27, 4));
+        assert!(!status.own_signals);
         assert_eq!(status.identity, Identity { user: 4, group: 8, groups: vec![9, 10], capabilities: 3 });
         assert_eq!(status_of(b"Umask:\t0027\n"), None);
     }

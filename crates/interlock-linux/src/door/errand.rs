@@ -129,7 +129,7 @@ impl<'a> Errand<'a> {
         let watch = || {
             while !over.load(Ordering::Acquire) {
                 std::thread::park_timeout(SIGNAL_CHECK);
-                if !over.load(Ordering::Acquire) && (!caller.waits() || interrupted(&caller)) {
+                if !over.load(Ordering::Acquire) && (!caller.waits() || interrupted(&caller).is_some()) {
                     threads::interrupt(thread);
                 }
             }
@@ -140,8 +140,11 @@ impl<'a> Errand<'a> {
             let result = loop {
                 match act() {
                     Err(Errno(libc::EINTR)) if !caller.waits() => break Err(Stop::Gone),
-                    Err(Errno(libc::EINTR)) if interrupted(&caller) => break Err(Errno(RESTART_OR_INTERRUPT).into()),
-                    Err(Errno(libc::EINTR)) => {}
+                    Err(Errno(libc::EINTR)) => {
+                        if let Some(errno) = interrupted(&caller) {
+                            break Err(errno.into());
+                        }
+                    }
                     result => break result.map_err(Stop::from),
                 }
             };
@@ -187,9 +190,11 @@ impl<'a> Errand<'a> {
     }
 }
 
-/// Whether a signal waits for the caller that a handler of its would take.
-fn interrupted(caller: &Caller<'_>) -> bool {
-    caller.status().is_ok_and(|status| status.interrupting != 0)
+/// What a waiting signal makes of the call. RESTART_OR_INTERRUPT must reach a thread that has a signal to handle, or it would be read as an
+/// errno: where another thread may take the signal, the plain EINTR is given.
+fn interrupted(caller: &Caller<'_>) -> Option<Errno> {
+    let status = caller.status().ok().filter(|status| status.interrupting != 0)?;
+    Some(Errno(if status.own_signals { RESTART_OR_INTERRUPT } else { libc::EINTR }))
 }
 
 /// A refusal of the door's own that the call tells as EPERM.
