@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_is_what_the_table_says(name):
     module = load(name)
-    assert module.SUMMARY == COMMANDS[name][1]
+    assert COMMANDS[name][1] == module.SUMMARY
     assert name in command_parser(name).format_help()
 
 
