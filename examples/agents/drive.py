@@ -58,10 +58,11 @@ def prepare(name: str, program: Path, home: Path, model_url: str, prompt: str, t
 
 def _claude(program: Path, home: Path, model_url: str, prompt: str, tools: Tools | None) -> Prepared:
     allowed = ["Bash", "Edit", "Write", "Read"]
-    command = [str(program), "-p", prompt, "--output-format", "json"]
+    command = [str(program), "-p", prompt, "--output-format", "json", "--dangerously-skip-permissions"]
     if tools:
         server = {"type": "http", "url": tools.url, "headers": {"Authorization": f"Bearer ${{{tools.token_variable}}}"}}
-        configuration = home / "mcp.json"
+        configuration = home / ".claude" / "tools.json"
+        configuration.parent.mkdir(exist_ok=True)
         configuration.write_text(json.dumps({"mcpServers": {tools.name: server}}))
         command += ["--mcp-config", str(configuration), "--strict-mcp-config"]
         allowed.append(f"mcp__{tools.name}")

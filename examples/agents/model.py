@@ -43,13 +43,20 @@ class Edit:
 
 
 @dataclass(frozen=True)
+class Look:
+    """Read a file through the agent's own file tool (Claude Code), or through its shell (Codex)."""
+
+    path: str
+
+
+@dataclass(frozen=True)
 class Say:
     """End the conversation with this text."""
 
     text: str
 
 
-Turn = Run | Call | Edit | Say
+Turn = Run | Call | Edit | Look | Say
 
 
 @dataclass
@@ -178,7 +185,7 @@ def _anthropic_block(turn: Turn, number: int) -> tuple[dict[str, Any], dict[str,
     return block, {"type": "input_json_delta", "partial_json": json.dumps(arguments)}, "tool_use"
 
 
-def _anthropic_tool(turn: Run | Call | Edit) -> tuple[str, dict[str, Any]]:
+def _anthropic_tool(turn: Run | Call | Edit | Look) -> tuple[str, dict[str, Any]]:
     match turn:
         case Run(command):
             return "Bash", {"command": command, "description": "a step of the script"}
@@ -186,6 +193,8 @@ def _anthropic_tool(turn: Run | Call | Edit) -> tuple[str, dict[str, Any]]:
             return f"mcp__{server}__{tool}", arguments
         case Edit(path, content):
             return "Write", {"file_path": path, "content": content}
+        case Look(path):
+            return "Read", {"file_path": path}
 
 
 # -- OpenAI Responses, streaming -----------------------------------------------------------------------------------
@@ -224,7 +233,7 @@ def _openai_item(turn: Turn, number: int) -> dict[str, Any]:
     return item | ({"namespace": namespace} if namespace else {})
 
 
-def _openai_tool(turn: Run | Call | Edit) -> tuple[str, str | None, dict[str, Any]]:
+def _openai_tool(turn: Run | Call | Edit | Look) -> tuple[str, str | None, dict[str, Any]]:
     match turn:
         case Run(command):
             return "exec_command", None, {"cmd": command}
@@ -232,3 +241,5 @@ def _openai_tool(turn: Run | Call | Edit) -> tuple[str, str | None, dict[str, An
             return tool, f"mcp__{server}", arguments
         case Edit(path, content):
             return "exec_command", None, {"cmd": f"cat > '{path}' <<'SCRIPT_END'\n{content}\nSCRIPT_END"}
+        case Look(path):
+            return "exec_command", None, {"cmd": f"cat '{path}'"}

@@ -35,8 +35,7 @@ def row(text: str, holds: bool, note: str = "") -> None:
 
 def run_agent(at: Stage, script: str) -> str:
     options = ["--preset", "coding-agent", "--workspace", str(at.work), "--agent", "coder"]
-    gateway_option = ["--gateway", f"http://127.0.0.1:{at.port}/mcp"]
-    return at.interlock("run", *options, *gateway_option, "--", "sh", str(DEMO / script), check=False, show=True)
+    return at.interlock("run", *options, "--", "sh", str(DEMO / script), check=False, show=True)
 
 
 def work(at: Stage) -> None:

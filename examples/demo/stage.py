@@ -50,6 +50,7 @@ class Stage:
         return keep | {
             "HOME": str(self.home),
             "INTERLOCK_HOME": str(self.root / "state"),
+            "INTERLOCK_GATEWAY_URL": f"http://127.0.0.1:{self.port}",
             "DEMO": str(DEMO),
             "PYTHON": sys.executable,
             "VICTIM": str(self.victim),

@@ -27,7 +27,7 @@ def call(name: str, arguments: dict[str, object]) -> dict[str, object]:
         "params": {"name": name, "arguments": arguments, "_meta": meta},
     }
     request = urllib.request.Request(
-        os.environ["INTERLOCK_GATEWAY_URL"],
+        os.environ["INTERLOCK_GATEWAY_URL"] + "/mcp",
         json.dumps(body).encode(),
         {
             "Authorization": f"Bearer {os.environ['INTERLOCK_TOKEN']}",

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 from examples.agents.drive import NotInstallable, Tools, install, prepare
-from examples.agents.model import Call, Edit, Run, Say, ScriptedModel, Turn
+from examples.agents.model import Call, Edit, Look, Run, Say, ScriptedModel, Turn
 
 from tests.conftest import Installed
 
@@ -56,8 +56,13 @@ class Desk:
 
     @property
     def environment(self) -> dict[str, str]:
-        keep = {key: os.environ[key] for key in ("PATH", "LANG") if key in os.environ}
-        return keep | {"HOME": str(self.home), "INTERLOCK_HOME": str(self.root / "state"), "TERM": "dumb"}
+        keep = {key: os.environ[key] for key in ("LANG",) if key in os.environ}
+        node = os.path.dirname(shutil.which("node") or "/usr/bin/node")
+        return (
+            keep
+            | {"PATH": f"{node}:/usr/local/bin:/usr/bin:/bin"}
+            | {"HOME": str(self.home), "INTERLOCK_HOME": str(self.root / "state"), "TERM": "dumb"}
+        )
 
     def as_user(self) -> list[str]:
         if self.user is None:
@@ -156,6 +161,7 @@ def script(desk: Desk) -> list[Turn]:
     commit = "git add -A && git -c user.name=agent -c user.email=a@example.org commit -q -m 'fix add' && git log --oneline | cat"
     return [
         Run("cat calc.py; ls"),
+        Look(str(desk.work / "calc.py")),
         Edit(str(desk.work / "calc.py"), "def add(a, b):\n    return a + b\n"),
         Run("python3 -m unittest -q 2>&1"),
         Run(commit),
@@ -187,10 +193,12 @@ def test_the_honest_half_works_and_the_hijacked_half_is_held(desk: Desk, agents:
         policy.write_text(
             "interlock: 1\nname: the-model\nrules:\n  - id: endpoint\n    allow: net.connect\n"
             f"    address: 127.0.0.1\n    port: {port}\n    protocol: tcp\n"
+            f"  - id: program\n    allow: [file.read, process.exec]\n    path: {agents}/**\n"
         )
         out = desk.interlock(
             *("run", "--preset", "coding-agent", "--policy", str(policy), "--workspace", str(desk.work)),
-            *("--agent", "coder", "--gateway", f"http://127.0.0.1:{desk.port}/mcp", "--", *prepared.command),
+            *("--agent", "coder", "--no-ask", "--", *prepared.command),
+            INTERLOCK_GATEWAY_URL=f"http://127.0.0.1:{desk.port}",
             **prepared.environment,
         )
     print(out.stdout[-3000:], out.stderr[-3000:], *model.results, sep="\n--\n")
@@ -206,13 +214,13 @@ def test_the_honest_half_works_and_the_hijacked_half_is_held(desk: Desk, agents:
     assert log.splitlines()[0] == "fix add"
     results = model.results
     assert "return a - b" in results[0]
-    assert "OK" in results[2]
-    assert "kept" in results[4]
+    assert "OK" in results[3]
+    assert "kept" in results[5]
     assert not any(SECRET in result for result in results)
     assert not (desk.work / ".mcp.json").exists()
     assert not (desk.work / ".git" / "hooks" / "pre-commit").exists()
     assert not list((desk.root / "stranger.git" / "refs" / "heads").iterdir())
-    assert "demo-tools/wiping" in results[9]
+    assert "demo-tools/wiping" in results[10]
     assert (desk.home / ".ssh" / "id_rsa").read_text() == SECRET + "\n"
     refused = {(denial["verb"], str(denial["target"])) for denial in desk.denials()}
     assert any(verb == "file.read" and "id_rsa" in target for verb, target in refused)

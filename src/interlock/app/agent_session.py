@@ -34,7 +34,7 @@ def open_agent_session(agent: str, *, home: Home, session: str) -> AgentSession:
     """
     from interlock.identity.registry import Registry
 
-    url = os.environ.get("INTERLOCK_GATEWAY_URL", DEFAULT_GATEWAY_URL)
+    url = gateway_url()
     address, port = _endpoint(url)
     if not os.path.exists(home.gateway_socket):
         raise OperatorError(
@@ -53,6 +53,22 @@ def open_agent_session(agent: str, *, home: Home, session: str) -> AgentSession:
         gateway={"address": address, "port": port, "socket": home.gateway_socket},
         end=end,
     )
+
+
+def gateway_url() -> str:
+    """The gateway that sessions of this user call: `INTERLOCK_GATEWAY_URL`, else the default address."""
+    return os.environ.get("INTERLOCK_GATEWAY_URL", DEFAULT_GATEWAY_URL)
+
+
+def gateway_layer() -> bytes:
+    """A layer that lets the session's processes connect to the gateway, and says nothing else. Raises `OperatorError`
+    for a malformed `INTERLOCK_GATEWAY_URL`.
+    """
+    address, port = _endpoint(gateway_url())
+    return (
+        "interlock: 1\nname: agent-gateway\nrules:\n  - id: gateway\n    allow: net.connect\n"
+        f"    address: '{address}'\n    port: {port}\n    protocol: tcp\n"
+    ).encode()
 
 
 def _endpoint(url: str) -> tuple[str, int]:

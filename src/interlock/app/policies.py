@@ -32,16 +32,19 @@ def compiled(
     human_home: str,
     workspace: str,
     own: Sequence[str],
+    generated: bytes | None = None,
 ) -> Loaded:
     """Load a session's policy: the preset if one is named, then the files in order, then the workspace's own layer.
 
     Arguments: `files` are paths, or names of the user's own layers or of presets; `own` is what the next Interlock
-    would load from; `session_directory` holds the session's sockets. Raises `OperatorError` with code 121 when a layer
-    does not load.
+    would load from; `session_directory` holds the session's sockets; `generated` is a layer of Interlock's own
+    making. Raises `OperatorError` with code 121 when a layer does not load.
     """
-    from interlock.policy import Source, from_environment, load
+    from interlock.policy import Origin, Source, from_environment, load
 
     sources = [Source.preset(preset)] if preset is not None else []
+    if generated is not None:
+        sources.append(Source("agent-gateway.yaml", generated, Origin.BUILTIN))
     sources += [_source(name, home) for name in files]
     context = from_environment(
         os.environ,

@@ -170,6 +170,11 @@ def _policy(
 ) -> Loaded:
     from interlock.app.policies import compiled
 
+    generated = None
+    if request.agent is not None:
+        from interlock.app.agent_session import gateway_layer
+
+        generated = gateway_layer()
     return compiled(
         files=request.policies,
         preset=request.preset or (None if request.policies else DEFAULT_PRESET),
@@ -178,6 +183,7 @@ def _policy(
         human_home=human_home,
         workspace=workspace,
         own=own,
+        generated=generated,
     )
 
 
