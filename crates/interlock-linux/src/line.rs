@@ -23,6 +23,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// The layer that refusals of the door's own are recorded under.
+const GUARD: &str = "guard";
+
 /// One act as the door observed it: resolved, not yet decided.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
@@ -147,10 +150,19 @@ impl Line {
         Settled::Allowed(Permit { line: self, records })
     }
 
-    /// Records and tells a denial that no rule spoke: the door goes no further on its own account.
+    /// Records and tells a denial that no rule spoke and none can lift: the door goes no further on its own account.
     pub(crate) fn refuse(&self, call: &Call, act: Observed, because: &str) {
         if !self.rehearsing.load(Ordering::Acquire) {
-            let _denied = self.deny(self.action(call, act), denial(because));
+            let decision = Decision { layers: vec![GUARD.to_owned()], ..denial(because) };
+            let _denied = self.denied(self.action(call, act), decision, Vec::new());
+        }
+    }
+
+    /// Counts a refusal of the door's own that ordinary programs meet by the hundred and take as an answer.
+    pub(crate) fn refuse_quietly(&self, verb: Verb, rule: &'static str) {
+        if !self.rehearsing.load(Ordering::Acquire) {
+            self.totals.count(verb.name(), "deny");
+            self.recorder.count(verb.name(), "deny", rule);
         }
     }
 
@@ -250,16 +262,20 @@ impl Line {
         self.record(Record::Durable, record).map(|_| ())
     }
 
-    fn deny(&self, mut action: Action, mut decision: Decision) -> Settled<'_> {
+    fn deny(&self, action: Action, mut decision: Decision) -> Settled<'_> {
         if decision.decision == Outcome::Steer {
             "a steer is not enforced here".clone_into(&mut decision.because);
         }
+        let allowed_by = self.judge.allowed_by(&action, &decision);
+        self.denied(action, decision, allowed_by)
+    }
+
+    fn denied(&self, mut action: Action, decision: Decision, allowed_by: Vec<String>) -> Settled<'_> {
         if let Some(process) = &mut action.subject.process {
             process.program = program_of(process.id);
         }
         self.totals.count(action.verb.name(), "deny");
         if let Ok(number) = self.decided(&action, &decision, &Facts::default(), Record::Ordered) {
-            let allowed_by = self.judge.allowed_by(&action, &decision);
             self.uplink.notice(json!({"type": "denied", "action": action, "decision": decision, "record": number}));
             self.denials.tell(Told { time_us: now_us(), action, decision, allowed_by, record: number });
         }

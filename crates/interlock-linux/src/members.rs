@@ -80,6 +80,12 @@ pub fn descendants(root: i32) -> Vec<i32> {
     found
 }
 
+/// The children of one process.
+#[must_use]
+pub fn children(parent: i32) -> Vec<i32> {
+    processes().into_iter().filter(|process| parent_of(*process) == Some(parent)).collect()
+}
+
 fn processes() -> Vec<i32> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
     entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()

@@ -3,12 +3,14 @@
 //! Built once by `launch`; shared by every receiver.
 
 use crate::answer::Call;
+use crate::keepers::Keepers;
 use crate::line::{Line, Observed, Settled};
 use crate::made::Made;
 use crate::members::Members;
 use crate::mounts::Mounts;
 use crate::pool::{BLOCKED_MAX, BRIEF_MAX, Exhausted, Pool};
 use crate::sys::notify;
+use crate::terminals::Terminals;
 use interlock_core::action::Inode;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
@@ -32,6 +34,10 @@ pub struct Session {
     pub line: Line,
     /// Who belongs to the tree.
     pub members: Members,
+    /// Interlock's own processes, which no policy opens.
+    pub keepers: Keepers,
+    /// Which terminals are this session's.
+    pub terminals: Terminals,
     /// What the door stands on.
     pub ground: crate::door::ground::Ground,
     /// Which sockets are this session's.
@@ -71,6 +77,8 @@ impl Session {
             name,
             line,
             members,
+            keepers: Keepers::of(members),
+            terminals: Terminals::default(),
             ground,
             sockets: crate::door::inside::Sockets::default(),
             mounts,

@@ -98,6 +98,7 @@ impl Begun {
         let session = launch::session(&launch, judge, listener, members, Arc::clone(uplink), Arc::clone(&ending))?;
         let own = |error: std::io::Error| Failed::new(123, format!("the session's sockets: {error}"), "");
         control::keep_time(&session).map_err(own)?;
+        session.terminals.given(session.ground.root.as_fd(), tree.command);
         tree.rehearse()?;
         launch::open(&launch, &session, &tree)?;
         let started = crate::clock::rfc3339(crate::line::now_us());

@@ -132,10 +132,16 @@ fn existing(errand: &Errand<'_>, request: &Request, object: Object) -> Result<Ow
     }
     let flags = request.flags & !(libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW);
     let object = terminal::of_caller(errand, object)?;
+    let file = opened(errand, request, &object, flags)?;
+    terminal::learn(errand, &object, file.as_fd());
+    Ok(file)
+}
+
+fn opened(errand: &Errand<'_>, request: &Request, object: &Object, flags: i32) -> Result<OwnedFd, Stop> {
     let reopened = || reopen(&errand.session.ground, object.file.as_fd(), flags, 0);
     let verbs = request.verbs(object.stat.kind());
-    if may_block(request, &object) {
-        let permit = if matches!(object.name, Name::Held(_)) { None } else { Some(errand.settle(errand.acts_on(&verbs, &object))?) };
+    if may_block(request, object) {
+        let permit = if matches!(object.name, Name::Held(_)) { None } else { Some(errand.settle(errand.acts_on(&verbs, object))?) };
         let result = errand.blocking(|| errand.as_caller(|| Ok(reopened()?)).map_err(into_errno));
         if let Some(permit) = permit {
             permit.done(match &result {
@@ -146,7 +152,7 @@ fn existing(errand: &Errand<'_>, request: &Request, object: Object) -> Result<Ow
         }
         return result;
     }
-    errand.perform_on(&verbs, &object, || Ok(reopened()?))
+    errand.perform_on(&verbs, object, || Ok(reopened()?))
 }
 
 fn into_errno(stop: Stop) -> Errno {

@@ -78,6 +78,35 @@ pub fn number(component: &[u8]) -> Option<i32> {
     std::str::from_utf8(component).ok()?.parse().ok()
 }
 
+/// Files of a process that programs read to list processes (`ps`, `top`, `pgrep`, `pstree`): of processes outside they stay shut, as on a
+/// machine whose `/proc` hides other users' processes (`hidepid`, proc(5)), and are met by the hundred.
+pub fn is_listing(name: &[u8]) -> bool {
+    const READ: &[&[u8]] = &[
+        b"stat",
+        b"statm",
+        b"status",
+        b"cmdline",
+        b"comm",
+        b"cgroup",
+        b"wchan",
+        b"io",
+        b"schedstat",
+        b"loginuid",
+        b"sessionid",
+        b"task",
+        b"ns",
+        b"oom_score",
+        b"oom_score_adj",
+        b"autogroup",
+        b"smaps_rollup",
+        b"attr",
+        b"current",
+    ];
+    let mut parts = name.strip_prefix(b"/proc/").unwrap_or_default().split(|byte| *byte == b'/');
+    let of_process = parts.next().is_some_and(|first| number(first).is_some());
+    of_process && parts.all(|part| number(part).is_some() || READ.contains(&part))
+}
+
 /// Whether a name is memory of a process: `/proc/PID/mem`, `/proc/PID/task/TID/mem`.
 pub fn is_memory(name: &[u8]) -> bool {
     owner(name).is_some() && name.ends_with(b"/mem")
@@ -95,6 +124,14 @@ mod tests {
         assert_eq!(owner(b"/proc/meminfo"), None);
         assert_eq!(owner(b"/process/12"), None);
         assert_eq!(owner(b"/proc/12x/y"), None);
+    }
+
+    #[test]
+    fn a_listing_is_known_by_what_it_reads() {
+        assert!(is_listing(b"/proc/12") && is_listing(b"/proc/12/stat") && is_listing(b"/proc/12/task/13/status"));
+        assert!(
+            !is_listing(b"/proc/12/environ") && !is_listing(b"/proc/12/fd/3") && !is_listing(b"/proc/meminfo") && !is_listing(b"/w/stat")
+        );
     }
 
     #[test]

@@ -3,9 +3,13 @@
 //! Left out: refusals by policy, which the line records.
 
 use super::caller::Stop;
+use super::procfs;
 use crate::answer::{Answer, Call};
 use crate::line::Observed;
 use crate::session::Session;
+
+/// What refusals are counted under that every listing of processes meets by the hundred.
+const LISTING: &str = "guard/processes-outside";
 
 /// The answer to a call that stopped short; `act` describes it for the record, given the path that was reached for.
 pub fn stopped(session: &Session, call: &Call, stop: Stop, act: impl FnOnce(&[u8]) -> Observed) -> Answer {
@@ -13,6 +17,10 @@ pub fn stopped(session: &Session, call: &Call, stop: Stop, act: impl FnOnce(&[u8
         Stop::Errno(errno) => Answer::Errno(errno.0),
         Stop::Denied => Answer::Errno(libc::EACCES),
         Stop::Gone => Answer::Settled,
+        Stop::Refused { path, errno, because } if because == procfs::OUTSIDE && procfs::is_listing(&path) => {
+            session.line.refuse_quietly(act(&path).verb, LISTING);
+            Answer::Errno(errno)
+        }
         Stop::Refused { path, errno, because } => {
             record(session, call, act(&path), because);
             Answer::Errno(errno)

@@ -57,6 +57,14 @@ fn attempt(errand: &Errand<'_>) -> Result<Answer, Stop> {
         return Ok(Answer::Continue(Proof::WallCovers));
     }
     let (target, flags) = hold(meant)?;
+    if errand.session.keepers.keeps(id) {
+        errand.session.line.refuse(
+            errand.call,
+            act(Side::Outside, signal, id),
+            "Interlock's own processes are out of reach of what they hold",
+        );
+        return Err(Errno(libc::EPERM).into());
+    }
     let permit = errand.settle(vec![act(Side::Outside, signal, id)])?;
     let sent = errand.as_caller(|| sockets::signal(target.as_fd(), signal, flags).map_err(|error| Errno::from(error).into()));
     permit.done(match &sent {

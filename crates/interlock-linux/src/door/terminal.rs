@@ -1,4 +1,4 @@
-//! `/dev/tty`: the caller's controlling terminal, where the kernel would give the supervisor's.
+//! Terminals: of `/dev/tty` the caller's own, where the kernel would give the supervisor's; of all others the session's (`terminals`).
 //!
 //! Left out: what policy says, which knows every caller's own terminal as `/dev/tty`, however it was reached.
 
@@ -7,7 +7,8 @@ use super::errand::Errand;
 use super::resolve::{Name, Object};
 use crate::sys::errno::Errno;
 use crate::sys::files::{self, OpenHow};
-use std::os::fd::AsFd;
+use crate::terminals;
+use std::os::fd::{AsFd, BorrowedFd};
 
 /// Major and minor of `/dev/tty` (devices.txt).
 const OWN_TERMINAL: (u32, u32) = (5, 0);
@@ -17,18 +18,24 @@ const PSEUDO: std::ops::RangeInclusive<u32> = 136..=143;
 const CONSOLES: u32 = 4;
 const FIRST_SERIAL: u32 = 64;
 
+/// Why another's terminal is refused.
+const OTHERS: &str = "it is a terminal of somebody outside the session";
+
 /// The object itself, unless it is `/dev/tty` or the caller's own terminal: then that terminal, called `/dev/tty`.
 ///
 /// # Errors
 /// ENXIO when the caller has no terminal, as tty(4) says.
 pub fn of_caller(errand: &Errand<'_>, object: Object) -> Result<Object, Stop> {
+    if !errand.session.terminals.admit(&object.stat) {
+        return Err(others(object));
+    }
     if object.stat.kind() != libc::S_IFCHR || !is_terminal(object.stat.special) {
         return Ok(object);
     }
+    let device = (libc::major(object.stat.special), libc::minor(object.stat.special));
     let own = errand.caller.terminal()?;
     errand.caller.confirm()?;
     let own = decoded(own);
-    let device = (libc::major(object.stat.special), libc::minor(object.stat.special));
     if device != OWN_TERMINAL {
         let name = if device == own { Name::Path(b"/dev/tty".to_vec()) } else { object.name };
         return Ok(Object { name, ..object });
@@ -40,7 +47,22 @@ pub fn of_caller(errand: &Errand<'_>, object: Object) -> Result<Object, Stop> {
     if stat.kind() != libc::S_IFCHR || (libc::major(stat.special), libc::minor(stat.special)) != own {
         return Err(Errno(libc::ENXIO).into());
     }
-    Ok(Object { file, stat, name: Name::Path(b"/dev/tty".to_vec()) })
+    let object = Object { file, stat, name: Name::Path(b"/dev/tty".to_vec()) };
+    // It was the caller's when asked; should it have been taken away since, its name may be another's.
+    if errand.session.terminals.admit(&object.stat) { Ok(object) } else { Err(others(object)) }
+}
+
+fn others(object: Object) -> Stop {
+    let (Name::Path(path) | Name::Held(path)) = object.name;
+    Stop::Refused { path, because: OTHERS, errno: libc::EACCES }
+}
+
+/// A terminal made through the door is the session's: its other side may be opened by name.
+pub fn learn(errand: &Errand<'_>, object: &Object, opened: BorrowedFd<'_>) {
+    if object.stat.kind() == libc::S_IFCHR && terminals::is_multiplexer(object.stat.special) {
+        // One whose other side is not found stays shut, which is recorded when somebody tries to open it.
+        let _shut = errand.session.terminals.made(errand.session.ground.root.as_fd(), opened, object.name.bytes());
+    }
 }
 
 fn is_terminal(device: u64) -> bool {

@@ -176,3 +176,14 @@ pub fn close(number: RawFd) {
     // SAFETY: the caller names one it was handed over to close.
     unsafe { libc::close(number) };
 }
+
+/// The number of the terminal whose master side this is (TIOCGPTN, ioctl_tty(2)).
+///
+/// # Errors
+/// ENOTTY: it is none.
+pub fn terminal_number(master: BorrowedFd<'_>) -> io::Result<u32> {
+    let mut number: libc::c_uint = 0;
+    // SAFETY: the kernel fills one unsigned int.
+    check(i64::from(unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCGPTN, &raw mut number) }))?;
+    Ok(number)
+}
