@@ -7,6 +7,7 @@ use crate::command::{Ends, Start};
 use crate::ending::Ending;
 use crate::guardian::{self, Word};
 use crate::judge::Judge;
+use crate::later::Later;
 use crate::line::Line;
 use crate::members::Members;
 use crate::messages::Launch;
@@ -314,7 +315,8 @@ pub fn session(
     let own = |error: std::io::Error| Failed::own("the session could not be built", error);
     // Faster hand-over from 6.6 on; without it only slower.
     let _older = notify::wake_synchronously(listener.as_fd());
-    let line = Line::new(launch.session.clone(), launch.agent.clone(), judge, Box::new(recorder), uplink, ending);
+    let later = Later::new(&launch.runs_later).map_err(|error| Failed::new(120, format!("`runs_later`: {error}"), ""))?;
+    let line = Line::new(launch.session.clone(), launch.agent.clone(), judge, later, Box::new(recorder), uplink, ending);
     let gateway = launch.gateway.as_ref().map(|place| Gateway { address: place.address, port: place.port, socket: path(&place.socket) });
     Session::start(launch.session.clone(), line, members, gateway, path(&launch.runtime).join("inside.sock"), listener).map_err(own)
 }

@@ -18,6 +18,7 @@ pub mod filter;
 pub mod guardian;
 pub mod judge;
 pub mod keepers;
+pub mod later;
 pub mod launch;
 pub mod line;
 pub mod listing;

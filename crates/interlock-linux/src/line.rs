@@ -7,6 +7,7 @@ use crate::answer::Call;
 use crate::denials::{Denials, Told};
 use crate::ending::Ending;
 use crate::judge::Judge;
+use crate::later::Later;
 use crate::questions::{Questions, Reply};
 use crate::record::{Failure, Recorder, Totals};
 use crate::session::Session;
@@ -48,6 +49,7 @@ pub enum Settled<'a> {
 pub struct Permit<'a> {
     line: &'a Line,
     records: Vec<u64>,
+    later: Vec<Vec<u8>>,
 }
 
 impl Permit<'_> {
@@ -55,6 +57,9 @@ impl Permit<'_> {
     pub fn done(self, errno: i32) {
         for record in &self.records {
             self.line.recorder.effect(*record, errno);
+        }
+        if errno == 0 {
+            self.line.later.note(self.later);
         }
     }
 }
@@ -87,6 +92,7 @@ pub struct Line {
     pub(crate) denials: Denials,
     pub(crate) uplink: Arc<Uplink>,
     pub(crate) totals: Totals,
+    pub(crate) later: Later,
     ending: Arc<Ending>,
     context: Mutex<Context>,
     next: AtomicU64,
@@ -101,6 +107,7 @@ impl Line {
         session: String,
         agent: Option<Value>,
         judge: Judge,
+        later: Later,
         recorder: Box<dyn Recorder>,
         uplink: Arc<Uplink>,
         ending: Arc<Ending>,
@@ -114,6 +121,7 @@ impl Line {
             denials: Denials::default(),
             uplink,
             totals: Totals::default(),
+            later,
             ending,
             context: Mutex::new(Context::default()),
             next: AtomicU64::new(0),
@@ -129,6 +137,7 @@ impl Line {
         if self.rehearsing.load(Ordering::Acquire) {
             return self.rehearsed(&observed);
         }
+        let later: Vec<Vec<u8>> = observed.iter().flat_map(|act| self.later.of(act)).collect();
         let mut judged = Vec::with_capacity(observed.len());
         for act in observed {
             let action = self.action(call, act);
@@ -147,7 +156,7 @@ impl Line {
                 Err(Refused::Decided | Refused::Poisoned) => return Settled::Denied,
             }
         }
-        Settled::Allowed(Permit { line: self, records })
+        Settled::Allowed(Permit { line: self, records, later })
     }
 
     /// Records and tells a denial that no rule spoke and none can lift: the door goes no further on its own account.
@@ -170,7 +179,7 @@ impl Line {
     fn rehearsed(&self, observed: &[Observed]) -> Settled<'_> {
         match observed {
             [Observed { verb: Verb::FileRead, target: Target::File(end) }] if end.path.0 == crate::rehearsal::OPENED.as_bytes() => {
-                Settled::Allowed(Permit { line: self, records: Vec::new() })
+                Settled::Allowed(Permit { line: self, records: Vec::new(), later: Vec::new() })
             }
             _ => Settled::Denied,
         }

@@ -64,6 +64,17 @@ pub struct Launch {
     pub gateway: Option<GatewayPlace>,
     pub end: End,
     pub interlock: Vec<Bytes>,
+    #[serde(default)]
+    pub runs_later: RunsLater,
+}
+
+/// Patterns (`spec/policy.md`) of what something outside would run later.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct RunsLater {
+    pub paths: Vec<Bytes>,
+    pub except: Vec<Bytes>,
 }
 
 /// A message down.

@@ -189,8 +189,10 @@ impl Running {
             None => ("the last process ended".to_owned(), 0),
         };
         let counts = session.line.totals.json();
-        let later: Vec<String> = Vec::new();
-        let closing = json!({"type": "session.closed", "status": status, "counts": counts, "runs_later": later, "reason": reason});
+        let (later, more) = session.line.later.left();
+        let closing = json!({
+            "type": "session.closed", "status": status, "counts": counts, "runs_later": later, "runs_later_more": more, "reason": reason,
+        });
         let checkpoint = session.line.close(closing);
         let code = if checkpoint.is_err() { 123 } else { code };
         let reason = match (&checkpoint, code) {
@@ -198,8 +200,10 @@ impl Running {
             (Ok(_), 123) => format!("interlock failed: {reason}"),
             _ => reason,
         };
-        let message =
-            json!({"type": "ended", "code": code, "counts": counts, "runs_later": later, "checkpoint": checkpoint.ok(), "reason": reason});
+        let message = json!({
+            "type": "ended", "code": code, "counts": counts, "runs_later": later, "runs_later_more": more, "checkpoint": checkpoint.ok(),
+            "reason": reason,
+        });
         let _gone = session.line.uplink.send(message);
         let runtime = launch::path(&launch.runtime);
         for name in ["control.sock", "inside.sock"] {

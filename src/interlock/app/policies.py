@@ -7,20 +7,35 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from interlock.policy import Source
+    from interlock.policy.context import Context
     from interlock.storage.home import Home
+
+#: Loaded as a layer of its own, so that its sets are expanded, resolved and cached as those of every policy are.
+_RUNS_LATER: Final = b"""\
+interlock: 1
+name: runs-later
+rules:
+  - id: listed
+    deny: file.change
+    path: ["@runs-later", "@runs-later-listed"]
+    except: ["@sample-hooks"]
+"""
 
 
 class Loaded(NamedTuple):
-    """A policy ready to launch: the compiled form (spec/policy.md), and what a person should know about it."""
+    """A policy ready to launch: the compiled form (spec/policy.md), what a person should know about it, and the
+    patterns of what would run later outside (`paths`, `except`).
+    """
 
     document: Mapping[str, Any]
     warnings: Sequence[str]
+    runs_later: Mapping[str, Sequence[Any]]
 
 
 def compiled(
@@ -58,7 +73,17 @@ def compiled(
         terminals=_terminals(),
     )
     found = load(sources, context, cache=home.cache)
-    return Loaded(found.document(), found.warnings)
+    return Loaded(found.document(), found.warnings, _runs_later(context, home.cache))
+
+
+def _runs_later(context: Context, cache: str) -> Mapping[str, Sequence[Any]]:
+    from interlock.policy import Source, load
+    from interlock.policy.origin import Origin
+
+    source = Source("runs-later", _RUNS_LATER, Origin.BUILTIN)
+    document = load([source], context, cache=cache, workspace_layer=False, guard=False).document()
+    match = document["layers"][0]["rules"][0]["match"]
+    return {"paths": match["path"], "except": match["except"]}
 
 
 def _source(name: str, home: Home) -> Source:

@@ -99,6 +99,7 @@ def run_session(request: Request, face: Face) -> Ran:
         "workspace": workspace,
         "home": human_home,
         "policy": policy.document,
+        "runs_later": policy.runs_later,
         "human": f"uid:{os.getuid()}",
         "runtime": runtime,
         "ledger": ledger,

@@ -149,12 +149,15 @@ def _summary(ran: Ran, face: NoticeFace) -> None:
         what = "1 process of the session still runs" if len(running) == 1 else f"{len(running)} processes still run"
         say(f"{what}, held to the policy; to end it: interlock session end {ran.session}")
     later = (outcome.ended or {}).get("runs_later") or []
-    for path in later[:10]:
+    if later:
         from interlock.vocabulary.printable import text_of
 
-        say(f"changed, and would run later outside: {text_of(path)}")
-    if len(later) > 10:
-        say(f"and {len(later) - 10} more that would run later")
+        say("changed, and would run later outside this session:")
+        for path in later[:10]:
+            say(f"  {text_of(path)}", prefix="")
+        more = len(later) - 10 + int((outcome.ended or {}).get("runs_later_more") or 0)
+        if more > 0:
+            say(f"  and {more} more; see: interlock session show {ran.session}", prefix="")
     if face.not_shown:
         say(f"{face.denied_count} denials in all; see: interlock session show {ran.session}")
 

@@ -35,6 +35,7 @@ class Launch(NamedTuple):
     parent: Mapping[str, str] | None = None
     prompt: str | None = None
     gateway: Mapping[str, Any] | None = None
+    runs_later: Mapping[str, Sequence[Any]] | None = None
 
     def message(self) -> Message:
         """As it crosses the wire."""
@@ -59,6 +60,7 @@ class Launch(NamedTuple):
             "gateway": self.gateway,
             "end": self.end,
             "interlock": [text(directory) for directory in self.interlock],
+            "runs_later": self.runs_later or {"paths": [], "except": []},
         }
 
 

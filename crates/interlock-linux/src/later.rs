@@ -1,0 +1,136 @@
+//! What a session changed that something outside would run later: hooks, start-up files, build steps, configuration that names programs.
+//!
+//! Such files may be writable on purpose, so they are listed at the end instead. Left out: what was changed and is gone again by then.
+
+use crate::line::Observed;
+use crate::messages::RunsLater;
+use interlock_core::action::{Bytes, Target, Verb};
+use interlock_core::pattern::Pattern;
+use interlock_core::patterns::Patterns;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+/// Paths kept; the rest are counted.
+const PATHS_MAX: usize = 1000;
+
+/// The patterns, and what was changed of theirs.
+pub struct Later {
+    paths: Patterns,
+    except: Patterns,
+    found: Mutex<Found>,
+}
+
+#[derive(Default)]
+struct Found {
+    paths: BTreeSet<Vec<u8>>,
+    more: u64,
+}
+
+impl Later {
+    /// # Errors
+    /// A pattern that is none.
+    pub fn new(wanted: &RunsLater) -> Result<Self, String> {
+        let patterns = |texts: &[Bytes]| texts.iter().map(Pattern::compile).collect::<Result<Vec<_>, _>>().map(Patterns::from);
+        Ok(Self { paths: patterns(&wanted.paths)?, except: patterns(&wanted.except)?, found: Mutex::default() })
+    }
+
+    /// The names an act would change that run later.
+    #[must_use]
+    pub fn of(&self, act: &Observed) -> Vec<Vec<u8>> {
+        if !act.verb.is_file() || matches!(act.verb, Verb::FileRead | Verb::FileDelete | Verb::FileUtime) || self.paths.is_empty() {
+            return Vec::new();
+        }
+        let runs = |path: &Bytes| self.paths.matches(&path.0) && !self.except.matches(&path.0);
+        match &act.target {
+            Target::File(end) => std::iter::once(&end.path).filter(|path| runs(path)).map(|path| path.0.clone()).collect(),
+            Target::Pair { path, to, exchange, .. } => {
+                let source = exchange.then_some(path);
+                std::iter::once(&to.path).chain(source).filter(|path| runs(path)).map(|path| path.0.clone()).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Remembers what was changed.
+    pub fn note(&self, changed: Vec<Vec<u8>>) {
+        if changed.is_empty() {
+            return;
+        }
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        for path in changed {
+            if found.paths.contains(&path) {
+                continue;
+            }
+            if found.paths.len() < PATHS_MAX {
+                found.paths.insert(path);
+            } else {
+                found.more += 1;
+            }
+        }
+    }
+
+    /// What is still there, in order; and how many changes found no room.
+    #[must_use]
+    pub fn left(&self) -> (Value, u64) {
+        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_there = |path: &&Vec<u8>| std::fs::symlink_metadata(Path::new(std::ffi::OsStr::from_bytes(path))).is_ok();
+        let left: Vec<Bytes> = found.paths.iter().filter(is_there).map(|path| Bytes(path.clone())).collect();
+        (json!(left), found.more)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use interlock_core::action::FileEnd;
+
+    fn later(paths: &[&str], except: &[&str]) -> Later {
+        let bytes = |texts: &[&str]| texts.iter().map(|text| Bytes(text.as_bytes().to_vec())).collect();
+        Later::new(&RunsLater { paths: bytes(paths), except: bytes(except) }).unwrap()
+    }
+
+    fn end(path: &str) -> FileEnd {
+        FileEnd { path: Bytes(path.as_bytes().to_vec()), aliases: Vec::new(), inode: None }
+    }
+
+    fn file(verb: Verb, path: &str) -> Observed {
+        Observed { verb, target: Target::File(end(path)) }
+    }
+
+    #[test]
+    fn changes_are_found_and_reads_are_not() {
+        let later = later(&["**/hooks/*", "/w/Makefile"], &["**/*.sample"]);
+        assert_eq!(later.of(&file(Verb::FileWrite, "/w/Makefile")), [b"/w/Makefile".to_vec()]);
+        assert_eq!(later.of(&file(Verb::FileChmod, "/x/hooks/post")), [b"/x/hooks/post".to_vec()]);
+        assert!(later.of(&file(Verb::FileRead, "/w/Makefile")).is_empty());
+        assert!(later.of(&file(Verb::FileCreate, "/x/hooks/post.sample")).is_empty());
+        assert!(later.of(&file(Verb::FileCreate, "/w/other")).is_empty());
+    }
+
+    #[test]
+    fn a_rename_is_found_where_it_leads_and_an_exchange_at_both_ends() {
+        let later = later(&["/w/Makefile"], &[]);
+        let pair = |from: &str, to: &str, exchange| {
+            let FileEnd { path, aliases, inode } = end(from);
+            Observed { verb: Verb::FileRename, target: Target::Pair { path, aliases, inode, to: end(to), exchange } }
+        };
+        assert_eq!(later.of(&pair("/w/a", "/w/Makefile", false)).len(), 1);
+        assert!(later.of(&pair("/w/Makefile", "/w/a", false)).is_empty());
+        assert_eq!(later.of(&pair("/w/Makefile", "/w/a", true)).len(), 1);
+    }
+
+    #[test]
+    fn the_list_is_bounded_and_holds_what_is_there() {
+        let later = later(&["/**"], &[]);
+        later.note((0..PATHS_MAX + 5).map(|number| format!("/nowhere/{number:05}").into_bytes()).collect());
+        later.note(vec![b"/nowhere/00001".to_vec()]);
+        assert_eq!(later.left(), (json!([]), 5));
+        let one = self::later(&["/**"], &[]);
+        one.note(vec![b"/etc".to_vec(), b"/nowhere".to_vec()]);
+        assert_eq!(one.left(), (json!(["/etc"]), 0));
+    }
+}
