@@ -122,3 +122,46 @@ def test_symjack(arena: Arena, name: str) -> None:
     control, won = both_ways(arena, attack)
     assert control
     assert not won
+
+
+#: A symlink where a protected file's folder would be: nothing is written to a protected name, and yet it reads as planted.
+STAND_INS = {
+    "made": ("mkdir ready; cp payload ready/pre-commit; rmdir .git/hooks; ln -s ../ready .git/hooks", ".git/hooks/pre-commit"),
+    "made first": ("rmdir .git/hooks; ln -s ../ready .git/hooks; mkdir ready; cp payload ready/pre-commit", ".git/hooks/pre-commit"),
+    "moved": ("mkdir ready f; cp payload ready/settings.json; ln -s ../ready f/x; mv f/x f/.claude", "f/.claude/settings.json"),
+    "exchanged": (
+        "mkdir -p ready f/.claude; cp payload ready/settings.json; ln -s ../ready f/x; cd f; "
+        'python3 -c "import ctypes; ctypes.CDLL(None).renameat2(-100, b\'x\', -100, b\'.claude\', 2)"',
+        "f/.claude/settings.json",
+    ),
+    "linked": ("mkdir ready f; cp payload ready/settings.json; ln -s ../ready f/x; ln -P f/x f/.claude", "f/.claude/settings.json"),
+    "carried": ("mkdir ready s; cp payload ready/post-update; ln -s ../ready s/hooks; mv s bare.git", "bare.git/hooks/post-update"),
+    "above": ("mkdir -p ready/hooks f; cp payload ready/hooks/pre-commit; ln -s ../ready f/.git", "f/.git/hooks/pre-commit"),
+    "chain": ("mkdir ready f; cp payload ready/tasks.json; ln -s ready one; ln -s one two; ln -s ../two f/.vscode", "f/.vscode/tasks.json"),
+}
+
+
+@pytest.mark.parametrize("name", STAND_INS)
+def test_a_link_does_not_stand_in_for_a_protected_folder(arena: Arena, name: str) -> None:
+    script, target = STAND_INS[name]
+
+    def attack(run: object) -> bool:
+        (arena.work / "payload").write_text("OWNED\n")
+        arena._own()
+        run("sh", "-c", script)  # type: ignore[operator]
+        place = arena.work / target
+        return place.exists() and "OWNED" in place.read_text()
+
+    control, won = both_ways(arena, attack)
+    assert control
+    assert not won
+
+
+def test_links_that_stand_for_nothing_protected_stay_free(arena: Arena) -> None:
+    script = (
+        "mkdir -p pkg/.claude bin && echo '{}' > pkg/cli.js && ln -s ../pkg/cli.js bin/cli && ln -s pkg plain && mv plain plainer && "
+        "ln -s pkg/.claude second && mkdir elsewhere && ln -s ../pkg/.claude elsewhere/.claude && ln -s nowhere dangling && mv bin tools"
+    )
+    arena.build()
+    done = arena.held("sh", "-c", script)
+    assert (done.code, done.errors) == (0, "")

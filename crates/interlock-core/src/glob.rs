@@ -45,6 +45,17 @@ impl Token {
     }
 }
 
+impl Token {
+    /// A byte it takes: a letter if it takes one.
+    fn sample(&self) -> u8 {
+        match self {
+            Self::Byte(own) => *own,
+            Self::One | Self::Run => b'x',
+            Self::Class(_) => (b'a'..=b'z').chain(1..=u8::MAX).find(|byte| *byte != b'/' && self.takes(*byte)).unwrap_or(b'x'),
+        }
+    }
+}
+
 impl Glob {
     /// Compiles a glob. Errors name what is wrong, without the pattern.
     pub fn compile(pattern: &[u8]) -> Result<Self, String> {
@@ -64,6 +75,18 @@ impl Glob {
         suffix.reverse();
         let middle = tokens.get(prefix.len()..tokens.len() - suffix.len()).unwrap_or_default().to_vec();
         Self::Tokens { prefix, middle, suffix }
+    }
+
+    /// A text that matches, as plain as the glob admits; never empty unless nothing else matches.
+    pub fn sample(&self) -> Vec<u8> {
+        match self {
+            Self::Literal(literal) => literal.clone(),
+            Self::Any => b"x".to_vec(),
+            Self::Tokens { prefix, middle, suffix } => {
+                let middle: Vec<u8> = middle.iter().map(Token::sample).collect();
+                [prefix.as_slice(), &middle, suffix].concat()
+            }
+        }
     }
 
     /// Whether the whole text matches.

@@ -1,6 +1,7 @@
 //! A Plan: a policy compiled for one enforcement point that answers without Facts where it can (law 8).
 
 use crate::action::{Action, Bytes};
+use crate::beneath;
 use crate::decide;
 use crate::decision::{Decision, Outcome};
 use crate::facts::Facts;
@@ -127,6 +128,17 @@ impl Plan {
             let by_name = |patterns: &Patterns| patterns.iter().any(|pattern| pattern.could_match_below(directory));
             !rule.selectors.inodes.is_empty() || rule.selectors.path.as_ref().is_none_or(by_name)
         })
+    }
+
+    /// Names below `name` that rules other than an allow care for, and would not if they were below `target`: what a symlink made at
+    /// `name` stands for. One for each pattern, as plain as the pattern admits.
+    pub fn stands_for(&self, verb: Verb, name: &[u8], target: &[u8]) -> Vec<Vec<u8>> {
+        let cares = |rule: &&Rule| rule.outcome != Outcome::Allow && rule.verbs.contains(verb);
+        let patterns = self.rules().filter(cares).filter_map(|rule| rule.selectors.path.as_ref()).flat_map(Patterns::iter);
+        let mut names: Vec<Vec<u8>> = patterns.filter_map(|pattern| beneath::lost(pattern, name, target)).collect();
+        names.sort();
+        names.dedup();
+        names
     }
 
     /// Whether, in every layer that allows this verb on the directory itself, the same rule allows it on every name below.

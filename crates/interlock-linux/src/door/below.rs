@@ -23,6 +23,8 @@ pub struct Entry {
     pub path: Vec<u8>,
     /// What it names.
     pub inode: Inode,
+    /// Of a symlink: its content.
+    pub link: Option<Vec<u8>>,
 }
 
 /// All names below `directory`, sorted.
@@ -63,9 +65,18 @@ fn collect(directory: &OwnedFd, prefix: &[u8], depth: usize, found: &mut Vec<Ent
                 Err(error) => return Err(error),
             }
         }
-        found.push(Entry { path, inode: Inode { device, number: entry.ino() } });
+        let link = if entry.file_type()?.is_symlink() { link(directory, &entry)? } else { None };
+        found.push(Entry { path, inode: Inode { device, number: entry.ino() }, link });
     }
     Ok(())
+}
+
+fn link(directory: &OwnedFd, entry: &std::fs::DirEntry) -> Sys<Option<Vec<u8>>> {
+    match files::read_link(directory.as_fd(), &files::text(entry.file_name().as_bytes())?) {
+        Ok(content) => Ok(Some(content)),
+        Err(Errno(libc::ENOENT)) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 #[cfg(test)]

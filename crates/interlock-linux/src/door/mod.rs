@@ -14,6 +14,7 @@ pub mod errand;
 pub mod exec;
 pub mod ground;
 pub mod inside;
+pub mod links;
 pub mod metadata;
 pub mod names;
 pub mod netlink;

@@ -5,9 +5,10 @@
 use super::caller::Stop;
 use super::errand::{Errand, forbidden};
 use super::place::{self, Found, Place};
-use super::rename;
 use super::resolve::{self, Last, Name, Object, Path};
+use super::{links, rename};
 use crate::answer::Answer;
+use crate::line::Observed;
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::files::{self, Stat};
 use crate::sys::memory::PATH_BYTES_MAX;
@@ -100,13 +101,19 @@ fn make_symlink(errand: &Errand<'_>, directory: i32, index: usize) -> Result<(),
     if content.is_empty() {
         return Err(Errno(libc::ENOENT).into());
     }
-    let content = files::text(&content)?;
     let place = place_of(errand, directory, index)?;
-    make(errand, &place, Verb::FileCreate, |entry| files::make_symlink(&content, place.parent.as_fd(), entry))
+    let below = links::acts(errand, place.parent.as_fd(), &place.name(), &content);
+    let content = files::text(&content)?;
+    make_with(errand, &place, Verb::FileCreate, below, |entry| files::make_symlink(&content, place.parent.as_fd(), entry))
 }
 
 /// Settles and makes a new name at `place`. What is there already is the kernel's to say, and so is what can be no name.
 fn make(errand: &Errand<'_>, place: &Place, verb: Verb, act: impl FnOnce(&CStr) -> Sys<()>) -> Result<(), Stop> {
+    make_with(errand, place, verb, Vec::new(), act)
+}
+
+/// The same, where the new name brings others into being (`below`).
+fn make_with(errand: &Errand<'_>, place: &Place, verb: Verb, below: Vec<Observed>, act: impl FnOnce(&CStr) -> Sys<()>) -> Result<(), Stop> {
     let entry = place.entry()?;
     if !place.is_name() {
         return errand.as_caller(|| Ok(act(&entry)?));
@@ -116,7 +123,8 @@ fn make(errand: &Errand<'_>, place: &Place, verb: Verb, act: impl FnOnce(&CStr) 
     }
     errand.put_on_umask()?;
     let component = place.component()?;
-    let made = errand.perform(vec![errand.act(verb, &place.name(), None)], || {
+    let acts = std::iter::once(errand.act(verb, &place.name(), None)).chain(below).collect();
+    let made = errand.perform(acts, || {
         // Looked at before anything of the session can put another object there.
         in_place(errand, place, None, || act(&entry).map(|()| files::stat_at(place.parent.as_fd(), &component).ok()))
     })?;
@@ -203,7 +211,12 @@ fn link(errand: &Errand<'_>, from: (i32, usize), to: (i32, usize), flags: i32) -
             let end = errand.end_at(path, Some(&object.stat));
             let to = errand.end_at(&place.name(), None);
             let target = Target::Pair { path: end.path, aliases: end.aliases, inode: end.inode, to, exchange: false };
-            vec![crate::line::Observed { verb: Verb::FileLink, target }]
+            let mut acts = vec![Observed { verb: Verb::FileLink, target }];
+            if object.stat.kind() == libc::S_IFLNK {
+                let content = files::read_link(object.file.as_fd(), c"")?;
+                acts.extend(links::acts(errand, place.parent.as_fd(), &place.name(), &content));
+            }
+            acts
         }
     };
     errand.perform(acts, || {

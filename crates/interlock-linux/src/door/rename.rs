@@ -6,6 +6,7 @@
 use super::below::{self, Entry};
 use super::caller::Stop;
 use super::errand::{Errand, forbidden, inode};
+use super::links;
 use super::names::{MOVED, place_of};
 use super::place::{Found, Place};
 use crate::line::Observed;
@@ -157,6 +158,27 @@ fn acts(errand: &Errand<'_>, from: &End, to: &End, exchange: bool, walked: &Walk
     };
     acts.extend(moves(&walked.from, &from.name, &to.name));
     acts.extend(moves(&walked.to, &to.name, &from.name));
+    acts.extend(linked(errand, from, to, &walked.from));
+    if exchange {
+        acts.extend(linked(errand, to, from, &walked.to));
+    }
+    acts
+}
+
+/// What symlinks stand for at their new names: the one that is moved, or those below the directory that is.
+fn linked(errand: &Errand<'_>, from: &End, to: &End, walked: &Option<Vec<Entry>>) -> Vec<Observed> {
+    let below = walked.iter().flatten().filter_map(|entry| Some((entry, entry.link.as_ref()?)));
+    let mut acts: Vec<Observed> =
+        below.flat_map(|(entry, content)| links::moved(errand, &[&to.name, b"/".as_slice(), &entry.path].concat(), content)).collect();
+    if let Some((file, stat)) = &from.object
+        && stat.kind() == libc::S_IFLNK
+    {
+        match files::read_link(file.as_fd(), c"") {
+            Ok(content) => acts.extend(links::acts(errand, to.place.parent.as_fd(), &to.name, &content)),
+            // It cannot be read: then it leads nowhere that is known.
+            Err(_) => acts.extend(links::moved(errand, &to.name, b"/")),
+        }
+    }
     acts
 }
 

@@ -1,0 +1,99 @@
+//! What a pattern says of names below a directory, and what it loses when they are reached through a symlink instead.
+//!
+//! Rules are asked about the name that the kernel resolved. A file seen as `.tool/settings` through a symlink `.tool` is resolved as
+//! something else, so whoever makes the symlink makes that name, without any object of it being made. Left out: what is resolved (the door).
+
+use crate::glob::Glob;
+use crate::pattern::{Component, Pattern};
+
+/// A name below `name` that the pattern matches as long as `name` is a directory, and no more when it is a symlink to `target`: then the
+/// same name below `target` is what the pattern is asked about. Both are absolute and clean. `None`: the pattern loses nothing.
+pub fn lost(pattern: &Pattern, name: &[u8], target: &[u8]) -> Option<Vec<u8>> {
+    let components = components(pattern);
+    let (here, there) = (states(&components, name), states(&components, target));
+    let mut states = here.iter().zip(&there).take(components.len());
+    let state = states.position(|(here, there)| *here && !*there)?;
+    Some([name, &sample(components.get(state..).unwrap_or_default())].concat())
+}
+
+/// Its literal start and the rest, alike.
+fn components(pattern: &Pattern) -> Vec<Component> {
+    let literal = |name: &[u8]| Component::Name(Glob::Literal(name.to_vec()));
+    names(pattern.prefix()).map(literal).chain(pattern.rest().iter().cloned()).collect()
+}
+
+fn names(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    path.split(|byte| *byte == b'/').filter(|name| !name.is_empty())
+}
+
+/// How many components may have been taken when all of `path` is: a mark for each number.
+fn states(components: &[Component], path: &[u8]) -> Vec<bool> {
+    let mut alive = vec![false; components.len() + 1];
+    alive.first_mut().into_iter().for_each(|first| *first = true);
+    close(components, &mut alive);
+    for name in names(path) {
+        let mut next = vec![false; components.len() + 1];
+        for (index, component) in components.iter().enumerate().filter(|(index, _)| alive.get(*index) == Some(&true)) {
+            let target = match component {
+                Component::Depth => index,
+                Component::Name(glob) if glob.matches(name) => index + 1,
+                Component::Name(_) => continue,
+            };
+            next.get_mut(target).into_iter().for_each(|state| *state = true);
+        }
+        close(components, &mut next);
+        alive = next;
+    }
+    alive
+}
+
+/// A `**` may take nothing: whoever stands before it also stands after it.
+fn close(components: &[Component], alive: &mut [bool]) {
+    for (index, component) in components.iter().enumerate() {
+        if *component == Component::Depth && alive.get(index) == Some(&true) {
+            alive.get_mut(index + 1).into_iter().for_each(|state| *state = true);
+        }
+    }
+}
+
+/// The plainest path that these components match, each of its names behind a `/`; at least one.
+fn sample(components: &[Component]) -> Vec<u8> {
+    let named = components.iter().filter_map(|component| match component {
+        Component::Name(glob) => Some(glob.sample()),
+        Component::Depth => None,
+    });
+    let path: Vec<u8> = named.flat_map(|name| [b"/".to_vec(), name].concat()).collect();
+    if path.is_empty() { b"/x".to_vec() } else { path }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::bytes::Bytes;
+
+    fn lost_by(pattern: &str, name: &str, target: &str) -> Option<String> {
+        let pattern = Pattern::compile(&Bytes(pattern.into())).unwrap();
+        lost(&pattern, name.as_bytes(), target.as_bytes()).map(|name| String::from_utf8(name).unwrap())
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_a_named_directory_is_what_the_names_below_it_are() {
+        let lost = |pattern, name| lost_by(pattern, name, "/w/ready").unwrap();
+        assert_eq!(lost("**/.tool/settings.json", "/w/.tool"), "/w/.tool/settings.json");
+        assert_eq!(lost("**/.git/hooks/*", "/w/.git"), "/w/.git/hooks/x");
+        assert_eq!(lost("**/.git/hooks/*", "/w/.git/hooks"), "/w/.git/hooks/x");
+        assert_eq!(lost("/h/.config/tool/**", "/h/.config"), "/h/.config/tool");
+        assert_eq!(lost("**/.ide/**/[mn]*.json", "/w/.ide/deep"), "/w/.ide/deep/mx.json");
+    }
+
+    #[test]
+    fn a_pattern_that_the_target_meets_as_well_loses_nothing() {
+        assert_eq!(lost_by("**/.env", "/w/link", "/elsewhere"), None);
+        assert_eq!(lost_by("**/.tool/settings.json", "/w/.tool", "/w/other/.tool"), None);
+        assert_eq!(lost_by("**/.tool/settings.json", "/w/tool", "/w/ready"), None);
+        assert_eq!(lost_by("/w/**/.env", "/w/link", "/w/ready"), None);
+        assert_eq!(lost_by("/w/**/.env", "/w/link", "/tmp/ready"), Some("/w/link/.env".into()));
+        assert_eq!(lost_by("/h/.ssh/id", "/h/.ssh/id", "/w/x"), None);
+    }
+}
