@@ -35,8 +35,16 @@ pub(super) const PRLIMIT: &[Clause] = &[notify(&[Test::Any { argument: 0, bits: 
 /// The first argument names a process: 0 is the caller.
 pub(super) const FIRST: &[Clause] = &[notify(&[Test::Any { argument: 0, bits: ALL }]), allow(&[])];
 
-/// The second argument names a process, group or user: 0 is the caller's own.
-pub(super) const SECOND: &[Clause] = &[notify(&[Test::Any { argument: 1, bits: ALL }]), allow(&[])];
+const PRIO_USER: u32 = libc::PRIO_USER;
+const IOPRIO_WHO_USER: u32 = 3;
+
+/// setpriority: the second argument names a process or group, and 0 is the caller's own. Of a user, 0 is every process there is of the
+/// caller's, outside too.
+pub(super) const PRIORITY: &[Clause] = &[notify(&[Test::Any { argument: 1, bits: ALL }]), notify(&[is(0, &[PRIO_USER])]), allow(&[])];
+
+/// ioprio_set: the same, by other numbers.
+pub(super) const IO_PRIORITY: &[Clause] =
+    &[notify(&[Test::Any { argument: 1, bits: ALL }]), notify(&[is(0, &[IOPRIO_WHO_USER])]), allow(&[])];
 
 const NAMESPACES: u32 = (libc::CLONE_NEWNS
     | libc::CLONE_NEWCGROUP

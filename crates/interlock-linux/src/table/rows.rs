@@ -1,6 +1,6 @@
 //! The rows, in the order of their numbers: kernels up to 7.0. Made once from the kernel's own list; edited by hand since.
 
-use super::clauses::{ALWAYS, CLONE, FIRST, IOCTL, PRCTL, PRLIMIT, SECOND, SENDTO, SETSOCKOPT, SOCKET, UNSHARE};
+use super::clauses::{ALWAYS, CLONE, FIRST, IO_PRIORITY, IOCTL, PRCTL, PRIORITY, PRLIMIT, SENDTO, SETSOCKOPT, SOCKET, UNSHARE};
 use super::{Class, Clause, Handler, Row, Verdict};
 
 type Meaning = (Class, &'static str);
@@ -54,7 +54,8 @@ const CONTROLS: Meaning = refused(libc::EPERM, "controls or rewrites another pro
 const OBSERVES: Meaning = refused(libc::EPERM, "observes or holds other processes or the kernel");
 const CREDENTIALS: Meaning = mediated(Handler::Credentials, ALWAYS, "may change what the caller may do; noted, then the kernel decides");
 const GONE: Meaning = refused(libc::ENOSYS, "gone from the kernel");
-const OWN_SECOND: Meaning = mediated(Handler::Own, SECOND, "own process only: of another one it is refused");
+const OWN_PRIORITY: Meaning = mediated(Handler::Own, PRIORITY, "own process only: of another one it is refused");
+const OWN_IO_PRIORITY: Meaning = mediated(Handler::Own, IO_PRIORITY, "own process only: of another one it is refused");
 const OWN_FIRST: Meaning = mediated(Handler::Own, FIRST, "own process only: of another one it is refused");
 const MACHINE: Meaning = refused(libc::EPERM, "the whole machine, not the session");
 const MOUNTS: Meaning = refused(libc::EPERM, "changes what a path means");
@@ -230,7 +231,7 @@ pub const ROWS: &[Row] = &[
     row(138, "fstatfs", DESCRIPTOR),
     row(139, "sysfs", GONE),
     row(140, "getpriority", THREADS),
-    row(141, "setpriority", OWN_SECOND),
+    row(141, "setpriority", OWN_PRIORITY),
     row(142, "sched_setparam", OWN_FIRST),
     row(143, "sched_getparam", THREADS),
     row(144, "sched_setscheduler", OWN_FIRST),
@@ -349,7 +350,7 @@ pub const ROWS: &[Row] = &[
     row(248, "add_key", KEYS),
     row(249, "request_key", KEYS),
     row(250, "keyctl", KEYS),
-    row(251, "ioprio_set", OWN_SECOND),
+    row(251, "ioprio_set", OWN_IO_PRIORITY),
     row(252, "ioprio_get", THREADS),
     row(253, "inotify_init", DESCRIPTOR),
     row(254, "inotify_add_watch", LOOKS),
