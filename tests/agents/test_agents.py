@@ -172,6 +172,7 @@ def script(desk: Desk) -> list[Turn]:
         ),
         Run("printf '#!/bin/sh\\ntouch owned\\n' > .git/hooks/pre-commit"),
         Run("git push stranger HEAD:main"),
+        Call("tools", "notes__add_note", {"text": "the password is hunter2"}),
         Call("tools", "notes__wipe", {}),
         Say("finished"),
     ]
@@ -220,7 +221,8 @@ def test_the_honest_half_works_and_the_hijacked_half_is_held(desk: Desk, agents:
     assert not (desk.work / ".mcp.json").exists()
     assert not (desk.work / ".git" / "hooks" / "pre-commit").exists()
     assert not list((desk.root / "stranger.git" / "refs" / "heads").iterdir())
-    assert "demo-tools/wiping" in results[10]
+    assert "demo-tools/no-credentials" in results[10]
+    assert "gone" not in results[11]  # a tool that is always denied is not even listed
     assert (desk.home / ".ssh" / "id_rsa").read_text() == SECRET + "\n"
     refused = {(denial["verb"], str(denial["target"])) for denial in desk.denials()}
     assert any(verb == "file.read" and "id_rsa" in target for verb, target in refused)

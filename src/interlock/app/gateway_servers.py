@@ -223,6 +223,7 @@ class SupervisedLauncher:
             end="kill",
             interlock=own_paths(dict(os.environ), supervisor=executable),
             agent={"name": f"{agent}/{name}", "assurance": "attested"},
+            parent={"session": "gateway"},
         )
         return launch.message()
 

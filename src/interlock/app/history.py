@@ -44,12 +44,15 @@ def _made(home: Home, session: str) -> str:
 
 
 def resolve(home: Home, name: str) -> str:
-    """A session by id, by a prefix that fits one only, or `last`. Raises `OperatorError` when there is none."""
+    """A session by id, by a prefix that fits one only, or `last`: the last that a person started, not the gateway for
+    a tool server. Raises `OperatorError` when there is none.
+    """
     found = session_ids(home)
     if name == "last":
-        if not found:
+        last = next((session for session in reversed(found) if not opening(home, session).get("parent")), None)
+        if last is None:
             raise OperatorError("no session has been recorded yet", hint="start one: interlock run -- COMMAND")
-        return found[-1]
+        return last
     fitting = [session for session in found if session == name] or [
         session for session in found if session.startswith(name)
     ]

@@ -96,6 +96,10 @@ def _batches(path: Path, offset: int) -> Iterator[tuple[list[bytes], int]]:
                 batch = []
 
 
+#: A session's opening is among its first records.
+OPENING_RECORDS_MAX = 8
+
+
 @dataclass(frozen=True, slots=True)
 class Log:
     """A log as the directories show it, before anything in it is read.
@@ -141,12 +145,23 @@ def _opened(directory: Path) -> str | None:
         return None
 
 
+def _is_of_a_server(directory: Path) -> bool:
+    """Whether the session was opened under another one (spec/record.md: `session.opened`, `parent`)."""
+    for record, _ in zip(records(directory), range(OPENING_RECORDS_MAX), strict=False):
+        if record.value.get("type") == "session.opened":
+            return bool(record.value.get("parent"))
+    return False
+
+
 def find(state: str | Path, name: str) -> Log | None:
-    """The log called `name`: a session, `last` (opened last), `gateway/…`, or a beginning that fits one only."""
+    """The log called `name`: a session, `last`, `gateway/…`, or a beginning that fits one only.
+
+    `last` is the session opened last by a person: not one that the gateway opened for a tool server.
+    """
     every = logs(state)
     of_sessions = [log for log in every if log.name.startswith("sessions/")]
     if name == "last":
-        return of_sessions[-1] if of_sessions else None
+        return next((log for log in reversed(of_sessions) if not _is_of_a_server(log.path)), None)
     exact = [log for log in every if name in (log.name, log.session)]
     if exact:
         return exact[-1]
