@@ -1,7 +1,5 @@
 //! The last denials of a session, kept for `why`: what, which rule, which rule would allow it.
 
-use interlock_core::action::Action;
-use interlock_core::decision::Decision;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -14,8 +12,10 @@ const KEPT: usize = 256;
 #[allow(missing_docs)]
 pub struct Told {
     pub time_us: u64,
-    pub action: Action,
-    pub decision: Decision,
+    pub verb: &'static str,
+    pub target: Value,
+    pub rules: Vec<String>,
+    pub because: String,
     pub allowed_by: Vec<String>,
     pub record: u64,
 }
@@ -44,8 +44,8 @@ impl Denials {
 impl Told {
     fn json(&self) -> Value {
         json!({
-            "time": crate::clock::rfc3339(self.time_us), "verb": self.action.verb, "target": self.action.target, "rules": self.decision.rules,
-            "because": self.decision.because, "allowed_by": self.allowed_by, "record": self.record,
+            "time": crate::clock::rfc3339(self.time_us), "verb": self.verb, "target": self.target, "rules": self.rules,
+            "because": self.because, "allowed_by": self.allowed_by, "record": self.record,
         })
     }
 }

@@ -82,7 +82,9 @@ fn treatment(row: &Row, own_ipc: bool) -> Treatment {
         Class::Mediated(_, []) => Treatment::Plain(Verdict::Notify),
         Class::Mediated(_, clauses) => Treatment::Tested(clauses, Verdict::Notify),
         Class::Filtered(_, clauses, otherwise) => Treatment::Tested(clauses, otherwise),
-        Class::Walled | Class::Harmless | Class::Refused(_) | Class::Private(_) => Treatment::Plain(row.verdict(&[0; 6], own_ipc)),
+        Class::Walled | Class::Harmless | Class::Refused(_) | Class::Recorded(_) | Class::Private(_) => {
+            Treatment::Plain(row.verdict(&[0; 6], own_ipc))
+        }
     }
 }
 
@@ -143,7 +145,7 @@ fn emit(test: Test, rest: usize) -> Vec<Instruction> {
 fn answer(verdict: Verdict) -> Instruction {
     give(match verdict {
         Verdict::Allow => ALLOWED,
-        Verdict::Notify => USER_NOTIFICATION,
+        Verdict::Notify | Verdict::Refuse(_) => USER_NOTIFICATION,
         Verdict::Errno(errno) => ERRNO | (errno.unsigned_abs() & 0xfff),
     })
 }

@@ -20,12 +20,18 @@ use interlock_core::facts::Facts;
 use interlock_core::target::Target;
 use interlock_core::verb::Verb;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The layer that refusals of the door's own are recorded under.
 const GUARD: &str = "guard";
+const BUILT_IN: &str = "guard/built-in";
+
+/// What stands in the place of a verb for a call that the table refuses, and how many of each number are recorded in full.
+const CALL: &str = "call";
+const CALLS_IN_FULL: u64 = 3;
 
 /// One act as the door observed it: resolved, not yet decided.
 #[derive(Clone, Debug, PartialEq)]
@@ -93,6 +99,7 @@ pub struct Line {
     pub(crate) uplink: Arc<Uplink>,
     pub(crate) totals: Totals,
     pub(crate) later: Later,
+    refused: Mutex<BTreeMap<&'static str, u64>>,
     ending: Arc<Ending>,
     context: Mutex<Context>,
     next: AtomicU64,
@@ -122,6 +129,7 @@ impl Line {
             uplink,
             totals: Totals::default(),
             later,
+            refused: Mutex::default(),
             ending,
             context: Mutex::new(Context::default()),
             next: AtomicU64::new(0),
@@ -162,7 +170,7 @@ impl Line {
     /// Records and tells a denial that no rule spoke and none can lift: the door goes no further on its own account.
     pub(crate) fn refuse(&self, call: &Call, act: Observed, because: &str) {
         if !self.rehearsing.load(Ordering::Acquire) {
-            let decision = Decision { layers: vec![GUARD.to_owned()], ..denial(because) };
+            let decision = Decision { rules: vec![BUILT_IN.to_owned()], layers: vec![GUARD.to_owned()], ..denial(because) };
             let _denied = self.denied(self.action(call, act), decision, Vec::new());
         }
     }
@@ -172,6 +180,36 @@ impl Line {
         if !self.rehearsing.load(Ordering::Acquire) {
             self.totals.count(verb.name(), "deny");
             self.recorder.count(verb.name(), "deny", rule);
+        }
+    }
+
+    /// Records a call that the table refuses: the first few of a number in full, the rest counted.
+    pub(crate) fn refuse_call(&self, call: &Call, name: &'static str, because: &str, errno: i32) {
+        if self.rehearsing.load(Ordering::Acquire) {
+            return;
+        }
+        self.totals.count(CALL, "deny");
+        let before = {
+            let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+            let count = refused.entry(name).or_default();
+            std::mem::replace(count, count.saturating_add(1))
+        };
+        if before >= CALLS_IN_FULL {
+            return self.recorder.count(CALL, "deny", name);
+        }
+        let process = Process { id: call.thread, program: program_of(call.thread) };
+        let record = json!({"type": "call.refused", "call": name, "errno": errno, "because": because, "process": process});
+        if let Ok(number) = self.record(Record::Ordered, record) {
+            let told = Told {
+                time_us: now_us(),
+                verb: CALL,
+                target: json!({"call": name}),
+                rules: vec![BUILT_IN.to_owned()],
+                because: format!("{because}; no policy opens it"),
+                allowed_by: Vec::new(),
+                record: number,
+            };
+            self.denials.tell(told);
         }
     }
 
@@ -285,8 +323,10 @@ impl Line {
         }
         self.totals.count(action.verb.name(), "deny");
         if let Ok(number) = self.decided(&action, &decision, &Facts::default(), Record::Ordered) {
-            self.uplink.notice(json!({"type": "denied", "action": action, "decision": decision, "record": number}));
-            self.denials.tell(Told { time_us: now_us(), action, decision, allowed_by, record: number });
+            self.uplink.notice(json!({"type": "denied", "action": &action, "decision": &decision, "record": number}));
+            let (verb, target) = (action.verb.name(), json!(action.target));
+            let Decision { rules, because, .. } = decision;
+            self.denials.tell(Told { time_us: now_us(), verb, target, rules, because, allowed_by, record: number });
         }
         Settled::Denied
     }

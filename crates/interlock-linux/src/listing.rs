@@ -12,10 +12,10 @@ pub fn json() -> String {
 fn row(row: &Row) -> Value {
     let clauses: &[Clause] = match row.class {
         Class::Mediated(_, clauses) | Class::Filtered(_, clauses, _) => clauses,
-        Class::Walled | Class::Harmless | Class::Refused(_) | Class::Private(_) => &[],
+        Class::Walled | Class::Harmless | Class::Refused(_) | Class::Recorded(_) | Class::Private(_) => &[],
     };
     let errno = match row.class {
-        Class::Refused(errno) | Class::Private(errno) => Some(errno),
+        Class::Refused(errno) | Class::Recorded(errno) | Class::Private(errno) => Some(errno),
         _ => None,
     };
     json!({
@@ -30,5 +30,6 @@ fn verdict(verdict: Verdict) -> String {
         Verdict::Allow => "allow".into(),
         Verdict::Notify => "ask".into(),
         Verdict::Errno(errno) => format!("errno {errno}"),
+        Verdict::Refuse(errno) => format!("errno {errno}, recorded"),
     }
 }

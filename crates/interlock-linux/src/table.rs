@@ -34,6 +34,8 @@ pub enum Verdict {
     Notify,
     /// The call returns this errno (0: it reports success and nothing was done).
     Errno(i32),
+    /// The supervisor is told, records it, and the call fails with this errno.
+    Refuse(i32),
 }
 
 /// A test on one register. Only the low word is compared, as the kernel reads these arguments, but for [`Test::Given`].
@@ -80,6 +82,8 @@ pub enum Class {
     Harmless,
     /// Always this errno.
     Refused(i32),
+    /// Always this errno, and it is recorded: an attack, or something that a program may miss.
+    Recorded(i32),
     /// Harmless in an IPC namespace of the session's own (root), else this errno.
     Private(i32),
 }
@@ -108,7 +112,7 @@ impl Row {
         match self.class {
             Class::Mediated(handler, _) => Some(handler),
             Class::Filtered(handler, ..) => handler,
-            Class::Walled | Class::Harmless | Class::Refused(_) | Class::Private(_) => None,
+            Class::Walled | Class::Harmless | Class::Refused(_) | Class::Recorded(_) | Class::Private(_) => None,
         }
     }
 
@@ -120,7 +124,7 @@ impl Row {
             Class::Filtered(..) => "filtered",
             Class::Walled => "walled",
             Class::Harmless => "harmless",
-            Class::Refused(_) => "refused",
+            Class::Refused(_) | Class::Recorded(_) => "refused",
             Class::Private(_) => "private",
         }
     }
@@ -133,6 +137,7 @@ impl Row {
             Class::Filtered(_, clauses, otherwise) => first(clauses, arguments).unwrap_or(otherwise),
             Class::Walled | Class::Harmless => Verdict::Allow,
             Class::Refused(errno) => Verdict::Errno(errno),
+            Class::Recorded(errno) => Verdict::Refuse(errno),
             Class::Private(errno) => {
                 if own_ipc {
                     Verdict::Allow

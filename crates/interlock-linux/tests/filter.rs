@@ -36,7 +36,7 @@ fn run(program: &[Instruction], architecture: u32, number: u32, arguments: &[u64
 fn meant(verdict: Verdict) -> u32 {
     match verdict {
         Verdict::Allow => 0x7fff_0000,
-        Verdict::Notify => 0x7fc0_0000,
+        Verdict::Notify | Verdict::Refuse(_) => 0x7fc0_0000,
         Verdict::Errno(errno) => 0x0005_0000 | errno.unsigned_abs(),
     }
 }

@@ -76,7 +76,9 @@ def last_denials(name: str, *, count: int) -> list[Record]:
 
 
 def is_denial(record: Record) -> bool:
-    """Whether a record is a decision to deny."""
+    """Whether a record is a decision to deny, or of a call that no policy opens."""
+    if record.get("type") == "call.refused":
+        return True
     decision = record.get("decision")
     return record.get("type") == "action.decided" and isinstance(decision, dict) and decision.get("decision") == "deny"
 
@@ -125,6 +127,16 @@ def _gateway_logs(home: Home) -> list[str]:
 
 
 def _denial(record: Record) -> Record:
+    if record.get("type") == "call.refused":
+        return {
+            "time": record.get("time"),
+            "verb": "call",
+            "target": {"call": record.get("call")},
+            "rules": ["guard/built-in"],
+            "because": f"{record.get('because')}; no policy opens it",
+            "allowed_by": None,
+            "record": record.get("record"),
+        }
     action, decision = record.get("action") or {}, record.get("decision") or {}
     return {
         "time": record.get("time"),

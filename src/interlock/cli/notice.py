@@ -117,6 +117,8 @@ def _target(target: Message) -> str:
         return printable(f"{target.get('signal', '')} to process {target.get('process')} ({target.get('to')})".strip())
     if "connector" in target:
         return printable(f"{target.get('connector')}/{target.get('tool') or target.get('name') or ''}")
+    if "call" in target:
+        return printable(str(target["call"]))
     if "abstract" in target:
         return printable(f"@{text_of(target['abstract'])}")
     source = _short(text_of(target.get("path")))

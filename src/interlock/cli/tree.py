@@ -169,16 +169,21 @@ def _denials(records: list[Record], gateway: list[Record], session: str) -> list
         r for r in records if r.get("type") == "action.decided" and (r.get("decision") or {}).get("decision") == "deny"
     ]
     races = [r for r in records if r.get("type") == "race.lost"]
-    if not denied and not races:
+    refused = [r for r in records if r.get("type") == "call.refused"]
+    if not denied and not races and not refused:
         return []
     counted: Counter[str] = Counter()
     for record in denied:
         decision = record.get("decision") or {}
         because = printable(str(decision.get("because") or ""))
         counted[f"{act_text(record.get('action'))}  ({_rules(decision)}: {because})"] += 1
+    for record in refused:
+        counted[
+            f"call {printable(str(record.get('call')))}  (guard/built-in: {printable(str(record.get('because')))})"
+        ] += 1
     nodes = [Node(f"{text}{_times(count)}", []) for text, count in counted.items()]
     nodes += [Node(f"race lost, killed: {act_text(r.get('action'))}", []) for r in races]
-    return [Node(f"denied ({len(denied) + len(races)})", nodes)]
+    return [Node(f"denied ({len(denied) + len(refused) + len(races)})", nodes)]
 
 
 def _approvals(records: list[Record]) -> list[Node]:

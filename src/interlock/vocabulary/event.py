@@ -25,6 +25,7 @@ EVENT_TYPES = frozenset(
         "routine",
         "gap",
         "race.lost",
+        "call.refused",
         "context.changed",
         "session.closed",
         "prompt.seen",

@@ -38,12 +38,19 @@ pub mod walk;
 
 use crate::answer::{Answer, Call};
 use crate::session::Session;
-use crate::table::{Handler, Row};
+use crate::table::{Handler, Row, Verdict};
 
 /// Answers one call. Whatever cannot be observed or decided is an errno, never `continue`.
 #[must_use]
 pub fn answer(call: &Call, session: &Session) -> Answer {
-    let Some(handler) = Row::of(call.number).and_then(Row::handler) else {
+    let Some(row) = Row::of(call.number) else {
+        return Answer::Errno(libc::ENOSYS);
+    };
+    if let Verdict::Refuse(errno) = row.verdict(&call.arguments, false) {
+        session.line.refuse_call(call, row.name, row.why, errno);
+        return Answer::Errno(errno);
+    }
+    let Some(handler) = row.handler() else {
         return Answer::Errno(libc::ENOSYS);
     };
     let errand = errand::Errand::new(call, session);

@@ -24,6 +24,11 @@ const fn errno(all: &'static [Test], errno: i32) -> Clause {
     Clause { all, verdict: Verdict::Errno(errno) }
 }
 
+/// Refused, and recorded.
+const fn refuse(all: &'static [Test], errno: i32) -> Clause {
+    Clause { all, verdict: Verdict::Refuse(errno) }
+}
+
 pub(super) const ALWAYS: &[Clause] = &[];
 
 /// sendto: the address is the fifth argument; without one glibc's send() passes here.
@@ -55,8 +60,8 @@ const NAMESPACES: u32 = (libc::CLONE_NEWNS
     | libc::CLONE_NEWNET) as u32;
 const CLONE_NEWTIME: u32 = 0x80;
 
-pub(super) const CLONE: &[Clause] = &[errno(&[Test::Any { argument: 0, bits: NAMESPACES }], libc::EPERM)];
-pub(super) const UNSHARE: &[Clause] = &[errno(&[Test::Any { argument: 0, bits: NAMESPACES | CLONE_NEWTIME }], libc::EPERM)];
+pub(super) const CLONE: &[Clause] = &[refuse(&[Test::Any { argument: 0, bits: NAMESPACES }], libc::EPERM)];
+pub(super) const UNSHARE: &[Clause] = &[refuse(&[Test::Any { argument: 0, bits: NAMESPACES | CLONE_NEWTIME }], libc::EPERM)];
 
 const UNIX: u32 = libc::AF_UNIX as u32;
 const INTERNET: &[u32] = &[libc::AF_INET as u32, libc::AF_INET6 as u32];
@@ -70,25 +75,20 @@ pub(super) const SOCKET: &[Clause] = &[
     allow(&[is(0, INTERNET), masked(1, TYPE, &[libc::SOCK_STREAM as u32]), is(2, &[0, libc::IPPROTO_TCP as u32])]),
     allow(&[is(0, INTERNET), masked(1, TYPE, &[libc::SOCK_DGRAM as u32]), is(2, &[0, libc::IPPROTO_UDP as u32])]),
     errno(&[is(0, INTERNET), masked(1, TYPE, &[libc::SOCK_STREAM as u32]), is(2, &[MPTCP])], libc::EPROTONOSUPPORT),
-    errno(&[is(0, INTERNET)], libc::EPERM),
+    refuse(&[is(0, INTERNET)], libc::EPERM),
     allow(&[is(0, &[NETLINK]), is(2, &[libc::NETLINK_ROUTE as u32])]),
     errno(&[is(0, &[NETLINK])], libc::EPROTONOSUPPORT),
 ];
 
 const IPV6_2292PKTOPTIONS: u32 = 6;
-const IPV6_ADDR_OPTIONS: &[u32] = &[
-    libc::IPV6_RTHDR as u32,
-    libc::IPV6_RTHDRDSTOPTS as u32,
-    libc::IPV6_DSTOPTS as u32,
-    libc::IPV6_HOPOPTS as u32,
-    IPV6_2292PKTOPTIONS,
-];
+const IPV6_ADDR_OPTIONS: &[u32] =
+    &[libc::IPV6_RTHDR as u32, libc::IPV6_RTHDRDSTOPTS as u32, libc::IPV6_DSTOPTS as u32, libc::IPV6_HOPOPTS as u32, IPV6_2292PKTOPTIONS];
 
 /// setsockopt: a source route would lead packets elsewhere than the address that was judged; TCP_REPAIR makes connections without connect.
 pub(super) const SETSOCKOPT: &[Clause] = &[
-    errno(&[is(1, &[libc::IPPROTO_IP as u32]), is(2, &[libc::IP_OPTIONS as u32])], libc::EPERM),
-    errno(&[is(1, &[libc::IPPROTO_IPV6 as u32]), is(2, IPV6_ADDR_OPTIONS)], libc::EPERM),
-    errno(&[is(1, &[libc::IPPROTO_TCP as u32]), is(2, &[libc::TCP_REPAIR as u32])], libc::EPERM),
+    refuse(&[is(1, &[libc::IPPROTO_IP as u32]), is(2, &[libc::IP_OPTIONS as u32])], libc::EPERM),
+    refuse(&[is(1, &[libc::IPPROTO_IPV6 as u32]), is(2, IPV6_ADDR_OPTIONS)], libc::EPERM),
+    refuse(&[is(1, &[libc::IPPROTO_TCP as u32]), is(2, &[libc::TCP_REPAIR as u32])], libc::EPERM),
 ];
 
 const PR_SET_DUMPABLE: u32 = 4;
@@ -103,7 +103,7 @@ pub(super) const PRCTL: &[Clause] = &[
     errno(&[is(0, &[PR_SET_DUMPABLE]), is(1, &[0, 1])], 0),
     errno(&[is(0, &[PR_SET_DUMPABLE])], libc::EINVAL),
     // /proc/PID/exe would be the caller's to choose.
-    errno(&[is(0, &[PR_SET_MM])], libc::EPERM),
+    refuse(&[is(0, &[PR_SET_MM])], libc::EPERM),
     notify(&[is(0, &[PR_SET_KEEPCAPS, PR_CAPBSET_DROP, PR_SET_SECUREBITS, PR_CAP_AMBIENT])]),
 ];
 
@@ -118,10 +118,10 @@ const READS: &[u32] = &[0x8008_6601, 0x8004_6601, 0x8008_7601, 0x8004_7601, 0xc0
 const CLONES: &[u32] = &[0x4004_9409, 0x4020_940d, 0xc018_9436];
 
 pub(super) const IOCTL: &[Clause] = &[
-    errno(&[is(1, &[TIOCSTI, TIOCLINUX, TIOCCONS, TIOCSETD])], libc::EPERM),
+    refuse(&[is(1, &[TIOCSTI, TIOCLINUX, TIOCCONS, TIOCSETD])], libc::EPERM),
     notify(&[is(1, INODE)]),
     allow(&[is(1, READS)]),
     allow(&[is(1, CLONES)]),
     // What else file systems take ('f', 'v', 'X', 0x94: subvolumes, snapshots, freezing, defragmenting) makes or moves names past every rule.
-    errno(&[masked(1, MAGIC, &[0x6600, 0x7600, 0x5800, 0x9400])], libc::EPERM),
+    refuse(&[masked(1, MAGIC, &[0x6600, 0x7600, 0x5800, 0x9400])], libc::EPERM),
 ];

@@ -21,6 +21,11 @@ const fn refused(errno: i32, why: &'static str) -> Meaning {
     (Class::Refused(errno), why)
 }
 
+/// Refused and recorded: none of these is called often by a program that works.
+const fn recorded(errno: i32, why: &'static str) -> Meaning {
+    (Class::Recorded(errno), why)
+}
+
 const fn private(errno: i32, why: &'static str) -> Meaning {
     (Class::Private(errno), why)
 }
@@ -50,19 +55,20 @@ const SIGNALS: Meaning = mediated(Handler::Signal, ALWAYS, "signals by number; t
 const FACTS: Meaning = harmless("public facts of the machine");
 const METADATA: Meaning = mediated(Handler::Metadata, ALWAYS, "changes metadata of a file by name or descriptor; performed on behalf");
 const NAMES: Meaning = mediated(Handler::Names, ALWAYS, "makes, moves or removes a name; performed on behalf");
-const CONTROLS: Meaning = refused(libc::EPERM, "controls or rewrites another process");
-const OBSERVES: Meaning = refused(libc::EPERM, "observes or holds other processes or the kernel");
+const CONTROLS: Meaning = recorded(libc::EPERM, "controls or rewrites another process");
+const OBSERVES: Meaning = recorded(libc::EPERM, "observes or holds other processes or the kernel");
 const CREDENTIALS: Meaning = mediated(Handler::Credentials, ALWAYS, "may change what the caller may do; noted, then the kernel decides");
 const GONE: Meaning = refused(libc::ENOSYS, "gone from the kernel");
 const OWN_PRIORITY: Meaning = mediated(Handler::Own, PRIORITY, "own process only: of another one it is refused");
 const OWN_IO_PRIORITY: Meaning = mediated(Handler::Own, IO_PRIORITY, "own process only: of another one it is refused");
 const OWN_FIRST: Meaning = mediated(Handler::Own, FIRST, "own process only: of another one it is refused");
-const MACHINE: Meaning = refused(libc::EPERM, "the whole machine, not the session");
-const MOUNTS: Meaning = refused(libc::EPERM, "changes what a path means");
-const KERNEL_CODE: Meaning = refused(libc::EPERM, "loads code into the kernel");
-const KEYS: Meaning = refused(libc::EPERM, "keys of the user, beyond the session");
+const MACHINE: Meaning = recorded(libc::EPERM, "the whole machine, not the session");
+const MOUNTS: Meaning = recorded(libc::EPERM, "changes what a path means");
+const KERNEL_CODE: Meaning = recorded(libc::EPERM, "loads code into the kernel");
+const KEYS: Meaning = recorded(libc::EPERM, "keys of the user, beyond the session");
 const OTHER: Meaning = walled("another process: Landlock lets it reach its own domain only");
 const PROBES: Meaning = harmless("of the kernel itself: passes every filter, and ends a caller without a probe");
+const IO_URING_MADE: Meaning = recorded(libc::ENOSYS, "opens files past the filter; runtimes fall back");
 const IO_URING: Meaning = refused(libc::ENOSYS, "opens files past the filter; runtimes fall back");
 const DOMAIN: Meaning = refused(libc::EOPNOTSUPP, "a domain of its own inside the wall: the door would act past it");
 
@@ -124,7 +130,7 @@ pub const ROWS: &[Row] = &[
         filtered(
             None,
             SOCKET,
-            Verdict::Errno(libc::EAFNOSUPPORT),
+            Verdict::Refuse(libc::EAFNOSUPPORT),
             "by family, type and protocol: unix, TCP, UDP and route netlink; nothing else",
         ),
     ),
@@ -140,11 +146,7 @@ pub const ROWS: &[Row] = &[
     row(51, "getsockname", SOCKETS),
     row(52, "getpeername", SOCKETS),
     row(53, "socketpair", SOCKETS),
-    row(
-        54,
-        "setsockopt",
-        filtered(None, SETSOCKOPT, Verdict::Allow, "by option: source routes and repaired connections are refused"),
-    ),
+    row(54, "setsockopt", filtered(None, SETSOCKOPT, Verdict::Allow, "by option: source routes and repaired connections are refused")),
     row(55, "getsockopt", SOCKETS),
     row(56, "clone", filtered(None, CLONE, Verdict::Allow, "threads and processes; no new namespace")),
     row(57, "fork", THREADS),
@@ -403,11 +405,11 @@ pub const ROWS: &[Row] = &[
     row(301, "fanotify_mark", OBSERVES),
     row(302, "prlimit64", mediated(Handler::Own, PRLIMIT, "own process only: of another one it is refused")),
     row(303, "name_to_handle_at", LOOKS),
-    row(304, "open_by_handle_at", refused(libc::EPERM, "opens by handle past every path rule")),
+    row(304, "open_by_handle_at", recorded(libc::EPERM, "opens by handle past every path rule")),
     row(305, "clock_adjtime", FACTS),
     row(306, "syncfs", DESCRIPTOR),
     row(307, "sendmmsg", SENDS),
-    row(308, "setns", refused(libc::EPERM, "enters a namespace")),
+    row(308, "setns", recorded(libc::EPERM, "enters a namespace")),
     row(309, "getcpu", THREADS),
     row(310, "process_vm_readv", OTHER),
     row(311, "process_vm_writev", CONTROLS),
@@ -437,7 +439,7 @@ pub const ROWS: &[Row] = &[
     row(335, "uretprobe", PROBES),
     row(336, "uprobe", PROBES),
     row(424, "pidfd_send_signal", SIGNALS),
-    row(425, "io_uring_setup", IO_URING),
+    row(425, "io_uring_setup", IO_URING_MADE),
     row(426, "io_uring_enter", IO_URING),
     row(427, "io_uring_register", IO_URING),
     row(428, "open_tree", MOUNTS),
@@ -472,7 +474,7 @@ pub const ROWS: &[Row] = &[
     row(457, "statmount", LOOKS),
     row(458, "listmount", LOOKS),
     row(459, "lsm_get_self_attr", LIMITS),
-    row(460, "lsm_set_self_attr", refused(libc::EPERM, "changes a security module for its callers")),
+    row(460, "lsm_set_self_attr", recorded(libc::EPERM, "changes a security module for its callers")),
     row(461, "lsm_list_modules", FACTS),
     row(462, "mseal", MEMORY),
     row(463, "setxattrat", METADATA),
