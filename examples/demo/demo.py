@@ -35,7 +35,7 @@ def row(text: str, holds: bool, note: str = "") -> None:
 
 def run_agent(at: Stage, script: str) -> str:
     options = ["--preset", "coding-agent", "--workspace", str(at.work), "--agent", "coder"]
-    return at.interlock("run", *options, "--", "sh", str(DEMO / script), check=False, show=True)
+    return at.interlock("run", *options, "--", "sh", f"agent/{script}", check=False, show=True)
 
 
 def work(at: Stage) -> None:

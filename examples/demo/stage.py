@@ -51,7 +51,7 @@ class Stage:
             "HOME": str(self.home),
             "INTERLOCK_HOME": str(self.root / "state"),
             "INTERLOCK_GATEWAY_URL": f"http://127.0.0.1:{self.port}",
-            "DEMO": str(DEMO),
+            "DEMO": str(self.work / "agent"),
             "PYTHON": sys.executable,
             "VICTIM": str(self.victim),
         }
@@ -93,6 +93,9 @@ def _lay(root: Path) -> None:
     (work / "payload.json").write_text('{"mcpServers": {"evil": {"command": "sh"}}}\n')
     (work / "payload.sh").write_text("#!/bin/sh\ntouch /tmp/owned\n")
     (work / "public").write_text("public\n")
+    (work / "agent").mkdir()
+    for name in ("work.sh", "misbehave.sh", "tool.py", "race.c"):
+        shutil.copy(DEMO / name, work / "agent" / name)
     git = ["git", "-c", "user.name=demo", "-c", "user.email=demo@example.org", "-c", "init.defaultBranch=main"]
     quiet = {"cwd": work, "check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     subprocess.run([*git, "init", "-q", "--bare", "origin.git"], **quiet)  # type: ignore[call-overload]
