@@ -27,6 +27,7 @@ mod mac;
 mod note;
 mod private;
 mod recover;
+mod resume;
 mod scan;
 mod session;
 pub mod storage;

@@ -317,9 +317,9 @@ impl Shared {
         let result = self.options.storage.sync(&file);
         let mut state = self.lock()?;
         state.syncing = false;
-        match result {
+        match result.map_err(|error| Error::Poisoned(format!("syncing the log failed: {error}"))).and_then(|()| state.writer.in_place()) {
             Ok(()) => state.synced = state.synced.max(target),
-            Err(error) => drop(state.poison(Error::Poisoned(format!("syncing the log failed: {error}")))),
+            Err(error) => drop(state.poison(error)),
         }
         self.synced.notify_all();
         state.usable_for_sync()?;

@@ -57,9 +57,17 @@ pub fn open(path: &Path, write: bool) -> Result<File> {
 /// # Errors
 /// As `open`; or it is larger than such a file may be.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
+    read_up_to(path, SMALL_FILE_BYTES_MAX)
+}
+
+/// The whole of a file of at most `bytes_max` bytes.
+///
+/// # Errors
+/// As `open`; or it is larger.
+pub fn read_up_to(path: &Path, bytes_max: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    open(path, false)?.take(SMALL_FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|e| Error::io("read", path, &e))?;
-    if bytes.len() as u64 > SMALL_FILE_BYTES_MAX {
+    open(path, false)?.take(bytes_max + 1).read_to_end(&mut bytes).map_err(|e| Error::io("read", path, &e))?;
+    if bytes.len() as u64 > bytes_max {
         return Err(Error::Key(format!("`{}` is too large for what it should be", path.display())));
     }
     Ok(bytes)
@@ -71,11 +79,26 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 /// The operating system refused.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let beside = path.with_extension("new");
-    let _ = std::fs::remove_file(&beside);
-    let mut file = create(&beside)?;
-    file.write_all(bytes).map_err(|e| Error::io("write", &beside, &e))?;
+    let file = beside_with(&beside, bytes)?;
     file.sync_data().map_err(|e| Error::io("sync", &beside, &e))?;
     std::fs::rename(&beside, path).map_err(|e| Error::io("name", path, &e))
+}
+
+/// As `replace`, for what can be made again: after a crash of the machine it may be gone or empty.
+///
+/// # Errors
+/// The operating system refused.
+pub fn replace_unsynced(path: &Path, bytes: &[u8]) -> Result<()> {
+    let beside = path.with_extension("new");
+    beside_with(&beside, bytes)?;
+    std::fs::rename(&beside, path).map_err(|e| Error::io("name", path, &e))
+}
+
+fn beside_with(beside: &Path, bytes: &[u8]) -> Result<File> {
+    let _ = std::fs::remove_file(beside);
+    let mut file = create(beside)?;
+    file.write_all(bytes).map_err(|e| Error::io("write", beside, &e))?;
+    Ok(file)
 }
 
 /// Takes the lock of a directory (flock(2) on the directory itself, so that no file is needed for it). Held until the file is dropped.

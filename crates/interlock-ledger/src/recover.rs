@@ -11,12 +11,15 @@ use crate::draft::Draft;
 use crate::error::{Error, Result};
 use crate::keys::Keys;
 use crate::log::finish;
+use crate::private;
 use crate::scan::segment_path;
 use crate::session::{Index, Registration};
-use crate::writer::{Options, Writer};
+use crate::writer::{Options, Writer, read};
 
 /// Decisions without an end that are kept in mind while a log is read; more are only counted.
 const ORPHANS_MAX: usize = 100_000;
+/// Logs that one start completes; the next goes on.
+const COMPLETED_AT_START_MAX: usize = 64;
 
 /// A log that was not closed by its writer.
 #[derive(Debug)]
@@ -37,40 +40,62 @@ pub fn recover(ledger: &Path, keys: &Keys) -> Result<Vec<Recovered>> {
         return Ok(Vec::new());
     }
     let open = Index::lock(&index, keys)?.open_logs();
-    let mut found = Vec::new();
-    for name in open {
-        match complete(ledger, &name, keys) {
-            Err(Error::Locked(_)) => {}
-            outcome => found.push(Recovered { name, outcome }),
-        }
-    }
-    Ok(found)
+    Ok(open.into_iter().filter_map(|name| completed(ledger, name, keys)).collect())
 }
 
-fn complete(ledger: &Path, name: &str, keys: &Keys) -> Result<u64> {
+/// Completes those of `names` whose writer is gone, as far as that goes: this is done at a start, which it must not stop.
+/// What is damaged is set aside for `recover` and the verifier.
+pub(crate) fn complete_left(index: &Path, keys: &Keys, names: &[String]) {
+    let Some(ledger) = index.parent() else { return };
+    let found = names.iter().filter_map(|name| completed(ledger, name.clone(), keys)).take(COMPLETED_AT_START_MAX);
+    let damaged = |log: &Recovered| matches!(log.outcome, Err(Error::Damaged { .. } | Error::Inconsistent(_)));
+    let damaged: Vec<String> = found.filter(damaged).map(|log| log.name).collect();
+    if !damaged.is_empty()
+        && let Ok(index) = Index::lock(index, keys)
+    {
+        index.set_aside(damaged);
+    }
+}
+
+/// How completing went; none when a living writer has the log, or somebody else completed it meanwhile.
+fn completed(ledger: &Path, name: String, keys: &Keys) -> Option<Recovered> {
+    match complete(ledger, &name, keys) {
+        Err(Error::Locked(_)) | Ok(None) => None,
+        Ok(Some(orphans)) => Some(Recovered { name, outcome: Ok(orphans) }),
+        Err(error) => Some(Recovered { name, outcome: Err(error) }),
+    }
+}
+
+fn complete(ledger: &Path, name: &str, keys: &Keys) -> Result<Option<u64>> {
     let directory = ledger.join(name);
     if !segment_path(&directory, 0).exists() {
         return Err(Error::Damaged { file: directory, offset: 0, what: "the index names this log and it is gone".into() });
     }
+    let lock = private::lock(&directory, false)?;
+    let index = Index::lock(&ledger.join("index"), keys)?;
+    if !index.is_open(name) {
+        return Ok(None);
+    }
     let mut ends = Ends::default();
     let mut opening = Map::new();
     opening.insert("type".into(), "log.opened".into());
-    opening.insert("index_head".into(), Index::lock(&ledger.join("index"), keys)?.head());
-    let mut writer = Writer::open(Options::new(&directory, name, keys), opening, &mut |record| ends.take(record))?;
+    opening.insert("index_head".into(), index.head());
+    drop(index);
+    let options = Options::new(&directory, name, keys);
+    let found = read(&options, &mut |record| ends.take(record))?;
+    let mut writer = Writer::start(options, lock, found, opening)?;
     let orphans = ends.orphans();
-    if !ends.closed {
-        for record in ends.closing() {
-            let draft = Draft::new(record, &writer.options().session.clone())?;
-            writer.push(&draft)?;
-            if writer.batch_is_large() {
-                writer.commit()?;
-            }
+    for record in ends.closing() {
+        let draft = Draft::new(record, &writer.options().session.clone())?;
+        writer.push(&draft)?;
+        if writer.batch_is_large() {
+            writer.commit()?;
         }
     }
     let checkpoint = finish(&mut writer)?;
-    drop(writer);
     Registration::new(name, &ledger.join("index"), keys, Some("its writer ended without closing it")).closed(&checkpoint)?;
-    Ok(orphans)
+    drop(writer);
+    Ok(Some(orphans))
 }
 
 /// Which decisions have no end yet.
@@ -126,12 +151,15 @@ impl Ends {
         self.open.len() as u64 + self.uncounted
     }
 
+    /// What is still to be said. A log that was closed and not entered into the index is closed once more, since it was opened once more.
     fn closing(&self) -> Vec<Value> {
         let unknown =
             |id: &String| json!({"type": "action.enacted", "action": id, "effect": "unknown", "reason": "the writer ended first"});
         let mut records: Vec<Value> = self.open.values().map(unknown).collect();
         let lost = "the writer ended without closing; what it counted in its last 50 ms is not known";
-        records.push(json!({"type": "gap", "lost": null, "reason": lost, "orphans": self.orphans()}));
+        if !self.closed {
+            records.push(json!({"type": "gap", "lost": null, "reason": lost, "orphans": self.orphans()}));
+        }
         records.push(json!({"type": "session.closed", "status": null, "counts": null, "runs_later": null, "reason": "recovered: the writer ended without closing"}));
         records
     }

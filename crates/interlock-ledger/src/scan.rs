@@ -13,6 +13,7 @@ use crate::frame::{self, Frame, Kind};
 use crate::note::Checkpoint;
 use crate::private;
 use crate::tree::{Hash, Tree, leaf};
+use crate::writer::Options;
 
 /// Where a log stands.
 pub struct Scan {
@@ -72,7 +73,7 @@ pub fn scan(directory: &Path, origin: &str, key: &VerifyingKey, memories: &[Path
         checkpoint: None,
         torn_bytes: 0,
         torn_records: 0,
-        remembered: memories.iter().filter(|path| path.exists()).map(|path| remember(path, origin, key)).collect::<Result<_>>()?,
+        remembered: remembered(memories, origin, key)?,
     };
     let mut number = 0;
     while segment_path(directory, number).exists() {
@@ -83,13 +84,48 @@ pub fn scan(directory: &Path, origin: &str, key: &VerifyingKey, memories: &[Path
         scan.bytes_before += scan.offset;
         scan.offset = 0;
         scan.segment = Some(number);
-        Pass { scan: &mut scan, origin, key, path: &path, bytes: &bytes, batch: Vec::new() }.run(number, last, visit)?;
+        Pass { scan: &mut scan, origin, key, path: &path, base: 0, bytes: &bytes, batch: Vec::new() }.run(number, last, visit)?;
         number += 1;
     }
-    match scan.remembered.iter().find(|(_, met)| !met) {
-        Some((lost, _)) => Err(Error::Inconsistent(format!("a checkpoint of {} records was signed and is no longer in it", lost.size))),
-        None => Ok(scan),
+    scan.with_all_remembered()
+}
+
+/// Goes on behind the checkpoint where `scan` stands: `tail` is what follows it in the last segment.
+///
+/// # Errors
+/// As `scan`.
+pub(crate) fn scan_on(mut scan: Scan, options: &Options, tail: &[u8], visit: &mut dyn FnMut(&[u8])) -> Result<Scan> {
+    let (origin, key) = (options.origin.as_str(), options.keys.signing.verifying_key());
+    scan.remembered = remembered(&options.memories(), origin, &key)?;
+    for (memory, met) in &mut scan.remembered {
+        *met |= scan.checkpoint.as_ref() == Some(memory);
     }
+    let number = scan.segment.unwrap_or(0);
+    let path = segment_path(&options.directory, number);
+    let base = scan.offset;
+    Pass { scan: &mut scan, origin, key: &key, path: &path, base, bytes: tail, batch: Vec::new() }.run(number, true, visit)?;
+    scan.with_all_remembered()
+}
+
+impl Scan {
+    /// A log that stands right behind `checkpoint`, at (segment, bytes before it, offset in it).
+    pub(crate) fn standing(tree: Tree, epochs: u64, at: (u64, u64, u64), chain: Sha256, checkpoint: Checkpoint) -> Self {
+        let (segment, bytes_before, offset) = at;
+        let checkpoint = Some(checkpoint);
+        let segment = Some(segment);
+        Self { tree, epochs, segment, offset, bytes_before, chain, checkpoint, torn_bytes: 0, torn_records: 0, remembered: Vec::new() }
+    }
+
+    fn with_all_remembered(self) -> Result<Self> {
+        match self.remembered.iter().find(|(_, met)| !met) {
+            Some((lost, _)) => Err(Error::Inconsistent(format!("a checkpoint of {} records was signed and is no longer in it", lost.size))),
+            None => Ok(self),
+        }
+    }
+}
+
+fn remembered(memories: &[PathBuf], origin: &str, key: &VerifyingKey) -> Result<Vec<(Checkpoint, bool)>> {
+    memories.iter().filter(|path| path.exists()).map(|path| remember(path, origin, key)).collect()
 }
 
 fn remember(path: &Path, origin: &str, key: &VerifyingKey) -> Result<(Checkpoint, bool)> {
@@ -105,6 +141,8 @@ struct Pass<'a> {
     origin: &'a str,
     key: &'a VerifyingKey,
     path: &'a Path,
+    /// Where in the segment `bytes` begins.
+    base: u64,
     bytes: &'a [u8],
     /// Records since the last commit mark.
     batch: Vec<&'a [u8]>,
@@ -124,7 +162,7 @@ impl<'a> Pass<'a> {
                 Err(_) => break,
             }
         }
-        self.scan.torn_bytes = self.bytes.len() as u64 - self.scan.offset;
+        self.scan.torn_bytes = self.base + self.bytes.len() as u64 - self.scan.offset;
         self.scan.torn_records = self.batch.len() as u64;
         if !last && (self.scan.torn_bytes > 0 || self.bytes.is_empty()) {
             return Err(self.damaged(at, "a segment that is not the last ends without a commit mark"));
@@ -135,9 +173,9 @@ impl<'a> Pass<'a> {
     fn take(&mut self, frame: Frame<'a>, at: usize, number: u64, visit: &mut dyn FnMut(&[u8])) -> std::result::Result<(), &'static str> {
         let expected = segment_payload(self.origin, number, self.scan.tree.size());
         match frame.kind {
-            Kind::Segment if at == 0 && frame.payload == expected => self.good(at + frame.bytes.len()),
+            Kind::Segment if self.base == 0 && at == 0 && frame.payload == expected => self.good(at + frame.bytes.len()),
             Kind::Segment => return Err("the head of another segment or another log"),
-            _ if at == 0 => return Err("a segment without its head"),
+            _ if self.base == 0 && at == 0 => return Err("a segment without its head"),
             Kind::Record => self.batch.push(frame.payload),
             Kind::Commit => return self.commit(frame, at, visit),
             Kind::Checkpoint => return self.checkpoint(frame, at),
@@ -178,9 +216,9 @@ impl<'a> Pass<'a> {
 
     /// Everything up to `end` is good.
     fn good(&mut self, end: usize) {
-        let from = usize::try_from(self.scan.offset).unwrap_or(usize::MAX);
+        let from = usize::try_from(self.scan.offset - self.base).unwrap_or(usize::MAX);
         self.scan.chain.update(self.bytes.get(from..end).unwrap_or_default());
-        self.scan.offset = end as u64;
+        self.scan.offset = self.base + end as u64;
     }
 
     /// True if a commit mark or checkpoint stands somewhere after `at`: then what is wrong at `at` is damage, not a torn write.
@@ -193,6 +231,6 @@ impl<'a> Pass<'a> {
     }
 
     fn damaged(&self, at: usize, what: &str) -> Error {
-        Error::Damaged { file: self.path.to_path_buf(), offset: at as u64, what: what.into() }
+        Error::Damaged { file: self.path.to_path_buf(), offset: self.base + at as u64, what: what.into() }
     }
 }

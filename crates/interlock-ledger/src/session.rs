@@ -15,6 +15,8 @@ use crate::keys::Keys;
 use crate::log::{Log, finish, first_checkpoint};
 use crate::note::Checkpoint;
 use crate::private;
+use crate::recover::complete_left;
+use crate::resume::{Open, resume};
 use crate::scan::Scan;
 use crate::writer::{Options, Writer, read};
 
@@ -23,12 +25,11 @@ pub struct Index {
     options: Options,
     lock: File,
     scan: Scan,
-    /// Logs opened and not closed, in order.
-    open: Vec<String>,
+    open: Open,
 }
 
 impl Index {
-    /// Waits for the index's lock and reads it whole.
+    /// Waits for the index's lock and finds where it stands: behind what was signed last, or, when that cannot be told, by reading it whole.
     ///
     /// # Errors
     /// It is damaged, or lacks what was signed.
@@ -37,15 +38,36 @@ impl Index {
         let mut options = Options::new(directory, "index", keys);
         options.memory = Some(keys.directory.join("index.checkpoint"));
         let lock = private::lock(directory, true)?;
-        let mut open = Vec::new();
-        let scan = read(&options, &mut |entry| follow(&mut open, entry))?;
+        if let Some((scan, open)) = resume(&options) {
+            return Ok(Self { options, lock, scan, open });
+        }
+        let mut open = Open::default();
+        let scan = read(&options, &mut |entry| open.follow(entry))?;
         Ok(Self { options, lock, scan, open })
     }
 
     /// The logs that were opened and not closed, the oldest first. The lock is let go.
     #[must_use]
     pub fn open_logs(self) -> Vec<String> {
-        self.open
+        self.open.logs
+    }
+
+    /// True if the log `name` was opened and not closed.
+    pub(crate) fn is_open(&self, name: &str) -> bool {
+        self.open.logs.iter().any(|other| other == name)
+    }
+
+    /// The logs that a start should complete if their writer is gone: open, and not found damaged before.
+    pub(crate) fn to_complete(&self) -> Vec<String> {
+        self.open.logs.iter().filter(|name| !self.open.damaged.contains(name)).cloned().collect()
+    }
+
+    /// Notes that these open logs cannot be completed, so that no later start tries again.
+    pub(crate) fn set_aside(mut self, damaged: Vec<String>) {
+        self.open.damaged.extend(damaged);
+        if self.scan.checkpoint.as_ref().is_some_and(|last| last.size == self.scan.tree.size()) {
+            self.open.keep(&self.options.directory, &self.options.keys, self.scan.tree.size(), &self.scan.tree.root());
+        }
     }
 
     /// Size and root before anything is added.
@@ -70,7 +92,7 @@ impl Index {
         self.enter("index.closed", name, checkpoint, reason)
     }
 
-    fn enter(self, kind: &str, name: &str, checkpoint: &Checkpoint, reason: Option<&str>) -> Result<()> {
+    fn enter(mut self, kind: &str, name: &str, checkpoint: &Checkpoint, reason: Option<&str>) -> Result<()> {
         let mut entry = Map::new();
         entry.insert("type".into(), kind.into());
         entry.insert("log".into(), name.into());
@@ -78,19 +100,11 @@ impl Index {
         if let Some(reason) = reason {
             entry.insert("reason".into(), reason.into());
         }
+        self.open.enter(kind, name);
         let mut writer = Writer::start(self.options, self.lock, self.scan, entry)?;
-        finish(&mut writer).map(drop)
-    }
-}
-
-/// Keeps `open` in step with one entry of the index.
-fn follow(open: &mut Vec<String>, entry: &[u8]) {
-    let Ok(entry) = serde_json::from_slice::<Value>(entry) else { return };
-    let Some(name) = entry.get("log").and_then(Value::as_str) else { return };
-    match entry.get("type").and_then(Value::as_str) {
-        Some("index.opened") => open.push(name.into()),
-        Some("index.closed") => open.retain(|other| other != name),
-        _ => {}
+        let last = finish(&mut writer)?;
+        self.open.keep(&writer.options().directory, &writer.options().keys, last.size, &last.root);
+        Ok(())
     }
 }
 
@@ -113,7 +127,7 @@ impl Registration {
 }
 
 /// Opens a fresh log called `name` (`sessions/<session>` or `gateway/<start>`) in `directory`, and enters it into `index`.
-/// `Log::close` enters its end.
+/// `Log::close` enters its end. What killed writers left is completed first.
 ///
 /// # Errors
 /// The index or the log is damaged or held, a key is missing, or nothing can be written: the session must not start.
@@ -131,8 +145,10 @@ pub fn open_session_with(options: Options, name: &str, index: &Path) -> Result<L
     let mut opening = Map::new();
     opening.insert("type".into(), "log.opened".into());
     opening.insert("index_head".into(), entry.head());
+    let left = entry.to_complete();
     let mut writer = Writer::open(options, opening, &mut |_| {})?;
     let checkpoint = first_checkpoint(&mut writer)?;
     entry.opened(name, &checkpoint)?;
+    complete_left(index, &keys, &left);
     Log::around(writer, Some(Registration::new(name, index, &keys, None)))
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::private;
-use crate::tree::{TILE_WIDTH, Tile};
+use crate::tree::{Hash, TILE_WIDTH, Tile};
 
 /// Where a tile is, below the log's directory (C2SP tlog-tiles, "tile index").
 #[must_use]
@@ -25,6 +25,15 @@ fn index_path(index: u64) -> String {
         rest /= 1000;
     }
     text
+}
+
+/// The hashes of a tile in progress, if it is there as a whole.
+#[must_use]
+pub fn partial(directory: &Path, level: usize, index: u64, width: usize) -> Option<Vec<Hash>> {
+    let place = path(&Tile { level, index, hashes: vec![Hash::default(); width] });
+    let bytes = private::read(&directory.join(place)).ok()?;
+    let (hashes, rest) = bytes.as_chunks::<32>();
+    (hashes.len() == width && rest.is_empty()).then(|| hashes.to_vec())
 }
 
 /// Writes tiles; one that is there with the same bytes is left alone.

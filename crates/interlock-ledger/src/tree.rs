@@ -50,6 +50,25 @@ impl Tree {
         self.size
     }
 
+    /// The tree of `size` leaves, from its right edge: `tile` gives the hashes of the tile in progress at (level, index, width).
+    /// None when one is missing. Whether it is the tree that was signed, its root says.
+    #[must_use]
+    pub fn restored(size: u64, tile: impl Fn(usize, u64, usize) -> Option<Vec<Hash>>) -> Option<Self> {
+        let mut tree = Self { size, ..Self::default() };
+        let mut rest = size;
+        while rest > 0 {
+            let (index, width) = (rest / TILE_WIDTH as u64, usize::try_from(rest % TILE_WIDTH as u64).ok()?);
+            let hashes = if width == 0 { Vec::new() } else { tile(tree.open.len(), index, width)? };
+            if hashes.len() != width {
+                return None;
+            }
+            tree.open.push((index, hashes));
+            rest = index;
+        }
+        tree.peaks = tree.open.iter().rev().flat_map(|(_, hashes)| complete_subtrees(hashes)).collect();
+        Some(tree)
+    }
+
     /// Adds a leaf's hash.
     pub fn push(&mut self, leaf: Hash) {
         self.push_into_tile(0, leaf);
@@ -102,6 +121,17 @@ impl Tree {
     }
 }
 
+/// Roots of the complete subtrees over a tile in progress, the largest first.
+fn complete_subtrees(hashes: &[Hash]) -> Vec<Hash> {
+    let (mut rest, mut roots) = (hashes, Vec::new());
+    while !rest.is_empty() {
+        let (left, right) = rest.split_at(1 << rest.len().ilog2());
+        roots.push(root_of(left));
+        rest = right;
+    }
+    roots
+}
+
 /// Root of a complete subtree given its leaves (a power of two of them).
 fn root_of(hashes: &[Hash]) -> Hash {
     let mut row = hashes.to_vec();
@@ -126,6 +156,34 @@ mod tests {
                 node(&reference(&leaves[..split]), &reference(&leaves[split..]))
             }
         }
+    }
+
+    #[test]
+    fn a_tree_restored_from_its_right_edge_grows_as_the_one_that_was_never_put_down() {
+        let mut tree = Tree::default();
+        for number in 0..70_000_u32 {
+            if number < 3 || number % 5003 == 0 || number % 10_240 == 0 || (65_534..65_539).contains(&number) {
+                let edge = tree.partial();
+                let tile =
+                    |level, index, _| edge.iter().find(|tile| (tile.level, tile.index) == (level, index)).map(|tile| tile.hashes.clone());
+                let mut restored = Tree::restored(tree.size(), tile).unwrap();
+                assert_eq!((restored.size(), restored.root(), restored.partial()), (tree.size(), tree.root(), edge.clone()));
+                let mut on = tree.clone();
+                on.take_full();
+                for more in 0..300_u32 {
+                    restored.push(leaf(&more.to_be_bytes()));
+                    on.push(leaf(&more.to_be_bytes()));
+                }
+                assert_eq!(
+                    (restored.root(), restored.take_full(), restored.partial()),
+                    (on.root(), on.take_full(), on.partial()),
+                    "size {number}"
+                );
+            }
+            tree.push(leaf(&number.to_be_bytes()));
+        }
+        assert!(Tree::restored(3, |_, _, _| None).is_none());
+        assert!(Tree::restored(3, |_, _, _| Some(vec![[0; 32]; 2])).is_none());
     }
 
     #[test]

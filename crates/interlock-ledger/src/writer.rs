@@ -66,6 +66,11 @@ impl Options {
             storage: crate::storage::default(),
         }
     }
+
+    /// Where the last checkpoint is kept.
+    pub(crate) fn memories(&self) -> Vec<PathBuf> {
+        std::iter::once(self.directory.join("checkpoint")).chain(self.memory.clone()).collect()
+    }
 }
 
 /// The writer. Dropping it leaves a log that is complete up to its last batch.
@@ -282,6 +287,20 @@ impl Writer {
         (Arc::clone(&self.file), self.tree.size() - self.pending_records)
     }
 
+    /// That the file is still where its name is: what is written to a log that was taken away is lost with the process.
+    ///
+    /// # Errors
+    /// `Poisoned`: it was removed, moved or replaced.
+    pub(crate) fn in_place(&self) -> Result<()> {
+        use std::os::unix::fs::MetadataExt;
+        let path = segment_path(&self.options.directory, self.segment);
+        let same = |named: &std::fs::Metadata, held: &std::fs::Metadata| (named.dev(), named.ino()) == (held.dev(), held.ino());
+        match (std::fs::symlink_metadata(&path), self.file.metadata()) {
+            (Ok(named), Ok(held)) if same(&named, &held) => Ok(()),
+            _ => Err(Error::Poisoned(format!("`{}` was taken away while it was written", path.display()))),
+        }
+    }
+
     /// Records so far and their root.
     #[must_use]
     pub fn head(&self) -> (u64, Hash) {
@@ -364,8 +383,7 @@ impl Writer {
 
 /// Reads the log that `options` names.
 pub(crate) fn read(options: &Options, visit: &mut dyn FnMut(&[u8])) -> Result<Scan> {
-    let memories: Vec<PathBuf> = std::iter::once(options.directory.join("checkpoint")).chain(options.memory.clone()).collect();
-    scan(&options.directory, &options.origin, &options.keys.signing.verifying_key(), &memories, visit)
+    scan(&options.directory, &options.origin, &options.keys.signing.verifying_key(), &options.memories(), visit)
 }
 
 fn reopen(path: &Path, good: u64, torn: u64) -> Result<File> {

@@ -1,0 +1,182 @@
+"""One session under storm: a workload that forks, writes, makes files and tries what is denied, until someone of Interlock's is killed.
+
+What is found is found from outside: process ids and marks in /proc, files in the workspace, the log. It leaves the judging to the tests.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import random
+import secrets
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+#: Nothing of a session may live longer than this after one of its guards was killed.
+GONE_SECONDS = 1.0
+#: How long a start may take on a busy machine before the round is given up.
+START_SECONDS = 60.0
+
+#: Every success is a file whose name says what was acknowledged; every denied name must never come to be.
+WORKLOAD = """
+import os, sys, time
+mine, outside = sys.argv[1], sys.argv[2]
+for worker in range(3):
+    if os.fork() == 0:
+        os.setsid()
+        if worker == 2 and os.fork():
+            os._exit(0)
+        break
+else:
+    worker = 3
+number = 0
+while True:
+    number += 1
+    name = f"{mine}/{worker}-{number}"
+    os.mkdir(name)
+    try:
+        open(f"{name}/.mcp.json", "w").close()
+    except PermissionError:
+        open(f"{name}/denied", "w").close()
+    try:
+        open(outside, "a").close()
+    except PermissionError:
+        pass
+    with open(f"{name}/made", "w") as made:
+        made.write("x" * number)
+    os.rename(f"{name}/made", f"{name}/moved")
+    if number % 5 == 0 and os.fork() == 0:
+        os.setsid()
+        time.sleep(30)
+    if number % 7 == 0:
+        os.posix_spawn("/bin/sleep", ["sleep", "30"], os.environ)
+    if number > 400:
+        time.sleep(30)
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How one kill went."""
+
+    role: str
+    status: int
+    #: Processes that outlived the limit: command lines.
+    left: tuple[str, ...]
+    #: Seconds from the kill until nothing was left.
+    gone_s: float
+    said: str
+    workspace: Path
+    victim: bool
+
+
+def marked(mark: str) -> dict[int, str]:
+    """Living processes whose environment holds the mark, with what they run."""
+    found = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                if mark.encode() in Path(f"/proc/{name}/environ").read_bytes():
+                    found[int(name)] = Path(f"/proc/{name}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue
+    return found
+
+
+def children(process: int) -> Iterator[int]:
+    """Direct children, from /proc."""
+    try:
+        text = Path(f"/proc/{process}/task/{process}/children").read_text()
+    except OSError:
+        return
+    yield from map(int, text.split())
+
+
+def supervisor_of(run: int) -> int | None:
+    """The supervisor among the children of `interlock run`."""
+    for child in children(run):
+        try:
+            if Path(f"/proc/{child}/comm").read_text().startswith("interlock-super"):
+                return child
+        except OSError:
+            continue
+    return None
+
+
+def victim_of(role: str, run: subprocess.Popen[str]) -> int | None:
+    """The process to kill, as soon as there is one; None when the session ended before."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and run.poll() is None:
+        supervisor = supervisor_of(run.pid)
+        if role == "supervisor" and supervisor:
+            return supervisor
+        guardian = next(children(supervisor), None) if supervisor else None
+        if guardian is not None:
+            return guardian
+        time.sleep(0.005)
+    return None
+
+
+def wait_for_work(workspace: Path, run: subprocess.Popen[str]) -> None:
+    """Until the workload has made its first file."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and run.poll() is None and not any(workspace.iterdir()):
+        time.sleep(0.005)
+
+
+@dataclasses.dataclass(frozen=True)
+class Storm:
+    """Where sessions run and as whom."""
+
+    interlock: str
+    root: Path
+    user: str | None
+
+    def once(self, role: str, number: int, chance: random.Random) -> Outcome:
+        """Start a session, kill `role` at a random moment, and look at what is left."""
+        mark = f"INTERLOCK_STORM={role}-{number}-{secrets.token_hex(6)}"
+        workspace = self.root / "w" / f"{role}-{number}"
+        workspace.mkdir(mode=0o777)
+        workspace.chmod(0o777)
+        run = self._start(workspace, mark)
+        early = chance.random() < 0.15  # some are killed while the session is still being made
+        victim: int | None = run.pid
+        if role == "run":
+            if early:
+                time.sleep(chance.uniform(0.02, 0.5))
+            else:
+                wait_for_work(workspace, run)
+        else:
+            victim = victim_of(role, run)
+            if not early:
+                wait_for_work(workspace, run)
+        time.sleep(chance.random() ** 2 * 0.4)
+        if victim is not None:
+            os.kill(victim, signal.SIGKILL)
+        return self._after(role, run, mark, workspace, victim is not None)
+
+    def _start(self, workspace: Path, mark: str) -> subprocess.Popen[str]:
+        name, _, value = mark.partition("=")
+        environment = {"PATH": "/usr/bin:/bin", "HOME": str(self.root / "h"), "INTERLOCK_HOME": str(self.root / "i"), name: value}
+        command = [self.interlock, "run", "--workspace", str(workspace), "--", "/usr/bin/python3", "-c", WORKLOAD]
+        return subprocess.Popen(
+            [*command, str(workspace), str(self.root / "h" / ".bashrc")],
+            env=environment, cwd=workspace, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            text=True, **({} if self.user is None else {"user": self.user, "extra_groups": []}),
+        )  # fmt: skip
+
+    def _after(self, role: str, run: subprocess.Popen[str], mark: str, workspace: Path, victim: bool) -> Outcome:
+        killed = time.monotonic()
+        while (left := marked(mark)) and time.monotonic() < killed + GONE_SECONDS:
+            time.sleep(0.02)
+        outlived = tuple(left.values())
+        while marked(mark) and time.monotonic() < killed + 20:
+            time.sleep(0.05)
+        gone = time.monotonic() - killed
+        for process in marked(mark):
+            os.kill(process, signal.SIGKILL)
+        _, said = run.communicate(timeout=30)
+        return Outcome(role, run.returncode, outlived, gone, said, workspace, victim)

@@ -1,0 +1,100 @@
+"""Supervisor, guardian and `interlock run` killed at random while work goes on: what must never happen does not.
+
+Each role is killed 200 times, half as root and half as an ordinary user (2,000 with INTERLOCK_LONG=1; INTERLOCK_KILLS sets it).
+The gateway's storm is tests/gateway/test_killed.py.
+"""
+
+from __future__ import annotations
+
+import collections
+import json
+import os
+import random
+import secrets
+import shutil
+import subprocess
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from interlock.ledger.reader import Record, logs, records
+from tests.kills.storm import Outcome, Storm
+
+KILLS = int(os.environ.get("INTERLOCK_KILLS") or (2000 if os.environ.get("INTERLOCK_LONG") else 200))
+SEED = int(os.environ.get("INTERLOCK_SEED", "0")) or secrets.randbits(32)
+ROLES = ("supervisor", "guardian", "run")
+#: Sessions at a time: they share one home, its index and its keys.
+TOGETHER = 4
+
+
+@pytest.fixture
+def storm(installed, user):
+    root = Path(tempfile.mkdtemp(prefix="ilk-"))
+    root.chmod(0o755)
+    for name in ("w", "h"):
+        (root / name).mkdir()
+        if user is not None:
+            shutil.chown(root / name, user)
+    if user is not None:
+        shutil.chown(root, user)
+    yield Storm(str(installed.interlock), root, user)
+    shutil.rmtree(root, ignore_errors=True)
+
+
+def verify(storm: Storm) -> dict:
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(storm.root / "h"), "INTERLOCK_HOME": str(storm.root / "i")}
+    options = {} if storm.user is None else {"user": storm.user, "extra_groups": []}
+    ran = subprocess.run(
+        [storm.interlock, "ledger", "verify", "--json"], env=environment, cwd=storm.root, capture_output=True, text=True, **options
+    )
+    report = json.loads(ran.stdout)
+    wrong = [report["findings"], *(log["findings"] for log in report["logs"] if not log["verified"])]
+    assert ran.returncode == 0, (wrong, ran.stderr)
+    return report
+
+
+def decisions(held: list[Record], decision: str) -> collections.Counter[str]:
+    """How often each path was so decided, either end of a rename."""
+    found: collections.Counter[str] = collections.Counter()
+    for record in held:
+        if record.type == "action.decided" and record.value["decision"]["decision"] == decision:
+            target = record.value["action"]["target"]
+            found.update({str(path) for path in (target.get("path"), target.get("to"), target.get("source")) if path})
+    return found
+
+
+def effects(outcomes: list[Outcome]) -> list[Path]:
+    """Every file and folder that the workloads brought about."""
+    return [path for outcome in outcomes for path in outcome.workspace.rglob("*")]
+
+
+def test_killed_at_random_nothing_escapes_nothing_is_lost(storm: Storm) -> None:
+    print(f"seed {SEED}")
+    chance = random.Random(SEED)
+    rounds = [(role, number, random.Random(chance.random())) for number in range(max(KILLS // 2, 1)) for role in ROLES]
+    with ThreadPoolExecutor(TOGETHER) as pool:
+        outcomes = list(pool.map(lambda one: storm.once(*one), rounds))
+    report = verify(storm)
+    held = [record for log in logs(str(storm.root / "i" / "state")) for record in records(log.path)]
+    allowed, denied, made = decisions(held, "allow"), decisions(held, "deny"), effects(outcomes)
+    killed = collections.Counter(outcome.role for outcome in outcomes if outcome.victim)
+    slowest = max(outcome.gone_s for outcome in outcomes)
+    print(f"killed {dict(killed)} as {storm.user or 'root'}; {len(made)} effects, {len(held)} records, {sum(denied.values())} denials")
+    print(f"{len(report['logs'])} logs verified; the slowest end {slowest:.2f} s")
+
+    assert min(killed.values()) >= KILLS // 2 * 0.95, killed
+    assert not [path for path in made if path.name == ".mcp.json"]
+    assert not (storm.root / "h" / ".bashrc").exists()
+    unrecorded = [path for path in made if str(path) not in allowed]
+    assert not unrecorded, f"seed {SEED}: {len(unrecorded)} effects without a record: {unrecorded[:5]}"
+    unsaid = [path for path in made if path.name == "denied" and not denied[str(path.parent / ".mcp.json")]]
+    assert not unsaid, f"seed {SEED}: {len(unsaid)} denials were acknowledged and are not in the log: {unsaid[:5]}"
+    left = [(outcome.role, outcome.left) for outcome in outcomes if outcome.left]
+    assert not left, f"seed {SEED}: outlived their guard by a second: {left[:5]}"
+    codes = collections.Counter((outcome.role, outcome.status) for outcome in outcomes if outcome.victim)
+    assert all(status == (-9 if role == "run" else 123) for role, status in codes), codes
+    silent = [outcome for outcome in outcomes if outcome.role != "run" and outcome.victim and not outcome.said.strip()]
+    assert not silent, "nobody was told"
+    assert len(made) > KILLS, "the sessions were killed before they did anything"
