@@ -29,11 +29,12 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Tools:
-    """The MCP endpoint an agent is given: its name, URL, and the variable that holds the token."""
+    """The MCP endpoint an agent is given: its name, URL, the variable that holds the token, the hook that tells prompts."""
 
     name: str
     url: str
     token_variable: str = "INTERLOCK_TOKEN"
+    hook: str | None = None
 
 
 def install(name: str, place: Path) -> Path:
@@ -66,6 +67,9 @@ def _claude(program: Path, home: Path, model_url: str, prompt: str, tools: Tools
         configuration.write_text(json.dumps({"mcpServers": {tools.name: server}}))
         command += ["--mcp-config", str(configuration), "--strict-mcp-config"]
         allowed.append(f"mcp__{tools.name}")
+        if tools.hook:
+            prompt_hook = [{"hooks": [{"type": "command", "command": tools.hook}]}]
+            command += ["--settings", json.dumps({"hooks": {"UserPromptSubmit": prompt_hook}})]
     environment = {
         "ANTHROPIC_BASE_URL": model_url,
         "ANTHROPIC_API_KEY": "dummy",

@@ -19,6 +19,7 @@ def call(name: str, arguments: dict[str, object]) -> dict[str, object]:
         "io.modelcontextprotocol/protocolVersion": VERSION,
         "io.modelcontextprotocol/clientInfo": {"name": "demo", "version": "1"},
         "io.modelcontextprotocol/clientCapabilities": {},
+        "interlock/prompt": "demo: the task given to the agent",
     }
     body = {
         "jsonrpc": "2.0",

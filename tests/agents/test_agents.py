@@ -186,7 +186,7 @@ def test_the_honest_half_works_and_the_hijacked_half_is_held(desk: Desk, agents:
     except NotInstallable as reason:
         pytest.skip(f"{reason}; expected on a machine with npm and its registry")
     with ScriptedModel(script(desk)) as model:
-        tools = Tools("tools", f"http://127.0.0.1:{desk.port}/mcp")
+        tools = Tools("tools", f"http://127.0.0.1:{desk.port}/mcp", hook=f"{desk.installed.interlock} hook")
         prepared = prepare(name, program, desk.home, model.url, "do the task", tools)
         desk.own()
         port = model.url.rpartition(":")[2]
@@ -226,3 +226,8 @@ def test_the_honest_half_works_and_the_hijacked_half_is_held(desk: Desk, agents:
     assert (desk.home / ".ssh" / "id_rsa").read_text() == SECRET + "\n"
     refused = {(denial["verb"], str(denial["target"])) for denial in desk.denials()}
     assert any(verb == "file.read" and "id_rsa" in target for verb, target in refused)
+    if name == "claude":  # its hook tells the prompt; the chain is one tree from there down
+        tree = desk.interlock("session", "show", "last").stdout
+        print(tree)
+        assert "prompt" in tree
+        assert "tool.call notes/add_note" in tree

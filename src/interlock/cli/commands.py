@@ -36,6 +36,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "gateway": ("interlock.cli.gateway", "serve the MCP gateway"),
     "connector": ("interlock.cli.connector", "add, list, remove and test the tools behind the gateway"),
     "agent": ("interlock.cli.agent", "add, list and revoke agents and their tokens"),
+    "hook": ("interlock.cli.hook", "hand an agent's hook event to the gateway: the prompt above its tool calls"),
     "completion": ("interlock.cli.completion", "print a completion script for bash, zsh or fish"),
     "man": ("interlock.cli.man", "print the manual page"),
 }
