@@ -22,7 +22,8 @@ class Policy:
     """A compiled policy (`spec/policy.md`), ready to decide. Safe to use from several threads.
 
     Raises:
-        PolicyError: the JSON is not a compiled policy, holds a key the engine does not know, or names a digest not its own.
+        PolicyError: the JSON is not a compiled policy, holds a key the engine does not know, or names a digest not
+            its own.
     """
 
     def __new__(cls, json: str) -> Policy: ...
@@ -31,7 +32,7 @@ class Policy:
         """`sha256:` and the SHA-256, in hex, of the RFC 8785 form of the policy without its `digest`."""
 
     def decide(self, action_json: str, facts_json: str | None = None) -> str:
-        """The Decision on one Action, as JSON (`spec/action.md`). Without Facts nothing is known and no grant is in force.
+        """The Decision on one Action, as JSON (`spec/action.md`). Without Facts nothing is known, no grant in force.
 
         Raises:
             ActionError: not an Action.
@@ -85,7 +86,10 @@ class LedgerDamaged(LedgerError):
 
 @final
 class Log:
-    """A log open for writing (`spec/ledger.md`). Safe to use from several threads. Classes: `routine`, `ordered`, `durable`."""
+    """A log open for writing (`spec/ledger.md`). Safe to use from several threads.
+
+    Classes: `routine`, `ordered`, `durable`.
+    """
 
     @staticmethod
     def open(directory: str, name: str, index: str, keys: str) -> Log:
@@ -140,7 +144,9 @@ class Log:
         """
 
 def ensure_keys(directory: str, index: str | None = None, name: str = "index") -> dict[str, str]:
-    """Make the keys if there never were any. Returns `key` and `auditor` (ids), `origin` and C2SP `verifier_key` of the log `name`.
+    """Make the keys if there never were any.
+
+    Returns: `key` and `auditor` (ids), `origin` and C2SP `verifier_key` of the log `name`.
 
     Raises:
         LedgerError: a key was lost, is malformed, or can be read by others.
@@ -161,7 +167,8 @@ def recover_ledger(ledger: str, keys: str) -> list[tuple[str, int, str | None]]:
         ledger: the directory that holds `index`, `sessions` and `gateway`.
         keys: directory of the keys.
 
-    Returns: for each such log its name, how many decided actions had no end, and why it could not be completed, or None.
+    Returns: for each such log its name, how many decided actions had no end, and why it could not be completed, or
+    None.
 
     Raises:
         LedgerError: the index or the keys cannot be read.
