@@ -91,8 +91,10 @@ def path_datagram():
 
 
 def path_errors():
-    bind = lambda path: socket.socket(socket.AF_UNIX).bind(path)
-    connect = lambda path: socket.socket(socket.AF_UNIX).connect(path)
+    def bind(path):
+        return socket.socket(socket.AF_UNIX).bind(path)
+    def connect(path):
+        return socket.socket(socket.AF_UNIX).connect(path)
     attempt("bind-twice", lambda: bind("server.sock"))
     attempt("bind-nowhere", lambda: bind("no/where"))
     attempt("bind-directory", lambda: bind("."))
