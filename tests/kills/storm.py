@@ -15,8 +15,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-#: Nothing of a session may live longer than this after one of its guards was killed.
+#: Nothing that was run may live longer than this after one of its guards was killed.
 GONE_SECONDS = 1.0
+#: What is left of Interlock itself then still closes the log and tells the person: two syncs, on a busy disk.
+TOLD_SECONDS = 15.0
 #: How long a start may take on a busy machine before the round is given up.
 START_SECONDS = 60.0
 
@@ -64,10 +66,12 @@ class Outcome:
 
     role: str
     status: int
-    #: Processes that outlived the limit: command lines.
+    #: Processes of the workload that outlived the limit: command lines.
     left: tuple[str, ...]
-    #: Seconds from the kill until nothing was left.
+    #: Seconds from the kill until nothing of the workload was left.
     gone_s: float
+    #: Whether Interlock's own processes ended too, in their time.
+    over: bool
     said: str
     workspace: Path
     victim: bool
@@ -154,9 +158,10 @@ class Storm:
             if not early:
                 wait_for_work(workspace, run)
         time.sleep(chance.random() ** 2 * 0.4)
+        own = {run.pid, supervisor_of(run.pid)}
         if victim is not None:
             os.kill(victim, signal.SIGKILL)
-        return self._after(role, run, mark, workspace, victim is not None)
+        return self._after(role, run, own, mark, workspace, victim is not None)
 
     def _start(self, workspace: Path, mark: str) -> subprocess.Popen[str]:
         name, _, value = mark.partition("=")
@@ -168,15 +173,20 @@ class Storm:
             text=True, **({} if self.user is None else {"user": self.user, "extra_groups": []}),
         )  # fmt: skip
 
-    def _after(self, role: str, run: subprocess.Popen[str], mark: str, workspace: Path, victim: bool) -> Outcome:
+    def _after(self, role: str, run: subprocess.Popen[str], own: set[int | None], mark: str, workspace: Path, victim: bool) -> Outcome:
         killed = time.monotonic()
-        while (left := marked(mark)) and time.monotonic() < killed + GONE_SECONDS:
+        while (left := _inside(mark, own)) and time.monotonic() < killed + GONE_SECONDS:
             time.sleep(0.02)
-        outlived = tuple(left.values())
-        while marked(mark) and time.monotonic() < killed + 20:
-            time.sleep(0.05)
         gone = time.monotonic() - killed
-        for process in marked(mark):
+        while marked(mark) and time.monotonic() < killed + TOLD_SECONDS:
+            time.sleep(0.05)
+        over = not (still := marked(mark))
+        for process in still:
             os.kill(process, signal.SIGKILL)
         _, said = run.communicate(timeout=30)
-        return Outcome(role, run.returncode, outlived, gone, said, workspace, victim)
+        return Outcome(role, run.returncode, tuple(left.values()), gone, over, said, workspace, victim)
+
+
+def _inside(mark: str, own: set[int | None]) -> dict[int, str]:
+    """What lives and is not Interlock's own, outside the jail."""
+    return {process: command for process, command in marked(mark).items() if process not in own}

@@ -60,8 +60,10 @@ def decisions(held: list[Record], decision: str) -> collections.Counter[str]:
     found: collections.Counter[str] = collections.Counter()
     for record in held:
         if record.type == "action.decided" and record.value["decision"]["decision"] == decision:
-            target = record.value["action"]["target"]
-            found.update({str(path) for path in (target.get("path"), target.get("to"), target.get("source")) if path})
+            target = {"path": None, **record.value["action"]["target"]}
+            other = target.get("to")
+            ends = (target["path"], other["path"] if isinstance(other, dict) else other)
+            found.update(str(path) for path in ends if path)
     return found
 
 
@@ -93,6 +95,7 @@ def test_killed_at_random_nothing_escapes_nothing_is_lost(storm: Storm) -> None:
     assert not unsaid, f"seed {SEED}: {len(unsaid)} denials were acknowledged and are not in the log: {unsaid[:5]}"
     left = [(outcome.role, outcome.left) for outcome in outcomes if outcome.left]
     assert not left, f"seed {SEED}: outlived their guard by a second: {left[:5]}"
+    assert all(outcome.over for outcome in outcomes), f"seed {SEED}: Interlock's own processes did not end"
     codes = collections.Counter((outcome.role, outcome.status) for outcome in outcomes if outcome.victim)
     assert all(status == (-9 if role == "run" else 123) for role, status in codes), codes
     silent = [outcome for outcome in outcomes if outcome.role != "run" and outcome.victim and not outcome.said.strip()]
