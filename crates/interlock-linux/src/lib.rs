@@ -15,6 +15,7 @@ pub mod door;
 pub mod ending;
 pub mod faces;
 pub mod filter;
+pub mod gate;
 pub mod guardian;
 pub mod judge;
 pub mod keepers;

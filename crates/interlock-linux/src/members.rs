@@ -5,6 +5,8 @@
 /// Steps of one ancestry walk, and walks of one question: a parent may die in between and the child move up.
 const STEPS_MAX: usize = 4096;
 const WALKS_MAX: usize = 8;
+/// Processes found at a glance; ids used again meanwhile could lead round in a circle.
+const GLANCED_MAX: usize = 1 << 16;
 
 /// The tree's root and what is not of it.
 #[derive(Clone, Copy, Debug)]
@@ -37,10 +39,10 @@ impl Members {
         Some(false)
     }
 
-    /// Every process of the tree, by one pass over `/proc`.
+    /// Every process of the tree, as far as a look at it while it runs can tell.
     #[must_use]
     pub fn all(&self) -> Vec<i32> {
-        descendants(self.guardian).into_iter().filter(|process| *process != self.sentinel).collect()
+        descendants_at_a_glance(self.guardian).into_iter().filter(|process| *process != self.sentinel).collect()
     }
 }
 
@@ -56,6 +58,35 @@ fn stat(process: i32) -> Option<(u8, i32)> {
     let mut fields = std::str::from_utf8(text.get(end + 2..)?).ok()?.split(' ');
     let state = fields.next()?.bytes().next()?;
     Some((state, fields.next()?.parse().ok()?))
+}
+
+/// The same by the lists of children that the kernel keeps (CONFIG_PROC_CHILDREN), at a cost of the tree and not of the machine. A child may
+/// be missed while its siblings end (proc_pid_task_children(5)): that the tree is empty is for [`descendants`] to say.
+#[must_use]
+pub fn descendants_at_a_glance(root: i32) -> Vec<i32> {
+    let Some(mut front) = listed_children(root) else { return descendants(root) };
+    let mut found = Vec::new();
+    while let Some(process) = front.pop() {
+        if found.len() >= GLANCED_MAX {
+            return descendants(root);
+        }
+        if stat(process).is_some_and(|(state, _)| state != b'Z' && state != b'X') {
+            found.push(process);
+        }
+        front.extend(listed_children(process).unwrap_or_default());
+    }
+    found
+}
+
+/// The children of every thread of a process; nothing when it has ended or the kernel keeps no such lists.
+fn listed_children(process: i32) -> Option<Vec<i32>> {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).ok()?;
+    let mut found = Vec::new();
+    for thread in threads.flatten() {
+        let text = std::fs::read_to_string(thread.path().join("children")).ok()?;
+        found.extend(text.split_ascii_whitespace().filter_map(|id| id.parse::<i32>().ok()));
+    }
+    Some(found)
 }
 
 /// Every living descendant of `root` (zombies left out), nearest first.
@@ -89,4 +120,33 @@ pub fn children(parent: i32) -> Vec<i32> {
 fn processes() -> Vec<i32> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
     entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::process::{Command, Stdio};
+
+    #[test]
+    fn a_glance_finds_what_the_whole_look_finds() {
+        let mut shell = Command::new("/bin/sh");
+        let mut child = shell
+            .args(["-c", "sleep 60 & sleep 60 & echo; read x; kill $(jobs -p)"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut [0]).unwrap();
+        let root = i32::try_from(child.id()).unwrap();
+        let sorted = |mut found: Vec<i32>| {
+            found.sort_unstable();
+            found
+        };
+        let glanced = sorted(descendants_at_a_glance(root));
+        assert_eq!(glanced.len(), 2);
+        assert_eq!(glanced, sorted(descendants(root)));
+        drop(child.stdin.take());
+        child.wait().unwrap();
+    }
 }

@@ -6,7 +6,7 @@ use crate::faces::{self, Shown};
 use crate::guardian::{self, Word};
 use crate::judge::Judge;
 use crate::launch::{self, Failed, Tree};
-use crate::members::{Members, descendants};
+use crate::members::{Members, descendants_at_a_glance};
 use crate::messages::{self, Down, End, Launch};
 use crate::session::Session;
 use crate::sys::descriptors::{self, wait_readable};
@@ -79,12 +79,12 @@ impl Begun {
         let code = match self.go(stream, &uplink) {
             Ok(code) => code,
             Err(failed) => {
+                let _gone = process::kill(guardian, libc::SIGKILL);
+                guardian::sweep();
                 let _gone = uplink.send(json!({"type": "failed", "code": failed.code, "message": failed.message, "hint": failed.hint}));
                 failed.code
             }
         };
-        let _gone = process::kill(guardian, libc::SIGKILL);
-        guardian::sweep();
         uplink.finish(FAREWELL);
         u8::try_from(code).unwrap_or(123)
     }
@@ -217,7 +217,7 @@ impl Running {
 fn end_tree(guardian: i32) {
     let begun = Instant::now();
     loop {
-        let left: Vec<i32> = descendants(process::id()).into_iter().filter(|process| *process != guardian).collect();
+        let left: Vec<i32> = descendants_at_a_glance(process::id()).into_iter().filter(|process| *process != guardian).collect();
         if left.is_empty() {
             break;
         }
