@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from typing import NoReturn
 
@@ -22,6 +23,27 @@ start here:
 `interlock COMMAND --help` explains a command; exit codes are in `man interlock`."""
 
 
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """argparse makes one for every option, and without a width each asks `shutil`, which loads four compressors."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_width())
+
+
+def _width() -> int:
+    """Columns as `shutil.get_terminal_size` has them, less the two that argparse leaves free."""
+    try:
+        columns = int(os.environ.get("COLUMNS", "0"))
+    except ValueError:
+        columns = 0
+    if columns <= 0:
+        try:
+            columns = os.get_terminal_size(1).columns
+        except (OSError, ValueError):
+            columns = 0
+    return (columns if columns > 0 else 80) - 2
+
+
 class Parser(argparse.ArgumentParser):
     """argparse, with Interlock's exit code for wrong usage and no abbreviated options (a typo must not mean
     something).
@@ -29,7 +51,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *arguments: object, **options: object) -> None:
         options.setdefault("allow_abbrev", False)
-        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        options.setdefault("formatter_class", _Formatter)
         super().__init__(*arguments, **options)  # type: ignore[arg-type]
 
     def error(self, message: str) -> NoReturn:
