@@ -12,9 +12,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from demo.stage import DEMO, SECRET, Stage, gateway, stage
+from examples.demo import agent
+from examples.demo.stage import DEMO, SECRET, Stage, gateway, stage
 
 BOLD, GREEN, RED, PLAIN = ("\033[1m", "\033[32m", "\033[31m", "\033[0m") if sys.stdout.isatty() else ("", "", "", "")
 failures: list[str] = []
@@ -85,6 +86,11 @@ def misbehave(at: Stage) -> None:
         print("\n".join(f"    {line}" for line in out.splitlines()))
 
 
+def real_agent(at: Stage) -> None:
+    title("A real coding agent (Claude Code), its model a script: the honest half, then the hijacked half")
+    agent.play(at, row)
+
+
 def records(at: Stage) -> None:
     title("The record")
     denials = at.lines("ledger", "query", "--session", "last", "--decision", "deny", "--json")
@@ -124,7 +130,7 @@ def main() -> int:
             file=sys.stderr,
         )
         return 1
-    acts: list[Callable[[Stage], None]] = [work, misbehave, records]
+    acts: list[Callable[[Stage], None]] = [work, misbehave, records, real_agent]
     with stage() as at:
         at.interlock("connector", "add", "notes", "--stdio", "--", sys.executable, str(DEMO / "notes_server.py"))
         at.interlock("agent", "add", "coder")

@@ -56,12 +56,19 @@ class Stage:
             "VICTIM": str(self.victim),
         }
 
-    def interlock(self, *arguments: str, check: bool = True, show: bool = False, stdin: str | None = None) -> str:
+    @property
+    def program(self) -> str:
+        """The installed command."""
+        return str(Path(sys.executable).parent / "interlock")
+
+    def interlock(
+        self, *arguments: str, check: bool = True, show: bool = False, more: dict[str, str] | None = None
+    ) -> str:
         """Run the command line as a person would; its output."""
         done = subprocess.run(
-            [str(Path(sys.executable).parent / "interlock"), *arguments],
+            [self.program, *arguments],
             cwd=self.work,
-            env=self.environment,
+            env=self.environment | (more or {}),
             text=True,
             errors="replace",
             stdin=subprocess.DEVNULL,
