@@ -18,6 +18,7 @@ from pathlib import Path
 
 SECRET = "SECRET-f00d5eed"
 PROGRAMS = Path(__file__).parent / "programs"
+PROGRAM_NAMES = ("attack", "race", "table")
 SECONDS_MAX = 60
 
 
@@ -75,7 +76,7 @@ class Arena:
         (self.work / ".git" / "HEAD").write_text("ref: refs/heads/main\n")
         (self.work / ".claude").mkdir()
         (self.work / ".claude" / "settings.json").write_text("{}\n")
-        for name in ("attack", "race"):
+        for name in PROGRAM_NAMES:
             shutil.copy2(self.root / name, self.work / name)
         self._own()
 

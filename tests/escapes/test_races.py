@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.escapes.arena import SECRET, Arena
+from tests.escapes.test_writing import state
 
 LONG = os.environ.get("INTERLOCK_LONG") == "1"
 TRIES = 1_000_000 if LONG else 100_000
@@ -90,6 +91,41 @@ def test_a_write_is_raced_into_the_hooks(arena: Arena) -> None:
     held = arena.held(*command, str(TRIES), str(SECONDS), seconds=SECONDS + 60)
     assert figures("write-exchange held", held.output)[1] > 0
     assert not arena.hook.exists()
+
+
+@pytest.mark.timeout(SECONDS + 200)
+def test_names_made_moved_and_changed_are_raced_into_the_hooks(arena: Arena) -> None:
+    """Fourteen calls by name, the directory exchanged with a symlink to the hooks under each: no name, content or metadata there changes."""
+
+    def hooks() -> tuple[Path, Path]:
+        lay(arena)
+        free, link = arena.work / "free", arena.work / "free-link"
+        free.mkdir()
+        link.symlink_to(arena.hook.parent)
+        for folder in (free, arena.hook.parent):
+            (folder / "post-merge").write_text("as it was\n")
+        (arena.work / "spare").write_text("spare\n")
+        arena._own()
+        return free, link
+
+    def standing() -> dict[str, object]:
+        return {path.name: state(path) if path.is_file() else "special" for path in arena.hook.parent.iterdir()}
+
+    free, link = hooks()
+    before = standing()
+    command = [arena.work / "race", "names-exchange", "-", "-", free, link]
+    tries = CONTROL_TRIES if LONG else 20_000
+    control = figures("names-exchange control", arena.run(*command, str(tries), "20").output)
+    won = standing()
+    print(f"names-exchange control: the hooks changed from {sorted(before)} to {sorted(won)}")
+    assert control[1] > 0
+    assert won != before, "the race cannot be won in the open"
+    free, link = hooks()
+    before = standing()
+    held = figures("names-exchange held", arena.held(*command, str(TRIES), str(SECONDS), seconds=SECONDS + 60).output)
+    assert held[1] > 0
+    assert held[0] >= 1_000
+    assert standing() == before
 
 
 @pytest.mark.timeout(SECONDS + 200)

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -39,6 +40,22 @@ static void *swap_names(void *unused) { /* exchange a directory with a symlink t
     return unused;
 }
 
+static const char *inner;
+static atomic_long planted;
+
+/* Rename a directory to the protected name and back; whoever finds a file in it there has won. */
+static void *swap_home(void *unused) {
+    char found[4096];
+    snprintf(found, sizeof found, "%s/%s", two, inner);
+    while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
+        if (rename(one, two)) continue;
+        atomic_fetch_add_explicit(&swaps, 1, memory_order_relaxed);
+        if (!access(found, F_OK)) atomic_fetch_add(&planted, 1);
+        if (rename(two, one)) continue;
+    }
+    return unused;
+}
+
 static double now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -60,6 +77,41 @@ static int lays(const char *name) { /* write races: what is written through the 
     if (write(file, "OWNED", 5) != 5) abort();
     close(file);
     return 0;
+}
+
+static int home = -1; /* the directory that is exchanged, held: what a try made in it is taken away by it */
+
+static void clear(void) {
+    unlinkat(home, "pre-commit", 0);
+    unlinkat(home, "pre-commit", AT_REMOVEDIR);
+    close(openat(home, "post-merge", O_WRONLY | O_CREAT, 0644));
+    close(openat(home, "spare", O_WRONLY | O_CREAT, 0644));
+}
+
+/* Each call that makes, moves, removes or changes by name, in turn: one name that is not there, one that is. */
+static void one_by_name(long turn) {
+    char absent[4096], present[4096], spare[4096];
+    struct timespec past[2] = {{1, 0}, {1, 0}};
+    snprintf(absent, sizeof absent, "%s/pre-commit", one);
+    snprintf(present, sizeof present, "%s/post-merge", one);
+    snprintf(spare, sizeof spare, "%s/../spare", one);
+    clear();
+    switch (turn % 14) {
+    case 0: mkdir(absent, 0755); break;
+    case 1: mknod(absent, S_IFIFO | 0644, 0); break;
+    case 2: symlink("x", absent); break;
+    case 3: link(spare, absent); break;
+    case 4: close(open(absent, O_WRONLY | O_CREAT | O_EXCL, 0644)); break;
+    case 5: close(open(present, O_WRONLY | O_TRUNC)); break;
+    case 6: truncate(present, 0); break;
+    case 7: chmod(present, 0777); break;
+    case 8: setxattr(present, "user.owned", "1", 1, 0); break;
+    case 9: utimensat(AT_FDCWD, present, past, 0); break;
+    case 10: unlink(present); break;
+    case 11: rename(present, absent); break;
+    case 12: rename(spare, present); close(open(spare, O_WRONLY | O_CREAT, 0644)); break;
+    case 13: syscall(452, AT_FDCWD, present, 0777, 0); break;
+    }
 }
 
 static char argument[256];
@@ -85,18 +137,25 @@ int main(int count, char **a) {
     double until = now() + (count > 7 ? atof(a[7]) : 1e9);
     pthread_t swapper;
     strcpy(path, allowed);
-    int by_name = !strcmp(kind, "read-exchange") || !strcmp(kind, "write-exchange");
-    pthread_create(&swapper, NULL, by_name ? swap_names : swap_text, NULL);
+    int by_name = strstr(kind, "-exchange") != NULL;
+    home = open(one, O_RDONLY | O_DIRECTORY);
+    inner = secret;
+    int under = !strcmp(kind, "rename-under");
+    pthread_create(&swapper, NULL, under ? swap_home : by_name ? swap_names : swap_text, NULL);
     for (; done < tries && now() < until; done++) {
         if (!strcmp(kind, "read-text")) wins += is_secret(path);
         else if (!strcmp(kind, "read-exchange")) wins += is_secret(allowed);
         else if (!strcmp(kind, "write-text")) lays(path);
         else if (!strcmp(kind, "write-exchange")) lays(allowed);
+        else if (under) {
+            close(open(allowed, O_WRONLY | O_CREAT, 0644));
+            unlinkat(home, inner, 0);
+        } else if (!strcmp(kind, "names-exchange")) one_by_name(done);
         else if (!strcmp(kind, "exec-text")) run_once(path);
         else return 64;
     }
     atomic_store(&stop, 1);
     pthread_join(swapper, NULL);
-    printf("%ld %ld %ld\n", done, (long)swaps, wins);
+    printf("%ld %ld %ld\n", done, (long)swaps, wins + (long)planted);
     return 0;
 }
