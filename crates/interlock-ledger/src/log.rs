@@ -411,10 +411,13 @@ impl Shared {
         let Ok(mut state) = self.lock() else { return };
         let full = state.writer.take_full_tiles();
         drop(state);
-        if let Err(error @ Error::Damaged { .. }) = tiles::write(&self.options.directory, &full)
-            && let Ok(mut state) = self.lock()
-        {
+        let Err(error) = tiles::write(&self.options.directory, &full) else { return };
+        let Ok(mut state) = self.lock() else { return };
+        if matches!(error, Error::Damaged { .. }) {
             drop(state.poison(error));
+        } else {
+            // A full disk: they are written when there is room again, at the latest when the log is closed.
+            state.writer.put_back(full);
         }
     }
 

@@ -97,7 +97,10 @@ pub fn replace_unsynced(path: &Path, bytes: &[u8]) -> Result<()> {
 fn beside_with(beside: &Path, bytes: &[u8]) -> Result<File> {
     let _ = std::fs::remove_file(beside);
     let mut file = create(beside)?;
-    file.write_all(bytes).map_err(|e| Error::io("write", beside, &e))?;
+    if let Err(error) = file.write_all(bytes) {
+        let _ = std::fs::remove_file(beside);
+        return Err(Error::io("write", beside, &error));
+    }
     Ok(file)
 }
 

@@ -113,6 +113,12 @@ impl Tree {
         std::mem::take(&mut self.full)
     }
 
+    /// Tiles that were taken and could not be written: they are handed out again.
+    pub fn put_back(&mut self, mut tiles: Vec<Tile>) {
+        tiles.append(&mut self.full);
+        self.full = tiles;
+    }
+
     /// The tiles in progress, as they stand for the present size.
     #[must_use]
     pub fn partial(&self) -> Vec<Tile> {

@@ -321,6 +321,10 @@ impl Writer {
         self.tree.take_full()
     }
 
+    pub(crate) fn put_back(&mut self, tiles: Vec<Tile>) {
+        self.tree.put_back(tiles);
+    }
+
     pub(crate) fn partial_tiles(&self) -> Vec<Tile> {
         self.tree.partial()
     }
