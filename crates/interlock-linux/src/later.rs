@@ -8,7 +8,7 @@ use interlock_core::action::{Bytes, Target, Verb};
 use interlock_core::pattern::Pattern;
 use interlock_core::patterns::Patterns;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -23,9 +23,18 @@ pub struct Later {
     found: Mutex<Found>,
 }
 
+/// A name that was changed, and whether by moving something there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Changed {
+    pub path: Vec<u8>,
+    pub moved: bool,
+}
+
 #[derive(Default)]
 struct Found {
-    paths: BTreeSet<Vec<u8>>,
+    /// Whether it was moved here, by name.
+    paths: BTreeMap<Vec<u8>, bool>,
     more: u64,
 }
 
@@ -39,33 +48,31 @@ impl Later {
 
     /// The names an act would change that run later.
     #[must_use]
-    pub fn of(&self, act: &Observed) -> Vec<Vec<u8>> {
+    pub fn of(&self, act: &Observed) -> Vec<Changed> {
         if !act.verb.is_file() || matches!(act.verb, Verb::FileRead | Verb::FileDelete | Verb::FileUtime) || self.paths.is_empty() {
             return Vec::new();
         }
+        let changed = |path: &Bytes, moved| Changed { path: path.0.clone(), moved };
         let runs = |path: &Bytes| self.paths.matches(&path.0) && !self.except.matches(&path.0);
         match &act.target {
-            Target::File(end) => std::iter::once(&end.path).filter(|path| runs(path)).map(|path| path.0.clone()).collect(),
+            Target::File(end) => std::iter::once(&end.path).filter(|path| runs(path)).map(|path| changed(path, false)).collect(),
             Target::Pair { path, to, exchange, .. } => {
                 let source = exchange.then_some(path);
-                std::iter::once(&to.path).chain(source).filter(|path| runs(path)).map(|path| path.0.clone()).collect()
+                std::iter::once(&to.path).chain(source).filter(|path| runs(path)).map(|path| changed(path, true)).collect()
             }
             _ => Vec::new(),
         }
     }
 
     /// Remembers what was changed.
-    pub fn note(&self, changed: Vec<Vec<u8>>) {
+    pub fn note(&self, changed: Vec<Changed>) {
         if changed.is_empty() {
             return;
         }
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        for path in changed {
-            if found.paths.contains(&path) {
-                continue;
-            }
-            if found.paths.len() < PATHS_MAX {
-                found.paths.insert(path);
+        for Changed { path, moved } in changed {
+            if found.paths.len() < PATHS_MAX || found.paths.contains_key(&path) {
+                *found.paths.entry(path).or_default() |= moved;
             } else {
                 found.more += 1;
             }
@@ -76,8 +83,12 @@ impl Later {
     #[must_use]
     pub fn left(&self) -> (Value, u64) {
         let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_there = |path: &&Vec<u8>| std::fs::symlink_metadata(Path::new(std::ffi::OsStr::from_bytes(path))).is_ok();
-        let left: Vec<Bytes> = found.paths.iter().filter(is_there).map(|path| Bytes(path.clone())).collect();
+        let is_there = |(path, moved): &(&Vec<u8>, &bool)| {
+            let there = std::fs::symlink_metadata(Path::new(std::ffi::OsStr::from_bytes(path)));
+            // A folder runs nothing. One that was moved here brought what it holds along.
+            there.is_ok_and(|there| **moved || !there.is_dir())
+        };
+        let left: Vec<Bytes> = found.paths.iter().filter(is_there).map(|(path, _)| Bytes(path.clone())).collect();
         (json!(left), found.more)
     }
 }
@@ -93,6 +104,10 @@ mod tests {
         Later::new(&RunsLater { paths: bytes(paths), except: bytes(except) }).unwrap()
     }
 
+    fn plain(path: &str) -> Changed {
+        Changed { path: path.as_bytes().to_vec(), moved: false }
+    }
+
     fn end(path: &str) -> FileEnd {
         FileEnd { path: Bytes(path.as_bytes().to_vec()), aliases: Vec::new(), inode: None }
     }
@@ -104,8 +119,8 @@ mod tests {
     #[test]
     fn changes_are_found_and_reads_are_not() {
         let later = later(&["**/hooks/*", "/w/Makefile"], &["**/*.sample"]);
-        assert_eq!(later.of(&file(Verb::FileWrite, "/w/Makefile")), [b"/w/Makefile".to_vec()]);
-        assert_eq!(later.of(&file(Verb::FileChmod, "/x/hooks/post")), [b"/x/hooks/post".to_vec()]);
+        assert_eq!(later.of(&file(Verb::FileWrite, "/w/Makefile")), [plain("/w/Makefile")]);
+        assert_eq!(later.of(&file(Verb::FileChmod, "/x/hooks/post")), [plain("/x/hooks/post")]);
         assert!(later.of(&file(Verb::FileRead, "/w/Makefile")).is_empty());
         assert!(later.of(&file(Verb::FileCreate, "/x/hooks/post.sample")).is_empty());
         assert!(later.of(&file(Verb::FileCreate, "/w/other")).is_empty());
@@ -126,11 +141,11 @@ mod tests {
     #[test]
     fn the_list_is_bounded_and_holds_what_is_there() {
         let later = later(&["/**"], &[]);
-        later.note((0..PATHS_MAX + 5).map(|number| format!("/nowhere/{number:05}").into_bytes()).collect());
-        later.note(vec![b"/nowhere/00001".to_vec()]);
+        later.note((0..PATHS_MAX + 5).map(|number| plain(&format!("/nowhere/{number:05}"))).collect());
+        later.note(vec![plain("/nowhere/00001")]);
         assert_eq!(later.left(), (json!([]), 5));
         let one = self::later(&["/**"], &[]);
-        one.note(vec![b"/etc".to_vec(), b"/nowhere".to_vec()]);
-        assert_eq!(one.left(), (json!(["/etc"]), 0));
+        one.note(vec![plain("/etc/passwd"), plain("/etc"), plain("/nowhere"), Changed { path: b"/usr".to_vec(), moved: true }]);
+        assert_eq!(one.left(), (json!(["/etc/passwd", "/usr"]), 0));
     }
 }

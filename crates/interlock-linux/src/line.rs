@@ -7,7 +7,7 @@ use crate::answer::Call;
 use crate::denials::{Denials, Told};
 use crate::ending::Ending;
 use crate::judge::Judge;
-use crate::later::Later;
+use crate::later::{Changed, Later};
 use crate::questions::{Questions, Reply};
 use crate::record::{Failure, Recorder, Totals};
 use crate::session::Session;
@@ -55,7 +55,7 @@ pub enum Settled<'a> {
 pub struct Permit<'a> {
     line: &'a Line,
     records: Vec<u64>,
-    later: Vec<Vec<u8>>,
+    later: Vec<Changed>,
 }
 
 impl Permit<'_> {
@@ -145,7 +145,7 @@ impl Line {
         if self.rehearsing.load(Ordering::Acquire) {
             return self.rehearsed(&observed);
         }
-        let later: Vec<Vec<u8>> = observed.iter().flat_map(|act| self.later.of(act)).collect();
+        let later: Vec<Changed> = observed.iter().flat_map(|act| self.later.of(act)).collect();
         let mut judged = Vec::with_capacity(observed.len());
         for act in observed {
             let action = self.action(call, act);
