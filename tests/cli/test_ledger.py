@@ -67,6 +67,7 @@ def test_verify_finds_nothing_and_then_one_flipped_bit(ran):
         assert found.returncode == 125, f"byte {at}: {found.stdout}"
         assert "NOT VERIFIED" in found.stdout
         assert "byte " in found.stdout, "the place is named"
+        assert ran("ledger", "verify", "--integrity").returncode == 125
         machine = json.loads(ran("ledger", "verify", "--json").stdout)
         assert machine["verified"] is False
         data[at] ^= 1

@@ -47,7 +47,7 @@ def is_held(directory: Path) -> bool:
 
 
 def verify_ledger(
-    ledger: Path, keys: Path, *, auditor: X25519PrivateKey | None, only: str | None = None
+    ledger: Path, keys: Path, *, auditor: X25519PrivateKey | None, only: str | None = None, integrity: bool = False
 ) -> LedgerReport:
     """Verify every log below `ledger`, or the one called `only`, and the index.
 
@@ -64,7 +64,7 @@ def verify_ledger(
         if only is not None and name != only:
             continue
         expected = [entry["head"] for entry in (opened.get(name), closed.get(name)) if entry]
-        log = _check_log(ledger / name, f"interlock/{signer}/{name}", key, auditor, expected)
+        log = _check_log(ledger / name, f"interlock/{signer}/{name}", key, auditor, expected, integrity)
         report.logs.append(log)
         heads += [(name, head) for head in log.index_heads]
         if name not in opened and log.records > 1:
@@ -140,12 +140,23 @@ def _check_memory(path: Path, files: verifier.Files, origin: str, key: Ed25519Pu
 
 
 def _check_log(
-    path: Path, origin: str, key: Ed25519PublicKey, auditor: X25519PrivateKey | None, expected: list[Any]
+    path: Path,
+    origin: str,
+    key: Ed25519PublicKey,
+    auditor: X25519PrivateKey | None,
+    expected: list[Any],
+    integrity: bool,
 ) -> verifier.Report:
     """One log, which must hold each head that the index remembers of it."""
     sizes = {head["size"] for head in expected}
     log = verifier.verify_log(
-        verifier.Directory(path), key, origin=origin, auditor=auditor, sizes=sizes, live=is_held(path)
+        verifier.Directory(path),
+        key,
+        origin=origin,
+        auditor=auditor,
+        sizes=sizes,
+        live=is_held(path),
+        integrity=integrity,
     )
     for head in expected:
         if log.roots.get(head["size"]) != head["root"]:
