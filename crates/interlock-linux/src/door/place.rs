@@ -99,6 +99,11 @@ impl Place {
         files::text(&self.last)
     }
 
+    /// Whether both lie on one file system: a name is not moved to another (EXDEV), whatever it is.
+    pub fn shares_device(&self, other: &Self) -> bool {
+        self.stat.device == other.stat.device
+    }
+
     /// Whether slashes followed the component.
     pub fn slash(&self) -> bool {
         self.slash

@@ -49,6 +49,9 @@ impl End {
 pub fn rename(errand: &Errand<'_>, from: (i32, usize), to: (i32, usize), flags: u32) -> Result<(), Stop> {
     check(flags)?;
     let (from, to) = (place_of(errand, from.0, from.1)?, place_of(errand, to.0, to.1)?);
+    if !from.shares_device(&to) {
+        return Err(Errno(libc::EXDEV).into());
+    }
     if flags & libc::RENAME_WHITEOUT != 0 {
         return Err(forbidden(&from.name(), "no device is made"));
     }
