@@ -132,7 +132,7 @@ mod tests {
     fn a_glance_finds_what_the_whole_look_finds() {
         let mut shell = Command::new("/bin/sh");
         let mut child = shell
-            .args(["-c", "sleep 60 & sleep 60 & echo; read x; kill $(jobs -p)"])
+            .args(["-c", "sleep 60 & a=$!; sleep 60 & echo; read x; kill $a $!"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
