@@ -54,8 +54,7 @@ REFUSED += ["clone3", "landlock_create_ruleset", "landlock_add_rule", "landlock_
 WITHOUT = {
     "listen": "a socket's address is decided at its bind (test_network); nothing is reached by listening alone",
     **dict.fromkeys(
-        ["uselib", "_sysctl", "create_module", "get_kernel_syms", "query_module", "nfsservctl", "getpmsg", "putpmsg", "afs_syscall"]
-        + ["tuxcall", "security", "set_thread_area", "get_thread_area", "lookup_dcookie", "epoll_ctl_old", "epoll_wait_old", "vserver"],
+        ["uselib", "_sysctl", "create_module", "get_kernel_syms", "query_module", "nfsservctl", "getpmsg", "putpmsg", "afs_syscall", "tuxcall", "security", "set_thread_area", "get_thread_area", "lookup_dcookie", "epoll_ctl_old", "epoll_wait_old", "vserver"],
         "gone from the kernel: ENOSYS for everybody",
     ),
     **dict.fromkeys(["reboot", "kexec_load", "kexec_file_load", "swapon", "swapoff", "vhangup"], "would take this machine down"),
