@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-USER = "interlock-test"
+USER = f"interlock-test-{os.getpid()}"
 
 
 @dataclass(frozen=True)
