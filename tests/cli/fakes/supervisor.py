@@ -96,4 +96,7 @@ def start(launch, environment):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except ConnectionError:  # `interlock run` has hung up on a liar
+        sys.exit(1)
