@@ -65,10 +65,8 @@ pub fn keep_time(session: &Arc<Session>) -> std::io::Result<()> {
     threads::prepare_interrupts()?;
     let session = Arc::clone(session);
     let look = move || {
-        let mut received = 0;
         loop {
             std::thread::sleep(Duration::from_millis(LOOK_MS));
-            session.pool.gate.pass_over(&mut received);
             look_after(&session);
         }
     };

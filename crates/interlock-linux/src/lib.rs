@@ -15,7 +15,6 @@ pub mod door;
 pub mod ending;
 pub mod faces;
 pub mod filter;
-pub mod gate;
 pub mod guardian;
 pub mod judge;
 pub mod keepers;

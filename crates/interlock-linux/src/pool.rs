@@ -2,7 +2,6 @@
 //!
 //! INVARIANT: a receiver blocks only after another stands in for it, and at most [`BLOCKED_MAX`] + [`BRIEF_MAX`] do, so a call is always received.
 
-use crate::gate::Gate;
 use crate::sys::threads;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -27,8 +26,6 @@ struct Counts {
 
 /// The count of receivers, and which of them block on whose behalf.
 pub struct Pool {
-    /// Who of them waits for the next call.
-    pub gate: Gate,
     counts: Mutex<Counts>,
     spawn: Box<dyn Fn() -> bool + Send + Sync>,
 }
@@ -37,7 +34,7 @@ impl Pool {
     /// `spawn` starts one receiver and says whether it could.
     #[must_use]
     pub fn new(spawn: Box<dyn Fn() -> bool + Send + Sync>) -> Self {
-        Self { gate: Gate::default(), counts: Mutex::new(Counts { wanted: RECEIVERS, ..Counts::default() }), spawn }
+        Self { counts: Mutex::new(Counts { wanted: RECEIVERS, ..Counts::default() }), spawn }
     }
 
     /// Starts the receivers that stay.
@@ -85,7 +82,6 @@ impl Pool {
             counts.alive < counts.wanted + counts.blocked.len()
         };
         let _blocked = Blocked { pool: self, thread };
-        self.gate.leave(thread);
         if short && !self.add() {
             return Err(Exhausted);
         }

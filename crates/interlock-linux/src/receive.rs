@@ -4,11 +4,9 @@
 
 use crate::answer::{Answer, Call};
 use crate::door;
-use crate::gate::{Gate, Pace};
 use crate::line::Unforeseen;
 use crate::session::Session;
 use crate::sys::{self, notify, threads};
-use crate::table::{Handler, Row};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
@@ -19,15 +17,9 @@ pub fn run(session: &Session) {
     if threads::own_file_context().is_err() {
         session.line.poison("a receiver could not have a file context of its own");
     }
-    let (gate, thread, mut pace) = (&session.pool.gate, threads::id(), Pace::default());
-    let _turn = Leaving { gate, thread };
     loop {
-        let (received, took) = gate.receive(thread, || notify::receive(session.listener.as_fd()));
-        match received {
+        match notify::receive(session.listener.as_fd()) {
             Ok(Some(call)) => {
-                if pace.is_behind(took) || !is_brief(&call) {
-                    gate.leave(thread);
-                }
                 session.busy.fetch_add(1, Ordering::AcqRel);
                 serve(&call, session);
                 session.busy.fetch_sub(1, Ordering::AcqRel);
@@ -39,30 +31,6 @@ pub fn run(session: &Session) {
         if session.pool.leaves() {
             return;
         }
-    }
-}
-
-/// Whether a call is answered soon by all that is known of it: the rest may wait for a peer, a disk or another process.
-fn is_brief(call: &Call) -> bool {
-    Row::of(call.number).is_some_and(|row| match row.handler() {
-        Some(Handler::Open | Handler::Metadata | Handler::Own | Handler::Credentials | Handler::Signal) => true,
-        Some(Handler::Names) => {
-            matches!(i64::from(call.number), libc::SYS_unlink | libc::SYS_unlinkat | libc::SYS_mkdir | libc::SYS_mkdirat | libc::SYS_rmdir)
-        }
-        Some(_) => false,
-        None => true,
-    })
-}
-
-/// A receiver that ends, however, leaves its turn to another.
-struct Leaving<'a> {
-    gate: &'a Gate,
-    thread: i32,
-}
-
-impl Drop for Leaving<'_> {
-    fn drop(&mut self) {
-        self.gate.leave(self.thread);
     }
 }
 
