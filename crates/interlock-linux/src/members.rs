@@ -2,9 +2,13 @@
 //!
 //! The guardian is a sub-reaper, so an orphan of the tree becomes its child and stays a descendant.
 
+use std::io::Read as _;
+
 /// Steps of one ancestry walk, and walks of one question: a parent may die in between and the child move up.
 const STEPS_MAX: usize = 4096;
 const WALKS_MAX: usize = 8;
+/// As much of `/proc/PID/stat` as its first four fields can need: the name in it has at most 64 bytes.
+const STAT_BYTES: usize = 256;
 /// Processes found at a glance; ids used again meanwhile could lead round in a circle.
 const GLANCED_MAX: usize = 1 << 16;
 
@@ -21,9 +25,10 @@ impl Members {
     /// Whether a process or thread descends from the guardian. A process that vanishes during the question does not.
     #[must_use]
     pub fn is_inside(&self, process: i32) -> bool {
-        (0..WALKS_MAX).any(|_| self.walk(process) == Some(true))
+        (0..WALKS_MAX).find_map(|_| self.walk(process)).unwrap_or(false)
     }
 
+    /// One way up. Nothing when a process on it vanished: what was below it has another parent by now.
     fn walk(&self, process: i32) -> Option<bool> {
         let mut current = process;
         for _ in 0..STEPS_MAX {
@@ -52,8 +57,11 @@ pub fn parent_of(process: i32) -> Option<i32> {
     stat(process).map(|(_, parent)| parent)
 }
 
+/// State and parent. One read of the beginning: whoever sweeps asks this of every process of the machine.
 fn stat(process: i32) -> Option<(u8, i32)> {
-    let text = std::fs::read(format!("/proc/{process}/stat")).ok()?;
+    let mut text = [0; STAT_BYTES];
+    let count = std::fs::File::open(format!("/proc/{process}/stat")).ok()?.read(&mut text).ok()?;
+    let text = text.get(..count)?;
     let end = text.iter().rposition(|byte| *byte == b')')?;
     let mut fields = std::str::from_utf8(text.get(end + 2..)?).ok()?.split(' ');
     let state = fields.next()?.bytes().next()?;

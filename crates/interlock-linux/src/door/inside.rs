@@ -2,11 +2,12 @@
 //!
 //! Keyed on the socket's inode, which the kernel gives to one socket at a time, whatever its address, and looked up among the live
 //! sockets of the caller's network namespace at the moment of the act: a closed and reused port is not ours any more.
-//! Leaves out what follows from it (`connect`, `send`). Source: `/proc/net/{tcp,tcp6,udp,udp6,unix}`, proc_pid_net(5).
+//! Leaves out what follows from it (`connect`, `send`). Source: `listeners`; `/proc/net/{tcp,tcp6,udp,udp6,unix}`, proc_pid_net(5).
 //!
 //! INVARIANT: inside means that *every* live socket that could answer is this session's: a neighbour on a wildcard, on the other
 //! family or behind SO_REUSEPORT makes it outside. What cannot be read is outside.
 
+use super::listeners;
 use interlock_core::action::{Protocol, Side};
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
@@ -14,7 +15,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Sockets remembered; past it, those that are gone are forgotten, and if none is, the oldest knowledge wins and new ones are outside.
 const SOCKETS_MAX: usize = 16_384;
-const LISTENING: u8 = 0x0a;
+/// TCP_LISTEN.
+pub(super) const LISTENING: u8 = 0x0a;
 
 /// The sockets that this session has bound.
 #[derive(Default)]
@@ -67,19 +69,18 @@ impl Sockets {
 
     /// Who answers at `address` and `port`, as `thread` would reach it. Only addresses of this machine can be inside.
     pub fn answering(&self, thread: i32, protocol: Protocol, address: IpAddr, port: u16) -> Answering {
-        let names = match protocol {
-            Protocol::Tcp => ["tcp", "tcp6"],
-            Protocol::Udp => ["udp", "udp6"],
-        };
         if !address.is_loopback() && !reaches_itself(address) {
             return Answering::Somebody(Side::Outside);
         }
-        let Some(tables) = names.iter().map(|name| table(thread, name)).collect::<Option<Vec<_>>>() else {
+        let rows = match protocol {
+            Protocol::Tcp => listeners::at(port, thread).or_else(|| rows(thread, ["tcp", "tcp6"])),
+            Protocol::Udp => rows(thread, ["udp", "udp6"]),
+        };
+        let Some(rows) = rows else {
             return Answering::Somebody(Side::Outside);
         };
-        let rows = tables.iter().flat_map(|table| table.lines().skip(1)).filter_map(Row::parse);
-        let rows: Vec<Row> = rows.filter(|row| row.port == port && (protocol == Protocol::Udp || row.state == LISTENING)).collect();
-        let found: Vec<u64> = rows.iter().filter(|row| row.answers(address)).map(|row| row.inode).collect();
+        let could = |row: &&Row| row.port == port && (protocol == Protocol::Udp || row.state == LISTENING) && row.answers(address);
+        let found: Vec<u64> = rows.iter().filter(could).map(|row| row.inode).collect();
         self.side_of(&found)
     }
 
@@ -106,6 +107,11 @@ pub fn reaches_itself(address: IpAddr) -> bool {
     asked.is_ok_and(|own| own.ip() == address)
 }
 
+fn rows(thread: i32, names: [&str; 2]) -> Option<Vec<Row>> {
+    let tables = names.iter().map(|name| table(thread, name)).collect::<Option<Vec<_>>>()?;
+    Some(tables.iter().flat_map(|table| table.lines().skip(1)).filter_map(Row::parse).collect())
+}
+
 fn table(thread: i32, name: &str) -> Option<String> {
     // Names in the unix table may be any bytes.
     let bytes = std::fs::read(format!("/proc/{thread}/net/{name}")).or_else(|error| {
@@ -127,11 +133,11 @@ fn live(thread: i32) -> HashSet<u64> {
 
 /// A line of an internet table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Row {
-    address: IpAddr,
-    port: u16,
-    state: u8,
-    inode: u64,
+pub(super) struct Row {
+    pub(super) address: IpAddr,
+    pub(super) port: u16,
+    pub(super) state: u8,
+    pub(super) inode: u64,
 }
 
 impl Row {

@@ -15,6 +15,7 @@ pub mod exec;
 pub mod ground;
 pub mod inside;
 pub mod links;
+mod listeners;
 pub mod metadata;
 pub mod names;
 pub mod netlink;
