@@ -40,6 +40,8 @@ pub enum Stop {
     },
     /// Policy, or a human, said no: recorded by the line already.
     Denied,
+    /// A signal ends the wait (`restart`).
+    Interrupted,
     /// The caller is gone: nothing is done.
     Gone,
 }
@@ -59,10 +61,6 @@ pub struct Status {
     pub umask: u32,
     /// Who it acts on files as.
     pub identity: Identity,
-    /// Signals that wait for it, are not blocked and have a handler: a bit each, from signal 1.
-    pub interrupting: u64,
-    /// Whether those are surely this thread's to handle: sent to it alone, or no other thread is there to take them.
-    pub own_signals: bool,
 }
 
 impl<'a> Caller<'a> {
@@ -156,7 +154,7 @@ impl<'a> Caller<'a> {
         self.status().map(|status| status.process)
     }
 
-    /// Umask, ids and waiting signals (proc_pid_status(5)).
+    /// Umask and ids (proc_pid_status(5)).
     pub fn status(&self) -> Sys<Status> {
         status_of(&self.proc_text("status")?).ok_or(Errno(libc::ESRCH))
     }
@@ -178,7 +176,8 @@ impl<'a> Caller<'a> {
         })
     }
 
-    fn proc_text(&self, name: &str) -> Sys<Vec<u8>> {
+    /// One small file of `/proc/TID`.
+    pub fn proc_text(&self, name: &str) -> Sys<Vec<u8>> {
         let path: CString = files::text(format!("{}/{name}", self.thread()).as_bytes())?;
         let file = files::open_at(self.ground.proc.as_fd(), &path, libc::O_RDONLY, 0)?;
         files::read_small(file)
@@ -189,11 +188,8 @@ impl<'a> Caller<'a> {
 fn status_of(text: &[u8]) -> Option<Status> {
     let text = String::from_utf8_lossy(text);
     let line = |key: &str| text.lines().find_map(|line| line.strip_prefix(key));
-    let bits = |key: &str| line(key).and_then(|rest| u64::from_str_radix(rest.trim(), 16).ok());
     // The fourth number is the file-system id.
     let id = |key: &str| line(key).and_then(|rest| rest.split_whitespace().nth(3)).and_then(|id| id.parse().ok());
-    let waiting = bits("SigPnd:")? | bits("ShdPnd:")?;
-    let handled = !bits("SigBlk:")? & bits("SigCgt:")?;
     Some(Status {
         process: line("Tgid:")?.trim().parse().ok()?,
         umask: u32::from_str_radix(line("Umask:")?.trim(), 8).ok()?,
@@ -201,10 +197,8 @@ fn status_of(text: &[u8]) -> Option<Status> {
             user: id("Uid:")?,
             group: id("Gid:")?,
             groups: line("Groups:")?.split_whitespace().map(str::parse).collect::<Result<_, _>>().ok()?,
-            capabilities: bits("CapEff:")?,
+            capabilities: u64::from_str_radix(line("CapEff:")?.trim(), 16).ok()?,
         },
-        interrupting: waiting & handled,
-        own_signals: bits("SigPnd:")? & handled != 0 || line("Threads:").is_some_and(|count| count.trim() == "1"),
     })
 }
 
@@ -239,11 +233,10 @@ mod tests {
 
     #[test]
     fn status_is_read_by_line() {
-        let text = b"Name:\tx\nUmask:\t0027\nTgid:\t42\nUid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nGroups:\t9 10 \nSigPnd:\t0000000000000000\n\
-            ShdPnd:\t0000000000000006\nSigBlk:\t0000000000000002\nSigCgt:\t0000000000000006\nCapEff:\t0000000000000003\n";
+        let text = b"Name:\tx\nUmask:\t0027\nTgid:\t42\nUid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nGroups:\t9 10 \n\
+            CapEff:\t0000000000000003\n";
         let status = status_of(text).unwrap();
-        assert_eq!((status.process, status.umask, status.interrupting), (42, 0o27, 4));
-        assert!(!status.own_signals);
+        assert_eq!((status.process, status.umask), (42, 0o27));
         assert_eq!(status.identity, Identity { user: 4, group: 8, groups: vec![9, 10], capabilities: 3 });
         assert_eq!(status_of(b"Umask:\t0027\n"), None);
     }

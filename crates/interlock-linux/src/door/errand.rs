@@ -5,6 +5,7 @@
 use super::caller::{Caller, Status, Stop};
 use super::refusal;
 use super::resolve::{Name, Object};
+use super::restart;
 use crate::answer::{Answer, Call};
 use crate::line::{Observed, Permit, Settled};
 use crate::session::Session;
@@ -20,8 +21,6 @@ use std::time::Duration;
 
 /// How often a blocking act looks for a signal that natively would have ended it.
 const SIGNAL_CHECK: Duration = Duration::from_millis(20);
-/// The kernel's own: restart the call or return EINTR, as the handler of the signal asks (signal(7)).
-const RESTART_OR_INTERRUPT: i32 = 512;
 
 /// A call being served.
 pub struct Errand<'a> {
@@ -131,7 +130,7 @@ impl<'a> Errand<'a> {
         let watch = || {
             while !over.load(Ordering::Acquire) {
                 std::thread::park_timeout(SIGNAL_CHECK);
-                if !over.load(Ordering::Acquire) && (!caller.waits() || interrupted(&caller).is_some()) {
+                if !over.load(Ordering::Acquire) && (!caller.waits() || restart::is_due(&caller)) {
                     threads::interrupt(thread);
                 }
             }
@@ -142,11 +141,8 @@ impl<'a> Errand<'a> {
             let result = loop {
                 match act() {
                     Err(Errno(libc::EINTR)) if !caller.waits() => break Err(Stop::Gone),
-                    Err(Errno(libc::EINTR)) => {
-                        if let Some(errno) = interrupted(&caller) {
-                            break Err(errno.into());
-                        }
-                    }
+                    Err(Errno(libc::EINTR)) if restart::is_due(&caller) => break Err(Stop::Interrupted),
+                    Err(Errno(libc::EINTR)) => {}
                     result => break result.map_err(Stop::from),
                 }
             };
@@ -190,13 +186,6 @@ impl<'a> Errand<'a> {
             self.session.note_made(inode(&stat));
         }
     }
-}
-
-/// What a waiting signal makes of the call. RESTART_OR_INTERRUPT must reach a thread that has a signal to handle, or it would be read as an
-/// errno: where another thread may take the signal, the plain EINTR is given.
-fn interrupted(caller: &Caller<'_>) -> Option<Errno> {
-    let status = caller.status().ok().filter(|status| status.interrupting != 0)?;
-    Some(Errno(if status.own_signals { RESTART_OR_INTERRUPT } else { libc::EINTR }))
 }
 
 /// A refusal of the door's own that the call tells as EPERM.

@@ -26,6 +26,7 @@ pub mod refusal;
 pub mod rename;
 pub mod request;
 pub mod resolve;
+pub mod restart;
 pub mod script;
 pub mod send;
 pub mod signal;

@@ -4,6 +4,7 @@
 
 use super::caller::Stop;
 use super::procfs;
+use super::restart;
 use crate::answer::{Answer, Call};
 use crate::line::Observed;
 use crate::session::Session;
@@ -14,6 +15,7 @@ const LISTING: &str = "guard/processes-outside";
 /// The answer to a call that stopped short; `act` describes it for the record, given the path that was reached for.
 pub fn stopped(session: &Session, call: &Call, stop: Stop, act: impl FnOnce(&[u8]) -> Observed) -> Answer {
     match stop {
+        Stop::Interrupted => restart::answer(session, call),
         Stop::Errno(errno) => Answer::Errno(errno.0),
         Stop::Denied => Answer::Errno(libc::EACCES),
         Stop::Gone => Answer::Settled,

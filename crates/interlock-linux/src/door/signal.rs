@@ -37,6 +37,8 @@ pub fn signal(errand: &Errand<'_>) -> Answer {
         Ok(answer) => answer,
         Err(Stop::Denied) => Answer::Errno(libc::EPERM),
         Err(Stop::Errno(Errno(errno)) | Stop::Refused { errno, .. }) => Answer::Errno(errno),
+        // Nothing of it waits.
+        Err(Stop::Interrupted) => Answer::Errno(libc::EINTR),
         Err(Stop::Gone) => Answer::Settled,
     }
 }

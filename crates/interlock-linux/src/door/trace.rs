@@ -63,6 +63,27 @@ pub fn run(thread: i32, expected: &Expected<'_>, waits: impl Fn() -> bool, go_on
     if ours { outcome } else { Outcome::Gone }
 }
 
+/// Has `thread` look at its signals when its call returns: stopped once on its way out and let go, whatever it finds.
+///
+/// `reply` ends the call with an errno that says restart. Whether the call was answered, or its caller is gone.
+pub fn woken(thread: i32, waits: impl Fn() -> bool, reply: impl FnOnce() -> bool) -> bool {
+    if let Err(error) = trace::seize(thread) {
+        return error.raw_os_error() == Some(libc::ESRCH);
+    }
+    let mut traced = Traced { id: thread, open: true };
+    let ours = waits();
+    // Until the stop is asked for, nothing is answered: without it the errno would be read.
+    let asked = trace::interrupt(thread).is_ok();
+    let answered = asked && ours && reply();
+    match trace::wait() {
+        Ok(Stop::Signal(_, signal)) => traced.let_go(signal),
+        Ok(Stop::Trap(_) | Stop::Exec(_)) => traced.let_go(0),
+        Ok(Stop::Ended(_) | Stop::Nobody) => traced.open = false,
+        Err(_) => traced.kill(),
+    }
+    answered || !waits()
+}
+
 /// A tracee of this thread. Dropped while open (a panic), it is killed.
 struct Traced {
     id: i32,
