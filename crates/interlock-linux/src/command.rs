@@ -18,7 +18,7 @@ use std::rc::Rc;
 pub struct Ends {
     /// 0, 1 and 2 of the command.
     pub stdio: [OwnedFd; 3],
-    /// The sentinel's domain.
+    /// The sentinels' domain.
     pub outer: OwnedFd,
     /// The command's domain.
     pub inner: OwnedFd,
@@ -132,14 +132,14 @@ fn stdio(start: &Start, ends: Ends) -> Result<Ends, Step> {
     Ok(ends)
 }
 
-/// Starts the sentinel as a sibling, so that the command has no child it does not know of.
+/// Starts the sentinels as siblings, so that the command has no child it does not know of.
 fn watched(guardian: i32, ends: Ends) -> Result<Watched, Step> {
     let Ends { stdio, outer, inner, up, down, supervisor_neck, guardian_neck } = ends;
     drop((stdio, outer));
     match process::fork_sibling().map_err(at("sentinel"))? {
         Forked::Child => {
             drop((inner, down));
-            sentinel::run(guardian, [supervisor_neck, guardian_neck], &up)
+            sentinel::run(guardian, &[supervisor_neck, guardian_neck], &up)
         }
         Forked::Parent(_) => Ok(Watched { inner, up, down }),
     }

@@ -1,20 +1,16 @@
 //! The guardian: the tree's sub-reaper. It starts the command, reaps what is orphaned, tells the supervisor what ended, and ends the tree when
 //! the supervisor is gone. One thread, outside the wall.
 //!
-//! Three processes hold the tree by the neck, each watching the others: supervisor, guardian and sentinel.
+//! Four processes hold the tree by the neck, each watching the others: supervisor, guardian and two sentinels.
 
 use crate::command::{self, Start};
-use crate::members;
+use crate::sweep::sweep;
 use crate::sys::descriptors::{self, wait_readable};
 use crate::sys::process::{self, Forked};
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
-
-/// Between two sweeps of a tree that is being ended, in milliseconds.
-const SWEEP_MS: u64 = 2;
 
 /// What the guardian says to the supervisor, one JSON object a line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +25,9 @@ pub enum Word {
 
 /// Starts the command and watches until supervisor or tree is gone. `neck`: the end of a pipe only the guardian holds.
 pub fn run(start: &Start, mut link: UnixStream, neck: OwnedFd) -> ! {
+    // Not in the supervisor's group: one kill of a group is not to take both.
+    process::new_session();
+    process::call_itself(c"jail-guardian");
     let command = match (process::adopt_orphans(), process::fork_unseen()) {
         (Ok(()), Ok(Forked::Child)) => {
             drop((link, neck));
@@ -42,41 +41,59 @@ pub fn run(start: &Start, mut link: UnixStream, neck: OwnedFd) -> ! {
     descriptors::close_all_but(&[0, 1, 2, link.as_raw_fd(), neck.as_raw_fd()]);
     descriptors::detach_stdio();
     say(&mut link, &Word::Born { command });
-    watch(command, &mut link);
-    sweep();
+    let sentinels = watch(command, &mut link);
     drop(neck);
+    sweep(&sentinels);
     process::leave(0)
 }
 
-/// Returns when the tree is to be ended: the supervisor is gone, or says so by hanging up.
+/// Returns when the tree is to be ended: the supervisor is gone, or says so by hanging up. Gives the sentinels, as far as they were named.
 ///
-/// The sentinel is a child that wait(2) does not see (it was forked without an exit signal), so that "no child" means: the tree is empty.
-fn watch(command: i32, link: &mut UnixStream) {
-    let Ok(events) = process::child_events() else { return };
-    let Ok(mut orders) = link.try_clone().map(BufReader::new) else { return };
-    let mut sentinel: Option<OwnedFd> = None;
+/// A sentinel is a child that wait(2) does not see (it was forked without an exit signal), so that "no child" means: the tree is empty.
+fn watch(command: i32, link: &mut UnixStream) -> Vec<i32> {
+    let mut sentinels = Sentinels::default();
+    let Ok(events) = process::child_events() else { return sentinels.processes };
+    let Ok(mut orders) = link.try_clone().map(BufReader::new) else { return sentinels.processes };
     let mut exited = false;
     loop {
         exited |= reap(command, exited, link);
-        let watched = [Some(link.as_fd()), Some(events.as_fd()), sentinel.as_ref().map(AsFd::as_fd)];
-        let ready = wait_readable(&watched.into_iter().flatten().collect::<Vec<_>>(), -1);
+        let fixed = [link.as_fd(), events.as_fd()].into_iter();
+        let ready = wait_readable(&fixed.chain(sentinels.held.iter().map(AsFd::as_fd)).collect::<Vec<_>>(), -1);
         if ready.contains(&0) {
             let mut line = String::new();
             match orders.read_line(&mut line) {
-                Ok(1..) => sentinel = line.trim().parse().ok().and_then(|process| process::descriptor(process).ok()),
-                _ => return,
+                Ok(1..) => sentinels = Sentinels::named(&line),
+                _ => return sentinels.processes,
             }
-            if sentinel.is_none() {
+            if sentinels.held.len() < SENTINELS {
                 say(link, &Word::SentinelLost);
             }
         }
         if ready.contains(&1) {
             descriptors::drain(events.as_fd());
         }
-        if ready.contains(&2) {
-            sentinel = None;
+        if ready.iter().any(|index| *index > 1) {
+            sentinels.held.clear();
             say(link, &Word::SentinelLost);
         }
+    }
+}
+
+/// How many there are.
+const SENTINELS: usize = 2;
+
+/// The sentinels' ids, and what is held of them while all of them live.
+#[derive(Default)]
+struct Sentinels {
+    processes: Vec<i32>,
+    held: Vec<OwnedFd>,
+}
+
+impl Sentinels {
+    fn named(line: &str) -> Self {
+        let processes: Vec<i32> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+        let held = processes.iter().filter_map(|process| process::descriptor(*process).ok()).collect();
+        Self { processes, held }
     }
 }
 
@@ -105,20 +122,5 @@ fn say(link: &mut UnixStream, word: &Word) {
     if let Ok(mut line) = serde_json::to_string(word) {
         line.push('\n');
         let _gone = link.write_all(line.as_bytes());
-    }
-}
-
-/// Kills every descendant of this process, again and again until there is none. The sentinel, when it lives, has done it at one stroke already.
-pub fn sweep() {
-    loop {
-        let found = members::descendants(process::id());
-        for process in &found {
-            let _gone = process::kill(*process, libc::SIGKILL);
-        }
-        while let Ok(Some(_)) = process::reap(false) {}
-        if found.is_empty() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(SWEEP_MS));
     }
 }

@@ -1,6 +1,6 @@
 //! Interlock's own processes: what a session may not touch, whatever its policy says.
 //!
-//! A policy may open signals to the outside. The processes that hold a session (supervisor, guardian, sentinel, the `interlock run` above them)
+//! A policy may open signals to the outside. The processes that hold a session (supervisor, guardian, sentinels, the `interlock run` above them)
 //! and those of other sessions and of the gateway are outside too, and one signal to them would end what holds the jail, or put it off.
 //! Left out: tracing, limits and memory of other processes, which the table refuses for every process outside.
 
@@ -19,7 +19,7 @@ const ARGUMENTS_LOOKED_AT: usize = 8;
 /// The processes that hold this session, and how those of others are known.
 #[derive(Clone, Debug)]
 pub struct Keepers {
-    own: [i32; 4],
+    own: [i32; 5],
     image: Option<(u64, u64)>,
 }
 
@@ -28,7 +28,8 @@ impl Keepers {
     #[must_use]
     pub fn of(members: Members) -> Self {
         let image = fs::metadata("/proc/self/exe").ok().map(|found| (found.dev(), found.ino()));
-        Self { own: [process::id(), process::parent(), members.guardian, members.sentinel], image }
+        let [first, second] = members.sentinels;
+        Self { own: [process::id(), process::parent(), members.guardian, first, second], image }
     }
 
     /// Whether a process or thread is one of Interlock's. To be asked while its id cannot become another's.
@@ -71,7 +72,7 @@ mod tests {
     use std::process::{Child, Command, Stdio};
 
     fn keepers() -> Keepers {
-        Keepers { own: [i32::MAX; 4], image: None }
+        Keepers { own: [i32::MAX; 5], image: None }
     }
 
     fn id(child: &Child) -> i32 {
@@ -98,7 +99,7 @@ mod tests {
 
     #[test]
     fn the_sessions_own_are_kept_by_process_and_by_thread() {
-        let own = Keepers { own: [process::id(), 0, 0, 0], image: None };
+        let own = Keepers { own: [process::id(), 0, 0, 0, 0], image: None };
         let thread = std::thread::spawn(crate::sys::threads::id).join().unwrap();
         assert!(own.keeps(process::id()));
         // The thread has ended: it is nobody's.
@@ -109,7 +110,7 @@ mod tests {
     #[test]
     fn whoever_runs_the_same_executable_is_kept_and_so_is_its_parent() {
         let shell = fs::metadata("/bin/sh").unwrap();
-        let same = Keepers { own: [i32::MAX; 4], image: Some((shell.dev(), shell.ino())) };
+        let same = Keepers { own: [i32::MAX; 5], image: Some((shell.dev(), shell.ino())) };
         let mut child = asleep("sh");
         assert!(same.keeps(id(&child)));
         assert!(same.keeps(process::id()));

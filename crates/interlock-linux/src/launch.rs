@@ -65,7 +65,7 @@ pub struct Tree {
     pub words: BufReader<UnixStream>,
     /// Orders to the guardian; hung up, it ends the tree.
     pub orders: UnixStream,
-    /// Hung up, the sentinel ends the tree.
+    /// Hung up, the sentinels end the tree.
     pub neck: OwnedFd,
     /// The command's process, this session's first.
     pub command: i32,
@@ -163,25 +163,25 @@ pub fn word(words: &mut impl BufRead) -> Option<Word> {
 }
 
 impl Tree {
-    /// Follows the command to its listener: the wall's tests, the sentinel, the filter. Gives the listener and the sentinel's process.
+    /// Follows the command to its listener: the wall's tests, the sentinels, the filter. Gives the listener and the sentinels' processes.
     ///
     /// # Errors
     /// [`Failed`].
-    pub fn listener(&mut self) -> Result<(OwnedFd, i32), Failed> {
-        let mut sentinel = None;
+    pub fn listener(&mut self) -> Result<(OwnedFd, [i32; 2]), Failed> {
+        let mut sentinels = None;
         loop {
             match self.line()?.as_slice() {
-                [word, process] if word == "sentinel" => sentinel = process.parse().ok(),
+                [word, first, second] if word == "sentinels" => sentinels = Some(pair(first, second)?),
                 [word, number] if word == "listener" => {
                     let taken = process::descriptor(self.command)
                         .and_then(|process| take_from(process.as_fd(), number.parse().unwrap_or(-1)))
                         .map_err(|error| {
                             Failed::new(122, format!("the listener could not be taken over: {error}"), "Yama's ptrace_scope must be 0 or 1")
                         })?;
-                    let sentinel = sentinel.map_or_else(|| self.sentinel(), Ok)?;
-                    let told = self.orders.write_all(format!("{sentinel}\n").as_bytes());
+                    let sentinels = sentinels.map_or_else(|| self.sentinels(), Ok)?;
+                    let told = self.orders.write_all(format!("{} {}\n", sentinels[0], sentinels[1]).as_bytes());
                     told.map_err(|error| Failed::own("the guardian", error))?;
-                    return Ok((taken, sentinel));
+                    return Ok((taken, sentinels));
                 }
                 [part, name, result] => self.note(part, name, result)?,
                 _ => return Err(Failed::own("the start", "spoke nonsense")),
@@ -189,11 +189,11 @@ impl Tree {
         }
     }
 
-    /// The sentinel speaks on its own time; it is waited for.
-    fn sentinel(&mut self) -> Result<i32, Failed> {
+    /// The sentinels speak on their own time; they are waited for.
+    fn sentinels(&mut self) -> Result<[i32; 2], Failed> {
         match self.line()?.as_slice() {
-            [word, process] if word == "sentinel" => process.parse().map_err(|error| Failed::own("the sentinel", error)),
-            _ => Err(Failed::own("the sentinel", "did not come up")),
+            [word, first, second] if word == "sentinels" => pair(first, second),
+            _ => Err(Failed::own("the sentinels", "did not come up")),
         }
     }
 
@@ -281,6 +281,11 @@ impl Tree {
             "filter": filter::digest(&filter::program(self.own_ipc)), "trapped": trapped,
         })
     }
+}
+
+fn pair(first: &str, second: &str) -> Result<[i32; 2], Failed> {
+    let process = |text: &str| text.parse().map_err(|error| Failed::own("the sentinels", error));
+    Ok([process(first)?, process(second)?])
 }
 
 fn refusal(words: &[String]) -> Failed {

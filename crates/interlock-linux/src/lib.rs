@@ -35,6 +35,7 @@ pub mod rehearsal;
 pub mod sentinel;
 pub mod session;
 pub mod supervise;
+pub mod sweep;
 pub mod sys;
 pub mod table;
 pub mod terminals;

@@ -1,8 +1,9 @@
-//! Who belongs to the session's tree: every descendant of the guardian but the sentinel.
+//! Who belongs to the session's tree: every descendant of the guardian but the sentinels.
 //!
 //! The guardian is a sub-reaper, so an orphan of the tree becomes its child and stays a descendant.
 
 use std::io::Read as _;
+use std::path::Path;
 
 /// Steps of one ancestry walk, and walks of one question: a parent may die in between and the child move up.
 const STEPS_MAX: usize = 4096;
@@ -17,8 +18,8 @@ const GLANCED_MAX: usize = 1 << 16;
 pub struct Members {
     /// The guardian's process id.
     pub guardian: i32,
-    /// The sentinel's process id: a child of the guardian that is no part of the tree.
-    pub sentinel: i32,
+    /// The sentinels' process ids: children of the guardian that are no part of the tree.
+    pub sentinels: [i32; 2],
 }
 
 impl Members {
@@ -32,12 +33,12 @@ impl Members {
     fn walk(&self, process: i32) -> Option<bool> {
         let mut current = process;
         for _ in 0..STEPS_MAX {
-            if current <= 1 || current == self.guardian || current == self.sentinel {
+            if current <= 1 || current == self.guardian || self.sentinels.contains(&current) {
                 return Some(false);
             }
             let parent = parent_of(current)?;
             if parent == self.guardian {
-                return Some(current != self.sentinel);
+                return Some(true);
             }
             current = parent;
         }
@@ -47,8 +48,32 @@ impl Members {
     /// Every process of the tree, as far as a look at it while it runs can tell.
     #[must_use]
     pub fn all(&self) -> Vec<i32> {
-        descendants_at_a_glance(self.guardian).into_iter().filter(|process| *process != self.sentinel).collect()
+        descendants_at_a_glance(self.guardian).into_iter().filter(|process| !self.sentinels.contains(process)).collect()
     }
+}
+
+/// Whether a process is a descendant of `root` at this moment; a parent may die in between and the child move up.
+#[must_use]
+pub fn descends(process: i32, root: i32) -> bool {
+    let up = |start: i32| {
+        let mut current = start;
+        for _ in 0..STEPS_MAX {
+            match parent_of(current) {
+                Some(parent) if parent == root => return true,
+                Some(parent) if parent > 1 => current = parent,
+                _ => return false,
+            }
+        }
+        false
+    };
+    (0..WALKS_MAX).any(|_| up(process))
+}
+
+/// The children of the calling thread.
+#[must_use]
+pub fn own_children() -> Vec<i32> {
+    let (process, thread) = (crate::sys::process::id(), crate::sys::threads::id());
+    listed_by(Path::new(&format!("/proc/{process}/task/{thread}"))).unwrap_or_else(|| children(process))
 }
 
 /// The parent of a process, from the fourth field of `/proc/PID/stat`; the second, the name, may itself hold brackets and spaces.
@@ -91,10 +116,14 @@ fn listed_children(process: i32) -> Option<Vec<i32>> {
     let threads = std::fs::read_dir(format!("/proc/{process}/task")).ok()?;
     let mut found = Vec::new();
     for thread in threads.flatten() {
-        let text = std::fs::read_to_string(thread.path().join("children")).ok()?;
-        found.extend(text.split_ascii_whitespace().filter_map(|id| id.parse::<i32>().ok()));
+        found.extend(listed_by(&thread.path())?);
     }
     Some(found)
+}
+
+fn listed_by(thread: &Path) -> Option<Vec<i32>> {
+    let text = std::fs::read_to_string(thread.join("children")).ok()?;
+    Some(text.split_ascii_whitespace().filter_map(|id| id.parse().ok()).collect())
 }
 
 /// Every living descendant of `root` (zombies left out), nearest first.

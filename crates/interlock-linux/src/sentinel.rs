@@ -1,35 +1,57 @@
-//! The sentinel: a process in the wall's outer domain that ends the whole tree at one stroke.
+//! The sentinels: two processes in the wall's outer domain, each able to end the whole tree at one stroke.
 //!
 //! kill(-1) reaches every process the caller may signal, and the domain's scope narrows that to the tree. The kernel does it under the lock that a
 //! fork needs, and a fork with a fatal signal pending fails: nothing slips through, however fast it forks, whatever session or group it is in.
-//! The tree's own domain lies inside, so the tree can neither signal nor read the sentinel.
+//! The tree's own domain lies inside, so the tree can neither signal nor read a sentinel. There are two because nobody outside the domain can
+//! strike like this: when one is lost, the other ends the tree at once, while it can.
 //!
-//! INVARIANT: kill(-1) is called only after this process was refused the guardian: proof that the domain holds.
+//! Each stands in a session of its own, and under a name of its own, so that what is killed by group, by terminal or by name is not all of
+//! Interlock's processes at once. Left out: whoever kills both in the same instant; then guardian and supervisor sweep (`sweep`).
+//!
+//! INVARIANT: kill(-1) is called only by a process that was refused the guardian: proof that the domain holds.
 
 use crate::sys::descriptors::{self, wait_readable};
-use crate::sys::process;
+use crate::sys::process::{self, Forked};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-/// Waits until either end is hung up (supervisor or guardian are gone, or say so), then ends the tree. `ready` is told once it watches.
-pub fn run(guardian: i32, necks: [OwnedFd; 2], ready: &OwnedFd) -> ! {
-    process::new_session(); // forked in the command's group: a signal to that group (^C, `kill 0`) must not end the sentinel
-    // Out of the command's group and terminal: what they are sent is not for this process.
-    process::new_session();
-    let _stays = std::env::set_current_dir("/");
-    if !scoped(guardian) {
+/// Starts the other sentinel; then both wait until either end is hung up (supervisor or guardian are gone, or say so) or the other is gone, and
+/// end the tree. `ready` is told who they are once both are there.
+pub fn run(guardian: i32, necks: &[OwnedFd; 2], ready: &OwnedFd) -> ! {
+    if !stands_apart(guardian) {
         process::leave(1);
     }
-    let told = descriptors::write_all(ready.as_fd(), format!("sentinel {}\n", process::id()).as_bytes());
-    descriptors::close_all_but(&necks.each_ref().map(AsRawFd::as_raw_fd));
-    let [supervisor, guardian_neck] = &necks;
-    if told.is_ok() {
-        while wait_readable(&[supervisor.as_fd(), guardian_neck.as_fd()], -1).is_empty() {}
+    let first = process::id();
+    let Ok(itself) = process::descriptor(first) else { process::leave(1) };
+    match process::fork_sibling() {
+        Ok(Forked::Child) if stands_apart(guardian) => watch(necks, &itself),
+        Ok(Forked::Parent(twin)) => {
+            let Ok(other) = process::descriptor(twin) else { process::leave(1) };
+            if descriptors::write_all(ready.as_fd(), format!("sentinels {first} {twin}\n").as_bytes()).is_err() {
+                process::leave(1);
+            }
+            watch(necks, &other)
+        }
+        _ => process::leave(1),
     }
-    let _none = process::kill(-1, libc::SIGKILL);
-    process::leave(0)
 }
 
+/// Leaves the command's session: what its group or terminal is sent (^C, `kill 0`) is not for a sentinel. Whether the domain holds.
+///
 /// The guardian is of the same user and no member of the domain: only the scope can refuse it.
-fn scoped(guardian: i32) -> bool {
+fn stands_apart(guardian: i32) -> bool {
+    process::new_session();
+    process::call_itself(c"jail-sentinel");
+    process::keep_from_oom();
+    let _stays = std::env::set_current_dir("/");
     process::kill(guardian, 0).is_err_and(|error| error.raw_os_error() == Some(libc::EPERM))
+}
+
+/// The twin is struck as well: it is in the domain, and no longer needed.
+fn watch(necks: &[OwnedFd; 2], other: &OwnedFd) -> ! {
+    let [supervisor, guardian] = necks;
+    let watched = [supervisor, guardian, other];
+    descriptors::close_all_but(&watched.map(AsRawFd::as_raw_fd));
+    while wait_readable(&watched.map(AsFd::as_fd), -1).is_empty() {}
+    let _none = process::kill(-1, libc::SIGKILL);
+    process::leave(0)
 }

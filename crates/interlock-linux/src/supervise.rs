@@ -3,21 +3,23 @@
 use crate::control;
 use crate::ending::{Ending, Reason};
 use crate::faces::{self, Shown};
-use crate::guardian::{self, Word};
+use crate::guardian::Word;
 use crate::judge::Judge;
 use crate::launch::{self, Failed, Tree};
-use crate::members::{Members, descendants_at_a_glance};
+use crate::members::Members;
 use crate::messages::{self, Down, End, Launch};
 use crate::session::Session;
+use crate::sweep::sweep;
 use crate::sys::descriptors::{self, wait_readable};
 use crate::sys::process;
 use crate::uplink::Uplink;
 use serde_json::{Value, json};
 use std::io::{BufReader, Write};
+use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Descriptors of the supervisor, as far as its hard limit goes.
 const FILES: u64 = 1 << 20;
@@ -25,9 +27,8 @@ const FILES: u64 = 1 << 20;
 const FAREWELL: Duration = Duration::from_secs(5);
 /// How long calls that are being answered when the tree is gone may take to be recorded.
 const ANSWERS: Duration = Duration::from_secs(1);
-/// How long the sentinel is left to end the tree alone, and between two looks, in milliseconds.
-const SENTINEL_MS: u64 = 30;
-const LOOK_MS: u64 = 2;
+/// How long the guardian is left to see the tree gone, in milliseconds; then this process takes its place.
+const GUARDIAN_MS: i32 = 200;
 
 /// Runs the session that the control socket asks for; the process's exit code.
 #[must_use]
@@ -80,7 +81,7 @@ impl Begun {
             Ok(code) => code,
             Err(failed) => {
                 let _gone = process::kill(guardian, libc::SIGKILL);
-                guardian::sweep();
+                sweep(&[]);
                 let _gone = uplink.send(json!({"type": "failed", "code": failed.code, "message": failed.message, "hint": failed.hint}));
                 failed.code
             }
@@ -93,8 +94,8 @@ impl Begun {
         let Begun { launch, judge, mut tree } = self;
         let ending = Arc::new(Ending::new().map_err(|error| Failed::new(123, error.to_string(), ""))?);
         harden();
-        let (listener, sentinel) = tree.listener()?;
-        let members = Members { guardian: tree.guardian, sentinel };
+        let (listener, sentinels) = tree.listener()?;
+        let members = Members { guardian: tree.guardian, sentinels };
         let session = launch::session(&launch, judge, listener, members, Arc::clone(uplink), Arc::clone(&ending))?;
         let own = |error: std::io::Error| Failed::new(123, format!("the session's sockets: {error}"), "");
         control::keep_time(&session).map_err(own)?;
@@ -155,7 +156,7 @@ impl Running {
             match launch::word(&mut self.tree.words) {
                 Some(Word::Exited { code, signal }) => self.exited(code, signal),
                 Some(Word::Empty) => return self.end(),
-                Some(Word::SentinelLost) => self.ending.failed("the sentinel ended"),
+                Some(Word::SentinelLost) => self.ending.failed("a sentinel ended"),
                 Some(Word::Born { .. }) => {}
                 None => {
                     self.ending.failed("the guardian ended");
@@ -180,7 +181,7 @@ impl Running {
         session.line.questions.close("the session ended");
         let Tree { guardian, neck, orders, words, .. } = tree;
         drop(neck);
-        end_tree(guardian);
+        end_tree(guardian, &session.members.sentinels, &orders);
         drop((orders, words));
         session.settle_down(ANSWERS);
         let (reason, code) = match ending.reason() {
@@ -213,22 +214,13 @@ impl Running {
     }
 }
 
-/// The sentinel ends the tree when its pipe hangs up; what it leaves (it may be gone) is swept. The guardian last: orphans are then this process's.
-fn end_tree(guardian: i32) {
-    let begun = Instant::now();
-    loop {
-        let left: Vec<i32> = descendants_at_a_glance(process::id()).into_iter().filter(|process| *process != guardian).collect();
-        if left.is_empty() {
-            break;
-        }
-        if begun.elapsed() >= Duration::from_millis(SENTINEL_MS) {
-            for process in left {
-                let _gone = process::kill(process, libc::SIGKILL);
-            }
-        }
-        while let Ok(Some(_)) = process::reap(false) {}
-        std::thread::sleep(Duration::from_millis(LOOK_MS));
+/// The sentinels end the tree when their pipe hangs up, the guardian sweeps what they leave (they may be gone) and ends. Should it not (it may be
+/// stopped), it is ended: its orphans are this process's then.
+fn end_tree(guardian: i32, sentinels: &[i32], orders: &UnixStream) {
+    let _gone = orders.shutdown(Shutdown::Both);
+    if let Ok(held) = process::descriptor(guardian) {
+        wait_readable(&[held.as_fd()], GUARDIAN_MS);
     }
     let _gone = process::kill(guardian, libc::SIGKILL);
-    guardian::sweep();
+    sweep(sentinels);
 }

@@ -210,7 +210,7 @@ mod tests {
     fn with_self(test: impl FnOnce(&Caller<'_>)) {
         let ground = Ground::open().unwrap();
         let call = Call { id: 0, thread: std::process::id() as i32, number: 2, arguments: [c"/x/y".as_ptr() as u64, 1, 2, 3, 4, 5] };
-        test(&Caller::new(&call, ground.root.as_fd(), &ground, Members { guardian: 1, sentinel: 0 }));
+        test(&Caller::new(&call, ground.root.as_fd(), &ground, Members { guardian: 1, sentinels: [0; 2] }));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 #![allow(unsafe_code)]
 
 pub mod capabilities;
+pub mod children;
 pub mod credentials;
 pub mod descriptors;
 pub mod errno;

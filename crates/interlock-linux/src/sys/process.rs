@@ -75,6 +75,19 @@ pub fn signal_by(descriptor: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
     check(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, descriptor.as_raw_fd(), signal, std::ptr::null::<u8>(), 0) }).map(|_| ())
 }
 
+/// The process group of a process; nothing when it is gone.
+#[must_use]
+pub fn group_of(process: i32) -> Option<i32> {
+    // SAFETY: an integer.
+    Some(unsafe { libc::getpgid(process) }).filter(|group| *group > 1)
+}
+
+/// What this process is called in lists of processes, at most 15 bytes.
+pub fn call_itself(name: &std::ffi::CStr) {
+    // SAFETY: the kernel reads at most 16 bytes, up to the terminating zero.
+    unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+}
+
 /// Sends a signal as kill(2) does.
 ///
 /// # Errors

@@ -1,0 +1,85 @@
+//! The sweep: how guardian and supervisor end what the sentinels left, should both of them be dead.
+//!
+//! Whoever looks and then kills is behind a chain that forks, leaves its session and ends, over and over. So the chain is bound to the processor
+//! of the sweep, which its children inherit: it stands still while the sweep looks and kills. With each process goes its group, in one step,
+//! and with it a child that has not left the group yet. Nobody sleeps while anything new turns up.
+//!
+//! Only ids that cannot be another's are signalled: children of this process stay theirs until it reaps them, and what lies deeper is held by a
+//! descriptor while its parent is looked at. Groups are safe as well: the tree's sessions are its own.
+//!
+//! INVARIANT: it returns when this process has no child left, which the kernel says and no look at `/proc`: a sub-reaper without children is a
+//! sub-reaper without descendants.
+
+use crate::members;
+use crate::sys::children::{self, Left};
+use crate::sys::process;
+use crate::sys::threads::Bound;
+use std::collections::BTreeSet;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+/// How long the sentinels are left to end the tree alone, and between two looks meanwhile.
+const STROKE: Duration = Duration::from_millis(30);
+const STROKE_LOOK: Duration = Duration::from_micros(200);
+/// Between two looks while all that is left was struck and has only to end.
+const END_LOOK: Duration = Duration::from_millis(1);
+
+/// Ends every descendant of this process, the `sentinels` (which may be dead) last. To be called by the thread that forked.
+pub fn sweep(sentinels: &[i32]) {
+    let begun = Instant::now();
+    while begun.elapsed() < STROKE {
+        if children::reap_all(|_| ()) == Left::None {
+            return;
+        }
+        std::thread::sleep(STROKE_LOOK);
+    }
+    let bound = Bound::here();
+    let mut struck = BTreeSet::new();
+    while children::reap_all(|ended| _ = struck.remove(&ended)) == Left::Some {
+        if !strike_all(sentinels, bound.as_ref(), &mut struck) {
+            std::thread::sleep(END_LOOK);
+        }
+    }
+}
+
+/// Whether anything was found that had not been struck before.
+fn strike_all(sentinels: &[i32], bound: Option<&Bound>, struck: &mut BTreeSet<i32>) -> bool {
+    let own = members::own_children();
+    let (guards, tree): (Vec<i32>, Vec<i32>) = own.into_iter().partition(|child| sentinels.contains(child));
+    if tree.is_empty() {
+        return guards.into_iter().filter(|guard| strike(*guard, None, struck)).count() > 0;
+    }
+    let mut fresh = false;
+    for child in tree {
+        let below = members::descendants_at_a_glance(child);
+        fresh |= strike(child, bound, struck);
+        for process in below {
+            fresh |= strike_below(process, struck);
+        }
+    }
+    fresh
+}
+
+/// A child of this process: its id is its own until it is reaped here.
+fn strike(child: i32, bound: Option<&Bound>, struck: &mut BTreeSet<i32>) -> bool {
+    if let Some(bound) = bound {
+        bound.bind(child);
+    }
+    if let Some(group) = process::group_of(child)
+        && Some(group) != process::group_of(process::id())
+    {
+        let _gone = process::kill(-group, libc::SIGKILL);
+    }
+    let _gone = process::kill(child, libc::SIGKILL);
+    struck.insert(child)
+}
+
+/// A child of a child: should its parent end first, it becomes this process's own and is found again.
+fn strike_below(process: i32, struck: &mut BTreeSet<i32>) -> bool {
+    let Ok(held) = process::descriptor(process) else { return false };
+    if !members::descends(process, process::id()) {
+        return false;
+    }
+    let _gone = process::signal_by(held.as_fd(), libc::SIGKILL);
+    struck.insert(process)
+}
