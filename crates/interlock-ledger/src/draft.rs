@@ -89,7 +89,8 @@ fn permits_nothing(members: &Map<String, Value>) -> bool {
     let decision = members.get("decision").and_then(|decision| decision.get("decision").or(Some(decision))).and_then(Value::as_str);
     match members.get("type").and_then(Value::as_str) {
         Some("action.decided") => decision == Some("deny"),
-        Some("action.enacted" | "session.closed" | "gap" | "race.lost") => true,
+        Some("approval.answered") => members.get("answer").and_then(Value::as_str).is_some_and(|answer| answer != "yes"),
+        Some("action.enacted" | "call.refused" | "token.refused" | "session.closed" | "gap" | "race.lost") => true,
         _ => false,
     }
 }

@@ -129,6 +129,17 @@ fn a_write_cut_short_is_not_acknowledged_and_the_tail_is_cut_at_the_next_opening
     assert!(text(&place.log()).contains("\"recovered\":{\"bytes\":"));
 }
 
+/// What is no decision and permits nothing all the same.
+fn last_words() -> Vec<Value> {
+    let no = |answer: &str| json!({"type": "approval.answered", "action": "a/1", "digest": "d", "answer": answer, "approver": null, "grant": null});
+    let mut words = vec![
+        json!({"type": "call.refused", "call": "bpf", "errno": 1, "because": "no policy opens it", "process": null}),
+        json!({"type": "token.refused", "reason": "expired", "agent": null, "client": "127.0.0.1:1", "unrecorded": 0}),
+    ];
+    words.extend(["no", "timeout", "nobody", "withdrawn"].map(no));
+    words
+}
+
 #[test]
 fn on_a_full_disk_permissions_are_refused_and_denials_still_recorded() {
     let (place, bench) = (Place::new("full"), Arc::new(Bench::default()));
@@ -143,6 +154,11 @@ fn on_a_full_disk_permissions_are_refused_and_denials_still_recorded() {
     for number in 0..100 {
         log.append(denied(1_000_000 + number), Class::Durable).unwrap();
     }
+    for (number, word) in last_words().into_iter().enumerate() {
+        assert!(log.append(word, Class::Ordered).is_ok(), "last word {number}");
+    }
+    let yes = json!({"type": "approval.answered", "action": "a/1", "digest": "d", "answer": "yes", "approver": "uid:0", "grant": null});
+    assert!(matches!(log.append(yes, Class::Durable), Err(Error::Full)), "a yes permits something");
     let mut lost = 0;
     while lost < 5 {
         lost += u64::from(log.append(denied(2_000_000), Class::Ordered).is_err());

@@ -17,7 +17,8 @@ pub struct Told {
     pub rules: Vec<String>,
     pub because: String,
     pub allowed_by: Vec<String>,
-    pub record: u64,
+    /// Its number, unless the disk was too full to record it.
+    pub record: Option<u64>,
 }
 
 /// The ring of the last denials.

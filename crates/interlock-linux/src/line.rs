@@ -199,7 +199,7 @@ impl Line {
         }
         let process = Process { id: call.thread, program: program_of(call.thread) };
         let record = json!({"type": "call.refused", "call": name, "errno": errno, "because": because, "process": process});
-        if let Ok(number) = self.record(Record::Ordered, record) {
+        if let Ok(number) = self.last_word(|| self.record(Record::Ordered, record)) {
             let told = Told {
                 time_us: now_us(),
                 verb: CALL,
@@ -322,13 +322,21 @@ impl Line {
             process.program = program_of(process.id);
         }
         self.totals.count(action.verb.name(), "deny");
-        if let Ok(number) = self.decided(&action, &decision, &Facts::default(), Record::Ordered) {
+        if let Ok(number) = self.last_word(|| self.decided(&action, &decision, &Facts::default(), Record::Ordered)) {
             self.uplink.notice(json!({"type": "denied", "action": &action, "decision": &decision, "record": number}));
             let (verb, target) = (action.verb.name(), json!(action.target));
             let Decision { rules, because, .. } = decision;
             self.denials.tell(Told { time_us: now_us(), verb, target, rules, because, allowed_by, record: number });
         }
         Settled::Denied
+    }
+
+    /// A denial is told where even the reserve had no room for its record: the log counts it. Nothing is told by a line that records no more.
+    fn last_word(&self, record: impl FnOnce() -> Result<u64, Refused>) -> Result<Option<u64>, Refused> {
+        match record() {
+            Err(Refused::Full) => Ok(None),
+            recorded => recorded.map(Some),
+        }
     }
 
     fn decided(&self, action: &Action, decision: &Decision, facts: &Facts, class: Record) -> Result<u64, Refused> {
