@@ -161,7 +161,7 @@ static long run(const char *n) {
     IS("setpriority") return S(SYS_setpriority, PRIO_PROCESS, pid, 7);
     IS("setpriority of a user") return S(SYS_setpriority, PRIO_USER, 0, 7);
     IS("ioprio_set") return S(SYS_ioprio_set, 1, pid, 2 << 13 | 2);
-    IS("ioprio_set of a user") return S(SYS_ioprio_set, 3, 0, 2 << 13 | 2);
+    IS("ioprio_set of a user") return S(SYS_ioprio_set, 3, getuid(), 2 << 13 | 2); /* 0 is root here, whoever asks */
     IS("sched_setparam") return S(SYS_sched_setparam, pid, &param);
     IS("sched_setscheduler") return S(SYS_sched_setscheduler, pid, SCHED_BATCH, &param);
     IS("sched_setaffinity") return S(SYS_sched_setaffinity, pid, sizeof mask, &mask);
