@@ -13,10 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from interlock.policy import Source
-    from interlock.policy.context import Context
     from interlock.storage.home import Home
 
-#: Loaded as a layer of its own, so that its sets are expanded, resolved and cached as those of every policy are.
+#: Loaded beside the policy, so that its sets are expanded, resolved and cached as the policy's are.
 _RUNS_LATER: Final = b"""\
 interlock: 1
 name: runs-later
@@ -72,18 +71,10 @@ def compiled(
         python=list(dict.fromkeys((sys.prefix, sys.base_prefix))),
         terminals=_terminals(),
     )
-    found = load(sources, context, cache=home.cache)
-    return Loaded(found.document(), found.warnings, _runs_later(context, home.cache))
-
-
-def _runs_later(context: Context, cache: str) -> Mapping[str, Sequence[Any]]:
-    from interlock.policy import Source, load
-    from interlock.policy.origin import Origin
-
-    source = Source("runs-later", _RUNS_LATER, Origin.BUILTIN)
-    document = load([source], context, cache=cache, workspace_layer=False, guard=False).document()
-    match = document["layers"][0]["rules"][0]["match"]
-    return {"paths": match["path"], "except": match["except"]}
+    found = load(sources, context, cache=home.cache, aside=Source("runs-later.yaml", _RUNS_LATER, Origin.BUILTIN))
+    assert found.aside is not None, "it was asked for"
+    match = found.aside["rules"][0]["match"]
+    return Loaded(found.document(), found.warnings, {"paths": match["path"], "except": match["except"]})
 
 
 def _source(name: str, home: Home) -> Source:

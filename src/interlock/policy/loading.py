@@ -18,7 +18,7 @@ from interlock.policy.limits import BYTES_MAX, LAYERS_MAX
 from interlock.policy.origin import Origin
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from interlock.policy.context import Context
 
@@ -66,7 +66,7 @@ class Compiled(NamedTuple):
 
     `json` is the compiled form, `digest` its `sha256:…`, `layers` the names in order, `warnings` what a person
     should know, `from_cache`
-    whether the expensive half was taken from the cache.
+    whether the expensive half was taken from the cache, `aside` the compiled layer that was to stay out of it.
     """
 
     json: str
@@ -74,6 +74,7 @@ class Compiled(NamedTuple):
     layers: tuple[str, ...]
     warnings: tuple[str, ...]
     from_cache: bool = False
+    aside: Mapping[str, Any] | None = None
 
     def document(self) -> dict[str, Any]:
         """The compiled form as an object."""
@@ -88,6 +89,7 @@ def load(
     cache: str | None = None,
     workspace_layer: bool = True,
     guard: bool = True,
+    aside: Source | None = None,
 ) -> Compiled:
     """Load a policy.
 
@@ -97,6 +99,7 @@ def load(
         cache: directory for compiled policies (it must exist); None for no cache.
         workspace_layer: whether to read `<workspace>/.interlock/policy.yaml`, if there is one.
         guard: False only to look at a layer alone; never for enforcement.
+        aside: a layer to compile and place as the others are (sets, links), that is to decide nothing.
 
     Raises `PolicyError` with every fault of every file.
     """
@@ -107,12 +110,15 @@ def load(
 
     # The session's folder differs at every start; a stand-in keeps the cached half the same.
     still = context._replace(session=f"{context.runtime}/{_SESSION_STAND_IN}")
-    layers, from_cache = cached(cache, _key(everything, still), lambda: _compile(everything, still))
+    beside = [aside] if aside is not None else []
+    key = _key([*everything, *beside], still)
+    layers, from_cache = cached(cache, key, lambda: [*_compile(everything, still), *_compile(beside, still)])
     from interlock.policy.place import name_session, place
 
     name_session(layers, _SESSION_STAND_IN, context)
-    warnings = place(layers, context)
-    return _finished(layers, warnings, from_cache=from_cache)
+    layers, beside_layers = layers[: len(everything)], layers[len(everything) :]
+    warnings = place(layers, context, aside=beside_layers)
+    return _finished(layers, warnings, from_cache=from_cache)._replace(aside=next(iter(beside_layers), None))
 
 
 def _all_sources(sources: Sequence[Source], context: Context, *, workspace_layer: bool, guard: bool) -> list[Source]:

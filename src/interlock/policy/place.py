@@ -13,10 +13,11 @@ import stat
 from typing import TYPE_CHECKING, Any, Final
 
 from interlock.policy.pattern import is_literal_path, literal_prefix, to_regex, unescape
-from interlock.policy.resolve import Links
+from interlock.policy.resolve import Links, Names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import os
+    from collections.abc import Callable, Iterator
 
     from interlock.policy.context import Context, Filesystem
 
@@ -24,12 +25,20 @@ if TYPE_CHECKING:
 ENTRIES_MAX: Final = 4_096
 #: Hard-linked files that one rule names by inode.
 INODES_MAX: Final = 1_024
+_MAGIC: Final = re.compile(r"[*?\[{\\]")
 _MAKES_LINKS: Final = frozenset({"file.create", "file.rename", "file.link"})
 
 
-def place(layers: list[dict[str, Any]], context: Context) -> list[str]:
-    """Follow links and collect inodes in place. Returns warnings for the person."""
-    return [*_Follower(layers, context).follow(), *_HardLinks(layers, context).collect()]
+def place(layers: list[dict[str, Any]], context: Context, *, aside: list[dict[str, Any]]) -> list[str]:
+    """Follow links and collect inodes in place. Returns warnings for the person.
+
+    Arguments: `aside` are layers that decide nothing (`loading.load`): their links are followed with the others', but
+    they bring no inodes and no warnings.
+    """
+    names = Names(context.filesystem)
+    warnings = [*_Follower(layers, names).follow(), *_HardLinks(layers, names, context).collect()]
+    _Follower(aside, names).follow()
+    return warnings
 
 
 def name_session(layers: list[dict[str, Any]], stand_in: str, context: Context) -> None:
@@ -45,10 +54,10 @@ def name_session(layers: list[dict[str, Any]], stand_in: str, context: Context) 
 
 
 class _Follower:
-    def __init__(self, layers: list[dict[str, Any]], context: Context) -> None:
+    def __init__(self, layers: list[dict[str, Any]], names: Names) -> None:
         self._layers = layers
-        self._links = Links(context.filesystem)
-        self._makeable: re.Pattern[str] | None = None
+        self._links = Links(names)
+        self._makeable: Callable[[str], bool] | None = None
         self._other_patterns: list[str] = []
         self._plain_roots: tuple[str, ...] = ()
         self._warnings: dict[str, None] = {}
@@ -106,18 +115,23 @@ class _Follower:
         if any(path == root or path.startswith(f"{root}/") for root in self._plain_roots):
             return True
         if self._makeable is None:
-            # `(?!)` matches nothing, for when there is no such pattern.
-            self._makeable = re.compile("|".join(map(to_regex, self._other_patterns)) or "(?!)")
-        return self._makeable.fullmatch(path) is not None
+            self._makeable = _matcher(self._other_patterns)
+        return self._makeable(path)
 
 
 class _HardLinks:
-    """Other names of a denied file: found by `st_nlink`, matched by inode."""
+    """Other names of a denied file: found by `st_nlink`, matched by inode.
 
-    def __init__(self, layers: list[dict[str, Any]], context: Context) -> None:
+    The logs of Interlock's own sessions are left out: there are ever more of them, and what is changed in one through
+    another name is found by `ledger verify`.
+    """
+
+    def __init__(self, layers: list[dict[str, Any]], names: Names, context: Context) -> None:
         self._layers = layers
+        self._names = names
         self._filesystem: Filesystem = context.filesystem
         self._own = frozenset(f"{path}/**" for path in map(_escaped, context.interlock))
+        self._logs = frozenset(f"{context.state}/ledger/{kind}" for kind in ("sessions", "gateway"))
         self._left = ENTRIES_MAX
         self._warnings: dict[str, None] = {}
 
@@ -135,8 +149,6 @@ class _HardLinks:
         found: dict[tuple[int, int], None] = {}
         for pattern in patterns:
             for path, status in self._files(pattern, name):
-                if status.st_nlink == 1 or not stat.S_ISREG(status.st_mode):
-                    continue
                 exceptions = exceptions or _matcher(rule["match"].get("except", []))
                 if not exceptions(path):
                     found[status.st_dev, status.st_ino] = None
@@ -149,25 +161,28 @@ class _HardLinks:
             kept = sorted(found)[:INODES_MAX]
             rule["match"]["inodes"] = [{"device": device, "number": number} for device, number in kept]
 
-    def _files(self, pattern: str, rule: str) -> Iterator[tuple[str, Any]]:
+    def _files(self, pattern: str, rule: str) -> Iterator[tuple[str, os.stat_result]]:
+        """The files of this pattern that have other names."""
         front, rest = literal_prefix(pattern)
         if not front or front[0] in ("proc", "sys", "dev"):
             return
-        base = "/" + "/".join(front)
-        status = self._filesystem.status(base)
+        status = self._names.status(front)
         if status is None:
             return
-        yield base, status
-        if (
-            not rest
-            or not stat.S_ISDIR(status.st_mode)
-            or (pattern in self._own and not self._installed_by_links(base))
-        ):
-            return
-        yield from self._below(base, re.compile(to_regex(pattern)), 0 if "**" in rest else len(rest), rule)
+        base = "/" + "/".join(front)
+        wanted = _matcher([pattern])
+        if _has_other_names(status) and wanted(base):
+            yield base, status
+        if rest and stat.S_ISDIR(status.st_mode) and (pattern not in self._own or self._installed_by_links(base)):
+            for path, found in self._below(base, rest, rule):
+                if wanted(path):
+                    yield path, found
 
-    def _below(self, base: str, wanted: re.Pattern[str], depth_max: int, rule: str) -> Iterator[tuple[str, Any]]:
-        waiting = [(base, 1)]
+    def _below(self, base: str, rest: tuple[str, ...], rule: str) -> Iterator[tuple[str, os.stat_result]]:
+        """Files with other names below `base`, wherever the components `rest` could lead."""
+        open_from = rest.index("**") if "**" in rest else len(rest)
+        fronts = [_literal_start(component) for component in rest[:open_from]]
+        waiting = [(base, 0)]
         while waiting:
             directory, depth = waiting.pop()
             for name, is_directory in self._filesystem.entries(directory):
@@ -179,13 +194,16 @@ class _HardLinks:
                         "are matched by name only"
                     ] = None
                     return
+                if depth < open_from and not name.startswith(fronts[depth]):
+                    continue
                 path = f"{directory.rstrip('/')}/{name}"
-                if is_directory and (not depth_max or depth < depth_max):
-                    waiting.append((path, depth + 1))
-                elif not is_directory and wanted.fullmatch(path):
-                    status = self._filesystem.status(path)
-                    if status is not None:
-                        yield path, status
+                if is_directory:
+                    if (open_from < len(rest) or depth + 1 < len(rest)) and path not in self._logs:
+                        waiting.append((path, depth + 1))
+                    continue
+                status = self._filesystem.status(path)
+                if status is not None and _has_other_names(status):
+                    yield path, status
 
     def _installed_by_links(self, base: str) -> bool:
         """Whether a package installer shared its cache with this folder by hard links (uv does): the first file shows
@@ -197,11 +215,28 @@ class _HardLinks:
         return False
 
 
-def _matcher(patterns: list[str]) -> Any:
-    if not patterns:
-        return lambda path: False
-    compiled = re.compile("|".join(to_regex(pattern) for pattern in patterns))
-    return lambda path: compiled.fullmatch(path) is not None
+def _has_other_names(status: os.stat_result) -> bool:
+    return status.st_nlink > 1 and stat.S_ISREG(status.st_mode)
+
+
+def _literal_start(component: str) -> str:
+    """What every name that the component matches begins with."""
+    magic = _MAGIC.search(component)
+    return component[: magic.start()] if magic else component
+
+
+def _matcher(patterns: list[str]) -> Callable[[str], bool]:
+    """Whether a path matches one of the patterns. They are compiled when the first path comes: often none does."""
+    # `(?!)` matches nothing, for when there is no pattern.
+    compiled: re.Pattern[str] | None = None
+
+    def matches(path: str) -> bool:
+        nonlocal compiled
+        if compiled is None:
+            compiled = re.compile("|".join(map(to_regex, patterns)) or "(?!)")
+        return compiled.fullmatch(path) is not None
+
+    return matches
 
 
 def _escaped(path: str) -> str:
