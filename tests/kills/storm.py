@@ -9,6 +9,7 @@ import dataclasses
 import os
 import random
 import secrets
+import select
 import signal
 import subprocess
 import time
@@ -24,8 +25,21 @@ START_SECONDS = 60.0
 
 #: Every success is a file whose name says what was acknowledged; every denied name must never come to be.
 WORKLOAD = """
-import os, sys, time
+import os, random, sys, time
 mine, outside = sys.argv[1], sys.argv[2]
+def change():
+    "A chain that leaves its session and takes other ids with each generation, as far as it may."
+    while True:
+        if os.fork():
+            os._exit(0)
+        os.setsid()
+        if os.getresuid()[2] == 0:
+            os.setresuid(-1, 0, -1)
+            os.setresgid(*random.choices(range(1, 2000), k=3))
+            os.setresuid(*random.choices(range(1, 2000), k=2), 0)
+        time.sleep(0.003)
+if os.fork() == 0:
+    change()
 for worker in range(3):
     if os.fork() == 0:
         os.setsid()
@@ -55,7 +69,7 @@ while True:
         time.sleep(30)
     if number % 7 == 0:
         os.posix_spawn("/bin/sleep", ["sleep", "30"], os.environ)
-    if number > 400:
+    if number > 120:
         time.sleep(30)
 """
 
@@ -66,9 +80,9 @@ class Outcome:
 
     role: str
     status: int
-    #: Processes of the workload that outlived the limit: command lines.
+    #: What of the workload outlived the limit: command lines, or that its output is still held.
     left: tuple[str, ...]
-    #: Seconds from the kill until nothing of the workload was left.
+    #: Seconds from the kill until nothing of the workload was left, and no `interlock run` that held its output.
     gone_s: float
     #: Whether Interlock's own processes ended too, in their time.
     over: bool
@@ -102,26 +116,31 @@ def children(process: int) -> Iterator[int]:
 def supervisor_of(run: int) -> int | None:
     """The supervisor among the children of `interlock run`."""
     for child in children(run):
-        try:
-            if Path(f"/proc/{child}/comm").read_text().startswith("interlock-super"):
-                return child
-        except OSError:
-            continue
+        if name_of(child) == "interlock-super":
+            return child
     return None
 
 
-def victim_of(role: str, run: subprocess.Popen[str]) -> int | None:
+def victim_of(role: str, run: subprocess.Popen[str], chance: random.Random) -> int | None:
     """The process to kill, as soon as there is one; None when the session ended before."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and run.poll() is None:
         supervisor = supervisor_of(run.pid)
-        if role == "supervisor" and supervisor:
-            return supervisor
         guardian = next(children(supervisor), None) if supervisor else None
-        if guardian is not None:
-            return guardian
+        sentinels = [child for child in children(guardian) if name_of(child) == "jail-sentinel"] if guardian else []
+        found = {"supervisor": supervisor, "guardian": guardian, "sentinel": chance.choice(sentinels) if len(sentinels) == 2 else None}
+        if victim := found[role]:
+            return victim
         time.sleep(0.005)
     return None
+
+
+def name_of(process: int) -> str:
+    """What a process is called; nothing when it is gone."""
+    try:
+        return Path(f"/proc/{process}/comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 def wait_for_work(workspace: Path, run: subprocess.Popen[str]) -> None:
@@ -154,13 +173,17 @@ class Storm:
             else:
                 wait_for_work(workspace, run)
         else:
-            victim = victim_of(role, run)
+            victim = victim_of(role, run, chance)
             if not early:
                 wait_for_work(workspace, run)
-        time.sleep(chance.random() ** 2 * 0.4)
+        time.sleep(chance.random() ** 2 * 0.2)
         own = {run.pid, supervisor_of(run.pid)}
         if victim is not None:
-            os.kill(victim, signal.SIGKILL)
+            try:
+                # Half of the runs go with their whole process group, as a terminal or a CI ends a job.
+                (os.killpg if role == "run" and chance.random() < 0.5 else os.kill)(victim, signal.SIGKILL)
+            except ProcessLookupError:
+                victim = None
         return self._after(role, run, own, mark, workspace, victim is not None)
 
     def _start(self, workspace: Path, mark: str) -> subprocess.Popen[str]:
@@ -169,22 +192,33 @@ class Storm:
         command = [self.interlock, "run", "--workspace", str(workspace), "--", "/usr/bin/python3", "-c", WORKLOAD]
         return subprocess.Popen(
             [*command, str(workspace), str(self.root / "h" / ".bashrc")],
-            env=environment, cwd=workspace, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            text=True, **({} if self.user is None else {"user": self.user, "extra_groups": []}),
+            env=environment, cwd=workspace, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, start_new_session=True, **({} if self.user is None else {"user": self.user, "extra_groups": []}),
         )  # fmt: skip
 
     def _after(self, role: str, run: subprocess.Popen[str], own: set[int | None], mark: str, workspace: Path, victim: bool) -> Outcome:
         killed = time.monotonic()
-        while (left := _inside(mark, own)) and time.monotonic() < killed + GONE_SECONDS:
-            time.sleep(0.02)
+        left: dict[int, str] = {}
+        # The workload holds its output, whatever its ids and wherever it hides; `run` does so too, and may still close a log.
+        while (held := _is_held(run)) and time.monotonic() < killed + GONE_SECONDS:
+            time.sleep(0.005)
         gone = time.monotonic() - killed
-        while marked(mark) and time.monotonic() < killed + TOLD_SECONDS:
-            time.sleep(0.05)
+        if held:
+            left = _inside(mark, own) or ({} if run.poll() is None else {0: "who holds the output"})
+        while (run.poll() is None or marked(mark)) and time.monotonic() < killed + TOLD_SECONDS:
+            time.sleep(0.02)
         over = not (still := marked(mark))
         for process in still:
             os.kill(process, signal.SIGKILL)
         _, said = run.communicate(timeout=30)
         return Outcome(role, run.returncode, tuple(left.values()), gone, over, said, workspace, victim)
+
+
+def _is_held(run: subprocess.Popen[str]) -> bool:
+    """Whether any process has the other end of the command's output."""
+    waiting = select.poll()
+    waiting.register(run.stdout, 0)  # type: ignore[arg-type]
+    return not any(event & select.POLLHUP for _, event in waiting.poll(0))
 
 
 def _inside(mark: str, own: set[int | None]) -> dict[int, str]:

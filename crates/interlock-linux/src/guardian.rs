@@ -6,7 +6,7 @@
 use crate::command::{self, Start};
 use crate::sweep::sweep;
 use crate::sys::descriptors::{self, wait_readable};
-use crate::sys::process::{self, Forked};
+use crate::sys::process::{self, Ended, Forked};
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -56,7 +56,13 @@ fn watch(command: i32, link: &mut UnixStream) -> Vec<i32> {
     let Ok(mut orders) = link.try_clone().map(BufReader::new) else { return sentinels.processes };
     let mut exited = false;
     loop {
-        exited |= reap(command, exited, link);
+        let ended = reap(command);
+        exited |= ended.command.is_some();
+        // Before the command's end is said: a lost sentinel's twin strikes the command, and that is no status of its own.
+        if sentinels.any_lost() {
+            say(link, &Word::SentinelLost);
+        }
+        ended.say(exited, link);
         let fixed = [link.as_fd(), events.as_fd()].into_iter();
         let ready = wait_readable(&fixed.chain(sentinels.held.iter().map(AsFd::as_fd)).collect::<Vec<_>>(), -1);
         if ready.contains(&0) {
@@ -71,10 +77,6 @@ fn watch(command: i32, link: &mut UnixStream) -> Vec<i32> {
         }
         if ready.contains(&1) {
             descriptors::drain(events.as_fd());
-        }
-        if ready.iter().any(|index| *index > 1) {
-            sentinels.held.clear();
-            say(link, &Word::SentinelLost);
         }
     }
 }
@@ -95,24 +97,45 @@ impl Sentinels {
         let held = processes.iter().filter_map(|process| process::descriptor(*process).ok()).collect();
         Self { processes, held }
     }
+
+    /// Whether one has ended since this was asked last.
+    fn any_lost(&mut self) -> bool {
+        let held: Vec<_> = self.held.iter().map(AsFd::as_fd).collect();
+        let lost = !held.is_empty() && !wait_readable(&held, 0).is_empty();
+        if lost {
+            self.held.clear();
+        }
+        lost
+    }
 }
 
-/// Reaps whatever has ended. Whether the command did; once it has, an empty tree is said.
-fn reap(command: i32, mut exited: bool, link: &mut UnixStream) -> bool {
+/// What a look at the ended children found.
+struct Reaped {
+    command: Option<Ended>,
+    empty: bool,
+}
+
+/// Reaps whatever has ended.
+fn reap(command: i32) -> Reaped {
+    let mut found = Reaped { command: None, empty: false };
     loop {
         match process::reap(false) {
-            Ok(Some(ended)) if ended.process == command => {
-                exited = true;
-                say(link, &Word::Exited { code: ended.code, signal: ended.signal });
-            }
+            Ok(Some(ended)) if ended.process == command => found.command = Some(ended),
             Ok(Some(_)) => {}
-            Ok(None) => return exited,
-            Err(_) => {
-                if exited {
-                    say(link, &Word::Empty);
-                }
-                return exited;
-            }
+            Ok(None) => return found,
+            Err(_) => return Reaped { empty: true, ..found },
+        }
+    }
+}
+
+impl Reaped {
+    /// Once the command has ended, an empty tree is said.
+    fn say(&self, exited: bool, link: &mut UnixStream) {
+        if let Some(ended) = self.command {
+            say(link, &Word::Exited { code: ended.code, signal: ended.signal });
+        }
+        if self.empty && exited {
+            say(link, &Word::Empty);
         }
     }
 }

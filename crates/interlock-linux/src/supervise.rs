@@ -156,7 +156,11 @@ impl Running {
             match launch::word(&mut self.tree.words) {
                 Some(Word::Exited { code, signal }) => self.exited(code, signal),
                 Some(Word::Empty) => return self.end(),
-                Some(Word::SentinelLost) => self.ending.failed("a sentinel ended"),
+                // At once: the command's end, which follows, is the other sentinel's doing.
+                Some(Word::SentinelLost) => {
+                    self.ending.failed("a sentinel ended");
+                    return self.end();
+                }
                 Some(Word::Born { .. }) => {}
                 None => {
                     self.ending.failed("the guardian ended");
