@@ -21,7 +21,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from gateway_stage import SERVERS, modern
-
 from tests.kills.storm import children
 
 #: Nothing that a gateway had started may live longer than this after it was killed.
