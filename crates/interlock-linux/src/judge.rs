@@ -31,11 +31,11 @@ impl Judge {
         Ok(Self { plan: Plan::compile(&policy), policy })
     }
 
-    /// The Plan's answer, or `decide`'s with the facts it then gathers.
-    pub fn first(&self, action: &Action, facts: impl FnOnce() -> Facts) -> Decision {
+    /// The Plan's answer, or `decide`'s with the facts it then gathers; and whether it holds whatever the facts.
+    pub fn first(&self, action: &Action, facts: impl FnOnce() -> Facts) -> (Decision, bool) {
         match self.plan.answer(action) {
-            PlanAnswer::Answer(decision) => decision,
-            PlanAnswer::Ask => self.decide(action, &facts()),
+            PlanAnswer::Answer(decision) => (decision, true),
+            PlanAnswer::Ask => (self.decide(action, &facts()), false),
         }
     }
 

@@ -10,10 +10,11 @@ use crate::judge::Judge;
 use crate::later::{Changed, Later};
 use crate::questions::{Questions, Reply};
 use crate::record::{Failure, Recorder, Totals};
+use crate::routine::Routine;
 use crate::session::Session;
 use crate::sys::process;
 use crate::uplink::Uplink;
-use interlock_core::action::{Action, Bytes, Plane, Process, Subject};
+use interlock_core::action::{Action, Bytes, FileEnd, Inode, Plane, Process, Subject};
 use interlock_core::decision::{Decision, Obligations, Outcome, Record};
 use interlock_core::digest::action_digest;
 use interlock_core::facts::Facts;
@@ -94,6 +95,7 @@ pub struct Line {
     /// The policy, and what it compiles to here.
     pub judge: Judge,
     recorder: Box<dyn Recorder>,
+    routine: Routine,
     pub(crate) questions: Questions,
     pub(crate) denials: Denials,
     pub(crate) uplink: Arc<Uplink>,
@@ -124,6 +126,7 @@ impl Line {
             agent,
             judge,
             recorder,
+            routine: Routine::default(),
             questions: Questions::default(),
             denials: Denials::default(),
             uplink,
@@ -149,7 +152,10 @@ impl Line {
         let mut judged = Vec::with_capacity(observed.len());
         for act in observed {
             let action = self.action(call, act);
-            let decision = self.judge.first(&action, || facts(session, &action));
+            let (decision, whatever) = self.judge.first(&action, || facts(session, &action));
+            if whatever {
+                self.note_routine(&action, &decision);
+            }
             judged.push((action, decision));
         }
         if let Some(index) = judged.iter().position(|(_, decision)| matches!(decision.decision, Outcome::Deny | Outcome::Steer)) {
@@ -165,6 +171,28 @@ impl Line {
             }
         }
         Settled::Allowed(Permit { line: self, records, later })
+    }
+
+    /// The leave to read what was found to be routine before: allowed whatever the Facts, and only counted.
+    pub(crate) fn routine(&self, path: &[u8], object: Inode) -> Option<Permit<'_>> {
+        let rule = self.routine.rule(path, object)?;
+        if self.poisoned.load(Ordering::Acquire) || self.rehearsing.load(Ordering::Acquire) {
+            return None;
+        }
+        self.count_routine(Verb::FileRead.name(), &rule);
+        Some(Permit { line: self, records: Vec::new(), later: Vec::new() })
+    }
+
+    fn note_routine(&self, action: &Action, decision: &Decision) {
+        let routine = decision.decision == Outcome::Allow && decision.obligations.record == Record::Routine;
+        if let (true, Verb::FileRead, Target::File(FileEnd { path, inode: Some(object), .. })) = (routine, action.verb, &action.target) {
+            self.routine.note(&path.0, *object, first_rule(decision));
+        }
+    }
+
+    fn count_routine(&self, verb: &'static str, rule: &str) {
+        self.totals.count(verb, "allow");
+        self.recorder.count(verb, "allow", rule);
     }
 
     /// Records and tells a denial that no rule spoke and none can lift: the door goes no further on its own account.
@@ -258,13 +286,12 @@ impl Line {
     }
 
     fn allow(&self, action: &Action, decision: &Decision, facts: &Facts) -> Result<Option<u64>, Refused> {
-        let verb = action.verb.name();
-        self.totals.count(verb, "allow");
         let class = class_of(&decision.obligations, facts);
         if class == Record::Routine {
-            self.recorder.count(verb, "allow", decision.rules.first().map_or("", String::as_str));
+            self.count_routine(action.verb.name(), first_rule(decision));
             return Ok(None);
         }
+        self.totals.count(action.verb.name(), "allow");
         self.decided(action, decision, facts, class).map(Some)
     }
 
@@ -413,6 +440,10 @@ pub enum Refused {
     Full,
     /// No record is taken any more.
     Poisoned,
+}
+
+fn first_rule(decision: &Decision) -> &str {
+    decision.rules.first().map_or("", String::as_str)
 }
 
 /// As the engine says; whatever a human let through is durable.

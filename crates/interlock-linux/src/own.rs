@@ -9,10 +9,31 @@ use std::sync::atomic::Ordering;
 const PRIO_PROCESS: u64 = 0;
 const IOPRIO_WHO_PROCESS: u64 = 1;
 
-/// From now on the door asks each caller's ids before it acts. The kernel decides the call itself: its arguments matter to the caller alone.
-pub fn credentials(_call: &Call, session: &Session) -> Answer {
-    session.credentials_may_differ.store(true, Ordering::Release);
+/// From now on the door asks each caller's ids before it acts, unless the call changes nothing. The kernel decides the call itself: its
+/// arguments matter to the caller alone.
+pub fn credentials(call: &Call, session: &Session) -> Answer {
+    if !changes_nothing(call, session.ground.ids) {
+        session.credentials_may_differ.store(true, Ordering::Release);
+    }
     Answer::Continue(Proof::WallCovers)
+}
+
+/// Whether a call sets ids to what everybody in the session has as long as nobody's may differ: programs like make do so before each child.
+///
+/// INVARIANT: while `credentials_may_differ` is false, all ids of every caller are those the session began with.
+fn changes_nothing(call: &Call, (user, group): (u32, u32)) -> bool {
+    const KEPT: u32 = u32::MAX;
+    let (own, count) = match i64::from(call.number) {
+        libc::SYS_setuid | libc::SYS_setfsuid => (user, 1),
+        libc::SYS_setreuid => (user, 2),
+        libc::SYS_setresuid => (user, 3),
+        libc::SYS_setgid | libc::SYS_setfsgid => (group, 1),
+        libc::SYS_setregid => (group, 2),
+        libc::SYS_setresgid => (group, 3),
+        // setgroups, capset and the rest say what they want in memory, which may change.
+        _ => return false,
+    };
+    call.arguments.iter().take(count).all(|id| matches!(*id as u32, KEPT) || *id as u32 == own)
 }
 
 /// A limit, priority or placement of another process: only a thread of the caller's own process is let through.
@@ -29,5 +50,30 @@ pub fn process(call: &Call, _session: &Session) -> Answer {
         (Some(target), Some(own)) if target == own => Answer::Continue(Proof::WallCovers),
         (None, _) if target.is_some() => Answer::Errno(libc::ESRCH),
         _ => Answer::Errno(libc::EPERM),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(number: i64, arguments: [u64; 6]) -> Call {
+        Call { id: 0, thread: 1, number: i32::try_from(number).unwrap_or(-1), arguments }
+    }
+
+    #[test]
+    fn ids_that_everybody_has_change_nothing() {
+        const KEPT: u64 = u32::MAX as u64;
+        let nothing = |number, arguments| changes_nothing(&call(number, arguments), (7, 9));
+        assert!(nothing(libc::SYS_setresuid, [KEPT, 7, KEPT, 5, 5, 5]));
+        assert!(nothing(libc::SYS_setresuid, [u64::MAX, 7 | 1 << 32, 7, 0, 0, 0])); // an id has 32 bits
+        assert!(nothing(libc::SYS_setregid, [9, KEPT, 0, 0, 0, 0]));
+        assert!(nothing(libc::SYS_setuid, [7, 0, 0, 0, 0, 0]));
+        for other in [[8, 7, 7, 0, 0, 0], [7, 8, 7, 0, 0, 0], [7, 7, 9, 0, 0, 0]] {
+            assert!(!nothing(libc::SYS_setresuid, other), "{other:?}");
+        }
+        assert!(!nothing(libc::SYS_setgid, [7, 0, 0, 0, 0, 0]));
+        assert!(!nothing(libc::SYS_setgroups, [0, 0, 0, 0, 0, 0]));
+        assert!(!nothing(libc::SYS_capset, [0, 0, 0, 0, 0, 0]));
     }
 }

@@ -73,6 +73,7 @@ impl Session {
         listener: OwnedFd,
     ) -> std::io::Result<Arc<Self>> {
         let (ground, mounts) = (crate::door::ground::Ground::open()?, Mounts::read()?);
+        let uniform = ground.uniform;
         let session = Arc::new_cyclic(|own: &Weak<Self>| Self {
             name,
             line,
@@ -88,7 +89,7 @@ impl Session {
             inside,
             pool: Pool::new(receivers(own.clone())),
             listener,
-            credentials_may_differ: AtomicBool::new(false),
+            credentials_may_differ: AtomicBool::new(!uniform),
             busy: AtomicUsize::new(0),
         });
         if session.pool.start() { Ok(session) } else { Err(std::io::Error::other("no thread could be started")) }

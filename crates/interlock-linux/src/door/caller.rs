@@ -184,22 +184,47 @@ impl<'a> Caller<'a> {
     }
 }
 
-/// Parses `/proc/TID/status`; `None` when a line that must be there is not.
+/// Parses `/proc/TID/status`; `None` when a line that must be there is not. One pass: it is asked for every file that is made.
 fn status_of(text: &[u8]) -> Option<Status> {
-    let text = String::from_utf8_lossy(text);
-    let line = |key: &str| text.lines().find_map(|line| line.strip_prefix(key));
-    // The fourth number is the file-system id.
-    let id = |key: &str| line(key).and_then(|rest| rest.split_whitespace().nth(3)).and_then(|id| id.parse().ok());
+    let mut fields = Fields::default();
+    for line in text.split(|byte| *byte == b'\n') {
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
+        let (name, value) = line.split_at(colon);
+        let value = std::str::from_utf8(value.get(1..)?).unwrap_or_default().trim();
+        fields.note(name, value);
+    }
     Some(Status {
-        process: line("Tgid:")?.trim().parse().ok()?,
-        umask: u32::from_str_radix(line("Umask:")?.trim(), 8).ok()?,
-        identity: Identity {
-            user: id("Uid:")?,
-            group: id("Gid:")?,
-            groups: line("Groups:")?.split_whitespace().map(str::parse).collect::<Result<_, _>>().ok()?,
-            capabilities: u64::from_str_radix(line("CapEff:")?.trim(), 16).ok()?,
-        },
+        process: fields.process?,
+        umask: fields.umask?,
+        identity: Identity { user: fields.user?, group: fields.group?, groups: fields.groups?, capabilities: fields.capabilities? },
     })
+}
+
+/// The lines of proc_pid_status(5) that are read.
+#[derive(Default)]
+struct Fields {
+    process: Option<i32>,
+    umask: Option<u32>,
+    user: Option<u32>,
+    group: Option<u32>,
+    groups: Option<Vec<u32>>,
+    capabilities: Option<u64>,
+}
+
+impl Fields {
+    fn note(&mut self, name: &[u8], value: &str) {
+        // The fourth number is the file-system id.
+        let id = || value.split_whitespace().nth(3).and_then(|id| id.parse().ok());
+        match name {
+            b"Umask" => self.umask = u32::from_str_radix(value, 8).ok(),
+            b"Tgid" => self.process = value.parse().ok(),
+            b"Uid" => self.user = id(),
+            b"Gid" => self.group = id(),
+            b"Groups" => self.groups = value.split_whitespace().map(str::parse).collect::<Result<_, _>>().ok(),
+            b"CapEff" => self.capabilities = u64::from_str_radix(value, 16).ok(),
+            _ => {}
+        }
+    }
 }
 
 #[cfg(test)]

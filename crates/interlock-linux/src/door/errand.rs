@@ -79,6 +79,10 @@ impl<'a> Errand<'a> {
     /// Settles `acts`, then does `act` as the caller and notes what came of it.
     pub fn perform<T>(&self, acts: Vec<Observed>, act: impl FnOnce() -> Result<T, Stop>) -> Result<T, Stop> {
         let permit = self.settle(acts)?;
+        self.done(permit, act)
+    }
+
+    fn done<T>(&self, permit: Permit<'_>, act: impl FnOnce() -> Result<T, Stop>) -> Result<T, Stop> {
         let result = self.as_caller(act);
         permit.done(match &result {
             Ok(_) => 0,
@@ -176,6 +180,11 @@ impl<'a> Errand<'a> {
 
     /// Settles and does something to an object: at once when there is nothing to decide, since it is held already.
     pub fn perform_on<T>(&self, verbs: &[Verb], object: &Object, act: impl FnOnce() -> Result<T, Stop>) -> Result<T, Stop> {
+        if let ([Verb::FileRead], Name::Path(path)) = (verbs, &object.name)
+            && let Some(permit) = self.session.line.routine(path, inode(&object.stat))
+        {
+            return self.done(permit, act);
+        }
         let acts = self.acts_on(verbs, object);
         if acts.is_empty() { self.as_caller(act) } else { self.perform(acts, act) }
     }

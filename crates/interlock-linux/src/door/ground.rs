@@ -30,6 +30,10 @@ pub struct Ground {
     pub process: i32,
     /// Whether the supervisor has authority that a caller may have given up.
     pub privileged: bool,
+    /// User and group that the session began with.
+    pub ids: (u32, u32),
+    /// Whether real, effective, saved and file-system ids were the same at the beginning.
+    pub uniform: bool,
 }
 
 impl Ground {
@@ -47,13 +51,16 @@ impl Ground {
         if files::file_system(proc.as_fd()).map_err(into_io)? != PROC_MAGIC {
             return Err(std::io::Error::other("`/proc` is not a proc file system"));
         }
+        let own = crate::sys::credentials::own().map_err(into_io)?;
         Ok(Self {
             root_stat: files::stat(root.as_fd()).map_err(into_io)?,
             proc_device: files::stat(proc.as_fd()).map_err(into_io)?.device,
             own: File::open("/proc/self/fd")?.into(),
             memory_device: files::memory_file().and_then(|file| files::stat(file.as_fd())).map_err(into_io)?.device,
             process: std::process::id() as i32,
-            privileged: crate::sys::credentials::own().map_err(into_io)?.capabilities != 0,
+            privileged: own.capabilities != 0,
+            ids: (own.user, own.group),
+            uniform: crate::sys::credentials::are_all((own.user, own.group)).map_err(into_io)?,
             root,
             proc,
         })

@@ -4,7 +4,7 @@
 //! thread's credentials is `door::caller`'s; whether they are needed at all is the session's.
 
 use super::errno::{Errno, Sys, check};
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 
 /// Most supplementary groups the kernel takes (NGROUPS_MAX).
 pub const GROUPS_MAX: usize = 65_536;
@@ -39,6 +39,10 @@ const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
 thread_local! {
     static OWN_DIRECTORY: Cell<bool> = const { Cell::new(false) };
     static LOST: Cell<bool> = const { Cell::new(false) };
+    /// How many identities this thread has put on over its own.
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+    /// Who this thread is while it is itself.
+    static OWN: OnceCell<Identity> = const { OnceCell::new() };
 }
 
 /// Sets the umask of this thread alone, first giving the thread a umask, directory and root of its own (unshare(2) CLONE_FS).
@@ -64,6 +68,18 @@ pub fn own() -> Sys<Identity> {
     // SAFETY: a change to an impossible id changes nothing and returns the present one (setfsgid(2)).
     let group = unsafe { libc::syscall(libc::SYS_setfsgid, u32::MAX) } as u32;
     Ok(Identity { user: user(), group, groups: own_groups()?, capabilities: capabilities()?.0 })
+}
+
+/// Whether real, effective and saved ids are all these (getresuid(2)); the file-system ids follow them until somebody sets those.
+pub fn are_all((user, group): (u32, u32)) -> Sys<bool> {
+    let (mut users, mut groups) = ([0_u32; 3], [0_u32; 3]);
+    let [real, effective, saved] = users.each_mut().map(std::ptr::from_mut);
+    // SAFETY: three live words.
+    check(unsafe { libc::syscall(libc::SYS_getresuid, real, effective, saved) })?;
+    let [real, effective, saved] = groups.each_mut().map(std::ptr::from_mut);
+    // SAFETY: three live words.
+    check(unsafe { libc::syscall(libc::SYS_getresgid, real, effective, saved) })?;
+    Ok(users == [user; 3] && groups == [group; 3])
 }
 
 fn own_groups() -> Sys<Vec<u32>> {
@@ -103,8 +119,11 @@ fn set_effective(effective: u64, permitted: u64) -> Sys<()> {
 ///
 /// INVARIANT: a thread that could not become itself again never acts again ([`assume`] fails for ever after).
 #[derive(Debug)]
-pub struct Assumed {
-    before: Identity,
+pub struct Assumed(Option<Before>);
+
+#[derive(Debug)]
+struct Before {
+    identity: Identity,
     permitted: u64,
 }
 
@@ -116,10 +135,27 @@ pub fn assume(identity: &Identity) -> Sys<Assumed> {
     if LOST.get() {
         return Err(Errno(libc::EPERM));
     }
+    let before = itself()?;
+    if before == *identity {
+        return Ok(Assumed(None));
+    }
     let (_, permitted) = capabilities()?;
-    let assumed = Assumed { before: own()?, permitted };
+    let assumed = Assumed(Some(Before { identity: before, permitted }));
+    DEPTH.set(DEPTH.get() + 1);
     become_(identity, permitted)?;
     Ok(assumed)
+}
+
+/// Who this thread is now: asked of the kernel once, and again only while it acts as somebody else.
+fn itself() -> Sys<Identity> {
+    if DEPTH.get() > 0 {
+        return own();
+    }
+    if let Some(known) = OWN.with(|known| known.get().cloned()) {
+        return Ok(known);
+    }
+    let found = own()?;
+    Ok(OWN.with(|known| known.get_or_init(|| found).clone()))
 }
 
 /// Ends this thread's authority if it cannot be itself.
@@ -145,8 +181,10 @@ fn become_(identity: &Identity, permitted: u64) -> Sys<()> {
 
 impl Drop for Assumed {
     fn drop(&mut self) {
+        let Some(Before { identity, permitted }) = &self.0 else { return };
+        DEPTH.set(DEPTH.get().saturating_sub(1));
         // First the capabilities back, without which the ids cannot be changed.
-        let restored = set_effective(self.before.capabilities, self.permitted).and_then(|()| become_(&self.before, self.permitted));
+        let restored = set_effective(identity.capabilities, *permitted).and_then(|()| become_(identity, *permitted));
         if restored.is_err() {
             LOST.set(true);
         }
