@@ -23,6 +23,9 @@ const REQUEST_TIME: Duration = Duration::from_secs(2);
 /// Denials told when the asker does not say how many.
 const LAST: usize = 5;
 
+/// For the user outside, for the tree inside.
+const SOCKETS: [&str; 2] = ["control.sock", "inside.sock"];
+
 /// What `show` says besides what changes.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
@@ -31,17 +34,31 @@ pub struct Shown {
     pub started: String,
 }
 
-/// Binds both sockets and serves them. `runtime` may be longer than a socket's name: it is reached through its descriptor.
+/// Binds both sockets and serves them. `runtime` may be longer than a socket's name: it is reached through its descriptor, and held by it (a
+/// shared lock) for as long as this process lives: nobody takes it for a dead session's.
 ///
 /// # Errors
 /// A socket cannot be bound.
 pub fn serve(runtime: &Path, session: &Arc<Session>, ending: &Arc<Ending>, shown: Shown) -> std::io::Result<()> {
     let directory = OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(runtime)?;
-    let (control, inside) = (bind(&directory, "control.sock")?, bind(&directory, "inside.sock")?);
+    descriptors::lock_shared(directory.as_fd())?;
+    let (control, inside) = (bind(&directory, SOCKETS[0])?, bind(&directory, SOCKETS[1])?);
     let (theirs, end) = (Arc::clone(session), Arc::clone(ending));
-    thread("control", control, move |stream| control_request(stream, &theirs, &end, &shown))?;
+    let answer = move |stream: &UnixStream| {
+        let _held = &directory;
+        control_request(stream, &theirs, &end, &shown)
+    };
+    thread("control", control, answer)?;
     let theirs = Arc::clone(session);
     thread("inside", inside, move |stream| inside_request(stream, &theirs))
+}
+
+/// Takes the sockets away, and their directory when nothing else is in it.
+pub fn take_away(runtime: &Path) {
+    for name in SOCKETS {
+        let _none = std::fs::remove_file(runtime.join(name));
+    }
+    let _others = std::fs::remove_dir(runtime);
 }
 
 fn bind(directory: &File, name: &str) -> std::io::Result<UnixListener> {

@@ -175,9 +175,7 @@ impl Tree {
                 [word, number] if word == "listener" => {
                     let taken = process::descriptor(self.command)
                         .and_then(|process| take_from(process.as_fd(), number.parse().unwrap_or(-1)))
-                        .map_err(|error| {
-                            Failed::new(122, format!("the listener could not be taken over: {error}"), "Yama's ptrace_scope must be 0 or 1")
-                        })?;
+                        .map_err(|error| not_taken(&error))?;
                     let sentinels = sentinels.map_or_else(|| self.sentinels(), Ok)?;
                     let told = self.orders.write_all(format!("{} {}\n", sentinels[0], sentinels[1]).as_bytes());
                     told.map_err(|error| Failed::own("the guardian", error))?;
@@ -280,6 +278,16 @@ impl Tree {
             "type": "wall.sealed", "landlock": {"abi": self.wall.abi, "execute": admitted},
             "filter": filter::digest(&filter::program(self.own_ipc)), "trapped": trapped,
         })
+    }
+}
+
+/// Not permitted is the machine's; anything else (the command was killed meanwhile) is not.
+fn not_taken(error: &std::io::Error) -> Failed {
+    match error.raw_os_error() {
+        Some(libc::EPERM) => {
+            Failed::new(122, format!("the listener could not be taken over: {error}"), "Yama's ptrace_scope must be 0 or 1")
+        }
+        _ => Failed::own("the listener could not be taken over", error),
     }
 }
 

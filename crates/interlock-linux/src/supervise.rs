@@ -76,6 +76,7 @@ fn begin(stream: &mut BufReader<UnixStream>) -> Result<Begun, Failed> {
 impl Begun {
     fn finish(self, stream: BufReader<UnixStream>, up: UnixStream) -> u8 {
         let guardian = self.tree.guardian;
+        let runtime = launch::path(&self.launch.runtime);
         let uplink = Arc::new(Uplink::start(up));
         let code = match self.go(stream, &uplink) {
             Ok(code) => code,
@@ -86,6 +87,7 @@ impl Begun {
                 failed.code
             }
         };
+        faces::take_away(&runtime);
         uplink.finish(FAREWELL);
         u8::try_from(code).unwrap_or(123)
     }
@@ -181,7 +183,7 @@ impl Running {
 
     /// Ends what still runs, closes the log, says the last word.
     fn end(self) -> i32 {
-        let Running { launch, tree, session, ending, status } = self;
+        let Running { tree, session, ending, status, .. } = self;
         session.line.questions.close("the session ended");
         let Tree { guardian, neck, orders, words, .. } = tree;
         drop(neck);
@@ -210,10 +212,6 @@ impl Running {
             "reason": reason,
         });
         let _gone = session.line.uplink.send(message);
-        let runtime = launch::path(&launch.runtime);
-        for name in ["control.sock", "inside.sock"] {
-            let _gone = std::fs::remove_file(runtime.join(name));
-        }
         code
     }
 }

@@ -25,8 +25,10 @@ from interlock.app.gateway_servers import SupervisedLauncher
 from interlock.connectors.configuration import Connector, load
 from interlock.connectors.http import HttpChannel
 from interlock.connectors.pool import Pool
+from interlock.mediate.ports import RecordFailed
 from interlock.storage.home import Home
-from interlock.vocabulary.errors import HostError, OperatorError
+from interlock.storage.runtime import clear_leftovers
+from interlock.vocabulary.errors import EXIT_FAILED, HostError, OperatorError
 from interlock.vocabulary.ids import session_id
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ def serve(request: Request) -> int:
     connectors = load_connectors(home)
     listener = _listener(request.listen)
     lock = _lock(home)
+    clear_leftovers(home)
     try:
         return _run(request, home, connectors, listener)
     finally:
@@ -98,7 +101,7 @@ async def _serve(
     session: str,
     url: str,
 ) -> int:
-    from interlock._native import Log, recover_ledger
+    from interlock._native import LedgerError, Log, recover_ledger
     from interlock.app.gateway_engine import NativeEngine
     from interlock.app.gateway_inbox import GatewayInbox
     from interlock.app.gateway_recorder import LogRecorder
@@ -107,8 +110,11 @@ async def _serve(
     from interlock.identity.attestation_socket import AttestationSocket
     from interlock.identity.registry import Registry
 
-    recover_ledger(f"{home.state}/ledger", home.keys)
-    log = Log.open(f"{home.gateway_logs}/{session}", f"gateway/{session}", home.index, home.keys)
+    try:
+        recover_ledger(f"{home.state}/ledger", home.keys)
+        log = Log.open(f"{home.gateway_logs}/{session}", f"gateway/{session}", home.index, home.keys)
+    except LedgerError as error:
+        raise _refused(error) from error
     clock, recorder, attestations = SystemClock(), LogRecorder(log), Attestations()
     pool = Pool(
         connectors,
@@ -132,7 +138,10 @@ async def _serve(
         anonymous=request.anonymous,
     )
     attesting = AttestationSocket(home.gateway_socket, attestations, uid=home.uid, now_ms=clock.now_ms)
-    await recorder.durable(_opened(policy, connectors, url))
+    try:
+        await recorder.durable(_opened(policy, connectors, url))
+    except RecordFailed as error:
+        raise _refused(error) from error
     await attesting.start()
     server = uvicorn_server(assemble(parts))
     caught = _ends_on_signal(server)
@@ -144,6 +153,15 @@ async def _serve(
         await pool.close()
         recorder.close("the gateway was ended")
         inbox.close()
+
+
+def _refused(error: Exception) -> HostError:
+    """What cannot be recorded is not served."""
+    return HostError(
+        f"the ledger cannot be opened: {error}",
+        hint="`interlock ledger verify` says what is damaged",
+        exit_code=EXIT_FAILED,
+    )
 
 
 def _ends_on_signal(server: uvicorn.Server) -> list[int]:

@@ -12,6 +12,7 @@ import os
 import shutil
 import tempfile
 from collections import deque
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ from interlock.host.program import find_program
 from interlock.host.supervisor import Supervisor, find_supervisor, start_supervisor
 from interlock.mediate.json_text import TEXT_BYTES_MAX
 from interlock.storage.home import Home
+from interlock.storage.runtime import clear, hold
 from interlock.vocabulary.errors import InterlockError
 from interlock.vocabulary.ids import session_id
 
@@ -41,13 +43,13 @@ Message = dict[str, Any]
 class SupervisedServer:
     """One started server and its supervisor. See `connectors.launch.Running`."""
 
-    def __init__(self, supervisor: Supervisor, session: str, scratch: str) -> None:
+    def __init__(self, supervisor: Supervisor, session: str, let_go: Callable[[], None]) -> None:
         self.session = session
         self.process = 0
         self.output: asyncio.StreamReader
         self.input: asyncio.StreamWriter
         self._supervisor = supervisor
-        self._scratch = scratch
+        self._let_go = let_go
         self._loop = asyncio.get_running_loop()
         self._started: asyncio.Future[int] = self._loop.create_future()
         self._acknowledged: asyncio.Future[None] | None = None
@@ -102,7 +104,7 @@ class SupervisedServer:
         if hasattr(self, "input"):
             self.input.close()
         await asyncio.to_thread(self._supervisor.reap, wait=True)
-        await asyncio.to_thread(shutil.rmtree, self._scratch, True)
+        await asyncio.to_thread(self._let_go)
 
     def last_words(self) -> str:
         """See `Running`: what it wrote to standard error, and what it was denied last."""
@@ -176,17 +178,26 @@ class SupervisedLauncher:
         executable = find_supervisor()
         scratch = tempfile.mkdtemp(prefix=f"interlock-server-{name}-")
         pipes = _Pipes()
+        held = None
+
+        def let_go() -> None:
+            """What was made for this session; whatever of it a killed gateway leaves, the next one clears."""
+            if held is not None:
+                os.close(held)
+                clear(self._home, session)
+            shutil.rmtree(scratch, ignore_errors=True)
+
         try:
-            runtime = self._home.session_runtime(session)
-            self._home.ensure(self._home.config, self._home.cache, runtime)
+            self._home.ensure(self._home.config, self._home.cache)
             self._home.ensure(self._home.keys, self._home.index, self._home.sessions)
+            held = hold(self._home, session, scratch=scratch)
             message = await asyncio.to_thread(self._launch, session, name, stdio, agent, scratch, pipes, executable)
             supervisor = start_supervisor(executable, inherited=pipes.theirs)
         except BaseException:
             pipes.close()
-            shutil.rmtree(scratch, ignore_errors=True)
+            let_go()
             raise
-        server = SupervisedServer(supervisor, session, scratch)
+        server = SupervisedServer(supervisor, session, let_go)
         await server.launched(message, pipes)
         return server
 

@@ -4,7 +4,6 @@ nothing.
 
 from __future__ import annotations
 
-import contextlib
 import os
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -16,10 +15,11 @@ from interlock.host.program import find_program
 from interlock.host.signals import Signals
 from interlock.host.supervisor import find_supervisor, start_supervisor
 from interlock.storage.home import SOCKET_PATH_BYTES_MAX, Home, user_home
+from interlock.storage.runtime import clear, clear_leftovers, hold
 from interlock.vocabulary.errors import EXIT_REFUSED, HostError, OperatorError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from interlock.app.policies import Loaded
     from interlock.host.ports import Asker, Face
@@ -86,7 +86,7 @@ def run_session(request: Request, face: Face) -> Ran:
     for warning in policy.warnings:
         face.warn(warning)
     ledger = {"directory": f"{home.sessions}/{session}", "index": home.index, "keys": home.keys}
-    home.ensure(runtime)
+    held = hold(home, session)
     identity = _identity(request.agent, home, session)
     launch = {
         "session": session,
@@ -110,11 +110,15 @@ def run_session(request: Request, face: Face) -> Ran:
     }
     asker = _asker(home, session, request)
     try:
-        return Ran(session, _supervised(supervisor, launch, face=face, asker=asker, headless=request.is_headless))
+        outcome = _supervised(
+            supervisor, launch, face=face, asker=asker, headless=request.is_headless,
+            meanwhile=lambda: clear_leftovers(home),
+        )  # fmt: skip
+        return Ran(session, outcome)
     finally:
         identity.end()
-        with contextlib.suppress(OSError):
-            os.rmdir(runtime)  # empty once the supervisor has taken its sockets away
+        os.close(held)
+        clear(home, session)  # a supervisor that goes on without us holds it, and takes it away itself
 
 
 def outer_session(environment: Mapping[str, str] | None = None) -> str | None:
@@ -143,7 +147,16 @@ def run_nested(request: Request, session: str) -> None:
     os.execv(program, list(request.command))  # noqa: S606 - to replace this process is the point
 
 
-def _supervised(executable: str, launch: dict[str, Any], *, face: Face, asker: Asker, headless: bool) -> Outcome:
+def _supervised(
+    executable: str,
+    launch: dict[str, Any],
+    *,
+    face: Face,
+    asker: Asker,
+    headless: bool,
+    meanwhile: Callable[[], object],
+) -> Outcome:
+    """`meanwhile` is done while the supervisor builds the jail, where it costs nobody time."""
     from interlock.app.session_terminal import SessionTerminal
 
     signals = Signals()
@@ -154,6 +167,7 @@ def _supervised(executable: str, launch: dict[str, Any], *, face: Face, asker: A
         terminal.close_handed_on()
         message = Launch(stdio=terminal.stdio, terminal=terminal.is_terminal, **launch).message()
         supervisor.channel.send(message)
+        meanwhile()
         loop = Loop(
             supervisor, face=face, asker=asker, proxy=terminal.proxy, prompts=terminal.prompts, signals=signals,
             keep=launch["end"] == "keep",

@@ -17,7 +17,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from interlock.approvals.question import Action, Answer, AnswerWord, Decision, Question, likeness
-from interlock.vocabulary.errors import HostError, OperatorError
+from interlock.vocabulary.errors import EXIT_FAILED, HostError, OperatorError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -88,7 +88,9 @@ class Inbox:
             self._database.executescript(_SCHEMA)
         except (OSError, sqlite3.Error) as error:
             raise HostError(
-                f"cannot open the inbox `{path}`: {error}", hint="`interlock doctor` checks the state directory"
+                f"cannot open the inbox `{path}`: {error}",
+                hint="`interlock doctor` checks the state directory",
+                exit_code=EXIT_FAILED,
             ) from error
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ read.
 
 from __future__ import annotations
 
+import errno
 import sys
 
 from interlock.vocabulary.errors import EXIT_FAILED, EXIT_USAGE, InterlockError
@@ -13,12 +14,17 @@ from interlock.vocabulary.printable import printable
 LINE_CHARACTERS_MAX = 2000
 
 
+_DISK_ERRORS = frozenset({errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO})
+#: SQLITE_READONLY, SQLITE_IOERR and SQLITE_FULL, the low byte of a code (sqlite.org/rescode.html).
+_DATABASE_ERRORS = frozenset({8, 10, 13})
+
+
 def report(error: Exception, words: list[str]) -> int:
     """Print the error on stderr and return its exit code. Our own fault is said as such, with where to find the
     trace.
     """
     if not isinstance(error, InterlockError):
-        return _own_fault(error, words[0] if words else "")
+        return _disk_fault(error) or _own_fault(error, words[0] if words else "")
     first, *rest = str(error).splitlines() or [""]
     say(first)
     for line in rest:
@@ -50,6 +56,18 @@ def say(text: str, *, prefix: str = "interlock: ") -> None:
         sys.stderr.flush()
     except (OSError, ValueError):
         return
+
+
+def _disk_fault(error: Exception) -> int:
+    """A disk that takes nothing is no fault of ours, whichever command meets it first. 0 when it is not that."""
+    import sqlite3
+
+    database = isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _DATABASE_ERRORS
+    if not database and not (isinstance(error, OSError) and error.errno in _DISK_ERRORS):
+        return 0
+    say(f"cannot write: {error}")
+    say("  hint: make room or make it writable, or set INTERLOCK_HOME to a directory that you may write", prefix="")
+    return EXIT_FAILED
 
 
 def _own_fault(error: Exception, name: str) -> int:

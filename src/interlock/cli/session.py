@@ -103,8 +103,9 @@ def _end(home: Home, arguments: argparse.Namespace) -> int:
 
 
 def _running(home: Home) -> dict[str, dict[str, Any]]:
-    """Sessions that answer, with what they say; the sockets of those that never will again are taken away."""
-    from interlock.host.control import remove_leftover, running_sessions, show
+    """Sessions that answer, with what they say; what those left that never will again is taken away."""
+    from interlock.host.control import running_sessions, show
+    from interlock.storage.runtime import clear
     from interlock.vocabulary.errors import PeerError
 
     found: dict[str, dict[str, Any]] = {}
@@ -113,5 +114,5 @@ def _running(home: Home) -> dict[str, dict[str, Any]]:
             found[session] = show(home.runtime, session)
         except PeerError as error:
             if isinstance(error.__cause__, ConnectionRefusedError):
-                remove_leftover(home.runtime, session)
+                clear(home, session)
     return found

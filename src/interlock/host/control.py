@@ -4,13 +4,11 @@ is no daemon.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
 from typing import Any, Final
 
 from interlock.host.inside import request
-from interlock.vocabulary.errors import PeerError
 
 _SESSIONS_MAX: Final = 1000
 
@@ -32,24 +30,6 @@ def show(runtime: str, session: str) -> dict[str, Any]:
 def end(runtime: str, session: str) -> dict[str, Any]:
     """End the session's whole tree. Raises `PeerError` when it does not answer."""
     return request(f"{runtime}/{session}/control.sock", {"type": "end"})
-
-
-def remove_leftover(runtime: str, session: str) -> None:
-    """Take away the sockets of a session that nobody answers for (its supervisor was killed)."""
-    for name in ("control.sock", "inside.sock"):
-        with contextlib.suppress(OSError):
-            os.unlink(f"{runtime}/{session}/{name}")
-    with contextlib.suppress(OSError):
-        os.rmdir(f"{runtime}/{session}")
-
-
-def is_answering(runtime: str, session: str) -> bool:
-    """Whether the session's supervisor answers."""
-    try:
-        show(runtime, session)
-    except PeerError:
-        return False
-    return True
 
 
 def _is_socket(path: str) -> bool:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from interlock.mediate.principal import Binding
-from interlock.vocabulary.errors import HostError, OperatorError
+from interlock.vocabulary.errors import EXIT_FAILED, HostError, OperatorError
 
 TOKEN_PREFIX: Final = "ilk_"  # noqa: S105 - the public prefix of every token, by which scanners know one
 TOKEN_TEXT: Final = re.compile(r"ilk_[A-Za-z0-9_-]{43}", re.ASCII)
@@ -79,7 +79,11 @@ class Registry:
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.executescript(_SCHEMA)
         except (OSError, sqlite3.Error) as error:
-            raise HostError(f"cannot open the registry `{path}`: {error}") from error
+            raise HostError(
+                f"cannot open the registry `{path}`: {error}",
+                hint="`interlock doctor` checks the state directory",
+                exit_code=EXIT_FAILED,
+            ) from error
 
     def add(self, name: str, now_ms: int) -> None:
         """Make an agent known. Raises `OperatorError` for a name that cannot be one, is taken, or was revoked."""

@@ -15,7 +15,7 @@ else:
             try:
                 return import_module(module).sha256
             except ImportError:
-                continue
+                continue  # Each Python has one of them under one of these names; that none was found is raised below.
         raise ImportError("this Python has no SHA-256")
 
     sha256 = _find()

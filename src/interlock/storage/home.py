@@ -6,11 +6,12 @@ What lies in them belongs to others (ledger, inbox, registry); this module knows
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from typing import TYPE_CHECKING
 
-from interlock.vocabulary.errors import HostError, OperatorError
+from interlock.vocabulary.errors import EXIT_FAILED, HostError, OperatorError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -157,9 +158,9 @@ class Home:
         try:
             os.mkdir(path, DIRECTORY_MODE)
         except FileExistsError:
-            pass
+            pass  # Whatever it is, it was there before: what follows says whether it may be used.
         except OSError as error:
-            raise HostError(f"cannot make `{path}`: {error.strerror}", hint=_CANNOT_MAKE_HINT) from error
+            raise _cannot_make(path, error) from error
         found = os.lstat(path)
         if not stat.S_ISDIR(found.st_mode):
             raise OperatorError(
@@ -180,7 +181,11 @@ class Home:
             )
 
 
-_CANNOT_MAKE_HINT = "set INTERLOCK_HOME to a directory that you may write"
+_REMEDIES = {
+    errno.EROFS: "its file system is read-only: remount it writable",
+    errno.ENOSPC: "its disk is full: free some space",
+    errno.EDQUOT: "your quota on its disk is used up: free some space",
+}
 
 
 def _absolute(variables: Mapping[str, str], name: str) -> str | None:
@@ -229,4 +234,16 @@ def _make_parents(path: str) -> None:
     try:
         os.makedirs(path, exist_ok=True)
     except OSError as error:
-        raise HostError(f"cannot make `{path}`: {error.strerror}", hint=_CANNOT_MAKE_HINT) from error
+        raise _cannot_make(path, error) from error
+
+
+def _cannot_make(path: str, error: OSError) -> HostError:
+    """Where Interlock may write nothing it can record nothing, so it runs nothing: the same code as a ledger that
+    refuses (`spec/home.md`).
+    """
+    remedy = _REMEDIES.get(error.errno or 0, "make it writable for you")
+    return HostError(
+        f"cannot make `{path}`: {error.strerror}",
+        hint=f"{remedy}, or set INTERLOCK_HOME to a directory that you may write",
+        exit_code=EXIT_FAILED,
+    )

@@ -100,6 +100,15 @@ pub fn wait_readable(watched: &[BorrowedFd<'_>], milliseconds: i32) -> Vec<usize
     polls.iter().enumerate().filter(|(_, poll)| poll.revents != 0).map(|(index, _)| index).collect()
 }
 
+/// Takes a shared lock (flock(2)), kept until the last duplicate of the descriptor is closed.
+///
+/// # Errors
+/// ENOLCK and the like.
+pub fn lock_shared(file: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: an open descriptor and a flag.
+    check(i64::from(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_SH) })).map(|_| ())
+}
+
 /// Credentials of a unix socket's peer: (process, user).
 ///
 /// # Errors
