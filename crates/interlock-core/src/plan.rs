@@ -117,7 +117,8 @@ impl Plan {
     }
 
     /// Whether a rule other than an allow could match some name strictly below this directory, for any of these verbs. When it cannot,
-    /// a directory may be renamed without deciding each entry, provided [`Plan::allows_below`].
+    /// a directory may be renamed without deciding each entry, provided [`Plan::allows_below`]. An object that a rule lists besides its names
+    /// is held by it wherever its directory goes, and none of those names is below: only a rule of objects alone looks for them.
     pub fn could_match_below(&self, verbs: &[Verb], directory: &[u8]) -> bool {
         let moves = verbs.iter().any(|verb| verb.is_pair());
         let concerns = |rule: &&Rule| {
@@ -126,7 +127,7 @@ impl Plan {
         };
         self.rules().filter(concerns).any(|rule| {
             let by_name = |patterns: &Patterns| patterns.iter().any(|pattern| pattern.could_match_below(directory));
-            !rule.selectors.inodes.is_empty() || rule.selectors.path.as_ref().is_none_or(by_name)
+            rule.selectors.path.as_ref().is_none_or(by_name)
         })
     }
 

@@ -67,11 +67,13 @@ fn a_rule_below_a_directory_is_found() {
 }
 
 #[test]
-fn an_object_listed_may_lie_below_any_directory() {
-    let plan = Plan::compile(&layer(json!([
-        {"id": "r", "decision": "deny", "verbs": ["file.rename"], "match": {"path": ["/k"], "inodes": [{"device": 1, "number": 2}]}},
-    ])));
-    assert!(plan.could_match_below(&[Verb::FileRename], b"/w"));
+fn an_object_listed_without_a_name_may_lie_below_any_directory() {
+    let below = |matching: serde_json::Value| {
+        let rules = json!([{"id": "r", "decision": "deny", "verbs": ["file.rename"], "match": matching}]);
+        Plan::compile(&layer(rules)).could_match_below(&[Verb::FileRename], b"/w")
+    };
+    assert!(below(json!({"inodes": [{"device": 1, "number": 2}]})));
+    assert!(!below(json!({"path": ["/k"], "inodes": [{"device": 1, "number": 2}]})));
 }
 
 /// Ten thousand patterns of every kind, and paths that hit and miss them: the index misses nothing.

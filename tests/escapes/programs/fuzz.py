@@ -19,6 +19,7 @@ rng = random.Random(seed)
 NAMES = ["a", "b", "c d", "e\nf", "g (deleted)", "h\udcff", ".x", "y" * 255, "y" * 256]
 KEPT = ["kept", "kept/file", "kept/deep/file", ".tool/settings", "x.keep"]
 held: list[int] = []
+said: list[object] = []
 
 
 def name() -> str:
@@ -26,6 +27,11 @@ def name() -> str:
 
 
 def path() -> str:
+    said.append(text := some_path())
+    return text
+
+
+def some_path() -> str:
     parts = [rng.choice([name(), name(), name(), ".", "..", ""]) for _ in range(rng.choice([1, 1, 2, 2, 3, 5]))]
     while parts.count("..") > 0 and parts.index("..") == 0:
         parts.pop(0)
@@ -48,6 +54,7 @@ def flags() -> int:
     for flag in (os.O_CREAT, os.O_TRUNC, os.O_APPEND, os.O_EXCL, os.O_NOFOLLOW, os.O_DIRECTORY, os.O_PATH):
         if rng.random() < (0.5 if flag == os.O_CREAT else 0.15):
             chosen |= flag
+    said.append(oct(chosen))
     return chosen | os.O_NONBLOCK
 
 
@@ -69,7 +76,8 @@ def opened() -> object:
 
 
 def descriptor() -> int:
-    return rng.choice(held) if held else -1
+    said.append(chosen := rng.choice(held) if held else -1)
+    return chosen
 
 
 def unnamed() -> object:
@@ -86,7 +94,7 @@ CALLS = {
     "mkdir": lambda: os.mkdir(path(), rng.choice([0o755, 0o700, 0])),
     "rmdir": lambda: os.rmdir(entry()),
     "unlink": lambda: os.unlink(entry()),
-    "rename": lambda: os.rename(path(), path()),
+    "rename": lambda: os.rename(entry(), entry()),
     "link": lambda: os.link(path(), path(), follow_symlinks=rng.random() < 0.5),
     "symlink": lambda: os.symlink(path(), path()),
     "fifo": lambda: os.mkfifo(path(), 0o644),
@@ -104,6 +112,7 @@ CALLS = {
 
 for number in range(count):
     call = rng.choice(list(CALLS))
+    said.clear()
     try:
         result: object = CALLS[call]()
     except OSError as error:
@@ -111,4 +120,4 @@ for number in range(count):
     except ValueError as error:
         result = str(error)
     if kind == "same":
-        print(json.dumps([number, call, result]))
+        print(json.dumps([number, call, said, result]))

@@ -161,7 +161,7 @@ fn remove(errand: &Errand<'_>, directory: i32, index: usize, flags: i32) -> Resu
         return errand.as_caller(|| Ok(act()?));
     }
     let object = errand.as_caller(|| Ok(place::object_at(&place)?))?;
-    natively_refused(&object.stat, &place, flags)?;
+    natively_refused(errand, &object.stat, &place, flags)?;
     errand.perform_on(&[Verb::FileDelete], &object, || in_place(errand, &place, Some(&object.stat), act))?;
     if object.stat.links <= 1 || flags != 0 {
         errand.session.made.forget(super::errand::inode(&object.stat));
@@ -169,15 +169,18 @@ fn remove(errand: &Errand<'_>, directory: i32, index: usize, flags: i32) -> Resu
     Ok(())
 }
 
-/// What the kernel says of the object's type alone, whoever asks.
-fn natively_refused(stat: &Stat, place: &Place, flags: i32) -> Sys<()> {
-    let is_directory = stat.kind() == libc::S_IFDIR;
-    match (is_directory, flags != 0) {
-        (true, false) => Err(Errno(libc::EISDIR)),
-        (false, true) => Err(Errno(libc::ENOTDIR)),
-        (false, false) if place.slash() => Err(Errno(libc::ENOTDIR)),
-        _ => Ok(()),
+/// What the kernel says of the object's type, after whether its name may be taken away at all; a slash behind a file's name it sees first.
+fn natively_refused(errand: &Errand<'_>, stat: &Stat, place: &Place, flags: i32) -> Result<(), Stop> {
+    let errno = match (stat.kind() == libc::S_IFDIR, flags != 0) {
+        (true, false) => libc::EISDIR,
+        (false, true) => libc::ENOTDIR,
+        (false, false) if place.slash() => libc::ENOTDIR,
+        _ => return Ok(()),
+    };
+    if flags != 0 || !place.slash() {
+        errand.as_caller(|| Ok(place.may_lose(stat)?))?;
     }
+    Err(Errno(errno).into())
 }
 
 fn link(errand: &Errand<'_>, from: (i32, usize), to: (i32, usize), flags: i32) -> Result<(), Stop> {
@@ -200,7 +203,8 @@ fn link(errand: &Errand<'_>, from: (i32, usize), to: (i32, usize), flags: i32) -
         return Err(Errno(libc::ENOENT).into());
     }
     if object.stat.kind() == libc::S_IFDIR {
-        return Err(Errno(libc::EPERM).into());
+        // A directory gets no second name, whoever asks: the kernel has the word for why.
+        return errand.as_caller(|| Ok(act()?));
     }
     let acts = match &object.name {
         // Memory files and pipes lie on file systems that hold no names: EXDEV.

@@ -50,15 +50,19 @@ fn open(errand: &Errand<'_>, request: &Request) -> Result<OwnedFd, Stop> {
         return existing(errand, request, object);
     }
     if request.path.ends_with(b"/") && request.path.iter().any(|byte| *byte != b'/') {
-        // Whatever is there: only the way to it is looked at (path_resolution(7)).
-        errand.as_caller(|| place::scoped(&errand.caller, start, &request.path, request.resolve))?;
-        return Err(Errno(libc::EISDIR).into());
+        // Whatever is there: only the way to it is looked at (path_resolution(7)). Dots are there by their nature.
+        let place = errand.as_caller(|| place::scoped(&errand.caller, start, &request.path, request.resolve))?;
+        if place.is_name() {
+            return Err(Errno(libc::EISDIR).into());
+        }
     }
     for _ in 0..CREATE_TRIES {
         match errand.as_caller(|| resolve::object_from(&errand.caller, start, &path)) {
             Ok(_) if request.flags & libc::O_EXCL != 0 => return Err(Errno(libc::EEXIST).into()),
             Ok(object) => return existing(errand, request, object),
             Err(Stop::Errno(Errno(libc::ENOENT))) => {}
+            // Perhaps a link that leads to a name with a slash behind it: no name for a file, whatever is there, be it the link again.
+            Err(Stop::Errno(Errno(libc::ENOTDIR | libc::ELOOP))) if request.resolve == 0 => {}
             Err(stop) => return Err(stop),
         }
         if let Some(file) = create(errand, request, start, &path)? {

@@ -7,6 +7,7 @@ use super::caller::{Caller, Stop};
 use super::ground::Ground;
 use super::resolve::{self, Last, Name, Object, Path};
 use super::walk::{LINKS_MAX, may_follow};
+use crate::sys::credentials;
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::files::{self, OpenHow, Stat};
 use std::ffi::CString;
@@ -112,6 +113,14 @@ impl Place {
     /// Whether the directory is still called what it was called when the place was found.
     pub fn stands(&self, ground: &Ground) -> bool {
         resolve::is_called(ground, &self.parent, &self.stat, &self.directory)
+    }
+
+    /// What the kernel asks of whoever takes `object` away from here before it looks at types: EACCES, or EPERM where others' names stay.
+    pub fn may_lose(&self, object: &Stat) -> Sys<()> {
+        files::may_change_names(self.parent.as_fd())?;
+        let user = credentials::user();
+        let sticky = self.stat.mode & libc::S_ISVTX != 0 && ![0, object.user, self.stat.user].contains(&user);
+        if sticky { Err(Errno(libc::EPERM)) } else { Ok(()) }
     }
 
     /// What is there now.

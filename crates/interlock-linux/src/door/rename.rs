@@ -60,9 +60,17 @@ pub fn rename(errand: &Errand<'_>, from: (i32, usize), to: (i32, usize), flags: 
     if !from.is_name() || !to.is_name() {
         return errand.as_caller(|| Ok(act(&from, &to)?));
     }
-    let exchange = flags & libc::RENAME_EXCHANGE != 0;
-    let (from, to) = errand.as_caller(|| Ok((end(from)?, end(to)?)))?;
+    // The old name first: if it is not there, the new one is not looked at.
+    let from = errand.as_caller(|| Ok(end(from)?))?;
+    if from.object.is_none() {
+        return Err(Errno(libc::ENOENT).into());
+    }
+    let to = errand.as_caller(|| Ok(end(to)?))?;
     natively_refused(&from, &to, flags)?;
+    let exchange = flags & libc::RENAME_EXCHANGE != 0;
+    if !exchange && let Some(errno) = mismatched(&from, &to) {
+        return Err(unpermitted(errand, &from, &to).err().unwrap_or(Stop::Errno(errno)));
+    }
     if !exchange
         && let (Some(one), Some(other)) = (from.stat(), to.stat())
         && one.same(other)
@@ -114,11 +122,31 @@ fn natively_refused(from: &End, to: &End, flags: u32) -> Sys<()> {
                 libc::ENOTEMPTY
             }
         }
-        (_, Some(_)) if !exchange && from.is_directory() && !to.is_directory() => libc::ENOTDIR,
-        (_, Some(_)) if !exchange && !from.is_directory() && to.is_directory() => libc::EISDIR,
         _ => return Ok(()),
     };
     Err(Errno(errno))
+}
+
+/// What the kernel says of a file that would replace a directory, and the other way round.
+fn mismatched(from: &End, to: &End) -> Option<Errno> {
+    to.object.as_ref()?;
+    match (from.is_directory(), to.is_directory()) {
+        (true, false) => Some(Errno(libc::ENOTDIR)),
+        (false, true) => Some(Errno(libc::EISDIR)),
+        _ => None,
+    }
+}
+
+/// What comes before that: whether the names may be taken away at all.
+fn unpermitted(errand: &Errand<'_>, from: &End, to: &End) -> Result<(), Stop> {
+    errand.as_caller(|| {
+        for end in [from, to] {
+            if let Some(stat) = end.stat() {
+                end.place.may_lose(stat)?;
+            }
+        }
+        Ok(())
+    })
 }
 
 fn is_below(name: &[u8], directory: &[u8]) -> bool {

@@ -39,11 +39,12 @@ pub fn to_object(caller: &Caller<'_>, start: BorrowedFd<'_>, text: &[u8], last: 
 }
 
 impl Walk<'_> {
-    /// Components in front of what is left. A trailing slash is a last component `.`, which demands a directory and follows a link.
+    /// Components in front of what is left. A trailing slash is an empty last component, which demands a directory and follows a link;
+    /// unlike `.` it does not ask for the right to search it.
     fn put_in_front(&mut self, text: &[u8]) -> Sys<()> {
         let mut parts: Vec<&[u8]> = text.split(|byte| *byte == b'/').filter(|part| !part.is_empty()).collect();
         if text.last() == Some(&b'/') && !parts.is_empty() {
-            parts.push(b".");
+            parts.push(b"");
         }
         if self.rest.len() + parts.len() > COMPONENTS_MAX {
             return Err(Errno(libc::ENAMETOOLONG));
@@ -55,6 +56,9 @@ impl Walk<'_> {
     }
 
     fn step(&mut self, component: &[u8]) -> Result<(), Stop> {
+        if component.is_empty() {
+            return if self.stat_here()?.kind() == libc::S_IFDIR { Ok(()) } else { Err(Errno(libc::ENOTDIR).into()) };
+        }
         if component == b".." && self.stat_here()?.same(&self.caller.ground.root_stat) {
             return Ok(());
         }

@@ -111,6 +111,13 @@ pub fn stat_at(directory: BorrowedFd<'_>, name: &CStr) -> Sys<Stat> {
     Ok(raw.into())
 }
 
+/// Whether names in a directory may be made and removed by whom this thread acts as (faccessat2(2)).
+pub fn may_change_names(directory: BorrowedFd<'_>) -> Sys<()> {
+    let how = libc::AT_EACCESS | libc::AT_EMPTY_PATH;
+    // SAFETY: an empty name, NUL-terminated.
+    check(unsafe { libc::syscall(libc::SYS_faccessat2, directory.as_raw_fd(), c"".as_ptr(), libc::W_OK | libc::X_OK, how) }).map(|_| ())
+}
+
 /// The magic number of the file system an object lies on (fstatfs(2)).
 pub fn file_system(file: BorrowedFd<'_>) -> Sys<i64> {
     // SAFETY: an all-zero statfs is a valid value of a plain C struct.
