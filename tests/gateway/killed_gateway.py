@@ -23,6 +23,8 @@ from types import SimpleNamespace
 from gateway_stage import SERVERS, modern
 from tests.kills.storm import children
 
+from interlock.ledger.reader import Record
+
 #: Nothing that a gateway had started may live longer than this after it was killed.
 GONE_SECONDS = 1.0
 #: Callers at a time, and how long they, a start and a command may take on a busy machine.
@@ -163,3 +165,15 @@ def left_over(root: Path) -> list[str]:
                 if str(root).encode() in words:
                     found.append(f"{name} {words[:200]!r}")
     return found
+
+
+def calls(held: list[Record]) -> tuple[set[str], set[str]]:
+    """The texts of calls that were allowed, and of those whose end is recorded."""
+    allowed, ended = {}, set()
+    for record in held:
+        value = record.value
+        if value["type"] == "action.decided" and value["action"]["verb"] == "tool.call" and value["decision"]["decision"] == "allow":
+            allowed[value["action"]["id"]] = value["action"]["target"]["arguments"]["text"]
+        if value["type"] == "action.enacted" and value["effect"] == "done":
+            ended.add(value["action"])
+    return set(allowed.values()), {text for action, text in allowed.items() if action in ended}

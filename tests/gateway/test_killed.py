@@ -16,9 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from killed_gateway import GONE_SECONDS, Home, left_over
+from killed_gateway import GONE_SECONDS, Home, calls, left_over
 
-from interlock.ledger.reader import Record, logs, records
+from interlock.ledger.reader import logs, records
 
 KILLS = int(os.environ.get("INTERLOCK_KILLS") or (2000 if os.environ.get("INTERLOCK_LONG") else 200))
 SEED = int(os.environ.get("INTERLOCK_SEED", "0")) or secrets.randbits(32)
@@ -39,25 +39,13 @@ def storm(home: Home, kills: int, seed: float) -> None:
         home.kill_one(number, chance)
 
 
-def calls(held: list[Record]) -> tuple[set[str], set[str]]:
-    """The texts of calls that were allowed, and of those whose end is recorded."""
-    allowed, ended = {}, set()
-    for record in held:
-        value = record.value
-        if value["type"] == "action.decided" and value["action"]["verb"] == "tool.call" and value["decision"]["decision"] == "allow":
-            allowed[value["action"]["id"]] = value["action"]["target"]["arguments"]["text"]
-        if value["type"] == "action.enacted" and value["effect"] == "done":
-            ended.add(value["action"])
-    return set(allowed.values()), {text for action, text in allowed.items() if action in ended}
-
-
 def judged(home: Home, kills: int) -> int:
     """Nothing happened without its record, nothing twice, nothing a caller was told is missing, every log is whole. How many effects."""
     report = json.loads(home.run("ledger", "verify", "--json"))
     assert not report["findings"] and all(log["verified"] for log in report["logs"]), report
     held = [record for log in logs(str(home.state)) for record in records(log.path)]
     opened = sum(record.value["type"] == "session.opened" and bool(record.value.get("gateway")) for record in held)
-    assert opened > kills // 2, "most were killed before they listened"
+    assert opened >= kills // 2, "most were killed before they listened"
     (allowed, ended), effects = calls(held), home.effects()
     assert set(effects) <= allowed, f"effects without a record: {set(effects) - allowed}"
     assert len(effects) == len(set(effects)), "an effect came about twice"

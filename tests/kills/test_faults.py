@@ -1,18 +1,21 @@
 """The ledger's disk fails under the public face: what cannot be recorded does not happen, and the person is told.
 
 Full disk and read-only state by tmpfs mounts, a failing fdatasync by strace's injection into the release supervisor: no special build.
+The sessions run as root and as an ordinary user; mounting and injecting needs root. The gateway's disk is tests/gateway/test_disk.py.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import pwd
 import shutil
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,31 +40,34 @@ while not os.path.exists("stop"):
 class Place:
     """A home (perhaps on a disk of its own) and a workspace."""
 
-    def __init__(self, root: Path, interlock: str) -> None:
+    def __init__(self, root: Path, interlock: str, user: str | None) -> None:
         self.root, self.interlock, self.home, self.work = root, interlock, root / "i", root / "w"
-        self.work.mkdir()
-        self.home.mkdir(mode=0o700)
-        (root / "h").mkdir()
+        self.options: dict[str, Any] = {} if user is None else {"user": user, "extra_groups": []}
+        self.owner = os.geteuid() if user is None else pwd.getpwnam(user).pw_uid
+        for path in (self.work, self.home, root / "h"):
+            path.mkdir(mode=0o700)
+            os.chown(path, self.owner, -1)
+        root.chmod(0o755)
         self.environment = {"PATH": "/usr/bin:/bin", "HOME": str(root / "h"), "INTERLOCK_HOME": str(self.home)}
 
     def mount(self, options: str) -> None:
         if os.geteuid() != 0:
             pytest.skip("mounting a small tmpfs needs root")
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"mode=0700,{options}", "none", self.home], capture_output=True, text=True)
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"mode=0700,uid={self.owner},{options}", "none", self.home], capture_output=True, text=True)
         if done.returncode:
             pytest.skip(f"this machine lets nobody mount a tmpfs: {done.stderr.strip()}")
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [self.interlock, *words], env=self.environment, cwd=self.work, capture_output=True, text=True, timeout=60,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL, **self.options,
         )  # fmt: skip
 
     def start(self) -> subprocess.Popen[str]:
         self.said = (self.root / "said").open("w+")
         process = subprocess.Popen(
             [self.interlock, "run", "--", "/usr/bin/python3", "-c", WORKER], env=self.environment, cwd=self.work, text=True,
-            stdout=self.said, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
+            stdout=self.said, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, **self.options,
         )  # fmt: skip
         self.until(lambda: self.count("made") > 3)
         return process
@@ -93,9 +99,9 @@ class Place:
 
 
 @pytest.fixture
-def place(installed) -> Iterator[Place]:
+def place(installed, user) -> Iterator[Place]:
     root = Path(tempfile.mkdtemp(prefix="ilf-", dir="/var/tmp"))
-    yield Place(root, str(installed.interlock))
+    yield Place(root, str(installed.interlock), user)
     subprocess.run(["umount", "--lazy", root / "i"], capture_output=True)
     shutil.rmtree(root, ignore_errors=True)
 
@@ -146,8 +152,35 @@ def test_a_state_that_cannot_be_written_starts_nothing(place: Place) -> None:
     assert place.run("run", "--", "true").returncode == 0
     subprocess.run(["mount", "-o", "remount,ro", place.home], check=True)
     ran = place.run("run", "--", "touch", "ran")
-    assert ran.returncode in (122, 123), (ran.returncode, ran.stderr)  # found by the home, or by the ledger
-    assert "ead-only" in ran.stderr and "Traceback" not in ran.stderr, ran.stderr
+    assert ran.returncode == 123, (ran.returncode, ran.stderr)
+    assert "Read-only file system" in ran.stderr and "hint:" in ran.stderr and "internal error" not in ran.stderr, ran.stderr
+    assert not (place.work / "ran").exists()
+
+
+def test_only_the_ledger_cannot_be_written(place: Place) -> None:
+    """Found by the supervisor, where the home's own directories could be made."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting needs root")
+    assert place.run("run", "--", "true").returncode == 0
+    ledger = place.home / "state" / "ledger"
+    subprocess.run(["mount", "--bind", ledger, ledger], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", ledger], check=True)
+        ran = place.run("run", "--", "touch", "ran")
+    finally:
+        subprocess.run(["umount", "--lazy", ledger], check=True)
+    assert ran.returncode == 123, (ran.returncode, ran.stderr)
+    assert "Read-only file system" in ran.stderr and "hint:" in ran.stderr and "internal error" not in ran.stderr, ran.stderr
+    assert not (place.work / "ran").exists()
+
+
+def test_a_home_that_may_not_be_written_starts_nothing(place: Place) -> None:
+    if place.owner == 0:
+        pytest.skip("root may write anywhere: the ordinary user's run of this test has it")
+    place.home.chmod(0o500)
+    ran = place.run("run", "--", "touch", "ran")
+    assert ran.returncode == 123, (ran.returncode, ran.stderr)
+    assert "Permission denied" in ran.stderr and "hint:" in ran.stderr and "internal error" not in ran.stderr, ran.stderr
     assert not (place.work / "ran").exists()
 
 

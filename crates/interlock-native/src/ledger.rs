@@ -50,9 +50,9 @@ fn parsed(json: &str) -> Result<Value, Error> {
     serde_json::from_str(json).map_err(|error| Error::Record(error.to_string()))
 }
 
-/// A record on its way, and how it ended: its number, or the error's kind and words.
+/// A record on its way, and how it ended: its number, or why not.
 type Submitted = (u64, Value, Class);
-type Completed = (u64, Result<u64, String>);
+type Completed = (u64, Result<u64, Error>);
 
 /// A log open for writing.
 #[pyclass(frozen, module = "interlock._native")]
@@ -108,9 +108,9 @@ impl Log {
     fn completed(&self, py: Python<'_>) -> Vec<(u64, Py<PyAny>)> {
         let _ = rustix::io::read(&self.event, &mut [0; 8]);
         let done = std::mem::take(&mut *self.done.lock().unwrap_or_else(PoisonError::into_inner));
-        let told = |result: Result<u64, String>| match result {
+        let told = |result: Result<u64, Error>| match result {
             Ok(record) => record.into_pyobject(py).map(|number| number.into_any().unbind()).map_err(PyErr::from),
-            Err(why) => Ok(LedgerError::new_err(why).into_value(py).into_any()),
+            Err(error) => Ok(raised(&error).into_value(py).into_any()),
         };
         done.into_iter().filter_map(|(ticket, result)| told(result).ok().map(|value| (ticket, value))).collect()
     }
@@ -166,10 +166,10 @@ impl Worker {
             if class == Class::Durable {
                 last = written.as_ref().ok().copied().or(last);
             }
-            ended.push((ticket, written.map_err(|error| error.to_string()), class));
+            ended.push((ticket, written, class));
         }
-        let synced = last.map_or(Ok(()), |record| self.writer.sync(record).map_err(|error| error.to_string()));
-        let outcome = |(ticket, written, class): (u64, Result<u64, String>, Class)| match &synced {
+        let synced = last.map_or(Ok(()), |record| self.writer.sync(record));
+        let outcome = |(ticket, written, class): (u64, Result<u64, Error>, Class)| match &synced {
             Err(why) if class == Class::Durable && written.is_ok() => (ticket, Err(why.clone())),
             _ => (ticket, written),
         };

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import asyncio
 
-from interlock._native import LedgerError, Log
+from interlock._native import LedgerError, LedgerFull, Log
 from interlock.mediate.json_text import JsonObject, encode
-from interlock.mediate.ports import RecordFailed
+from interlock.mediate.ports import RecordFailed, RecordFull
 
 #: The writer answers within milliseconds; a disk that hangs must not hold a call for ever.
 WAIT_S_MAX = 30.0
@@ -58,4 +58,5 @@ class LogRecorder:
             if isinstance(outcome, int):
                 waiting.set_result(outcome)
             else:
-                waiting.set_exception(RecordFailed(str(outcome)))
+                failure = RecordFull if isinstance(outcome, LedgerFull) else RecordFailed
+                waiting.set_exception(failure(str(outcome)))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from interlock.mediate.json_text import JsonObject
-from interlock.mediate.ports import Clock, Engine, Inbox, Recorder, RecordFailed
+from interlock.mediate.ports import Clock, Engine, Inbox, Recorder, RecordFailed, RecordFull
 from interlock.mediate.record_size import recordable
 from interlock.mediate.values import Answer, Decision, Effect, Enacted, Question, Refused, Says
 
@@ -94,7 +94,7 @@ class Line:
         try:
             await self._recorder.durable(self._decided(decision, action, context, facts))
         except RecordFailed as failure:
-            return _unrecorded(failure, answer)
+            return await self._denied_unrecorded(failure, action, context, answer)
         return str(action["id"])
 
     async def _ask(self, action: JsonObject, context: Context, revalidate: Revalidate) -> str | Refused:
@@ -112,7 +112,7 @@ class Line:
                 {"type": "approval.asked", "action": action["id"], "digest": digest, "question": recordable(asked)}
             )
         except RecordFailed as failure:
-            return _unrecorded(failure, None)
+            return await self._denied_unrecorded(failure, asked, context, None)
         except ValueError as error:
             return await self._refuse(Decision.own_denial(f"the question has no digest: {error}"), asked, context)
         answer = await self._answer(Question(asked, digest, decision.document, decision.timeout_ms))
@@ -141,7 +141,7 @@ class Line:
     ) -> str | Refused:
         failure = await self._record_answer(answer, digest, action)
         if failure is not None:
-            return _unrecorded(failure, answer)
+            return await self._denied_unrecorded(failure, action, context, answer)
         gone = revalidate()
         if gone is not None:
             return await self._refuse(Decision.own_denial(gone), action, context, answer=answer)
@@ -212,6 +212,15 @@ class Line:
             return _unrecorded(failure, answer)
         return Refused(decision, why, answer, number)
 
+    async def _denied_unrecorded(
+        self, failure: RecordFailed, action: JsonObject, context: Context, answer: Answer | None
+    ) -> Refused:
+        """What could not be recorded is denied, and on a full disk the denial still finds room."""
+        if not isinstance(failure, RecordFull):
+            return _unrecorded(failure, answer)
+        denial = Decision.own_denial(_not_written(failure, "decision"))
+        return await self._refuse(denial, action, context, answer=answer)
+
     def _decide(self, action: JsonObject, facts: JsonObject) -> Decision:
         try:
             return self._engine.decide(action, facts)
@@ -253,5 +262,9 @@ class Line:
 
 
 def _unrecorded(failure: RecordFailed, answer: Answer | None, of: str = "decision") -> Refused:
-    reason = f"the record of this {of} could not be written ({failure})"
+    reason = _not_written(failure, of)
     return Refused(Decision.own_denial(reason), reason, answer, None)
+
+
+def _not_written(failure: RecordFailed, of: str) -> str:
+    return f"the record of this {of} could not be written ({failure})"

@@ -58,3 +58,7 @@ class Clock(Protocol):
 
 class RecordFailed(Exception):
     """The log refused or could not be reached. The message says why, in words for a person."""
+
+
+class RecordFull(RecordFailed):
+    """The disk is full: what permits nothing is still recorded."""
