@@ -55,6 +55,7 @@ def judged(home: Home, kills: int) -> int:
     return len(effects)
 
 
+@pytest.mark.timeout(max(600, KILLS * 2))
 def test_no_effect_without_its_record(installed, root: Path) -> None:
     print(f"seed {SEED}")
     chance = random.Random(SEED)

@@ -72,6 +72,7 @@ def effects(outcomes: list[Outcome]) -> list[Path]:
     return [path for outcome in outcomes for path in outcome.workspace.rglob("*")]
 
 
+@pytest.mark.timeout(max(600, KILLS * len(ROLES)))
 def test_killed_at_random_nothing_escapes_nothing_is_lost(storm: Storm) -> None:
     print(f"seed {SEED}")
     chance = random.Random(SEED)
