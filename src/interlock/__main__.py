@@ -1,6 +1,6 @@
 """`python -m interlock`: the same as the `interlock` command."""
 
-from interlock.cli import main
+from interlock.cli import program
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    program()

@@ -12,9 +12,9 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -77,7 +77,7 @@ def load_connectors(home: Home) -> dict[str, Connector]:
 def _run(request: Request, home: Home, connectors: Mapping[str, Connector], listener: socket.socket) -> int:
     address, port = listener.getsockname()[:2]
     url = _url(address, port)
-    session = session_id(now=datetime.now(UTC), random=os.urandom(3))
+    session = session_id(now_s=time.time(), random=os.urandom(3))
     policy, warnings = call_policy(request.policies, request.preset or (None if request.policies else PRESET), home)
     for warning in warnings:
         print(f"interlock: {warning}", file=sys.stderr)

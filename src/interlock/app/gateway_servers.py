@@ -11,9 +11,9 @@ import contextlib
 import os
 import shutil
 import tempfile
+import time
 from collections import deque
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from interlock.app.gateway_policy import server_policy
@@ -174,7 +174,7 @@ class SupervisedLauncher:
             raise LaunchFailed(str(error)) from error
 
     async def _start(self, name: str, stdio: Stdio, agent: str) -> SupervisedServer:
-        session = session_id(now=datetime.now(UTC), random=os.urandom(3))
+        session = session_id(now_s=time.time(), random=os.urandom(3))
         executable = find_supervisor()
         scratch = tempfile.mkdtemp(prefix=f"interlock-server-{name}-")
         pipes = _Pipes()

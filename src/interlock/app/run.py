@@ -5,6 +5,7 @@ nothing.
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from interlock.facts.own_paths import own_paths
@@ -232,11 +233,9 @@ def _identity(agent: str | None, home: Home, session: str) -> _Identity:
 
 
 def _new_session() -> str:
-    from datetime import UTC, datetime
-
     from interlock.vocabulary.ids import session_id
 
-    return session_id(now=datetime.now(UTC), random=os.urandom(3))
+    return session_id(now_s=time.time(), random=os.urandom(3))
 
 
 def _current_directory() -> str:

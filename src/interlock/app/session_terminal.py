@@ -9,12 +9,13 @@ import fcntl
 import os
 from typing import TYPE_CHECKING, Final
 
-from interlock.host.prompt import PromptChannel
-from interlock.host.proxy import Proxy
 from interlock.host.terminal import HumanTerminal, Pair, controlling_terminal, is_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from interlock.host.prompt import PromptChannel
+    from interlock.host.proxy import Proxy
 
 #: Duplicates for the supervisor start here, clear of 0 to 2.
 _FIRST_SPARE: Final = 10
@@ -61,6 +62,8 @@ class SessionTerminal:
 
 
 def _proxy(terminals: list[int], tty: int | None) -> Proxy:
+    from interlock.host.proxy import Proxy
+
     interactive = 0 in terminals and 1 in terminals
     human = HumanTerminal(terminals[0])
     pair = Pair(like=human, echo=interactive)
@@ -75,6 +78,8 @@ def _proxy(terminals: list[int], tty: int | None) -> Proxy:
 
 
 def _prompts(tty: int | None, terminals: list[int]) -> PromptChannel | None:
+    from interlock.host.prompt import PromptChannel
+
     if tty is not None:
         return PromptChannel(HumanTerminal(tty))
     for descriptor in terminals:

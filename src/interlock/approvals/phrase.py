@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from typing import Final
 
 from interlock.vocabulary.errors import HostError
@@ -44,6 +43,8 @@ def _read(path: str) -> str:
 
 
 def _make(path: str) -> str:
+    import secrets  # here: it loads OpenSSL, and a phrase is made once for each user
+
     words = f"{secrets.choice(_FIRST)} {secrets.choice(_SECOND)} {secrets.choice(_SECOND)} {secrets.randbelow(90) + 10}"
     beside = f"{path}.{secrets.token_hex(4)}"
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

@@ -6,7 +6,7 @@ Randomness and the clock are arguments; this module reads neither.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+import time
 from typing import NewType
 
 __all__ = [
@@ -40,21 +40,19 @@ TOKEN_BYTES_MIN = 4
 TOKEN_BYTES_MAX = 32
 
 
-def session_id(*, now: datetime, random: bytes) -> SessionId:
+def session_id(*, now_s: float, random: bytes) -> SessionId:
     """`s-YYYYMMDDTHHMMSS-6hex`.
 
     Arguments:
-        now: an aware time; written in UTC.
+        now_s: seconds since 1970, UTC.
         random: at least three random bytes, of which the first three are used.
 
     Raises:
-        ValueError: `now` is naive or `random` too short.
+        ValueError: `random` is too short.
     """
-    if now.tzinfo is None:
-        raise ValueError("a session needs an aware time")
     if len(random) < 3:
         raise ValueError("a session needs three random bytes")
-    return SessionId(f"s-{now.astimezone(UTC):%Y%m%dT%H%M%S}-{random[:3].hex()}")
+    return SessionId(f"s-{time.strftime('%Y%m%dT%H%M%S', time.gmtime(now_s))}-{random[:3].hex()}")
 
 
 def action_id(session: SessionId, number: int) -> ActionId:
