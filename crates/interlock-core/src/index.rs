@@ -26,8 +26,15 @@ pub(crate) struct Index {
 }
 
 impl Index {
+    /// An index of these rules.
+    pub fn of(rules: &[(Place, &Rule)]) -> Self {
+        let mut index = Self::default();
+        rules.iter().for_each(|(place, rule)| index.add(rule, *place));
+        index
+    }
+
     /// Adds a rule's patterns and objects.
-    pub fn add(&mut self, rule: &Rule, place: Place) {
+    fn add(&mut self, rule: &Rule, place: Place) {
         if !rule.selectors.inodes.is_empty() {
             self.inodes.extend(&rule.selectors.inodes);
             self.by_inode.push(place);

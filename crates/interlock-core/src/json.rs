@@ -149,10 +149,18 @@ fn write_value(out: &mut String, value: &Value) {
 }
 
 fn write_object(out: &mut String, object: &Map<String, Value>) {
+    if object.keys().all(|key| key.is_ascii()) {
+        // serde_json's map is in the order of bytes, which for ASCII is the order wanted.
+        return write_entries(out, object.iter());
+    }
     let mut entries: Vec<_> = object.iter().collect();
     entries.sort_by(|left, right| left.0.encode_utf16().cmp(right.0.encode_utf16()));
+    write_entries(out, entries.into_iter());
+}
+
+fn write_entries<'a>(out: &mut String, entries: impl Iterator<Item = (&'a String, &'a Value)>) {
     out.push('{');
-    for (index, (key, value)) in entries.into_iter().enumerate() {
+    for (index, (key, value)) in entries.enumerate() {
         if index > 0 {
             out.push(',');
         }
@@ -166,21 +174,26 @@ fn write_object(out: &mut String, object: &Map<String, Value>) {
 /// RFC 8785 section 3.2.2.2: the two-character escapes where they exist, `\u00xx` for other controls, nothing else escaped.
 fn write_string(out: &mut String, text: &str) {
     out.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\u{8}' => out.push_str("\\b"),
-            '\t' => out.push_str("\\t"),
-            '\n' => out.push_str("\\n"),
-            '\u{c}' => out.push_str("\\f"),
-            '\r' => out.push_str("\\r"),
-            control if control < ' ' => {
-                let _ = write!(out, "\\u{:04x}", u32::from(control));
+    let mut rest = text;
+    while let Some(at) = rest.find(|character: char| character < ' ' || character == '"' || character == '\\') {
+        let (plain, from) = rest.split_at(at);
+        out.push_str(plain);
+        let mut characters = from.chars();
+        match characters.next() {
+            Some('"') => out.push_str("\\\""),
+            Some('\\') => out.push_str("\\\\"),
+            Some('\u{8}') => out.push_str("\\b"),
+            Some('\t') => out.push_str("\\t"),
+            Some('\n') => out.push_str("\\n"),
+            Some('\u{c}') => out.push_str("\\f"),
+            Some('\r') => out.push_str("\\r"),
+            control => {
+                let _ = write!(out, "\\u{:04x}", control.map_or(0, u32::from));
             }
-            other => out.push(other),
         }
+        rest = characters.as_str();
     }
+    out.push_str(rest);
     out.push('"');
 }
 

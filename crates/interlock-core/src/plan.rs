@@ -8,9 +8,11 @@ use crate::facts::Facts;
 use crate::index::{Index, Place};
 use crate::pattern::Pattern;
 use crate::patterns::Patterns;
-use crate::policy::{LayerOrigin, Policy, Rule};
+use crate::policy::{Layer, LayerOrigin, Policy, Rule};
 use crate::verb::Verb;
 use crate::voice::{self, Touched, Voice};
+use std::collections::HashMap;
+use std::sync::Arc;
 
 /// What a Plan says: exactly what `decide` says whatever the Facts, or that Facts matter.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,25 +30,23 @@ pub struct Plan {
     policy: Policy,
     /// Layer and rule of each place the indices name, in the policy's order.
     places: Vec<(usize, usize)>,
-    /// One for each verb, in the order of [`Verb::ALL`].
-    indices: Vec<Index>,
+    /// One for each verb, in the order of [`Verb::ALL`]; verbs that the same rules concern share theirs.
+    indices: Vec<Arc<Index>>,
 }
 
 impl Plan {
     /// Compiles the policy.
     pub fn compile(policy: &Policy) -> Self {
-        let mut places = Vec::new();
-        let mut indices = vec![Index::default(); Verb::ALL.len()];
-        for (layer_number, layer) in policy.layers().iter().enumerate() {
-            for (rule_number, rule) in layer.rules.iter().enumerate() {
-                let place = Place::try_from(places.len()).unwrap_or(Place::MAX);
-                places.push((layer_number, rule_number));
-                for (index, _) in indices.iter_mut().zip(Verb::ALL).filter(|(_, verb)| concerns(rule, **verb)) {
-                    index.add(rule, place);
-                }
-            }
-        }
-        Self { policy: policy.clone(), places, indices }
+        let numbered = |(number, layer): (usize, &Layer)| (0..layer.rules.len()).map(move |rule| (number, rule)).collect::<Vec<_>>();
+        let places = policy.layers().iter().enumerate().flat_map(numbered).collect();
+        let rules: Vec<(Place, &Rule)> = (0..).zip(policy.layers().iter().flat_map(|layer| &layer.rules)).collect();
+        let mut shared: HashMap<Vec<Place>, Arc<Index>> = HashMap::new();
+        let index = |verb: &Verb| {
+            let concerned: Vec<(Place, &Rule)> = rules.iter().copied().filter(|(_, rule)| concerns(rule, *verb)).collect();
+            let named = concerned.iter().map(|(place, _)| *place).collect();
+            Arc::clone(shared.entry(named).or_insert_with(|| Arc::new(Index::of(&concerned))))
+        };
+        Self { policy: policy.clone(), places, indices: Verb::ALL.iter().map(index).collect() }
     }
 
     fn rules(&self) -> impl Iterator<Item = &Rule> {

@@ -12,6 +12,7 @@ use crate::json;
 use crate::selector::Selectors;
 use crate::verb::Verb;
 use crate::wire;
+use serde::Deserialize as _;
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -137,9 +138,13 @@ impl Policy {
     ///
     /// A `digest` in it must be the policy's own; it may be left out.
     pub fn from_json(text: &str) -> Result<Self, PolicyError> {
-        let mut value = json::parse(text).map_err(PolicyError::new)?;
+        Self::from_value(json::parse(text).map_err(PolicyError::new)?)
+    }
+
+    /// The same from a value that [`json::parse`] has read.
+    pub fn from_value(mut value: Value) -> Result<Self, PolicyError> {
         json::no_lists(&value, OBJECTS).map_err(PolicyError::new)?;
-        let wire: wire::Policy = serde_json::from_value(value.clone()).map_err(|error| PolicyError::new(error.to_string()))?;
+        let wire = wire::Policy::deserialize(&value).map_err(|error| PolicyError::new(error.to_string()))?;
         let digest = policy_digest(&mut value);
         if wire.digest.as_ref().is_some_and(|given| *given != digest) {
             return Err(PolicyError::new(format!("the policy's digest is `{digest}`, not the one it names")));

@@ -26,8 +26,8 @@ impl Judge {
     ///
     /// # Errors
     /// What the engine does not know in it.
-    pub fn new(compiled: &Value) -> Result<Self, PolicyError> {
-        let policy = Policy::from_json(&compiled.to_string())?;
+    pub fn new(compiled: Value) -> Result<Self, PolicyError> {
+        let policy = Policy::from_value(compiled)?;
         Ok(Self { plan: Plan::compile(&policy), policy })
     }
 

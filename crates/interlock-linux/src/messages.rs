@@ -99,8 +99,22 @@ pub fn read(stream: &mut impl BufRead) -> Result<Option<Down>, String> {
     stream.take(LINE_MAX).read_until(b'\n', &mut line).map_err(|error| error.to_string())?;
     match line.last() {
         None => Ok(None),
-        Some(b'\n') => serde_json::from_slice(&line).map(Some).map_err(|error| error.to_string()),
+        Some(b'\n') => parse(&line).map(Some),
         Some(_) if line.len() as u64 >= LINE_MAX => Err(format!("a message is longer than {LINE_MAX} bytes")),
         Some(_) => Ok(None),
+    }
+}
+
+/// A repeated key is an error at any depth. A launch is taken out by itself: serde would copy it once more to find its `type`.
+fn parse(line: &[u8]) -> Result<Down, String> {
+    let text = std::str::from_utf8(line).map_err(|error| error.to_string())?;
+    let mut value = interlock_core::json::parse(text)?;
+    let message = |error: serde_json::Error| error.to_string();
+    match value.as_object_mut() {
+        Some(object) if object.get("type") == Some(&Value::String("launch".into())) => {
+            object.remove("type");
+            serde_json::from_value(value).map(|launch| Down::Launch(Box::new(launch))).map_err(message)
+        }
+        _ => serde_json::from_value(value).map_err(message),
     }
 }

@@ -56,7 +56,7 @@ struct Begun {
 
 /// All that needs a process with one thread.
 fn begin(stream: &mut BufReader<UnixStream>) -> Result<Begun, Failed> {
-    let launch = match messages::read(stream) {
+    let mut launch = match messages::read(stream) {
         Ok(Some(Down::Launch(launch))) => *launch,
         Ok(Some(_)) => return Err(Failed::new(120, "the first message is not `launch`", "")),
         Ok(None) => return Err(Failed::new(120, "no launch came", "")),
@@ -68,7 +68,7 @@ fn begin(stream: &mut BufReader<UnixStream>) -> Result<Begun, Failed> {
         return Err(Failed::new(120, "the command would have the control socket", ""));
     }
     descriptors::close_all_but(&[0, 1, 2, control, a, b, c]);
-    let judge = Judge::new(&launch.policy).map_err(|error| Failed::new(121, error.to_string(), ""))?;
+    let judge = Judge::new(std::mem::take(&mut launch.policy)).map_err(|error| Failed::new(121, error.to_string(), ""))?;
     let tree = launch::tree(&launch, &judge)?;
     Ok(Begun { launch, judge, tree })
 }
