@@ -75,6 +75,30 @@ def match_pattern(pattern: str, path: bytes) -> bool:
         PatternError: not a pattern.
     """
 
+def place_policy(
+    layers: str,
+    count: int,
+    *,
+    root: str,
+    session: tuple[str, str] | None,
+    own: list[str],
+    unsearched: list[str],
+) -> tuple[str, str, list[str], str, list[str]]:
+    """Place the first `count` layers of a JSON list on this machine, and beside them what follows.
+
+    Arguments:
+        root: where names are looked up; empty for the machine itself.
+        session: a path prefix in the patterns, and what to put in its stead.
+        own: what Interlock is loaded from.
+        unsearched: folders not searched for hard links.
+
+    Returns the compiled policy (RFC 8785), its digest, the layers' names, the layers beside it as a JSON list, and
+    warnings.
+
+    Raises:
+        PolicyError: the text is no list of compiled layers.
+    """
+
 class LedgerError(NativeError):
     """The ledger did not take it: the action is denied."""
 

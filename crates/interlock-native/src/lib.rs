@@ -1,10 +1,11 @@
-//! Python face of the engine and the ledger writer, `interlock._native`: conversions and one error map, nothing else.
+//! Python face of the engine, of placing a policy and of the ledger writer, `interlock._native`: conversions and one error map, nothing else.
 //!
 //! `src/interlock/_native.pyi` mirrors it.
 
 mod engine;
 mod error;
 mod ledger;
+mod place;
 
 use pyo3::prelude::*;
 
@@ -13,5 +14,6 @@ use pyo3::prelude::*;
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     error::register(module)?;
     engine::register(module)?;
-    ledger::register(module)
+    ledger::register(module)?;
+    place::register(module)
 }

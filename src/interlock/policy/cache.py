@@ -24,20 +24,24 @@ _HEX: Final = 64
 Layers = list[dict[str, Any]]
 
 
-def cached(directory: str | None, key: str, make: Callable[[], Layers]) -> tuple[Layers, bool]:
-    """The entry of `key`, or what `make` makes (then kept). The flag says whether it came from the cache."""
+def cached(directory: str | None, key: str, make: Callable[[], Layers]) -> tuple[str, bool]:
+    """The entry of `key` as JSON, or of what `make` makes (then kept). The flag says whether it came from the cache."""
     if directory is None:
-        return make(), False
+        return _text(make()), False
     path = f"{directory}/policy-{key}.json"
-    layers = _read(path)
-    if layers is not None:
-        return layers, True
-    layers = make()
-    _write(directory, path, layers)
-    return layers, False
+    text = _read(path)
+    if text is not None:
+        return text, True
+    text = _text(make())
+    _write(directory, path, text)
+    return text, False
 
 
-def _read(path: str) -> Layers | None:
+def _text(layers: Layers) -> str:
+    return json.dumps(layers, separators=(",", ":"), ensure_ascii=False)
+
+
+def _read(path: str) -> str | None:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
@@ -51,13 +55,12 @@ def _read(path: str) -> Layers | None:
     digest, _, body = data.partition(b"\n")
     if len(digest) != _HEX or sha256(body).hexdigest().encode() != digest:
         return None
-    layers: Layers = json.loads(body)
-    return layers
+    return body.decode()
 
 
-def _write(directory: str, path: str, layers: Layers) -> None:
+def _write(directory: str, path: str, text: str) -> None:
     """Written beside and renamed over, so that nobody reads half an entry. A cache that cannot be written is none."""
-    body = json.dumps(layers, separators=(",", ":"), ensure_ascii=False).encode()
+    body = text.encode()
     beside = f"{path}.{os.getpid()}"
     try:
         _make_room(directory)

@@ -3,59 +3,16 @@
 Whoever loads a policy builds a `Context` (from arguments, `from_environment`, or in a test) and passes it in.
 """
 
-# ruff: noqa: PTH112, PTH113, PTH115, PTH123
+# ruff: noqa: PTH112, PTH113, PTH123
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from interlock.policy.faults import Fault, Place, PolicyError, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-
-
-class Filesystem(Protocol):
-    """The names a machine has, as far as loading needs them."""
-
-    def readlink(self, path: str) -> str | None:
-        """The target of a symbolic link, or None when `path` is none."""
-
-    def status(self, path: str) -> os.stat_result | None:
-        """lstat(2), or None when there is no such name or it cannot be reached."""
-
-    def entries(self, path: str) -> Iterator[tuple[str, bool]]:
-        """Names in a directory, each with whether it is a directory itself (links not followed); nothing if
-        unreadable."""
-
-
-class Machine:
-    """The machine itself."""
-
-    __slots__ = ()
-
-    def readlink(self, path: str) -> str | None:
-        """See `Filesystem`."""
-        try:
-            return os.readlink(path)
-        except OSError:
-            return None
-
-    def status(self, path: str) -> os.stat_result | None:
-        """See `Filesystem`."""
-        try:
-            return os.lstat(path)
-        except OSError:
-            return None
-
-    def entries(self, path: str) -> Iterator[tuple[str, bool]]:
-        """See `Filesystem`."""
-        try:
-            with os.scandir(path) as found:
-                for entry in found:
-                    yield entry.name, entry.is_dir(follow_symlinks=False)
-        except OSError:
-            return
 
 
 class Context(NamedTuple):
@@ -77,7 +34,7 @@ class Context(NamedTuple):
         resolvers: addresses of the DNS servers.
         claude: the folder of Claude Code (`CLAUDE_CONFIG_DIR`); `~/.claude` unless given.
         codex: the folder of Codex (`CODEX_HOME`); `~/.codex` unless given.
-        filesystem: where links and hard links are looked up.
+        root: where links and hard links are looked up; empty for the machine itself.
     """
 
     home: str
@@ -97,7 +54,7 @@ class Context(NamedTuple):
     claude: str | None = None
     codex: str | None = None
     policies: tuple[str, ...] = ()
-    filesystem: Filesystem = Machine()  # last: what the cache is keyed by ends before it
+    root: str = ""  # last: what the cache is keyed by ends before it
 
     def variables(self) -> dict[str, str]:
         """`${name}` → its value, for every name the language knows."""

@@ -109,16 +109,22 @@ def load(
     from interlock.policy.cache import cached
 
     # The session's folder differs at every start; a stand-in keeps the cached half the same.
-    still = context._replace(session=f"{context.runtime}/{_SESSION_STAND_IN}")
+    stand_in = f"{context.runtime}/{_SESSION_STAND_IN}"
+    still = context._replace(session=stand_in)
     beside = [aside] if aside is not None else []
     key = _key([*everything, *beside], still)
     layers, from_cache = cached(cache, key, lambda: [*_compile(everything, still), *_compile(beside, still)])
-    from interlock.policy.place import name_session, place
+    from interlock.policy.place import place
 
-    name_session(layers, _SESSION_STAND_IN, context)
-    layers, beside_layers = layers[: len(everything)], layers[len(everything) :]
-    warnings = place(layers, context, aside=beside_layers)
-    return _finished(layers, warnings, from_cache=from_cache)._replace(aside=next(iter(beside_layers), None))
+    placed = place(layers, len(everything), context, stand_in=stand_in)
+    return Compiled(
+        placed.policy,
+        placed.digest,
+        tuple(placed.names),
+        tuple(placed.warnings),
+        from_cache,
+        next(iter(json.loads(placed.aside)), None),
+    )
 
 
 def _all_sources(sources: Sequence[Source], context: Context, *, workspace_layer: bool, guard: bool) -> list[Source]:
@@ -189,23 +195,6 @@ def _ordered(faults: list[Fault], sources: list[Source]) -> list[Fault]:
     return sorted(
         unique, key=lambda fault: (order.get(fault.place.file, -1), fault.place.line, fault.place.column, fault.message)
     )
-
-
-def _finished(layers: list[dict[str, Any]], warnings: list[str], *, from_cache: bool) -> Compiled:
-    for layer in layers:
-        layer["digest"] = _digest(layer)
-    body: dict[str, Any] = {"interlock": 1, "layers": layers}
-    body["digest"] = _digest(body)
-    names = tuple(layer["name"] for layer in layers)
-    return Compiled(_canonical(body), body["digest"], names, tuple(warnings), from_cache)
-
-
-def _digest(value: dict[str, Any]) -> str:
-    return "sha256:" + sha256(_canonical(value).encode()).hexdigest()
-
-
-def _canonical(value: object) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def _read(path: str, *, follow: bool) -> bytes:

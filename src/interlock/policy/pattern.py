@@ -8,7 +8,6 @@ alone: hard links, links that a session could make, and rules that can never mat
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
@@ -191,7 +190,6 @@ def unescape(component: str) -> str:
     return re.sub(r"\\(.)", r"\1", component) if "\\" in component else component
 
 
-@lru_cache(maxsize=16_384)
 def literal_prefix(pattern: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The names at the front that are literal, unescaped, and the components that follow them as written.
 

@@ -16,17 +16,6 @@ GOLDEN = Path(__file__).parents[2] / "policy_golden"
 CASES = sorted(GOLDEN.glob("*.yaml"))
 
 
-class NoLinks:
-    def readlink(self, path):
-        return None
-
-    def status(self, path):
-        return None
-
-    def entries(self, path):
-        return iter(())
-
-
 def context() -> Context:
     return Context(
         home="/home/ada",
@@ -37,7 +26,7 @@ def context() -> Context:
         cache="/home/ada/.cache/interlock",
         runtime="/run/user/1000/interlock",
         interlock=("/opt/interlock",),
-        filesystem=NoLinks(),
+        root="/nonexistent",
     )
 
 

@@ -1,0 +1,149 @@
+//! Other names of a denied file: found by its number of links, matched by inode.
+//!
+//! Left out: whatever a pattern says behind its first `**/`, since the whole machine would have to be searched; and what `Ground` says is not
+//! to be searched.
+
+use crate::Ground;
+use crate::layers::{Rule, all_compiled, compiled, rules};
+use crate::links::{Front, escaped, is_in};
+use crate::names::Names;
+use interlock_core::pattern::Component;
+use interlock_core::patterns::Patterns;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt as _;
+
+/// Directory entries looked at in one load.
+const ENTRIES_MAX: usize = 4_096;
+/// Hard-linked files that one rule names by inode.
+const INODES_MAX: usize = 1_024;
+
+/// Adds `inodes` to each rule that denies or holds named files. Gives the warnings, none twice.
+pub(crate) fn collect(layers: &mut [Value], names: &mut Names, ground: &Ground) -> Result<Vec<String>, String> {
+    let own = ground.own.iter().map(|path| [escaped(path.as_bytes()).as_slice(), b"/**"].concat()).collect();
+    let mut search = Search { names, own, unsearched: &ground.unsearched, left: ENTRIES_MAX, warnings: Vec::new() };
+    for mut rule in rules(layers)? {
+        let is_of_sockets = rule.verbs.first().is_some_and(|verb| verb.starts_with("unix."));
+        if !rule.allows && !is_of_sockets && rule.selectors.contains_key("path") {
+            search.rule(&mut rule)?;
+        }
+    }
+    Ok(search.warnings)
+}
+
+struct Search<'a> {
+    names: &'a mut Names,
+    /// Patterns of what Interlock is loaded from.
+    own: Vec<Vec<u8>>,
+    unsearched: &'a [String],
+    left: usize,
+    warnings: Vec<String>,
+}
+
+type Linked = (Vec<u8>, Metadata);
+
+impl Search<'_> {
+    fn rule(&mut self, rule: &mut Rule<'_>) -> Result<(), String> {
+        let mut found = BTreeSet::new();
+        let mut except: Option<Patterns> = None;
+        for pattern in rule.patterns("path")? {
+            for (path, status) in self.linked(&pattern, &rule.name)? {
+                let except = match &mut except {
+                    Some(except) => except,
+                    none => none.insert(all_compiled(&rule.patterns("except")?)?),
+                };
+                if !except.matches(&path) {
+                    found.insert((status.dev(), status.ino()));
+                }
+            }
+        }
+        if found.len() > INODES_MAX {
+            let what = format!("more than {INODES_MAX} denied files have other hard links; the rest is matched by name only");
+            self.warn(&rule.name, &what);
+        }
+        if !found.is_empty() {
+            let inodes = found.iter().take(INODES_MAX).map(|(device, number)| json!({"device": device, "number": number}));
+            rule.selectors.insert("inodes".into(), inodes.collect());
+        }
+        Ok(())
+    }
+
+    /// The files of this pattern that have other names.
+    fn linked(&mut self, pattern: &[u8], rule: &str) -> Result<Vec<Linked>, String> {
+        let front = Front::of(pattern);
+        let is_made_up = [b"/proc".as_slice(), b"/sys", b"/dev"].iter().any(|root| is_in(&front.path, root));
+        if front.path.is_empty() || is_made_up {
+            return Ok(Vec::new());
+        }
+        let Some(status) = self.names.at(&front.path).status else { return Ok(Vec::new()) };
+        let is_searched = status.is_dir() && !front.rest.is_empty() && self.is_searched(pattern, &front.path);
+        if !is_searched && !has_other_names(&status) {
+            return Ok(Vec::new());
+        }
+        let wanted = compiled(pattern)?;
+        let mut found = vec![(front.path.to_vec(), status)];
+        if is_searched {
+            self.below(&front.path, wanted.rest(), rule, &mut found);
+        }
+        found.retain(|(path, status)| has_other_names(status) && wanted.matches(path));
+        Ok(found)
+    }
+
+    fn is_searched(&self, pattern: &[u8], base: &[u8]) -> bool {
+        !self.own.iter().any(|own| own == pattern) || self.is_installed_by_links(base)
+    }
+
+    /// Files with other names below `base`, wherever these components could lead.
+    fn below(&mut self, base: &[u8], rest: &[Component], rule: &str, found: &mut Vec<Linked>) {
+        let open_from = rest.iter().position(|component| *component == Component::Depth).unwrap_or(rest.len());
+        let mut waiting = vec![(base.to_vec(), 0)];
+        while let Some((directory, depth)) = waiting.pop() {
+            for (name, is_directory) in self.names.entries(&directory) {
+                if self.left == 0 {
+                    let what = format!(
+                        "more than {ENTRIES_MAX} files lie below denied names; other hard links of those not looked at are matched by name only"
+                    );
+                    return self.warn(rule, &what);
+                }
+                self.left -= 1;
+                if depth < open_from && !rest.get(depth).is_some_and(|component| admits(component, &name)) {
+                    continue;
+                }
+                let path = [directory.as_slice(), b"/", &name].concat();
+                if is_directory {
+                    let leads_on = open_from < rest.len() || depth + 1 < rest.len();
+                    if leads_on && !self.unsearched.iter().any(|folder| folder.as_bytes() == path) {
+                        waiting.push((path, depth + 1));
+                    }
+                } else if let Some(status) = self.names.status(&path).filter(has_other_names) {
+                    found.push((path, status));
+                }
+            }
+        }
+    }
+
+    /// Whether a package installer shared its cache with this folder by hard links (uv does): the first file shows it.
+    fn is_installed_by_links(&self, base: &[u8]) -> bool {
+        let first = self.names.entries(base).find(|(_, is_directory)| !is_directory);
+        first.and_then(|(name, _)| self.names.status(&[base, b"/", &name].concat())).is_some_and(|status| status.nlink() > 1)
+    }
+
+    fn warn(&mut self, rule: &str, what: &str) {
+        let warning = format!("`{rule}`: {what}");
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
+    }
+}
+
+fn has_other_names(status: &Metadata) -> bool {
+    status.is_file() && status.nlink() > 1
+}
+
+fn admits(component: &Component, name: &[u8]) -> bool {
+    match component {
+        Component::Depth => true,
+        Component::Name(glob) => glob.matches(name),
+    }
+}
