@@ -65,7 +65,8 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 /// # Errors
 /// As `open`; or it is larger.
 pub fn read_up_to(path: &Path, bytes_max: u64) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+    // Room for a small file from the beginning: without it the reader feels its way in steps of 32 bytes.
+    let mut bytes = Vec::with_capacity(16 * 1024);
     open(path, false)?.take(bytes_max + 1).read_to_end(&mut bytes).map_err(|e| Error::io("read", path, &e))?;
     if bytes.len() as u64 > bytes_max {
         return Err(Error::Key(format!("`{}` is too large for what it should be", path.display())));

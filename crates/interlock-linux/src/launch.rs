@@ -312,35 +312,46 @@ fn refusal(words: &[String]) -> Failed {
     }
 }
 
-/// Builds the session around a listener.
+/// Builds the session around its log and a listener.
 ///
 /// # Errors
-/// [`Failed`]: the ledger or the machine refused.
+/// [`Failed`]: the machine refused.
 pub fn session(
     launch: &Launch,
     judge: Judge,
+    log: interlock_ledger::Log,
     listener: OwnedFd,
     members: Members,
     uplink: Arc<Uplink>,
     ending: Arc<Ending>,
 ) -> Result<Arc<Session>, Failed> {
-    let recorder = ledger(launch)?;
     let own = |error: std::io::Error| Failed::own("the session could not be built", error);
     // Faster hand-over from 6.6 on; without it only slower.
     let _older = notify::wake_synchronously(listener.as_fd());
     let later = Later::new(&launch.runs_later).map_err(|error| Failed::new(120, format!("`runs_later`: {error}"), ""))?;
-    let line = Line::new(launch.session.clone(), launch.agent.clone(), judge, later, Box::new(recorder), uplink, ending);
+    let line = Line::new(launch.session.clone(), launch.agent.clone(), judge, later, Box::new(log), uplink, ending);
     let gateway = launch.gateway.as_ref().map(|place| Gateway { address: place.address, port: place.port, socket: path(&place.socket) });
     Session::start(launch.session.clone(), line, members, gateway, path(&launch.runtime).join("inside.sock"), listener).map_err(own)
 }
 
-fn ledger(launch: &Launch) -> Result<interlock_ledger::Log, Failed> {
+/// Opens the session's log.
+///
+/// # Errors
+/// [`Failed`]: the ledger refused.
+pub fn ledger(launch: &Launch) -> Result<interlock_ledger::Log, Failed> {
     let (directory, index, keys) = (path(&launch.ledger.directory), path(&launch.ledger.index), path(&launch.ledger.keys));
     let refused = |error: interlock_ledger::Error| {
         Failed::new(123, format!("the ledger cannot be opened: {error}"), "`interlock ledger verify` says what is damaged")
     };
     let keys = interlock_ledger::Keys::ensure(&keys, Some(&index)).map_err(refused)?;
     interlock_ledger::open_session(&directory, &format!("sessions/{}", launch.session), &index, &keys).map_err(refused)
+}
+
+/// Closes the log of a session that did not come to stand behind wall and filter.
+pub fn not_begun(log: &interlock_ledger::Log, failed: &Failed) {
+    let reason = format!("nothing was run: {}", failed.message);
+    // Should this fail as well, the next start completes the log.
+    let _left = log.close(Some(json!({"type": "session.closed", "status": null, "reason": reason})));
 }
 
 /// The record that opens the session.
@@ -354,10 +365,10 @@ pub fn open(launch: &Launch, session: &Session, tree: &Tree) -> Result<(), Faile
         "workspace": launch.workspace, "policy": judge.digest(), "layers": judge.layers(), "parent": launch.parent, "prompt": launch.prompt,
         "host": {"kernel": kernel(), "enforced": tree.enforced()},
     });
-    for record in [opened, tree.sealed()] {
-        session.line.record(Record::Durable, record).map_err(|_| Failed::new(123, "the ledger refused the session's first records", ""))?;
-    }
-    Ok(())
+    let refused = |_| Failed::new(123, "the ledger refused the session's first records", "");
+    // The second one's sync is the first one's too.
+    session.line.record(Record::Ordered, opened).map_err(refused)?;
+    session.line.record(Record::Durable, tree.sealed()).map_err(refused).map(drop)
 }
 
 /// The kernel's release.

@@ -96,9 +96,11 @@ impl Begun {
         let Begun { launch, judge, mut tree } = self;
         let ending = Arc::new(Ending::new().map_err(|error| Failed::new(123, error.to_string(), ""))?);
         harden();
-        let (listener, sentinels) = tree.listener()?;
+        // While the command's process puts on its wall and its filter.
+        let log = launch::ledger(&launch)?;
+        let (listener, sentinels) = tree.listener().inspect_err(|failed| launch::not_begun(&log, failed))?;
         let members = Members { guardian: tree.guardian, sentinels };
-        let session = launch::session(&launch, judge, listener, members, Arc::clone(uplink), Arc::clone(&ending))?;
+        let session = launch::session(&launch, judge, log, listener, members, Arc::clone(uplink), Arc::clone(&ending))?;
         let own = |error: std::io::Error| Failed::new(123, format!("the session's sockets: {error}"), "");
         control::keep_time(&session).map_err(own)?;
         session.terminals.given(session.ground.root.as_fd(), tree.command);
