@@ -16,7 +16,7 @@ from interlock.host.program import find_program
 from interlock.host.signals import Signals
 from interlock.host.supervisor import find_supervisor, start_supervisor
 from interlock.storage.home import SOCKET_PATH_BYTES_MAX, Home, user_home
-from interlock.storage.runtime import clear, clear_leftovers, hold
+from interlock.storage.runtime import clear, clear_sockets, hold
 from interlock.vocabulary.errors import EXIT_REFUSED, HostError, OperatorError
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def run_session(request: Request, face: Face) -> Ran:
     try:
         outcome = _supervised(
             supervisor, launch, face=face, asker=asker, headless=request.is_headless,
-            meanwhile=lambda: clear_leftovers(home),
+            meanwhile=lambda: clear_sockets(home),
         )  # fmt: skip
         return Ran(session, outcome)
     finally:

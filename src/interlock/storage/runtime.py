@@ -10,18 +10,21 @@ import contextlib
 import fcntl
 import os
 import stat
+import time
 from typing import TYPE_CHECKING, Final
 
-from interlock.vocabulary.errors import HostError
 from interlock.vocabulary.ids import parse_session_id
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from interlock.storage.home import Home
 
 #: Directories looked at in one clearing: what is left over that takes another start.
 LOOKED_AT_MAX: Final = 256
-#: Another start may clear a directory just when it is made, and once more.
-_TRIES_MAX: Final = 8
+#: A directory has this before its name until it is held, so that nobody clears it in between; and no longer than this.
+_FRESH: Final = ".new-"
+_FRESH_SECONDS_MAX: Final = 60.0
 _SOCKETS: Final = ("control.sock", "inside.sock")
 #: Names the folder that a tool server was given for a home, to be cleared with the session.
 _SCRATCH: Final = "scratch"
@@ -36,20 +39,14 @@ def hold(home: Home, session: str, *, scratch: str | None = None) -> int:
     Arguments: `scratch` is a folder made for this session alone, whose base name begins with `interlock-server-`.
     Raises `OperatorError` and `HostError` as `Home.ensure`.
     """
-    path = home.session_runtime(session)
-    for _ in range(_TRIES_MAX):
-        home.ensure(path)
-        try:
-            held = os.open(path, _DIRECTORY)
-        except FileNotFoundError:
-            continue
-        fcntl.flock(held, fcntl.LOCK_SH)
-        if _is_at(held, path):
-            if scratch is not None:
-                _note(held, scratch)
-            return held
-        os.close(held)
-    raise HostError(f"`{path}` is taken away as often as it is made")
+    fresh = f"{home.runtime}/{_FRESH}{session}"
+    home.ensure(fresh)
+    held = os.open(fresh, _DIRECTORY)
+    _lock(held)
+    if scratch is not None:
+        _note(held, scratch)
+    os.rename(fresh, home.session_runtime(session))
+    return held
 
 
 def clear(home: Home, session: str) -> bool:
@@ -57,13 +54,22 @@ def clear(home: Home, session: str) -> bool:
     with contextlib.ExitStack() as stack:
         try:
             runtime = _opened(stack, home.runtime)
-            return _clear(stack, runtime, session)
+            return _clear(stack, runtime, session, lambda directory: True)
         except OSError:
             return False
 
 
 def clear_leftovers(home: Home) -> int:
-    """Take away what killed sessions left. How many were cleared."""
+    """Take away what killed sessions left, tool servers' folders too, however long it takes. How many were cleared."""
+    return _clear_fitting(home, lambda directory: True)
+
+
+def clear_sockets(home: Home) -> int:
+    """As `clear_leftovers`, but for sessions without a folder: for a start that waits for nothing."""
+    return _clear_fitting(home, lambda directory: _found(_SCRATCH, directory) is None)
+
+
+def _clear_fitting(home: Home, fits: Callable[[int], bool]) -> int:
     cleared = 0
     with contextlib.ExitStack() as stack:
         try:
@@ -73,8 +79,14 @@ def clear_leftovers(home: Home) -> int:
             return 0  # No such directory yet, or none that can be read: then nothing is left in it that we could see.
         for name in names:
             with contextlib.ExitStack() as inner, contextlib.suppress(OSError):
-                cleared += _clear(inner, runtime, name)
+                cleared += _clear(inner, runtime, name, fits)
     return cleared
+
+
+def _lock(held: int) -> None:
+    """A file system without such locks keeps what is left over: what cannot be locked alone is never cleared."""
+    with contextlib.suppress(OSError):
+        fcntl.flock(held, fcntl.LOCK_SH)
 
 
 def _opened(stack: contextlib.ExitStack, path: str, *, below: int | None = None) -> int:
@@ -84,15 +96,20 @@ def _opened(stack: contextlib.ExitStack, path: str, *, below: int | None = None)
 
 
 def _sessions(runtime: int) -> list[str]:
+    """The directories named as sessions, and those that never came to be one because their maker was killed."""
     found: list[str] = []
     for name in sorted(os.listdir(runtime)):
-        with contextlib.suppress(ValueError):
-            found.append(parse_session_id(name))
+        with contextlib.suppress(ValueError, FileNotFoundError):
+            parse_session_id(name.removeprefix(_FRESH))
+            if not name.startswith(_FRESH) or time.time() - os.stat(name, dir_fd=runtime).st_mtime > _FRESH_SECONDS_MAX:
+                found.append(name)
     return found[:LOOKED_AT_MAX]
 
 
-def _clear(stack: contextlib.ExitStack, runtime: int, session: str) -> bool:
+def _clear(stack: contextlib.ExitStack, runtime: int, session: str, fits: Callable[[int], bool]) -> bool:
     directory = _opened(stack, session, below=runtime)
+    if not fits(directory):
+        return False
     try:
         fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -133,11 +150,3 @@ def _found(name: str, directory: int) -> os.stat_result | None:
         return os.stat(name, dir_fd=directory, follow_symlinks=False)
     except FileNotFoundError:
         return None
-
-
-def _is_at(descriptor: int, path: str) -> bool:
-    """Whether the name still leads to what was opened."""
-    try:
-        return os.path.samestat(os.fstat(descriptor), os.stat(path, follow_symlinks=False))
-    except FileNotFoundError:
-        return False

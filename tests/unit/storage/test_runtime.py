@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from interlock.storage.home import Home
-from interlock.storage.runtime import clear, clear_leftovers, hold
+from interlock.storage.runtime import clear, clear_leftovers, clear_sockets, hold
 
 NAME = "s-20261121T120000-00000{}"
 
@@ -54,6 +54,33 @@ def test_a_servers_folder_goes_with_its_session(home, tmp_path):
     killed_session(home, 1, str(scratch))
     assert clear_leftovers(home) == 1
     assert not scratch.exists()
+
+
+def test_a_start_that_waits_for_nothing_leaves_folders_to_the_next_gateway(home, tmp_path):
+    scratch = tmp_path / "interlock-server-notes-x"
+    scratch.mkdir()
+    kept, _ = killed_session(home, 1, str(scratch)), killed_session(home, 2)
+    assert clear_sockets(home) == 1
+    assert os.listdir(home.runtime) == [kept] and scratch.exists()
+
+
+def test_without_locks_sessions_start_and_nothing_is_cleared(home, monkeypatch):
+    def refuse(*_):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    held = hold(home, NAME.format(1))
+    sockets_in(held)
+    os.close(held)
+    assert clear_leftovers(home) == 0
+    assert len(os.listdir(home.session_runtime(NAME.format(1)))) == 2
+
+
+def test_what_was_never_finished_goes_when_it_is_old(home):
+    home.ensure(f"{home.runtime}/.new-{NAME.format(1)}", f"{home.runtime}/.new-{NAME.format(2)}")
+    os.utime(f"{home.runtime}/.new-{NAME.format(1)}", (1, 1))
+    assert clear_leftovers(home) == 1
+    assert os.listdir(home.runtime) == [f".new-{NAME.format(2)}"]
 
 
 @pytest.mark.parametrize("wrong", ["another-name", "interlock-server-link"])
@@ -109,17 +136,19 @@ def test_a_start_is_never_robbed_by_those_that_clear(home):
         while not stop.is_set():
             clear_leftovers(home)
 
-    threads = [threading.Thread(target=clearing) for _ in range(2)]
+    threads = [threading.Thread(target=clearing, daemon=True) for _ in range(2)]
     for thread in threads:
         thread.start()
-    for number in range(300):
-        session = f"s-20261121T120000-{number:06x}"
-        held = hold(home, session)
-        sockets_in(held)
-        if sorted(os.listdir(home.session_runtime(session))) != ["control.sock", "inside.sock"]:
-            wrong.append(session)
-        os.close(held)
-    stop.set()
+    try:
+        for number in range(100):
+            session = f"s-20261121T120000-{number:06x}"
+            held = hold(home, session)
+            sockets_in(held)
+            if sorted(os.listdir(home.session_runtime(session))) != ["control.sock", "inside.sock"]:
+                wrong.append(session)
+            os.close(held)
+    finally:
+        stop.set()
     for thread in threads:
         thread.join()
     assert wrong == []
