@@ -131,6 +131,11 @@ impl Plan {
         })
     }
 
+    /// Whether a rule other than an allow speaks of `verb` and not of `other`.
+    pub fn guards(&self, verb: Verb, other: Verb) -> bool {
+        self.rules().any(|rule| rule.outcome != Outcome::Allow && rule.verbs.contains(verb) && !rule.verbs.contains(other))
+    }
+
     /// Names below `name` that rules other than an allow care for, and would not if they were below `target`: what a symlink made at
     /// `name` stands for. One for each pattern, as plain as the pattern admits.
     pub fn stands_for(&self, verb: Verb, name: &[u8], target: &[u8]) -> Vec<Vec<u8>> {

@@ -3,6 +3,7 @@
 //! Left out: what a call means (`open`, `names`, `metadata`).
 
 use super::caller::{Caller, Status, Stop};
+use super::loss;
 use super::refusal;
 use super::resolve::{Name, Object};
 use super::restart;
@@ -174,7 +175,14 @@ impl<'a> Errand<'a> {
     pub fn acts_on(&self, verbs: &[Verb], object: &Object) -> Vec<Observed> {
         match &object.name {
             Name::Held(_) => Vec::new(),
-            Name::Path(path) => verbs.iter().map(|verb| self.act(*verb, path, Some(&object.stat))).collect(),
+            Name::Path(path) => {
+                let loss = if verbs.iter().any(|verb| matches!(verb, Verb::FileWrite | Verb::FileTruncate)) {
+                    loss::overwritten(self, path, &object.stat)
+                } else {
+                    None
+                };
+                verbs.iter().map(|verb| self.act(*verb, path, Some(&object.stat))).chain(loss).collect()
+            }
         }
     }
 

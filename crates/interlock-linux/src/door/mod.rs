@@ -16,6 +16,7 @@ pub mod ground;
 pub mod inside;
 pub mod links;
 mod listeners;
+pub mod loss;
 pub mod metadata;
 pub mod names;
 pub mod netlink;

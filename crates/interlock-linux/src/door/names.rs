@@ -6,7 +6,7 @@ use super::caller::Stop;
 use super::errand::{Errand, forbidden};
 use super::place::{self, Found, Place};
 use super::resolve::{self, Last, Name, Object, Path};
-use super::{links, rename};
+use super::{links, loss, rename};
 use crate::answer::Answer;
 use crate::line::Observed;
 use crate::sys::errno::{Errno, Sys};
@@ -216,6 +216,7 @@ fn link(errand: &Errand<'_>, from: (i32, usize), to: (i32, usize), flags: i32) -
             let to = errand.end_at(&place.name(), None);
             let target = Target::Pair { path: end.path, aliases: end.aliases, inode: end.inode, to, exchange: false };
             let mut acts = vec![Observed { verb: Verb::FileLink, target }];
+            acts.extend(linked_out(errand, path, &object.stat, &place.name()));
             if object.stat.kind() == libc::S_IFLNK {
                 let content = files::read_link(object.file.as_fd(), c"")?;
                 acts.extend(links::acts(errand, place.parent.as_fd(), &place.name(), &content));
@@ -229,6 +230,13 @@ fn link(errand: &Errand<'_>, from: (i32, usize), to: (i32, usize), flags: i32) -
         }
         in_place(errand, &place, None, act)
     })
+}
+
+/// A second name beyond what keeps the first: by it the file could be overwritten.
+fn linked_out(errand: &Errand<'_>, from: &[u8], stat: &Stat, to: &[u8]) -> Option<Observed> {
+    let object = Some(super::errand::inode(stat));
+    let names = || (loss::of_name(errand, from, object), loss::of_name(errand, to, object));
+    loss::cares(errand, Verb::FileLink).then(names).and_then(|(from, to)| loss::moved_out(errand, from, &to))
 }
 
 /// What is to be linked: by path, or with AT_EMPTY_PATH the descriptor's own object.

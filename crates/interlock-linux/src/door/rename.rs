@@ -7,6 +7,7 @@ use super::below::{self, Entry};
 use super::caller::Stop;
 use super::errand::{Errand, forbidden, inode};
 use super::links;
+use super::loss;
 use super::names::{MOVED, place_of};
 use super::place::{Found, Place};
 use crate::line::Observed;
@@ -174,7 +175,7 @@ fn could_matter(errand: &Errand<'_>, ends: &[&[u8]]) -> bool {
         !plan.allows_below(Verb::FileRename, end)
             || std::iter::once(end.to_vec())
                 .chain(errand.session.mounts.aliases(end))
-                .any(|name| plan.could_match_below(&[Verb::FileRename], &name))
+                .any(|name| plan.could_match_below(&[Verb::FileRename, Verb::FileDelete], &name))
     })
 }
 
@@ -182,6 +183,12 @@ fn acts(errand: &Errand<'_>, from: &End, to: &End, exchange: bool, walked: &Walk
     let mut acts = vec![pair(errand, (&from.name, from.stat()), (&to.name, to.stat()), exchange)];
     if !exchange && to.object.is_some() {
         acts.push(errand.act(Verb::FileDelete, &to.name, to.stat()));
+    }
+    if loss::cares(errand, Verb::FileRename) {
+        acts.extend(lost(errand, from, to, &walked.from));
+        if exchange {
+            acts.extend(lost(errand, to, from, &walked.to));
+        }
     }
     let moves = |entries: &Option<Vec<Entry>>, source: &[u8], goal: &[u8]| -> Vec<Observed> {
         let entries = entries.iter().flatten();
@@ -194,6 +201,17 @@ fn acts(errand: &Errand<'_>, from: &End, to: &End, exchange: bool, walked: &Walk
         acts.extend(linked(errand, to, from, &walked.to));
     }
     acts
+}
+
+/// What is moved out of the names that rules keep: the end itself, and what lies below it.
+fn lost(errand: &Errand<'_>, from: &End, to: &End, walked: &Option<Vec<Entry>>) -> Vec<Observed> {
+    let name = |top: &[u8], entry: &Entry| [top, b"/", &entry.path].concat();
+    let own = (from.name.clone(), to.name.clone(), from.stat().map(inode));
+    let below = walked.iter().flatten().map(|entry| (name(&from.name, entry), name(&to.name, entry), Some(entry.inode)));
+    std::iter::once(own)
+        .chain(below)
+        .filter_map(|(old, new, object)| loss::moved_out(errand, loss::of_name(errand, &old, object), &loss::of_name(errand, &new, object)))
+        .collect()
 }
 
 /// What symlinks stand for at their new names: the one that is moved, or those below the directory that is.

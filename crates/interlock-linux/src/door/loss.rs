@@ -1,0 +1,56 @@
+//! What an act takes away besides what it is called: overwriting what a file holds, and moving or linking a file out of where it was,
+//! count as deletion for every rule that denies or asks about deleting.
+//!
+//! A file that holds something and is opened for writing may be overwritten or cut short through its descriptor at any time after, unseen: the
+//! open is where that is decided. An allow needs no `file.delete` for it: silence about deletion says nothing about writing.
+//! Left out: what another process puts into a file after this session opened it empty, and rules whose own verb covers the act.
+
+use super::errand::Errand;
+use crate::line::Observed;
+use crate::sys::files::Stat;
+use interlock_core::action::{Action, FileEnd, Inode, Plane, Subject, Target, Verb};
+use interlock_core::decision::Outcome;
+use interlock_core::facts::Facts;
+
+/// The deletion that opening for writing or truncating the file `path` amounts to, where a rule speaks of it.
+pub fn overwritten(errand: &Errand<'_>, path: &[u8], stat: &Stat) -> Option<Observed> {
+    let holds_something = stat.kind() == libc::S_IFREG && stat.size > 0;
+    let act = || errand.act(Verb::FileDelete, path, Some(stat));
+    (holds_something && cares(errand, Verb::FileWrite)).then(act).filter(|act| !speaking(errand, act).is_empty())
+}
+
+/// The deletion that moving what is called `from` to `to` amounts to: where a rule speaks of the one name that does not speak of the other.
+pub fn moved_out(errand: &Errand<'_>, from: Observed, to: &Observed) -> Option<Observed> {
+    let stays = speaking(errand, to);
+    speaking(errand, &from).iter().any(|rule| !stays.contains(rule)).then_some(from)
+}
+
+/// Whether some rule speaks of deletion that does not speak of `verb` as well: with none, nothing here can matter.
+pub fn cares(errand: &Errand<'_>, verb: Verb) -> bool {
+    errand.session.line.judge.plan.guards(Verb::FileDelete, verb)
+}
+
+/// The rules that keep this deletion from simply happening; none when it is allowed, or when nobody says anything about it.
+fn speaking(errand: &Errand<'_>, act: &Observed) -> Vec<String> {
+    let object = match &act.target {
+        Target::File(end) => end.inode,
+        _ => None,
+    };
+    let action = Action {
+        id: String::new(),
+        plane: Plane::Host,
+        verb: act.verb,
+        target: act.target.clone(),
+        subject: Subject::default(),
+        nonce: None,
+    };
+    let origin = object.map(|object| errand.session.made.origin(object));
+    let (decision, _) = errand.session.line.judge.first(&action, || Facts { origin, ..Facts::default() });
+    if decision.decision == Outcome::Allow { Vec::new() } else { decision.rules }
+}
+
+/// A deletion of the name `path`, for whatever object is or would be there.
+pub fn of_name(errand: &Errand<'_>, path: &[u8], object: Option<Inode>) -> Observed {
+    let end = FileEnd { inode: object, ..errand.end_at(path, None) };
+    Observed { verb: Verb::FileDelete, target: Target::File(end) }
+}
