@@ -11,6 +11,7 @@ import os
 import random
 import secrets
 import select
+import shutil
 import signal
 import subprocess
 import time
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kernel.drive import Drive
+from tests.kernel.drive import Drive, supervisor
 
 ROUNDS = 2000 if os.environ.get("INTERLOCK_LONG") else 8
 SEED = int(os.environ.get("INTERLOCK_SEED", "0")) or secrets.randbits(32)
@@ -271,6 +272,22 @@ def test_killed_before_the_command_starts() -> None:
             time.sleep(turn * 0.004)
             os.kill(drive.process.pid, signal.SIGKILL)
             assert left_after(mark, GONE_SECONDS, drive) == []
+
+
+@pytest.mark.skipif(os.getuid() != 0 or shutil.which("setpriv") is None, reason="needs root, and setpriv of util-linux")
+@pytest.mark.parametrize("end", [told, supervisor_killed, both_sentinels_killed], ids=lambda end: end.__name__)
+def test_nobody_changes_its_user_where_others_cannot_be_killed(end: End, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container without CAP_KILL: root's sentinels could not end another user's process."""
+    wrapper = tmp_path / "supervisor"
+    wrapper.write_text(f'#!/bin/sh\nexec setpriv --bounding-set=-kill --inh-caps=-kill {supervisor()} "$@"\n')
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("INTERLOCK_SUPERVISOR", str(wrapper))
+    leaver = "import os, time\ntry: os.setresuid(1234, 1234, 1234)\nexcept PermissionError: print('stays', flush=True)\ntime.sleep(30)"
+    with Drive(["/usr/bin/env", "python3", "-c", leaver]) as drive:
+        keepers = Keepers.of(drive, drive.until("started")["process"])
+        assert select.select([drive.stdout], [], [], 10)[0] and os.read(drive.stdout, 100).startswith(b"stays")
+        end(drive, keepers)
+        assert left_after(secrets.token_hex(16), GONE_SECONDS, drive) == []
 
 
 def test_what_outlives_all_its_keepers_changes_nothing(tmp_path: Path) -> None:

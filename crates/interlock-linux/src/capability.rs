@@ -21,6 +21,16 @@ const SYS_PTRACE: u32 = 19;
 /// CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID, SETPCAP, NET_BIND_SERVICE, IPC_LOCK, IPC_OWNER, SYS_NICE, SYS_RESOURCE, LEASE, SETFCAP.
 pub const JAIL: u64 = bits(&[0, 1, 3, 4, 5, 6, 7, 8, 10, 14, 15, 23, 24, 28, 31]);
 
+const KILL: u32 = 5;
+const SETUID: u32 = 7;
+
+/// What the jail keeps where `held` is all there is (a container may have dropped some): who could change its user, where the sentinels may not
+/// signal another user's processes, could not be ended.
+#[must_use]
+pub fn jail(held: u64) -> u64 {
+    if held & 1 << KILL == 0 { JAIL & !(1 << SETUID) } else { JAIL }
+}
+
 /// The supervisor: the jail's, and reading a caller that runs as another user. So what it does on behalf never exceeds what the tree might.
 pub const SUPERVISOR: u64 = JAIL | 1 << SYS_PTRACE;
 

@@ -111,7 +111,8 @@ pub fn tree(launch: &Launch, judge: &Judge) -> Result<Tree, Failed> {
         supervisor_neck,
         guardian_neck,
     };
-    let start = start(launch, ends, own_ipc)?;
+    let held = crate::sys::capabilities::permitted().map_err(own)?;
+    let start = start(launch, ends, own_ipc, held)?;
     match process::fork().map_err(own)? {
         Forked::Child => {
             drop((mine, up_read, go, neck));
@@ -138,7 +139,7 @@ fn lacking_code() -> i32 {
     if std::env::var_os("INTERLOCK_SESSION").is_some() { 124 } else { 122 }
 }
 
-fn start(launch: &Launch, ends: Ends, own_ipc: bool) -> Result<Start, Failed> {
+fn start(launch: &Launch, ends: Ends, own_ipc: bool, held: u64) -> Result<Start, Failed> {
     let text = |bytes: &[u8]| CString::new(bytes).map_err(|_| Failed::new(120, "a zero byte in the command or its environment", ""));
     let environment = launch.environment.iter().map(|(name, value)| text(&[name.as_bytes(), b"=", &value.0].concat()));
     Ok(Start {
@@ -149,7 +150,7 @@ fn start(launch: &Launch, ends: Ends, own_ipc: bool) -> Result<Start, Failed> {
         directory: path(&launch.directory),
         terminal: launch.terminal,
         filter: filter::program(own_ipc),
-        capabilities: capability::JAIL,
+        capabilities: capability::jail(held),
         supervisor: process::id(),
         runtime: path(&launch.runtime),
     })
