@@ -16,6 +16,7 @@ pub mod ending;
 pub mod faces;
 pub mod filter;
 pub mod guardian;
+pub mod handover;
 pub mod judge;
 pub mod keepers;
 pub mod later;

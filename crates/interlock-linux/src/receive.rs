@@ -46,6 +46,7 @@ fn serve(call: &Call, session: &Session) {
             session.line.unforeseen(session, call, Unforeseen::Unanswerable(sys::errno(&error)));
         }
     }
+    session.handovers.end(call.id);
 }
 
 /// A call not answered yet. Dropped so, it is answered EACCES.

@@ -3,6 +3,7 @@
 //! Built once by `launch`; shared by every receiver.
 
 use crate::answer::Call;
+use crate::handover::Handovers;
 use crate::keepers::Keepers;
 use crate::line::{Line, Observed, Settled};
 use crate::made::Made;
@@ -46,6 +47,8 @@ pub struct Session {
     pub mounts: Mounts,
     /// What this session's own door has made (`origin`).
     pub made: Made,
+    /// Files that answers carry just now.
+    pub handovers: Handovers,
     /// Taken for writing while a directory changes its name or moves, for reading by everything that makes a name.
     pub names: RwLock<()>,
     /// The gateway, if this session has one.
@@ -84,6 +87,7 @@ impl Session {
             sockets: crate::door::inside::Sockets::default(),
             mounts,
             made: Made::default(),
+            handovers: Handovers::default(),
             names: RwLock::new(()),
             gateway,
             inside,

@@ -63,6 +63,10 @@ pub fn exec(errand: &Errand<'_>) -> Answer {
         Err(Stop::Gone) => return Answer::Settled,
         Err(_) => return Answer::Errno(libc::EACCES),
     };
+    for image in &images {
+        // Whoever wrote it may have closed it just now.
+        session.handovers.settle(super::errand::inode(&image.object.stat));
+    }
     let Some(program) = images.last() else { return Answer::Errno(libc::EACCES) };
     enact(call, session, program, permit)
 }

@@ -95,7 +95,9 @@ fn create_at(errand: &Errand<'_>, request: &Request, place: &Place) -> Result<Op
     match made {
         Ok(file) => {
             if let Ok(stat) = files::stat(file.as_fd()) {
-                errand.session.note_made(super::errand::inode(&stat));
+                let inode = super::errand::inode(&stat);
+                errand.session.note_made(inode);
+                errand.session.handovers.begin(errand.call.id, inode);
             }
             Ok(Some(file))
         }
@@ -136,7 +138,12 @@ fn existing(errand: &Errand<'_>, request: &Request, object: Object) -> Result<Ow
     }
     let flags = request.flags & !(libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW);
     let object = terminal::of_caller(errand, object)?;
+    let inode = super::errand::inode(&object.stat);
+    errand.session.handovers.settle(inode);
     let file = opened(errand, request, &object, flags)?;
+    if request.writes() || request.flags & libc::O_CREAT != 0 || object.stat.kind() == libc::S_IFIFO {
+        errand.session.handovers.begin(errand.call.id, inode);
+    }
     terminal::learn(errand, &object, file.as_fd());
     Ok(file)
 }
