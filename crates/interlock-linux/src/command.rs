@@ -88,7 +88,13 @@ fn prepare(start: &Start, ends: Ends) -> Result<(), Step> {
     if process::parent() != guardian {
         process::leave(1);
     }
-    process::new_session();
+    // Only a terminal needs a session of the command's own. Else it stays in the supervisor's, for the scheduler groups by session
+    // (sched(7), autogroup): the answer to a call then finds its caller on the same processor.
+    if start.terminal {
+        process::new_session()
+    } else {
+        process::new_group()
+    }
     let ends = stdio(start, ends)?;
     std::env::set_current_dir(&start.directory).map_err(at("directory"))?;
     capabilities::keep(start.capabilities).map_err(at("capabilities"))?;

@@ -26,7 +26,7 @@ pub enum Word {
 /// Starts the command and watches until supervisor or tree is gone. `neck`: the end of a pipe only the guardian holds.
 pub fn run(start: &Start, mut link: UnixStream, neck: OwnedFd) -> ! {
     // Not in the supervisor's group: one kill of a group is not to take both.
-    process::new_session();
+    process::new_group();
     process::call_itself(c"jail-guardian");
     let command = match (process::adopt_orphans(), process::fork_unseen()) {
         (Ok(()), Ok(Forked::Child)) => {

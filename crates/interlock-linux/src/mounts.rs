@@ -10,6 +10,11 @@ const MOUNTS_MAX: usize = 100_000;
 /// Aliases given for one path.
 const ALIASES_MAX: usize = 256;
 
+/// File systems whose names are bytes.
+const EXACT: [&str; 6] = ["ext2", "ext3", "ext4", "xfs", "f2fs", "tmpfs"];
+/// Devices of theirs that are known; on others names are asked for.
+const EXACT_MAX: usize = 64;
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Mount {
     device: Vec<u8>,
@@ -67,6 +72,29 @@ impl Mounts {
     }
 }
 
+/// Devices of mounted file systems that call an object what it was looked up by. A directory in which `A` means `a` (ext4's and tmpfs's
+/// casefold) does too: the kernel's own name for what is in it is the spelling that was first looked up.
+///
+/// # Errors
+/// The mount table cannot be read.
+pub fn spelled_exactly() -> std::io::Result<Vec<u64>> {
+    let text = std::fs::read("/proc/self/mountinfo")?;
+    let mut found: Vec<u64> = text.split(|byte| *byte == b'\n').filter_map(exact).collect();
+    found.sort_unstable();
+    found.dedup();
+    found.truncate(EXACT_MAX);
+    Ok(found)
+}
+
+fn exact(line: &[u8]) -> Option<u64> {
+    let (mount, system) = std::str::from_utf8(line).ok()?.split_once(" - ")?;
+    if !EXACT.contains(&system.split(' ').next()?) {
+        return None;
+    }
+    let (major, minor) = mount.split(' ').nth(2)?.split_once(':')?;
+    Some(libc::makedev(major.parse().ok()?, minor.parse().ok()?))
+}
+
 /// What follows `root` in `path` (empty or beginning with `/`), if `path` lies at or beneath it.
 fn beneath<'a>(path: &'a [u8], root: &[u8]) -> Option<&'a [u8]> {
     let root = if root == b"/" { b"" } else { root };
@@ -117,6 +145,13 @@ mod tests {
         assert_eq!(mounts.aliases(b"/srv/open here/key"), vec![b"/home/u/secret/key".to_vec()]);
         assert_eq!(mounts.aliases(b"/home/u/secret/key"), vec![b"/srv/open here/key".to_vec()]);
         assert_eq!(mounts.aliases(b"/home/u/secret"), vec![b"/srv/open here".to_vec()]);
+    }
+
+    #[test]
+    fn devices_are_told_by_their_file_system() {
+        let lines: Vec<&[u8]> = TABLE.split(|byte| *byte == b'\n').collect();
+        assert_eq!(lines.iter().filter_map(|line| exact(line)).collect::<Vec<_>>(), [libc::makedev(8, 1), libc::makedev(8, 1)]);
+        assert_eq!(exact(b"4 1 8:2 / /boot/efi rw - vfat /dev/b rw"), None);
     }
 
     #[test]

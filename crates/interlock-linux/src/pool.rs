@@ -11,7 +11,7 @@ pub const BLOCKED_MAX: usize = 256;
 /// Calls besides that block for a moment (an exec until it commits), so that blocked opens do not keep programs from starting.
 pub const BRIEF_MAX: usize = 64;
 /// Receivers that stay when nothing blocks.
-pub const RECEIVERS: usize = 3;
+pub const RECEIVERS: usize = 2;
 
 /// As many calls block as may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -84,6 +84,9 @@ pub fn start(caller: &Caller<'_>, path: &Path<'_>) -> Result<Option<OwnedFd>, St
 
 /// The same from a directory that is held already.
 pub fn object_from(caller: &Caller<'_>, start: BorrowedFd<'_>, path: &Path<'_>) -> Result<Object, Stop> {
+    if let Some(object) = plain(caller, path)? {
+        return Ok(object);
+    }
     match quick(start, path) {
         Ok(file) => {
             let stat = files::stat(file.as_fd())?;
@@ -99,6 +102,31 @@ pub fn object_from(caller: &Caller<'_>, start: BorrowedFd<'_>, path: &Path<'_>) 
         },
         Err(error) => Err(error.into()),
     }
+}
+
+/// The object behind an absolute path that says its name outright: no symlink, no dot and no doubled slash on the way, so the kernel would
+/// call what it reached the same, and need not be asked (which costs more than reaching it). `None`: find it and its name the long way.
+///
+/// A directory that is moved during the walk can make the name one it had a moment before; what policy keeps from being read is not moved.
+fn plain(caller: &Caller<'_>, path: &Path<'_>) -> Result<Option<Object>, Stop> {
+    let Some(name) = says_its_name(path.text).filter(|_| path.resolve == 0) else { return Ok(None) };
+    let keep = if path.last == Last::Keep { libc::O_NOFOLLOW } else { 0 };
+    let resolve = libc::RESOLVE_NO_MAGICLINKS | libc::RESOLVE_NO_SYMLINKS;
+    let how = OpenHow { flags: (libc::O_PATH | keep) as u64, mode: 0, resolve };
+    let Ok(file) = files::open_how(caller.ground.root.as_fd(), &files::text(path.text)?, how) else { return Ok(None) };
+    let stat = files::stat(file.as_fd())?;
+    // Only there is a name what was looked up, byte for byte; procfs is not among them.
+    if !caller.ground.spelled_exactly.contains(&stat.device) {
+        return Ok(None);
+    }
+    Ok(Some(Object { file, stat, name: Name::Path(name.to_vec()) }))
+}
+
+/// The name an absolute path says, if it needs no resolving: `/a/b`, or `/a/b/.` for a directory.
+fn says_its_name(text: &[u8]) -> Option<&[u8]> {
+    let name = text.strip_suffix(b"/.").unwrap_or(text);
+    let plain = |component: &[u8]| !matches!(component, b"" | b"." | b"..");
+    name.strip_prefix(b"/")?.split(|byte| *byte == b'/').all(plain).then_some(name)
 }
 
 /// The kernel's own resolution, which follows no magic link: they would mean the supervisor, or lead out of the session.
@@ -190,4 +218,28 @@ fn bears(ground: &Ground, name: &[u8], stat: &Stat) -> bool {
 /// Whether an object lies on procfs. Only file systems without a device of their own can be it.
 pub fn on_procfs(file: BorrowedFd<'_>, stat: &Stat) -> Sys<bool> {
     Ok(libc::major(stat.device) == 0 && files::file_system(file)? == PROC_MAGIC)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_path_without_detours_says_its_name() {
+        let cases: [(&[u8], Option<&[u8]>); 10] = [
+            (b"/a/b", Some(b"/a/b")),
+            (b"/a/b/.", Some(b"/a/b")),
+            (b"/a/...", Some(b"/a/...")),
+            (b"/", None),
+            (b"/.", None),
+            (b"a/b", None),
+            (b"/a//b", None),
+            (b"/a/./b", None),
+            (b"/a/b/", None),
+            (b"/a/../b", None),
+        ];
+        for (text, name) in cases {
+            assert_eq!(says_its_name(text), name, "{}", String::from_utf8_lossy(text));
+        }
+    }
 }

@@ -154,6 +154,12 @@ pub fn new_session() {
     unsafe { libc::setsid() };
 }
 
+/// Puts this process into a process group of its own, in the session it is in. Already leading one is no error.
+pub fn new_group() {
+    // SAFETY: integers.
+    unsafe { libc::setpgid(0, 0) };
+}
+
 /// Makes the terminal behind `descriptor` the controlling one of this session.
 ///
 /// # Errors
