@@ -125,6 +125,15 @@ class Home:
             if status == 200 and not (answer[-1] if isinstance(answer, list) else answer)["result"].get("isError"):
                 self.acknowledged.add(text)
 
+    def wait_until_it_serves(self, gateway: subprocess.Popen[str]) -> None:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            assert gateway.poll() is None and time.monotonic() < deadline, "the gateway does not start"
+            with contextlib.suppress(OSError):
+                modern(self.stage, self.token, "tools/list")
+                return
+            time.sleep(0.02)
+
     def _wait_for_work(self, before: int, gateway: subprocess.Popen[str]) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while len(self.effects()) <= before:

@@ -10,6 +10,7 @@ import os
 import random
 import secrets
 import shutil
+import signal
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -55,6 +56,16 @@ def judged(home: Home, kills: int) -> int:
     return len(effects)
 
 
+def leftovers(home: Home) -> list[str]:
+    """What of dead sessions is there after one more gateway, ended in order: sockets' directories, servers' folders."""
+    gateway = home.start()
+    home.wait_until_it_serves(gateway)
+    gateway.terminate()
+    assert gateway.wait(60) == 128 + signal.SIGTERM
+    named = [*(home.root / "i" / "runtime").iterdir(), *home.root.iterdir()]
+    return [path.name for path in named if path.name.startswith(("s-", ".new-", "interlock-server-"))]
+
+
 @pytest.mark.timeout(max(600, KILLS * 2))
 def test_no_effect_without_its_record(installed, root: Path) -> None:
     print(f"seed {SEED}")
@@ -69,5 +80,6 @@ def test_no_effect_without_its_record(installed, root: Path) -> None:
         time.sleep(0.05)
     assert not left, left
     effects = sum(judged(home, each) for home in homes)
+    assert [leftovers(home) for home in homes] == [[]] * TOGETHER, "the next start clears what the killed ones left"
     print(f"{each * TOGETHER} kills, {effects} effects, {sum(len(home.acknowledged) for home in homes)} acknowledged")
     assert effects > each * TOGETHER // 2, "the gateways were killed before they did anything"

@@ -14,8 +14,9 @@ import select
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -274,19 +275,45 @@ def test_killed_before_the_command_starts() -> None:
             assert left_after(mark, GONE_SECONDS, drive) == []
 
 
+@pytest.fixture
+def started_by(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Has the supervisor started by another program that restricts it."""
+    folder = Path(tempfile.mkdtemp(prefix="interlock-end-"))
+    folder.chmod(0o755)
+
+    def wrap(program: str) -> None:
+        wrapper = folder / "supervisor"
+        wrapper.write_text(f'#!/bin/sh\nexec {program} {supervisor()} "$@"\n')
+        wrapper.chmod(0o755)
+        monkeypatch.setenv("INTERLOCK_SUPERVISOR", str(wrapper))
+
+    yield wrap
+    shutil.rmtree(folder)
+
+
 @pytest.mark.skipif(os.getuid() != 0 or shutil.which("setpriv") is None, reason="needs root, and setpriv of util-linux")
 @pytest.mark.parametrize("end", [told, supervisor_killed, both_sentinels_killed], ids=lambda end: end.__name__)
-def test_nobody_changes_its_user_where_others_cannot_be_killed(end: End, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_changes_its_user_where_others_cannot_be_killed(end: End, started_by: Callable[[str], None]) -> None:
     """As in a container without CAP_KILL: root's sentinels could not end another user's process."""
-    wrapper = tmp_path / "supervisor"
-    wrapper.write_text(f'#!/bin/sh\nexec setpriv --bounding-set=-kill --inh-caps=-kill {supervisor()} "$@"\n')
-    wrapper.chmod(0o755)
-    monkeypatch.setenv("INTERLOCK_SUPERVISOR", str(wrapper))
+    started_by("setpriv --bounding-set=-kill --inh-caps=-kill")
     leaver = "import os, time\ntry: os.setresuid(1234, 1234, 1234)\nexcept PermissionError: print('stays', flush=True)\ntime.sleep(30)"
     with Drive(["/usr/bin/env", "python3", "-c", leaver]) as drive:
         keepers = Keepers.of(drive, drive.until("started")["process"])
         assert select.select([drive.stdout], [], [], 10)[0] and os.read(drive.stdout, 100).startswith(b"stays")
         end(drive, keepers)
+        assert left_after(secrets.token_hex(16), GONE_SECONDS, drive) == []
+
+
+@pytest.mark.skipif(os.getuid() != 0 or shutil.which("prlimit") is None, reason="needs root, and prlimit of util-linux")
+@pytest.mark.parametrize("processes", range(1, 13))
+def test_a_start_that_runs_out_of_processes_is_said_soon(processes: int, started_by: Callable[[str], None]) -> None:
+    started_by(f"prlimit --nproc={processes}")
+    begun = time.monotonic()
+    with Drive(["/bin/true"], user=NOBODY - 7) as drive:
+        said = drive.until("failed", "ended")
+        assert time.monotonic() - begun < 10, said
+        assert (said["type"], said["code"]) in [("failed", 123), ("ended", 0), ("ended", 123)], said
+        drive.process.wait(10)
         assert left_after(secrets.token_hex(16), GONE_SECONDS, drive) == []
 
 

@@ -15,6 +15,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 #: Nothing that was run may live longer than this after one of its guards was killed.
 GONE_SECONDS = 1.0
@@ -69,6 +70,7 @@ while True:
         time.sleep(30)
     if number % 7 == 0:
         os.posix_spawn("/bin/sleep", ["sleep", "30"], os.environ)
+    time.sleep(0.003)
     if number > 120:
         time.sleep(30)
 """
@@ -186,14 +188,27 @@ class Storm:
                 victim = None
         return self._after(role, run, own, mark, workspace, victim is not None)
 
+    def run(self, *command: str) -> None:
+        """A session that nobody kills."""
+        done = subprocess.run(
+            [self.interlock, "run", "--workspace", str(self.root / "w"), "--", *command], env=self._environment(), cwd=self.root / "w",
+            capture_output=True, text=True, **self._owner(),
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+
+    def _environment(self, **marks: str) -> dict[str, str]:
+        return {"PATH": "/usr/bin:/bin", "HOME": str(self.root / "h"), "INTERLOCK_HOME": str(self.root / "i"), **marks}
+
+    def _owner(self) -> dict[str, Any]:
+        return {} if self.user is None else {"user": self.user, "extra_groups": []}
+
     def _start(self, workspace: Path, mark: str) -> subprocess.Popen[str]:
         name, _, value = mark.partition("=")
-        environment = {"PATH": "/usr/bin:/bin", "HOME": str(self.root / "h"), "INTERLOCK_HOME": str(self.root / "i"), name: value}
         command = [self.interlock, "run", "--workspace", str(workspace), "--", "/usr/bin/python3", "-c", WORKLOAD]
         return subprocess.Popen(
             [*command, str(workspace), str(self.root / "h" / ".bashrc")],
-            env=environment, cwd=workspace, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True, start_new_session=True, **({} if self.user is None else {"user": self.user, "extra_groups": []}),
+            env=self._environment(**{name: value}), cwd=workspace, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, start_new_session=True, **self._owner(),
         )  # fmt: skip
 
     def _after(self, role: str, run: subprocess.Popen[str], own: set[int | None], mark: str, workspace: Path, victim: bool) -> Outcome:

@@ -81,6 +81,9 @@ def test_killed_at_random_nothing_escapes_nothing_is_lost(storm: Storm) -> None:
     with ThreadPoolExecutor(TOGETHER) as pool:
         outcomes = list(pool.map(lambda one: storm.once(*one), rounds))
     report = verify(storm)
+    storm.run("true")
+    dead = [name for name in os.listdir(storm.root / "i" / "runtime") if name.startswith("s-")]
+    assert not dead, f"the next start clears what killed sessions left: {dead[:5]}"
     held = [record for log in logs(str(storm.root / "i" / "state")) for record in records(log.path)]
     allowed, denied, made = decisions(held, "allow"), decisions(held, "deny"), effects(outcomes)
     killed = collections.Counter(outcome.role for outcome in outcomes if outcome.victim)

@@ -12,38 +12,47 @@
 
 use crate::sys::descriptors::{self, wait_readable};
 use crate::sys::process::{self, Forked};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 /// Starts the other sentinel; then both wait until either end is hung up (supervisor or guardian are gone, or say so) or the other is gone, and
 /// end the tree. `ready` is told who they are once both are there.
 pub fn run(guardian: i32, necks: &[OwnedFd; 2], ready: &OwnedFd) -> ! {
-    if !stands_apart(guardian) {
-        process::leave(1);
-    }
     let first = process::id();
-    let Ok(itself) = process::descriptor(first) else { process::leave(1) };
-    match process::fork_sibling() {
-        Ok(Forked::Child) if stands_apart(guardian) => watch(necks, &itself),
-        Ok(Forked::Parent(twin)) => {
-            let Ok(other) = process::descriptor(twin) else { process::leave(1) };
-            if descriptors::write_all(ready.as_fd(), format!("sentinels {first} {twin}\n").as_bytes()).is_err() {
-                process::leave(1);
-            }
-            watch(necks, &other)
+    let both = stands_apart(guardian).and_then(|()| Ok((process::descriptor(first)?, process::fork_sibling()?)));
+    match both {
+        Ok((itself, Forked::Child)) => match stands_apart(guardian) {
+            Ok(()) => watch(necks, &itself),
+            Err(_) => process::leave(1), // The first sees it, and strikes.
+        },
+        Ok((_, Forked::Parent(twin))) => match process::descriptor(twin) {
+            Ok(other) if said(ready, &format!("sentinels {first} {twin}\n")) => watch(necks, &other),
+            _ => process::leave(1), // So does the second.
+        },
+        Err(error) => {
+            said(ready, &format!("failed sentinels {}\n", crate::sys::errno(&error)));
+            process::leave(1)
         }
-        _ => process::leave(1),
     }
 }
 
-/// Leaves the command's session: what its group or terminal is sent (^C, `kill 0`) is not for a sentinel. Whether the domain holds.
+fn said(ready: &OwnedFd, line: &str) -> bool {
+    descriptors::write_all(ready.as_fd(), line.as_bytes()).is_ok()
+}
+
+/// Leaves the command's session: what its group or terminal is sent (^C, `kill 0`) is not for a sentinel. An error unless the domain holds.
 ///
 /// The guardian is of the same user and no member of the domain: only the scope can refuse it.
-fn stands_apart(guardian: i32) -> bool {
+fn stands_apart(guardian: i32) -> io::Result<()> {
     process::new_session();
     process::call_itself(c"jail-sentinel");
     process::keep_from_oom();
     let _stays = std::env::set_current_dir("/");
-    process::kill(guardian, 0).is_err_and(|error| error.raw_os_error() == Some(libc::EPERM))
+    match process::kill(guardian, 0) {
+        Err(error) if error.raw_os_error() == Some(libc::EPERM) => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => Err(io::Error::other("the domain does not hold")),
+    }
 }
 
 /// The twin is struck as well: it is in the domain, and no longer needed.
