@@ -25,8 +25,6 @@ pub enum Word {
 
 /// Starts the command and watches until supervisor or tree is gone. `neck`: the end of a pipe only the guardian holds.
 pub fn run(start: &Start, mut link: UnixStream, neck: OwnedFd) -> ! {
-    // Not in the supervisor's group: one kill of a group is not to take both.
-    process::new_group();
     process::call_itself(c"jail-guardian");
     let command = match (process::adopt_orphans(), process::fork_unseen()) {
         (Ok(()), Ok(Forked::Child)) => {
@@ -36,6 +34,8 @@ pub fn run(start: &Start, mut link: UnixStream, neck: OwnedFd) -> ! {
         (Ok(()), Ok(Forked::Parent(command))) => command,
         _ => process::leave(1),
     };
+    // Neither in the supervisor's session nor group: one kill is not to take both. Only now, since the command stays there (`command`).
+    process::new_session();
     start.forget();
     process::keep_from_oom();
     descriptors::close_all_but(&[0, 1, 2, link.as_raw_fd(), neck.as_raw_fd()]);
