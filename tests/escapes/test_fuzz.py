@@ -38,6 +38,10 @@ rules:
 """
 
 
+UNDELETED = KEPT.replace("deny: file.change", "deny: file.delete")
+CONTENT = "as it was\n"
+
+
 def seeds() -> list[int]:
     start = int(os.environ.get("INTERLOCK_SEED", secrets.randbelow(2**31)))
     print(f"INTERLOCK_SEED={start}")
@@ -114,7 +118,7 @@ def test_random_calls_change_nothing_that_is_kept(arena: Arena) -> None:
             folder = place(arena, seed)
             for name in ("kept/file", "kept/deep/file", ".tool/settings", "x.keep"):
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                (folder / name).write_text("as it was\n")
+                (folder / name).write_text(CONTENT)
                 before[folder / name] = ()
         arena._own()
         before = {path: standing(path) for path in before}
@@ -126,3 +130,37 @@ def test_random_calls_change_nothing_that_is_kept(arena: Arena) -> None:
     print(f"touched in the open: {len(touched[False])} of {4 * len(numbers)}")
     assert touched[False], "the calls touch nothing in the open, so holding them shows nothing"
     assert touched[True] == []
+
+
+def remaining(folder: Path) -> int:
+    """How many files still hold what they held, at names that the rule speaks of."""
+    found = 0
+    for path in folder.rglob("*"):
+        named = "kept" in path.parent.relative_to(folder).parts or path.suffix == ".keep" or path.parts[-2:] == (".tool", "settings")
+        if named and stat.S_ISREG(path.lstat().st_mode):
+            found += path.read_text(errors="replace") == CONTENT
+    return found
+
+
+@pytest.mark.timeout(7_200 if LONG else 300)
+def test_random_calls_lose_nothing_that_may_not_be_deleted(arena: Arena) -> None:
+    """The same under a rule on `file.delete` alone: what is kept may be linked, moved within the rule, read and touched, and is all there."""
+    numbers = seeds()
+    policy = arena.root / "kept.yaml"
+    policy.write_text(UNDELETED.replace("WORK", str(arena.work)))
+    lost = {}
+    for inside in (False, True):
+        arena.build()
+        command = play(arena, "attack", numbers)
+        for seed in numbers:
+            for name in ("kept/file", "kept/deep/file", ".tool/settings", "x.keep"):
+                path = place(arena, seed) / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(CONTENT)
+        arena._own()
+        done = arena.held(*command, preset="observe", policy=policy, seconds=7_000) if inside else arena.run(*command, seconds=7_000)
+        assert "Traceback" not in done.errors, done.errors
+        lost[inside] = [seed for seed in numbers if remaining(arena.work / str(seed)) < 4]
+    print(f"lost something in the open: {len(lost[False])} of {len(numbers)}")
+    assert lost[False], "the calls lose nothing in the open, so holding them shows nothing"
+    assert lost[True] == []
