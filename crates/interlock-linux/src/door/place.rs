@@ -105,6 +105,11 @@ impl Place {
         self.stat.device == other.stat.device
     }
 
+    /// Whether it is a directory of procfs.
+    pub fn is_on_procfs(&self) -> Sys<bool> {
+        resolve::on_procfs(self.parent.as_fd(), &self.stat)
+    }
+
     /// Whether slashes followed the component.
     pub fn slash(&self) -> bool {
         self.slash

@@ -67,7 +67,11 @@ pub fn rename(errand: &Errand<'_>, from: (i32, usize), to: (i32, usize), flags: 
         return Err(Errno(libc::ENOENT).into());
     }
     let to = errand.as_caller(|| Ok(end(to)?))?;
-    natively_refused(&from, &to, flags)?;
+    if let Err(errno) = natively_refused(&from, &to, flags) {
+        // On procfs a name that is not there cannot even be looked for.
+        let nowhere = to.object.is_none() && to.place.is_on_procfs()?;
+        return Err(Stop::Errno(if nowhere { Errno(libc::ENOENT) } else { errno }));
+    }
     let exchange = flags & libc::RENAME_EXCHANGE != 0;
     if !exchange && let Some(errno) = mismatched(&from, &to) {
         return Err(unpermitted(errand, &from, &to).err().unwrap_or(Stop::Errno(errno)));
