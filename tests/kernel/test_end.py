@@ -58,6 +58,32 @@ while True:
         os.setresuid(*random.choices(range(1, 2000), k=2), 0)
 """
 
+#: A chain of parents, each in a session of its own, and a crowd below the last.
+DEEP = """
+import os, time
+for _ in range(60):
+    if os.fork():
+        break
+    os.setsid()
+else:
+    for _ in range(60):
+        if os.fork() == 0:
+            os.setsid()
+            break
+while True: time.sleep(1)
+"""
+
+#: Joins every group of its session that it is let into, those of supervisor and guardian among them, if it shares their session.
+JOINER = """
+import os, time
+for group in range(os.getsid(0), os.getpid()):
+    if os.fork() == 0:
+        try: os.setpgid(0, group)
+        except OSError: os._exit(0)
+        break
+while True: time.sleep(1)
+"""
+
 DILIGENT = """
 import os, sys, time
 number = 0
@@ -208,6 +234,8 @@ ENDS: list[End] = [
     only_the_second_sentinel_lives,
 ]
 LOADS = {
+    "joiner": ["/usr/bin/env", "python3", "-c", JOINER],
+    "deep": ["/usr/bin/env", "python3", "-c", DEEP],
     "storm": ["/bin/sh", "-c", STORM],
     "comet": ["/usr/bin/env", "python3", "-c", COMET],
     "changeling": ["/usr/bin/env", "python3", "-c", CHANGELING],
@@ -335,12 +363,13 @@ def test_what_outlives_all_its_keepers_changes_nothing(tmp_path: Path) -> None:
             os.kill(process, signal.SIGKILL)
 
 
-def test_keepers_share_neither_session_nor_name() -> None:
+def test_no_one_kill_takes_all_keepers() -> None:
     """So that no kill by group, by session or by name takes them all."""
     with Drive(["/bin/sleep", "60"]) as drive:
         keepers = Keepers.of(drive, drive.until("started")["process"])
         each = [keepers.supervisor, keepers.guardian, *keepers.sentinels]
-        assert len({os.getsid(process) for process in each}) == len(each)
+        sessions = [os.getsid(process) for process in each]
+        assert not {*sessions[2:]} & {*sessions[:2]} and sessions[2] != sessions[3]
         assert len({os.getpgid(process) for process in each}) == len(each)
         names = [Path(f"/proc/{process}/comm").read_text().strip() for process in each]
         assert names == ["interlock-super", "jail-guardian", "jail-sentinel", "jail-sentinel"]

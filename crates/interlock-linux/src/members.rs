@@ -52,23 +52,6 @@ impl Members {
     }
 }
 
-/// Whether a process is a descendant of `root` at this moment; a parent may die in between and the child move up.
-#[must_use]
-pub fn descends(process: i32, root: i32) -> bool {
-    let up = |start: i32| {
-        let mut current = start;
-        for _ in 0..STEPS_MAX {
-            match parent_of(current) {
-                Some(parent) if parent == root => return true,
-                Some(parent) if parent > 1 => current = parent,
-                _ => return false,
-            }
-        }
-        false
-    };
-    (0..WALKS_MAX).any(|_| up(process))
-}
-
 /// The children of the calling thread.
 #[must_use]
 pub fn own_children() -> Vec<i32> {
