@@ -81,11 +81,14 @@ static int lays(const char *name) { /* write races: what is written through the 
 
 static int home = -1; /* the directory that is exchanged, held: what a try made in it is taken away by it */
 
-static void clear(void) {
-    unlinkat(home, "pre-commit", 0);
-    unlinkat(home, "pre-commit", AT_REMOVEDIR);
-    close(openat(home, "post-merge", O_WRONLY | O_CREAT, 0644));
-    close(openat(home, "spare", O_WRONLY | O_CREAT, 0644));
+/* Undoes what this turn did in that directory: no more, for each of these calls is one that nobody races. */
+static void clear(long turn) {
+    switch (turn % 14) {
+    case 0: unlinkat(home, "pre-commit", AT_REMOVEDIR); break;
+    case 1: case 2: case 3: case 4: unlinkat(home, "pre-commit", 0); break;
+    case 11: unlinkat(home, "pre-commit", 0); /* fall through */
+    case 10: close(openat(home, "post-merge", O_WRONLY | O_CREAT, 0644)); break;
+    }
 }
 
 /* Each call that makes, moves, removes or changes by name, in turn: one name that is not there, one that is. */
@@ -95,7 +98,6 @@ static void one_by_name(long turn) {
     snprintf(absent, sizeof absent, "%s/pre-commit", one);
     snprintf(present, sizeof present, "%s/post-merge", one);
     snprintf(spare, sizeof spare, "%s/../spare", one);
-    clear();
     switch (turn % 14) {
     case 0: mkdir(absent, 0755); break;
     case 1: mknod(absent, S_IFIFO | 0644, 0); break;
@@ -150,7 +152,7 @@ int main(int count, char **a) {
         else if (under) {
             close(open(allowed, O_WRONLY | O_CREAT, 0644));
             unlinkat(home, inner, 0);
-        } else if (!strcmp(kind, "names-exchange")) one_by_name(done);
+        } else if (!strcmp(kind, "names-exchange")) one_by_name(done), clear(done);
         else if (!strcmp(kind, "exec-text")) run_once(path);
         else return 64;
     }

@@ -69,7 +69,7 @@ FLAGS = {
 
 def two_names(one: str, other: str) -> None:
     for follow in (False, True):
-        attempt(f"link {one} {other} {follow}", lambda: os.link(one, other, follow_symlinks=follow))
+        attempt(f"link {one} {other} {follow}", lambda follow=follow: os.link(one, other, follow_symlinks=follow))
     attempt(f"rename {one} {other}", lambda: os.rename(one, other))
 
 
