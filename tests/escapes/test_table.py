@@ -36,6 +36,7 @@ CHANGES += ["ioctl", "ioctl project"]
 OWNERS = ["chown", "lchown", "fchown", "fchownat"]  # natively root's alone
 PROGRAMS = ["execve", "execveat"]
 IDS = ["setuid", "setreuid", "setresuid", "setfsuid", "capset"]
+MASKS = ["umask"]
 IDS += ["setgid", "setregid", "setresgid", "setfsgid", "setgroups"]
 SIGNALS = ["kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal"]
 OTHERS = ["setpriority", "ioprio_set", "sched_setscheduler", "sched_setaffinity", "sched_setattr", "prlimit64"]
@@ -77,7 +78,7 @@ def table(arena: Arena) -> list[dict[str, Any]]:
 
 def test_every_row_has_an_oracle(arena: Arena) -> None:
     rows = {row["name"] for row in table(arena) if row["class"] in {"mediated", "filtered", "refused"}}
-    groups = [MAKES, CHANGES, OWNERS, PROGRAMS, IDS, SIGNALS, OTHERS, UNSEEN, NETWORK, REGISTERS, REFUSED]
+    groups = [MAKES, CHANGES, OWNERS, PROGRAMS, IDS, MASKS, SIGNALS, OTHERS, UNSEEN, NETWORK, REGISTERS, REFUSED]
     covered = {name.split()[0] for group in groups for name in group}
     assert covered - rows == set()
     assert rows - covered - set(WITHOUT) == set()
@@ -126,6 +127,24 @@ def test_a_protected_file_by_this_call(arena: Arena, name: str) -> None:
 
     assert attack(arena.run), f"`{name}` does nothing in the open"
     assert not attack(arena.held)
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_what_is_made_later_has_the_rights_that_are_left(arena: Arena, name: str) -> None:
+    """The control is the kernel: a file made after the call has no more rights inside than natively, and before it as many."""
+
+    def rights(run: Callable[..., Any]) -> tuple[int, int]:
+        lay(arena)
+        made = [arena.work / "made-before", arena.work / "made-after"]
+        for path, call in zip(made, ("openat", name), strict=True):
+            path.unlink(missing_ok=True)
+            places = {"file": path, "new": path, "payload": path, "empty": path}
+            one(arena, run, call, places)
+        return made[0].stat().st_mode & 0o777, made[1].stat().st_mode & 0o777
+
+    natively = rights(arena.run)
+    assert natively[1] == 0o600
+    assert rights(arena.held) == natively
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

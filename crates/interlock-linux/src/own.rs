@@ -1,4 +1,4 @@
-//! Calls by which a process changes its own standing: ids and capabilities (noted, then left to the kernel), and limits and priorities
+//! Calls by which a process changes its own standing: ids, capabilities and umask (noted, then left to the kernel), and limits and priorities
 //! (its own only: Landlock does not keep those of an outside process of the same user from it).
 
 use crate::answer::{Answer, Call, Proof};
@@ -9,10 +9,16 @@ use std::sync::atomic::Ordering;
 const PRIO_PROCESS: u64 = 0;
 const IOPRIO_WHO_PROCESS: u64 = 1;
 
-/// From now on the door asks each caller's ids before it acts, unless the call changes nothing. The kernel decides the call itself: its
+/// From now on the door asks each caller's ids (its umask) before it acts, unless the call changes nothing. The kernel decides the call itself: its
 /// arguments matter to the caller alone.
 pub fn credentials(call: &Call, session: &Session) -> Answer {
-    if !changes_nothing(call, session.ground.ids) {
+    let [mask, ..] = call.arguments;
+    if i64::from(call.number) == libc::SYS_umask {
+        // Only permission bits count (umask(2)).
+        if mask as u32 & 0o777 != session.ground.umask {
+            session.umask_may_differ.store(true, Ordering::Release);
+        }
+    } else if !changes_nothing(call, session.ground.ids) {
         session.credentials_may_differ.store(true, Ordering::Release);
     }
     Answer::Continue(Proof::WallCovers)

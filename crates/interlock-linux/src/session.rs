@@ -58,6 +58,7 @@ pub struct Session {
     pub(crate) pool: Pool,
     pub(crate) listener: OwnedFd,
     pub(crate) credentials_may_differ: AtomicBool,
+    pub(crate) umask_may_differ: AtomicBool,
     /// Calls being answered.
     pub(crate) busy: AtomicUsize,
 }
@@ -94,6 +95,7 @@ impl Session {
             pool: Pool::new(receivers(own.clone())),
             listener,
             credentials_may_differ: AtomicBool::new(!uniform),
+            umask_may_differ: AtomicBool::new(false),
             busy: AtomicUsize::new(0),
         });
         if session.pool.start() { Ok(session) } else { Err(std::io::Error::other("no thread could be started")) }

@@ -185,7 +185,7 @@ impl<'a> Caller<'a> {
 }
 
 /// Parses `/proc/TID/status`; `None` when a line that must be there is not. One pass: it is asked for every file that is made.
-fn status_of(text: &[u8]) -> Option<Status> {
+pub fn status_of(text: &[u8]) -> Option<Status> {
     let mut fields = Fields::default();
     for line in text.split(|byte| *byte == b'\n') {
         let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };

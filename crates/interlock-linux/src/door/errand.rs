@@ -105,7 +105,12 @@ impl<'a> Errand<'a> {
 
     /// Gives this thread the caller's umask for what it makes next.
     pub fn put_on_umask(&self) -> Result<(), Stop> {
-        Ok(credentials::set_umask(self.status()?.umask)?)
+        Ok(credentials::set_umask(self.umask()?)?)
+    }
+
+    /// The caller's umask: what the session began with, as long as nobody has set another.
+    pub fn umask(&self) -> Result<u32, Stop> {
+        if self.session.umask_may_differ.load(Ordering::Acquire) { Ok(self.status()?.umask) } else { Ok(self.session.ground.umask) }
     }
 
     /// Does something with the caller's ids, groups and no capability it lacks; as an ordinary user all of these are the supervisor's own.

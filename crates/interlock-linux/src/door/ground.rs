@@ -32,6 +32,8 @@ pub struct Ground {
     pub spelled_exactly: Vec<u64>,
     /// Whether the supervisor has authority that a caller may have given up.
     pub privileged: bool,
+    /// The umask that the session began with.
+    pub umask: u32,
     /// User and group that the session began with.
     pub ids: (u32, u32),
     /// Whether real, effective, saved and file-system ids were the same at the beginning.
@@ -62,6 +64,7 @@ impl Ground {
             process: std::process::id() as i32,
             spelled_exactly: crate::mounts::spelled_exactly()?,
             privileged: own.capabilities != 0,
+            umask: own_umask()?,
             ids: (own.user, own.group),
             uniform: crate::sys::credentials::are_all((own.user, own.group)).map_err(into_io)?,
             root,
@@ -78,6 +81,12 @@ impl Ground {
     pub fn name_of(&self, file: BorrowedFd<'_>) -> Sys<Vec<u8>> {
         files::read_link(self.own.as_fd(), Self::magic(file).as_c_str())
     }
+}
+
+/// As `/proc` tells it, since umask(2) would have to change it first.
+fn own_umask() -> std::io::Result<u32> {
+    let status = super::caller::status_of(&std::fs::read("/proc/thread-self/status")?);
+    Ok(status.ok_or_else(|| std::io::Error::other("`/proc/thread-self/status` cannot be understood"))?.umask)
 }
 
 fn into_io(error: crate::sys::errno::Errno) -> std::io::Error {

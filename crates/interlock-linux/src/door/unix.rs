@@ -134,7 +134,7 @@ pub fn bind(errand: &Errand<'_>, socket: &Socket, text: &[u8]) -> Result<(), Sto
 /// The kernel resolves `text` once more, on a thread whose own wall admits a socket beneath the judged directory only.
 fn make(errand: &Errand<'_>, socket: &Socket, place: &Place, text: &[u8]) -> Result<(), Stop> {
     let directory = errand.caller.directory(libc::AT_FDCWD)?;
-    let umask = errand.status()?.umask;
+    let umask = errand.umask()?;
     let identity = if errand.session.credentials_may_differ() { Some(errand.status()?.identity.clone()) } else { None };
     errand.caller.confirm()?;
     let wire = sockets::unix_wire(text).ok_or(Errno(libc::EINVAL))?;

@@ -58,6 +58,7 @@ const NAMES: Meaning = mediated(Handler::Names, ALWAYS, "makes, moves or removes
 const CONTROLS: Meaning = recorded(libc::EPERM, "controls or rewrites another process");
 const OBSERVES: Meaning = recorded(libc::EPERM, "observes or holds other processes or the kernel");
 const CREDENTIALS: Meaning = mediated(Handler::Credentials, ALWAYS, "may change what the caller may do; noted, then the kernel decides");
+const UMASK: Meaning = mediated(Handler::Credentials, ALWAYS, "changes the rights of what is made later; noted, then the kernel decides");
 const GONE: Meaning = refused(libc::ENOSYS, "gone from the kernel");
 const OWN_PRIORITY: Meaning = mediated(Handler::Own, PRIORITY, "own process only: of another one it is refused");
 const OWN_IO_PRIORITY: Meaning = mediated(Handler::Own, IO_PRIORITY, "own process only: of another one it is refused");
@@ -187,7 +188,7 @@ pub const ROWS: &[Row] = &[
     row(92, "chown", METADATA),
     row(93, "fchown", METADATA),
     row(94, "lchown", METADATA),
-    row(95, "umask", LIMITS),
+    row(95, "umask", UMASK),
     row(96, "gettimeofday", FACTS),
     row(97, "getrlimit", LIMITS),
     row(98, "getrusage", LIMITS),
