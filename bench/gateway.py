@@ -16,29 +16,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from bench.row import Row
 
 META = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
 CONNECTIONS = (1, 16)
 SECONDS = 3.0
 SCHEMA = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
-
-
-@dataclass(frozen=True)
-class Row:
-    """One figure: direct and governed, in `unit`."""
-
-    name: str
-    unit: str
-    native: float
-    governed: float
-
-    @property
-    def ratio(self) -> float:
-        """Governed by direct."""
-        return self.governed / self.native
 
 
 def request(port: int, name: str, token: str) -> bytes:

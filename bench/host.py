@@ -15,27 +15,14 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from bench.row import Row
 
 INTERLOCK = (str(Path(sys.executable).parent / "interlock"), "run", "--preset", "coding-agent")
 FILES = 5_000
 SOURCES = 200
 ROUNDS = 3
-
-
-@dataclass(frozen=True)
-class Row:
-    """One figure: native and governed, in `unit`."""
-
-    name: str
-    unit: str
-    native: float
-    governed: float
-
-    @property
-    def ratio(self) -> float:
-        return self.governed / self.native
 
 
 @contextmanager

@@ -84,6 +84,13 @@ def test_header_in_base64_is_compared_decoded(start: Any, tmp_path: Any) -> None
     assert post(stage, stage.token(), body(), **V, **{"Mcp-Method": "tools/call", "Mcp-Name": name})[0] == 200
 
 
+def test_white_space_around_a_headers_value_is_not_part_of_it(start: Any, tmp_path: Any) -> None:
+    stage = start(connector("notes", root=tmp_path))
+    lines = [line.replace("notes__echo", " \t notes__echo \t ") for line in smuggled(stage, f"Content-Length: {len(body())}").decode().split("\r\n")]
+    answer = raw(stage, "\r\n".join(lines).encode() + body())
+    assert answer.startswith(b"HTTP/1.1 200"), answer[:300]
+
+
 @pytest.mark.parametrize(
     ("meta", "code"),
     [

@@ -104,41 +104,29 @@ class Drive:
         **changes: Any,
     ) -> None:
         self.state = state or Path(tempfile.mkdtemp(prefix="interlock-drive-"))
-        for part in ("runtime", "ledger/index", "ledger/sessions", "keys"):
-            (self.state / part).mkdir(parents=True, exist_ok=True)
-            (self.state / part).chmod(0o700)
-        (self.state / "ledger").chmod(0o700)
-        self.state.chmod(0o700)
-        if user is not None:
-            for path in [self.state, *self.state.rglob("*")]:
-                os.chown(path, user, user)
+        lay_state(self.state, user)
         self.session = time.strftime("s-%Y%m%dT%H%M%S-") + secrets.token_hex(3)
-        reads: list[int] = []
-        given: list[int] = [os.open("/dev/null", os.O_RDONLY)]
-        for _ in range(2):
-            read, write = os.pipe()
-            reads.append(read)
-            given.append(write)
-        self.stdout, self.stderr = reads
+        self.stdout, stdout = os.pipe()
+        self.stderr, stderr = os.pipe()
+        given = [os.open("/dev/null", os.O_RDONLY), stdout, stderr]
         self.control, theirs = socket.socketpair()
-        options: dict[str, Any] = {} if user is None else {"user": user, "group": user, "extra_groups": []}
-        self.process = subprocess.Popen(
-            [supervisor(), "--control-fd", str(theirs.fileno())],
-            pass_fds=(theirs.fileno(), *given),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            start_new_session=True,
-            env={**os.environ, **(supervisor_environment or {})},
-            **options,
-        )
+        self.process = started(theirs, given, supervisor_environment or {}, user)
         theirs.close()
+        self.reader = self.control.makefile("r", encoding="utf-8")
+        launch = self.launch(command, compiled)
+        launch.update({"environment": dict(os.environ) if environment is None else environment, "stdio": given, "end": end})
+        self.say(launch | changes)
+        for descriptor in given:
+            os.close(descriptor)
+
+    def launch(self, command: Sequence[str], compiled: Message) -> Message:
+        """The first message (spec/supervisor.md), as `interlock run` would fill it."""
         program = shutil.which(command[0]) or command[0]
-        launch = {
+        return {
             "type": "launch",
             "session": self.session,
             "command": list(command),
             "program": os.path.abspath(program),
-            "environment": environment if environment is not None else dict(os.environ),
             "directory": os.getcwd(),
             "workspace": os.getcwd(),
             "home": os.path.expanduser("~"),
@@ -147,7 +135,6 @@ class Drive:
             "parent": None,
             "human": f"uid:{os.getuid()}",
             "prompt": None,
-            "stdio": given,
             "terminal": False,
             "runtime": str(self.state / "runtime"),
             "ledger": {
@@ -156,14 +143,8 @@ class Drive:
                 "keys": str(self.state / "keys"),
             },
             "gateway": None,
-            "end": end,
             "interlock": [],
         }
-        launch.update(changes)
-        self.reader = self.control.makefile("r", encoding="utf-8")
-        self.say(launch)
-        for descriptor in given:
-            os.close(descriptor)
 
     def say(self, message: Message) -> None:
         """Sends one message down."""
@@ -242,6 +223,32 @@ def main() -> int:
         sys.stdout.buffer.write(drive._drain(drive.stdout))
         sys.stderr.buffer.write(drive._drain(drive.stderr))
         return 0
+
+
+def lay_state(state: Path, user: int | None) -> None:
+    """The directories that a supervisor expects, private, and `user`'s own where one is named."""
+    for part in ("runtime", "ledger/index", "ledger/sessions", "keys"):
+        (state / part).mkdir(parents=True, exist_ok=True)
+        (state / part).chmod(0o700)
+    (state / "ledger").chmod(0o700)
+    state.chmod(0o700)
+    if user is not None:
+        for path in [state, *state.rglob("*")]:
+            os.chown(path, user, user)
+
+
+def started(control: socket.socket, given: list[int], environment: dict[str, str], user: int | None) -> subprocess.Popen[bytes]:
+    """A supervisor at the other end of `control`, with the descriptors `given` for its command."""
+    options: dict[str, Any] = {} if user is None else {"user": user, "group": user, "extra_groups": []}
+    return subprocess.Popen(
+        [supervisor(), "--control-fd", str(control.fileno())],
+        pass_fds=(control.fileno(), *given),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+        env={**os.environ, **environment},
+        **options,
+    )
 
 
 def grant(question: Message, answer: str) -> Message | None:

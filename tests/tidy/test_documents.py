@@ -32,6 +32,12 @@ def test_every_dependency_has_its_line() -> None:
     assert not missing, f"docs/dependencies.md does not explain {missing}"
 
 
+def test_every_line_is_about_a_dependency_that_is_there() -> None:
+    table = (ROOT / "docs/dependencies.md").read_text().lower()
+    explained = set(re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE))
+    assert explained == declared_dependencies(), explained ^ declared_dependencies()
+
+
 def test_every_promise_names_tests_that_exist() -> None:
     table = (ROOT / "docs/assurance.md").read_text()
     named = re.findall(r"`((?:tests|crates)/[^`:]+?)(?:::[^`]+)?`", table)

@@ -20,6 +20,8 @@ ONE_FILE_BY_PROMISE = {"src/interlock/ledger/verifier.py": 850}
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "service", "misc"}
 
 PYTHON = sorted((ROOT / "src").rglob("*.py"))
+#: What is checked for the length of its functions: tests and benchmarks are read as well.
+PROGRAMS = PYTHON + sorted(path for part in ("tests", "bench", "examples") for path in (ROOT / part).rglob("*.py"))
 RUST = sorted(path for path in (ROOT / "crates").rglob("*.rs") if "/target/" not in str(path))
 
 
@@ -45,7 +47,7 @@ def functions(path: Path) -> Iterator[tuple[str, int]]:
             yield node.name, (node.end_lineno or node.lineno) - node.lineno + 1
 
 
-@pytest.mark.parametrize("path", PYTHON, ids=name)
+@pytest.mark.parametrize("path", PROGRAMS, ids=name)
 def test_a_function_fits_a_page(path: Path) -> None:
     long = [f"{function}: {lines}" for function, lines in functions(path) if lines > FUNCTION_LINES_MAX]
     assert not long, f"{name(path)}: {long}"

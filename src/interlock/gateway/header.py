@@ -33,12 +33,12 @@ _DECIMAL: Final = re.compile(r"-?[0-9]{1,17}(?:\.0+)?", re.ASCII)
 
 class Headers:
     """The headers of one request. One that matters and stands there twice is a mismatch, never the first or the
-    last."""
+    last. White space around a value is not part of it (RFC 9110, 5.5)."""
 
     def __init__(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
         self._all: dict[str, list[str]] = {}
         for name, value in pairs:
-            self._all.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
+            self._all.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1").strip(" \t"))
 
     def one(self, name: str) -> str | None:
         """The value of a header that may stand once. Raises `RpcError` (400) when it stands twice."""

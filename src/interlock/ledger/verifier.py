@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Offline verifier of Interlock's logs (spec/ledger.md): a second implementation, in one file, no code of the writer's.
 
-It needs Python 3.11 and the `cryptography` package, nothing of Interlock; every exported bundle carries a copy.
+It needs Python 3.11 and the `cryptography` package, nothing of Interlock; every exported bundle carries a copy. It is
+one long file on purpose: who is handed it reads, copies and runs all of what a verdict rests on, and nothing beside it
+can be left out, be another version, or be picked up from another place on the import path.
 
     python verifier.py BUNDLE                      # a bundle made by `interlock ledger export`
     python verifier.py LOG --key ledger.ed25519.pub [--auditor auditor.x25519]

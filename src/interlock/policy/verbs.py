@@ -1,4 +1,4 @@
-"""The verbs of `spec/action.md`, the groups that stand for several, and which selector narrows which verb.
+"""The groups that stand for several verbs, and which selector narrows which verb.
 
 One table for the parser, the editor schema and the coverage report. What a verb means is the engine's.
 """
@@ -7,26 +7,17 @@ from __future__ import annotations
 
 from typing import Final
 
-FILE_VERBS: Final = (
-    "file.read",
-    "file.write",
-    "file.create",
-    "file.delete",
-    "file.rename",
-    "file.link",
-    "file.chmod",
-    "file.chown",
-    "file.truncate",
-    "file.xattr",
-    "file.utime",
-    "file.mknod",
+from interlock.vocabulary.verb import (
+    FILE_VERBS,
+    GATEWAY_VERBS,
+    HOST_VERBS,
+    NET_VERBS,
+    PROCESS_VERBS,
+    TOOL_VERBS,
+    UNIX_VERBS,
 )
-PROCESS_VERBS: Final = ("process.exec", "process.signal", "process.ptrace")
-NET_VERBS: Final = ("net.connect", "net.bind", "net.send", "net.listen")
-UNIX_VERBS: Final = ("unix.connect",)
-TOOL_VERBS: Final = ("tool.call", "tool.list")
-GATEWAY_VERBS: Final = (*TOOL_VERBS, "resource.read", "prompt.get")
-VERBS: Final = (*FILE_VERBS, *PROCESS_VERBS, *NET_VERBS, *UNIX_VERBS, *GATEWAY_VERBS)
+
+VERBS: Final = (*HOST_VERBS, *GATEWAY_VERBS)
 
 GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "file.*": FILE_VERBS,

@@ -7,13 +7,12 @@ Action meets.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final, Literal, TypeAlias, cast
+from typing import Literal, TypeAlias, cast
 
 from interlock.vocabulary.reading import Fields, Json, Malformed, base64_or_text, bytes_of
+from interlock.vocabulary.verb import FILE_VERBS, GATEWAY_VERBS, HOST_VERBS, NET_VERBS
 
 __all__ = [
-    "GATEWAY_VERBS",
-    "HOST_VERBS",
     "Action",
     "ExecTarget",
     "FileTarget",
@@ -38,31 +37,6 @@ __all__ = [
 
 Plane: TypeAlias = Literal["host", "gateway"]
 Side: TypeAlias = Literal["inside", "outside"]
-
-FILE_VERBS: Final = (
-    "file.read",
-    "file.write",
-    "file.create",
-    "file.delete",
-    "file.rename",
-    "file.link",
-    "file.chmod",
-    "file.chown",
-    "file.truncate",
-    "file.xattr",
-    "file.utime",
-    "file.mknod",
-)
-NET_VERBS: Final = ("net.connect", "net.bind", "net.send", "net.listen")
-HOST_VERBS: Final = (
-    *FILE_VERBS,
-    "process.exec",
-    "process.signal",
-    "process.ptrace",
-    *NET_VERBS,
-    "unix.connect",
-)
-GATEWAY_VERBS: Final = ("tool.call", "tool.list", "resource.read", "prompt.get")
 
 
 @dataclass(frozen=True, slots=True)
