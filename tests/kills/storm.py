@@ -219,7 +219,7 @@ class Storm:
             time.sleep(0.005)
         gone = time.monotonic() - killed
         if held:
-            left = _inside(mark, own) or ({} if run.poll() is None else {0: "who holds the output"})
+            left = _inside(mark, own) or _holders(run)
         while (run.poll() is None or marked(mark)) and time.monotonic() < killed + TOLD_SECONDS:
             time.sleep(0.02)
         over = not (still := marked(mark))
@@ -234,6 +234,23 @@ def _is_held(run: subprocess.Popen[str]) -> bool:
     waiting = select.poll()
     waiting.register(run.stdout, 0)  # type: ignore[arg-type]
     return not any(event & select.POLLHUP for _, event in waiting.poll(0))
+
+
+def _holders(run: subprocess.Popen[str]) -> dict[int, str]:
+    """Who has the other end of the command's output and is none of Interlock's: a session still being made ends when it comes to listen."""
+    output = os.readlink(f"/proc/self/fd/{run.stdout.fileno()}")  # type: ignore[union-attr]
+    found = {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if any(os.readlink(f"/proc/{name}/fd/{number}") == output for number in os.listdir(f"/proc/{name}/fd")):
+                found[int(name)] = name_of(int(name))
+        except OSError:
+            continue
+    found.pop(os.getpid(), None)
+    keepers = ("interlock", "jail-")
+    if found or not _is_held(run):
+        return {process: name for process, name in found.items() if not name.startswith(keepers)}
+    return {0: "who holds the output is not to be found"}
 
 
 def _inside(mark: str, own: set[int | None]) -> dict[int, str]:
