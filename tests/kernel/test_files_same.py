@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -75,8 +76,13 @@ def test_every_call_ends_inside_as_it_ends_outside(
     for folder in folders:
         folder.mkdir()
         os.chown(folder, os.geteuid() if user is None else user, -1)
-    expected = report(outside(folders[0], user), folders[0])
-    found = report(inside(folders[1], user, monkeypatch), folders[1])
+    try:
+        expected = report(outside(folders[0], user), folders[0])
+        found = report(inside(folders[1], user, monkeypatch), folders[1])
+    finally:
+        monkeypatch.chdir("/")
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
     assert len(expected) > 10_000
     before: list[Any] = [""]
     differences = []
