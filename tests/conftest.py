@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 USER = f"interlock-test-{os.getpid()}"
+
+# A run in the background of a script is started with SIGINT ignored, and would hand that on to every program under test.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)
