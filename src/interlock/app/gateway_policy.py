@@ -17,7 +17,7 @@ from typing import Any, Final
 from interlock.connectors.configuration import Stdio
 from interlock.facts.own_paths import own_paths
 from interlock.host.supervisor import find_supervisor
-from interlock.policy import Context, Source, from_environment, load
+from interlock.policy import Context, Source, from_environment, is_file, load
 from interlock.policy.layer import Origin
 from interlock.storage.home import Home, user_home
 
@@ -67,8 +67,7 @@ def _plain_file(word: str) -> str | None:
 def _sources(files: Sequence[str], preset: str | None, home: Home) -> list[Source]:
     sources = [Source.preset(preset)] if preset is not None else []
     for name in files:
-        is_file = "/" in name or name.endswith((".yaml", ".yml"))
-        sources.append(Source.file(os.path.abspath(name)) if is_file else Source.named(name, home.policies))
+        sources.append(Source.file(os.path.abspath(name)) if is_file(name) else Source.named(name, home.policies))
     return sources
 
 

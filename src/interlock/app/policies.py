@@ -78,13 +78,9 @@ def compiled(
 
 
 def _source(name: str, home: Home) -> Source:
-    from interlock.policy import Source
+    from interlock.policy import Source, is_file
 
-    if "/" in name or os.path.exists(name):
-        return Source.file(os.path.abspath(name))
-    if name.endswith((".yaml", ".yml")):
-        return Source.file(name)
-    return Source.named(name, home.policies)
+    return Source.file(os.path.abspath(name)) if is_file(name) else Source.named(name, home.policies)
 
 
 def _user() -> str:

@@ -253,7 +253,7 @@ def _load(arguments: argparse.Namespace) -> Compiled:
 
 
 def _layers(arguments: argparse.Namespace) -> list[Source]:
-    from interlock.policy import Source
+    from interlock.policy import Source, is_file
     from interlock.storage.home import Home
 
     presets = list(arguments.preset)
@@ -262,8 +262,7 @@ def _layers(arguments: argparse.Namespace) -> list[Source]:
         presets = ["coding-agent"]
     found = [Source.preset(name) for name in presets]
     for file in files:
-        named = "/" not in file and not file.endswith((".yaml", ".yml"))
-        found.append(Source.named(file, Home.from_environment().policies) if named else Source.file(file))
+        found.append(Source.file(file) if is_file(file) else Source.named(file, Home.from_environment().policies))
     return found
 
 

@@ -171,6 +171,6 @@ class Registry:
     def _known(self, name: str) -> None:
         row = self._db.execute("SELECT revoked_ms FROM agent WHERE name=?", (name,)).fetchone()
         if row is None:
-            raise OperatorError(f"no agent is called `{name}`", hint=f"make it: interlock agent add {name}")
+            raise OperatorError(f"no agent is called `{name}`", hint="see: interlock agent list")
         if row[0] is not None:
             raise OperatorError(f"agent `{name}` was revoked", hint="add an agent of another name")

@@ -757,6 +757,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         files, key_beside = opened(options.path)
         pem = options.key.read_bytes() if options.key else key_beside
+        if not pem:
+            raise ValueError("no `ledger.ed25519.pub` lies beside it, and no --key was named: is it a bundle?")
         key = public_key(pem)
         auditor = load_auditor(options.auditor) if options.auditor else None
     except (OSError, ValueError, KeyError, EOFError, zlib.error, tarfile.TarError) as error:

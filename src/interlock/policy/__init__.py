@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from interlock.policy.context import Context, from_environment, own_places
     from interlock.policy.faults import Fault, Place, PolicyError
-    from interlock.policy.loading import PRESETS, Compiled, Source, load
+    from interlock.policy.loading import PRESETS, Compiled, Source, is_file, load
     from interlock.policy.origin import Origin
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "PolicyError",
     "Source",
     "from_environment",
+    "is_file",
     "load",
     "own_places",
 ]
@@ -38,6 +39,7 @@ _HOME = {
     "Origin": "origin",
     "PRESETS": "loading",
     "Compiled": "loading",
+    "is_file": "loading",
     "Source": "loading",
     "load": "loading",
 }

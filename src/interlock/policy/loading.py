@@ -54,11 +54,23 @@ class Source(NamedTuple):
 
     @classmethod
     def named(cls, name: str, policies: str) -> Source:
-        """The user's own layer `<policies>/<name>.yaml`, or a preset of that name."""
+        """The user's own layer `<policies>/<name>.yaml`, or a preset of that name. Raises `PolicyError` for neither."""
         path = f"{policies}/{name}.yaml"
         if "/" not in name and os.path.exists(path):
             return cls.file(path)
-        return cls.preset(name)
+        if name in PRESETS:
+            return cls.preset(name)
+        hint = f"a name means one of your own in `{policies}` or a preset: {', '.join(PRESETS)}"
+        if os.path.exists(name):
+            hint = f"write `./{name}` for the file of that name"
+        raise PolicyError([Fault(Place("--policy"), f"no policy is called {quoted(name)}", hint)])
+
+
+def is_file(word: str) -> bool:
+    """Whether a word that names a policy means a file. What merely lies in the current directory does not count: the
+    agent could have put it there in the place of a layer of the user's own.
+    """
+    return "/" in word or word.endswith((".yaml", ".yml", ".json"))
 
 
 class Compiled(NamedTuple):

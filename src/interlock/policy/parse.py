@@ -237,11 +237,7 @@ class _LayerParser:
             without = [verb for verb in verbs if verb not in takes]
             if not without:
                 continue
-            able = (
-                ", ".join(sorted(takes))
-                if len(takes) < 6
-                else ", ".join(sorted({f"{v.split('.')[0]}.*" for v in takes}))
-            )
+            able = ", ".join(_named_shortly(takes))
             if len(without) == len(verbs):
                 message = f"`{key.value}` can never match here: `{verbs[0]}` has none"
             else:

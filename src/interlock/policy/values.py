@@ -62,7 +62,8 @@ def name(node: Node, field: str, faults: Faults) -> str | None:
     hint = (
         f"lowercase letters, digits and `-`, at most {NAME_CHARACTERS_MAX} characters, for example `{_tidied(value)}`"
     )
-    return _wrong(faults, node, f"{quoted(value)} cannot be a name ({field})", hint)
+    what = "a name" if field == "name" else f"a name ({field})"
+    return _wrong(faults, node, f"{quoted(value)} cannot be {what}", hint)
 
 
 def version(node: Node, faults: Faults) -> None:
