@@ -95,7 +95,9 @@ def records(at: Stage) -> None:
     title("The record")
     denials = at.lines("ledger", "query", "--session", "last", "--decision", "deny", "--json")
     for denial in denials[:12]:
-        print(f"    {denial['time'][11:19]}  {denial['verb']:15} {denial['target']}  {', '.join(denial['rules'])}")
+        target = denial["target"]
+        shown = " to ".join(map(str, target)) if isinstance(target, list) else target
+        print(f"    {denial['time'][11:19]}  {denial['verb']:15} {shown}  {', '.join(denial['rules'])}")
     row("every denial has its record", len(denials) >= 6, f"{len(denials)} denials")
     print("\n".join(f"    {line}" for line in at.interlock("session", "show", "last").splitlines()[:60]))
     title("The ledger")

@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.action == "list":
         return _list(registry, now_ms, as_json=arguments.json)
     ended = registry.revoke(arguments.name, now_ms)
-    print(f"revoked `{arguments.name}` and {ended} live tokens")
+    print(f"revoked `{arguments.name}`; live tokens that ended with it: {ended}")
     return 0
 
 
@@ -72,7 +72,7 @@ def _list(registry: Registry, now_ms: int, *, as_json: bool) -> int:
         if as_json:
             print(json.dumps({"name": agent.name, "state": state, "live_tokens": agent.live_tokens}))
         else:
-            print(f"{agent.name:<32} {state:<8} {agent.live_tokens} live tokens")
+            print(f"{agent.name:<32} {state:<8} live tokens: {agent.live_tokens}")
     return 0
 
 

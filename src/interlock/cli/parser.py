@@ -15,7 +15,7 @@ DESCRIPTION = "Execution-layer security for AI agents: a deterministic gate at t
 EPILOG = """\
 start here:
   interlock run -- claude            hold a coding agent, and all it starts, to the coding-agent policy
-  interlock why                      what was denied last, by which rule, and which rule would allow it
+  interlock why                      what was denied last, by which rule, and why
   interlock approvals list           questions that wait for your yes
   interlock session show last        one session as a tree
   interlock doctor                   what is enforced on this machine
