@@ -10,8 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub const BLOCKED_MAX: usize = 256;
 /// Calls besides that block for a moment (an exec until it commits), so that blocked opens do not keep programs from starting.
 pub const BRIEF_MAX: usize = 64;
-/// Receivers that stay when nothing blocks.
-pub const RECEIVERS: usize = 2;
+/// Receivers that stay when nothing blocks, at least and at most: one for each processor in between.
+const RECEIVERS: (usize, usize) = (2, 8);
 
 /// As many calls block as may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,13 +34,16 @@ impl Pool {
     /// `spawn` starts one receiver and says whether it could.
     #[must_use]
     pub fn new(spawn: Box<dyn Fn() -> bool + Send + Sync>) -> Self {
-        Self { counts: Mutex::new(Counts { wanted: RECEIVERS, ..Counts::default() }), spawn }
+        let (least, most) = RECEIVERS;
+        let wanted = std::thread::available_parallelism().map_or(least, |processors| processors.get().clamp(least, most));
+        Self { counts: Mutex::new(Counts { wanted, ..Counts::default() }), spawn }
     }
 
     /// Starts the receivers that stay.
     #[must_use]
     pub fn start(&self) -> bool {
-        (0..RECEIVERS).all(|_| self.add())
+        let wanted = self.counts().wanted;
+        (0..wanted).all(|_| self.add())
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
