@@ -223,3 +223,36 @@ def test_a_hard_link_made_before_the_session_is_the_named_file(arena: Arena) -> 
     control, won = both_ways(arena, attack)
     assert control
     assert not won
+
+
+def test_the_door_has_no_powers_that_its_caller_lacks(arena: Arena) -> None:
+    """A service's user with capabilities of root's (ambient): its programs lose them in the jail, so the door must not use them for it."""
+    if arena.user is None or os.geteuid() != 0:
+        pytest.skip("takes root to give an ordinary user such powers: the ordinary run of a root's shows it")
+    arena.build()
+    locked = arena.home / "locked"
+    locked.write_text(SECRET)
+    locked.chmod(0o600)
+    os.chown(locked, 0, 0)
+    policy = arena.root / "all.yaml"
+    policy.write_text("interlock: 1\nname: all\nrules:\n  - {id: all, allow: ['file.*', process.exec], path: '/**'}\n")
+    powers = "+dac_override,+setpcap"
+    user = ["setpriv", f"--reuid={arena.user}", "--regid=nogroup", "--clear-groups", f"--inh-caps={powers}", f"--ambient-caps={powers}"]
+    interlock = [arena.python.parent / "interlock", "run", "--policy", policy, "--workspace", arena.work]
+    give = {"cwd": arena.work, "env": arena._environment(), "capture_output": True, "text": True}
+    control = subprocess.run([*user, "cat", locked], **give)  # type: ignore[call-overload]
+    assert control.stdout == SECRET
+    done = subprocess.run([*user, *interlock, "--", "sh", "-c", f"echo begun; cat {locked}"], **give)  # type: ignore[call-overload]
+    assert done.stdout == "begun\n", done.stderr
+
+
+def test_faults_are_not_taken_through_the_device(arena: Arena) -> None:
+    """What the table refuses as a call has a device as well; a page that its holder never brings holds whoever reads it: the supervisor."""
+    if arena.user is not None or not os.path.exists("/dev/userfaultfd"):
+        pytest.skip("the device is root's, where there is one")
+    take = "import fcntl, os; fcntl.ioctl(os.open('/dev/userfaultfd', os.O_RDWR), 0xAA00); print('taken')"
+    arena.build()
+    assert arena.run("/usr/bin/python3", "-c", take).output == "taken\n"
+    held = arena.held("/usr/bin/python3", "-c", take, preset="observe")
+    assert "taken" not in held.output
+    assert "PermissionError" in held.errors

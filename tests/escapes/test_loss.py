@@ -103,6 +103,23 @@ def test_what_loses_nothing_works(arena: Arena, way: str) -> None:
     assert not lost(arena)
 
 
+#: Each loses the file without the verb that the rule names besides deletion.
+PAST = {
+    "file.write": ["truncate by path", "read-only truncation", "through an O_PATH descriptor", "rename over", "link out and overwrite"],
+    "file.truncate": ["overwrite in place", "mapped", "move out"],
+    "file.rename": ["truncate by path", "redirect", "link out and overwrite"],
+    "file.link": ["truncate by path", "redirect", "move out"],
+}
+
+
+@pytest.mark.parametrize(("verb", "way"), [(verb, way) for verb, ways in PAST.items() for way in ways])
+def test_a_rule_on_deleting_and_another_verb_is_not_passed_by_a_third(arena: Arena, verb: str, way: str) -> None:
+    policy = lay(arena)
+    policy.write_text(policy.read_text().replace("deny: file.delete", f"deny: [file.delete, {verb}]"))
+    arena.held(*command(LOSES[way]), policy=policy)
+    assert not lost(arena)
+
+
 def test_writing_needs_no_leave_to_delete(arena: Arena) -> None:
     """An allow of reading and writing alone is enough to write: only a rule that speaks of deletion holds it."""
     lay(arena)

@@ -294,6 +294,77 @@ def test_supervisor_and_guardian_are_out_of_reach(arena: Arena, call: str) -> No
         victim.wait()
 
 
+@contextlib.contextmanager
+def running(arena: Arena, script: str, start: list[str | Path]) -> Iterator[subprocess.Popen[str]]:
+    """A Python program below `start` that has said its first line, and ends with its input; no terminal is there."""
+    command = [*arena._as_user(), *map(str, start), "/usr/bin/python3", "-c", script]
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, cwd=arena.work, env=arena._environment(), stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+    try:
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        assert said, process.communicate()[1]
+        yield process
+    finally:
+        process.communicate()
+
+
+def held_start(arena: Arena, preset: str = "observe") -> list[str | Path]:
+    return [arena.python.parent / "interlock", "run", "--preset", preset, "--workspace", arena.work, "--"]
+
+
+#: Slows down whoever is in the group that leads its session.
+SLOWS = """
+import os, sys
+try: os.setpgid(0, os.getsid(0)); os.setpriority(os.PRIO_PGRP, 0, 7)
+except OSError: pass
+print("tried", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("preset", ["coding-agent", "observe"])
+def test_the_supervisor_is_in_no_group_with_its_jail(arena: Arena, preset: str) -> None:
+    """Without a terminal they share a session; what is done to a group must end at the jail."""
+
+    def attack(start: list[str | Path]) -> bool:
+        with running(arena, SLOWS, start) as process:
+            found = {process.pid: "", **descendants(process.pid)}
+            others = [pid for pid, program in found.items() if not program.startswith("python")]
+            assert others
+            return any(os.getpriority(os.PRIO_PROCESS, pid) == 7 for pid in others)
+
+    arena.build()
+    assert attack(["setsid", "sh", "-c", '"$@"; :', "sh"])
+    assert not attack(held_start(arena, preset))
+
+
+#: Holds a lease on a file it may read: everybody who opens that file for writing waits until it is given up.
+LEASES = """
+import fcntl, os, signal, sys
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+file = os.open("README", os.O_RDONLY)
+try: fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+except OSError: pass
+print("tried", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_nobody_outside_waits_for_a_lease_of_the_jail(arena: Arena) -> None:
+    def attack(start: list[str | Path]) -> bool:
+        with running(arena, LEASES, start):
+            try:
+                os.close(os.open(arena.work / "README", os.O_WRONLY | os.O_NONBLOCK))
+            except BlockingIOError:
+                return True
+            return False
+
+    arena.build()
+    assert attack([])
+    assert not attack(held_start(arena))
+
+
 @pytest.mark.parametrize("preset", ["coding-agent", "observe"])
 def test_its_own_supervisor_survives_a_kill_of_everything(arena: Arena, preset: str) -> None:
     out = arena.held("sh", "-c", "trap '' TERM; kill -TERM -1; kill -9 $PPID; echo still here", preset=preset)

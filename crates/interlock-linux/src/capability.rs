@@ -1,6 +1,6 @@
 //! What supervisor and jail may keep of root's powers, and what the machine must have before anything is started.
 
-use crate::sys::notify;
+use crate::sys::{capabilities, notify, process};
 use crate::table;
 
 const fn bits(numbers: &[u32]) -> u64 {
@@ -33,6 +33,14 @@ pub fn jail(held: u64) -> u64 {
 
 /// The supervisor: the jail's, and reading a caller that runs as another user. So what it does on behalf never exceeds what the tree might.
 pub const SUPERVISOR: u64 = JAIL | 1 << SYS_PTRACE;
+
+/// What the supervisor keeps. Only root's programs have capabilities after their exec: others' are ambient or a file's, which the jail's lose
+/// (`sys::capabilities`, no_new_privs), and what the command lacks the door must not have.
+#[must_use]
+pub fn supervisor() -> u64 {
+    let given_by_exec = process::user() == 0 && !capabilities::root_is_nobody();
+    if given_by_exec { SUPERVISOR } else { 0 }
+}
 
 /// Names a mechanism to be treated as missing, for tests: it can only refuse more. Comma-separated.
 const SIMULATE: &str = "INTERLOCK_SIMULATE_MISSING";

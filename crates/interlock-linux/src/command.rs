@@ -40,6 +40,7 @@ pub struct Start {
     pub(crate) environment: Vec<CString>,
     pub(crate) directory: PathBuf,
     pub(crate) terminal: bool,
+    pub(crate) apart: bool,
     pub(crate) filter: Vec<Instruction>,
     pub(crate) capabilities: u64,
     pub(crate) supervisor: i32,
@@ -89,8 +90,9 @@ fn prepare(start: &Start, ends: Ends) -> Result<(), Step> {
         process::leave(1);
     }
     // Only a terminal needs a session of the command's own. Else it stays in the supervisor's, for the scheduler groups by session
-    // (sched(7), autogroup): the answer to a call then finds its caller on the same processor.
-    if start.terminal {
+    // (sched(7), autogroup): the answer to a call then finds its caller on the same processor. Not where others are in that session, too:
+    // the supervisor's own group is the only one that is kept from the tree (`own`).
+    if start.apart {
         process::new_session()
     } else {
         process::new_group()

@@ -92,7 +92,7 @@ pub fn tree(launch: &Launch, judge: &Judge) -> Result<Tree, Failed> {
     let wall = wall::build(&judge.exec_roots()).map_err(|missing| lacking(missing.0))?;
     let own = |error: std::io::Error| Failed::own("the tree could not be prepared", error);
     let own_ipc = process::own_ipc().is_ok();
-    crate::sys::capabilities::keep(capability::SUPERVISOR).map_err(own)?;
+    crate::sys::capabilities::keep(capability::supervisor()).map_err(own)?;
     process::adopt_orphans().map_err(own)?;
     let (up_read, up) = pipe().map_err(own)?;
     let (down, go) = pipe().map_err(own)?;
@@ -149,6 +149,7 @@ fn start(launch: &Launch, ends: Ends, own_ipc: bool, held: u64) -> Result<Start,
         environment: environment.collect::<Result<_, _>>()?,
         directory: path(&launch.directory),
         terminal: launch.terminal,
+        apart: launch.terminal || !process::leads_its_session(),
         filter: filter::program(own_ipc),
         capabilities: capability::jail(held),
         supervisor: process::id(),

@@ -1,5 +1,5 @@
 //! Calls by which a process changes its own standing: ids, capabilities and umask (noted, then left to the kernel), and limits and priorities
-//! (its own only: Landlock does not keep those of an outside process of the same user from it).
+//! (its own only: Landlock does not keep those of an outside process of the same user from it), and groups.
 
 use crate::answer::{Answer, Call, Proof};
 use crate::session::Session;
@@ -43,7 +43,10 @@ fn changes_nothing(call: &Call, (user, group): (u32, u32)) -> bool {
 }
 
 /// A limit, priority or placement of another process: only a thread of the caller's own process is let through.
-pub fn process(call: &Call, _session: &Session) -> Answer {
+pub fn process(call: &Call, session: &Session) -> Answer {
+    if i64::from(call.number) == libc::SYS_setpgid {
+        return group(call, session);
+    }
     let [first, second, ..] = call.arguments;
     let named = match i64::from(call.number) {
         libc::SYS_setpriority => (first == PRIO_PROCESS).then_some(second),
@@ -57,6 +60,13 @@ pub fn process(call: &Call, _session: &Session) -> Answer {
         (None, _) if target.is_some() => Answer::Errno(libc::ESRCH),
         _ => Answer::Errno(libc::EPERM),
     }
+}
+
+/// The command may share the supervisor's session, but no group is shared: what reaches a group (a priority, a descriptor's signal, a terminal)
+/// would reach the supervisor. The kernel keeps groups within a session, and of that only the supervisor is outside the tree.
+fn group(call: &Call, session: &Session) -> Answer {
+    let [_, group, ..] = call.arguments;
+    if (group & 0xffff_ffff) as i32 == session.ground.group { Answer::Errno(libc::EPERM) } else { Answer::Continue(Proof::WallCovers) }
 }
 
 #[cfg(test)]

@@ -194,6 +194,7 @@ static long run(const char *n) {
     IS("clone") { long c = S(SYS_clone, CLONE_NEWUTS | SIGCHLD, 0, 0, 0, 0); if (!c) _exit(0); return c; }
     IS("unshare") return S(SYS_unshare, CLONE_NEWUTS);
     IS("setsockopt") return S(SYS_setsockopt, f, IPPROTO_IP, 4 /* IP_OPTIONS */, "\1\1\1\1", 4);
+    IS("fcntl") return fcntl(open(payload, O_RDONLY), F_SETLEASE, F_RDLCK); /* others wait for it */
     IS("ioctl") { long v = FS_NODUMP_FL; return ioctl(open(file, O_RDONLY), FS_IOC_SETFLAGS, &v); }
     IS("ioctl project") {
         struct fsxattr x = {.fsx_xflags = FS_XFLAG_NODUMP};

@@ -181,11 +181,7 @@ impl<'a> Errand<'a> {
         match &object.name {
             Name::Held(_) => Vec::new(),
             Name::Path(path) => {
-                let loss = if verbs.iter().any(|verb| matches!(verb, Verb::FileWrite | Verb::FileTruncate)) {
-                    loss::overwritten(self, path, &object.stat)
-                } else {
-                    None
-                };
+                let loss = loss::overwritten(self, verbs, path, &object.stat);
                 verbs.iter().map(|verb| self.act(*verb, path, Some(&object.stat))).chain(loss).collect()
             }
         }

@@ -28,6 +28,8 @@ pub struct Ground {
     pub memory_device: u64,
     /// The supervisor's process id.
     pub process: i32,
+    /// The supervisor's process group.
+    pub group: i32,
     /// Devices on which a name is what was looked up, byte for byte.
     pub spelled_exactly: Vec<u64>,
     /// Whether the supervisor has authority that a caller may have given up.
@@ -62,6 +64,7 @@ impl Ground {
             own: File::open("/proc/self/fd")?.into(),
             memory_device: files::memory_file().and_then(|file| files::stat(file.as_fd())).map_err(into_io)?.device,
             process: std::process::id() as i32,
+            group: crate::sys::process::group(),
             spelled_exactly: crate::mounts::spelled_exactly()?,
             privileged: own.capabilities != 0,
             umask: own_umask()?,

@@ -12,11 +12,12 @@ use interlock_core::action::{Action, FileEnd, Inode, Plane, Subject, Target, Ver
 use interlock_core::decision::Outcome;
 use interlock_core::facts::Facts;
 
-/// The deletion that opening for writing or truncating the file `path` amounts to, where a rule speaks of it.
-pub fn overwritten(errand: &Errand<'_>, path: &[u8], stat: &Stat) -> Option<Observed> {
+/// The deletion that acts `verbs` on the file `path` amount to, where a rule speaks of it and not of each that overwrites.
+pub fn overwritten(errand: &Errand<'_>, verbs: &[Verb], path: &[u8], stat: &Stat) -> Option<Observed> {
     let holds_something = stat.kind() == libc::S_IFREG && stat.size > 0;
+    let mut overwriting = verbs.iter().filter(|verb| matches!(verb, Verb::FileWrite | Verb::FileTruncate));
     let act = || errand.act(Verb::FileDelete, path, Some(stat));
-    (holds_something && cares(errand, Verb::FileWrite)).then(act).filter(|act| !speaking(errand, act).is_empty())
+    (holds_something && overwriting.any(|verb| cares(errand, *verb))).then(act).filter(|act| !speaking(errand, act).is_empty())
 }
 
 /// The deletion that moving what is called `from` to `to` amounts to: where a rule speaks of the one name that does not speak of the other.

@@ -119,9 +119,10 @@ pub fn bind(errand: &Errand<'_>, socket: &Socket, text: &[u8]) -> Result<(), Sto
     if !matches!(place.look()?, Found::Nothing) {
         return Err(Errno(libc::EADDRINUSE).into());
     }
-    let _names = errand.session.names.read().unwrap_or_else(PoisonError::into_inner);
     let act = errand.act(Verb::FileMknod, &place.name(), None);
     errand.perform(vec![act], || {
+        // Only now: whoever is asked about it may take as long as they like, and others make and move names meanwhile.
+        let _names = errand.session.names.read().unwrap_or_else(PoisonError::into_inner);
         if !place.stands(&errand.session.ground) {
             return Err(Errno(libc::ESTALE).into());
         }

@@ -42,13 +42,22 @@ pub fn keep(kept: u64) -> io::Result<()> {
     for capability in (0..=LAST).filter(|bit| kept & (1 << bit) == 0) {
         // SAFETY: integers only. EINVAL: past the last capability; EPERM: none are held that could narrow it.
         let result = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) };
-        if result < 0 && held != 0 && io::Error::last_os_error().raw_os_error() == Some(libc::EPERM) {
+        // With none kept there is none that an exec without new privileges could bring back.
+        if result < 0 && held != 0 && kept != 0 && io::Error::last_os_error().raw_os_error() == Some(libc::EPERM) {
             return Err(io::Error::last_os_error());
         }
     }
     // SAFETY: integers only; clears the ambient set.
     unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) };
     set(held & kept)
+}
+
+/// Whether user 0 gets no capabilities by an exec (SECBIT_NOROOT).
+#[must_use]
+pub fn root_is_nobody() -> bool {
+    const NOROOT: i32 = 1;
+    // SAFETY: integers only; without this option (2.6.26) the answer is an error, and every bit of it is set.
+    unsafe { libc::prctl(libc::PR_GET_SECUREBITS, 0, 0, 0, 0) & NOROOT != 0 }
 }
 
 fn set(wanted: u64) -> io::Result<()> {

@@ -160,6 +160,20 @@ pub fn new_group() {
     unsafe { libc::setpgid(0, 0) };
 }
 
+/// The process group this process is in.
+#[must_use]
+pub fn group() -> i32 {
+    // SAFETY: no arguments.
+    unsafe { libc::getpgrp() }
+}
+
+/// Whether this process leads its session: then all others of the session descend from it.
+#[must_use]
+pub fn leads_its_session() -> bool {
+    // SAFETY: an integer.
+    unsafe { libc::getsid(0) == libc::getpid() }
+}
+
 /// Makes the terminal behind `descriptor` the controlling one of this session.
 ///
 /// # Errors

@@ -51,6 +51,15 @@ pub(super) const PRIORITY: &[Clause] = &[notify(&[Test::Any { argument: 1, bits:
 pub(super) const IO_PRIORITY: &[Clause] =
     &[notify(&[Test::Any { argument: 1, bits: ALL }]), notify(&[is(0, &[IOPRIO_WHO_USER])]), allow(&[])];
 
+/// setpgid: a group other than one of the target's own (0) may be anybody's of the session, and the supervisor is in it.
+pub(super) const GROUP: &[Clause] = &[notify(&[Test::Any { argument: 1, bits: ALL }]), allow(&[])];
+
+/// F_SETDELEG (6.19).
+const F_SETDELEG: u32 = 1024 + 16;
+
+/// fcntl: a lease on a file that may be read makes everybody else's open of it wait for as long as 45 seconds, outside the session too.
+pub(super) const FCNTL: &[Clause] = &[refuse(&[is(1, &[libc::F_SETLEASE as u32, F_SETDELEG])], libc::EINVAL)];
+
 const NAMESPACES: u32 = (libc::CLONE_NEWNS
     | libc::CLONE_NEWCGROUP
     | libc::CLONE_NEWUTS
@@ -117,8 +126,11 @@ const INODE: &[u32] = &[0x4008_6602, 0x4004_6602, 0x401c_5820, 0x4008_7602, 0x40
 const READS: &[u32] = &[0x8008_6601, 0x8004_6601, 0x8008_7601, 0x8004_7601, 0xc020_660b, 0xc0c0_6686, 0xc028_6687, 0x801c_581f];
 const CLONES: &[u32] = &[0x4004_9409, 0x4020_940d, 0xc018_9436];
 
+/// What `/dev/userfaultfd` is opened for: the table refuses the call of that name, and whoever holds its faults holds whoever reads its memory.
+const USERFAULTFD_IOC_NEW: u32 = 0xaa00;
+
 pub(super) const IOCTL: &[Clause] = &[
-    refuse(&[is(1, &[TIOCSTI, TIOCLINUX, TIOCCONS, TIOCSETD])], libc::EPERM),
+    refuse(&[is(1, &[TIOCSTI, TIOCLINUX, TIOCCONS, TIOCSETD, USERFAULTFD_IOC_NEW])], libc::EPERM),
     notify(&[is(1, INODE)]),
     allow(&[is(1, READS)]),
     allow(&[is(1, CLONES)]),

@@ -1,6 +1,8 @@
 //! The rows, in the order of their numbers: kernels up to 7.0. Made once from the kernel's own list; edited by hand since.
 
-use super::clauses::{ALWAYS, CLONE, FIRST, IO_PRIORITY, IOCTL, PRCTL, PRIORITY, PRLIMIT, SENDTO, SETSOCKOPT, SOCKET, UNSHARE};
+use super::clauses::{
+    ALWAYS, CLONE, FCNTL, FIRST, GROUP, IO_PRIORITY, IOCTL, PRCTL, PRIORITY, PRLIMIT, SENDTO, SETSOCKOPT, SOCKET, UNSHARE,
+};
 use super::{Class, Clause, Handler, Row, Verdict};
 
 type Meaning = (Class, &'static str);
@@ -63,6 +65,7 @@ const GONE: Meaning = refused(libc::ENOSYS, "gone from the kernel");
 const OWN_PRIORITY: Meaning = mediated(Handler::Own, PRIORITY, "own process only: of another one it is refused");
 const OWN_IO_PRIORITY: Meaning = mediated(Handler::Own, IO_PRIORITY, "own process only: of another one it is refused");
 const OWN_FIRST: Meaning = mediated(Handler::Own, FIRST, "own process only: of another one it is refused");
+const OWN_GROUP: Meaning = mediated(Handler::Own, GROUP, "no group of a process outside: what a group is told, all of it are");
 const MACHINE: Meaning = recorded(libc::EPERM, "the whole machine, not the session");
 const MOUNTS: Meaning = recorded(libc::EPERM, "changes what a path means");
 const KERNEL_CODE: Meaning = recorded(libc::EPERM, "loads code into the kernel");
@@ -165,7 +168,7 @@ pub const ROWS: &[Row] = &[
     row(69, "msgsnd", SHARED),
     row(70, "msgrcv", SHARED),
     row(71, "msgctl", SHARED),
-    row(72, "fcntl", DESCRIPTOR),
+    row(72, "fcntl", filtered(None, FCNTL, Verdict::Allow, "acts on a descriptor already decided; leases, which hold others, are refused")),
     row(73, "flock", DESCRIPTOR),
     row(74, "fsync", DESCRIPTOR),
     row(75, "fdatasync", DESCRIPTOR),
@@ -202,7 +205,7 @@ pub const ROWS: &[Row] = &[
     row(106, "setgid", CREDENTIALS),
     row(107, "geteuid", LIMITS),
     row(108, "getegid", LIMITS),
-    row(109, "setpgid", THREADS),
+    row(109, "setpgid", OWN_GROUP),
     row(110, "getppid", LIMITS),
     row(111, "getpgrp", THREADS),
     row(112, "setsid", THREADS),
