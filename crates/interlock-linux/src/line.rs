@@ -42,6 +42,14 @@ pub struct Observed {
     pub target: Target,
 }
 
+impl Observed {
+    /// The act by itself, to ask what policy says of it: no id, nobody who does it, nothing that a record could hold.
+    pub fn alone(&self) -> Action {
+        let (id, subject, target) = (String::new(), Subject::default(), self.target.clone());
+        Action { id, plane: Plane::Host, verb: self.verb, target, subject, nonce: None }
+    }
+}
+
 /// What the line says to a call.
 #[must_use]
 pub enum Settled<'a> {

@@ -8,7 +8,7 @@
 use super::errand::Errand;
 use crate::line::Observed;
 use crate::sys::files::Stat;
-use interlock_core::action::{Action, FileEnd, Inode, Plane, Subject, Target, Verb};
+use interlock_core::action::{FileEnd, Inode, Target, Verb};
 use interlock_core::decision::Outcome;
 use interlock_core::facts::Facts;
 
@@ -37,16 +37,8 @@ fn speaking(errand: &Errand<'_>, act: &Observed) -> Vec<String> {
         Target::File(end) => end.inode,
         _ => None,
     };
-    let action = Action {
-        id: String::new(),
-        plane: Plane::Host,
-        verb: act.verb,
-        target: act.target.clone(),
-        subject: Subject::default(),
-        nonce: None,
-    };
     let origin = object.map(|object| errand.session.made.origin(object));
-    let (decision, _) = errand.session.line.judge.first(&action, || Facts { origin, ..Facts::default() });
+    let (decision, _) = errand.session.line.judge.first(&act.alone(), || Facts { origin, ..Facts::default() });
     if decision.decision == Outcome::Allow { Vec::new() } else { decision.rules }
 }
 

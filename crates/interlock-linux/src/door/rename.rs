@@ -13,7 +13,7 @@ use super::place::{Found, Place};
 use crate::line::Observed;
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::files::{self, Stat};
-use interlock_core::action::{Action, Plane, Subject, Target, Verb};
+use interlock_core::action::{Target, Verb};
 use interlock_core::decision::{Outcome, Record};
 use interlock_core::plan::PlanAnswer;
 use std::os::fd::{AsFd, OwnedFd};
@@ -254,15 +254,7 @@ fn below_pair(errand: &Errand<'_>, entry: &Entry, source: &[u8], goal: &[u8]) ->
 
 /// Whether policy allows it whatever the facts and asks for no record of its own: the directory's record stands for it.
 fn plainly_allowed(errand: &Errand<'_>, act: &Observed) -> bool {
-    let action = Action {
-        id: String::new(),
-        plane: Plane::Host,
-        verb: act.verb,
-        target: act.target.clone(),
-        subject: Subject::default(),
-        nonce: None,
-    };
-    matches!(errand.session.line.judge.plan.answer(&action),
+    matches!(errand.session.line.judge.plan.answer(&act.alone()),
         PlanAnswer::Answer(decision) if decision.decision == Outcome::Allow && decision.obligations.record <= Record::Ordered)
 }
 
