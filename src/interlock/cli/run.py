@@ -20,8 +20,7 @@ _EPILOG = """\
 examples:
   interlock run -- claude                             the coding-agent preset, this directory as workspace
   interlock run --preset ci -- make test              headless: a question is a denial, nothing outlives the command
-  interlock run --policy team.yaml -- npm test        your own layers; several tighten one another, guard is always
-  first
+  interlock run --policy team.yaml -- npm test        your own layers; what one denies no other allows
   interlock run --agent coder -- codex                with an identity of its own at the gateway
 
 The command's exit status is passed on (128+n for signal n). Interlock's own: 121 policy, 122 machine, 123 Interlock
