@@ -365,6 +365,39 @@ def test_nobody_outside_waits_for_a_lease_of_the_jail(arena: Arena) -> None:
     assert not attack(held_start(arena))
 
 
+#: Programs that take no processor time to receive what they asked for, and an innocent one: the mean of its opens in milliseconds.
+LANGUID = """
+import os, signal, time
+children = []
+def child(act):
+    children.append(os.fork())
+    if children[-1] == 0:
+        while True: act()
+def ask():
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    while True: os.close(os.open("README", os.O_RDONLY))
+for number in range(16): child(ask)
+for number in range(2 * os.cpu_count()): child(lambda: None)
+time.sleep(1)
+begun, spent = time.monotonic(), []
+while time.monotonic() < begun + 3 or not spent:
+    before = time.monotonic()
+    os.close(os.open("package.json", os.O_RDONLY))
+    spent.append(time.monotonic() - before)
+    time.sleep(0.005)
+for process in children: os.kill(process, signal.SIGKILL)
+print(1000 * sum(spent) / len(spent))
+"""
+
+
+def test_a_caller_that_takes_nothing_holds_up_nobody_else(arena: Arena) -> None:
+    """Natively the innocent program waits for the processor at most; a supervisor without help took 20 to 2,000 ms for each of its calls."""
+    arena.build()
+    languid = float(arena.held("/usr/bin/python3", "-c", LANGUID).output)
+    print(f"{languid:.2f} ms an open")
+    assert languid < 15
+
+
 @pytest.mark.parametrize("preset", ["coding-agent", "observe"])
 def test_its_own_supervisor_survives_a_kill_of_everything(arena: Arena, preset: str) -> None:
     out = arena.held("sh", "-c", "trap '' TERM; kill -TERM -1; kill -9 $PPID; echo still here", preset=preset)

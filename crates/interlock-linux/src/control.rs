@@ -10,6 +10,7 @@ use serde_json::json;
 use std::io::BufRead;
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// How often callers that others wait for are looked after, in milliseconds.
@@ -85,6 +86,7 @@ fn look_after(session: &Session) {
             threads::interrupt(thread);
         }
     }
+    session.pool.relieve(session.busy.load(Ordering::Acquire));
     session.line.uplink.tell_suppressed();
     session.line.check_log();
 }

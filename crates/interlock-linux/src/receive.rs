@@ -23,6 +23,7 @@ pub fn run(session: &Session) {
                 session.busy.fetch_add(1, Ordering::AcqRel);
                 serve(&call, session);
                 session.busy.fetch_sub(1, Ordering::AcqRel);
+                session.pool.finished();
             }
             Ok(None) if notify::deserted(session.listener.as_fd()) => return,
             Ok(None) => {}
