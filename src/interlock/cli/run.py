@@ -23,9 +23,8 @@ examples:
   interlock run --policy team.yaml -- npm test        your own layers; what one denies no other allows
   interlock run --agent coder -- codex                with an identity of its own at the gateway
 
-The command's exit status is passed on (128+n for signal n). Interlock's own: 121 policy, 122 machine, 123 Interlock
-failed,
-124 refused before start, 126 not executable, 127 not found."""
+The command's exit status is passed on (128+n for signal n). Interlock's own: 121 policy, 122 machine,
+123 Interlock failed, 124 refused before start, 126 not executable, 127 not found."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

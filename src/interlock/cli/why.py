@@ -14,8 +14,7 @@ from interlock.vocabulary.printable import printable
 SUMMARY = "explain the latest denials, inside a session or after it"
 _EPILOG = """\
 Inside `interlock run` this tells the program (and the model that reads it) what was refused, by which rule, and
-which rule
-would allow it. Outside it reads the record of the last session, or of the one named."""
+what would allow it. Outside it reads the record of the last session, or of the one named."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
