@@ -52,12 +52,20 @@ def relay(control, child):
     except TimeoutError:
         return
     if not data:
-        os.killpg(child, signal.SIGKILL)
+        strike(child, signal.SIGKILL)
         os._exit(1)
     for line in data.splitlines():
         message = json.loads(line)
         if message["type"] == "signal":
-            os.killpg(child, message["signal"])
+            strike(child, message["signal"])
+
+
+def strike(child, number):
+    """The command's group, or the command alone while it has made none yet."""
+    try:
+        os.killpg(child, number)
+    except ProcessLookupError:
+        os.kill(child, number)
 
 
 def perform(script, send, lines):
