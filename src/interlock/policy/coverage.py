@@ -18,7 +18,7 @@ GATEWAY: Final = "gateway"
 
 _COST: Final = {
     WALL: "under 1 µs an open; nothing else",
-    DOOR: "10 to 20 µs for each call of its kind",
+    DOOR: "20 µs and more for each call of its kind (docs/benchmarks.md)",
     GATEWAY: "part of each tool call",
 }
 
