@@ -131,6 +131,11 @@ def test_nothing_recorded_is_said_and_is_no_crash(cli):
     assert (none.returncode, "nothing has been recorded yet" in none.stderr) == (120, True)
 
 
+def test_a_folder_that_is_no_bundle_is_called_that(cli, tmp_path):
+    done = cli("ledger", "verify", str(tmp_path))
+    assert (done.returncode, "is it a bundle?" in done.stderr) == (125, True), done.stderr
+
+
 @pytest.mark.parametrize("act", ["", "tail", "query", "show", "verify", "prove", "export", "keys"])
 def test_help_teaches(cli, act):
     shown = cli("ledger", *filter(None, [act]), "--help")
