@@ -398,6 +398,43 @@ def test_a_caller_that_takes_nothing_holds_up_nobody_else(arena: Arena) -> None:
     assert languid < 15
 
 
+#: One asks for a socket's name, one renames a folder, and the third makes files: how long that took.
+ASKS = """
+import os, signal, socket, time
+def child(act):
+    process = os.fork()
+    if process == 0:
+        act()
+        os._exit(0)
+    time.sleep(0.5)
+    return process
+os.mkdir("folder")
+asker = child(lambda: socket.socket(socket.AF_UNIX).bind("asked"))
+mover = child(lambda: os.rename("folder", "moved"))
+begun = time.monotonic()
+for number in range(3): open(f"made-{number}", "w").close()
+print(time.monotonic() - begun, os.path.isdir("moved"), os.path.exists("asked"), flush=True)
+for process in (asker, mover): os.kill(process, signal.SIGKILL)
+"""
+
+
+def test_a_question_about_a_socket_holds_up_nobody_else(arena: Arena) -> None:
+    arena.build()
+    policy = arena.root / "ask.yaml"
+    policy.write_text(
+        "interlock: 1\nname: ask\nrules:\n  - {id: all, allow: ['file.*', process.exec], path: '/**'}\n"
+        f"  - {{id: signals, allow: process.signal, to: inside}}\n  - {{id: ask, approve: file.mknod, path: '{arena.work}/asked'}}\n"
+    )
+    done = arena.run(
+        *[arena.python.parent / "interlock", "run", "--policy", policy, "--workspace", arena.work],
+        *["--", "/usr/bin/python3", "-c", ASKS],
+        seconds=20,
+    )
+    spent, *state = done.output.split()
+    assert state == ["True", "False"], done.errors
+    assert float(spent) < 5
+
+
 @pytest.mark.parametrize("preset", ["coding-agent", "observe"])
 def test_its_own_supervisor_survives_a_kill_of_everything(arena: Arena, preset: str) -> None:
     out = arena.held("sh", "-c", "trap '' TERM; kill -TERM -1; kill -9 $PPID; echo still here", preset=preset)
