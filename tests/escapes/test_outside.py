@@ -252,6 +252,34 @@ def test_a_neighbour_on_the_same_port_does_not_open_the_outside_one(arena: Arena
     assert attack(arena.held) == (True, False)
 
 
+def test_a_crowd_of_listeners_hides_no_outside_one(arena: Arena) -> None:
+    """More of them than the kernel tells at one moment, some coming and going."""
+    script = (
+        "import socket,sys,threading,time\nport=int(sys.argv[1])\n"
+        "def serve(address):\n"
+        "    s=socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)\n"
+        "    s.bind((address, port)); s.listen(); return s\n"
+        "crowd=[serve(f'127.0.1.{n}') for n in range(1, 120)]\n"
+        "socket.create_connection(('127.0.1.77', port), 2).close(); print('inside reached')\n"
+        "def churn():\n"
+        "    while True: serve('127.0.2.1').close()\n"
+        "threading.Thread(target=churn, daemon=True).start()\n"
+        "until=time.monotonic()+1\n"
+        "while time.monotonic()<until:\n"
+        "    try: socket.create_connection(('127.0.0.1', port), 2).close()\n"
+        "    except OSError: pass\n"
+    )
+
+    def attack(run: Run) -> tuple[bool, bool]:
+        with listener(socket.SOCK_STREAM, "127.0.0.1") as (port, heard):
+            out = run("/usr/bin/python3", "-c", script, str(port)).output
+            time.sleep(0.3)
+            return "inside reached" in out, bool(heard)
+
+    assert attack(arena.run) == (True, True)
+    assert attack(arena.held) == (True, False)
+
+
 def descendants(of: int) -> dict[int, str]:
     """Process ids and programs below `of`, read from outside."""
     found: dict[int, str] = {}

@@ -12,6 +12,9 @@ const ALIASES_MAX: usize = 256;
 
 /// File systems whose names are bytes.
 const EXACT: [&str; 6] = ["ext2", "ext3", "ext4", "xfs", "f2fs", "tmpfs"];
+/// And those that only hold, byte for byte, what others are mounted in: below any other, the way to a mount has more spellings than one.
+const HOLDING: [&str; 13] =
+    ["overlay", "btrfs", "devtmpfs", "proc", "sysfs", "devpts", "cgroup", "cgroup2", "ramfs", "rootfs", "squashfs", "erofs", "zfs"];
 /// Devices of theirs that are known; on others names are asked for.
 const EXACT_MAX: usize = 64;
 
@@ -78,16 +81,36 @@ impl Mounts {
 /// # Errors
 /// The mount table cannot be read.
 pub fn spelled_exactly() -> std::io::Result<Vec<u64>> {
-    let text = std::fs::read("/proc/self/mountinfo")?;
-    let mut found: Vec<u64> = text.split(|byte| *byte == b'\n').filter_map(exact).collect();
+    Ok(exact_devices(&std::fs::read("/proc/self/mountinfo")?))
+}
+
+fn exact_devices(text: &[u8]) -> Vec<u64> {
+    let lines = || text.split(|byte| *byte == b'\n');
+    let loose: Vec<Vec<u8>> = lines().filter(|line| is_loose(line)).filter_map(mount).map(|mount| mount.point).collect();
+    let below = |point: &[u8]| loose.iter().any(|loose| loose.len() < point.len() && beneath(point, loose).is_some());
+    let mut doubtful = Vec::new();
+    let mut found = Vec::new();
+    for line in lines() {
+        let (Some(device), Some(mount)) = (exact(line), mount(line)) else { continue };
+        if below(&mount.point) { doubtful.push(device) } else { found.push(device) }
+    }
+    found.retain(|device| !doubtful.contains(device));
     found.sort_unstable();
     found.dedup();
     found.truncate(EXACT_MAX);
-    Ok(found)
+    found
+}
+
+/// Whether a line is of a file system in which one name may be spelled in several ways, as far as is known here.
+fn is_loose(line: &[u8]) -> bool {
+    let Some(after) = line.windows(3).position(|three| three == b" - ").and_then(|at| line.get(at + 3..)) else { return false };
+    let system = after.split(|byte| *byte == b' ').next().unwrap_or_default();
+    !EXACT.iter().chain(&HOLDING).any(|known| known.as_bytes() == system)
 }
 
 fn exact(line: &[u8]) -> Option<u64> {
-    let (mount, system) = std::str::from_utf8(line).ok()?.split_once(" - ")?;
+    let line = String::from_utf8_lossy(line);
+    let (mount, system) = line.split_once(" - ")?;
     if !EXACT.contains(&system.split(' ').next()?) {
         return None;
     }
@@ -152,6 +175,19 @@ mod tests {
         let lines: Vec<&[u8]> = TABLE.split(|byte| *byte == b'\n').collect();
         assert_eq!(lines.iter().filter_map(|line| exact(line)).collect::<Vec<_>>(), [libc::makedev(8, 1), libc::makedev(8, 1)]);
         assert_eq!(exact(b"4 1 8:2 / /boot/efi rw - vfat /dev/b rw"), None);
+    }
+
+    #[test]
+    fn below_a_file_system_with_several_spellings_no_name_is_taken_at_its_word() {
+        let root = "1 0 8:1 / / rw - ext4 /dev/a rw\n2 1 0:9 / /tmp rw - tmpfs t rw\n";
+        let (disk, memory) = (libc::makedev(8, 1), libc::makedev(0, 9));
+        assert_eq!(exact_devices(root.as_bytes()), [memory, disk]);
+        let drive = "3 1 8:2 / /mnt rw - vfat /dev/b rw\n";
+        assert_eq!(exact_devices(format!("{root}{drive}").as_bytes()), [memory, disk]);
+        let bound = "4 3 8:1 /home /mnt/Data rw - ext4 /dev/a rw\n";
+        assert_eq!(exact_devices(format!("{root}{drive}{bound}").as_bytes()), [memory]);
+        let table = "2 1 0:9 / / rw - overlay o rw\n3 1 0:7 / /dev rw - tmpfs t rw\n";
+        assert_eq!(exact_devices(table.as_bytes()), [libc::makedev(0, 7)]);
     }
 
     #[test]

@@ -72,15 +72,21 @@ impl Sockets {
         if !address.is_loopback() && !reaches_itself(address) {
             return Answering::Somebody(Side::Outside);
         }
-        let rows = match protocol {
-            Protocol::Tcp => listeners::at(port, thread).or_else(|| rows(thread, ["tcp", "tcp6"])),
+        let told = if protocol == Protocol::Tcp { listeners::at(port, thread) } else { None };
+        let is_long = told.as_ref().is_some_and(|told| listeners::is_long(told.len()));
+        let rows = told.or_else(|| match protocol {
+            Protocol::Tcp => rows(thread, ["tcp", "tcp6"]),
             Protocol::Udp => rows(thread, ["udp", "udp6"]),
-        };
+        });
         let Some(rows) = rows else {
             return Answering::Somebody(Side::Outside);
         };
         let could = |row: &&Row| row.port == port && (protocol == Protocol::Udp || row.state == LISTENING) && row.answers(address);
-        let found: Vec<u64> = rows.iter().filter(could).map(|row| row.inode).collect();
+        let mut found: Vec<u64> = rows.iter().filter(could).map(|row| row.inode).collect();
+        if is_long && !found.is_empty() {
+            // None that is told is no socket of ours.
+            found.push(listeners::who(address, port).unwrap_or(0));
+        }
         self.side_of(&found)
     }
 

@@ -16,8 +16,14 @@ const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const HEADER_BYTES: usize = 16;
 /// `struct inet_diag_req_v2`, and of it `struct inet_diag_sockid`, which begins with the port.
 const ASKED_BYTES: usize = 56;
+/// In the whole question: behind header, family and states lie port and peer's port, then the source; the cookie is last.
+const SOURCE_AT: usize = HEADER_BYTES + 12;
+const COOKIE_AT: usize = HEADER_BYTES + ASKED_BYTES - NO_COOKIE.len();
 /// The kernel fills at most so much in one answer (netlink_dump, `min(max_recvmsg_len, 32 KiB)`).
 const ANSWER_BYTES_MAX: usize = 32 * 1024;
+/// So many fit into the first answer, which is told at one moment. While more are told, one that is closed makes the next be left out.
+const AT_ONCE: usize = 8;
+const NO_COOKIE: [u8; 8] = [0xff; 8];
 /// Answers read for one question: a port has few listeners, and a kernel that never ends is not listened to.
 const ANSWERS_MAX: usize = 64;
 
@@ -30,16 +36,41 @@ pub(super) fn at(port: u16, thread: i32) -> Option<Vec<Row>> {
     let socket = sockets::open(libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_SOCK_DIAG).ok()?;
     let mut found = Vec::new();
     for family in [libc::AF_INET, libc::AF_INET6] {
-        sockets::send(socket.as_fd(), &[], &question(u8::try_from(family).ok()?, port), &[], 0).ok()?;
+        sockets::send(socket.as_fd(), &[], &question(u8::try_from(family).ok()?, port, libc::NLM_F_REQUEST | libc::NLM_F_DUMP), &[], 0)
+            .ok()?;
         answers(&mut File::from(socket.try_clone().ok()?), &mut found)?;
     }
     Some(found)
 }
 
-/// A dump of one family's listeners with this port of their own.
-fn question(family: u8, port: u16) -> Vec<u8> {
+/// Whether so many listeners may have been told at several moments, and [`who`] must be asked as well.
+pub(super) fn is_long(told: usize) -> bool {
+    told > AT_ONCE
+}
+
+/// The listener that the kernel itself would take for a connection to this address, by its inode: the question of the connection, not a list.
+/// Nothing when there is none, or it cannot be told.
+pub(super) fn who(address: IpAddr, port: u16) -> Option<u64> {
+    let socket = sockets::open(libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_SOCK_DIAG).ok()?;
+    let (family, address) = match address.to_canonical() {
+        IpAddr::V4(address) => (libc::AF_INET, address.octets().to_vec()),
+        IpAddr::V6(address) => (libc::AF_INET6, address.octets().to_vec()),
+    };
+    let mut message = question(u8::try_from(family).ok()?, port, libc::NLM_F_REQUEST);
+    message.get_mut(SOURCE_AT..SOURCE_AT + address.len())?.copy_from_slice(&address);
+    message.get_mut(COOKIE_AT..)?.copy_from_slice(&NO_COOKIE);
+    sockets::send(socket.as_fd(), &[], &message, &[], 0).ok()?;
+    let mut buffer = vec![0; ANSWER_BYTES_MAX];
+    let count = File::from(socket).read(&mut buffer).ok()?;
+    let answer = Message::first(buffer.get(..count)?)?;
+    let found = (answer.kind == SOCK_DIAG_BY_FAMILY).then(|| row(answer.body)).flatten()?;
+    (found.state == LISTENING).then_some(found.inode)
+}
+
+/// A question about one family's listeners with this port of their own.
+fn question(family: u8, port: u16, flags: i32) -> Vec<u8> {
     let length = u32::try_from(HEADER_BYTES + ASKED_BYTES).unwrap_or(0);
-    let flags = u16::try_from(libc::NLM_F_REQUEST | libc::NLM_F_DUMP).unwrap_or(0);
+    let flags = u16::try_from(flags).unwrap_or(0);
     let protocol = u8::try_from(libc::IPPROTO_TCP).unwrap_or(0);
     let states = 1_u32 << LISTENING;
     let mut message = Vec::with_capacity(HEADER_BYTES + ASKED_BYTES);
@@ -137,6 +168,31 @@ mod tests {
         assert_eq!(found, expected);
         drop((four, other, six, connection));
         assert_eq!(inodes(port), []);
+    }
+
+    #[test]
+    fn the_one_that_would_answer_is_told() {
+        let any = TcpListener::bind("0.0.0.0:0").unwrap();
+        let port = any.local_addr().unwrap().port();
+        assert_eq!(who("127.0.0.1".parse().unwrap(), port), Some(inode(&any)));
+        assert_eq!(who("::ffff:127.0.0.1".parse().unwrap(), port), Some(inode(&any)));
+        drop(any);
+        assert_eq!(who("127.0.0.1".parse().unwrap(), port), None);
+        if let Ok(six) = TcpListener::bind("[::]:0") {
+            let port = six.local_addr().unwrap().port();
+            assert_eq!(who("::1".parse().unwrap(), port), Some(inode(&six)));
+            assert_eq!(who("127.0.0.1".parse().unwrap(), port), Some(inode(&six)));
+        }
+    }
+
+    #[test]
+    fn a_long_list_is_not_taken_at_its_word() {
+        let first = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = first.local_addr().unwrap().port();
+        let more: Vec<TcpListener> = (2..200).filter_map(|last| TcpListener::bind((Ipv4Addr::new(127, 0, 0, last), port)).ok()).collect();
+        assert!(is_long(at(port, own()).unwrap().len()));
+        assert_eq!(who("127.0.0.1".parse().unwrap(), port), Some(inode(&first)));
+        assert_eq!(who("127.0.0.9".parse().unwrap(), port).is_some(), !more.is_empty());
     }
 
     #[test]

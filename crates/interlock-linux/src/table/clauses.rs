@@ -121,9 +121,10 @@ const TIOCLINUX: u32 = 0x541c;
 const TIOCCONS: u32 = 0x541d;
 const TIOCSETD: u32 = 0x5423;
 const MAGIC: u32 = 0xff00;
-/// Inode flags, versions, project ids, verity, encryption: decided as a change of the file.
-const INODE: &[u32] = &[0x4008_6602, 0x4004_6602, 0x401c_5820, 0x4008_7602, 0x4004_7602, 0x4080_6685];
+/// Inode flags, versions, project ids, verity, encryption, FAT's attributes: decided as a change of the file.
+const INODE: &[u32] = &[0x4004_7211, 0x4008_6602, 0x4004_6602, 0x401c_5820, 0x4008_7602, 0x4004_7602, 0x4080_6685];
 const READS: &[u32] = &[0x8008_6601, 0x8004_6601, 0x8008_7601, 0x8004_7601, 0xc020_660b, 0xc0c0_6686, 0xc028_6687, 0x801c_581f];
+const OCFS2_IOC_REFLINK: u32 = 0x4018_6f04;
 const CLONES: &[u32] = &[0x4004_9409, 0x4020_940d, 0xc018_9436];
 
 /// What `/dev/userfaultfd` is opened for: the table refuses the call of that name, and whoever holds its faults holds whoever reads its memory.
@@ -134,6 +135,8 @@ pub(super) const IOCTL: &[Clause] = &[
     notify(&[is(1, INODE)]),
     allow(&[is(1, READS)]),
     allow(&[is(1, CLONES)]),
-    // What else file systems take ('f', 'v', 'X', 0x94: subvolumes, snapshots, freezing, defragmenting) makes or moves names past every rule.
-    refuse(&[masked(1, MAGIC, &[0x6600, 0x7600, 0x5800, 0x9400])], libc::EPERM),
+    // What else file systems take ('f', 'v', 'X', btrfs's 0x94, bcachefs's 0xbc: subvolumes, snapshots, freezing, defragmenting) makes or moves
+    // names past every rule; so does OCFS2's clone by two names.
+    refuse(&[masked(1, MAGIC, &[0x6600, 0x7600, 0x5800, 0x9400, 0xbc00])], libc::EPERM),
+    refuse(&[is(1, &[OCFS2_IOC_REFLINK])], libc::EPERM),
 ];
