@@ -368,6 +368,31 @@ def test_the_supervisor_is_in_no_group_with_its_jail(arena: Arena, preset: str) 
     assert not attack(held_start(arena, preset))
 
 
+#: Leaves its own session no processor time.
+YIELDS = """
+import os, sys
+try: open("/proc/self/autogroup", "w").write("19")
+except OSError: pass
+print("tried", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_the_supervisor_keeps_its_share_of_the_processor(arena: Arena) -> None:
+    if not Path("/proc/self/autogroup").exists():
+        pytest.skip("this kernel has no CONFIG_SCHED_AUTOGROUP")
+
+    def attack(start: list[str | Path]) -> bool:
+        with running(arena, YIELDS, start) as process:
+            found = {process.pid: "", **descendants(process.pid)}
+            others = [pid for pid, program in found.items() if not program.startswith("python")]
+            return any("nice 19" in Path(f"/proc/{pid}/autogroup").read_text() for pid in others)
+
+    arena.build()
+    assert attack(["setsid", "sh", "-c", '"$@"; :', "sh"])
+    assert not attack(held_start(arena))
+
+
 #: Holds a lease on a file it may read: everybody who opens that file for writing waits until it is given up.
 LEASES = """
 import fcntl, os, signal, sys

@@ -131,10 +131,10 @@ fn existing(errand: &Errand<'_>, request: &Request, object: Object) -> Result<Ow
     natively_refused(request, object.stat.kind())?;
     if request.writes()
         && let Name::Path(name) = &object.name
-        && procfs::is_memory(name)
+        && let Some(because) = procfs::unwritten(name)
         && resolve::on_procfs(object.file.as_fd(), &object.stat)?
     {
-        return Err(Stop::Refused { path: name.clone(), because: "memory of a process is not written", errno: libc::EACCES });
+        return Err(Stop::Refused { path: name.clone(), because, errno: libc::EACCES });
     }
     let flags = request.flags & !(libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW);
     let object = terminal::of_caller(errand, object)?;

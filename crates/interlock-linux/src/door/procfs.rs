@@ -107,9 +107,14 @@ pub fn is_listing(name: &[u8]) -> bool {
     of_process && parts.all(|part| number(part).is_some() || READ.contains(&part))
 }
 
-/// Whether a name is memory of a process: `/proc/PID/mem`, `/proc/PID/task/TID/mem`.
-pub fn is_memory(name: &[u8]) -> bool {
-    owner(name).is_some() && name.ends_with(b"/mem")
+/// Why nobody writes what is called so, if that is so: memory of a process (`/proc/PID/mem`, `/proc/PID/task/TID/mem`), and the share of
+/// processor time of a session, which may be the supervisor's too (`command`).
+pub fn unwritten(name: &[u8]) -> Option<&'static str> {
+    owner(name)?;
+    if name.ends_with(b"/mem") {
+        return Some("memory of a process is not written");
+    }
+    name.ends_with(b"/autogroup").then_some("the supervisor shares this session's processor time")
 }
 
 #[cfg(test)]
@@ -135,8 +140,12 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_known_by_its_name() {
-        assert!(is_memory(b"/proc/12/mem") && is_memory(b"/proc/12/task/13/mem"));
-        assert!(!is_memory(b"/proc/12/smem") && !is_memory(b"/w/mem"));
+    fn what_is_not_written_is_known_by_its_name() {
+        for name in ["/proc/12/mem", "/proc/12/task/13/mem", "/proc/12/autogroup"] {
+            assert!(unwritten(name.as_bytes()).is_some(), "{name}");
+        }
+        for name in ["/proc/12/smem", "/w/mem", "/w/autogroup", "/proc/autogroup"] {
+            assert_eq!(unwritten(name.as_bytes()), None, "{name}");
+        }
     }
 }
