@@ -13,6 +13,8 @@ use std::os::unix::fs::DirEntryExt as _;
 
 /// Entries below one renamed directory; more is a denial.
 pub const ENTRIES_MAX: usize = 65_536;
+/// Bytes of their paths and of what their links say; more is a denial. Deep trees of long names would fill the machine's memory otherwise.
+const BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Directories within directories below it; more is a denial.
 const DEPTH_MAX: usize = 256;
 
@@ -32,19 +34,32 @@ pub struct Entry {
 /// # Errors
 /// A refusal in the name of `name`: too many, too deep, or unreadable. What was not seen cannot be decided.
 pub fn entries(directory: BorrowedFd<'_>, name: &[u8]) -> Result<Vec<Entry>, Stop> {
-    let mut found = Vec::new();
+    let mut found = Found { entries: Vec::new(), room: BYTES_MAX };
     let walk = files::open_at(directory, c".", libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW, 0)
         .and_then(|top| collect(&top, &[], 0, &mut found));
     match walk {
         Ok(()) => {
-            found.sort();
-            Ok(found)
+            found.entries.sort();
+            Ok(found.entries)
         }
         Err(_unseen) => Err(super::rename::too_much(name)),
     }
 }
 
-fn collect(directory: &OwnedFd, prefix: &[u8], depth: usize, found: &mut Vec<Entry>) -> Sys<()> {
+/// What was found until now, and how many bytes may follow.
+struct Found {
+    entries: Vec<Entry>,
+    room: usize,
+}
+
+impl Found {
+    fn take(&mut self, bytes: usize) -> Sys<()> {
+        self.room = self.room.checked_sub(bytes).filter(|_| self.entries.len() < ENTRIES_MAX).ok_or(Errno(libc::E2BIG))?;
+        Ok(())
+    }
+}
+
+fn collect(directory: &OwnedFd, prefix: &[u8], depth: usize, found: &mut Found) -> Sys<()> {
     if depth > DEPTH_MAX {
         return Err(Errno(libc::ELOOP));
     }
@@ -52,9 +67,7 @@ fn collect(directory: &OwnedFd, prefix: &[u8], depth: usize, found: &mut Vec<Ent
     for entry in std::fs::read_dir(format!("/proc/self/fd/{}", directory.as_raw_fd()))? {
         let entry = entry?;
         let path = [prefix, entry.file_name().as_bytes()].concat();
-        if found.len() >= ENTRIES_MAX {
-            return Err(Errno(libc::E2BIG));
-        }
+        found.take(path.len())?;
         if entry.file_type()?.is_dir() {
             let name = files::text(entry.file_name().as_bytes())?;
             let below = files::open_at(directory.as_fd(), &name, libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW, 0);
@@ -66,7 +79,8 @@ fn collect(directory: &OwnedFd, prefix: &[u8], depth: usize, found: &mut Vec<Ent
             }
         }
         let link = if entry.file_type()?.is_symlink() { link(directory, &entry)? } else { None };
-        found.push(Entry { path, inode: Inode { device, number: entry.ino() }, link });
+        found.take(link.as_ref().map_or(0, Vec::len))?;
+        found.entries.push(Entry { path, inode: Inode { device, number: entry.ino() }, link });
     }
     Ok(())
 }
@@ -94,6 +108,21 @@ mod tests {
         let seen = entries(File::open(&top).unwrap().as_fd(), b"/x").unwrap();
         let names: Vec<&[u8]> = seen.iter().map(|entry| entry.path.as_slice()).collect();
         assert_eq!(names, [b"a".as_slice(), b"a/b", b"a/b/c", b"link"]);
+        std::fs::remove_dir_all(&top).unwrap();
+    }
+
+    #[test]
+    fn long_paths_are_no_more_than_their_limit() {
+        let top = std::env::temp_dir().join(format!("interlock-below-long-{}", std::process::id()));
+        let mut deep = top.clone();
+        deep.extend(std::iter::repeat_n("n".repeat(250), 12));
+        std::fs::create_dir_all(&deep).unwrap();
+        let fits = BYTES_MAX / (12 * 251 + 4);
+        let make = |number| std::fs::write(deep.join(format!("{number:04}")), "").unwrap();
+        (0..fits / 2).for_each(make);
+        assert!(entries(File::open(&top).unwrap().as_fd(), b"/x").is_ok());
+        (fits / 2..fits + 1).for_each(make);
+        assert!(entries(File::open(&top).unwrap().as_fd(), b"/x").is_err());
         std::fs::remove_dir_all(&top).unwrap();
     }
 }
