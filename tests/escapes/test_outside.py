@@ -296,7 +296,16 @@ def descendants(of: int) -> dict[int, str]:
 @pytest.mark.parametrize("call", ["kill", "tgkill", "pidfd-signal", "sigqueue", "attach", "of-process"])
 def test_the_keepers_are_out_of_reach(arena: Arena, call: str) -> None:
     """The jail learns their process ids (they are no secret) and still cannot touch them."""
-    command = [*arena._as_user(), str(arena.python.parent / "interlock"), "run", "--workspace", str(arena.work), "--", "sleep", "20"]
+    command = [
+        *arena._as_user(),
+        str(arena.python.parent / "interlock"),
+        "run",
+        "--workspace",
+        str(arena.work),
+        "--",
+        "sleep",
+        "20",
+    ]
     victim = subprocess.Popen(
         command,
         cwd=arena.work,
@@ -328,7 +337,9 @@ def running(arena: Arena, script: str, start: list[str | Path]) -> Iterator[subp
     """A Python program below `start` that has said its first line, and ends with its input; no terminal is there."""
     command = [*arena._as_user(), *map(str, start), "/usr/bin/python3", "-c", script]
     pipe = subprocess.PIPE
-    process = subprocess.Popen(command, cwd=arena.work, env=arena._environment(), stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+    process = subprocess.Popen(
+        command, cwd=arena.work, env=arena._environment(), stdin=pipe, stdout=pipe, stderr=pipe, text=True
+    )
     try:
         assert process.stdout is not None
         said = process.stdout.readline()
@@ -559,3 +570,30 @@ def test_the_state_of_interlock_is_out_of_reach(arena: Arena) -> None:
     # The index grew with each session and its memory with it; that nothing of it is gone is the verifier's to say.
     checked = arena.run(arena.python.parent / "interlock", "ledger", "verify")
     assert checked.code == 0, checked.output + checked.errors
+
+
+KERNEL_FILES = [
+    ("/proc/sys/kernel/core_pattern", os.O_WRONLY),
+    ("/proc/sys/kernel/modprobe", os.O_WRONLY),
+    ("/proc/sysrq-trigger", os.O_WRONLY),
+    ("/proc/kcore", os.O_RDONLY),
+    ("/dev/mem", os.O_RDONLY),
+]
+
+
+@pytest.mark.parametrize(("path", "flags"), KERNEL_FILES)
+def test_what_acts_below_every_rule_is_not_opened_under_any_preset(arena: Arena, path: str, flags: int) -> None:
+    """By these the kernel runs programs outside, or memory and disks are read past all names. They are opened only, never written."""
+    if arena.user is not None:
+        pytest.skip("natively root's alone")
+    disks = [(f"/dev/{entry.name}", os.O_RDONLY) for entry in Path("/sys/class/block").iterdir()][:2]
+    given = [(path, flags), *(disks if path == "/dev/mem" else [])]
+    script = "import os, sys; os.close(os.open(sys.argv[1], int(sys.argv[2]))); print('opened')"
+
+    def opened(run: Run) -> list[str]:
+        return [name for name, how in given if "opened" in run("/usr/bin/python3", "-c", script, name, str(how)).output]
+
+    natively = opened(arena.run)
+    if not natively:
+        pytest.skip(f"this kernel does not open `{path}` for anybody")
+    assert opened(lambda *command: arena.held(*command, preset="observe")) == []
