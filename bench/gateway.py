@@ -163,7 +163,8 @@ def free_port() -> int:
 
 
 def child(*arguments: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, __file__, *arguments])
+    root = Path(__file__).resolve().parents[1]
+    return subprocess.Popen([sys.executable, "-m", "bench.gateway", *arguments], cwd=root)
 
 
 def wait_for(port: int) -> None:
