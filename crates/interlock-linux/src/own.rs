@@ -1,5 +1,5 @@
-//! Calls by which a process changes its own standing: ids, capabilities and umask (noted, then left to the kernel), and limits and priorities
-//! (its own only: Landlock does not keep those of an outside process of the same user from it), and groups.
+//! Calls by which a process changes its own standing: ids, capabilities and umask (noted, then left to the kernel); limits and priorities
+//! (its own only: Landlock does not keep those of an outside process of the same user from it); its process group (never the supervisor's).
 
 use crate::answer::{Answer, Call, Proof};
 use crate::session::Session;

@@ -9,6 +9,8 @@ from typing import Final, NamedTuple
 
 from interlock.vocabulary.errors import EXIT_POLICY, OperatorError
 
+#: What stands for a file where an option names no policy.
+OPTIONS: Final = ("--policy", "--preset")
 #: Faults shown of one load; the rest are counted.
 FAULTS_MAX: Final = 100
 #: Characters shown of one quoted input.
@@ -16,14 +18,17 @@ QUOTED_CHARACTERS_MAX: Final = 120
 
 
 class Place(NamedTuple):
-    """A point in a policy file. `line` and `column` are 1-based; a fault of the whole file stands at 1:1."""
+    """A point in a policy file. `line` and `column` are 1-based; a fault of the whole file stands at 1:1.
+
+    An option has no lines.
+    """
 
     file: str
     line: int = 1
     column: int = 1
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
+        return self.file if self.file in OPTIONS else f"{self.file}:{self.line}:{self.column}"
 
 
 class Fault(NamedTuple):

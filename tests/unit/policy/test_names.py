@@ -52,3 +52,9 @@ def test_a_word_that_means_nothing_says_what_could_be_meant(home: Home) -> None:
     with pytest.raises(PolicyError) as bare:
         _source("other", home)
     assert bare.value.hint == "write `./other` for the file of that name"
+
+
+def test_a_fault_of_an_option_gives_no_line() -> None:
+    with pytest.raises(PolicyError) as raised:
+        Source.preset("coding-agnt")
+    assert [str(fault.place) for fault in raised.value.faults] == ["--preset"]
