@@ -51,3 +51,35 @@ def test_relative_links_lead_somewhere(path: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", path.read_text()):
         if not re.match(r"[a-z]+:", target):
             assert (path.parent / target).exists(), f"{path.relative_to(ROOT)} links to `{target}`"
+
+
+FILES = [
+    str(path.relative_to(ROOT))
+    for part in ("src", "crates", "tests", "docs", "spec", "bench", "examples", "tools", ".ci")
+    for path in (ROOT / part).rglob("*")
+] + [path.name for path in ROOT.iterdir()]
+CODE = "\n".join(
+    path.read_text(errors="replace")
+    for part in ("src", "crates", "tests", "examples", "bench")
+    for path in (ROOT / part).rglob("*")
+    if path.suffix in {".py", ".rs", ".yaml", ".toml", ".c"}
+)
+WORDS = set(re.findall(r"\w+", CODE))
+
+
+def names_of_this_repository(text: str) -> set[str]:
+    """Backticked names that can only be this repository's: its source files, and names qualified as Rust or Python does it."""
+    quoted = set(re.findall(r"`([^`\s]+)`", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)))
+    files = {name for name in quoted if re.fullmatch(r"(crates|src|spec|tests|bench)/[\w./-]+|[\w/]+\.(rs|py|sh)", name)}
+    return files | {name for name in quoted if re.fullmatch(r"\w+(::\w+)+(\(\))?", name)}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_names_in_documents_exist(path: Path) -> None:
+    for name in names_of_this_repository(path.read_text()):
+        if "::" in name:
+            missing = [part for part in name.removesuffix("()").split("::") if part not in WORDS]
+        else:
+            target = name.rstrip("/")
+            missing = [] if any(f"/{file}".endswith(f"/{target}") for file in FILES) else [name]
+        assert not missing, f"{path.relative_to(ROOT)} names `{name}`, and nothing here is called {missing}"

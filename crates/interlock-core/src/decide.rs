@@ -142,7 +142,7 @@ fn let_through(voices: &[Voice<'_>], action: &Action, outcome: Outcome, granted:
     decision
 }
 
-/// DESIGN.md §2, three record classes: reads that are simply allowed are routine, tool calls and whatever a human or a steer let
+/// The three record classes: reads that are simply allowed are routine, tool calls and whatever a human or a steer let
 /// through durable, the rest ordered.
 fn record_class(verb: Verb, outcome: Outcome, granted: bool, voices: &[Voice<'_>]) -> Record {
     let approved = granted && voices.iter().any(|voice| !voice.approvals.is_empty());

@@ -36,7 +36,7 @@ pub enum Answer {
     Settled,
 }
 
-/// Why `continue` cannot admit more than was decided (DESIGN §4).
+/// Why `continue` cannot admit more than was decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
     /// Arguments are registers, and the wall alone permits no more than was decided.

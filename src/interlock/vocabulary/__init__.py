@@ -1,4 +1,4 @@
-"""The frozen values that every floor speaks in: action, decision, effect, event, fact, grant, ids, errors.
+"""What every floor speaks in: errors with their exit codes, ids, verbs, and text made printable.
 
 Import the module you need; this file imports none, so that start-up pays only for what it uses.
 """

@@ -52,18 +52,6 @@ pub fn option(socket: BorrowedFd<'_>, level: i32, name: i32) -> io::Result<i32> 
     Ok(value)
 }
 
-/// How many bytes an option of variable size has; 0 for none.
-///
-/// # Errors
-/// As getsockopt(2).
-pub fn option_size(socket: BorrowedFd<'_>, level: i32, name: i32) -> io::Result<usize> {
-    let mut value = [0_u8; 64];
-    let mut size = length(&value);
-    // SAFETY: as in `option`.
-    checked(unsafe { libc::getsockopt(socket.as_raw_fd(), level, name, value.as_mut_ptr().cast(), &raw mut size) })?;
-    Ok(usize::try_from(size).unwrap_or(0))
-}
-
 /// The socket's own address, as bytes.
 ///
 /// # Errors
