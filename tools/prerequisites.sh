@@ -19,7 +19,7 @@ else
 fi
 if command -v cargo >/dev/null 2>&1; then
     have=$(cargo --version 2>/dev/null | awk '{print $2}')
-    printf '%s\n%s\n' 1.88.0 "$have" | sort -CV || need "Rust 1.88 or newer" "found ${have:-none that runs}" "rustup update stable"
+    printf '%s\n%s\n' 1.85.0 "$have" | sort -CV || need "Rust 1.85 or newer" "found ${have:-none that runs}" "rustup update stable"
 else
     need "a Rust toolchain (cargo)" "the engine and the supervisor are Rust" "apt-get install rustup && rustup default stable"
 fi

@@ -50,9 +50,10 @@ pub(crate) fn complete_left(index: &Path, keys: &Keys, names: &[String]) {
     let found = names.iter().filter_map(|name| completed(ledger, name.clone(), keys)).take(COMPLETED_AT_START_MAX);
     let damaged = |log: &Recovered| matches!(log.outcome, Err(Error::Damaged { .. } | Error::Inconsistent(_)));
     let damaged: Vec<String> = found.filter(damaged).map(|log| log.name).collect();
-    if !damaged.is_empty()
-        && let Ok(index) = Index::lock(index, keys)
-    {
+    if damaged.is_empty() {
+        return;
+    }
+    if let Ok(index) = Index::lock(index, keys) {
         index.set_aside(damaged);
     }
 }

@@ -32,8 +32,8 @@ fn index_path(index: u64) -> String {
 pub fn partial(directory: &Path, level: usize, index: u64, width: usize) -> Option<Vec<Hash>> {
     let place = path(&Tile { level, index, hashes: vec![Hash::default(); width] });
     let bytes = private::read(&directory.join(place)).ok()?;
-    let (hashes, rest) = bytes.as_chunks::<32>();
-    (hashes.len() == width && rest.is_empty()).then(|| hashes.to_vec())
+    let hashes = bytes.chunks(size_of::<Hash>()).map(|chunk| chunk.try_into().ok());
+    hashes.collect::<Option<Vec<Hash>>>().filter(|hashes| hashes.len() == width)
 }
 
 /// Writes tiles; one that is there with the same bytes is left alone.

@@ -128,9 +128,7 @@ fn stdio(start: &Start, ends: Ends) -> Result<Ends, Step> {
     for (number, source) in (0..).zip(&ends.stdio) {
         descriptors::place(source.as_raw_fd(), number).map_err(at("stdio"))?;
     }
-    if start.terminal
-        && let Some(terminal) = (0..3).find(|number| process::is_terminal(*number))
-    {
+    if let Some(terminal) = (0..3).find(|number| start.terminal && process::is_terminal(*number)) {
         process::take_terminal(terminal).map_err(at("terminal"))?;
     }
     let kept = [&ends.outer, &ends.inner, &*ends.up, &ends.down, &ends.supervisor_neck, &ends.guardian_neck].map(AsRawFd::as_raw_fd);

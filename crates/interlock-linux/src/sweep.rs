@@ -79,9 +79,7 @@ fn strike(child: i32, bound: Option<&Bound>, struck: &mut BTreeSet<i32>) -> bool
     }
     // The tree may share the supervisor's session, and whoever shares a session may join any group in it.
     let keepers = [process::group_of(process::id()), process::group_of(process::parent())];
-    if let Some(group) = process::group_of(child)
-        && !keepers.contains(&Some(group))
-    {
+    if let Some(group) = process::group_of(child).filter(|group| !keepers.contains(&Some(*group))) {
         let _gone = process::kill(-group, libc::SIGKILL);
     }
     let _gone = process::kill(child, libc::SIGKILL);

@@ -68,11 +68,13 @@ impl<'a> Errand<'a> {
             Settled::Denied => Err(Stop::Denied),
             Settled::Allowed(permit) => {
                 // An effect for a caller that is gone would be nobody's.
-                if effects && let Err(gone) = self.caller.confirm() {
-                    permit.done(libc::EINTR);
-                    return Err(gone);
+                match if effects { self.caller.confirm() } else { Ok(()) } {
+                    Ok(()) => Ok(permit),
+                    Err(gone) => {
+                        permit.done(libc::EINTR);
+                        Err(gone)
+                    }
                 }
-                Ok(permit)
             }
         }
     }
@@ -189,10 +191,10 @@ impl<'a> Errand<'a> {
 
     /// Settles and does something to an object: at once when there is nothing to decide, since it is held already.
     pub fn perform_on<T>(&self, verbs: &[Verb], object: &Object, act: impl FnOnce() -> Result<T, Stop>) -> Result<T, Stop> {
-        if let ([Verb::FileRead], Name::Path(path)) = (verbs, &object.name)
-            && let Some(permit) = self.session.line.routine(path, inode(&object.stat))
-        {
-            return self.done(permit, act);
+        if let ([Verb::FileRead], Name::Path(path)) = (verbs, &object.name) {
+            if let Some(permit) = self.session.line.routine(path, inode(&object.stat)) {
+                return self.done(permit, act);
+            }
         }
         let acts = self.acts_on(verbs, object);
         if acts.is_empty() { self.as_caller(act) } else { self.perform(acts, act) }

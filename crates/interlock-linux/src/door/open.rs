@@ -129,12 +129,8 @@ fn unnamed(errand: &Errand<'_>, request: &Request, directory: Object) -> Result<
 
 fn existing(errand: &Errand<'_>, request: &Request, object: Object) -> Result<OwnedFd, Stop> {
     natively_refused(request, object.stat.kind())?;
-    if request.writes()
-        && let Name::Path(name) = &object.name
-        && let Some(because) = procfs::unwritten(name)
-        && resolve::on_procfs(object.file.as_fd(), &object.stat)?
-    {
-        return Err(Stop::Refused { path: name.clone(), because, errno: libc::EACCES });
+    if request.writes() {
+        unwritten(&object)?;
     }
     let flags = request.flags & !(libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW);
     let object = terminal::of_caller(errand, object)?;
@@ -146,6 +142,17 @@ fn existing(errand: &Errand<'_>, request: &Request, object: Object) -> Result<Ow
     }
     terminal::learn(errand, &object, file.as_fd());
     Ok(file)
+}
+
+/// Refuses what is never written on procfs, whatever policy says.
+fn unwritten(object: &Object) -> Result<(), Stop> {
+    let Name::Path(name) = &object.name else { return Ok(()) };
+    match procfs::unwritten(name) {
+        Some(because) if resolve::on_procfs(object.file.as_fd(), &object.stat)? => {
+            Err(Stop::Refused { path: name.clone(), because, errno: libc::EACCES })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn opened(errand: &Errand<'_>, request: &Request, object: &Object, flags: i32) -> Result<OwnedFd, Stop> {

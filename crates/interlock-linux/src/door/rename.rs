@@ -73,14 +73,13 @@ pub fn rename(errand: &Errand<'_>, from: (i32, usize), to: (i32, usize), flags: 
         return Err(Stop::Errno(if nowhere { Errno(libc::ENOENT) } else { errno }));
     }
     let exchange = flags & libc::RENAME_EXCHANGE != 0;
-    if !exchange && let Some(errno) = mismatched(&from, &to) {
-        return Err(unpermitted(errand, &from, &to).err().unwrap_or(Stop::Errno(errno)));
-    }
-    if !exchange
-        && let (Some(one), Some(other)) = (from.stat(), to.stat())
-        && one.same(other)
-    {
-        return Ok(()); // two names of one file: rename(2) does nothing
+    if !exchange {
+        if let Some(errno) = mismatched(&from, &to) {
+            return Err(unpermitted(errand, &from, &to).err().unwrap_or(Stop::Errno(errno)));
+        }
+        if from.stat().zip(to.stat()).is_some_and(|(one, other)| one.same(other)) {
+            return Ok(()); // two names of one file: rename(2) does nothing
+        }
     }
     let walked = walked(errand, &from, &to, exchange)?;
     errand.perform(acts(errand, &from, &to, exchange, &walked), || {
@@ -88,7 +87,7 @@ pub fn rename(errand: &Errand<'_>, from: (i32, usize), to: (i32, usize), flags: 
         still(errand, &from, &to, exchange, &walked)?;
         Ok(act(&from.place, &to.place)?)
     })?;
-    if !exchange && let Some(replaced) = to.stat().filter(|stat| stat.links <= 1) {
+    if let Some(replaced) = to.stat().filter(|stat| !exchange && stat.links <= 1) {
         errand.session.made.forget(inode(replaced));
     }
     Ok(())
@@ -223,9 +222,7 @@ fn linked(errand: &Errand<'_>, from: &End, to: &End, walked: &Option<Vec<Entry>>
     let below = walked.iter().flatten().filter_map(|entry| Some((entry, entry.link.as_ref()?)));
     let mut acts: Vec<Observed> =
         below.flat_map(|(entry, content)| links::moved(errand, &[&to.name, b"/".as_slice(), &entry.path].concat(), content)).collect();
-    if let Some((file, stat)) = &from.object
-        && stat.kind() == libc::S_IFLNK
-    {
+    if let Some((file, _)) = from.object.as_ref().filter(|(_, stat)| stat.kind() == libc::S_IFLNK) {
         match files::read_link(file.as_fd(), c"") {
             Ok(content) => acts.extend(links::acts(errand, to.place.parent.as_fd(), &to.name, &content)),
             // It cannot be read: then it leads nowhere that is known.

@@ -258,9 +258,8 @@ fn complain(errand: &Errand<'_>, socket: &Socket, flags: i32, sent: &Result<usiz
     if !broken || flags & libc::MSG_NOSIGNAL != 0 || socket.kind.style != libc::SOCK_STREAM {
         return;
     }
-    if let Ok(process) = errand.caller.process()
-        && errand.caller.waits()
-    {
+    let Ok(process) = errand.caller.process() else { return };
+    if errand.caller.waits() {
         // ESRCH: it died meanwhile.
         let _dead = trace::signal_thread(process, errand.caller.thread(), libc::SIGPIPE);
     }
