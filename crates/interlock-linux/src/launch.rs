@@ -136,7 +136,12 @@ pub fn tree(launch: &Launch, judge: &Judge) -> Result<Tree, Failed> {
 
 /// Inside another session the mechanisms are taken: that is a nested run which cannot be honoured, not a lacking machine.
 fn lacking_code() -> i32 {
-    if std::env::var_os("INTERLOCK_SESSION").is_some() { 124 } else { 122 }
+    if is_held() { 124 } else { 122 }
+}
+
+/// Whether the filter of a session stands on this process: the kernel's word, not the environment's.
+fn is_held() -> bool {
+    process::probe(libc::SYS_fcntl, [0, u64::from(table::MARK), 0, 0, 0, 0]) == table::MARK_ERRNO
 }
 
 fn start(launch: &Launch, ends: Ends, own_ipc: bool, held: u64) -> Result<Start, Failed> {
@@ -304,7 +309,7 @@ fn refusal(words: &[String]) -> Failed {
     let error = std::io::Error::from_raw_os_error(errno);
     match (step, errno) {
         ("filter", libc::EBUSY) => Failed::new(
-            122,
+            lacking_code(),
             "a seccomp listener stands already: this runs inside another Interlock or a container that holds one",
             "run it outside, or ask the container's host to let it go",
         ),

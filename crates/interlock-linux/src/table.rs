@@ -5,6 +5,7 @@
 mod clauses;
 mod rows;
 
+pub use clauses::{MARK, MARK_ERRNO};
 pub use rows::ROWS;
 
 /// Which part of the supervisor answers a mediated call.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def open_inbox() -> Inbox:
     """The inbox, checked. Raises `OperatorError` (124) inside a session: there the wall denies the file as well."""
-    if os.environ.get("INTERLOCK_SESSION") and outer_session() is not None:
+    if outer_session() is not None:
         raise OperatorError(
             "approvals are answered outside the session they belong to",
             hint="use another terminal, one that no `interlock run` holds",

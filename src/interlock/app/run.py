@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 DEFAULT_PRESET: Final = "coding-agent"
 #: Presets for places where nobody is there to answer, and nothing may outlive the command.
 HEADLESS_PRESETS: Final = frozenset({"ci"})
+#: What a session is called that left no name in the environment.
+_UNNAMED: Final = "(unnamed)"
 
 
 class Request(NamedTuple):
@@ -122,15 +124,13 @@ def run_session(request: Request, face: Face) -> Ran:
         clear(home, session)  # a supervisor that goes on without us holds it, and takes it away itself
 
 
-def outer_session(environment: Mapping[str, str] | None = None) -> str | None:
-    """The session this process already runs in: its id, if its inside socket answers; None outside every session."""
-    variables = os.environ if environment is None else environment
-    session, inside = variables.get("INTERLOCK_SESSION"), variables.get("INTERLOCK_INSIDE")
-    if not session or not inside:
-        return None
-    from interlock.host.inside import answers
+def outer_session() -> str | None:
+    """The session that holds this process, as the kernel says it; None outside every session. Its id is what the
+    environment calls it: no more than a name.
+    """
+    from interlock.host.inside import is_held
 
-    return session if answers(inside) else None
+    return (os.environ.get("INTERLOCK_SESSION") or _UNNAMED) if is_held() else None
 
 
 def run_nested(request: Request, session: str) -> None:

@@ -21,7 +21,7 @@ _EXIT_CODES: Final = (
 )
 _ENVIRONMENT: Final = (
     ("INTERLOCK_HOME", "one directory for configuration, state, cache and sockets, instead of the XDG directories"),
-    ("INTERLOCK_SESSION", "set inside a session: its id"),
+    ("INTERLOCK_SESSION", "set inside a session: its id, which outside means nothing"),
     ("INTERLOCK_INSIDE", "set inside a session: the socket that `interlock why` asks"),
     ("INTERLOCK_AGENT, INTERLOCK_TOKEN, INTERLOCK_GATEWAY_URL", "set inside a session started with --agent"),
     ("INTERLOCK_SUPERVISOR", "the supervisor executable, for a source tree without an installed one"),

@@ -9,6 +9,7 @@ import json
 import os
 from typing import Any
 
+from interlock.vocabulary.errors import OperatorError
 from interlock.vocabulary.printable import printable
 
 SUMMARY = "explain the latest denials, inside a session or after it"
@@ -64,19 +65,24 @@ def allowed_by(value: object) -> str:
 
 
 def _denials(arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    inside = os.environ.get("INTERLOCK_INSIDE")
-    if inside and os.environ.get("INTERLOCK_SESSION") and not arguments.session:
-        from interlock.host.inside import why
-        from interlock.vocabulary.errors import PeerError
+    from interlock.host.inside import is_held, why
 
-        try:
-            return why(inside, last=arguments.last)
-        except PeerError:
-            if os.path.exists(inside):
-                raise
+    if is_held() and not arguments.session:
+        return why(_inside_socket(), last=arguments.last)
     from interlock.app.history import last_denials
 
     return last_denials(arguments.session or "last", count=arguments.last)
+
+
+def _inside_socket() -> str:
+    """Where the session that holds this process says it can be asked."""
+    inside = os.environ.get("INTERLOCK_INSIDE")
+    if inside:
+        return inside
+    raise OperatorError(
+        "this runs inside a session, and INTERLOCK_INSIDE does not say where to ask it",
+        hint="keep that variable in the command's environment, or ask from outside: interlock why",
+    )
 
 
 def _positive(text: str) -> int:

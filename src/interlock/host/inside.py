@@ -9,8 +9,25 @@ from typing import Any, Final
 
 from interlock.vocabulary.errors import PeerError
 
+#: The mark of a session's filter (`spec/supervisor.md`): a command that fcntl(2) does not have, and the errno that
+#: only that filter answers it with.
+_MARK: Final = 0x494C434B
+_MARK_ERRNO: Final = 3141
 _ANSWER_BYTES_MAX: Final = 4 * 1024 * 1024
 _SECONDS_MAX: Final = 5.0
+
+
+def is_held() -> bool:
+    """Whether a session holds this process: the kernel's word. Variables, and sockets that answer, are anybody's; the
+    filter of another program (a container's) does not know the mark.
+    """
+    import fcntl
+
+    try:
+        fcntl.fcntl(0, _MARK)
+    except OSError as error:
+        return error.errno == _MARK_ERRNO
+    return False
 
 
 def why(path: str, *, last: int) -> list[dict[str, Any]]:
@@ -22,15 +39,6 @@ def why(path: str, *, last: int) -> list[dict[str, Any]]:
     if not isinstance(denials, list):
         raise PeerError("the session did not answer with denials")
     return [denial for denial in denials if isinstance(denial, dict)]
-
-
-def answers(path: str) -> bool:
-    """Whether a session answers at `path`."""
-    try:
-        why(path, last=1)
-    except PeerError:
-        return False
-    return True
 
 
 def request(path: str, message: dict[str, Any]) -> dict[str, Any]:

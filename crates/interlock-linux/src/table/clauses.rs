@@ -54,11 +54,18 @@ pub(super) const IO_PRIORITY: &[Clause] =
 /// setpgid: a group other than one of the target's own (0) may be anybody's of the session, and the supervisor is in it.
 pub(super) const GROUP: &[Clause] = &[notify(&[Test::Any { argument: 1, bits: ALL }]), allow(&[])];
 
+/// The mark by which a process finds out that its own filter is a session's: a command that fcntl(2) does not have, answered with an errno that
+/// no kernel and no other filter gives. What an environment says of a session, anybody may have written.
+pub const MARK: u32 = 0x494c_434b;
+/// The answer.
+pub const MARK_ERRNO: i32 = 3141;
+
 /// F_SETDELEG (6.19).
 const F_SETDELEG: u32 = 1024 + 16;
 
 /// fcntl: a lease on a file that may be read makes everybody else's open of it wait for as long as 45 seconds, outside the session too.
-pub(super) const FCNTL: &[Clause] = &[refuse(&[is(1, &[libc::F_SETLEASE as u32, F_SETDELEG])], libc::EINVAL)];
+pub(super) const FCNTL: &[Clause] =
+    &[refuse(&[is(1, &[libc::F_SETLEASE as u32, F_SETDELEG])], libc::EINVAL), errno(&[is(1, &[MARK])], MARK_ERRNO)];
 
 const NAMESPACES: u32 = (libc::CLONE_NEWNS
     | libc::CLONE_NEWCGROUP
