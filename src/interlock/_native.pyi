@@ -68,6 +68,11 @@ def canonical(json: str) -> str:
         NativeError: not JSON, a repeated key, or a number that cannot be held exactly.
     """
 
+def policy_language() -> str:
+    """The table of the policy language, as a JSON object: verbs, groups, selectors with what they take and which verbs
+    they narrow, steers, and the words that may stand where one of a few must.
+    """
+
 def match_pattern(pattern: str, path: bytes) -> bool:
     """Whether a path pattern (`spec/policy.md`, Patterns; no braces, no variables) matches an absolute clean path.
 

@@ -47,19 +47,36 @@ def rule(random: Random, theme: str, name: str, origin: str) -> dict:
     loose = origin != "workspace"
     kinds = ["allow"] * 6 * loose + ["steer"] * 2 * loose + ["approve", "approve", "deny"]
     decision = random.choice(kinds)
-    made: dict = {"id": name, "decision": decision, "verbs": verbs(random, theme)}
+    named = verbs(random, theme)
+    if decision == "steer" and not steers(named):
+        decision = "approve"
+    made: dict = {"id": name, "decision": decision, "verbs": named}
     made["match"] = match(random, theme, made["verbs"], decision)
     if random.random() < 0.3:
         made["because"] = random.choice(["one reason", "another reason"])
     if random.random() < 0.25:
         made["when"] = when(random, decision)
     if decision == "steer":
-        made["steer"] = random.choice(["trash", "trash", "trash", {"path": "/b"}])
+        made["steer"] = random.choice(steers(named))
     if decision == "approve" and random.random() < 0.5:
         made["timeout_ms"] = random.choice([1000, 2000])
     if decision != "deny" and random.random() < 0.3:
         made["obligations"] = obligations(random)
     return made
+
+
+def steers(named: list[str]) -> list:
+    """What may be done instead of acts with all of these verbs; the first several times, so that equal steers meet."""
+    if all(verb.startswith("file.") and verb not in ("file.rename", "file.link") for verb in named):
+        return [{"path": "/b"}] * 3 + [{"path": "/c"}] + ["masked"] * (named == ["file.read"])
+    found = {
+        "process.exec": [{"program": "/b"}, {"add_flag": "-n"}],
+        "process.signal": [{"signal": 15}] * 3 + [{"signal": 1}],
+        "net.connect": [{"address": {"address": "10.1.2.3"}}] * 2 + [{"address": {"address": "::1", "port": 80}}],
+        "net.bind": ["this_machine"],
+        "tool.call": [{"tool": "z"}] * 2 + [{"tool": "x"}],
+    }
+    return found.get(named[0], []) if len(named) == 1 else []
 
 
 def verbs(random: Random, theme: str) -> list[str]:
@@ -81,14 +98,15 @@ def match(random: Random, theme: str, named: list[str], decision: str) -> dict:
         made |= path_match(random, named, decision)
     if theme == "exec" and random.random() < 0.6:
         made["command"] = command(random)
-    if theme in ("unix", "signal", "ptrace", "net") and random.random() < 0.5:
+    has_peer = theme in ("unix", "signal", "ptrace") or named == ["net.connect"]
+    if has_peer and random.random() < 0.5:
         made["to"] = random.choice(["inside", "outside"])
     if theme == "signal" and random.random() < 0.5:
         made["signal"] = random.sample([0, 9, 15], random.randint(1, 2))
     if theme == "net":
         made |= net_match(random)
     if theme == "tool":
-        made |= tool_match(random)
+        made |= tool_match(random, named)
     return made
 
 
@@ -150,12 +168,13 @@ def net_match(random: Random) -> dict:
     return made
 
 
-def tool_match(random: Random) -> dict:
+def tool_match(random: Random, named: list[str]) -> dict:
     made: dict = {}
+    calls = named == ["tool.call"]
     for key, values in {"connector": ["crm", "c*"], "tool": ["x/y", "x*", "?"], "operation": ["read", "*"]}.items():
-        if random.random() < 0.4:
+        if random.random() < 0.4 and (calls or key != "operation"):
             made[key] = [random.choice(values)]
-    if random.random() < 0.6:
+    if calls and random.random() < 0.6:
         made["arguments"] = [condition(random) for _ in range(random.randint(1, 2))]
     return made
 

@@ -81,6 +81,7 @@ fn one_rule(name: &str, origin: LayerOrigin, rule: wire::Rule) -> Result<Rule, S
         if let Some(key) = selectors.foreign_to(*verb) {
             return Err(format!("`{key}` does not apply to `{verb}`"));
         }
+        rule.steer.as_ref().map_or(Ok(()), |steer| steer.check(*verb))?;
     }
     Ok(Rule {
         name: name.to_owned(),
@@ -90,7 +91,7 @@ fn one_rule(name: &str, origin: LayerOrigin, rule: wire::Rule) -> Result<Rule, S
         selectors,
         when: rule.when,
         timeout_ms: rule.timeout_ms.unwrap_or(TIMEOUT_MS_DEFAULT),
-        steer: rule.steer.map(|steer| steer.0),
+        steer: rule.steer,
         obligations: rule.obligations,
         best_effort: rule.best_effort,
         source: rule.source,
@@ -103,7 +104,7 @@ fn check_meaning(origin: LayerOrigin, rule: &wire::Rule) -> Result<(), String> {
     if origin == LayerOrigin::Workspace && may_loosen {
         return Err("a layer found in the workspace may only deny and approve".into());
     }
-    if (rule.decision == Outcome::Steer) != rule.steer.as_ref().is_some_and(|steer| steer.0 != Value::Null) {
+    if (rule.decision == Outcome::Steer) != rule.steer.is_some() {
         return Err("`steer` says what to do instead, on a rule that steers and on no other".into());
     }
     if rule.decision != Outcome::Approve && rule.timeout_ms.is_some() {

@@ -8,6 +8,9 @@ use crate::json;
 use serde_json::{Number, Value};
 use std::cmp::Ordering;
 
+/// The tests, as they are written.
+pub const TESTS: &[&str] = &["equals", "in", "matches", "at_most", "at_least", "present"];
+
 /// A test on one argument.
 #[derive(Clone, Debug)]
 pub struct Condition {

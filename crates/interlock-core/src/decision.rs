@@ -1,7 +1,7 @@
 //! A Decision: what a policy says of an Action, with the rules that said it.
 
+use crate::steer::Steer;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a policy may say, from the mildest to the strictest.
@@ -80,7 +80,7 @@ pub struct Decision {
     /// How long to wait for a human: with [`Outcome::Approve`] only.
     pub timeout_ms: Option<u64>,
     /// What to do instead: with [`Outcome::Steer`] only.
-    pub steer: Option<Value>,
+    pub steer: Option<Steer>,
     /// What must be kept to.
     pub obligations: Obligations,
     /// Whether any layer had something to say.

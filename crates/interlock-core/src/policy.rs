@@ -9,7 +9,9 @@ use crate::compile;
 use crate::decision::{Obligations, Outcome};
 use crate::digest;
 use crate::json;
+use crate::resources::Resources;
 use crate::selector::Selectors;
+use crate::steer::Steer;
 use crate::verb::Verb;
 use crate::wire;
 use serde::Deserialize as _;
@@ -29,6 +31,8 @@ pub const TIMEOUT_MS_DEFAULT: u64 = 120_000;
 const OBJECTS: &[&str] = &[
     "",
     "layers/*",
+    "layers/*/environment",
+    "layers/*/limits",
     "layers/*/rules/*",
     "layers/*/rules/*/match",
     "layers/*/rules/*/match/inodes/*",
@@ -36,6 +40,7 @@ const OBJECTS: &[&str] = &[
     "layers/*/rules/*/match/arguments/*",
     "layers/*/rules/*/when",
     "layers/*/rules/*/obligations",
+    "layers/*/rules/*/steer/address",
     "layers/*/rules/*/source",
 ];
 
@@ -73,6 +78,7 @@ impl std::error::Error for PolicyError {}
 #[derive(Clone, Debug)]
 pub struct Policy {
     layers: Arc<[Layer]>,
+    resources: Arc<Resources>,
     digest: Arc<str>,
 }
 
@@ -98,7 +104,7 @@ pub struct Rule {
     pub selectors: Selectors,
     pub when: Option<When>,
     pub timeout_ms: u64,
-    pub steer: Option<Value>,
+    pub steer: Option<Steer>,
     pub obligations: Obligations,
     pub best_effort: bool,
     pub source: Option<Source>,
@@ -144,17 +150,26 @@ impl Policy {
     /// The same from a value that [`json::parse`] has read.
     pub fn from_value(mut value: Value) -> Result<Self, PolicyError> {
         json::no_lists(&value, OBJECTS).map_err(PolicyError::new)?;
-        let wire = wire::Policy::deserialize(&value).map_err(|error| PolicyError::new(error.to_string()))?;
+        let mut wire = wire::Policy::deserialize(&value).map_err(|error| PolicyError::new(error.to_string()))?;
         let digest = policy_digest(&mut value);
         if wire.digest.as_ref().is_some_and(|given| *given != digest) {
             return Err(PolicyError::new(format!("the policy's digest is `{digest}`, not the one it names")));
         }
-        Ok(Self { layers: compile::layers(wire)?.into(), digest: digest.into() })
+        let mut resources = Resources::default();
+        for layer in &mut wire.layers {
+            resources.join(layer.environment.take(), layer.limits.take());
+        }
+        Ok(Self { layers: compile::layers(wire)?.into(), resources: resources.into(), digest: digest.into() })
     }
 
     /// `sha256:` and the SHA-256, in hex, of the RFC 8785 form of the compiled policy without its own `digest`.
     pub fn digest(&self) -> &str {
         &self.digest
+    }
+
+    /// What it says of a session as a whole.
+    pub fn resources(&self) -> &Resources {
+        &self.resources
     }
 
     /// The layers, in the order given (which decides nothing).

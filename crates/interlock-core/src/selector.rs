@@ -5,6 +5,7 @@ use crate::command::Command;
 use crate::condition::Condition;
 use crate::decision::Outcome;
 use crate::glob::Glob;
+use crate::language::SELECTORS;
 use crate::network::Block;
 use crate::patterns::Patterns;
 use crate::verb::Verb;
@@ -117,7 +118,7 @@ impl Selectors {
     }
 
     fn net(&self, target: &Target) -> bool {
-        let Target::Net { protocol, address, port, to } = target else { return false };
+        let Target::Net { protocol, address, port, to, .. } = target else { return false };
         self.side(*to)
             && self.protocol.as_ref().is_none_or(|protocols| protocols.contains(protocol))
             && self.port.as_ref().is_none_or(|ports| ports.iter().any(|(low, high)| (low..=high).contains(&port)))
@@ -147,26 +148,27 @@ impl Selectors {
 
     /// The first selector that acts with this verb do not have, if any: a rule that has one could never mean what it says.
     pub fn foreign_to(&self, verb: Verb) -> Option<&'static str> {
-        let named = verb.is_file() || matches!(verb, Verb::ProcessExec | Verb::UnixConnect);
-        let sided = verb.is_net() || matches!(verb, Verb::ProcessSignal | Verb::ProcessPtrace | Verb::UnixConnect);
-        [
-            ("path", self.path.is_some(), named),
-            ("except", !self.except.is_empty(), named),
-            ("inodes", !self.inodes.is_empty(), named && verb != Verb::UnixConnect),
-            ("address", self.address.is_some(), verb.is_net()),
-            ("port", self.port.is_some(), verb.is_net()),
-            ("protocol", self.protocol.is_some(), verb.is_net()),
-            ("to", self.to.is_some(), sided),
-            ("signal", self.signal.is_some(), verb == Verb::ProcessSignal),
-            ("command", self.command.is_some(), verb == Verb::ProcessExec),
-            ("connector", self.connector.is_some(), verb.is_gateway()),
-            ("tool", self.tool.is_some(), verb.is_gateway()),
-            ("operation", self.operation.is_some(), verb.is_gateway()),
-            ("arguments", !self.arguments.is_empty(), verb.is_gateway()),
-        ]
-        .into_iter()
-        .find(|(_, present, fits)| *present && !fits)
-        .map(|(name, _, _)| name)
+        SELECTORS.iter().find(|selector| self.has(selector.name) && !selector.narrows(verb)).map(|selector| selector.name)
+    }
+
+    /// Whether the rule has this selector. A name that the table has and this does not know counts as had, so that its verbs are checked.
+    fn has(&self, name: &str) -> bool {
+        match name {
+            "path" => self.path.is_some(),
+            "except" => !self.except.is_empty(),
+            "inodes" => !self.inodes.is_empty(),
+            "address" => self.address.is_some(),
+            "port" => self.port.is_some(),
+            "protocol" => self.protocol.is_some(),
+            "to" => self.to.is_some(),
+            "signal" => self.signal.is_some(),
+            "command" => self.command.is_some(),
+            "connector" => self.connector.is_some(),
+            "tool" => self.tool.is_some(),
+            "operation" => self.operation.is_some(),
+            "arguments" => !self.arguments.is_empty(),
+            _ => true,
+        }
     }
 }
 

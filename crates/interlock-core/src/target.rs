@@ -76,7 +76,15 @@ pub enum Target {
     /// `process.ptrace`
     Process { to: Side, process: i32 },
     /// `net.*`
-    Net { protocol: Protocol, address: IpAddr, port: u16, to: Side },
+    Net {
+        protocol: Protocol,
+        address: IpAddr,
+        port: u16,
+        to: Side,
+        /// The name that was asked for, where the address reached was the answer to a question of this session's.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        host: Option<String>,
+    },
     /// `unix.connect` to a path
     UnixPath {
         path: Bytes,
@@ -209,6 +217,8 @@ enum Shape {
         address: IpAddr,
         port: u16,
         to: Side,
+        #[serde(default)]
+        host: Option<String>,
     },
     UnixPath {
         path: Bytes,

@@ -4,6 +4,8 @@ use crate::action::{Bytes, Inode, Protocol, Side};
 use crate::decision::{Obligations, Outcome};
 use crate::facts::{Labels, Origin};
 use crate::json::Strict;
+use crate::resources::{Environment, Limits};
+use crate::steer::Steer;
 use crate::verb::Verb;
 use serde::Deserialize;
 
@@ -26,6 +28,10 @@ pub(crate) struct Layer {
     /// Of the layer's source, for people; the policy's own digest covers it.
     #[serde(default, rename = "digest")]
     pub _digest: Option<String>,
+    #[serde(default)]
+    pub environment: Option<Environment>,
+    #[serde(default)]
+    pub limits: Option<Limits>,
     pub rules: Vec<Rule>,
 }
 
@@ -58,7 +64,7 @@ pub(crate) struct Rule {
     #[serde(default)]
     pub timeout_ms: Option<u64>,
     #[serde(default)]
-    pub steer: Option<Strict>,
+    pub steer: Option<Steer>,
     #[serde(default)]
     pub obligations: Obligations,
     #[serde(default)]

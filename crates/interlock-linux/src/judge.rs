@@ -25,9 +25,12 @@ impl Judge {
     /// Reads a compiled policy.
     ///
     /// # Errors
-    /// What the engine does not know in it.
+    /// What the engine does not know in it, or this supervisor does not enforce.
     pub fn new(compiled: Value) -> Result<Self, PolicyError> {
         let policy = Policy::from_value(compiled)?;
+        if let Some(key) = policy.resources().asked() {
+            return Err(PolicyError { place: None, message: format!("`{key}` is not enforced here") });
+        }
         Ok(Self { plan: Plan::compile(&policy), policy })
     }
 

@@ -7,7 +7,7 @@ use interlock_core::decision::Decision;
 use interlock_core::facts::Facts;
 use interlock_core::pattern::Pattern;
 use interlock_core::plan::{Plan, PlanAnswer};
-use interlock_core::{digest, json, policy};
+use interlock_core::{digest, json, language, policy};
 use pyo3::prelude::*;
 use serde_json::{Value, json};
 
@@ -15,6 +15,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Policy>()?;
     module.add_function(wrap_pyfunction!(action_digest, module)?)?;
     module.add_function(wrap_pyfunction!(canonical, module)?)?;
+    module.add_function(wrap_pyfunction!(policy_language, module)?)?;
     module.add_function(wrap_pyfunction!(match_pattern, module)?)
 }
 
@@ -31,6 +32,9 @@ impl Policy {
     fn new(py: Python<'_>, json: &str) -> PyResult<Self> {
         py.detach(|| {
             let policy = policy::Policy::from_json(json).map_err(|error| PolicyError::new_err(error.to_string()))?;
+            if let Some(key) = policy.resources().asked() {
+                return Err(PolicyError::new_err(format!("`{key}` is not enforced here")));
+            }
             Ok(Self { plan: Plan::compile(&policy), policy })
         })
     }
@@ -104,6 +108,12 @@ fn action_digest(json: &str) -> PyResult<String> {
 #[pyfunction]
 fn canonical(json: &str) -> PyResult<String> {
     json::parse(json).map(|value| json::canonical(&value)).map_err(NativeError::new_err)
+}
+
+/// The table of the policy language, as JSON.
+#[pyfunction]
+fn policy_language() -> String {
+    language::table().to_string()
 }
 
 /// Whether a path pattern matches an absolute clean path.

@@ -25,6 +25,7 @@ examples:
   interlock policy decide team.yaml < actions      one decision a line, as the supervisor would decide
   interlock policy presets show coding-agent       read a preset, to start from it
   interlock policy schema > policy.schema.json     completion and checking in your editor
+  interlock policy language                        every key and verb of the language
 
 Without a file or a preset the policy is the preset coding-agent, as in `interlock run`.
 exit status: 0 yes; 1 a case failed; 120 wrong usage; 121 the policy cannot be loaded."""
@@ -49,6 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _sources(decide)
     schema = branches.add_parser("schema", help="print the JSON schema of policy files, for editors")
     schema.set_defaults(json=True)
+    branches.add_parser("language", help="print the reference of the policy language, as Markdown")
     presets = branches.add_parser("presets", help="list the layers that ship with Interlock, or show one")
     presets.add_argument("preset_act", metavar="list|show", choices=("list", "show"), nargs="?", default="list")
     presets.add_argument("name", metavar="NAME", nargs="?", help="the preset to show")
@@ -77,6 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
         "test": _test,
         "decide": _decide,
         "schema": _schema,
+        "language": _language,
         "presets": _presets,
     }
     try:
@@ -161,7 +164,7 @@ def _explain(arguments: argparse.Namespace) -> int:
 
 
 def _print_row(row: Any) -> None:
-    from interlock.policy.verbs import GROUPS
+    from interlock.policy.language import GROUPS
 
     verbs = set(row.verbs)
     groups = [name for name in ("file.*", "file.change", "process.*", "net.*") if verbs >= set(GROUPS[name])]
@@ -215,6 +218,13 @@ def _schema(_: argparse.Namespace) -> int:
     from interlock.policy.schema import schema
 
     print(json.dumps(schema(), indent=2))
+    return 0
+
+
+def _language(_: argparse.Namespace) -> int:
+    from interlock.policy.reference import reference
+
+    print(reference(), end="")
     return 0
 
 

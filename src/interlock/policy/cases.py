@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from interlock.policy import values
 from interlock.policy.document import Mapping, Node, Sequence, Text, read_document
 from interlock.policy.faults import Fault, PolicyError, meant, quoted
-from interlock.policy.verbs import OPERATIONS, SIGNALS, VERBS, is_gateway
+from interlock.policy.language import OPERATIONS, SIGNALS, VERBS, is_gateway
 
 if TYPE_CHECKING:
     from collections.abc import Callable

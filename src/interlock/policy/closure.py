@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from interlock.policy.language import GROUPS
 from interlock.policy.pattern import covers, literal_prefix
-from interlock.policy.verbs import GROUPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

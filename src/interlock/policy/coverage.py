@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from interlock.policy.verbs import is_gateway
+from interlock.policy.language import is_gateway
 
 WALL: Final = "wall"
 DOOR: Final = "door"

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from interlock.vocabulary.errors import HostError, OperatorError
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from interlock._native import Policy
     from interlock.policy.loading import Compiled
 
 
-def engine(compiled: Compiled) -> Policy:
-    """The compiled policy, ready to decide. Raises `HostError` when this installation lacks the native module."""
+def native() -> ModuleType:
+    """The engine's module. Raises `HostError` when this installation lacks it."""
     try:
         from interlock import _native
     except ImportError as error:
@@ -20,7 +22,13 @@ def engine(compiled: Compiled) -> Policy:
             "the native engine is not part of this installation",
             hint="reinstall Interlock from a wheel, or build it: pip install . (needs a Rust toolchain)",
         ) from error
-    return _native.Policy(compiled.json)
+    return _native
+
+
+def engine(compiled: Compiled) -> Policy:
+    """The compiled policy, ready to decide. Raises `HostError` when this installation lacks the native module."""
+    ready: Policy = native().Policy(compiled.json)
+    return ready
 
 
 def decide_line(policy: Policy, line: str, number: int) -> str:

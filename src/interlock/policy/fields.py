@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from interlock.policy.verbs import SELECTORS
+from interlock.policy.language import TAKES
 
 DECISIONS: Final = ("allow", "deny", "approve")
 DECISIONS_LATER: Final = ("steer",)
@@ -45,18 +45,18 @@ TOP: Final[dict[str, Field]] = {
 RULE: Final[dict[str, Field]] = {
     "id": Field("name", "the rule's name, unique in the layer; decisions and records cite it"),
     "because": Field("text", "why, in words for the person and the agent"),
-    "path": Field("patterns", "paths, as the kernel resolved them"),
-    "except": Field("patterns", "paths that `path` shall not cover"),
-    "address": Field("addresses", "IP addresses, networks (CIDR) or sets of them"),
-    "port": Field("ports", "a port, a range `8000-8999`, or a list"),
-    "protocol": Field("protocols", "`tcp`, `udp` or both"),
-    "to": Field("side", "`inside` (of this session) or `outside`"),
-    "signal": Field("signals", "signal names"),
-    "command": Field("command", "program, words and flags of a command line"),
-    "connector": Field("globs", "connectors of the gateway"),
-    "tool": Field("globs", "tools, by name"),
-    "operation": Field("operations", "operation classes of tools"),
-    "arguments": Field("conditions", "conditions on a tool call's arguments"),
+    "path": Field(TAKES["path"], "paths, as the kernel resolved them"),
+    "except": Field(TAKES["except"], "paths that `path` shall not cover"),
+    "address": Field(TAKES["address"], "IP addresses, networks (CIDR) or sets of them"),
+    "port": Field(TAKES["port"], "a port, a range `8000-8999`, or a list"),
+    "protocol": Field(TAKES["protocol"], "`tcp`, `udp` or both"),
+    "to": Field(TAKES["to"], "`inside` (of this session) or `outside`"),
+    "signal": Field(TAKES["signal"], "signal names"),
+    "command": Field(TAKES["command"], "program, words and flags of a command line"),
+    "connector": Field(TAKES["connector"], "connectors of the gateway"),
+    "tool": Field(TAKES["tool"], "tools, by name"),
+    "operation": Field(TAKES["operation"], "operation classes of tools"),
+    "arguments": Field(TAKES["arguments"], "conditions on a tool call's arguments"),
     "timeout": Field("duration", "how long to wait for a human", decisions=("approve",)),
     "record": Field("record", "how surely it is recorded before it happens", decisions=("allow", "approve")),
     "best_effort": Field("flag", "`true`: a machine that cannot enforce this rule starts anyway and says PARTIAL"),
@@ -91,15 +91,6 @@ INSTEAD: Final[dict[str, str]] = {
     "for": "leave it out; a task layer that expires comes with delegation",
     "calls": "leave it out; a task layer that expires comes with delegation",
 }
-
-#: Selectors that narrow, in the order in which they are compiled.
-SELECTOR_NAMES: Final = tuple(SELECTORS)
-
-CONDITION_TESTS: Final = ("equals", "in", "matches", "at_most", "at_least", "present")
-COMMAND_KEYS: Final = ("program", "words", "any_flag")
-RECORDS: Final = ("ordered", "durable")
-PROTOCOLS: Final = ("tcp", "udp")
-SIDES: Final = ("inside", "outside")
 
 NAME: Final = r"[a-z0-9][a-z0-9-]*"
 NAME_CHARACTERS_MAX: Final = 100

@@ -12,9 +12,9 @@ from interlock.policy import values
 from interlock.policy.document import Mapping, Node, Sequence, Text, read_document
 from interlock.policy.faults import Fault, Place, meant, quoted
 from interlock.policy.fields import DECISIONS, DECISIONS_LATER, INSTEAD, RULE, TIMEOUT_MS_DEFAULT, TOP, Field
+from interlock.policy.language import GROUPS, SELECTORS, VERBS, VERBS_LATER
 from interlock.policy.layer import Item, Layer, Origin, Rule
 from interlock.policy.limits import RULES_MAX
-from interlock.policy.verbs import GROUPS, SELECTORS, VERBS, VERBS_LATER
 
 _ATTRIBUTE: Final = {"except": "except_", "timeout": "timeout_ms"}
 

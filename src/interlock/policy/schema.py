@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from interlock.policy.fields import (
+from interlock.policy.fields import NAME, RULE, TOP, Field
+from interlock.policy.language import (
     COMMAND_KEYS,
     CONDITION_TESTS,
-    NAME,
+    GROUPS,
+    OPERATIONS,
     PROTOCOLS,
     RECORDS,
-    RULE,
     SIDES,
-    TOP,
-    Field,
+    VERBS,
 )
 from interlock.policy.limits import RULES_MAX
 from interlock.policy.sets import MEANINGS
-from interlock.policy.verbs import GROUPS, OPERATIONS, VERBS
 
 _SCALAR: Final[dict[str, Any]] = {"type": ["string", "number", "boolean", "null"]}
 _TEXT: Final[dict[str, Any]] = {"type": ["string", "number", "boolean"]}

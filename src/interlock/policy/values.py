@@ -13,19 +13,22 @@ from typing import Any, Final
 from interlock.policy.document import Mapping, Node, Sequence, Text
 from interlock.policy.faults import Fault, meant, quoted
 from interlock.policy.fields import (
-    COMMAND_KEYS,
-    CONDITION_TESTS,
     NAME,
     NAME_CHARACTERS_MAX,
-    PROTOCOLS,
-    RECORDS,
-    SIDES,
     TEXT_CHARACTERS_MAX,
     TIMEOUT_MS_MAX,
 )
+from interlock.policy.language import (
+    COMMAND_KEYS,
+    CONDITION_TESTS,
+    OPERATIONS,
+    PROTOCOLS,
+    RECORDS,
+    SIDES,
+    SIGNALS,
+)
 from interlock.policy.layer import Command, Condition, Item
 from interlock.policy.limits import PATTERNS_MAX
-from interlock.policy.verbs import OPERATIONS, SIGNALS
 
 Faults = list[Fault]
 

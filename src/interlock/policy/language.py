@@ -1,0 +1,50 @@
+"""The table of the policy language, as the engine prints it: verbs and their groups, selectors, the words that may
+stand where one of a few must.
+
+Everything the loader checks about them comes from here, so the loader accepts just what the engine reads.
+Left out: what only the loader knows (`fields.py`), and what a verb or selector means (the engine, `spec/action.md`).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from interlock.policy.engine import native
+
+_TABLE: Final[dict[str, Any]] = json.loads(native().policy_language())
+
+HOST_VERBS: Final[tuple[str, ...]] = tuple(_TABLE["verbs"]["host"])
+GATEWAY_VERBS: Final[tuple[str, ...]] = tuple(_TABLE["verbs"]["gateway"])
+VERBS: Final = (*HOST_VERBS, *GATEWAY_VERBS)
+#: Word that stands for several verbs → the verbs.
+GROUPS: Final[dict[str, tuple[str, ...]]] = {name: tuple(verbs) for name, verbs in _TABLE["groups"].items()}
+_WRITTEN: Final = [selector for selector in _TABLE["selectors"] if selector["takes"] != "inodes"]
+#: Selector → the verbs it can narrow.
+SELECTORS: Final[dict[str, frozenset[str]]] = {
+    selector["name"]: frozenset(selector["verbs"]) for selector in _WRITTEN
+}
+#: Selector → what it takes.
+TAKES: Final[dict[str, str]] = {selector["name"]: selector["takes"] for selector in _WRITTEN}
+OPERATIONS: Final[tuple[str, ...]] = tuple(_TABLE["operations"])
+COMMAND_KEYS: Final[tuple[str, ...]] = tuple(_TABLE["command_keys"])
+CONDITION_TESTS: Final[tuple[str, ...]] = tuple(_TABLE["condition_tests"])
+PROTOCOLS: Final[tuple[str, ...]] = tuple(_TABLE["protocols"])
+SIDES: Final[tuple[str, ...]] = tuple(_TABLE["sides"])
+#: What a rule may ask for: `routine` is nobody's wish.
+RECORDS: Final[tuple[str, ...]] = tuple(record for record in _TABLE["records"] if record != "routine")
+
+#: Named by the design, enforced by nothing yet.
+VERBS_LATER: Final = frozenset({"net.resolve"})
+
+_SIGNAL_NAMES: Final = (
+    "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU "
+    "URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS"
+)
+#: signal(7), the numbers of x86, ARM and RISC-V.
+SIGNALS: Final[dict[str, int]] = {name: number for number, name in enumerate(_SIGNAL_NAMES.split(), start=1)}
+
+
+def is_gateway(verb: str) -> bool:
+    """Whether the verb belongs to the gateway plane."""
+    return verb in GATEWAY_VERBS

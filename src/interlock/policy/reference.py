@@ -1,0 +1,115 @@
+"""The reference page of the policy language, as Markdown: made from the tables that parser and engine use, so that it
+cannot say anything else.
+
+Left out: what a policy is for, and how to write one (docs/policy.md).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from interlock.policy.fields import DECISIONS, INSTEAD, RULE, TOP, Field
+from interlock.policy.language import (
+    COMMAND_KEYS,
+    CONDITION_TESTS,
+    GATEWAY_VERBS,
+    GROUPS,
+    HOST_VERBS,
+    OPERATIONS,
+    PROTOCOLS,
+    RECORDS,
+    SELECTORS,
+    SIDES,
+    SIGNALS,
+    VERBS,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_TAKES: Final[dict[str, str]] = {
+    "version": "`1`",
+    "name": "`a-z`, `0-9`, `-`",
+    "text": "text",
+    "flag": "`true` or `false`",
+    "variables": "names and texts",
+    "sets": "names and lists",
+    "rules": "a list of rules",
+    "patterns": "one or more path patterns or `@sets`",
+    "addresses": "one or more addresses, networks or `@sets`",
+    "ports": "one or more ports or ranges",
+    "side": " or ".join(f"`{side}`" for side in SIDES),
+    "protocols": ", ".join(f"`{protocol}`" for protocol in PROTOCOLS),
+    "signals": f"`{next(iter(SIGNALS))}`, … or `0`",
+    "command": ", ".join(f"`{key}`" for key in COMMAND_KEYS),
+    "globs": "one or more names with `*`",
+    "operations": ", ".join(f"`{operation}`" for operation in OPERATIONS),
+    "conditions": f"a list of `at` and one of {', '.join(f'`{test}`' for test in CONDITION_TESTS)}",
+    "duration": "`120s`, `5m`",
+    "record": ", ".join(f"`{record}`" for record in RECORDS),
+}
+
+
+def reference() -> str:
+    """The page."""
+    narrowing, other = ("key", "on", "takes", "meaning"), [name for name in RULE if _is_other(name)]
+    later = {name: INSTEAD[name] for table in (TOP, RULE) for name, field in table.items() if field.later}
+    planes = [("host", _quoted(HOST_VERBS)), ("gateway", _quoted(GATEWAY_VERBS))]
+    keys = [_row(name, field) for name, field in TOP.items() if not field.later]
+    parts = [
+        "# The policy language, key by key",
+        "",
+        "`interlock policy language` prints this page from the tables that the parser and the engine use.",
+        "[Policies](policy.md) explains how to write one.",
+        *_section("A layer", ("key", "takes", "meaning"), keys),
+        *_section("Decisions", ("decision",), [(f"`{word}`",) for word in DECISIONS]),
+        *_section("Verbs", ("plane", "verbs"), planes),
+        *_section("Words for several verbs", ("word", "stands for"), [_several(name) for name in GROUPS]),
+        *_section("What narrows a rule", narrowing, [_selector(name) for name in SELECTORS]),
+        *_section("Other keys of a rule", narrowing, [_other(name) for name in other]),
+        *_section("Known, and not enforced yet", ("key", "what to do instead"), [*_instead(later)]),
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _section(title: str, heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
+    lines = ["", f"## {title}", "", f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+    return [*lines, *(f"| {' | '.join(row)} |" for row in rows)]
+
+
+def _row(name: str, field: Field) -> tuple[str, ...]:
+    return (f"`{name}`", _TAKES[field.kind], field.meaning)
+
+
+def _several(name: str) -> tuple[str, ...]:
+    return (f"`{name}`", _quoted(GROUPS[name]))
+
+
+def _instead(later: dict[str, str]) -> list[tuple[str, ...]]:
+    return [(f"`{name}`", instead) for name, instead in later.items()]
+
+
+def _selector(name: str) -> tuple[str, ...]:
+    return (f"`{name}`", _quoted(_shortly(SELECTORS[name])), _TAKES[RULE[name].kind], RULE[name].meaning)
+
+
+def _is_other(name: str) -> bool:
+    return name not in SELECTORS and not RULE[name].later
+
+
+def _other(name: str) -> tuple[str, ...]:
+    field = RULE[name]
+    decisions = "every rule" if field.decisions == DECISIONS else _quoted(field.decisions)
+    return (f"`{name}`", decisions, _TAKES[field.kind], field.meaning)
+
+
+def _shortly(verbs: frozenset[str]) -> list[str]:
+    """Verbs by their words where a whole one is meant."""
+    several = [name for name in GROUPS if name != "file.change" and len(GROUPS[name]) > 1]
+    whole = [name for name in several if verbs.issuperset(GROUPS[name])]
+    covered = {verb for name in whole for verb in GROUPS[name]}
+    return [*whole, *(verb for verb in VERBS if verb in verbs and verb not in covered)]
+
+
+def _quoted(words: tuple[str, ...] | list[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
