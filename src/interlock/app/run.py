@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from interlock.facts.own_paths import own_paths
+from interlock.facts.workspace import too_wide
 from interlock.host.descriptors import open_standard_descriptors
 from interlock.host.launch import Launch, jail_environment
 from interlock.host.loop import Loop, Outcome
@@ -83,7 +84,7 @@ def run_session(request: Request, face: Face) -> Ran:
     _check_socket_path(f"{runtime}/control.sock")
     own = own_paths(environment, supervisor=supervisor)
     human_home = user_home()
-    workspace = _workspace(request.workspace, directory)
+    workspace = _workspace(request.workspace, directory, face)
     home.ensure(home.config, home.cache, home.runtime, home.keys, home.index, home.sessions)
     policy = _policy(request, home, runtime=runtime, human_home=human_home, workspace=workspace, own=own)
     for warning in policy.warnings:
@@ -245,7 +246,8 @@ def _current_directory() -> str:
         raise OperatorError("the current directory no longer exists", hint="change to one that does") from error
 
 
-def _workspace(asked: str | None, directory: str) -> str:
+def _workspace(asked: str | None, directory: str, face: Face) -> str:
+    """Where the command works. What nobody named is kept within bounds; what is named and wider is told."""
     workspace = os.path.realpath(os.path.join(directory, asked) if asked else directory)
     if not os.path.isdir(workspace):
         raise OperatorError(f"workspace `{workspace}` is not a directory")
@@ -253,6 +255,14 @@ def _workspace(asked: str | None, directory: str) -> str:
         raise OperatorError(
             "the workspace would be `/`, the whole machine", hint="change to the project, or use --workspace DIR"
         )
+    wide = too_wide(workspace, os.environ)
+    if wide is not None and not asked:
+        raise OperatorError(
+            f"the workspace would be {wide}",
+            hint=f"change to the project, or name it: --workspace DIR (if you mean all of it: --workspace {workspace})",
+        )
+    if wide is not None:
+        face.warn(f"the workspace is {wide}: all in it that no rule denies is open to the command")
     return workspace
 
 

@@ -50,7 +50,9 @@ def add_session_options(parser: argparse.ArgumentParser) -> None:
         help="a ready layer: coding-agent (default without --policy), ci, strict, observe, mcp-server",
     )
     parser.add_argument(
-        "--workspace", metavar="DIR", help="what ${workspace} means in policies (default: the current directory)"
+        "--workspace",
+        metavar="DIR",
+        help="what ${workspace} means in policies (default: the current directory, unless it is or contains a home)",
     )
     parser.add_argument(
         "--agent",
