@@ -61,13 +61,18 @@ CLOUD_IMAGES: Final = (
     "/root/.{ssh,aws,gnupg,kube,docker,azure}/**",
 )
 
-EXCEPTIONS: Final = (
-    "**/.env.{example,sample,template,dist,defaults,schema,test,ci}",
-    "**/.env.*.{example,sample,template}",
+#: What ssh and git need of a folder full of keys.
+PUBLIC_SSH_FILES: Final = (
     "~/.ssh",
     "~/.ssh/{known_hosts,known_hosts.old,config}",
     "~/.ssh/config.d/**",
     "~/.ssh/*.pub",
+)
+
+EXCEPTIONS: Final = (
+    "**/.env.{example,sample,template,dist,defaults,schema,test,ci}",
+    "**/.env.*.{example,sample,template}",
+    "@public-ssh-files",
 )
 
 KEY_AGENTS: Final = (
@@ -82,6 +87,7 @@ KEY_AGENTS: Final = (
 SECRET_SETS: Final[dict[str, tuple[str, ...]]] = {
     "secrets": SECRETS,
     "secret-exceptions": EXCEPTIONS,
+    "public-ssh-files": PUBLIC_SSH_FILES,
     "credentials-in-cloud-images": CLOUD_IMAGES,
     "key-agents": KEY_AGENTS,
 }

@@ -118,7 +118,6 @@ CACHES: Final = (
     "~/.{nuget/packages,gem/specs,bundle/cache,composer/cache,stack,cabal/packages,hex,mix,terraform.d/plugin-cache,node-gyp}/**",
     "~/.local/share/{pnpm/store,virtualenvs,NuGet}/**",
     "~/.local/state/{pnpm,uv,yarn}/**",
-    "~/.{python_history,node_repl_history,sqlite_history,lesshst,viminfo}",
 )
 
 SYSTEM_SETS: Final[dict[str, tuple[str, ...]]] = {

@@ -1,6 +1,8 @@
 //! connect: the caller's socket, connected on its behalf to the address that was judged.
 //!
-//! Leaves out unix addresses (`unix`) and what a session socket is (`inside`). Source: connect(2), ip(7), tcp(7), udp(7).
+//! Nobody asks about what is sent through a connected datagram socket (`write`, `sendfile`): where policy lets a caller connect and not send, the
+//! socket is shut for sending before it is connected, so that it tells the source address and nothing leaves by it.
+//! Leaves out unix addresses (`unix`) and what a session socket is (`inside`). Source: connect(2), ip(7), tcp(7), udp(7), shutdown(2).
 
 use super::attest;
 use super::caller::Stop;
@@ -13,6 +15,9 @@ use crate::answer::Answer;
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::sockets as sys;
 use interlock_core::action::{Protocol, Side, Verb};
+use interlock_core::decision::Outcome;
+use interlock_core::facts::Facts;
+use std::net::IpAddr;
 use std::os::fd::AsFd as _;
 
 /// Answers connect(2).
@@ -52,7 +57,8 @@ fn internet(errand: &Errand<'_>, socket: &Socket, endpoint: Endpoint) -> Result<
         permit.done(libc::ECONNREFUSED);
         return Err(Errno(libc::ECONNREFUSED).into());
     }
-    let result = reach(errand, socket, &endpoint.wire());
+    let result = mute_unless_sending(errand, socket, protocol, (endpoint.address, endpoint.port), side)
+        .and_then(|()| reach(errand, socket, &endpoint.wire()));
     permit.done(match &result {
         Ok(()) | Err(Stop::Errno(Errno(libc::EINPROGRESS))) => 0,
         Err(Stop::Errno(Errno(errno))) => *errno,
@@ -66,6 +72,19 @@ fn internet(errand: &Errand<'_>, socket: &Socket, endpoint: Endpoint) -> Result<
         attest::connection(errand, socket, &endpoint)?;
     }
     result.map(|()| Answer::Value(0))
+}
+
+/// A connection may carry what it was made for; a datagram socket's only where sending to that place is allowed as well.
+fn mute_unless_sending(errand: &Errand<'_>, socket: &Socket, protocol: Protocol, place: (IpAddr, u16), side: Side) -> Result<(), Stop> {
+    if protocol != Protocol::Udp {
+        return Ok(());
+    }
+    let sending = socket::act(Verb::NetSend, protocol, place, side).alone();
+    let (decision, _) = errand.session.line.judge.first(&sending, Facts::default);
+    if decision.decision == Outcome::Allow {
+        return Ok(());
+    }
+    sys::shut_writing(socket.as_fd()).map_err(|error| Errno::from(error).into())
 }
 
 /// Connects, waiting where the caller would have waited.

@@ -40,6 +40,19 @@ pub fn listen(socket: BorrowedFd<'_>, backlog: i32) -> io::Result<()> {
     checked(unsafe { libc::listen(socket.as_raw_fd(), backlog) })
 }
 
+/// Takes away for good that anything is sent through the socket, whoever holds it: shutdown(2) with SHUT_WR, which no call undoes. A datagram
+/// socket that has no peer yet says ENOTCONN to it, and is shut all the same.
+///
+/// # Errors
+/// As shutdown(2).
+pub fn shut_writing(socket: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: two integers.
+    match checked(unsafe { libc::shutdown(socket.as_raw_fd(), libc::SHUT_WR) }) {
+        Err(error) if error.raw_os_error() != Some(libc::ENOTCONN) => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// An integer option of the socket.
 ///
 /// # Errors
