@@ -37,6 +37,19 @@ pub struct Facts {
     pub origin: Option<Origin>,
 }
 
+/// Which Facts a policy asks for about one act. What nobody asks for need not be gathered, and is then recorded as not known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// The clock and the grants: a rule asks a human.
+    pub grants: bool,
+    /// The risk score.
+    pub risk: bool,
+    /// Labels, by the places where they sit.
+    pub labels: BTreeSet<String>,
+    /// Where the object comes from.
+    pub origin: bool,
+}
+
 impl Facts {
     /// Reads the JSON of `spec/action.md`, strictly. Errors say what is wrong with it.
     pub fn from_json(text: &str) -> Result<Self, String> {

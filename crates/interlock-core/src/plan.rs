@@ -4,7 +4,7 @@ use crate::action::{Action, Bytes};
 use crate::beneath;
 use crate::decide;
 use crate::decision::{Decision, Outcome};
-use crate::facts::Facts;
+use crate::facts::{Facts, Needs};
 use crate::index::{Index, Place};
 use crate::pattern::Pattern;
 use crate::patterns::Patterns;
@@ -77,6 +77,20 @@ impl Plan {
             hear(&mut voices, layer, rule, touched, &unknown);
         }
         PlanAnswer::Answer(decide::combine(&voices, action, false))
+    }
+
+    /// The Facts that the rules touching the act ask for.
+    pub fn needs(&self, action: &Action) -> Needs {
+        let mut needs = Needs::default();
+        for (_, rule, _) in self.touching(action) {
+            needs.grants |= rule.outcome == Outcome::Approve;
+            if let Some(when) = &rule.when {
+                needs.risk |= when.risk_at_least.is_some();
+                needs.origin |= when.origin.is_some();
+                needs.labels.extend(when.labels_any.iter().flatten().map(|(place, _)| place.clone()));
+            }
+        }
+        needs
     }
 
     /// Exactly what [`decide::decide`] says, found by the index.

@@ -3,7 +3,7 @@
 use interlock_core::action::Action;
 use interlock_core::decide::decide;
 use interlock_core::decision::{Decision, Outcome};
-use interlock_core::facts::Facts;
+use interlock_core::facts::{Facts, Needs};
 use interlock_core::plan::{Plan, PlanAnswer};
 use interlock_core::policy::{Policy, PolicyError};
 use serde_json::Value;
@@ -21,6 +21,17 @@ pub struct Judge {
     pub plan: Plan,
 }
 
+/// A decision, and the Facts it was made with.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    /// What policy says.
+    pub decision: Decision,
+    /// What was gathered for it: nothing where no rule asks for anything.
+    pub facts: Facts,
+    /// Whether it holds whatever the Facts.
+    pub whatever: bool,
+}
+
 impl Judge {
     /// Reads a compiled policy.
     ///
@@ -34,11 +45,14 @@ impl Judge {
         Ok(Self { plan: Plan::compile(&policy), policy })
     }
 
-    /// The Plan's answer, or `decide`'s with the facts it then gathers; and whether it holds whatever the facts.
-    pub fn first(&self, action: &Action, facts: impl FnOnce() -> Facts) -> (Decision, bool) {
+    /// The Plan's answer, or `decide`'s with the Facts that policy asks for about this act.
+    pub fn first(&self, action: &Action, gather: impl FnOnce(&Needs) -> Facts) -> Judged {
         match self.plan.answer(action) {
-            PlanAnswer::Answer(decision) => (decision, true),
-            PlanAnswer::Ask => (self.decide(action, &facts()), false),
+            PlanAnswer::Answer(decision) => Judged { decision, facts: Facts::default(), whatever: true },
+            PlanAnswer::Ask => {
+                let facts = gather(&self.plan.needs(action));
+                Judged { decision: self.decide(action, &facts), facts, whatever: false }
+            }
         }
     }
 

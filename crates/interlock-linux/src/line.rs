@@ -3,36 +3,32 @@
 //! INVARIANT: a [`Permit`] exists only after the records of all its acts were acknowledged. A record that cannot be written denies, poisons
 //! the line (everything is denied from then on) and ends the tree.
 
+mod ask;
+pub mod ports;
+mod refusal;
+#[cfg(test)]
+mod transcripts;
+
 use crate::answer::Call;
-use crate::denials::{Denials, Told};
+use crate::denials::Denials;
 use crate::ending::Ending;
-use crate::judge::Judge;
+use crate::judge::{Judge, Judged};
 use crate::later::{Changed, Later};
-use crate::questions::{Questions, Reply};
+use crate::questions::Questions;
 use crate::record::{Failure, Recorder, Totals};
 use crate::routine::Routine;
-use crate::session::Session;
-use crate::sys::process;
 use crate::uplink::Uplink;
 use interlock_core::action::{Action, Bytes, FileEnd, Inode, Plane, Process, Subject};
 use interlock_core::decision::{Decision, Obligations, Outcome, Record};
-use interlock_core::digest::action_digest;
 use interlock_core::facts::Facts;
 use interlock_core::target::Target;
 use interlock_core::verb::Verb;
+use ports::Around;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
-
-/// The layer that refusals of the door's own are recorded under.
-const GUARD: &str = "guard";
-const BUILT_IN: &str = "guard/built-in";
-
-/// What stands in the place of a verb for a call that the table refuses, and how many of each number are recorded in full.
-const CALL: &str = "call";
-const CALLS_IN_FULL: u64 = 3;
 
 /// One act as the door observed it: resolved, not yet decided.
 #[derive(Clone, Debug, PartialEq)]
@@ -149,7 +145,8 @@ impl Line {
         }
     }
 
-    pub(crate) fn settle(&self, session: &Session, call: &Call, observed: Vec<Observed>) -> Settled<'_> {
+    /// Decides the acts of one call, asks where policy says so, and records. `around` gathers Facts and waits.
+    pub(crate) fn settle(&self, around: &dyn Around, call: &Call, observed: Vec<Observed>) -> Settled<'_> {
         if observed.is_empty() || self.poisoned.load(Ordering::Acquire) {
             return Settled::Denied;
         }
@@ -160,22 +157,27 @@ impl Line {
         let mut judged = Vec::with_capacity(observed.len());
         for act in observed {
             let action = self.action(call, act);
-            let (decision, whatever) = self.judge.first(&action, || facts(session, &action));
-            if whatever {
-                self.note_routine(&action, &decision);
+            let found = self.judge.first(&action, |needs| around.facts(&action, needs));
+            if found.whatever {
+                self.note_routine(&action, &found.decision);
             }
-            judged.push((action, decision));
+            judged.push((action, found));
         }
-        if let Some(index) = judged.iter().position(|(_, decision)| matches!(decision.decision, Outcome::Deny | Outcome::Steer)) {
-            let (action, decision) = judged.swap_remove(index);
-            return self.deny(action, decision);
+        if let Some(index) = judged.iter().position(|(_, found)| !may_pass(&found.decision)) {
+            let (action, found) = judged.swap_remove(index);
+            let _told = self.deny(action, &found);
+            return Settled::Denied;
         }
         let mut records = Vec::new();
-        for (action, decision) in judged {
-            match self.pass(session, call, &action, decision) {
+        for (action, found) in judged {
+            match self.pass(around, call, &action, &found) {
                 Ok(number) => records.extend(number),
-                Err(Refused::Full) => return self.deny(action, denial("the ledger's disk is full")),
-                Err(Refused::Decided | Refused::Poisoned) => return Settled::Denied,
+                Err(refused) => {
+                    if refused == Refused::Full {
+                        let _told = self.deny_unrecorded(action);
+                    }
+                    return Settled::Denied;
+                }
             }
         }
         Settled::Allowed(Permit { line: self, records, later })
@@ -201,52 +203,6 @@ impl Line {
     fn count_routine(&self, verb: &'static str, rule: &str) {
         self.totals.count(verb, "allow");
         self.recorder.count(verb, "allow", rule);
-    }
-
-    /// Records and tells a denial that no rule spoke and none can lift: the door goes no further on its own account.
-    pub(crate) fn refuse(&self, call: &Call, act: Observed, because: &str) {
-        if !self.rehearsing.load(Ordering::Acquire) {
-            let decision = Decision { rules: vec![BUILT_IN.to_owned()], layers: vec![GUARD.to_owned()], ..denial(because) };
-            let _denied = self.denied(self.action(call, act), decision, Vec::new());
-        }
-    }
-
-    /// Counts a refusal of the door's own that ordinary programs meet by the hundred and take as an answer.
-    pub(crate) fn refuse_quietly(&self, verb: Verb, rule: &'static str) {
-        if !self.rehearsing.load(Ordering::Acquire) {
-            self.totals.count(verb.name(), "deny");
-            self.recorder.count(verb.name(), "deny", rule);
-        }
-    }
-
-    /// Records a call that the table refuses: the first few of a number in full, the rest counted.
-    pub(crate) fn refuse_call(&self, call: &Call, name: &'static str, because: &str, errno: i32) {
-        if self.rehearsing.load(Ordering::Acquire) {
-            return;
-        }
-        self.totals.count(CALL, "deny");
-        let before = {
-            let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-            let count = refused.entry(name).or_default();
-            std::mem::replace(count, count.saturating_add(1))
-        };
-        if before >= CALLS_IN_FULL {
-            return self.recorder.count(CALL, "deny", name);
-        }
-        let process = Process { id: call.thread, program: program_of(call.thread) };
-        let record = json!({"type": "call.refused", "call": name, "errno": errno, "because": because, "process": process});
-        if let Ok(number) = self.last_word(|| self.record(Record::Ordered, record)) {
-            let told = Told {
-                time_us: now_us(),
-                verb: CALL,
-                target: json!({"call": name}),
-                rules: vec![BUILT_IN.to_owned()],
-                because: format!("{because}; no policy opens it"),
-                allowed_by: Vec::new(),
-                record: number,
-            };
-            self.denials.tell(told);
-        }
     }
 
     /// Before the command runs, the self-test's script stands for policy: one read is allowed, nothing else, and nothing of it is recorded.
@@ -282,18 +238,19 @@ impl Line {
     }
 
     /// Records an allowed act, or asks about it first. The number of its record, if it has one.
-    fn pass(&self, session: &Session, call: &Call, action: &Action, decision: Decision) -> Result<Option<u64>, Refused> {
-        match decision.decision {
-            Outcome::Allow => self.allow(action, &decision, &Facts::default()),
-            Outcome::Approve => self.ask(session, call, action.clone(), decision),
-            Outcome::Steer | Outcome::Deny => {
-                let _told = self.deny(action.clone(), decision);
-                Err(Refused::Decided)
-            }
+    fn pass(&self, around: &dyn Around, call: &Call, action: &Action, found: &Judged) -> Result<Option<u64>, Refused> {
+        match found.decision.decision {
+            Outcome::Allow => self.allow(action, found),
+            Outcome::Approve => self.ask(around, call, action.clone(), found),
+            Outcome::Steer | Outcome::Deny => Err(self.deny(action.clone(), found)),
         }
     }
 
-    fn allow(&self, action: &Action, decision: &Decision, facts: &Facts) -> Result<Option<u64>, Refused> {
+    fn allow(&self, action: &Action, found: &Judged) -> Result<Option<u64>, Refused> {
+        let Judged { decision, facts, .. } = found;
+        if !may_pass(decision) {
+            return Err(self.deny(action.clone(), found));
+        }
         let class = class_of(&decision.obligations, facts);
         if class == Record::Routine {
             self.count_routine(action.verb.name(), first_rule(decision));
@@ -301,77 +258,6 @@ impl Line {
         }
         self.totals.count(action.verb.name(), "allow");
         self.decided(action, decision, facts, class).map(Some)
-    }
-
-    /// Puts the question, waits for its answer, and decides again with the grant among the facts.
-    fn ask(&self, session: &Session, call: &Call, mut action: Action, decision: Decision) -> Result<Option<u64>, Refused> {
-        action.nonce = Some(process::random_hex());
-        action.subject.process = Some(Process { id: call.thread, program: program_of(call.thread) });
-        let digest = action_digest(&action);
-        let timeout_ms = decision.timeout_ms.unwrap_or(crate::questions::TIMEOUT_MS);
-        let asked = self.questions.open(call, timeout_ms);
-        let question = asked.as_ref().map_or_else(|| "none".to_owned(), |question| question.id.clone());
-        self.record(Record::Ordered, json!({"type": "approval.asked", "action": action.id, "digest": digest, "question": question}))?;
-        let reply = asked.map_or(Reply::Nobody("too many questions are open"), |question| {
-            let message = json!({"type": "question", "id": question.id, "action": action, "digest": digest, "decision": decision, "timeout_ms": timeout_ms});
-            if !self.uplink.send(message) {
-                return Reply::Nobody("nobody is there to be asked");
-            }
-            session.blocking(call, || question.wait()).unwrap_or(Reply::Nobody("too many calls wait"))
-        });
-        if let Reply::Withdrawn(reason) | Reply::Timeout(reason) = &reply {
-            let _sent = self.uplink.send(json!({"type": "withdrawn", "id": question, "reason": reason}));
-        }
-        self.answered(&action, &digest, &reply)?;
-        let mut facts = facts(session, &action);
-        facts.grants.extend(reply.grant().cloned());
-        let again = self.judge.decide(&action, &facts);
-        match again.decision {
-            Outcome::Allow => self.allow(&action, &again, &facts),
-            _ => {
-                let _told = self.deny(action, Decision { because: format!("{} ({})", again.because, reply.reason()), ..again });
-                Err(Refused::Decided)
-            }
-        }
-    }
-
-    fn answered(&self, action: &Action, digest: &str, reply: &Reply) -> Result<(), Refused> {
-        let grant = reply.grant();
-        let record = json!({
-            "type": "approval.answered", "action": action.id, "digest": digest, "answer": reply.word(),
-            "approver": grant.map(|grant| grant.approver.clone()), "grant": grant,
-        });
-        self.record(Record::Durable, record).map(|_| ())
-    }
-
-    fn deny(&self, action: Action, mut decision: Decision) -> Settled<'_> {
-        if decision.decision == Outcome::Steer {
-            "a steer is not enforced here".clone_into(&mut decision.because);
-        }
-        let allowed_by = self.judge.allowed_by(&action, &decision);
-        self.denied(action, decision, allowed_by)
-    }
-
-    fn denied(&self, mut action: Action, decision: Decision, allowed_by: Vec<String>) -> Settled<'_> {
-        if let Some(process) = &mut action.subject.process {
-            process.program = program_of(process.id);
-        }
-        self.totals.count(action.verb.name(), "deny");
-        if let Ok(number) = self.last_word(|| self.decided(&action, &decision, &Facts::default(), Record::Ordered)) {
-            self.uplink.notice(json!({"type": "denied", "action": &action, "decision": &decision, "record": number}));
-            let (verb, target) = (action.verb.name(), json!(action.target));
-            let Decision { rules, because, .. } = decision;
-            self.denials.tell(Told { time_us: now_us(), verb, target, rules, because, allowed_by, record: number });
-        }
-        Settled::Denied
-    }
-
-    /// A denial is told where even the reserve had no room for its record: the log counts it. Nothing is told by a line that records no more.
-    fn last_word(&self, record: impl FnOnce() -> Result<u64, Refused>) -> Result<Option<u64>, Refused> {
-        match record() {
-            Err(Refused::Full) => Ok(None),
-            recorded => recorded.map(Some),
-        }
     }
 
     fn decided(&self, action: &Action, decision: &Decision, facts: &Facts, class: Record) -> Result<u64, Refused> {
@@ -419,7 +305,7 @@ impl Line {
     }
 
     /// Records a fault of our own that ended in a denial.
-    pub(crate) fn unforeseen(&self, _session: &Session, call: &Call, what: Unforeseen) {
+    pub(crate) fn unforeseen(&self, call: &Call, what: Unforeseen) {
         let reason = format!("call {} of thread {}: {what:?}", call.number, call.thread);
         let _poisoned = self.record(Record::Ordered, json!({"type": "gap", "lost": 1, "reason": reason}));
     }
@@ -450,6 +336,12 @@ pub enum Refused {
     Poisoned,
 }
 
+/// Whether it may be let through, after a question at most. No enactor of this plane honours a steer, or an obligation but the record's class.
+fn may_pass(decision: &Decision) -> bool {
+    let Obligations { record: _, limit, mask, inject } = &decision.obligations;
+    matches!(decision.decision, Outcome::Allow | Outcome::Approve) && limit.is_empty() && mask.is_empty() && inject.is_none()
+}
+
 fn first_rule(decision: &Decision) -> &str {
     decision.rules.first().map_or("", String::as_str)
 }
@@ -457,29 +349,6 @@ fn first_rule(decision: &Decision) -> &str {
 /// As the engine says; whatever a human let through is durable.
 fn class_of(obligations: &Obligations, facts: &Facts) -> Record {
     if facts.grants.is_empty() { obligations.record } else { Record::Durable }
-}
-
-fn facts(session: &Session, action: &Action) -> Facts {
-    let object = match &action.target {
-        Target::File(end) => end.inode,
-        Target::Pair { inode, .. } => *inode,
-        _ => None,
-    };
-    Facts { now_ms: now_us() / 1000, origin: object.map(|object| session.made.origin(object)), ..Facts::default() }
-}
-
-fn denial(because: &str) -> Decision {
-    Decision {
-        decision: Outcome::Deny,
-        rules: Vec::new(),
-        layers: Vec::new(),
-        because: because.to_owned(),
-        timeout_ms: None,
-        steer: None,
-        obligations: Obligations::default(),
-        spoke: false,
-        errors: Vec::new(),
-    }
 }
 
 fn program_of(process: i32) -> Option<Bytes> {

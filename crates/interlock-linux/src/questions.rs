@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 /// Questions open at one time; past it an approval is a denial.
 const OPEN_MAX: usize = 64;
+/// Hexadecimal digits of a question's name: the inbox of all sessions knows it by that.
+const ID_DIGITS: usize = 8;
 /// How long is waited when the rule does not say, in milliseconds.
 pub const TIMEOUT_MS: u64 = 120_000;
 /// The longest wait, in milliseconds.
@@ -66,7 +68,6 @@ impl Reply {
 #[derive(Default)]
 struct State {
     open: HashMap<String, Slot>,
-    next: u64,
     closed: bool,
 }
 
@@ -107,8 +108,10 @@ impl Questions {
         if state.closed || state.open.len() >= OPEN_MAX {
             return None;
         }
-        state.next += 1;
-        let id = format!("q-{}", state.next);
+        let id = format!("q-{}", crate::sys::process::random_hex().get(..ID_DIGITS)?);
+        if state.open.contains_key(&id) {
+            return None;
+        }
         state.open.insert(id.clone(), Slot { call: call.id, reply: None });
         let deadline = Instant::now() + Duration::from_millis(timeout_ms.min(TIMEOUT_MS_MAX));
         Some(Question { id, deadline, shared: Arc::clone(&self.0) })

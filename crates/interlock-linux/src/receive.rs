@@ -38,13 +38,13 @@ pub fn run(session: &Session) {
 fn serve(call: &Call, session: &Session) {
     let pending = Pending { listener: session.listener.as_fd(), id: call.id, open: true };
     let answer = catch_unwind(AssertUnwindSafe(|| door::answer(call, session))).unwrap_or_else(|_| {
-        session.line.unforeseen(session, call, Unforeseen::Panic);
+        session.line.unforeseen(call, Unforeseen::Panic);
         Answer::Errno(libc::EACCES)
     });
     if let Err(error) = pending.send(answer) {
         // ENOENT: the caller died while it was answered. What was done for it stays done and recorded.
         if sys::errno(&error) != libc::ENOENT {
-            session.line.unforeseen(session, call, Unforeseen::Unanswerable(sys::errno(&error)));
+            session.line.unforeseen(call, Unforeseen::Unanswerable(sys::errno(&error)));
         }
     }
     session.handovers.end(call.id);

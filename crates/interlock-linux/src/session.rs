@@ -5,14 +5,17 @@
 use crate::answer::Call;
 use crate::handover::Handovers;
 use crate::keepers::Keepers;
-use crate::line::{Line, Observed, Settled};
+use crate::line::ports::{Gather, Waits};
+use crate::line::{Line, Observed, Settled, now_us};
 use crate::made::Made;
 use crate::members::Members;
 use crate::mounts::Mounts;
 use crate::pool::{BLOCKED_MAX, BRIEF_MAX, Exhausted, Pool};
+use crate::questions::{Question, Reply};
 use crate::sys::notify;
 use crate::terminals::Terminals;
-use interlock_core::action::Inode;
+use interlock_core::action::{Action, Inode, Target};
+use interlock_core::facts::{Facts, Needs};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -151,6 +154,24 @@ impl Session {
     /// Notes an object that the door has made, so that `origin` can tell it from what was here before.
     pub fn note_made(&self, object: Inode) {
         self.made.note(object);
+    }
+}
+
+impl Gather for Session {
+    fn facts(&self, action: &Action, needs: &Needs) -> Facts {
+        let object = match &action.target {
+            Target::File(end) => end.inode,
+            Target::Pair { inode, .. } => *inode,
+            _ => None,
+        };
+        let origin = object.filter(|_| needs.origin).map(|object| self.made.origin(object));
+        Facts { now_ms: now_us() / 1000, origin, ..Facts::default() }
+    }
+}
+
+impl Waits for Session {
+    fn wait(&self, call: &Call, question: &Question) -> Reply {
+        self.blocking(call, || question.wait()).unwrap_or(Reply::Nobody("too many calls wait"))
     }
 }
 

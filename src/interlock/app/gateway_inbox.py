@@ -17,6 +17,7 @@ class GatewayInbox:
     async def ask(self, question: Question) -> Answer:
         """See `Inbox`. The question is withdrawn when the wait is cancelled or this process ends."""
         asked = self._inbox.ask(
+            identity=question.id,
             session=self._session,
             asker="gateway",
             agent=text_at(object_at(question.action, "subject"), "agent"),

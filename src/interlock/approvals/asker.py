@@ -55,6 +55,7 @@ class InboxAsker:
                 self._ready.append(_no(identity, "refused a moment ago"))
                 return
             self._open[identity] = self._opened().ask(
+                identity=identity,
                 session=self._session,
                 asker="run",
                 agent=self._agent,

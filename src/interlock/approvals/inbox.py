@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 import sqlite3
 import time
 from typing import TYPE_CHECKING, Final
@@ -100,6 +99,7 @@ class Inbox:
     def ask(
         self,
         *,
+        identity: str,
         session: str,
         asker: str,
         agent: str | None,
@@ -110,13 +110,14 @@ class Inbox:
     ) -> Question:
         """Put a question in the inbox.
 
-        Arguments: `asker` says which program asks (`run`, `gateway`); `timeout_ms` from now, cut at WAIT_MS_MAX.
-        Raises `InboxFullError`: then the act is to be denied. The question is withdrawn by itself when this process
-        ends.
+        Arguments: `identity` names the question here, in the asker's records and in its grant; `asker` says which
+        program asks (`run`, `gateway`); `timeout_ms` from now, cut at WAIT_MS_MAX.
+        Raises `InboxFullError` or `HostError` (a question of this name is there already): then the act is to be
+        denied. The question is withdrawn by itself when this process ends.
         """
         now = self._clock_ms()
         question = Question(
-            id=f"q-{secrets.token_hex(4)}", session=session, asker=asker, agent=agent, digest=digest, action=action,
+            id=identity, session=session, asker=asker, agent=agent, digest=digest, action=action,
             decision=decision, asked_ms=now, expires_ms=now + max(0, min(timeout_ms, WAIT_MS_MAX)),
         )  # fmt: skip
         with self._transaction():

@@ -203,8 +203,8 @@ def _groups(records: list[Record]) -> list[Node]:
     """Everything else that was allowed: changes by verb and directory, routine acts by verb."""
     changes: Counter[str] = Counter()
     for record in records:
-        action, decision = record.get("action"), record.get("decision") or {}
-        if record.get("type") != "action.decided" or not isinstance(action, dict) or decision.get("decision") == "deny":
+        action, said = record.get("action"), (record.get("decision") or {}).get("decision")
+        if record.get("type") != "action.decided" or not isinstance(action, dict) or said in ("approve", "deny"):
             continue
         if action.get("verb") not in ("process.exec", "tool.call"):
             changes[f"{printable(str(action.get('verb')))} {_place(action)}"] += 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from interlock.mediate.json_text import JsonObject
-from interlock.mediate.values import Refused, Says
+from interlock.mediate.values import Refused
 from interlock.vocabulary.printable import printable
 
 NAME_CHARACTERS_MAX: Final = 120
@@ -55,14 +55,13 @@ def _approval(refused: Refused) -> list[str]:
     said = _ANSWERS.get(refused.answer.answer)
     if said is None:
         return []
-    reason = f" ({printable(refused.answer.reason)})" if refused.answer.reason else ""
-    return [f"This needs an approval: {said}{reason}."]
+    return [f"This needs an approval: {said}."]
 
 
 def _advice(refused: Refused) -> str:
     if refused.record is None and refused.decision.document.get("errors"):
         return "Nothing was done. The operator has to mend this before any call can pass."
-    if refused.decision.says is Says.APPROVE:
+    if refused.answer is not None and refused.answer.answer != "yes":
         return "Nothing was done. Ask the user whether it is wanted; calling again asks anew."
     return (
         "Nothing was done. Do not repeat the call as it is or look for a way around:"

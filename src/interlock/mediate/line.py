@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from interlock.mediate.json_text import JsonObject
 from interlock.mediate.ports import Clock, Engine, Inbox, Recorder, RecordFailed, RecordFull
@@ -19,6 +19,9 @@ from interlock.mediate.record_size import recordable
 from interlock.mediate.values import Answer, Decision, Effect, Enacted, Question, Refused, Says
 
 T = TypeVar("T")
+
+#: Characters of the nonce that name the question: the inbox of all sessions knows it by that.
+QUESTION_DIGITS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,18 +108,24 @@ class Line:
         decision = self._decide(asked, facts)
         if decision.says is not Says.APPROVE:
             return await self._conclude(decision, asked, context, facts=facts)
+        name = f"q-{str(asked['nonce'])[:QUESTION_DIGITS]}"
         try:
             digest = self._engine.digest(asked)
             await self._recorder.durable(self._decided(decision, asked, context, facts))
             await self._recorder.durable(
-                {"type": "approval.asked", "action": action["id"], "digest": digest, "question": recordable(asked)}
+                {"type": "approval.asked", "action": action["id"], "digest": digest, "question": name}
             )
         except RecordFailed as failure:
             return await self._denied_unrecorded(failure, asked, context, None)
         except ValueError as error:
             return await self._refuse(Decision.own_denial(f"the question has no digest: {error}"), asked, context)
-        answer = await self._answer(Question(asked, digest, decision.document, decision.timeout_ms))
-        return await self._answered(answer, digest, decision, asked, context, revalidate)
+        try:
+            answer = await self._answer(Question(name, asked, digest, decision.document, decision.timeout_ms))
+        except asyncio.CancelledError:
+            withdrawn = Answer("withdrawn")
+            await asyncio.shield(self._answered(withdrawn, digest, asked, context, revalidate))
+            raise
+        return await self._answered(answer, digest, asked, context, revalidate)
 
     async def _answer(self, question: Question) -> Answer:
         try:
@@ -124,9 +133,6 @@ class Line:
                 return await self._inbox.ask(question)
         except TimeoutError:
             return Answer("timeout")
-        except asyncio.CancelledError:
-            await asyncio.shield(self._record_answer(Answer("withdrawn"), question.digest, question.action))
-            raise
         except Exception as error:  # the edge of the inbox: whatever goes wrong there is nobody's yes
             return Answer("nobody", reason=str(error) or type(error).__name__)
 
@@ -134,7 +140,6 @@ class Line:
         self,
         answer: Answer,
         digest: str,
-        decision: Decision,
         action: JsonObject,
         context: Context,
         revalidate: Revalidate,
@@ -145,10 +150,13 @@ class Line:
         gone = revalidate()
         if gone is not None:
             return await self._refuse(Decision.own_denial(gone), action, context, answer=answer)
-        if answer.answer != "yes" or answer.grant is None:
-            return Refused(decision, decision.because or "an approval is needed", answer)
-        facts = self._facts((answer.grant,))
-        return await self._conclude(self._decide(action, facts), action, context, facts=facts, answer=answer)
+        granted = (answer.grant,) if answer.answer == "yes" and answer.grant is not None else ()
+        facts = self._facts(granted)
+        again = self._decide(action, facts)
+        if again.says is Says.APPROVE:
+            why = f"{again.because or 'an approval is needed'} ({answer.why_not})"
+            return await self._refuse(again.settled_as_denial(why), action, context, facts=facts, answer=answer)
+        return await self._conclude(again, action, context, facts=facts, answer=answer)
 
     async def _record_answer(self, answer: Answer, digest: str, action: JsonObject) -> RecordFailed | None:
         record: JsonObject = {
@@ -202,9 +210,9 @@ class Line:
         facts: JsonObject | None = None,
         answer: Answer | None = None,
     ) -> Refused:
-        why = decision.because or "no rule allows it"
         if decision.says is Says.STEER:
-            why = "a rule steers this, which cannot be enacted here"
+            decision = decision.settled_as_denial("a steer is not enforced here")
+        why = decision.because or "no rule allows it"
         try:
             used = self._facts(()) if facts is None else facts
             number = await self._recorder.ordered(self._decided(decision, action, context, used))

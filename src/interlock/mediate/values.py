@@ -16,6 +16,9 @@ T = TypeVar("T")
 APPROVAL_TIMEOUT_MS_DEFAULT: Final = 120_000
 
 
+_WITHOUT_A_REASON: Final = {"no": "refused", "timeout": "nobody answered in time", "withdrawn": "the caller is gone"}
+
+
 class Says(StrEnum):
     """What a policy may say."""
 
@@ -74,10 +77,25 @@ class Decision:
         return cls(Says.DENY, (), because, 0, "durable", document)
 
 
+    def settled_as_denial(self, because: str) -> Decision:
+        """What the decision comes to when it cannot be enacted as it stands: a denial by the same rules."""
+        document: JsonObject = {
+            **self.document,
+            "decision": "deny",
+            "because": because,
+            "timeout_ms": None,
+            "steer": None,
+            "obligations": {"record": "ordered"},
+        }
+        return Decision(Says.DENY, self.rules, because, 0, "ordered", document)
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked of a human: the Action with its nonce, the digest a grant binds to, and until when."""
+    """What is asked of a human: the question's name, the Action with its nonce, the digest a grant binds to, and until
+    when."""
 
+    id: str
     action: JsonObject
     digest: str
     decision: JsonObject
@@ -92,6 +110,13 @@ class Answer:
     approver: str | None = None
     grant: JsonObject | None = None
     reason: str | None = None
+
+    @property
+    def why_not(self) -> str:
+        """Why there is no yes, in words."""
+        if self.answer == "yes":
+            return "the grant does not cover it"
+        return self.reason or _WITHOUT_A_REASON.get(self.answer, "nobody said yes")
 
 
 class Effect(StrEnum):

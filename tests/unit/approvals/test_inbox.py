@@ -1,6 +1,7 @@
 """The inbox: answered once, by the first; a deadline, a dead asker and a full box are denials; a yes covers one act only."""
 
 import asyncio
+import itertools
 import json
 import os
 import sqlite3
@@ -34,10 +35,13 @@ def inbox(tmp_path, clock):
     opened.close()
 
 
+NUMBERS = itertools.count(1)
+
+
 def ask(inbox, *, nonce="1", session="s-1", verb="process.exec", timeout_ms=60_000):
     action = {"id": f"{session}/{nonce}", "verb": verb, "nonce": nonce}
     return inbox.ask(
-        session=session, asker="run", agent=None, digest=nonce * 4, action=action, decision={}, timeout_ms=timeout_ms
+        identity=f"q-{next(NUMBERS):08x}", session=session, asker="run", agent=None, digest=nonce * 4, action=action, decision={}, timeout_ms=timeout_ms
     )
 
 
@@ -131,7 +135,7 @@ ASK_AND_DIE = """
 import sys
 from interlock.approvals.inbox import Inbox
 inbox = Inbox(sys.argv[1])
-print(inbox.ask(session="s", asker="run", agent=None, digest="d", action={}, decision={}, timeout_ms=600000).id)
+print(inbox.ask(identity="q-0badcafe", session="s", asker="run", agent=None, digest="d", action={}, decision={}, timeout_ms=600000).id)
 """
 
 

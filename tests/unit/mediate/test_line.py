@@ -147,3 +147,26 @@ def test_an_effect_that_breaks_off_is_recorded_as_unknown() -> None:
     with pytest.raises(ConnectionError):
         world.walk(enact=breaks)
     assert world.happened == ["durable action.decided", "ordered action.enacted"]
+
+
+def test_a_caller_that_goes_away_while_it_waits_leaves_a_denial() -> None:
+    world = World(decision("approve"))
+
+    async def never(question: Question) -> Answer:
+        await asyncio.sleep(60)
+        raise AssertionError("nobody answers")
+
+    world.ask = never  # type: ignore[method-assign]
+
+    async def left() -> None:
+        line = Line(engine=world, recorder=world, inbox=world, clock=world)
+        walk = asyncio.ensure_future(
+            line.mediate(action=dict(ACTION), context=CONTEXT, revalidate=lambda: None, enact=lambda: None)  # type: ignore[arg-type, return-value]
+        )
+        await asyncio.sleep(0.05)
+        walk.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await walk
+
+    asyncio.run(left())
+    assert world.happened[-2:] == ["durable approval.answered", "ordered action.decided"]

@@ -38,7 +38,7 @@ fn speaking(errand: &Errand<'_>, act: &Observed) -> Vec<String> {
         _ => None,
     };
     let origin = object.map(|object| errand.session.made.origin(object));
-    let (decision, _) = errand.session.line.judge.first(&act.alone(), || Facts { origin, ..Facts::default() });
+    let decision = errand.session.line.judge.first(&act.alone(), |_| Facts { origin, ..Facts::default() }).decision;
     if decision.decision == Outcome::Allow { Vec::new() } else { decision.rules }
 }
 

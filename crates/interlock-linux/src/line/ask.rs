@@ -1,0 +1,64 @@
+//! Asking a human: the question, its answer, and the same `decide` once more with the grant among the Facts.
+//!
+//! INVARIANT: an answer never edits a decision. Whatever is not a yes that covers this very act ends in a denial of its own record.
+
+use super::ports::Around;
+use super::refusal::not_granted;
+use super::{Line, Refused, program_of};
+use crate::answer::Call;
+use crate::judge::Judged;
+use crate::questions::{Reply, TIMEOUT_MS};
+use crate::sys::process;
+use interlock_core::action::{Action, Process};
+use interlock_core::decision::{Decision, Outcome, Record};
+use interlock_core::digest::action_digest;
+use serde_json::json;
+
+impl Line {
+    /// Puts the question, waits for its answer, and decides again. The number of the record that allows, if it comes to that.
+    pub(super) fn ask(&self, around: &dyn Around, call: &Call, mut action: Action, asked: &Judged) -> Result<Option<u64>, Refused> {
+        action.nonce = Some(process::random_hex());
+        action.subject.process = Some(Process { id: call.thread, program: program_of(call.thread) });
+        self.decided(&action, &asked.decision, &asked.facts, Record::Ordered)?;
+        let digest = action_digest(&action);
+        let reply = self.put(around, call, &action, &digest, &asked.decision)?;
+        self.answered(&action, &digest, &reply)?;
+        let needs = self.judge.plan.needs(&action);
+        let mut facts = around.facts(&action, &needs);
+        facts.grants.extend(reply.grant().cloned());
+        let decision = self.judge.decide(&action, &facts);
+        match decision.decision {
+            Outcome::Allow => self.allow(&action, &Judged { decision, facts, whatever: false }),
+            Outcome::Approve => Err(self.deny(action, &Judged { decision: not_granted(decision, reply.reason()), facts, whatever: false })),
+            Outcome::Steer | Outcome::Deny => Err(self.deny(action, &Judged { decision, facts, whatever: false })),
+        }
+    }
+
+    /// Records that it is asked, asks, and waits.
+    fn put(&self, around: &dyn Around, call: &Call, action: &Action, digest: &str, decision: &Decision) -> Result<Reply, Refused> {
+        let timeout_ms = decision.timeout_ms.unwrap_or(TIMEOUT_MS);
+        let opened = self.questions.open(call, timeout_ms);
+        let id = opened.as_ref().map(|question| question.id.clone());
+        self.record(Record::Ordered, json!({"type": "approval.asked", "action": action.id, "digest": digest, "question": id}))?;
+        let Some(question) = opened else { return Ok(Reply::Nobody("too many questions are open")) };
+        let message =
+            json!({"type": "question", "id": id, "action": action, "digest": digest, "decision": decision, "timeout_ms": timeout_ms});
+        if !self.uplink.send(message) {
+            return Ok(Reply::Nobody("nobody is there to be asked"));
+        }
+        let reply = around.wait(call, &question);
+        if let Reply::Withdrawn(reason) | Reply::Timeout(reason) = &reply {
+            let _sent = self.uplink.send(json!({"type": "withdrawn", "id": id, "reason": reason}));
+        }
+        Ok(reply)
+    }
+
+    fn answered(&self, action: &Action, digest: &str, reply: &Reply) -> Result<(), Refused> {
+        let grant = reply.grant();
+        let record = json!({
+            "type": "approval.answered", "action": action.id, "digest": digest, "answer": reply.word(),
+            "approver": grant.map(|grant| grant.approver.clone()), "grant": grant,
+        });
+        self.record(Record::Durable, record).map(|_| ())
+    }
+}

@@ -1,0 +1,139 @@
+//! Denials: recorded, told to the human and to whoever asks `why`; and the refusals of the door's own, which no rule spoke and none can lift.
+
+use super::{Line, Observed, Refused, now_us, program_of};
+use crate::answer::Call;
+use crate::denials::Told;
+use crate::judge::Judged;
+use interlock_core::action::{Action, Process};
+use interlock_core::decision::{Decision, Obligations, Outcome, Record};
+use interlock_core::facts::Facts;
+use interlock_core::verb::Verb;
+use serde_json::json;
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+
+/// The layer that refusals of the door's own are recorded under.
+const GUARD: &str = "guard";
+const BUILT_IN: &str = "guard/built-in";
+
+/// What stands in the place of a verb for a call that the table refuses, and how many of each number are recorded in full.
+const CALL: &str = "call";
+const CALLS_IN_FULL: u64 = 3;
+
+impl Line {
+    /// Records and tells a denial that no rule spoke and none can lift: the door goes no further on its own account.
+    pub(crate) fn refuse(&self, call: &Call, act: Observed, because: &str) {
+        if !self.rehearsing.load(Ordering::Acquire) {
+            let decision = Decision { rules: vec![BUILT_IN.to_owned()], layers: vec![GUARD.to_owned()], ..denial(because) };
+            let _denied = self.denied(self.action(call, act), decision, &Facts::default(), Vec::new());
+        }
+    }
+
+    /// Counts a refusal of the door's own that ordinary programs meet by the hundred and take as an answer.
+    pub(crate) fn refuse_quietly(&self, verb: Verb, rule: &'static str) {
+        if !self.rehearsing.load(Ordering::Acquire) {
+            self.totals.count(verb.name(), "deny");
+            self.recorder.count(verb.name(), "deny", rule);
+        }
+    }
+
+    /// Records a call that the table refuses: the first few of a number in full, the rest counted.
+    pub(crate) fn refuse_call(&self, call: &Call, name: &'static str, because: &str, errno: i32) {
+        if self.rehearsing.load(Ordering::Acquire) {
+            return;
+        }
+        self.totals.count(CALL, "deny");
+        let before = {
+            let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+            let count = refused.entry(name).or_default();
+            std::mem::replace(count, count.saturating_add(1))
+        };
+        if before >= CALLS_IN_FULL {
+            return self.recorder.count(CALL, "deny", name);
+        }
+        let process = Process { id: call.thread, program: program_of(call.thread) };
+        let record = json!({"type": "call.refused", "call": name, "errno": errno, "because": because, "process": process});
+        if let Ok(number) = self.last_word(|| self.record(Record::Ordered, record)) {
+            let told = Told {
+                time_us: now_us(),
+                verb: CALL,
+                target: json!({"call": name}),
+                rules: vec![BUILT_IN.to_owned()],
+                because: format!("{because}; no policy opens it"),
+                allowed_by: Vec::new(),
+                record: number,
+            };
+            self.denials.tell(told);
+        }
+    }
+
+    /// Records and tells a denial: policy's own, or what a decision comes to that cannot be enacted as it stands.
+    pub(super) fn deny(&self, action: Action, judged: &Judged) -> Refused {
+        let decision = match judged.decision.decision {
+            Outcome::Deny => judged.decision.clone(),
+            Outcome::Steer => not_enacted(judged.decision.clone(), "a steer is not enforced here"),
+            Outcome::Approve | Outcome::Allow => not_enacted(judged.decision.clone(), "an obligation of it is not honoured here"),
+        };
+        let allowed_by = self.judge.allowed_by(&action, &decision);
+        self.denied(action, decision, &judged.facts, allowed_by)
+    }
+
+    /// The ledger's disk is full: what was allowed is denied, from the reserve.
+    pub(super) fn deny_unrecorded(&self, action: Action) -> Refused {
+        self.denied(action, denial("the ledger's disk is full"), &Facts::default(), Vec::new())
+    }
+
+    fn denied(&self, mut action: Action, decision: Decision, facts: &Facts, allowed_by: Vec<String>) -> Refused {
+        if let Some(process) = &mut action.subject.process {
+            process.program = program_of(process.id);
+        }
+        self.totals.count(action.verb.name(), "deny");
+        if let Ok(number) = self.last_word(|| self.decided(&action, &decision, facts, Record::Ordered)) {
+            self.uplink.notice(json!({"type": "denied", "action": &action, "decision": &decision, "record": number}));
+            let (verb, target) = (action.verb.name(), json!(action.target));
+            let Decision { rules, because, .. } = decision;
+            self.denials.tell(Told { time_us: now_us(), verb, target, rules, because, allowed_by, record: number });
+        }
+        Refused::Decided
+    }
+
+    /// A denial is told where even the reserve had no room for its record: the log counts it. Nothing is told by a line that records no more.
+    fn last_word(&self, record: impl FnOnce() -> Result<u64, Refused>) -> Result<Option<u64>, Refused> {
+        match record() {
+            Err(Refused::Full) => Ok(None),
+            recorded => recorded.map(Some),
+        }
+    }
+}
+
+/// A question that no yes answered is settled as a denial by the rules that asked.
+pub(super) fn not_granted(decision: Decision, reason: &str) -> Decision {
+    let because = format!("{} ({reason})", decision.because);
+    not_enacted(decision, &because)
+}
+
+/// The same rules, and a denial: what policy said cannot be done as it said it.
+fn not_enacted(decision: Decision, because: &str) -> Decision {
+    Decision {
+        decision: Outcome::Deny,
+        because: because.to_owned(),
+        timeout_ms: None,
+        steer: None,
+        obligations: Obligations { record: Record::Ordered, ..Obligations::default() },
+        ..decision
+    }
+}
+
+fn denial(because: &str) -> Decision {
+    Decision {
+        decision: Outcome::Deny,
+        rules: Vec::new(),
+        layers: Vec::new(),
+        because: because.to_owned(),
+        timeout_ms: None,
+        steer: None,
+        obligations: Obligations::default(),
+        spoke: false,
+        errors: Vec::new(),
+    }
+}

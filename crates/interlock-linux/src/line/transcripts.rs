@@ -1,0 +1,153 @@
+//! The sequences of records in `spec/vectors/record.jsonl`, walked by this line: the other plane's line walks the same file.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use super::ports::{Gather, Waits};
+use super::{Line, Observed, Settled};
+use crate::answer::Call;
+use crate::ending::Ending;
+use crate::judge::Judge;
+use crate::later::Later;
+use crate::questions::{Question, Reply};
+use crate::record::{Failure, Recorder};
+use crate::uplink::Uplink;
+use interlock_core::action::{Action, FileEnd, Target};
+use interlock_core::decision::Record;
+use interlock_core::facts::{Facts, Needs};
+use interlock_core::grant::Grant;
+use interlock_core::verb::Verb;
+use serde_json::{Value, json};
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex};
+
+/// What was recorded, in order; an effect is a step of its own.
+#[derive(Clone, Default)]
+struct Book {
+    steps: Arc<Mutex<Vec<Value>>>,
+    full: bool,
+}
+
+impl Recorder for Book {
+    fn append(&self, class: Record, mut record: Value) -> Result<u64, Failure> {
+        let denies = record["decision"]["decision"] == "deny";
+        if self.full && !denies {
+            return Err(Failure::Full);
+        }
+        record["class"] = json!(class);
+        let mut steps = self.steps.lock().unwrap();
+        steps.push(record);
+        Ok(steps.len() as u64)
+    }
+
+    fn count(&self, _: &str, _: &str, _: &str) {}
+
+    fn effect(&self, _: u64, errno: i32) {
+        self.steps.lock().unwrap().push(json!({"effect": if errno == 0 { "done" } else { "failed" }}));
+    }
+
+    fn sound(&self) -> bool {
+        true
+    }
+
+    fn close(&self, _: Value) -> Result<Value, String> {
+        Ok(Value::Null)
+    }
+}
+
+/// Gives the answer that the vector names.
+struct World {
+    answer: String,
+    book: Book,
+}
+
+impl Gather for World {
+    fn facts(&self, _: &Action, _: &Needs) -> Facts {
+        Facts { now_ms: 1, ..Facts::default() }
+    }
+}
+
+impl Waits for World {
+    fn wait(&self, _: &Call, question: &Question) -> Reply {
+        let asked = self.book.steps.lock().unwrap().last().cloned().unwrap();
+        assert_eq!(asked["question"], json!(question.id), "the record names the question that is put");
+        let yes = |digest: &Value| Grant {
+            id: "g-1".into(),
+            digest: digest.as_str().unwrap().into(),
+            approver: "uid:0".into(),
+            expires_ms: 9,
+            uses: 1,
+        };
+        match self.answer.as_str() {
+            "yes" => Reply::Yes(yes(&asked["digest"])),
+            "yes for another act" => Reply::Yes(yes(&json!("0".repeat(64)))),
+            "no" => Reply::No("refused".into()),
+            "timeout" => Reply::Timeout("nobody answered in time"),
+            "nobody" => Reply::Nobody("nobody is there"),
+            "withdrawn" => Reply::Withdrawn("the caller is gone"),
+            other => panic!("an answer `{other}`"),
+        }
+    }
+}
+
+fn walked(vector: &Value) -> Vec<Value> {
+    let policy = json!({"interlock": 1, "layers": [{"name": "t", "origin": "user", "rules": vector["rules"]}]});
+    let book = Book { full: vector["disk"] == "full", ..Book::default() };
+    let (ours, _theirs) = UnixStream::pair().unwrap();
+    let line = Line::new(
+        "s-1".into(),
+        None,
+        Judge::new(policy).unwrap(),
+        Later::new(&serde_json::from_value(json!({"paths": [], "except": []})).unwrap()).unwrap(),
+        Box::new(book.clone()),
+        Arc::new(Uplink::start(ours)),
+        Arc::new(Ending::new().unwrap()),
+    );
+    line.begin();
+    let world = World { answer: vector["answer"].as_str().unwrap_or("none").into(), book: book.clone() };
+    let target = Target::File(FileEnd { path: "/w/a".into(), aliases: Vec::new(), inode: None });
+    let call = Call { id: 1, thread: 1, number: 0, arguments: [0; 6] };
+    let settled = line.settle(&world, &call, vec![Observed { verb: Verb::FileWrite, target }]);
+    if let Settled::Allowed(permit) = settled {
+        match vector["enact"].as_str().unwrap_or("done") {
+            "done" => permit.done(0),
+            "failed" => permit.done(5),
+            _ => {
+                // The log completes what has no effect with `unknown`, when it closes or is recovered.
+                drop(permit);
+                book.steps.lock().unwrap().push(json!({"effect": "unknown"}));
+            }
+        }
+    }
+    let steps = book.steps.lock().unwrap().clone();
+    steps
+}
+
+/// A step as the vectors write it: only what they name.
+fn told(step: &Value, wanted: &Value) -> Value {
+    let rank = |class: &Value| ["routine", "ordered", "durable"].iter().position(|name| class == name);
+    let mut told = serde_json::Map::new();
+    for (key, expected) in wanted.as_object().unwrap() {
+        let found = match key.as_str() {
+            "decision" => step["decision"]["decision"].clone(),
+            "rules" => step["decision"]["rules"].clone(),
+            "grants" => json!(step["facts"]["grants"].as_array().map_or(0, Vec::len)),
+            "class" if rank(&step["class"]) >= rank(expected) => expected.clone(),
+            key => step[key].clone(),
+        };
+        told.insert(key.clone(), found);
+    }
+    Value::Object(told)
+}
+
+#[test]
+fn every_sequence_is_recorded_as_the_specification_has_it() {
+    let vectors = include_str!("../../../../spec/vectors/record.jsonl");
+    let mut count = 0;
+    for vector in vectors.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()) {
+        let (steps, wanted) = (walked(&vector), vector["expect"].as_array().unwrap().clone());
+        assert_eq!(steps.len(), wanted.len(), "{}: {steps:#?}", vector["name"]);
+        let told: Vec<Value> = steps.iter().zip(&wanted).map(|(step, wanted)| told(step, wanted)).collect();
+        assert_eq!(told, wanted, "{}", vector["name"]);
+        count += 1;
+    }
+    assert!(count >= 16, "only {count} sequences");
+}
