@@ -80,7 +80,7 @@ fn mute_unless_sending(errand: &Errand<'_>, socket: &Socket, protocol: Protocol,
         return Ok(());
     }
     let sending = socket::act(Verb::NetSend, protocol, place, side).alone();
-    let (decision, _) = errand.session.line.judge.first(&sending, Facts::default);
+    let decision = errand.session.line.judge.first(&sending, |_| Facts::default()).decision;
     if decision.decision == Outcome::Allow {
         return Ok(());
     }
