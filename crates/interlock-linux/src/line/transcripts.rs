@@ -117,8 +117,7 @@ fn walked(vector: &Value) -> Vec<Value> {
             }
         }
     }
-    let steps = book.steps.lock().unwrap().clone();
-    steps
+    book.steps.lock().unwrap().clone()
 }
 
 /// A step as the vectors write it: only what they name.
