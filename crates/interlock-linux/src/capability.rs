@@ -1,7 +1,10 @@
 //! What supervisor and jail may keep of root's powers, and what the machine must have before anything is started.
 
-use crate::sys::{capabilities, notify, process};
-use crate::table;
+use crate::door::ground::PROC_MAGIC;
+use crate::sys::{capabilities, files, notify, process};
+use crate::{container, foreign, table};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 
 const fn bits(numbers: &[u32]) -> u64 {
     let mut set = 0;
@@ -51,19 +54,74 @@ pub fn simulated(mechanism: &str) -> bool {
     std::env::var(SIMULATE).is_ok_and(|list| list.split(',').any(|name| name == mechanism))
 }
 
-/// What this machine lacks so that nothing may start, in words; nothing when it lacks nothing.
-#[must_use]
-pub fn lacking() -> Option<String> {
-    if !cfg!(target_arch = "x86_64") {
-        return Some("this processor has no system-call table here yet: only x86_64 has".into());
+/// What this machine lacks so that nothing may start, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Lacking {
+    pub what: String,
+    pub hint: String,
+}
+
+impl Lacking {
+    pub(crate) fn new(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { what: what.into(), hint: hint.into() }
     }
+
+    fn by_version(what: impl Into<String>) -> Self {
+        Self::new(what, "`interlock doctor` says what is missing and what to do")
+    }
+}
+
+/// What this machine lacks; nothing when it lacks nothing. The process must have one thread.
+#[must_use]
+pub fn lacking() -> Option<Lacking> {
+    if !cfg!(target_arch = "x86_64") {
+        return Some(Lacking::by_version("this processor has no system-call table here yet: only x86_64 has"));
+    }
+    if foreign::is_a_sessions() {
+        let hint = "a nested `interlock run` without options goes on under it; a session with a policy of its own starts outside";
+        return Some(Lacking::new("a session of Interlock holds this process already", hint));
+    }
+    // First what all else is read from, then what others refuse: a refused mechanism looks like a missing one.
+    proc().or_else(refused).or_else(mechanism)
+}
+
+const MOUNT_PROC: &str = "mount it: `mount -t proc proc /proc`";
+
+/// `/proc` of this very process namespace: everything that is known of a caller comes from there.
+fn proc() -> Option<Lacking> {
+    let mut options = std::fs::OpenOptions::new();
+    let held = match options.read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY).open("/proc") {
+        Ok(held) => held,
+        Err(error) => return Some(Lacking::new(format!("`/proc` cannot be opened: {error}"), MOUNT_PROC)),
+    };
+    if files::file_system(held.as_fd()) != Ok(PROC_MAGIC) {
+        return Some(Lacking::new("`/proc` is not a proc file system", MOUNT_PROC));
+    }
+    let said = std::fs::read_link("/proc/self").map(|link| link.display().to_string()).unwrap_or_else(|_| "nothing".to_owned());
+    let own = process::id().to_string();
+    (said != own).then(|| {
+        let what = format!("`/proc` is another process namespace's: it calls this process {said}, which is {own} here");
+        Lacking::new(what, "mount this namespace's own over it: `mount -t proc proc /proc`, or `unshare --mount-proc`")
+    })
+}
+
+fn refused() -> Option<Lacking> {
+    let calls = foreign::refused();
+    let named: Vec<String> = calls.iter().map(|call| format!("`{call}`")).collect();
+    let what = || format!("the seccomp filter that this runs in (a container's profile, a unit's) refuses {}", named.join(", "));
+    (!calls.is_empty()).then(|| Lacking::new(what(), container::advice(&calls)))
+}
+
+fn mechanism() -> Option<Lacking> {
     if simulated("notify") || !notify::known() {
-        return Some("seccomp user notification is missing; Linux 5.19 or later with CONFIG_SECCOMP_FILTER has all of it".into());
+        let what = "seccomp user notification is missing; Linux 5.19 or later with CONFIG_SECCOMP_FILTER has all of it";
+        return Some(Lacking::by_version(what));
     }
     for (name, version) in [("killable", "5.19"), ("addfd", "5.14"), ("pidfd_getfd", "5.6"), ("close_range", "5.9")] {
         if simulated(name) {
-            return Some(format!("`{name}` is missing; Linux {version} has it"));
+            return Some(Lacking::by_version(format!("`{name}` is missing; Linux {version} has it")));
         }
     }
-    table::ROWS.is_empty().then(|| "the system-call table is empty".into())
+    table::ROWS.is_empty().then(|| Lacking::by_version("the system-call table is empty"))
 }

@@ -42,6 +42,8 @@ pub struct Start {
     pub(crate) terminal: bool,
     pub(crate) apart: bool,
     pub(crate) filter: Vec<Instruction>,
+    /// Whether another's filter stands before this one.
+    pub(crate) filtered: bool,
     pub(crate) capabilities: u64,
     pub(crate) supervisor: i32,
     pub(crate) runtime: PathBuf,

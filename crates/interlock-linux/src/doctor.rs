@@ -7,7 +7,7 @@ use crate::sys::descriptors::{self, pipe, read_byte, write_all};
 use crate::sys::notify::{self, Instruction};
 use crate::sys::process::{self, Forked};
 use crate::sys::{self, landlock};
-use crate::{capability, filter, launch, wall};
+use crate::{capability, filter, foreign, launch, wall, yama};
 use serde_json::{Value, json};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -19,11 +19,18 @@ const WAIT_MS: i32 = 5000;
 /// What each mechanism gave, as JSON: `{"kernel", "user", "ready", "mechanisms": [{name, status, needed, works, detail, hint}]}`.
 #[must_use]
 pub fn examine() -> Value {
+    let lacking = capability::lacking();
     let checks = vec![
+        check(
+            "machine",
+            true,
+            lacking.as_ref().map_or_else(|| Ok(standing()), |found| Err(found.what.clone())),
+            lacking.as_ref().map_or("", |found| &found.hint),
+        ),
         check("landlock", true, wall_holds(), "Linux 6.12 or later, with `landlock` in the kernel's `lsm=` list"),
         check("notification", true, notified(), "Linux 5.19 or later; a container must not hold a seccomp listener of its own"),
         check("sentinel", true, scoped(), "Linux 6.12 or later (Landlock ABI 6)"),
-        check("read-caller", true, readable(), "Yama's ptrace_scope must be 0 or 1"),
+        check("read-caller", true, readable(), &yama::advice()),
         check(
             "ipc-namespace",
             false,
@@ -32,9 +39,17 @@ pub fn examine() -> Value {
         ),
         check("wake-up", false, wakes(), "Linux 6.6 or later; only speed is lost"),
     ];
-    let ready =
-        capability::lacking().is_none() && checks.iter().all(|check| check["works"] == json!(true) || check["needed"] == json!(false));
-    json!({"kernel": launch::kernel(), "user": process::user(), "ready": ready, "lacking": capability::lacking(), "mechanisms": checks})
+    let ready = checks.iter().all(|check| check["works"] == json!(true) || check["needed"] == json!(false));
+    json!({"kernel": launch::kernel(), "user": process::user(), "ready": ready, "lacking": lacking.map(|found| found.what), "mechanisms": checks})
+}
+
+fn standing() -> String {
+    let filter = if foreign::stands() {
+        "another's seccomp filter stands and lets through what is needed"
+    } else {
+        "no other seccomp filter stands"
+    };
+    format!("Linux {}, a proc file system of its own; {filter}", launch::kernel())
 }
 
 fn check(name: &str, needed: bool, result: Result<String, String>, hint: &str) -> Value {

@@ -8,10 +8,10 @@ use crate::session::Session;
 use crate::sys::{descriptors, process};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
@@ -68,7 +68,10 @@ fn bind(directory: &File, name: &str) -> std::io::Result<UnixListener> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    UnixListener::bind(path)
+    let listener = UnixListener::bind(&path)?;
+    // No umask is left to do it (`session`). The directory is closed to others as well.
+    std::fs::set_permissions(&path, Permissions::from_mode(0o700))?;
+    Ok(listener)
 }
 
 fn thread(name: &str, listener: UnixListener, answer: impl Fn(&UnixStream) -> Option<Value> + Send + 'static) -> std::io::Result<()> {

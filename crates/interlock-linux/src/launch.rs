@@ -16,7 +16,7 @@ use crate::sys::descriptors::{self, pipe, take_from, write_all};
 use crate::sys::notify;
 use crate::sys::process::{self, Forked};
 use crate::uplink::Uplink;
-use crate::{capability, filter, table, wall};
+use crate::{capability, filter, foreign, table, wall, yama};
 use interlock_core::action::Bytes;
 use interlock_core::decision::Record;
 use serde_json::{Value, json};
@@ -30,8 +30,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long the guardian and the command may take to come to the listener, and to pass the self-test.
-const STEP_MAX: Duration = Duration::from_secs(20);
+/// Seconds that the guardian and the command may take for each step to the listener and through the self-test, and the most that may be asked for.
+const STEP_SECONDS: u64 = 20;
+const STEP_SECONDS_MAX: u64 = 3600;
+/// Names another number of seconds, for machines that are slower than any seen.
+const STEP_VARIABLE: &str = "INTERLOCK_START_SECONDS";
 
 /// The command's own descriptors wait here until they are put at 0, 1 and 2.
 const ABOVE_STDIO: i32 = 10;
@@ -87,9 +90,10 @@ pub fn path(bytes: &Bytes) -> PathBuf {
 /// # Errors
 /// [`Failed`]: what this machine lacks, or what went wrong.
 pub fn tree(launch: &Launch, judge: &Judge) -> Result<Tree, Failed> {
-    let lacking = |what: String| Failed::new(lacking_code(), what, "`interlock doctor` says what is missing and what to do");
-    capability::lacking().map_or(Ok(()), |what| Err(lacking(what)))?;
-    let wall = wall::build(&judge.exec_roots()).map_err(|missing| lacking(missing.0))?;
+    let lacking = |what: String, hint: &str| Failed::new(lacking_code(), what, hint);
+    capability::lacking().map_or(Ok(()), |missing| Err(lacking(missing.what, &missing.hint)))?;
+    let wall =
+        wall::build(&judge.exec_roots()).map_err(|missing| lacking(missing.0, "`interlock doctor` says what is missing and what to do"))?;
     let own = |error: std::io::Error| Failed::own("the tree could not be prepared", error);
     let own_ipc = process::own_ipc().is_ok();
     crate::sys::capabilities::keep(capability::supervisor()).map_err(own)?;
@@ -121,10 +125,10 @@ pub fn tree(launch: &Launch, judge: &Judge) -> Result<Tree, Failed> {
         Forked::Parent(guardian) => {
             start.forget();
             drop((theirs, guardian_holds));
-            mine.set_read_timeout(Some(STEP_MAX)).map_err(own)?;
+            mine.set_read_timeout(Some(step_max())).map_err(own)?;
             let mut words = BufReader::new(mine.try_clone().map_err(own)?);
             let Some(Word::Born { command }) = word(&mut words) else {
-                return Err(Failed::own("the guardian", "did not start the command"));
+                return Err(late("the guardian did not start the command's process"));
             };
             mine.set_read_timeout(None).map_err(own)?;
             let lines = BufReader::new(std::fs::File::from(up_read));
@@ -134,14 +138,20 @@ pub fn tree(launch: &Launch, judge: &Judge) -> Result<Tree, Failed> {
     }
 }
 
-/// Inside another session the mechanisms are taken: that is a nested run which cannot be honoured, not a lacking machine.
-fn lacking_code() -> i32 {
-    if is_held() { 124 } else { 122 }
+fn step_max() -> Duration {
+    let asked = std::env::var(STEP_VARIABLE).ok().and_then(|text| text.parse().ok());
+    Duration::from_secs(asked.unwrap_or(STEP_SECONDS).clamp(1, STEP_SECONDS_MAX))
 }
 
-/// Whether the filter of a session stands on this process: the kernel's word, not the environment's.
-fn is_held() -> bool {
-    process::probe(libc::SYS_fcntl, [0, u64::from(table::MARK), 0, 0, 0, 0]) == table::MARK_ERRNO
+/// A step of the start that did not come in time.
+fn late(what: &str) -> Failed {
+    let seconds = step_max().as_secs();
+    Failed::new(123, format!("{what} within {seconds} s"), "where the machine is slow or busy, `INTERLOCK_START_SECONDS=120` waits longer")
+}
+
+/// Inside another session the mechanisms are taken: that is a nested run which cannot be honoured, not a lacking machine.
+fn lacking_code() -> i32 {
+    if foreign::is_a_sessions() { 124 } else { 122 }
 }
 
 fn start(launch: &Launch, ends: Ends, own_ipc: bool, held: u64) -> Result<Start, Failed> {
@@ -156,6 +166,7 @@ fn start(launch: &Launch, ends: Ends, own_ipc: bool, held: u64) -> Result<Start,
         terminal: launch.terminal,
         apart: launch.terminal || !process::leads_its_session(),
         filter: filter::program(own_ipc),
+        filtered: foreign::stands(),
         capabilities: capability::jail(held),
         supervisor: process::id(),
         runtime: path(&launch.runtime),
@@ -177,7 +188,7 @@ impl Tree {
     pub fn listener(&mut self) -> Result<(OwnedFd, [i32; 2]), Failed> {
         let mut sentinels = None;
         loop {
-            match self.line()?.as_slice() {
+            match self.line("the command's process did not put on its wall and filter")?.as_slice() {
                 [word, first, second] if word == "sentinels" => sentinels = Some(pair(first, second)?),
                 [word, number] if word == "listener" => {
                     let taken = process::descriptor(self.command)
@@ -196,7 +207,7 @@ impl Tree {
 
     /// The sentinels speak on their own time; they are waited for.
     fn sentinels(&mut self) -> Result<[i32; 2], Failed> {
-        match self.line()?.as_slice() {
+        match self.line("the sentinels did not come up")?.as_slice() {
             [word, first, second] if word == "sentinels" => pair(first, second),
             _ => Err(Failed::own("the sentinels", "did not come up")),
         }
@@ -209,7 +220,7 @@ impl Tree {
     pub fn rehearse(&mut self) -> Result<(), Failed> {
         self.step()?;
         loop {
-            match self.line()?.as_slice() {
+            match self.line("the self-test in the jail did not end")?.as_slice() {
                 [word, code] if word == "rehearsed" => {
                     return if code == "0" { Ok(()) } else { Err(Failed::own("the self-test in the jail ended with", code)) };
                 }
@@ -239,11 +250,12 @@ impl Tree {
         write_all(self.go.as_fd(), b"!").map_err(|error| Failed::own("the command", error))
     }
 
-    fn line(&mut self) -> Result<Vec<String>, Failed> {
+    /// The next line from the command's process; `awaited` says what did not happen if it does not come.
+    fn line(&mut self, awaited: &str) -> Result<Vec<String>, Failed> {
         let mut line = String::new();
-        let milliseconds = i32::try_from(STEP_MAX.as_millis()).unwrap_or(i32::MAX);
+        let milliseconds = i32::try_from(step_max().as_millis()).unwrap_or(i32::MAX);
         if self.lines.buffer().is_empty() && descriptors::wait_readable(&[self.lines.get_ref().as_fd()], milliseconds).is_empty() {
-            return Err(Failed::own("the start", "took too long"));
+            return Err(late(awaited));
         }
         let read = self.lines.read_line(&mut line).map_err(|error| Failed::own("the start", error))?;
         if read == 0 {
@@ -291,9 +303,7 @@ impl Tree {
 /// Not permitted is the machine's; anything else (the command was killed meanwhile) is not.
 fn not_taken(error: &std::io::Error) -> Failed {
     match error.raw_os_error() {
-        Some(libc::EPERM) => {
-            Failed::new(122, format!("the listener could not be taken over: {error}"), "Yama's ptrace_scope must be 0 or 1")
-        }
+        Some(libc::EPERM) => Failed::new(122, format!("the listener could not be taken over (pidfd_getfd): {error}"), &yama::advice()),
         _ => Failed::own("the listener could not be taken over", error),
     }
 }
@@ -310,10 +320,14 @@ fn refusal(words: &[String]) -> Failed {
     match (step, errno) {
         ("filter", libc::EBUSY) => Failed::new(
             lacking_code(),
-            "a seccomp listener stands already: this runs inside another Interlock or a container that holds one",
-            "run it outside, or ask the container's host to let it go",
+            "a seccomp listener stands already, and the kernel has one for each process: this runs inside another Interlock, or its container or virtual \
+             machine holds one",
+            "run it outside; WSL2 holds one while its networking is `mirrored`: set networkingMode=nat in .wslconfig",
         ),
         ("filter", libc::EINVAL) => Failed::new(122, "seccomp lacks WAIT_KILLABLE_RECV", "Linux 5.19 has it"),
+        (_, libc::EPERM | libc::ENOSYS) if foreign::stands() => {
+            Failed::new(122, format!("the seccomp filter that this runs in refuses what `{step}` needs: {error}"), "docs/containers.md")
+        }
         ("directory", _) => Failed::new(120, format!("the working directory cannot be entered: {error}"), ""),
         _ => Failed::new(123, format!("starting the command failed at `{step}`: {error}"), ""),
     }

@@ -6,17 +6,13 @@ use crate::answer::{Answer, Call};
 use crate::door;
 use crate::line::Unforeseen;
 use crate::session::Session;
-use crate::sys::{self, notify, threads};
+use crate::sys::{self, notify};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 
 /// Receives until no filtered task is left, or the pool has one receiver too many.
 pub fn run(session: &Session) {
-    // A caller's umask and directory are put on for its call; they must not reach another receiver's.
-    if threads::own_file_context().is_err() {
-        session.line.poison("a receiver could not have a file context of its own");
-    }
     loop {
         match notify::receive(session.listener.as_fd()) {
             Ok(Some(call)) => {

@@ -34,6 +34,8 @@ pub fn door(start: &Start) -> Vec<String> {
         0 => Ok(()),
         errno => Err(io::Error::from_raw_os_error(errno)),
     };
+    // What another's filter refuses outright does not come to ours: refused is refused, whatever the errno.
+    let refusing = |errno: i32| if start.filtered { vec![errno, libc::EPERM, libc::EACCES, libc::ENOSYS] } else { vec![errno] };
     let packet = [libc::AF_PACKET as u64, libc::SOCK_RAW as u64, 0, 0, 0, 0];
     let user_namespace = [libc::CLONE_NEWUSER as u64, 0, 0, 0, 0, 0];
     vec![
@@ -42,11 +44,11 @@ pub fn door(start: &Start) -> Vec<String> {
         line("door", "make", &fs::create_dir(start.runtime.join("rehearsal")), &refused),
         line("door", "connect", &connect(), &refused),
         line("door", "signal", &process::kill(start.supervisor, 0), &refused),
-        line("filter", "io_uring", &call(libc::SYS_io_uring_setup, [1, 0, 0, 0, 0, 0]), &[libc::ENOSYS]),
-        line("filter", "packet", &call(libc::SYS_socket, packet), &[libc::EAFNOSUPPORT]),
-        line("filter", "namespace", &call(libc::SYS_unshare, user_namespace), &[libc::EPERM]),
+        line("filter", "io_uring", &call(libc::SYS_io_uring_setup, [1, 0, 0, 0, 0, 0]), &refusing(libc::ENOSYS)),
+        line("filter", "packet", &call(libc::SYS_socket, packet), &refusing(libc::EAFNOSUPPORT)),
+        line("filter", "namespace", &call(libc::SYS_unshare, user_namespace), &refusing(libc::EPERM)),
         line("filter", "ptrace", &call(libc::SYS_ptrace, [0; 6]), &refused),
-        line("filter", "unknown", &call(9_999, [0; 6]), &[libc::ENOSYS]),
+        line("filter", "unknown", &call(9_999, [0; 6]), &refusing(libc::ENOSYS)),
     ]
 }
 

@@ -31,6 +31,10 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "approvals": ("interlock.cli.approvals", "list, show and answer the questions that wait for a human"),
     "session": ("interlock.cli.session", "list sessions, draw one as a tree, end one"),
     "doctor": ("interlock.cli.doctor", "exercise each mechanism and say what is enforced on this machine"),
+    "container-profile": (
+        "interlock.cli.container_profile",
+        "print a seccomp profile with which Interlock starts in a container",
+    ),
     "policy": ("interlock.cli.policy", "check, explain, test and ask a policy"),
     "ledger": ("interlock.cli.ledger", "read, verify and export the record"),
     "gateway": ("interlock.cli.gateway", "serve the MCP gateway"),

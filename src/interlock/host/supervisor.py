@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 NAME: Final = "interlock-supervisor"
 #: Python ignores these for itself; the command must have them as `run` was given them.
 _PYTHON_IGNORES: Final = (signal.SIGPIPE, signal.SIGXFSZ)
+#: How much it says and how long it waits; which container this is, for its words when one refuses something.
+_HANDED_ON: Final = frozenset(
+    ("RUST_BACKTRACE", "INTERLOCK_LOG", "INTERLOCK_START_SECONDS", "KUBERNETES_SERVICE_HOST", "container")
+)
 
 
 def find_supervisor(environment: Mapping[str, str] | None = None) -> str:
@@ -96,5 +100,5 @@ def _environment() -> dict[str, str]:
     like).
     """
     return {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"} | {
-        name: value for name, value in os.environ.items() if name in ("RUST_BACKTRACE", "INTERLOCK_LOG")
+        name: value for name, value in os.environ.items() if name in _HANDED_ON
     }

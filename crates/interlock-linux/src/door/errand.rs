@@ -3,6 +3,7 @@
 //! Left out: what a call means (`open`, `names`, `metadata`).
 
 use super::caller::{Caller, Status, Stop};
+use super::ground::Ground;
 use super::loss;
 use super::refusal;
 use super::resolve::{Name, Object};
@@ -16,7 +17,7 @@ use crate::sys::files::{self, Stat};
 use crate::sys::threads;
 use interlock_core::action::{Bytes, FileEnd, Inode, Target, Verb};
 use std::cell::OnceCell;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -103,11 +104,6 @@ impl<'a> Errand<'a> {
         let status = self.caller.status()?;
         self.caller.confirm()?;
         Ok(self.status.get_or_init(|| status))
-    }
-
-    /// Gives this thread the caller's umask for what it makes next.
-    pub fn put_on_umask(&self) -> Result<(), Stop> {
-        Ok(credentials::set_umask(self.umask()?)?)
     }
 
     /// The caller's umask: what the session began with, as long as nobody has set another.
@@ -206,6 +202,13 @@ impl<'a> Errand<'a> {
             self.session.note_made(inode(&stat));
         }
     }
+}
+
+/// The mode of what is made in `parent` with `mode` asked for: without the maker's umask, for the supervisor has none (`session`). Where the
+/// directory has a default ACL, that takes its place, as natively. Whoever changes the ACL meanwhile could have made it say anything.
+pub fn masked(mode: u32, umask: u32, parent: BorrowedFd<'_>) -> Sys<u32> {
+    let falls_under = mode & umask != 0 && !files::has_default_acl(&Ground::magic(parent).absolute())?;
+    Ok(if falls_under { mode & !umask } else { mode })
 }
 
 /// A refusal of the door's own that the call tells as EPERM.

@@ -3,7 +3,7 @@
 //! Left out: rename, which has two places and may carry a tree (`rename`).
 
 use super::caller::Stop;
-use super::errand::{Errand, forbidden};
+use super::errand::{Errand, forbidden, masked};
 use super::place::{self, Found, Place};
 use super::resolve::{self, Last, Name, Object, Path};
 use super::{links, loss, rename};
@@ -77,7 +77,8 @@ pub fn start_of(errand: &Errand<'_>, directory: i32, text: &[u8]) -> Result<Owne
 
 fn make_directory(errand: &Errand<'_>, directory: i32, index: usize, mode: u32) -> Result<(), Stop> {
     let place = place_of(errand, directory, index)?;
-    make(errand, &place, Verb::FileCreate, |entry| files::make_directory(place.parent.as_fd(), entry, mode & MODE_BITS))
+    let (umask, parent) = (errand.umask()?, place.parent.as_fd());
+    make(errand, &place, Verb::FileCreate, |entry| files::make_directory(parent, entry, masked(mode & MODE_BITS, umask, parent)?))
 }
 
 fn make_node(errand: &Errand<'_>, directory: i32, index: usize, mode: u32) -> Result<(), Stop> {
@@ -93,7 +94,8 @@ fn make_node(errand: &Errand<'_>, directory: i32, index: usize, mode: u32) -> Re
     };
     let place = place_of(errand, directory, index)?;
     errand.forbid_privilege(mode, &place.name())?;
-    make(errand, &place, verb, |entry| files::make_node(place.parent.as_fd(), entry, mode))
+    let (umask, parent) = (errand.umask()?, place.parent.as_fd());
+    make(errand, &place, verb, |entry| files::make_node(parent, entry, masked(mode, umask, parent)?))
 }
 
 fn make_symlink(errand: &Errand<'_>, directory: i32, index: usize) -> Result<(), Stop> {
@@ -121,7 +123,6 @@ fn make_with(errand: &Errand<'_>, place: &Place, verb: Verb, below: Vec<Observed
     if let Found::Object(..) = errand.as_caller(|| Ok(place.look()?))? {
         return Err(Errno(libc::EEXIST).into());
     }
-    errand.put_on_umask()?;
     let component = place.component()?;
     let acts = std::iter::once(errand.act(verb, &place.name(), None)).chain(below).collect();
     let made = errand.perform(acts, || {

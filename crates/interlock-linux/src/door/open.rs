@@ -4,7 +4,7 @@
 //! memory where another thread could change them.
 
 use super::caller::Stop;
-use super::errand::Errand;
+use super::errand::{Errand, masked};
 use super::ground::Ground;
 use super::place::{self, Place};
 use super::request::{self, Request};
@@ -83,14 +83,14 @@ fn create(errand: &Errand<'_>, request: &Request, start: BorrowedFd<'_>, path: &
 fn create_at(errand: &Errand<'_>, request: &Request, place: &Place) -> Result<Option<OwnedFd>, Stop> {
     errand.forbid_privilege(request.mode, &place.name())?;
     let flags = (request.flags & !libc::O_TRUNC) | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW | libc::O_NOCTTY;
-    let entry = place.entry()?;
-    errand.put_on_umask()?;
+    let (entry, umask) = (place.entry()?, errand.umask()?);
     let made = errand.perform(vec![errand.act(Verb::FileCreate, &place.name(), None)], || {
         let _names = errand.session.names.read().unwrap_or_else(PoisonError::into_inner);
         if !place.stands(&errand.session.ground) {
             return Err(Errno(libc::EEXIST).into());
         }
-        Ok(files::open_at(place.parent.as_fd(), &entry, flags, request.mode)?)
+        let mode = masked(request.mode, umask, place.parent.as_fd())?;
+        Ok(files::open_at(place.parent.as_fd(), &entry, flags, mode)?)
     });
     match made {
         Ok(file) => {
@@ -116,10 +116,10 @@ fn unnamed(errand: &Errand<'_>, request: &Request, directory: Object) -> Result<
     }
     let name = [if path == b"/" { &[][..] } else { path }, UNNAMED].concat();
     errand.forbid_privilege(request.mode, &name)?;
-    errand.put_on_umask()?;
-    let flags = request.flags & !libc::O_NOFOLLOW;
+    let (umask, flags) = (errand.umask()?, request.flags & !libc::O_NOFOLLOW);
     let file = errand.perform(vec![errand.act(Verb::FileCreate, &name, None)], || {
-        Ok(reopen(&errand.session.ground, directory.file.as_fd(), flags, request.mode)?)
+        let mode = masked(request.mode, umask, directory.file.as_fd())?;
+        Ok(reopen(&errand.session.ground, directory.file.as_fd(), flags, mode)?)
     })?;
     if let Ok(stat) = files::stat(file.as_fd()) {
         errand.session.note_made(super::errand::inode(&stat));

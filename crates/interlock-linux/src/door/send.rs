@@ -12,7 +12,7 @@ use super::sockets::{self, Name, Purpose};
 use super::unix::{self, Held};
 use crate::answer::Answer;
 use crate::sys::errno::{Errno, Sys};
-use crate::sys::{sockets as sys, trace};
+use crate::sys::{memory, sockets as sys, trace};
 use interlock_core::action::Verb;
 use std::os::fd::AsFd as _;
 
@@ -82,7 +82,7 @@ fn send_entry(errand: &Errand<'_>, socket: &Socket, index: u64) -> Result<(), St
     let count = deliver(errand, socket, &message, caller.int(3))?;
     let count = u32::try_from(count).unwrap_or(u32::MAX);
     caller.confirm()?;
-    sys::give(caller.thread(), entry + HEADER_BYTES as u64, &count.to_ne_bytes()).map_err(|error| Errno::from(error).into())
+    Ok(memory::write(caller.thread(), entry + HEADER_BYTES as u64, &count.to_ne_bytes())?)
 }
 
 /// Reads a `struct msghdr` and its parts.

@@ -16,7 +16,7 @@ use super::sockets;
 use crate::answer::Answer;
 use crate::line::Observed;
 use crate::sys::errno::{Errno, Sys};
-use crate::sys::{credentials, files, landlock, process, sockets as sys};
+use crate::sys::{apart, credentials, files, landlock, process, sockets as sys};
 use interlock_core::action::{Bytes, Inode, Side, Target, Verb};
 use interlock_core::facts::Origin;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -132,7 +132,7 @@ pub fn bind(errand: &Errand<'_>, socket: &Socket, text: &[u8]) -> Result<(), Sto
     Ok(())
 }
 
-/// The kernel resolves `text` once more, on a thread whose own wall admits a socket beneath the judged directory only.
+/// The kernel resolves `text` once more, in a child whose own wall admits a socket beneath the judged directory only.
 fn make(errand: &Errand<'_>, socket: &Socket, place: &Place, text: &[u8]) -> Result<(), Stop> {
     let directory = errand.caller.directory(libc::AT_FDCWD)?;
     let umask = errand.umask()?;
@@ -140,14 +140,13 @@ fn make(errand: &Errand<'_>, socket: &Socket, place: &Place, text: &[u8]) -> Res
     errand.caller.confirm()?;
     let wire = sockets::unix_wire(text).ok_or(Errno(libc::EINVAL))?;
     let act = || -> Sys<()> {
-        credentials::set_umask(umask)?;
+        credentials::set_umask(umask);
         sys::stand_in(directory.as_fd())?;
         confine(place.parent.as_fd())?;
         let _assumed = identity.as_ref().map(credentials::assume).transpose()?;
         Ok(sys::bind(socket.as_fd(), &wire)?)
     };
-    let made = std::thread::scope(|scope| scope.spawn(act).join()).unwrap_or(Err(Errno(libc::EACCES)));
-    made?;
+    apart::run(act)?;
     let there = files::stat_at(place.parent.as_fd(), &place.component()?);
     if there.is_ok_and(|there| there.kind() == libc::S_IFSOCK) { Ok(()) } else { Err(Errno(libc::ESTALE).into()) }
 }

@@ -4,6 +4,7 @@ use super::check;
 use std::io;
 
 const VERSION_3: u32 = 0x2008_0522;
+const SETPCAP: u32 = 8;
 const LAST: u64 = 63;
 
 #[repr(C)]
@@ -33,17 +34,17 @@ pub fn permitted() -> io::Result<u64> {
     Ok(u64::from(low.permitted) | u64::from(high.permitted) << 32)
 }
 
-/// Keeps at most `kept` of what is permitted, in every set, the bounding one too.
+/// Keeps at most `kept` of what is permitted, in every set, the bounding one too. Who lacks CAP_SETPCAP (a container may) cannot narrow that one:
+/// then it is no_new_privs, set before anything of the jail is executed, that lets no exec bring back what is not held.
 ///
 /// # Errors
 /// EPERM: the bounding set could not be narrowed although capabilities are held.
 pub fn keep(kept: u64) -> io::Result<()> {
     let held = permitted()?;
     for capability in (0..=LAST).filter(|bit| kept & (1 << bit) == 0) {
-        // SAFETY: integers only. EINVAL: past the last capability; EPERM: none are held that could narrow it.
+        // SAFETY: integers only. EINVAL: past the last capability.
         let result = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) };
-        // With none kept there is none that an exec without new privileges could bring back.
-        if result < 0 && held != 0 && kept != 0 && io::Error::last_os_error().raw_os_error() == Some(libc::EPERM) {
+        if result < 0 && held & 1 << SETPCAP != 0 && io::Error::last_os_error().raw_os_error() == Some(libc::EPERM) {
             return Err(io::Error::last_os_error());
         }
     }

@@ -1,4 +1,4 @@
-//! What a thread of the supervisor acts as: its umask, and as root the ids, groups and capabilities of the caller.
+//! What the supervisor acts as: without a umask, and as root a thread with the ids, groups and capabilities of the caller.
 //!
 //! All calls are raw, hence of the calling thread alone (glibc's wrappers would change every thread). Reading another
 //! thread's credentials is `door::caller`'s; whether they are needed at all is the session's.
@@ -37,7 +37,6 @@ struct CapabilitySet {
 const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
 
 thread_local! {
-    static OWN_DIRECTORY: Cell<bool> = const { Cell::new(false) };
     static LOST: Cell<bool> = const { Cell::new(false) };
     /// How many identities this thread has put on over its own.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
@@ -45,16 +44,10 @@ thread_local! {
     static OWN: OnceCell<Identity> = const { OnceCell::new() };
 }
 
-/// Sets the umask of this thread alone, first giving the thread a umask, directory and root of its own (unshare(2) CLONE_FS).
-pub fn set_umask(mask: u32) -> Sys<()> {
-    if !OWN_DIRECTORY.get() {
-        // SAFETY: no memory is passed; afterwards only this thread's umask and directory are apart.
-        check(i64::from(unsafe { libc::unshare(libc::CLONE_FS) }))?;
-        OWN_DIRECTORY.set(true);
-    }
+/// Sets the umask of this process, its threads and whoever else shares its file context.
+pub fn set_umask(mask: u32) {
     // SAFETY: umask cannot fail and takes no memory.
     unsafe { libc::umask(mask & 0o777) };
-    Ok(())
 }
 
 /// The user this thread acts on files as.
@@ -211,21 +204,5 @@ mod tests {
             assert!(std::fs::File::open("/etc/shadow").is_err());
         }
         assert_eq!(own().unwrap(), before);
-    }
-
-    #[test]
-    fn a_umask_is_the_threads_own() {
-        let read = |()| {
-            let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
-            status.lines().find_map(|line| line.strip_prefix("Umask:\t").map(str::to_owned)).unwrap()
-        };
-        let before = read(());
-        std::thread::spawn(move || {
-            set_umask(0o031).unwrap();
-            assert_eq!(read(()), "0031");
-        })
-        .join()
-        .unwrap();
-        assert_eq!(read(()), before);
     }
 }

@@ -147,6 +147,17 @@ pub fn read_small(file: OwnedFd) -> Sys<Vec<u8>> {
     Ok(content)
 }
 
+/// Whether a directory has a default ACL: then that takes the place of the maker's umask (acl(5)).
+pub fn has_default_acl(magic: &CStr) -> Sys<bool> {
+    // SAFETY: both texts are NUL-terminated; a size of 0 asks for the size and writes nothing.
+    let size = unsafe { libc::getxattr(magic.as_ptr(), c"system.posix_acl_default".as_ptr(), std::ptr::null_mut(), 0) };
+    match check(size as i64) {
+        Ok(_) => Ok(true),
+        Err(Errno(libc::ENODATA | libc::EOPNOTSUPP)) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// mkdirat(2).
 pub fn make_directory(parent: BorrowedFd<'_>, name: &CStr, mode: u32) -> Sys<()> {
     // SAFETY: name is NUL-terminated.

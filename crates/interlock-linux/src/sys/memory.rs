@@ -1,8 +1,7 @@
-//! Reading another thread's memory. Nothing here trusts what is read: it is a snapshot that others may change, and the
+//! Reading another thread's memory, and writing results into it. Nothing here trusts what is read: it is a snapshot that others may change, and the
 //! thread id may have been given to somebody else meanwhile, which only a valid notification rules out (`door::caller`).
 
 use super::errno::{Errno, Sys};
-use std::io::ErrorKind;
 use std::os::unix::fs::FileExt as _;
 
 /// Longest path the kernel takes, its NUL included (limits.h).
@@ -61,13 +60,37 @@ fn read_some(thread: i32, address: u64, into: &mut [u8]) -> Sys<usize> {
     }
 }
 
-/// Some containers forbid process_vm_readv but leave `/proc/TID/mem`.
+/// Some containers forbid process_vm_readv but leave `/proc/TID/mem`. That one reads memory without permissions (PROT_NONE) as well: the caller's
+/// own, to which it pointed.
 fn read_by_file(thread: i32, address: u64, into: &mut [u8]) -> Sys<usize> {
     let memory = std::fs::File::open(format!("/proc/{thread}/mem"))?;
-    match memory.read_at(into, address) {
-        Ok(count) => Ok(count),
-        Err(error) if error.raw_os_error() == Some(libc::EIO) || error.kind() == ErrorKind::UnexpectedEof => Err(Errno(libc::EFAULT)),
-        Err(error) => Err(error.into()),
+    memory.read_at(into, address).map_err(unmapped)
+}
+
+/// Writes `bytes` at `address` in the memory of `thread`: results that a call returns through a pointer.
+///
+/// EFAULT where it is not mapped or not writable.
+pub fn write(thread: i32, address: u64, bytes: &[u8]) -> Sys<()> {
+    let local = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    let remote = libc::iovec { iov_base: address as usize as *mut libc::c_void, iov_len: bytes.len() };
+    // SAFETY: `local` is only read; `remote` is an address in another process, never dereferenced here.
+    let count = unsafe { libc::process_vm_writev(thread, &local, 1, &remote, 1, 0) };
+    let count = match (usize::try_from(count), Errno::last()) {
+        (Ok(count), _) => count,
+        (Err(_), Errno(libc::EPERM | libc::ENOSYS)) => {
+            let memory = std::fs::OpenOptions::new().write(true).open(format!("/proc/{thread}/mem"))?;
+            memory.write_at(bytes, address).map_err(unmapped)?
+        }
+        (Err(_), error) => return Err(error),
+    };
+    if count == bytes.len() { Ok(()) } else { Err(Errno(libc::EFAULT)) }
+}
+
+/// What `/proc/TID/mem` says of an address that is not mapped (EIO), or of one past every offset (EINVAL).
+fn unmapped(error: std::io::Error) -> Errno {
+    match error.raw_os_error() {
+        Some(libc::EIO | libc::EINVAL) => Errno(libc::EFAULT),
+        _ => error.into(),
     }
 }
 
@@ -101,5 +124,24 @@ mod tests {
         assert_eq!(read_text(own(), 0, 4096, libc::ENAMETOOLONG), Err(Errno(libc::EFAULT)));
         assert_eq!(read_text(own(), u64::MAX - 3, 4096, libc::ENAMETOOLONG), Err(Errno(libc::EFAULT)));
         assert_eq!(read(own(), 8, &mut [0_u8; 8]), Err(Errno(libc::EFAULT)));
+    }
+
+    #[test]
+    fn results_arrive_and_a_bad_pointer_is_a_fault() {
+        let mut place = [0_u8; 4];
+        write(own(), place.as_mut_ptr() as u64, &[1, 2, 3]).unwrap();
+        assert_eq!(place, [1, 2, 3, 0]);
+        assert_eq!(write(own(), 8, &[1]), Err(Errno(libc::EFAULT)));
+    }
+
+    #[test]
+    fn by_file_it_is_the_same() {
+        let text = *b"/etc/passwd";
+        let mut into = [0_u8; 11];
+        assert_eq!(read_by_file(own(), text.as_ptr() as u64, &mut into), Ok(11));
+        assert_eq!(into, text);
+        for address in [0, 8, u64::MAX - 3] {
+            assert_eq!(read_by_file(own(), address, &mut into), Err(Errno(libc::EFAULT)));
+        }
     }
 }

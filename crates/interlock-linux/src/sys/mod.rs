@@ -3,6 +3,7 @@
 //! What is decided with the results belongs to the callers; nothing here knows a policy.
 #![allow(unsafe_code)]
 
+pub mod apart;
 pub mod capabilities;
 pub mod children;
 pub mod credentials;

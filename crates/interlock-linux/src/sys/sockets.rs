@@ -115,30 +115,13 @@ pub fn open(domain: i32, kind: i32, protocol: i32) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
-/// Makes `directory` the calling thread's own working directory; the thread must have one of its own (CLONE_FS).
+/// Makes `directory` the working directory of this process, or of a child with one of its own (`apart`).
 ///
 /// # Errors
 /// As fchdir(2).
 pub fn stand_in(directory: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: an integer.
     checked(unsafe { libc::fchdir(directory.as_raw_fd()) })
-}
-
-/// Writes `bytes` at `address` in the memory of `thread`: results that a call returns through a pointer.
-///
-/// # Errors
-/// EFAULT where it is not mapped or not writable.
-pub fn give(thread: i32, address: u64, bytes: &[u8]) -> io::Result<()> {
-    let local = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
-    let remote =
-        libc::iovec { iov_base: std::ptr::with_exposed_provenance_mut(usize::try_from(address).unwrap_or(0)), iov_len: bytes.len() };
-    // SAFETY: `local` is only read; `remote` is an address in another process, never dereferenced here.
-    let count = unsafe { libc::process_vm_writev(thread, &raw const local, 1, &raw const remote, 1, 0) };
-    match usize::try_from(count) {
-        Ok(count) if count == bytes.len() => Ok(()),
-        Ok(_) => Err(io::Error::from_raw_os_error(libc::EFAULT)),
-        Err(_) => Err(io::Error::last_os_error()),
-    }
 }
 
 /// A descriptor of a process, or of one thread (6.9): pidfd_open(2).

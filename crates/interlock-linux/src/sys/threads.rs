@@ -1,16 +1,7 @@
-//! Threads: their own umask and directory, and being woken from a blocking call.
+//! Threads: being woken from a blocking call, and being bound to a processor.
 
 use super::check;
 use std::io;
-
-/// Gives the calling thread a umask, root and working directory of its own.
-///
-/// # Errors
-/// ENOMEM.
-pub fn own_file_context() -> io::Result<()> {
-    // SAFETY: unshares one table of the calling thread.
-    check(i64::from(unsafe { libc::unshare(libc::CLONE_FS) })).map(|_| ())
-}
 
 /// The calling thread's id.
 #[must_use]
