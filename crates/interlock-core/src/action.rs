@@ -4,21 +4,11 @@
 
 pub use crate::bytes::Bytes;
 pub use crate::target::{FileEnd, Inode, Protocol, Side, Target};
-pub use crate::verb::Verb;
+pub use crate::verb::{Plane, Verb};
 
 use crate::json::{self, Strict};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
-
-/// The plane an Action was observed on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Plane {
-    /// System calls of a jailed process tree.
-    Host,
-    /// Tool calls through the gateway.
-    Gateway,
-}
 
 /// The process that acts, on the host plane.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

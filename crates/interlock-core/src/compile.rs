@@ -8,7 +8,7 @@ use crate::json;
 use crate::network::Block;
 use crate::pattern::Pattern;
 use crate::patterns::Patterns;
-use crate::policy::{LAYERS_MAX, Layer, LayerOrigin, PATTERNS_MAX, PolicyError, RULES_MAX, Rule, TIMEOUT_MS_DEFAULT};
+use crate::rules::{LAYERS_MAX, Layer, LayerOrigin, PATTERNS_MAX, PolicyError, RULES_MAX, Rule, TIMEOUT_MS_DEFAULT};
 use crate::selector::Selectors;
 use crate::target::SIGNAL_MAX;
 use crate::{facts, wire};

@@ -13,7 +13,7 @@ use crate::voice::{Answer, Voice};
 
 /// What the policy says of the action. Arguments: the policy, the act, and all that is known.
 pub fn decide(policy: &Policy, action: &Action, facts: &Facts) -> Decision {
-    if !action.verb.fits(&action.target) {
+    if !action.target.fits(action.verb) {
         return misshapen(action);
     }
     let voices: Vec<Voice<'_>> = policy.layers().iter().map(|layer| Voice::collect(layer, action, facts)).collect();

@@ -25,6 +25,7 @@ pub mod patterns;
 pub mod plan;
 pub mod policy;
 pub mod resources;
+pub mod rules;
 pub mod selector;
 pub mod steer;
 mod table;

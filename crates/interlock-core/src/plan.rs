@@ -65,7 +65,7 @@ impl Plan {
 
     /// `decide`'s answer whatever the Facts, or [`PlanAnswer::Ask`]: that is so when a rule that touches the act asks, or has a `when`.
     pub fn answer(&self, action: &Action) -> PlanAnswer {
-        if !action.verb.fits(&action.target) {
+        if !action.target.fits(action.verb) {
             return PlanAnswer::Answer(decide::misshapen(action));
         }
         let unknown = Facts::default();
@@ -95,7 +95,7 @@ impl Plan {
 
     /// Exactly what [`decide::decide`] says, found by the index.
     pub fn decide(&self, action: &Action, facts: &Facts) -> Decision {
-        if !action.verb.fits(&action.target) {
+        if !action.target.fits(action.verb) {
             return decide::misshapen(action);
         }
         let mut voices = self.silence();

@@ -117,6 +117,20 @@ impl Target {
         Ok(target)
     }
 
+    /// Whether a target of this shape belongs to the verb.
+    pub fn fits(&self, verb: Verb) -> bool {
+        match self {
+            Self::Pair { exchange, .. } => verb == Verb::FileRename || (verb == Verb::FileLink && !exchange),
+            Self::Exec { .. } => verb == Verb::ProcessExec,
+            Self::Signal { .. } => verb == Verb::ProcessSignal,
+            Self::Process { .. } => verb == Verb::ProcessPtrace,
+            Self::Net { .. } => verb.is_net(),
+            Self::UnixPath { .. } | Self::UnixAbstract { .. } => verb == Verb::UnixConnect,
+            Self::Tool { .. } => verb.is_gateway(),
+            Self::File(_) => verb.is_file() && !verb.is_pair(),
+        }
+    }
+
     fn shape(verb: Verb, value: &Value) -> &'static str {
         match verb {
             Verb::FileRename | Verb::FileLink => "Pair",

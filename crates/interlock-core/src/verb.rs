@@ -1,7 +1,16 @@
 //! The verbs: what kinds of act there are, on which plane, and what shape of target each has.
 
-use crate::action::{Plane, Target};
 use serde::{Deserialize, Serialize};
+
+/// The plane an Action was observed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Plane {
+    /// System calls of a jailed process tree.
+    Host,
+    /// Tool calls through the gateway.
+    Gateway,
+}
 
 macro_rules! verbs {
     ($($variant:ident $text:literal,)*) => {
@@ -87,20 +96,6 @@ impl Verb {
     /// The verbs of tool calls.
     pub fn is_gateway(self) -> bool {
         matches!(self, Self::ToolCall | Self::ToolList | Self::ResourceRead | Self::PromptGet)
-    }
-
-    /// Whether a target of this shape belongs to the verb.
-    pub fn fits(self, target: &Target) -> bool {
-        match target {
-            Target::Pair { exchange, .. } => self == Self::FileRename || (self == Self::FileLink && !exchange),
-            Target::Exec { .. } => self == Self::ProcessExec,
-            Target::Signal { .. } => self == Self::ProcessSignal,
-            Target::Process { .. } => self == Self::ProcessPtrace,
-            Target::Net { .. } => self.is_net(),
-            Target::UnixPath { .. } | Target::UnixAbstract { .. } => self == Self::UnixConnect,
-            Target::Tool { .. } => self.is_gateway(),
-            Target::File(_) => self.is_file() && !self.is_pair(),
-        }
     }
 }
 

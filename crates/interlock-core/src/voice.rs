@@ -3,7 +3,7 @@
 use crate::action::Action;
 use crate::decision::Outcome;
 use crate::facts::Facts;
-use crate::policy::{Layer, LayerOrigin, Rule, When};
+use crate::rules::{Layer, LayerOrigin, Rule, When};
 use crate::selector::Touch;
 use crate::verb::Verb;
 

@@ -138,7 +138,7 @@ fn an_action_that_no_edge_should_build_is_denied() {
         for target in &targets {
             let action = Action { plane: Plane::Host, ..act(*verb, target.clone()) };
             let decision = decide(&policy, &action, &Facts::default());
-            assert_eq!(decision.decision == Outcome::Allow, verb.fits(target), "{verb} {target:?}");
+            assert_eq!(decision.decision == Outcome::Allow, target.fits(*verb), "{verb} {target:?}");
             assert_eq!(plan.answer(&action), PlanAnswer::Answer(decision));
         }
     }

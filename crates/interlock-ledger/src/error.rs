@@ -10,7 +10,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Error {
-    /// No space is left but the reserve, which takes denials only (`Log::append_reserved`).
+    /// No space is left but the reserve, which takes only what permits nothing.
     Full,
     /// A write or a sync failed before; nothing is acknowledged any more. fsync is never retried: the kernel may have dropped the pages.
     Poisoned(String),

@@ -14,6 +14,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod bounds;
 pub mod canonical;
 pub mod clock;
 mod draft;
@@ -21,10 +22,12 @@ mod error;
 #[cfg(feature = "faults")]
 pub mod faults;
 mod frame;
+mod index;
 mod keys;
 mod log;
 mod mac;
 mod note;
+mod options;
 mod private;
 mod recover;
 mod resume;
@@ -38,9 +41,11 @@ mod writer;
 
 pub use draft::{RECORD_BYTES_MAX, digest};
 pub use error::{Error, Result};
+pub use index::Index;
 pub use keys::Keys;
 pub use log::{Class, Log, Written};
 pub use note::{Checkpoint, verifier_key};
+pub use options::Options;
 pub use recover::{Recovered, recover};
-pub use session::{Index, open_session, open_session_with};
-pub use writer::{Options, RESERVE_BYTES, SEGMENT_BYTES, Writer};
+pub use session::{open_session, open_session_with};
+pub use writer::{RESERVE_BYTES, SEGMENT_BYTES, Writer};

@@ -9,14 +9,16 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 
+use crate::bounds::{finish, first_checkpoint};
 use crate::clock::rfc3339;
 use crate::draft::Draft;
 use crate::error::{Error, Result};
+use crate::index::Registration;
 use crate::note::Checkpoint;
-use crate::session::Registration;
+use crate::options::Options;
 use crate::tally::Tally;
 use crate::tree::Hash;
-use crate::writer::{Options, Writer};
+use crate::writer::Writer;
 use crate::{tiles, writer};
 
 /// From a record that waits to its sync, at most 50 ms with the sync itself.
@@ -228,29 +230,6 @@ impl Drop for Log {
         let _ = self.shared.flush_tally();
         let _ = self.shared.flush();
     }
-}
-
-/// The first checkpoint of a writer: synced and published before anything else is taken.
-pub(crate) fn first_checkpoint(writer: &mut Writer) -> Result<Checkpoint> {
-    let checkpoint = writer.checkpoint()?;
-    sync_now(writer)?;
-    Writer::publish(writer.options(), &checkpoint)?;
-    Ok(checkpoint)
-}
-
-/// The last checkpoint of a writer, with all tiles.
-pub(crate) fn finish(writer: &mut Writer) -> Result<Checkpoint> {
-    let checkpoint = first_checkpoint(writer)?;
-    let mut all = writer.take_full_tiles();
-    all.extend(writer.partial_tiles());
-    tiles::write(&writer.options().directory, &all)?;
-    writer.trim();
-    Ok(checkpoint)
-}
-
-fn sync_now(writer: &Writer) -> Result<()> {
-    let (file, _) = writer.unsynced();
-    writer.options().storage.sync(&file).map_err(|e| Error::Poisoned(format!("syncing the log failed: {e}")))
 }
 
 impl State {

@@ -7,14 +7,15 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
+use crate::bounds::finish;
 use crate::draft::Draft;
 use crate::error::{Error, Result};
+use crate::index::{Index, Registration};
 use crate::keys::Keys;
-use crate::log::finish;
+use crate::options::Options;
 use crate::private;
 use crate::scan::segment_path;
-use crate::session::{Index, Registration};
-use crate::writer::{Options, Writer, read};
+use crate::writer::{Writer, read};
 
 /// Decisions without an end that are kept in mind while a log is read; more are only counted.
 const ORPHANS_MAX: usize = 100_000;

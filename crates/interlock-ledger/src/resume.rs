@@ -16,11 +16,11 @@ use sha2::{Digest, Sha256};
 use crate::frame::{self, COMMIT_BYTES, HEADER_BYTES, Kind, MAC_BYTES};
 use crate::keys::Keys;
 use crate::note::Checkpoint;
+use crate::options::Options;
 use crate::private;
 use crate::scan::{Scan, scan_on, segment_path};
 use crate::tiles;
 use crate::tree::{Hash, Tree};
-use crate::writer::Options;
 
 /// More than this behind the last checkpoint is no longer a tail.
 const TAIL_BYTES_MAX: u64 = 1024 * 1024;

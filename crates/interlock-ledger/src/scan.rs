@@ -11,9 +11,9 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, Result};
 use crate::frame::{self, Frame, Kind};
 use crate::note::Checkpoint;
+use crate::options::Options;
 use crate::private;
 use crate::tree::{Hash, Tree, leaf};
-use crate::writer::Options;
 
 /// Where a log stands.
 pub struct Scan {

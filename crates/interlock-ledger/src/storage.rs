@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::sync::Arc;
 
 use rustix::fs::FallocateFlags;
 
@@ -42,14 +41,4 @@ impl Storage for Disk {
     fn reserve(&self, file: &File, from: u64, end: u64) -> io::Result<()> {
         Ok(rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, from, end.saturating_sub(from))?)
     }
-}
-
-/// The disk; with the feature `faults`, one that fails as `INTERLOCK_FAULT` says.
-#[must_use]
-pub fn default() -> Arc<dyn Storage> {
-    #[cfg(feature = "faults")]
-    if let Some(faulty) = crate::faults::Faulty::from_environment() {
-        return Arc::new(faulty);
-    }
-    Arc::new(Disk)
 }

@@ -3,22 +3,21 @@
 //! Threads, waiting and the clockwork of syncs are `log.rs`'s. INVARIANT: every write(2) ends with a commit mark or a checkpoint.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::clock::{Clock, Reading, rfc3339};
+use crate::clock::{Reading, rfc3339};
 use crate::draft::Draft;
 use crate::error::{Error, Result};
 use crate::frame::{self, HEADER_BYTES, Kind, MAC_BYTES};
-use crate::keys::Keys;
 use crate::mac::EpochKey;
 use crate::note::Checkpoint;
+use crate::options::Options;
 use crate::private;
 use crate::scan::{Scan, scan, segment_path, segment_payload};
-use crate::storage::Storage;
 use crate::tree::{Hash, Tile, Tree, leaf};
 
 /// A segment is closed before it would grow beyond this.
@@ -32,46 +31,6 @@ const MARKS_BYTES: u64 = 1024;
 /// A batch is written out when it has this many records or bytes.
 pub const BATCH_RECORDS_MAX: u64 = 512;
 const BATCH_BYTES_MAX: usize = 1024 * 1024;
-
-/// What a log is and where.
-#[derive(Clone)]
-pub struct Options {
-    /// The log's own directory.
-    pub directory: PathBuf,
-    /// What its checkpoints are signed as (`Keys::origin`).
-    pub origin: String,
-    /// Whose log this is; goes into every record.
-    pub session: String,
-    /// Signing key and auditor's public key.
-    pub keys: Keys,
-    /// Where else the last checkpoint is kept: a log that lacks it is refused.
-    pub memory: Option<PathBuf>,
-    /// The two clocks.
-    pub clock: Clock,
-    /// The disk.
-    pub storage: Arc<dyn Storage>,
-}
-
-impl Options {
-    /// The log `name` (`sessions/s-…`, `gateway/…`) in `directory`, on the machine's own clocks and disk.
-    #[must_use]
-    pub fn new(directory: &Path, name: &str, keys: &Keys) -> Self {
-        Self {
-            directory: directory.to_path_buf(),
-            origin: keys.origin(name),
-            session: name.rsplit('/').next().unwrap_or(name).into(),
-            keys: keys.clone(),
-            memory: None,
-            clock: crate::clock::system(),
-            storage: crate::storage::default(),
-        }
-    }
-
-    /// Where the last checkpoint is kept.
-    pub(crate) fn memories(&self) -> Vec<PathBuf> {
-        std::iter::once(self.directory.join("checkpoint")).chain(self.memory.clone()).collect()
-    }
-}
 
 /// The writer. Dropping it leaves a log that is complete up to its last batch.
 pub struct Writer {

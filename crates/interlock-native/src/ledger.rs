@@ -1,8 +1,7 @@
 //! The ledger's writer for Python: records as JSON text, waiting without the interpreter's lock, and an eventfd for an event loop.
 
-use crate::error::NativeError;
+use crate::error::{LedgerError, raised};
 use interlock_ledger::{Class, Error, Index, Keys, Log as Writer, open_session, recover, verifier_key};
-use pyo3::create_exception;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use serde_json::Value;
@@ -11,30 +10,14 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-create_exception!(interlock._native, LedgerError, NativeError, "The ledger did not take it: the action is denied.");
-create_exception!(interlock._native, LedgerFull, LedgerError, "The disk is full; denials are still taken.");
-create_exception!(interlock._native, LedgerDamaged, LedgerError, "The log is not what its writer left.");
-
 /// Records taken from the queue at once, so that they share one sync.
 const TOGETHER_MAX: usize = 512;
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    let python = module.py();
-    module.add("LedgerError", python.get_type::<LedgerError>())?;
-    module.add("LedgerFull", python.get_type::<LedgerFull>())?;
-    module.add("LedgerDamaged", python.get_type::<LedgerDamaged>())?;
     module.add_class::<Log>()?;
     module.add_function(wrap_pyfunction!(ensure_keys, module)?)?;
     module.add_function(wrap_pyfunction!(index_head, module)?)?;
     module.add_function(wrap_pyfunction!(recover_ledger, module)?)
-}
-
-fn raised(error: &Error) -> PyErr {
-    match error {
-        Error::Full => LedgerFull::new_err(error.to_string()),
-        Error::Damaged { .. } | Error::Inconsistent(_) => LedgerDamaged::new_err(error.to_string()),
-        _ => LedgerError::new_err(error.to_string()),
-    }
 }
 
 fn class(name: &str) -> PyResult<Class> {

@@ -1,6 +1,6 @@
 //! The door: each mediated call is observed, settled by the line, and enacted on behalf of its caller.
 //!
-//! One module a family. A family whose module is not here yet is denied.
+//! One module a family of calls.
 
 pub mod attest;
 pub mod attributes;

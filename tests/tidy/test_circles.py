@@ -1,0 +1,117 @@
+"""No circles of files: what two files need of each other belongs to a third. The list of circles that are left may only shrink.
+
+Rust: `use crate::…` and `use super::…`, each taken to the deepest file that the path names. Python: every import of a module of ours, wherever in
+the file it stands, but for those that only type checkers read. A parent that declares its parts (`mod x;`) has no arrow to them for that.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+Graph = dict[str, set[str]]
+
+#: Circles known today, each by its files. Rooms in the supervisor's crate come with a piece of work of their own.
+LEFT = [
+    {"command.rs", "rehearsal.rs"},
+    {"door/below.rs", "door/rename.rs"},
+    {"door/caller.rs", "door/ground.rs"},
+    {"door/connect.rs", "door/unix.rs"},
+    {"door/errand.rs", "door/loss.rs"},
+    {"door/inside.rs", "door/listeners.rs"},
+    {"door/mod.rs", "own.rs", "receive.rs", "session.rs"},
+    {"later.rs", "line.rs"},
+]
+KNOWN = [{f"crates/interlock-linux/src/{name}" for name in circle} for circle in LEFT]
+
+
+def rust_graph(crate: Path) -> Graph:
+    files = {path.relative_to(crate / "src") for path in (crate / "src").rglob("*.rs")}
+    modules = {module_of(path): str(crate.relative_to(ROOT) / "src" / path) for path in files}
+    return {name: rust_uses(ROOT / name, module, modules) - {name} for module, name in modules.items()}
+
+
+def module_of(path: Path) -> tuple[str, ...]:
+    parts = path.with_suffix("").parts
+    return parts[:-1] if parts[-1] in ("mod", "lib", "main") else parts
+
+
+def rust_uses(file: Path, module: tuple[str, ...], modules: dict[tuple[str, ...], str]) -> set[str]:
+    code = re.sub(r"#\[cfg\(test\)\]\s*mod tests \{.*", "", file.read_text(), flags=re.DOTALL)
+    code = re.sub(r"//.*", "", code)
+    found = set()
+    for start, path in re.findall(r"\b(crate|super)::([\w:]+(?:\{[^}]*\})?)", code):
+        above = () if start == "crate" else module[:-1]
+        for name in spelled_out(path):
+            found |= {modules[target] for target in [deepest((*above, *name), modules)] if target}
+    return found
+
+
+def spelled_out(path: str) -> list[tuple[str, ...]]:
+    head, _, group = path.partition("{")
+    names = [part for part in head.split("::") if part]
+    inner = [each.strip().split("::")[0].split(" ")[0] for each in group.rstrip("}").split(",") if each.strip()]
+    return [(*names, each) for each in inner] or [tuple(names)]
+
+
+def deepest(path: tuple[str, ...], modules: dict[tuple[str, ...], str]) -> tuple[str, ...]:
+    while path and path not in modules:
+        path = path[:-1]
+    return path
+
+
+def python_graph() -> Graph:
+    files = {
+        ".".join(path.relative_to(ROOT / "src").with_suffix("").parts).removesuffix(".__init__"): path
+        for path in (ROOT / "src").rglob("*.py")
+    }
+    return {name: imported(ast.parse(path.read_text()), files) - {name} for name, path in files.items()}
+
+
+def imported(node: ast.AST, files: dict[str, Path]) -> set[str]:
+    if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+        return set()
+    found: set[str] = set()
+    if isinstance(node, ast.Import):
+        found = {alias.name for alias in node.names}
+    elif isinstance(node, ast.ImportFrom) and node.module:
+        inner = {f"{node.module}.{alias.name}" for alias in node.names}
+        found = (inner & set(files)) or {node.module}
+    return (found & set(files)).union(*(imported(child, files) for child in ast.iter_child_nodes(node)))
+
+
+def circles(graph: Graph) -> list[set[str]]:
+    """Sets of files that all reach one another, larger than one."""
+    found: list[set[str]] = []
+    for name in sorted(graph):
+        if not any(name in circle for circle in found):
+            circle = {other for other in reached(name, graph) if name in reached(other, graph)}
+            found += [circle] if len(circle) > 1 else []
+    return found
+
+
+def reached(name: str, graph: Graph) -> set[str]:
+    seen: set[str] = set()
+    ahead = [name]
+    while ahead:
+        for other in graph[ahead.pop()] - seen:
+            seen.add(other)
+            ahead.append(other)
+    return seen
+
+
+def test_no_circle_is_new() -> None:
+    graphs = [python_graph(), *(rust_graph(crate.parent) for crate in (ROOT / "crates").glob("*/Cargo.toml"))]
+    assert sum(map(len, graphs)) > 200, "hardly any file was found"
+    new = [circle for graph in graphs for circle in circles(graph) if not any(circle <= known for known in KNOWN)]
+    assert not new, "\n".join(", ".join(sorted(circle)) for circle in new)
+
+
+def test_known_circles_are_still_there() -> None:
+    """A circle that is cut leaves the list."""
+    graphs = [python_graph(), *(rust_graph(crate.parent) for crate in (ROOT / "crates").glob("*/Cargo.toml"))]
+    left = set().union(*(circle for graph in graphs for circle in circles(graph)), set())
+    gone = [sorted(known - left) for known in KNOWN if known - left]
+    assert not gone, f"no longer in a circle: {gone}"
