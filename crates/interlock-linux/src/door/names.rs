@@ -19,7 +19,7 @@ use std::sync::PoisonError;
 
 const MODE_BITS: u32 = 0o7777;
 /// Times that others of the session may move what a call names between decision and act.
-const TRIES: usize = 8;
+pub const TRIES: usize = 8;
 /// Between decision and act something else has come to stand there: the call is looked at afresh. The kernel's own word for it.
 pub const MOVED: Stop = Stop::Errno(Errno(libc::ESTALE));
 

@@ -120,6 +120,13 @@ impl Place {
         resolve::is_called(ground, &self.parent, &self.stat, &self.directory)
     }
 
+    /// Whether the kernel comes to this very directory when it walks `text` from `start`, and by no magic link.
+    pub fn is_reached_by(&self, start: BorrowedFd<'_>, text: &[u8]) -> bool {
+        let how = OpenHow { flags: (libc::O_PATH | libc::O_DIRECTORY) as u64, mode: 0, resolve: libc::RESOLVE_NO_MAGICLINKS };
+        let reached = files::text(split(text).0).and_then(|parent| files::open_how(start, &parent, how));
+        reached.and_then(|directory| files::stat(directory.as_fd())).is_ok_and(|found| found.same(&self.stat))
+    }
+
     /// What the kernel asks of whoever takes `object` away from here before it looks at types: EACCES, or EPERM where others' names stay.
     pub fn may_lose(&self, object: &Stat) -> Sys<()> {
         files::may_change_names(self.parent.as_fd())?;

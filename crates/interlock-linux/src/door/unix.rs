@@ -108,6 +108,17 @@ fn refuse_other_ids(errand: &Errand<'_>, name: &[u8]) -> Result<(), Stop> {
 
 /// Answers a bind to a path: the name is made in the directory that was judged, under the text the caller gave, which peers will see.
 pub fn bind(errand: &Errand<'_>, socket: &Socket, text: &[u8]) -> Result<(), Stop> {
+    let mut result = bind_once(errand, socket, text);
+    for _ in 1..names::TRIES {
+        if result != Err(names::MOVED) {
+            break;
+        }
+        result = bind_once(errand, socket, text);
+    }
+    result
+}
+
+fn bind_once(errand: &Errand<'_>, socket: &Socket, text: &[u8]) -> Result<(), Stop> {
     let start = names::start_of(errand, libc::AT_FDCWD, text)?;
     let place = errand.as_caller(|| place::place(&errand.caller, start.as_fd(), text))?;
     if !place.is_name() {
@@ -121,34 +132,67 @@ pub fn bind(errand: &Errand<'_>, socket: &Socket, text: &[u8]) -> Result<(), Sto
     }
     let act = errand.act(Verb::FileMknod, &place.name(), None);
     errand.perform(vec![act], || {
-        // Only now: whoever is asked about it may take as long as they like, and others make and move names meanwhile.
-        let _names = errand.session.names.read().unwrap_or_else(PoisonError::into_inner);
+        // Only now: whoever is asked about it may take as long as they like, and others make and move names meanwhile. While the kernel walks the
+        // text once more, nobody of the session makes or moves any.
+        let _names = errand.session.names.write().unwrap_or_else(PoisonError::into_inner);
         if !place.stands(&errand.session.ground) {
-            return Err(Errno(libc::ESTALE).into());
+            return Err(names::MOVED);
         }
-        make(errand, socket, &place, text)
+        let wire = address(&place, start.as_fd(), text)?;
+        make(errand, socket, &place, start.as_fd(), &wire)?;
+        check_made(errand, &place)
     })?;
     errand.note_made(&place.parent, &place.component()?);
     Ok(())
 }
 
-/// The kernel resolves `text` once more, in a child whose own wall admits a socket beneath the judged directory only.
-fn make(errand: &Errand<'_>, socket: &Socket, place: &Place, text: &[u8]) -> Result<(), Stop> {
-    let directory = errand.caller.directory(libc::AT_FDCWD)?;
+/// The address under which the kernel comes to the held directory and nowhere else: the caller's own text if that leads there from `start`, where
+/// the walk began. A text with a magic link in it (`/proc/self/fd/N/name`) would mean the supervisor: then it is the held directory's own.
+fn address(place: &Place, start: BorrowedFd<'_>, text: &[u8]) -> Sys<Vec<u8>> {
+    let wire = if place.is_reached_by(start, text) {
+        sockets::unix_wire(text)
+    } else {
+        let held = Ground::magic(place.parent.as_fd()).absolute();
+        sockets::unix_wire(&[held.as_bytes(), b"/", place.component()?.as_bytes()].concat())
+    };
+    wire.ok_or(Errno(libc::EINVAL))
+}
+
+/// Looks where the socket has come to lie. Nobody of the session could move its directory meanwhile, but others could.
+fn check_made(errand: &Errand<'_>, place: &Place) -> Result<(), Stop> {
+    let entry = place.component()?;
+    if !files::stat_at(place.parent.as_fd(), &entry).is_ok_and(|there| there.kind() == libc::S_IFSOCK) {
+        return Err(misplaced(
+            place,
+            "something outside the session exchanged its folder while the socket was made: it may lie elsewhere below",
+        ));
+    }
+    if place.stands(&errand.session.ground) {
+        return Ok(());
+    }
+    files::unlink(place.parent.as_fd(), &entry, 0)?;
+    Err(misplaced(place, "something outside the session moved its folder while the socket was made: it was taken away again"))
+}
+
+fn misplaced(place: &Place, because: &'static str) -> Stop {
+    Stop::Refused { path: place.name(), because, errno: libc::EACCES }
+}
+
+/// The kernel walks the address once more from `start`, in a child whose own wall admits a socket beneath the judged directory only.
+///
+/// Not from where the caller stands by now: another of its threads may have moved there since.
+fn make(errand: &Errand<'_>, socket: &Socket, place: &Place, start: BorrowedFd<'_>, wire: &[u8]) -> Result<(), Stop> {
     let umask = errand.umask()?;
     let identity = if errand.session.credentials_may_differ() { Some(errand.status()?.identity.clone()) } else { None };
     errand.caller.confirm()?;
-    let wire = sockets::unix_wire(text).ok_or(Errno(libc::EINVAL))?;
     let act = || -> Sys<()> {
         credentials::set_umask(umask);
-        sys::stand_in(directory.as_fd())?;
+        sys::stand_in(start)?;
         confine(place.parent.as_fd())?;
         let _assumed = identity.as_ref().map(credentials::assume).transpose()?;
-        Ok(sys::bind(socket.as_fd(), &wire)?)
+        Ok(sys::bind(socket.as_fd(), wire)?)
     };
-    apart::run(act)?;
-    let there = files::stat_at(place.parent.as_fd(), &place.component()?);
-    if there.is_ok_and(|there| there.kind() == libc::S_IFSOCK) { Ok(()) } else { Err(Errno(libc::ESTALE).into()) }
+    Ok(apart::run(act)?)
 }
 
 fn confine(parent: BorrowedFd<'_>) -> Sys<()> {
