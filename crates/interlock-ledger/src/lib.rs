@@ -1,13 +1,13 @@
 //! The ledger's writer (`spec/ledger.md`): frames, MAC, tree, group commit. Reading and verifying is Python's, sharing no code.
 //!
 //! ```no_run
-//! use interlock_ledger::{Class, Keys, open_session};
+//! use interlock_ledger::{Class, Ended, Keys, open_session};
 //! # fn main() -> interlock_ledger::Result<()> {
 //! # let (keys, index, directory) = (std::path::Path::new("k"), std::path::Path::new("i"), std::path::Path::new("d"));
 //! let keys = Keys::ensure(keys, Some(index))?;
 //! let log = open_session(directory, "sessions/s-1", index, &keys)?;
 //! let written = log.append(serde_json::json!({"type": "prompt.seen", "source": "hook"}), Class::Ordered)?;
-//! log.effect(written.record, 0);
+//! log.effect(written.record, Ended::Errno(0));
 //! log.close(Some(serde_json::json!({"type": "session.closed", "status": 0})))?;
 //! # Ok(())
 //! # }
@@ -48,4 +48,5 @@ pub use note::{Checkpoint, verifier_key};
 pub use options::Options;
 pub use recover::{Recovered, recover};
 pub use session::{open_session, open_session_with};
+pub use tally::Ended;
 pub use writer::{RESERVE_BYTES, SEGMENT_BYTES, Writer};

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::index::Registration;
 use crate::note::Checkpoint;
 use crate::options::Options;
-use crate::tally::Tally;
+use crate::tally::{Ended, Tally};
 use crate::tree::Hash;
 use crate::writer::Writer;
 use crate::{tiles, writer};
@@ -152,9 +152,9 @@ impl Log {
         }
     }
 
-    /// Notes how the action of `record` ended (0 or an errno), to be written with the next `routine` record.
-    pub fn effect(&self, record: u64, errno: i32) {
-        let (first, full) = self.shared.tally.effect(record, errno, || self.now());
+    /// Notes how the action of `record` ended, to be written with the next `routine` record.
+    pub fn effect(&self, record: u64, ended: Ended) {
+        let (first, full) = self.shared.tally.effect(record, ended, || self.now());
         if first {
             self.shared.wake();
         }

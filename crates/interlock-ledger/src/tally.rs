@@ -12,6 +12,27 @@ const KINDS_MAX: usize = 256;
 /// Effects in one routine record.
 pub(crate) const EFFECTS_MAX: usize = 1024;
 
+/// How a recorded action ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It was enacted, and this is what the kernel said: 0, or an errno.
+    Errno(i32),
+    /// It was not enacted after all.
+    Refused,
+    /// Nobody knows how far it came.
+    Unknown,
+}
+
+impl Ended {
+    fn json(self) -> Value {
+        match self {
+            Self::Errno(errno) => json!(errno),
+            Self::Refused => json!("refused"),
+            Self::Unknown => json!("unknown"),
+        }
+    }
+}
+
 struct Count {
     verb: String,
     decision: String,
@@ -23,7 +44,7 @@ struct Count {
 #[derive(Default)]
 struct Counts {
     by_hash: HashMap<u64, Count, Identity>,
-    effects: Vec<(u64, i32)>,
+    effects: Vec<(u64, Ended)>,
     from: Option<String>,
 }
 
@@ -63,10 +84,10 @@ impl Tally {
     }
 
     /// Notes how a recorded action ended. Returns (nothing waited before, the list is full and should be flushed).
-    pub(crate) fn effect(&self, record: u64, errno: i32, now: impl Fn() -> String) -> (bool, bool) {
+    pub(crate) fn effect(&self, record: u64, ended: Ended, now: impl Fn() -> String) -> (bool, bool) {
         let Ok(mut counts) = self.counts.lock() else { return (false, false) };
         counts.from.get_or_insert_with(now);
-        counts.effects.push((record, errno));
+        counts.effects.push((record, ended));
         let full = counts.effects.len() >= EFFECTS_MAX;
         drop(counts);
         (!self.waiting.swap(true, Ordering::AcqRel), full)
@@ -91,7 +112,7 @@ impl Tally {
         if rows.is_empty() && taken.effects.is_empty() {
             return None;
         }
-        let effects: Vec<Value> = taken.effects.into_iter().map(|(record, errno)| json!([record, errno])).collect();
+        let effects: Vec<Value> = taken.effects.into_iter().map(|(record, ended)| json!([record, ended.json()])).collect();
         Some(json!({"type": "routine", "counts": rows, "effects": effects, "from": taken.from, "to": now}))
     }
 }

@@ -249,7 +249,7 @@ fn counts_and_effects_become_routine_records_within_50_ms() {
     for _ in 0..1000 {
         log.count("file.read", "allow", "a/system");
     }
-    log.effect(0, 13);
+    log.effect(0, interlock_ledger::Ended::Errno(13));
     std::thread::sleep(std::time::Duration::from_millis(120));
     let found = text(&place.log());
     assert!(found.contains("{\"count\":1000,\"decision\":\"allow\",\"rule\":\"a/system\",\"verb\":\"file.read\"}"));

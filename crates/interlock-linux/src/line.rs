@@ -23,6 +23,7 @@ use interlock_core::decision::{Decision, Obligations, Outcome, Record};
 use interlock_core::facts::Facts;
 use interlock_core::target::Target;
 use interlock_core::verb::Verb;
+use interlock_ledger::Ended;
 use ports::Around;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -55,7 +56,7 @@ pub enum Settled<'a> {
     Denied,
 }
 
-/// The leave to enact. Dropped without [`Permit::done`], the effect is `unknown`.
+/// The leave to enact. Dropped without [`Permit::done`], it is recorded that nobody knows what came of it.
 #[must_use]
 pub struct Permit<'a> {
     line: &'a Line,
@@ -65,13 +66,28 @@ pub struct Permit<'a> {
 
 impl Permit<'_> {
     /// Notes what came of it: 0, or the errno the kernel gave.
-    pub fn done(self, errno: i32) {
-        for record in &self.records {
-            self.line.recorder.effect(*record, errno);
-        }
+    pub fn done(mut self, errno: i32) {
+        self.end(Ended::Errno(errno));
         if errno == 0 {
-            self.line.later.note(self.later);
+            self.line.later.note(std::mem::take(&mut self.later));
         }
+    }
+
+    /// Another act of the same call was refused, so nothing of it is done.
+    fn void(mut self) {
+        self.end(Ended::Refused);
+    }
+
+    fn end(&mut self, ended: Ended) {
+        for record in std::mem::take(&mut self.records) {
+            self.line.recorder.effect(record, ended);
+        }
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        self.end(Ended::Unknown);
     }
 }
 
@@ -168,19 +184,20 @@ impl Line {
             let _told = self.deny(action, &found);
             return Settled::Denied;
         }
-        let mut records = Vec::new();
+        let mut permit = Permit { line: self, records: Vec::new(), later };
         for (action, found) in judged {
             match self.pass(around, call, &action, &found) {
-                Ok(number) => records.extend(number),
+                Ok(number) => permit.records.extend(number),
                 Err(refused) => {
                     if refused == Refused::Full {
                         let _told = self.deny_unrecorded(action);
                     }
+                    permit.void();
                     return Settled::Denied;
                 }
             }
         }
-        Settled::Allowed(Permit { line: self, records, later })
+        Settled::Allowed(permit)
     }
 
     /// The leave to read what was found to be routine before: allowed whatever the Facts, and only counted.

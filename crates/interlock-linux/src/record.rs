@@ -3,7 +3,7 @@
 //! Framing, batching, signing and syncing are the ledger's.
 
 use interlock_core::decision::Record;
-use interlock_ledger::{Class, Error, Log};
+use interlock_ledger::{Class, Ended, Error, Log};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -26,8 +26,8 @@ pub trait Recorder: Send + Sync {
     fn append(&self, class: Record, record: Value) -> Result<u64, Failure>;
     /// Counts a routine decision.
     fn count(&self, verb: &str, decision: &str, rule: &str);
-    /// Notes what came of a recorded act: 0, or an errno.
-    fn effect(&self, record: u64, errno: i32);
+    /// Notes what came of a recorded act.
+    fn effect(&self, record: u64, ended: Ended);
     /// Whether the log still takes records.
     fn sound(&self) -> bool;
     /// Writes the closing record, signs and closes; returns the last checkpoint.
@@ -55,8 +55,8 @@ impl Recorder for Log {
         Log::count(self, verb, decision, rule);
     }
 
-    fn effect(&self, record: u64, errno: i32) {
-        Log::effect(self, record, errno);
+    fn effect(&self, record: u64, ended: Ended) {
+        Log::effect(self, record, ended);
     }
 
     fn sound(&self) -> bool {

@@ -1,7 +1,7 @@
 //! The ledger's writer for Python: records as JSON text, waiting without the interpreter's lock, and an eventfd for an event loop.
 
 use crate::error::{LedgerError, raised};
-use interlock_ledger::{Class, Error, Index, Keys, Log as Writer, open_session, recover, verifier_key};
+use interlock_ledger::{Class, Ended, Error, Index, Keys, Log as Writer, open_session, recover, verifier_key};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use serde_json::Value;
@@ -105,7 +105,7 @@ impl Log {
 
     /// Notes how a recorded action ended.
     fn effect(&self, record: u64, errno: i32) {
-        self.writer.effect(record, errno);
+        self.writer.effect(record, Ended::Errno(errno));
     }
 
     /// Size and root (hex) now.

@@ -19,7 +19,7 @@ NAME: Final = "interlock-supervisor"
 _PYTHON_IGNORES: Final = (signal.SIGPIPE, signal.SIGXFSZ)
 #: How much it says and how long it waits; which container this is, for its words when one refuses something.
 _HANDED_ON: Final = frozenset(
-    ("RUST_BACKTRACE", "INTERLOCK_LOG", "INTERLOCK_START_SECONDS", "KUBERNETES_SERVICE_HOST", "container")
+    ("RUST_BACKTRACE", "INTERLOCK_START_SECONDS", "KUBERNETES_SERVICE_HOST", "container")
 )
 
 

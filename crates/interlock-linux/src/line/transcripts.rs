@@ -15,6 +15,7 @@ use interlock_core::decision::Record;
 use interlock_core::facts::{Facts, Needs};
 use interlock_core::grant::Grant;
 use interlock_core::verb::Verb;
+use interlock_ledger::Ended;
 use serde_json::{Value, json};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex};
@@ -40,8 +41,14 @@ impl Recorder for Book {
 
     fn count(&self, _: &str, _: &str, _: &str) {}
 
-    fn effect(&self, _: u64, errno: i32) {
-        self.steps.lock().unwrap().push(json!({"effect": if errno == 0 { "done" } else { "failed" }}));
+    fn effect(&self, _: u64, ended: Ended) {
+        let effect = match ended {
+            Ended::Errno(0) => "done",
+            Ended::Errno(_) => "failed",
+            Ended::Refused => "refused",
+            Ended::Unknown => "unknown",
+        };
+        self.steps.lock().unwrap().push(json!({"effect": effect}));
     }
 
     fn sound(&self) -> bool {
@@ -110,11 +117,7 @@ fn walked(vector: &Value) -> Vec<Value> {
         match vector["enact"].as_str().unwrap_or("done") {
             "done" => permit.done(0),
             "failed" => permit.done(5),
-            _ => {
-                // The log completes what has no effect with `unknown`, when it closes or is recovered.
-                drop(permit);
-                book.steps.lock().unwrap().push(json!({"effect": "unknown"}));
-            }
+            _ => drop(permit),
         }
     }
     book.steps.lock().unwrap().clone()
