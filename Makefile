@@ -1,13 +1,15 @@
 # Every target sets up what it needs from a bare clone. `make help` lists them.
 SHELL := /bin/bash
-PYTHON ?= python3
+# The first Python that is new enough: .venv's own, else `python3`, else one with its version in its name (Ubuntu 22.04 has it so).
+PYTHON ?= $(firstword $(foreach python,$(BIN)/python python3 python3.14 python3.13 python3.12 python3.11,\
+	$(shell $(python) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(python))) python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RUST_SOURCES := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long check lint bench docs wheel clean
+.PHONY: help setup demo test test-long check lint bench docs sdist wheel clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
@@ -46,8 +48,13 @@ docs: setup ## the documentation site, built offline into site/
 	$(BIN)/mkdocs build --strict --quiet
 	@echo "site/index.html"
 
-wheel: setup ## a wheel that carries everything
-	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+sdist: setup ## the source distribution, in dist/
+	@log=$$($(BIN)/python -m build --sdist --outdir dist . 2>&1) || { echo "$$log" >&2; exit 1; }
+	@ls dist/*.tar.gz
+
+wheel: setup ## the source distribution, and from it one wheel for Python 3.11 and later, in dist/
+	@rm -rf dist
+	@bash tools/package.sh $(BIN)/python dist
 	@ls dist/*.whl
 
 clean: ## remove what was built
