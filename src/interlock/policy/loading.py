@@ -1,4 +1,5 @@
-"""Many files to one compiled policy: `guard` first, then the layers given, last the workspace's own if there is one.
+"""Many files to one compiled policy: `guard` and `base` first, then the layers given, last the workspace's own if there
+is one.
 
 The result is `spec/policy.md`'s compiled form. What is expensive (reading YAML, expanding) is cached by the digest of
 all inputs; what depends on the machine's names (`place.py`) is done at every load.
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 
     from interlock.policy.context import Context
 
-PRESETS: Final = ("coding-agent", "ci", "strict", "observe", "mcp-server", "gateway-baseline", "guard")
+PRESETS: Final = ("coding-agent", "ci", "strict", "observe", "mcp-server", "gateway-baseline", "guard", "base")
+#: Layers that stand under every policy by themselves, in this order.
+_OWN_LAYERS: Final = ("guard", "base")
 _SESSION_STAND_IN: Final = "the-session-to-come"
 WORKSPACE_LAYER: Final = ".interlock/policy.yaml"
 
@@ -106,11 +109,11 @@ def load(
     """Load a policy.
 
     Arguments:
-        sources: the layers, in order; `guard` is put first by itself.
+        sources: the layers, in order; `guard` is put first by itself, then `base` unless one of them is closed.
         context: what variables stand for.
         cache: directory for compiled policies (it must exist); None for no cache.
         workspace_layer: whether to read `<workspace>/.interlock/policy.yaml`, if there is one.
-        guard: False only to look at a layer alone; never for enforcement.
+        guard: False (neither it nor `base`) only to look at a layer alone; never for enforcement.
         aside: a layer to compile and place as the others are (sets, links), that is to decide nothing.
 
     Raises `PolicyError` with every fault of every file.
@@ -140,16 +143,30 @@ def load(
 
 
 def _all_sources(sources: Sequence[Source], context: Context, *, workspace_layer: bool, guard: bool) -> list[Source]:
-    found = [Source.preset("guard")] if guard else []
-    found += [
-        source for source in sources if not (guard and source.origin is Origin.BUILTIN and source.name == "guard.yaml")
-    ]
+    found = [source for source in sources if not (guard and _is_own(source))]
     path = f"{context.workspace}/{WORKSPACE_LAYER}"
     if workspace_layer and os.path.lexists(path):
         found.append(Source(path, _read(path, follow=False), Origin.WORKSPACE, path))
+    if guard:
+        own = [name for name in _OWN_LAYERS if name != "base" or not any(map(_is_closed, found))]
+        found = [*map(Source.preset, own), *found]
     if len(found) > LAYERS_MAX:
         raise PolicyError([Fault(Place("policy"), f"more than {LAYERS_MAX} layers", "join some of them")])
     return found
+
+
+def _is_own(source: Source) -> bool:
+    return source.origin is Origin.BUILTIN and source.name in {f"{name}.yaml" for name in _OWN_LAYERS}
+
+
+def _is_closed(source: Source) -> bool:
+    """Whether the layer is closed. A fault in it is told when it is compiled."""
+    if b"closed" not in source.data:
+        return False
+    from interlock.policy.parse import parse_layer
+
+    layer = parse_layer(source.data, file=source.name, origin=source.origin, faults=[])
+    return layer is not None and layer.closed
 
 
 def _with_policy_files(sources: list[Source], context: Context) -> Context:
