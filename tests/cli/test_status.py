@@ -2,6 +2,8 @@
 
 import json
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import time
@@ -105,12 +107,53 @@ def test_a_reader_that_goes_away_ends_the_command_as_outside(cli):
     assert ran.stdout.split() == ["y", "141"]
 
 
-def test_closed_descriptors_do_not_confuse(cli):
-    script = f"{' '.join(cli.command())} run -- sh -c 'echo hi; cat; exit 4' <&- >&- 2>&-; echo $?"
+#: What a program finds at 0, 1 and 2, told in a file: a kind of file, or nothing; and what its own next file gets.
+FOUND = """
+import os, stat
+def kind(number):
+    try: return oct(stat.S_IFMT(os.fstat(number).st_mode))
+    except OSError: return None
+found = [kind(number) for number in (0, 1, 2)]
+number = os.open("found", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+os.write(number, repr((found, number)).encode())
+os._exit(4)
+"""
+SHUT = ["<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", "</dev/null >&- 2>/dev/null"]
+
+
+@pytest.mark.parametrize("shut", SHUT)
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["plain", "json"])
+def test_what_is_closed_is_closed_for_the_command_too_and_its_status_is_passed_on(installed, user, cli, options, shut):
+    where = {"cwd": cli.workspace, "env": cli.environment, "timeout": 60}
+    if user is not None:
+        where |= {"user": user, "extra_groups": []}
+        for path in (cli.root, *cli.root.iterdir()):
+            shutil.chown(path, user)
+    command = [str(installed.python), "-c", FOUND]
+    given = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    natively = subprocess.run(["sh", "-c", f"{shlex.join(command)} {shut}"], **where, **given)
+    assert natively.returncode == 4
+    expected = (cli.workspace / "found").read_text()
+    (cli.workspace / "found").unlink()
+    held = shlex.join([str(installed.interlock), "run", *options, "--", *command])
+    ran = subprocess.run(["sh", "-c", f"{held} {shut}"], **where, **given)
+    assert ran.returncode == 4, ran.stderr
+    assert (cli.workspace / "found").read_text() == expected
+    assert (cli.workspace / "found").stat().st_size > 0
+
+
+@pytest.mark.parametrize("lost", ["2>/dev/full", "2>&1 | true", "> /dev/full", "| true", "2>&-", ">&- 2>&-"])
+def test_what_interlock_cannot_say_changes_no_status(cli, lost):
+    """Notices and the report go where nobody hears them: the command's status is still the command's."""
+    # The reader is gone before anything is said.
+    program = "sleep 0.3; (echo x > .mcp.json) 2>/dev/null; exit 7"
+    held = shlex.join([*cli.command(), "run", "--json", "--", "sh", "-c", program])
     ran = subprocess.run(
-        ["sh", "-c", script], env=cli.environment, cwd=cli.workspace, capture_output=True, text=True, timeout=60
-    )
-    assert ran.stdout.strip() in ("4", "1")  # sh sees /dev/null where nothing was open
+        ["bash", "-c", f"{held} {lost}; echo ${{PIPESTATUS[0]}} > {cli.root}/status"], env=cli.environment,
+        cwd=cli.workspace, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (cli.root / "status").read_text().strip() == "7", ran.stderr
+    assert not (cli.workspace / ".mcp.json").exists()
 
 
 def test_three_hundred_pipelines(cli):

@@ -40,6 +40,8 @@ pub struct Start {
     pub(crate) environment: Vec<CString>,
     pub(crate) directory: PathBuf,
     pub(crate) terminal: bool,
+    /// Those of 0, 1 and 2 that the command is to find closed.
+    pub(crate) closed: Vec<RawFd>,
     pub(crate) apart: bool,
     pub(crate) filter: Vec<Instruction>,
     /// Whether another's filter stands before this one.
@@ -116,6 +118,8 @@ fn prepare(start: &Start, ends: Ends) -> Result<(), Step> {
     drop(listener);
     rehearse(start, &ends)?;
     wait(&ends.down);
+    // Not before: what is opened on the way would come to their numbers.
+    start.closed.iter().copied().for_each(descriptors::close);
     Err(("exec", process::replace(&start.program, &start.arguments, &start.environment)))
 }
 

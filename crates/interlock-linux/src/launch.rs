@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsString};
 use std::io::{BufRead, BufReader, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -103,8 +103,10 @@ pub fn tree(launch: &Launch, judge: &Judge) -> Result<Tree, Failed> {
     let (supervisor_neck, neck) = pipe().map_err(own)?;
     let (guardian_neck, guardian_holds) = pipe().map_err(own)?;
     let (mine, theirs) = UnixStream::pair().map_err(own)?;
-    let [stdin, stdout, stderr] = launch.stdio.map(|number| descriptors::duplicate_above(descriptors::borrow(number), ABOVE_STDIO));
-    let given: std::collections::BTreeSet<i32> = launch.stdio.into_iter().filter(|number| *number > 2).collect();
+    let null = std::fs::File::open("/dev/null").map_err(own)?;
+    let source = |number: Option<i32>| descriptors::borrow(number.unwrap_or(null.as_raw_fd()));
+    let [stdin, stdout, stderr] = launch.stdio.map(|number| descriptors::duplicate_above(source(number), ABOVE_STDIO));
+    let given: std::collections::BTreeSet<i32> = launch.stdio.into_iter().flatten().filter(|number| *number > 2).collect();
     given.into_iter().for_each(descriptors::close);
     let ends = Ends {
         stdio: [stdin.map_err(own)?, stdout.map_err(own)?, stderr.map_err(own)?],
@@ -164,6 +166,7 @@ fn start(launch: &Launch, ends: Ends, own_ipc: bool, held: u64) -> Result<Start,
         environment: environment.collect::<Result<_, _>>()?,
         directory: path(&launch.directory),
         terminal: launch.terminal,
+        closed: (0..).zip(launch.stdio).filter(|(_, given)| given.is_none()).map(|(number, _)| number).collect(),
         apart: launch.terminal || !process::leads_its_session(),
         filter: filter::program(own_ipc),
         filtered: foreign::stands(),

@@ -57,7 +57,8 @@ pub struct Launch {
     pub parent: Option<Value>,
     pub human: String,
     pub prompt: Option<Value>,
-    pub stdio: [i32; 3],
+    /// Nothing for one that the command is to find closed.
+    pub stdio: [Option<i32>; 3],
     pub terminal: bool,
     pub runtime: Bytes,
     pub ledger: LedgerPlace,

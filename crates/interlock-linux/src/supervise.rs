@@ -62,12 +62,12 @@ fn begin(stream: &mut BufReader<UnixStream>) -> Result<Begun, Failed> {
         Ok(None) => return Err(Failed::new(120, "no launch came", "")),
         Err(error) => return Err(Failed::new(120, format!("the launch was not understood: {error}"), "")),
     };
-    let [a, b, c] = launch.stdio;
     let control = stream.get_ref().as_raw_fd();
-    if launch.stdio.contains(&control) {
+    if launch.stdio.contains(&Some(control)) {
         return Err(Failed::new(120, "the command would have the control socket", ""));
     }
-    descriptors::close_all_but(&[0, 1, 2, control, a, b, c]);
+    let kept: Vec<i32> = [0, 1, 2, control].into_iter().chain(launch.stdio.into_iter().flatten()).collect();
+    descriptors::close_all_but(&kept);
     let judge = Judge::new(std::mem::take(&mut launch.policy)).map_err(|error| Failed::new(121, error.to_string(), ""))?;
     let tree = launch::tree(&launch, &judge)?;
     Ok(Begun { launch, judge, tree })

@@ -73,7 +73,7 @@ def run_session(request: Request, face: Face) -> Ran:
     Raises `OperatorError` (126, 127, 121, 120) and `HostError` before anything ran; afterwards everything is in the
     outcome.
     """
-    open_standard_descriptors()
+    closed = open_standard_descriptors()
     environment = dict(os.environ)
     directory = _current_directory()
     program = find_program(request.command[0], environment=environment, directory=directory)
@@ -115,7 +115,7 @@ def run_session(request: Request, face: Face) -> Ran:
     asker = _asker(home, session, request)
     try:
         outcome = _supervised(
-            supervisor, launch, face=face, asker=asker, headless=request.is_headless,
+            supervisor, launch, face=face, asker=asker, headless=request.is_headless, closed=closed,
             meanwhile=lambda: clear_sockets(home),
         )  # fmt: skip
         return Ran(session, outcome)
@@ -156,6 +156,7 @@ def _supervised(
     face: Face,
     asker: Asker,
     headless: bool,
+    closed: frozenset[int],
     meanwhile: Callable[[], object],
 ) -> Outcome:
     """`meanwhile` is done while the supervisor builds the jail, where it costs nobody time."""
@@ -164,7 +165,7 @@ def _supervised(
     signals = Signals()
     signals.install()
     try:
-        terminal = SessionTerminal(prompts=not headless)
+        terminal = SessionTerminal(prompts=not headless, closed=closed)
         supervisor = start_supervisor(executable, inherited=terminal.inherited)
         terminal.close_handed_on()
         message = Launch(stdio=terminal.stdio, terminal=terminal.is_terminal, **launch).message()

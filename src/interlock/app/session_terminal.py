@@ -14,6 +14,7 @@ from interlock.host.terminal import HumanTerminal, Pair, controlling_terminal, i
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from interlock.host.launch import Stdio
     from interlock.host.prompt import PromptChannel
     from interlock.host.proxy import Proxy
 
@@ -24,28 +25,32 @@ _FIRST_SPARE: Final = 10
 class SessionTerminal:
     """The descriptors of one session. `close_handed_on` once the supervisor has its copies."""
 
-    def __init__(self, *, prompts: bool) -> None:
-        """`prompts`: whether questions may be asked on the human's terminal."""
+    def __init__(self, *, prompts: bool, closed: frozenset[int]) -> None:
+        """`prompts`: whether questions may be asked on the human's terminal; `closed`: those of 0, 1 and 2 that the
+        command is to find closed.
+        """
         terminals = [descriptor for descriptor in (0, 1, 2) if is_terminal(descriptor)]
         self._tty = controlling_terminal() if terminals or prompts else None
         self.proxy = _proxy(terminals, self._tty) if terminals else None
         slave = self.proxy.pair.slave if self.proxy is not None else -1
-        self._handed_on = [
-            fcntl.fcntl(slave if descriptor in terminals else descriptor, fcntl.F_DUPFD_CLOEXEC, _FIRST_SPARE)
+        self._handed_on = {
+            descriptor: fcntl.fcntl(
+                slave if descriptor in terminals else descriptor, fcntl.F_DUPFD_CLOEXEC, _FIRST_SPARE
+            )
             for descriptor in (0, 1, 2)
-        ]
+            if descriptor not in closed
+        }
         self.prompts = _prompts(self._tty, terminals) if prompts else None
 
     @property
-    def stdio(self) -> tuple[int, int, int]:
+    def stdio(self) -> Stdio:
         """The three descriptors of the launch."""
-        first, second, third = self._handed_on
-        return first, second, third
+        return self._handed_on.get(0), self._handed_on.get(1), self._handed_on.get(2)
 
     @property
     def inherited(self) -> Sequence[int]:
         """What the supervisor is to inherit."""
-        return self._handed_on
+        return list(self._handed_on.values())
 
     @property
     def is_terminal(self) -> bool:
@@ -54,7 +59,7 @@ class SessionTerminal:
 
     def close_handed_on(self) -> None:
         """Let go of what only the jail is to hold."""
-        for descriptor in self._handed_on:
+        for descriptor in self._handed_on.values():
             with contextlib.suppress(OSError):
                 os.close(descriptor)
         if self.proxy is not None:

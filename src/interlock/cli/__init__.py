@@ -27,10 +27,13 @@ def program() -> NoReturn:
 
 
 def _flushed(status: int) -> int:
-    """Write out what is buffered. Output that was lost is a failure, whatever the command said."""
+    """Write out what is buffered. Output that was lost is a failure, whatever the command said; that nobody hears what
+    goes to standard error is none (`failure.say`).
+    """
+    if sys.stdout is None:  # it was closed at the start
+        return status
     try:
         sys.stdout.flush()
-        sys.stderr.flush()
     except BrokenPipeError:
         return _closed_pipe()
     except OSError as error:

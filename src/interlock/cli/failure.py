@@ -51,6 +51,8 @@ def unknown_command(name: str) -> int:
 
 def say(text: str, *, prefix: str = "interlock: ") -> None:
     """One line on stderr, made safe to show. That nobody listens is not an error: the exit code still says it."""
+    if sys.stderr is None:  # it was closed at the start
+        return
     try:
         sys.stderr.write(f"{prefix}{printable(text, LINE_CHARACTERS_MAX)}\n")
         sys.stderr.flush()

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from typing import TYPE_CHECKING, Any
 
 from interlock.vocabulary.errors import EXIT_FAILED, EXIT_USAGE
@@ -194,11 +193,14 @@ def _print_json(ran: Ran, face: NoticeFace, code: int) -> None:
         "checkpoint": ended.get("checkpoint"),
         "trouble": outcome.trouble or (outcome.failed or {}).get("message"),
     }
-    line = json.dumps(report, separators=(",", ":")) + "\n"
-    sys.stdout.flush()
-    data = line.encode()
-    while data:
-        data = data[os.write(1, data) :]
+    data = (json.dumps(report, separators=(",", ":")) + "\n").encode()
+    try:
+        while data:
+            data = data[os.write(1, data) :]
+    except OSError as error:  # the command's status is still the command's
+        from interlock.cli.failure import say
+
+        say(f"the report could not be written: {error.strerror}")
 
 
 def _denial(message: dict[str, Any]) -> dict[str, Any]:

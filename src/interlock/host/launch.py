@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 Message = dict[str, Any]
+#: What becomes 0, 1 and 2 of the command; None is one that it is to find closed.
+Stdio = tuple[int | None, int | None, int | None]
 #: Interlock's own variables: those of the outside never reach the jail, those of `spec/home.md` are set anew.
 _OWN_PREFIX: Final = "INTERLOCK_"
 
@@ -25,7 +27,7 @@ class Launch(NamedTuple):
     home: str
     policy: Mapping[str, Any]
     human: str
-    stdio: tuple[int, int, int]
+    stdio: Stdio
     terminal: bool
     runtime: str
     ledger: Mapping[str, str]
