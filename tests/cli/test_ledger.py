@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -144,3 +145,28 @@ def test_help_teaches(cli, act):
     if not act:
         for example in ("query --session last --decision deny", "ledger verify", "export last"):
             assert example in shown.stdout
+
+
+def test_an_auditors_key_that_is_new_is_told_from_damage(cli, tmp_path):
+    """The old one was lost, a new one made: older sessions are whole, and their MACs need the key of their time."""
+    assert cli("run", "--", "true").returncode == 0
+    keys = Path(cli.home) / "state/keys"
+    shutil.copy(keys / "auditor.x25519", tmp_path / "old.x25519")
+    for name in ("auditor.x25519", "auditor.x25519.pub"):
+        (keys / name).unlink()
+    time.sleep(1.1)  # sessions are named by the second of their start
+    assert cli("run", "--", "true").returncode == 0
+    new = cli("ledger", "verify")
+    assert new.returncode == 125
+    assert "is not this log's auditor: its MACs are sealed to `" in new.stdout
+    assert "was made after 1 of these sessions and is the auditor of the 1 since" in new.stdout
+    assert "all else is whole" in new.stdout and "missing, changed or added" not in new.stdout
+    old = cli("ledger", "verify", "--auditor", str(tmp_path / "old.x25519"))
+    assert old.returncode == 125 and "was made after" not in old.stdout
+    assert old.stdout.count("MAC: checked") == 1
+    # Damage is damage, whatever the key.
+    segment = sorted((Path(cli.home) / "state/ledger/sessions").glob("*/segment-00000000"))[0]
+    changed = bytearray(segment.read_bytes())
+    changed[len(changed) // 2] ^= 1
+    segment.write_bytes(changed)
+    assert "missing, changed or added" in cli("ledger", "verify").stdout

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,13 +48,18 @@ class Container:
         self.root = root
 
     def __call__(
-        self, profile: Profile, kind: Kind, *arguments: str, powers: tuple[int, ...] = ()
+        self, profile: Profile, kind: Kind, *arguments: str, **options: Any
     ) -> subprocess.CompletedProcess[str]:
-        """The end of `interlock` with `arguments`; `powers` are capabilities besides those of `kind`."""
-        return self.program(profile, kind, str(self.installed.interlock), *arguments, powers=powers)
+        """The end of `interlock` with `arguments`; `options` are those of `program`."""
+        return self.program(profile, kind, str(self.installed.interlock), *arguments, **options)
 
     def program(
-        self, profile: Profile, kind: Kind, *words: str, powers: tuple[int, ...] = ()
+        self,
+        profile: Profile,
+        kind: Kind,
+        *words: str,
+        powers: tuple[int, ...] = (),
+        environment: dict[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """The same for any program."""
         (self.root / "filter").write_bytes(compiled(profile))
@@ -67,7 +73,8 @@ class Container:
             (self.root / name).mkdir(exist_ok=True)
             if kind.user is not None and os.geteuid() == 0:
                 os.chown(self.root / name, kind.user, kind.user)
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("INTERLOCK_", "XDG_"))}
+        outside = {name: value for name, value in os.environ.items() if not name.startswith(("INTERLOCK_", "XDG_"))}
+        environment = outside | (environment or {})
         environment |= {"HOME": str(work / "home"), "INTERLOCK_HOME": str(work / "home/i"), "TMPDIR": str(work)}
         script = f'mkdir -p "$HOME" {work}/work && cd {work}/work && exec "$@"'
         return subprocess.run(

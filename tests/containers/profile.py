@@ -56,20 +56,20 @@ def docker(capabilities: Iterable[str] = ()) -> Profile:
         "syscalls": [
             {"names": plain, "action": "SCMP_ACT_ALLOW"},
             {"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38},
-            {"names": ["clone"], "action": "SCMP_ACT_ALLOW", "args": [test(0, NAMESPACES, "MASKED_EQ", 0)]},
+            {"names": ["clone"], "action": "SCMP_ACT_ALLOW", "args": [argument(0, NAMESPACES, "MASKED_EQ", 0)]},
             *[
-                {"names": ["personality"], "action": "SCMP_ACT_ALLOW", "args": [test(0, value, "EQ")]}
+                {"names": ["personality"], "action": "SCMP_ACT_ALLOW", "args": [argument(0, value, "EQ")]}
                 for value in (0, 8, 0x20000, 0x20008, 0xFFFFFFFF)
             ],
             # Neither AF_ALG nor AF_VSOCK.
-            {"names": ["socket"], "action": "SCMP_ACT_ALLOW", "args": [test(0, 38, "LT")]},
-            {"names": ["socket"], "action": "SCMP_ACT_ALLOW", "args": [test(0, 39, "EQ")]},
-            {"names": ["socket"], "action": "SCMP_ACT_ALLOW", "args": [test(0, 40, "GT")]},
+            {"names": ["socket"], "action": "SCMP_ACT_ALLOW", "args": [argument(0, 38, "LT")]},
+            {"names": ["socket"], "action": "SCMP_ACT_ALLOW", "args": [argument(0, 39, "EQ")]},
+            {"names": ["socket"], "action": "SCMP_ACT_ALLOW", "args": [argument(0, 40, "GT")]},
         ],
     }
 
 
-def test(index: int, value: int, op: str, value_two: int = 0) -> Profile:
+def argument(index: int, value: int, op: str, value_two: int = 0) -> Profile:
     """One comparison of an argument, as a profile has it."""
     return {"index": index, "value": value, "valueTwo": value_two, "op": f"SCMP_CMP_{op}"}
 
@@ -94,7 +94,7 @@ def compiled(profile: Profile) -> bytes:
         for name in entry["names"]:
             if name not in known:
                 continue  # as libseccomp does: a call of another architecture
-            tests = [part for argument in entry.get("args") or [] for part in comparison(argument)]
+            tests = [part for condition in entry.get("args") or [] for part in comparison(condition)]
             # A rule that does not match must leave the number loaded for the next.
             body = [*resolved(tests), answer, *([statement(0x20, 0)] if tests else [])]
             program += [jump(0x15, known[name], 0, len(body)), *body]
@@ -103,13 +103,13 @@ def compiled(profile: Profile) -> bytes:
 
 
 def action(name: str, errno: int) -> int:
-    return {"SCMP_ACT_ALLOW": ALLOW, "SCMP_ACT_ERRNO": ERRNO | errno}[name]
+    return {"SCMP_ACT_ALLOW": ALLOW, "SCMP_ACT_ERRNO": ERRNO | errno, "SCMP_ACT_KILL_PROCESS": KILL}[name]
 
 
-def comparison(argument: Profile) -> list[tuple[int, int, bool] | bytes]:
+def comparison(condition: Profile) -> list[tuple[int, int, bool] | bytes]:
     """Loads and tests of the argument's low word; a test is (opcode, value, the outcome that is a match)."""
-    load, value = statement(0x20, 16 + 8 * argument["index"]), argument["value"] & 0xFFFFFFFF
-    match argument["op"]:
+    load, value = statement(0x20, 16 + 8 * condition["index"]), condition["value"] & 0xFFFFFFFF
+    match condition["op"]:
         case "SCMP_CMP_EQ":
             return [load, (0x15, value, True)]
         case "SCMP_CMP_GT":
@@ -117,8 +117,8 @@ def comparison(argument: Profile) -> list[tuple[int, int, bool] | bytes]:
         case "SCMP_CMP_LT":
             return [load, (0x35, value, False)]
         case "SCMP_CMP_MASKED_EQ":
-            return [load, statement(0x54, value), (0x15, argument.get("valueTwo", 0) & 0xFFFFFFFF, True)]
-    raise ValueError(argument["op"])
+            return [load, statement(0x54, value), (0x15, condition.get("valueTwo", 0) & 0xFFFFFFFF, True)]
+    raise ValueError(condition["op"])
 
 
 def resolved(tests: list[tuple[int, int, bool] | bytes]) -> list[bytes]:

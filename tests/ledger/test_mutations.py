@@ -212,7 +212,7 @@ def test_a_key_of_somebody_else_verifies_nothing(two, tmp_path) -> None:
     assert not verifier.verify_log(verifier.Held(files), stranger.public()).verified
     own = verifier.load_public(two[0].keys / "ledger.ed25519.pub")
     report = verifier.verify_log(verifier.Held(files), own, auditor=stranger.auditor())
-    assert "not sealed to this auditor" in report.findings[0].what
+    assert "is not this log's auditor" in report.findings[0].what
 
 
 def test_flipping_deny_to_allow_is_found_and_named(two) -> None:

@@ -24,6 +24,14 @@ const SYS_PTRACE: u32 = 19;
 /// CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID, SETPCAP, NET_BIND_SERVICE, IPC_LOCK, IPC_OWNER, SYS_NICE, SYS_RESOURCE, LEASE, SETFCAP.
 pub const JAIL: u64 = bits(&[0, 1, 3, 4, 5, 6, 7, 8, 10, 14, 15, 23, 24, 28, 31]);
 
+const SYS_ADMIN: u32 = 21;
+
+/// Whether this process may make a namespace other than a user's.
+#[must_use]
+pub fn may_make_namespaces() -> bool {
+    capabilities::permitted().is_ok_and(|held| held & 1 << SYS_ADMIN != 0)
+}
+
 const KILL: u32 = 5;
 const SETUID: u32 = 7;
 
@@ -83,7 +91,12 @@ pub fn lacking() -> Option<Lacking> {
         return Some(Lacking::new("a session of Interlock holds this process already", hint));
     }
     // First what all else is read from, then what others refuse: a refused mechanism looks like a missing one.
-    proc().or_else(refused).or_else(mechanism)
+    surroundings().or_else(mechanism)
+}
+
+/// What lies around this process and keeps everything from working: while it does, what a single mechanism says is not to be believed.
+pub(crate) fn surroundings() -> Option<Lacking> {
+    proc().or_else(refused)
 }
 
 const MOUNT_PROC: &str = "mount it: `mount -t proc proc /proc`";

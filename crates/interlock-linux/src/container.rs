@@ -40,11 +40,12 @@ struct Markers {
 fn runtime(markers: &Markers) -> Runtime {
     match markers {
         Markers { kubernetes: true, .. } => Runtime::Kubernetes,
-        Markers { podman: true, .. } => Runtime::Podman,
+        // The innermost sets its variable; the files may be an outer one's.
         Markers { container, .. } if container == "podman" => Runtime::Podman,
-        Markers { docker: true, .. } => Runtime::Docker,
         Markers { container, .. } if container == "docker" => Runtime::Docker,
         Markers { container, .. } if container == "systemd-nspawn" => Runtime::Nspawn,
+        Markers { podman: true, .. } => Runtime::Podman,
+        Markers { docker: true, .. } => Runtime::Docker,
         _ => Runtime::Unit,
     }
 }
@@ -70,7 +71,11 @@ fn words(runtime: Runtime, calls: &[&str]) -> String {
             }
         }
         Runtime::Nspawn => format!("`systemd-nspawn --system-call-filter=\"{listed}\"`"),
-        Runtime::Unit => format!("in a systemd unit `SystemCallFilter={listed}`; a container: docs/containers.md"),
+        Runtime::Unit => {
+            format!(
+                "in a systemd unit `SystemCallFilter={listed}`; in a container SYS_PTRACE or `interlock container-profile` (docs/containers.md)"
+            )
+        }
     };
     format!("let it through: {way}")
 }

@@ -19,14 +19,18 @@ const WAIT_MS: i32 = 5000;
 /// What each mechanism gave, as JSON: `{"kernel", "user", "ready", "mechanisms": [{name, status, needed, works, detail, hint}]}`.
 #[must_use]
 pub fn examine() -> Value {
-    let lacking = capability::lacking();
-    let checks = vec![
-        check(
-            "machine",
-            true,
-            lacking.as_ref().map_or_else(|| Ok(standing()), |found| Err(found.what.clone())),
-            lacking.as_ref().map_or("", |found| &found.hint),
-        ),
+    let surroundings = capability::surroundings();
+    let checks = match &surroundings {
+        Some(found) => vec![check("surroundings", true, Err(found.what.clone()), &found.hint)],
+        None => std::iter::once(check("surroundings", true, Ok(standing()), "")).chain(mechanisms()).collect(),
+    };
+    let ready = checks.iter().all(|check| check["works"] == json!(true) || check["needed"] == json!(false));
+    let lacking = capability::lacking().map(|found| found.what);
+    json!({"kernel": launch::kernel(), "user": process::user(), "ready": ready && lacking.is_none(), "lacking": lacking, "mechanisms": checks})
+}
+
+fn mechanisms() -> [Value; 6] {
+    [
         check("landlock", true, wall_holds(), "Linux 6.12 or later, with `landlock` in the kernel's `lsm=` list"),
         check("notification", true, notified(), "Linux 5.19 or later; a container must not hold a seccomp listener of its own"),
         check("sentinel", true, scoped(), "Linux 6.12 or later (Landlock ABI 6)"),
@@ -38,9 +42,7 @@ pub fn examine() -> Value {
             "needs CAP_SYS_ADMIN; without it these calls are refused",
         ),
         check("wake-up", false, wakes(), "Linux 6.6 or later; only speed is lost"),
-    ];
-    let ready = checks.iter().all(|check| check["works"] == json!(true) || check["needed"] == json!(false));
-    json!({"kernel": launch::kernel(), "user": process::user(), "ready": ready, "lacking": lacking.map(|found| found.what), "mechanisms": checks})
+    ]
 }
 
 fn standing() -> String {

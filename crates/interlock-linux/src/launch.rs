@@ -95,7 +95,8 @@ pub fn tree(launch: &Launch, judge: &Judge) -> Result<Tree, Failed> {
     let wall =
         wall::build(&judge.exec_roots()).map_err(|missing| lacking(missing.0, "`interlock doctor` says what is missing and what to do"))?;
     let own = |error: std::io::Error| Failed::own("the tree could not be prepared", error);
-    let own_ipc = process::own_ipc().is_ok();
+    // Not even tried without the capability: a filter may kill for it.
+    let own_ipc = capability::may_make_namespaces() && process::own_ipc().is_ok();
     crate::sys::capabilities::keep(capability::supervisor()).map_err(own)?;
     process::adopt_orphans().map_err(own)?;
     let (up_read, up) = pipe().map_err(own)?;

@@ -23,6 +23,8 @@ use std::time::Duration;
 
 /// Descriptors of the supervisor, as far as its hard limit goes.
 const FILES: u64 = 1 << 20;
+/// Bytes that a log's file must be allowed to grow to. A session that comes to a limit above it ends there, with that reason.
+const LOG_BYTES_MIN: u64 = 1 << 20;
 /// How long a reader of our last words is waited for.
 const FAREWELL: Duration = Duration::from_secs(5);
 /// How long calls that are being answered when the tree is gone may take to be recorded.
@@ -95,7 +97,7 @@ impl Begun {
     fn go(self, stream: BufReader<UnixStream>, uplink: &Arc<Uplink>) -> Result<i32, Failed> {
         let Begun { launch, judge, mut tree } = self;
         let ending = Arc::new(Ending::new().map_err(|error| Failed::new(123, error.to_string(), ""))?);
-        harden();
+        harden()?;
         // While the command's process puts on its wall and its filter.
         let log = launch::ledger(&launch)?;
         let (listener, sentinels) = tree.listener().inspect_err(|failed| launch::not_begun(&log, failed))?;
@@ -105,7 +107,7 @@ impl Begun {
         control::keep_time(&session).map_err(own)?;
         session.terminals.given(session.ground.root.as_fd(), tree.command);
         tree.rehearse()?;
-        launch::open(&launch, &session, &tree)?;
+        launch::open(&launch, &session, &tree).map_err(|failed| because(failed, &ending))?;
         let started = crate::clock::rfc3339(crate::line::now_us());
         faces::serve(&launch::path(&launch.runtime), &session, &ending, Shown { command: json!(launch.command), started }).map_err(own)?;
         session.line.begin();
@@ -114,7 +116,7 @@ impl Begun {
         std::thread::Builder::new().name("control".into()).spawn(listen).map_err(own)?;
         if let Some(errno) = tree.exec()? {
             let _log = session.line.close(json!({"type": "session.closed", "status": null, "reason": "the command could not be run"}));
-            return Err(not_run(&session, &launch, errno));
+            return Err(not_run(&session, &launch, &ending, errno));
         }
         let _gone = uplink.send(json!({"type": "started", "process": tree.command, "enforced": tree.enforced()}));
         Ok(Running { launch, tree, session, ending, status: None }.watch())
@@ -122,16 +124,33 @@ impl Begun {
 }
 
 /// After the fork, so that the command keeps the limits and dispositions it was given.
-fn harden() {
+fn harden() -> Result<(), Failed> {
     process::limit(libc::RLIMIT_NOFILE, FILES);
     process::limit(libc::RLIMIT_CORE, 0);
     process::ignore_signal(libc::SIGXFSZ);
     process::keep_from_oom();
+    let file_bytes = process::lift(libc::RLIMIT_FSIZE);
+    if file_bytes < LOG_BYTES_MIN {
+        let message = format!("a file may have {file_bytes} bytes here (`ulimit -f`): too few for the session's log");
+        return Err(Failed::new(123, message, "raise the limit; the command's own can be set inside: sh -c 'ulimit -f N; exec COMMAND'"));
+    }
+    Ok(())
+}
+
+/// The same with the reason for which the session came to its end, where there is one.
+fn because(failed: Failed, ending: &Ending) -> Failed {
+    match ending.reason() {
+        Some(Reason::Failed(reason)) => Failed { message: format!("{}: {reason}", failed.message), ..failed },
+        _ => failed,
+    }
 }
 
 /// Why the program did not start, by what was said to its exec.
-fn not_run(session: &Session, launch: &Launch, errno: i32) -> Failed {
+fn not_run(session: &Session, launch: &Launch, ending: &Ending, errno: i32) -> Failed {
     let program = launch.program.lossy();
+    if let Some(Reason::Failed(_)) = ending.reason() {
+        return because(Failed::new(123, format!("`{program}` was not run"), ""), ending);
+    }
     if let Some(denial) = session.line.denials.last(1).first() {
         let because = denial.get("because").and_then(Value::as_str).unwrap_or_default().to_owned();
         return Failed::new(124, format!("policy refuses to run `{program}`: {because}"), "`interlock policy explain` shows which rule");

@@ -1,5 +1,5 @@
-"""What `interlock doctor` finds out: the supervisor's own exercise of each mechanism, and the health of state, keys
-and record.
+"""What `interlock doctor` finds out: a session rehearsed by the very command that people type, the supervisor's own
+exercise of each mechanism, and the health of state, keys and record.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import subprocess
 from typing import Any, Final, NamedTuple
 
 from interlock.storage.home import SOCKET_PATH_BYTES_MAX, Home
-from interlock.vocabulary.errors import InterlockError
+from interlock.vocabulary.errors import EXIT_HOST, InterlockError
 
 _SECONDS_MAX: Final = 30
 _REINSTALL: Final = "reinstall interlock-security"
@@ -35,7 +35,7 @@ def examine() -> list[Finding]:
     """Every finding: machine first, then this installation, then this user's state. Nothing is changed but missing
     directories.
     """
-    return [*_mechanisms(), *_installation(), *_state()]
+    return [*_mechanisms(), rehearsed(), *_installation(), *_state()]
 
 
 def _mechanisms() -> list[Finding]:
@@ -53,6 +53,18 @@ def _mechanisms() -> list[Finding]:
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         return [Finding("machine", "supervisor", "not", f"`{executable} --doctor` failed: {error}", _REINSTALL)]
     return [Finding("machine", "supervisor", "full", executable, ""), *findings_of(answer)]
+
+
+def rehearsed() -> Finding:
+    """A whole session by `interlock run` itself, with a harmless command and a home of its own that is removed again.
+    What it refuses to start is refused here, in the same words.
+    """
+    from interlock.app.rehearsal import rehearse
+
+    code, detail, advice = rehearse()
+    return Finding(
+        "machine" if code in (0, EXIT_HOST) else "session", "rehearsal", "not" if code else "full", detail, advice
+    )
 
 
 def findings_of(answer: Any) -> list[Finding]:

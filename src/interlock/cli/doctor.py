@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 
-from interlock.vocabulary.errors import EXIT_HOST
+from interlock.vocabulary.errors import EXIT_FAILED, EXIT_HOST, EXIT_REFUSED, OperatorError
 from interlock.vocabulary.printable import printable
 
 SUMMARY = "exercise each mechanism and say what is enforced on this machine"
-_EPILOG = "Exit status: 0 when nothing is missing, 122 otherwise. PARTIAL names what is given up."
+_EPILOG = (
+    "Exit status: 0 when nothing is missing, 122 when the machine lacks something, 123 when it is the installation "
+    "or your state. PARTIAL names what is given up."
+)
 _WORDS = {"full": "ok", "partial": "PARTIAL", "not": "NO"}
 
 
@@ -22,12 +25,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Examine, print, and say by the status whether it is good enough."""
     from interlock.app.doctor import examine
+    from interlock.app.run import outer_session
 
+    if session := outer_session():
+        raise OperatorError(
+            f"inside session `{session}` everything looks refused: that is what the session is for",
+            hint="what holds here was tried when it began; run interlock doctor outside of it",
+            exit_code=EXIT_REFUSED,
+        )
     findings = examine()
-    missing = any(finding.status == "not" for finding in findings)
+    missing = {finding.area for finding in findings if finding.status == "not"}
+    status = EXIT_HOST if "machine" in missing else EXIT_FAILED if missing else 0
     if arguments.json:
         print(json.dumps({"healthy": not missing, "findings": [finding._asdict() for finding in findings]}))
-        return EXIT_HOST if missing else 0
+        return status
     area = ""
     for finding in findings:
         if finding.area != area:
@@ -37,4 +48,4 @@ def run(arguments: argparse.Namespace) -> int:
         if finding.status != "full" and finding.advice:
             print(f"  {'':<8}{'':<22}do: {printable(finding.advice)}")
     print("something is missing" if missing else "everything that policies need is here")
-    return EXIT_HOST if missing else 0
+    return status

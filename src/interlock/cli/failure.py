@@ -14,7 +14,7 @@ from interlock.vocabulary.printable import printable
 LINE_CHARACTERS_MAX = 2000
 
 
-_DISK_ERRORS = frozenset({errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO})
+_DISK_ERRORS = frozenset({errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG})
 #: SQLITE_READONLY, SQLITE_IOERR and SQLITE_FULL, the low byte of a code (sqlite.org/rescode.html).
 _DATABASE_ERRORS = frozenset({8, 10, 13})
 
@@ -68,8 +68,16 @@ def _disk_fault(error: Exception) -> int:
     if not database and not (isinstance(error, OSError) and error.errno in _DISK_ERRORS):
         return 0
     say(f"cannot write: {error}")
-    say("  hint: make room or make it writable, or set INTERLOCK_HOME to a directory that you may write", prefix="")
+    say(f"  hint: {_room_hint()}", prefix="")
     return EXIT_FAILED
+
+
+def _room_hint() -> str:
+    import resource
+
+    if resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY:
+        return "files of this shell may not grow as they must: raise `ulimit -f`"
+    return "make room or make it writable, or set INTERLOCK_HOME to a directory that you may write"
 
 
 def _own_fault(error: Exception, name: str) -> int:

@@ -16,6 +16,7 @@ from interlock.vocabulary.printable import printable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from interlock.ledger.ledger_check import LedgerReport
     from interlock.ledger.reader import Log, Record
     from interlock.storage.home import Home
 
@@ -300,13 +301,15 @@ def _verify_all(ledger: Path, keys: Path, arguments: argparse.Namespace, only: s
         print("\n".join(printable(line, 1000) for line in log.lines()))
     for line in [f"WRONG {finding}" for finding in wrong] + [f"note: {note}" for note in report.notes]:
         print(printable(line, 1000))
-    verdict = (
-        "verified"
-        if report.verified
-        else "NOT VERIFIED: what is said above is missing, changed or added since it was written"
-    )
+    verdict = "verified" if report.verified else f"NOT VERIFIED: {_because(report)}"
     print(f"{len(report.logs)} logs, {report.records} records: {verdict}")
     return 0 if report.verified else EXIT_DAMAGED
+
+
+def _because(report: LedgerReport) -> str:
+    if report.lacks_auditor_only:
+        return "MACs need the auditor's key that they are sealed to; all else is whole"
+    return "what is said above is missing, changed or added since it was written"
 
 
 def _as_json(log: Any) -> dict[str, Any]:

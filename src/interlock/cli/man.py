@@ -25,6 +25,7 @@ _ENVIRONMENT: Final = (
     ("INTERLOCK_INSIDE", "set inside a session: the socket that `interlock why` asks"),
     ("INTERLOCK_AGENT, INTERLOCK_TOKEN, INTERLOCK_GATEWAY_URL", "set inside a session started with --agent"),
     ("INTERLOCK_SUPERVISOR", "the supervisor executable, for a source tree without an installed one"),
+    ("INTERLOCK_START_SECONDS", "how long each step of a start may take on a slow machine, instead of 20 seconds"),
     ("INTERLOCK_TRACE", "when set, an internal error prints where it happened"),
 )
 _FILES: Final = (

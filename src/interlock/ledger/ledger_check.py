@@ -29,6 +29,12 @@ class LedgerReport:
         return not self.findings and all(log.verified for log in self.logs)
 
     @property
+    def lacks_auditor_only(self) -> bool:
+        """True if nothing is wrong but that MACs are sealed to another auditor's key than the one given."""
+        failed = [log for log in self.logs if not log.verified]
+        return not self.findings and all(log.sealed_elsewhere and len(log.findings) == 1 for log in failed)
+
+    @property
     def records(self) -> int:
         """Records in all logs."""
         return sum(log.records for log in self.logs)
@@ -72,7 +78,26 @@ def verify_ledger(
         if name in closed and log.records != closed[name]["head"]["size"] and log.verified:
             _wrong(report, name, f"it was closed at {closed[name]['head']['size']} records and holds {log.records}")
     _check_heads(ledger, key, signer, heads, report)
+    if auditor is not None:
+        _say_which_auditor(report, verifier.auditor_id(auditor))
     return report
+
+
+def _say_which_auditor(report: LedgerReport, given: str) -> None:
+    """Whether a key that does not open some MACs is simply newer than their logs. Sessions are named by their start."""
+    sessions = [log for log in report.logs if log.records and "/sessions/" in log.origin]
+    others = [log.origin for log in sessions if log.sealed_elsewhere]
+    own = [log.origin for log in sessions if not log.sealed_elsewhere]
+    if not others:
+        return
+    known = f"the auditor's key given, `{given}`,"
+    if own and max(others) < min(own):
+        report.notes.append(
+            f"{known} was made after {len(others)} of these sessions and is the auditor of the {len(own)} since: "
+            "give --auditor the key of their time for those"
+        )
+    elif not own:
+        report.notes.append(f"{known} is the auditor of no session here: it was made later, or it is another ledger's")
 
 
 def _names(ledger: Path) -> set[str]:

@@ -255,6 +255,20 @@ pub fn limit(resource: u32, wanted: u64) {
     }
 }
 
+/// Takes a limit away as far as this process may, and gives what is left of it.
+#[must_use]
+pub fn lift(resource: u32) -> u64 {
+    let mut bounds = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: one live rlimit, read and then filled by the kernel.
+    unsafe {
+        if libc::setrlimit(resource, &raw const bounds) != 0 && libc::getrlimit(resource, &raw mut bounds) == 0 {
+            bounds.rlim_cur = bounds.rlim_max;
+            libc::setrlimit(resource, &raw const bounds);
+        }
+    }
+    bounds.rlim_cur
+}
+
 /// Waits for one child to end and gives its exit code; a signal counts as 128 and its number.
 ///
 /// # Errors
