@@ -31,6 +31,17 @@ class Policy:
     def digest(self) -> str:
         """`sha256:` and the SHA-256, in hex, of the RFC 8785 form of the policy without its `digest`."""
 
+    @property
+    def sends_are_plain(self) -> bool:
+        """Whether nothing that a message is sent to can matter: then `sendmsg` and `sendmmsg` are not trapped."""
+
+    def is_plain(self, verb: str) -> bool:
+        """Whether every act with this verb is allowed, and no rule wants anything of it.
+
+        Raises:
+            ActionError: there is no such verb.
+        """
+
     def decide(self, action_json: str, facts_json: str | None = None) -> str:
         """The Decision on one Action, as JSON (`spec/action.md`). Without Facts nothing is known, no grant in force.
 

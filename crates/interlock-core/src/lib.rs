@@ -22,6 +22,7 @@ pub mod language;
 pub mod network;
 pub mod pattern;
 pub mod patterns;
+pub mod plain;
 pub mod plan;
 pub mod policy;
 pub mod resources;

@@ -189,7 +189,7 @@ fn hear<'a>(voices: &mut [Voice<'a>], layer: usize, rule: &'a Rule, touched: Tou
 }
 
 /// Whether a rule can touch an act with this verb: by naming it, or by guarding what a rename or link would move.
-fn concerns(rule: &Rule, verb: Verb) -> bool {
+pub(crate) fn concerns(rule: &Rule, verb: Verb) -> bool {
     rule.verbs.contains(verb) || (verb.is_pair() && voice::guards_reading(rule))
 }
 

@@ -146,6 +146,26 @@ impl Selectors {
         self.except.matches(name)
     }
 
+    /// Whether anything keeps the rule to some acts of its verbs.
+    pub fn narrows(&self) -> bool {
+        // Taken apart, so that a selector added later cannot be forgotten here.
+        let Self { path, except, inodes, address, port, protocol, to, signal, command, connector, tool, operation, arguments } = self;
+        let unnarrowed = path.is_none()
+            && except.is_empty()
+            && inodes.is_empty()
+            && address.is_none()
+            && port.is_none()
+            && protocol.is_none()
+            && to.is_none()
+            && signal.is_none()
+            && command.is_none()
+            && connector.is_none()
+            && tool.is_none()
+            && operation.is_none()
+            && arguments.is_empty();
+        !unnarrowed
+    }
+
     /// The first selector that acts with this verb do not have, if any: a rule that has one could never mean what it says.
     pub fn foreign_to(&self, verb: Verb) -> Option<&'static str> {
         SELECTORS.iter().find(|selector| self.has(selector.name) && !selector.narrows(verb)).map(|selector| selector.name)

@@ -3,6 +3,7 @@
 //! Runs without a policy and leaves nothing behind. What a session would refuse to start without is `needed`.
 
 use crate::answer::Call;
+use crate::need::Need;
 use crate::sys::descriptors::{self, pipe, read_byte, write_all};
 use crate::sys::notify::{self, Instruction};
 use crate::sys::process::{self, Forked};
@@ -128,7 +129,7 @@ fn wakes() -> Result<String, String> {
 
 /// Runs a child behind the real filter up to its first open, and answers that one.
 fn trapped(answer: impl FnOnce(&OwnedFd, &Call) -> io::Result<String>) -> Result<String, String> {
-    trap(&filter::program(false), answer).map_err(|error| error.to_string())
+    trap(&filter::program(Need::ALL), answer).map_err(|error| error.to_string())
 }
 
 fn trap(program: &[Instruction], answer: impl FnOnce(&OwnedFd, &Call) -> io::Result<String>) -> io::Result<String> {

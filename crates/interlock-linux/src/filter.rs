@@ -3,6 +3,7 @@
 //! Only loads of `nr` and `arch`, comparisons, jumps and constant returns stand on the path of a call that is always allowed, so that the
 //! kernel's action cache (5.11) answers it without running the program.
 
+use crate::need::Need;
 use crate::sys::notify::Instruction;
 use crate::table::{Class, Clause, ROWS, Row, Test, Verdict};
 
@@ -26,9 +27,9 @@ const X86_64: u32 = 0xc000_003e;
 /// Numbers from here on are x32's: another table under the same architecture.
 const X32: u32 = 0x4000_0000;
 
-/// Emits the filter. `own_ipc`: the session has an IPC namespace of its own.
+/// Emits the filter of a session that needs so much of the table.
 #[must_use]
-pub fn program(own_ipc: bool) -> Vec<Instruction> {
+pub fn program(need: Need) -> Vec<Instruction> {
     let mut out = vec![
         load(ARCHITECTURE),
         jump(JUMP_EQUAL, X86_64, 1, 0),
@@ -37,7 +38,7 @@ pub fn program(own_ipc: bool) -> Vec<Instruction> {
         jump(JUMP_AT_LEAST, X32, 0, 1),
         give(KILL_PROCESS),
     ];
-    out.extend(search(&leaves(own_ipc)));
+    out.extend(search(&leaves(need)));
     out
 }
 
@@ -53,14 +54,14 @@ enum Treatment {
     Tested(&'static [Clause], Verdict),
 }
 
-fn leaves(own_ipc: bool) -> Vec<Leaf> {
+fn leaves(need: Need) -> Vec<Leaf> {
     let mut out: Vec<Leaf> = Vec::new();
     let mut next = 0;
     for row in ROWS {
         if row.number > next {
             push(&mut out, next, Treatment::Plain(Verdict::Errno(libc::ENOSYS)));
         }
-        push(&mut out, row.number, treatment(row, own_ipc));
+        push(&mut out, row.number, treatment(row, need));
         next = row.number + 1;
     }
     push(&mut out, next, Treatment::Plain(Verdict::Errno(libc::ENOSYS)));
@@ -77,13 +78,16 @@ fn push(out: &mut Vec<Leaf>, first: u32, treatment: Treatment) {
     }
 }
 
-fn treatment(row: &Row, own_ipc: bool) -> Treatment {
+fn treatment(row: &Row, need: Need) -> Treatment {
     match row.class {
         Class::Mediated(_, []) => Treatment::Plain(Verdict::Notify),
         Class::Mediated(_, clauses) => Treatment::Tested(clauses, Verdict::Notify),
+        Class::ByNeed(_, what, _) if need.of_this(what) => Treatment::Plain(Verdict::Notify),
+        Class::ByNeed(_, _, []) => Treatment::Plain(Verdict::Allow),
+        Class::ByNeed(_, _, clauses) => Treatment::Tested(clauses, Verdict::Allow),
         Class::Filtered(_, clauses, otherwise) => Treatment::Tested(clauses, otherwise),
         Class::Walled | Class::Harmless | Class::Refused(_) | Class::Recorded(_) | Class::Private(_) => {
-            Treatment::Plain(row.verdict(&[0; 6], own_ipc))
+            Treatment::Plain(row.verdict(&[0; 6], need))
         }
     }
 }

@@ -62,6 +62,12 @@ impl Judge {
         decide(&self.policy, action, facts)
     }
 
+    /// The policy itself, for what is not about one act.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
     /// Digest of the policy.
     #[must_use]
     pub fn digest(&self) -> &str {

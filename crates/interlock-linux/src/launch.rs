@@ -11,6 +11,7 @@ use crate::later::Later;
 use crate::line::Line;
 use crate::members::Members;
 use crate::messages::Launch;
+use crate::need::Need;
 use crate::session::{Gateway, Session};
 use crate::sys::descriptors::{self, pipe, take_from, write_all};
 use crate::sys::notify;
@@ -75,7 +76,7 @@ pub struct Tree {
     lines: BufReader<std::fs::File>,
     go: OwnedFd,
     wall: wall::Wall,
-    own_ipc: bool,
+    need: Need,
     results: BTreeMap<String, Value>,
 }
 
@@ -119,7 +120,8 @@ pub fn tree(launch: &Launch, judge: &Judge) -> Result<Tree, Failed> {
         guardian_neck,
     };
     let held = crate::sys::capabilities::permitted().map_err(own)?;
-    let start = start(launch, ends, own_ipc, held)?;
+    let need = Need::of(judge.policy(), held, own_ipc);
+    let start = start(launch, ends, need, held)?;
     match process::fork().map_err(own)? {
         Forked::Child => {
             drop((mine, up_read, go, neck));
@@ -136,7 +138,7 @@ pub fn tree(launch: &Launch, judge: &Judge) -> Result<Tree, Failed> {
             mine.set_read_timeout(None).map_err(own)?;
             let lines = BufReader::new(std::fs::File::from(up_read));
             let results = BTreeMap::new();
-            Ok(Tree { guardian, words, orders: mine, neck, command, lines, go, wall, own_ipc, results })
+            Ok(Tree { guardian, words, orders: mine, neck, command, lines, go, wall, need, results })
         }
     }
 }
@@ -157,7 +159,7 @@ fn lacking_code() -> i32 {
     if foreign::is_a_sessions() { 124 } else { 122 }
 }
 
-fn start(launch: &Launch, ends: Ends, own_ipc: bool, held: u64) -> Result<Start, Failed> {
+fn start(launch: &Launch, ends: Ends, need: Need, held: u64) -> Result<Start, Failed> {
     let text = |bytes: &[u8]| CString::new(bytes).map_err(|_| Failed::new(120, "a zero byte in the command or its environment", ""));
     let environment = launch.environment.iter().map(|(name, value)| text(&[name.as_bytes(), b"=", &value.0].concat()));
     Ok(Start {
@@ -169,7 +171,7 @@ fn start(launch: &Launch, ends: Ends, own_ipc: bool, held: u64) -> Result<Start,
         terminal: launch.terminal,
         closed: (0..).zip(launch.stdio).filter(|(_, given)| given.is_none()).map(|(number, _)| number).collect(),
         apart: launch.terminal || !process::leads_its_session(),
-        filter: filter::program(own_ipc),
+        filter: filter::program(need),
         filtered: foreign::stands(),
         capabilities: capability::jail(held),
         supervisor: process::id(),
@@ -287,7 +289,7 @@ impl Tree {
     #[must_use]
     pub fn enforced(&self) -> Value {
         let mut enforced = self.results.clone();
-        let ipc = if self.own_ipc { json!("full") } else { json!("refused: no IPC namespace without CAP_SYS_ADMIN") };
+        let ipc = if self.need.shared_ipc { json!("refused: no IPC namespace without CAP_SYS_ADMIN") } else { json!("full") };
         enforced.insert("ipc".into(), ipc);
         json!(enforced)
     }
@@ -295,11 +297,11 @@ impl Tree {
     /// The record of the sealed wall.
     #[must_use]
     pub fn sealed(&self) -> Value {
-        let trapped: Vec<&str> = table::ROWS.iter().filter(|row| row.handler().is_some()).map(|row| row.name).collect();
+        let trapped: Vec<&str> = table::ROWS.iter().filter(|row| row.is_trapped(self.need)).map(|row| row.name).collect();
         let admitted: Vec<String> = self.wall.admitted.iter().map(|path| path.display().to_string()).collect();
         json!({
             "type": "wall.sealed", "landlock": {"abi": self.wall.abi, "execute": admitted},
-            "filter": filter::digest(&filter::program(self.own_ipc)), "trapped": trapped,
+            "filter": filter::digest(&filter::program(self.need)), "trapped": trapped,
         })
     }
 }

@@ -29,6 +29,7 @@ pub mod made;
 pub mod members;
 pub mod messages;
 pub mod mounts;
+pub mod need;
 pub mod own;
 pub mod pool;
 pub mod questions;

@@ -11,8 +11,12 @@ pub fn json() -> String {
 
 fn row(row: &Row) -> Value {
     let clauses: &[Clause] = match row.class {
-        Class::Mediated(_, clauses) | Class::Filtered(_, clauses, _) => clauses,
+        Class::Mediated(_, clauses) | Class::ByNeed(_, _, clauses) | Class::Filtered(_, clauses, _) => clauses,
         Class::Walled | Class::Harmless | Class::Refused(_) | Class::Recorded(_) | Class::Private(_) => &[],
+    };
+    let needed_for = match row.class {
+        Class::ByNeed(_, what, _) => Some(format!("{what:?}").to_lowercase()),
+        _ => None,
     };
     let errno = match row.class {
         Class::Refused(errno) | Class::Recorded(errno) | Class::Private(errno) => Some(errno),
@@ -20,6 +24,7 @@ fn row(row: &Row) -> Value {
     };
     json!({
         "number": row.number, "name": row.name, "class": row.word(), "why": row.why, "errno": errno,
+        "needed_for": needed_for,
         "handler": row.handler().map(|handler| format!("{handler:?}").to_lowercase()),
         "conditions": clauses.iter().map(|clause| format!("{:?} → {}", clause.all, verdict(clause.verdict))).collect::<Vec<_>>(),
     })

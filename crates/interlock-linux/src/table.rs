@@ -2,6 +2,8 @@
 //!
 //! The filter is emitted from it and the door dispatches by it. A number that is not here returns ENOSYS, as on an older kernel.
 
+use crate::need::{For, Need};
+
 mod clauses;
 mod rows;
 
@@ -75,6 +77,8 @@ pub struct Clause {
 pub enum Class {
     /// The door decides; the first clause that holds may say otherwise.
     Mediated(Handler, &'static [Clause]),
+    /// Mediated where the session needs it for that; else the clauses say, in order, and then the kernel goes on.
+    ByNeed(Handler, For, &'static [Clause]),
     /// The clauses say, in order; then the verdict.
     Filtered(Option<Handler>, &'static [Clause], Verdict),
     /// The kernel goes on and Landlock bounds it.
@@ -111,9 +115,19 @@ impl Row {
     #[must_use]
     pub fn handler(&self) -> Option<Handler> {
         match self.class {
-            Class::Mediated(handler, _) => Some(handler),
+            Class::Mediated(handler, _) | Class::ByNeed(handler, ..) => Some(handler),
             Class::Filtered(handler, ..) => handler,
             Class::Walled | Class::Harmless | Class::Refused(_) | Class::Recorded(_) | Class::Private(_) => None,
+        }
+    }
+
+    /// Whether the door is asked about such calls, or some of them, in a session that needs so much. A flag that is asked about for
+    /// safety's sake does not make it so.
+    #[must_use]
+    pub fn is_trapped(&self, need: Need) -> bool {
+        match self.class {
+            Class::ByNeed(_, what, _) => need.of_this(what),
+            _ => self.handler().is_some(),
         }
     }
 
@@ -121,7 +135,7 @@ impl Row {
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self.class {
-            Class::Mediated(..) => "mediated",
+            Class::Mediated(..) | Class::ByNeed(..) => "mediated",
             Class::Filtered(..) => "filtered",
             Class::Walled => "walled",
             Class::Harmless => "harmless",
@@ -132,18 +146,20 @@ impl Row {
 
     /// What the filter says to this call with these registers: the meaning the emitted program is tested against.
     #[must_use]
-    pub fn verdict(&self, arguments: &[u64; 6], own_ipc: bool) -> Verdict {
+    pub fn verdict(&self, arguments: &[u64; 6], need: Need) -> Verdict {
         match self.class {
+            Class::ByNeed(_, what, _) if need.of_this(what) => Verdict::Notify,
+            Class::ByNeed(_, _, clauses) => first(clauses, arguments).unwrap_or(Verdict::Allow),
             Class::Mediated(_, clauses) => first(clauses, arguments).unwrap_or(Verdict::Notify),
             Class::Filtered(_, clauses, otherwise) => first(clauses, arguments).unwrap_or(otherwise),
             Class::Walled | Class::Harmless => Verdict::Allow,
             Class::Refused(errno) => Verdict::Errno(errno),
             Class::Recorded(errno) => Verdict::Refuse(errno),
             Class::Private(errno) => {
-                if own_ipc {
-                    Verdict::Allow
-                } else {
+                if need.shared_ipc {
                     Verdict::Errno(errno)
+                } else {
+                    Verdict::Allow
                 }
             }
         }

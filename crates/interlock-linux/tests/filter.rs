@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
 use interlock_linux::filter::program;
+use interlock_linux::need::Need;
 use interlock_linux::sys::notify::Instruction;
 use interlock_linux::table::{Class, ROWS, Row, Test, Verdict};
 
@@ -44,7 +45,7 @@ fn meant(verdict: Verdict) -> u32 {
 /// Values on, beside, above and inverted to every value the row's clauses speak of.
 fn interesting(row: &Row) -> Vec<u64> {
     let clauses = match row.class {
-        Class::Mediated(_, clauses) | Class::Filtered(_, clauses, _) => clauses,
+        Class::Mediated(_, clauses) | Class::ByNeed(_, _, clauses) | Class::Filtered(_, clauses, _) => clauses,
         _ => return vec![0],
     };
     let mut values = vec![0, 1, u64::MAX, 1 << 32, 0x8000_0000, u64::from(u32::MAX)];
@@ -63,10 +64,33 @@ fn interesting(row: &Row) -> Vec<u64> {
     values
 }
 
+fn needs() -> Vec<Need> {
+    (0..8).map(|bits| Need { sends: bits & 1 == 0, ids: bits & 2 == 0, shared_ipc: bits & 4 == 0 }).collect()
+}
+
+#[test]
+fn what_is_not_needed_is_left_to_the_kernel_and_nothing_else() {
+    const FAST_OPEN: u64 = 0x2000_0000;
+    let ids = ["setuid", "setgid", "setreuid", "setregid", "setgroups", "setresuid", "setresgid", "setfsuid", "setfsgid", "capset"];
+    for need in needs() {
+        let program = program(need);
+        for row in ROWS {
+            let (found, all) = (run(&program, X86_64, row.number, &[0; 6]), meant(row.verdict(&[0; 6], Need::ALL)));
+            let left = (!need.sends && ["sendmsg", "sendmmsg"].contains(&row.name)) || (!need.ids && ids.contains(&row.name));
+            let private = !need.shared_ipc && matches!(row.class, Class::Private(_));
+            assert_eq!(found, if left || private { meant(Verdict::Allow) } else { all }, "{} {need:?}", row.name);
+            assert!(!left || all == meant(Verdict::Notify));
+            assert_eq!(row.is_trapped(need), row.handler().is_some() && !left, "{}", row.name);
+        }
+        assert_eq!(run(&program, X86_64, 46, &[3, 8, FAST_OPEN, 0, 0, 0]), meant(Verdict::Notify));
+        assert_eq!(run(&program, X86_64, 307, &[3, 8, 1, FAST_OPEN, 0, 0]), meant(Verdict::Notify));
+    }
+}
+
 #[test]
 fn the_program_says_what_the_table_means() {
-    for own_ipc in [false, true] {
-        let program = program(own_ipc);
+    for need in needs() {
+        let program = program(need);
         assert!(program.len() < 4096, "the kernel takes 4096 instructions, not {}", program.len());
         for row in ROWS {
             let values = interesting(row);
@@ -74,7 +98,7 @@ fn the_program_says_what_the_table_means() {
                 for rest in [0, 1, 6, 17, 0x20_0000_0000] {
                     let arguments = [first, second, rest, 0, rest, 0];
                     let found = run(&program, X86_64, row.number, &arguments);
-                    assert_eq!(found, meant(row.verdict(&arguments, own_ipc)), "{} {arguments:x?}", row.name);
+                    assert_eq!(found, meant(row.verdict(&arguments, need)), "{} {arguments:x?}", row.name);
                 }
             }
         }
@@ -83,7 +107,7 @@ fn the_program_says_what_the_table_means() {
 
 #[test]
 fn what_the_table_lacks_is_not_there() {
-    let program = program(true);
+    let program = program(Need::ALL);
     for number in 0..2000u32 {
         if !ROWS.iter().any(|row| row.number == number) {
             assert_eq!(run(&program, X86_64, number, &[0; 6]), meant(Verdict::Errno(libc::ENOSYS)), "{number}");
@@ -93,7 +117,7 @@ fn what_the_table_lacks_is_not_there() {
 
 #[test]
 fn other_tables_kill() {
-    let program = program(true);
+    let program = program(Need::ALL);
     for number in [0, 1, 2, 59, 512, 520, 547, 0x3fff_ffff] {
         assert_eq!(run(&program, X86_64, 0x4000_0000 | number, &[0; 6]), KILL);
         for architecture in [0x4000_0003, 0xc000_00b7, 0, u32::MAX] {

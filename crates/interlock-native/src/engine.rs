@@ -7,7 +7,8 @@ use interlock_core::decision::Decision;
 use interlock_core::facts::Facts;
 use interlock_core::pattern::Pattern;
 use interlock_core::plan::{Plan, PlanAnswer};
-use interlock_core::{digest, json, language, policy};
+use interlock_core::verb::Verb;
+use interlock_core::{digest, json, language, plain, policy};
 use pyo3::prelude::*;
 use serde_json::{Value, json};
 
@@ -43,6 +44,18 @@ impl Policy {
     #[getter]
     fn digest(&self) -> &str {
         self.policy.digest()
+    }
+
+    /// Whether every act with this verb is allowed, and no rule wants anything of it.
+    fn is_plain(&self, verb: &str) -> PyResult<bool> {
+        let verb = Verb::parse(verb).ok_or_else(|| ActionError::new_err(format!("unknown verb `{verb}`")))?;
+        Ok(plain::is_plain(&self.policy, verb))
+    }
+
+    /// Whether nothing that a message is sent to can matter: then sendmsg and sendmmsg are not trapped.
+    #[getter]
+    fn sends_are_plain(&self) -> bool {
+        plain::sends_are_plain(&self.policy)
     }
 
     /// The Decision on one Action, as JSON.

@@ -130,14 +130,14 @@ def _explain(arguments: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from interlock.policy.closure import routes
-    from interlock.policy.coverage import coverage
+    from interlock.policy.coverage import coverage, untrapped
 
     compiled = _load(arguments)
     if arguments.compiled:
         print(compiled.json)
         return 0
     document = compiled.document()
-    rows, found = coverage(document), routes(document)
+    rows, found, left = coverage(document), routes(document), untrapped(compiled)
     if arguments.json:
         print(
             json.dumps(
@@ -145,6 +145,7 @@ def _explain(arguments: argparse.Namespace) -> int:
                     "digest": compiled.digest,
                     "coverage": [asdict(row) for row in rows],
                     "routes": [asdict(route) for route in found],
+                    "untrapped": list(left),
                     "warnings": list(compiled.warnings),
                 }
             )
@@ -152,6 +153,8 @@ def _explain(arguments: argparse.Namespace) -> int:
         return 0
     for row in rows:
         _print_row(row)
+    if left:
+        print(f"\nleft to the kernel, since every send is allowed, and not recorded one by one: {', '.join(left)}")
     print(
         "\nroutes around what is denied, and the rule that opens each:"
         if found

@@ -8,9 +8,13 @@ Costs are the measured orders of magnitude of `docs/benchmarks.md`, not promises
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from interlock.policy.engine import engine
 from interlock.policy.language import is_gateway
+
+if TYPE_CHECKING:
+    from interlock.policy.loading import Compiled
 
 WALL: Final = "wall"
 DOOR: Final = "door"
@@ -21,6 +25,9 @@ _COST: Final = {
     DOOR: "20 µs and more for each call of its kind (docs/benchmarks.md)",
     GATEWAY: "part of each tool call",
 }
+
+
+_SENDS: Final = ("sendmsg", "sendmmsg")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,11 @@ def coverage(document: dict[str, Any]) -> list[Coverage]:
     return [
         _of(f"{layer['name']}/{rule['id']}", rule, document) for layer in document["layers"] for rule in layer["rules"]
     ]
+
+
+def untrapped(compiled: Compiled) -> tuple[str, ...]:
+    """Calls that this policy leaves to the kernel, which others have the door look at (docs/adr/0025)."""
+    return _SENDS if engine(compiled).sends_are_plain else ()
 
 
 def _of(name: str, rule: dict[str, Any], document: dict[str, Any]) -> Coverage:

@@ -46,6 +46,12 @@ def test_a_preset_loads_without_a_warning_on_a_plain_machine(name: str) -> None:
     assert load([Source.preset(name)], context(root="/nonexistent"), workspace_layer=False).warnings == ()
 
 
+def test_only_a_preset_that_allows_every_send_leaves_them_to_the_kernel() -> None:
+    hosted = ("coding-agent", "ci", "strict", "observe", "mcp-server")
+    plain = {name: native.Policy(load([Source.preset(name)], context(), workspace_layer=False).json).sends_are_plain for name in hosted}
+    assert plain == {"coding-agent": False, "ci": False, "strict": False, "observe": True, "mcp-server": False}
+
+
 def test_every_set_has_a_meaning() -> None:
     from interlock.policy.sets import context_sets
 

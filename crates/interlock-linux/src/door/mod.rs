@@ -40,6 +40,7 @@ pub mod unix;
 pub mod walk;
 
 use crate::answer::{Answer, Call};
+use crate::need::Need;
 use crate::session::Session;
 use crate::table::{Handler, Row, Verdict};
 
@@ -49,7 +50,7 @@ pub fn answer(call: &Call, session: &Session) -> Answer {
     let Some(row) = Row::of(call.number) else {
         return Answer::Errno(libc::ENOSYS);
     };
-    if let Verdict::Refuse(errno) = row.verdict(&call.arguments, false) {
+    if let Verdict::Refuse(errno) = row.verdict(&call.arguments, Need::ALL) {
         session.line.refuse_call(call, row.name, row.why, errno);
         return Answer::Errno(errno);
     }

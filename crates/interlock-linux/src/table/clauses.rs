@@ -34,6 +34,13 @@ pub(super) const ALWAYS: &[Clause] = &[];
 /// sendto: the address is the fifth argument; without one glibc's send() passes here.
 pub(super) const SENDTO: &[Clause] = &[notify(&[Test::Given(4)]), allow(&[])];
 
+const FAST_OPEN: u32 = libc::MSG_FASTOPEN as u32;
+
+/// sendmsg, where whom a message is sent to does not matter: one flag would connect without connect(2), unrecorded.
+pub(super) const SENDMSG: &[Clause] = &[notify(&[Test::Any { argument: 2, bits: FAST_OPEN }])];
+/// sendmmsg: the same.
+pub(super) const SENDMMSG: &[Clause] = &[notify(&[Test::Any { argument: 3, bits: FAST_OPEN }])];
+
 /// prlimit64: reading, and one's own, are free.
 pub(super) const PRLIMIT: &[Clause] = &[notify(&[Test::Any { argument: 0, bits: ALL }, Test::Given(2)]), allow(&[])];
 

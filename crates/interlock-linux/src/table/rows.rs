@@ -1,9 +1,11 @@
 //! The rows, in the order of their numbers: kernels up to 7.0. Made once from the kernel's own list; edited by hand since.
 
 use super::clauses::{
-    ALWAYS, CLONE, FCNTL, FIRST, GROUP, IO_PRIORITY, IOCTL, PRCTL, PRIORITY, PRLIMIT, SENDTO, SETSOCKOPT, SOCKET, UNSHARE,
+    ALWAYS, CLONE, FCNTL, FIRST, GROUP, IO_PRIORITY, IOCTL, PRCTL, PRIORITY, PRLIMIT, SENDMMSG, SENDMSG, SENDTO, SETSOCKOPT, SOCKET,
+    UNSHARE,
 };
 use super::{Class, Clause, Handler, Row, Verdict};
+use crate::need::For;
 
 type Meaning = (Class, &'static str);
 
@@ -13,6 +15,10 @@ const fn row(number: u32, name: &'static str, meaning: Meaning) -> Row {
 
 const fn mediated(handler: Handler, clauses: &'static [Clause], why: &'static str) -> Meaning {
     (Class::Mediated(handler, clauses), why)
+}
+
+const fn by_need(handler: Handler, what: For, clauses: &'static [Clause], why: &'static str) -> Meaning {
+    (Class::ByNeed(handler, what, clauses), why)
 }
 
 const fn filtered(handler: Option<Handler>, clauses: &'static [Clause], otherwise: Verdict, why: &'static str) -> Meaning {
@@ -51,15 +57,16 @@ const SHARED: Meaning =
 const TIMERS: Meaning = harmless("its own timers");
 const LIMITS: Meaning = harmless("its own limits and ids");
 const SOCKETS: Meaning = harmless("a socket already decided");
-const SENDS: Meaning = mediated(Handler::Send, ALWAYS, "may carry an address in memory; performed on behalf");
 const RUNS: Meaning = mediated(Handler::Exec, ALWAYS, "runs a program; path and arguments verified at the exec stop");
 const SIGNALS: Meaning = mediated(Handler::Signal, ALWAYS, "signals by number; the wall scopes it as well");
+const SENDING: &str = "may carry an address in memory; performed on behalf, or left to the kernel where policy allows every send";
 const FACTS: Meaning = harmless("public facts of the machine");
 const METADATA: Meaning = mediated(Handler::Metadata, ALWAYS, "changes metadata of a file by name or descriptor; performed on behalf");
 const NAMES: Meaning = mediated(Handler::Names, ALWAYS, "makes, moves or removes a name; performed on behalf");
 const CONTROLS: Meaning = recorded(libc::EPERM, "controls or rewrites another process");
 const OBSERVES: Meaning = recorded(libc::EPERM, "observes or holds other processes or the kernel");
-const CREDENTIALS: Meaning = mediated(Handler::Credentials, ALWAYS, "may change what the caller may do; noted, then the kernel decides");
+const CHANGING: &str = "may change what the caller may do; noted, then the kernel decides; at once where nobody has anything to change";
+const CREDENTIALS: Meaning = by_need(Handler::Credentials, For::Ids, ALWAYS, CHANGING);
 const UMASK: Meaning = mediated(Handler::Credentials, ALWAYS, "changes the rights of what is made later; noted, then the kernel decides");
 const GONE: Meaning = refused(libc::ENOSYS, "gone from the kernel");
 const OWN_PRIORITY: Meaning = mediated(Handler::Own, PRIORITY, "own process only: of another one it is refused");
@@ -142,7 +149,7 @@ pub const ROWS: &[Row] = &[
     row(43, "accept", SOCKETS),
     row(44, "sendto", mediated(Handler::Send, SENDTO, "sends to an address; without one it acts on a socket already decided")),
     row(45, "recvfrom", SOCKETS),
-    row(46, "sendmsg", SENDS),
+    row(46, "sendmsg", by_need(Handler::Send, For::Sends, SENDMSG, SENDING)),
     row(47, "recvmsg", SOCKETS),
     row(48, "shutdown", SOCKETS),
     row(49, "bind", mediated(Handler::Bind, ALWAYS, "binds to an address; performed on behalf")),
@@ -412,7 +419,7 @@ pub const ROWS: &[Row] = &[
     row(304, "open_by_handle_at", recorded(libc::EPERM, "opens by handle past every path rule")),
     row(305, "clock_adjtime", FACTS),
     row(306, "syncfs", DESCRIPTOR),
-    row(307, "sendmmsg", SENDS),
+    row(307, "sendmmsg", by_need(Handler::Send, For::Sends, SENDMMSG, SENDING)),
     row(308, "setns", recorded(libc::EPERM, "enters a namespace")),
     row(309, "getcpu", THREADS),
     row(310, "process_vm_readv", OTHER),
