@@ -11,6 +11,10 @@ cd "$(dirname "$0")/.."
 # One place and one target folder for every build, so that cargo compiles again only what has changed.
 work=$PWD/build/package
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
+mkdir -p build
+# Two builds at once would have the same place.
+exec 9>build/package.lock
+flock 9
 rm -rf "$work"
 mkdir -p "$work/source" "$work/wheel"
 quietly() { "$@" >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }; }

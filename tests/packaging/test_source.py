@@ -54,6 +54,29 @@ def test_its_rust_workspace_resolves_with_the_locked_versions(unpacked: Path) ->
     subprocess.run(["cargo", "fetch", "--locked"], cwd=unpacked, check=True, capture_output=True)
 
 
+@pytest.mark.parametrize(
+    ("rust", "said"),
+    [
+        (None, ["error: can't find Rust compiler", "This package requires Rust >=1.85"]),
+        ("rustc 1.84.0 (9fc6b4312 2025-01-07)", ["error: Rust 1.84.0 does not match extension requirement >=1.85"]),
+    ],
+    ids=["missing", "too-old"],
+)
+def test_pip_says_which_rust_it_needs(unpacked: Path, tmp_path: Path, rust: str | None, said: list[str]) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    if rust:
+        (programs / "rustc").write_text(f"#!/bin/sh\necho '{rust}'\n")
+        (programs / "rustc").chmod(0o755)
+    wheel = [sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "--wheel-dir", tmp_path, unpacked]
+    environment = {key: value for key, value in os.environ.items() if key != "RUSTC"} | {"PATH": str(programs)}
+    done = subprocess.run(wheel, capture_output=True, text=True, env=environment, cwd=tmp_path)
+    assert done.returncode != 0
+    lines = [line.strip() for line in (done.stdout + done.stderr).splitlines()]
+    assert [one for one in said if not any(one in line for line in lines)] == [], lines[-30:]
+    assert not any("Traceback" in line for line in lines)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(os.environ.get("INTERLOCK_LONG") != "1", reason="compiles everything anew: INTERLOCK_LONG=1")
 def test_pip_installs_it_into_a_fresh_environment(built: Built, tmp_path: Path) -> None:
