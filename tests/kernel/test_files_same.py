@@ -18,7 +18,8 @@ import pytest
 
 from tests.kernel.drive import EVERYTHING, Drive
 
-PROGRAM = Path(__file__).parent / "programs" / "file_calls.py"
+#: As text: the clone may lie in a folder that other users cannot enter.
+PROGRAM = (Path(__file__).parent / "programs" / "file_calls.py").read_text()
 ORDINARY = 65534
 PYTHON = "/usr/bin/python3" if os.access("/usr/bin/python3", os.X_OK) else sys.executable
 
@@ -42,7 +43,7 @@ def report(output: bytes, folder: Path) -> list[list[Any]]:
 def outside(folder: Path, user: int | None) -> bytes:
     options: dict[str, Any] = {} if user is None else {"user": user, "group": user, "extra_groups": []}
     done: subprocess.CompletedProcess[bytes] = subprocess.run(
-        [PYTHON, "-S", str(PROGRAM), str(folder)], stdin=subprocess.DEVNULL, capture_output=True, cwd=folder, timeout=300, **options
+        [PYTHON, "-S", "-c", PROGRAM, str(folder)], stdin=subprocess.DEVNULL, capture_output=True, cwd=folder, timeout=300, **options
     )
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout
@@ -51,7 +52,7 @@ def outside(folder: Path, user: int | None) -> bytes:
 def inside(folder: Path, user: int | None, monkeypatch: pytest.MonkeyPatch) -> bytes:
     monkeypatch.chdir(folder)
     parts: list[bytes] = []
-    with Drive([PYTHON, "-S", str(PROGRAM), str(folder)], EVERYTHING, user=user) as drive:
+    with Drive([PYTHON, "-S", "-c", PROGRAM, str(folder)], EVERYTHING, user=user) as drive:
 
         def pump() -> None:
             while part := os.read(drive.stdout, 65536):
