@@ -5,6 +5,7 @@ Outside peers are live sockets of the test itself, so that each denial is of som
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kernel.drive import EVERYTHING, FILE_VERBS, Drive, Message, policy, rule
+from tests.kernel.drive import EVERYTHING, FILE_VERBS, Drive, Message, grant, policy, rule
 
 PROGRAM = Path(__file__).parent / "programs" / "socket_calls.py"
 PYTHON = "/usr/bin/python3"
@@ -260,3 +261,30 @@ def test_socket_options_cannot_choose_a_route() -> None:
         "attempt(lambda: one.setsockopt(0, 2, 7))\n"
     )
     assert run(script, EVERYTHING) == EPERM * 3 + "done\n"
+
+
+@pytest.mark.parametrize("sending", ["yes", "no"])
+def test_who_is_asked_about_a_datagram_connection_is_asked_about_sending_as_well(sending: str) -> None:
+    """What goes through a connected socket passes no gate: a yes to connecting alone would be a socket that is mute."""
+    asked = rule("asked", "approve", ["net.connect", "net.send"], protocol=["udp"], to="outside")
+    script = TRY + (
+        "made = socket.socket(2, 2)\n"
+        "attempt(lambda: made.connect(('127.0.0.1', int(sys.argv[1]))))\n"
+        "attempt(lambda: made.send(b'after a yes'))\n"
+    )
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as outside:
+        outside.bind(("127.0.0.1", 0))
+        outside.settimeout(0.2)
+        port = str(outside.getsockname()[1])
+        with Drive([PYTHON, "-I", "-c", "import os, sys, socket\n" + script, port], policy(FILES, RUN, asked)) as drive:
+            for verb, answer in (("net.connect", "yes"), ("net.send", sending)):
+                question = drive.until("question")
+                assert question["action"]["verb"] == verb
+                drive.say({"type": "answer", "id": question["id"], "grant": grant(question, answer), "reason": None})
+            _, out, _ = drive.finish()
+        if sending == "yes":
+            assert out.decode() == "done\ndone\n" and outside.recv(64) == b"after a yes"
+        else:
+            assert out.decode() == EACCES + f"{errno.EDESTADDRREQ}\n"
+            with pytest.raises(TimeoutError):
+                outside.recv(1)

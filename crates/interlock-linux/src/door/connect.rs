@@ -12,6 +12,7 @@ use super::socket::{self, NOWHERE, Socket};
 use super::sockets::{self, Endpoint, Name, Purpose};
 use super::unix;
 use crate::answer::Answer;
+use crate::line::Observed;
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::sockets as sys;
 use interlock_core::action::{Protocol, Side, Verb};
@@ -50,15 +51,17 @@ fn internet(errand: &Errand<'_>, socket: &Socket, endpoint: Endpoint) -> Result<
     let answering = errand.session.sockets.answering(errand.call.thread, protocol, endpoint.address, endpoint.port);
     let alone = answering == Answering::Nobody && protocol == Protocol::Tcp;
     let side = if alone { Side::Inside } else { answering.side() };
-    let permit = errand.settle(vec![socket::act(Verb::NetConnect, protocol, (endpoint.address, endpoint.port), side)])?;
+    let (acts, sends) = needed(errand, protocol, (endpoint.address, endpoint.port), side);
+    let permit = errand.settle(acts)?;
     if alone {
         // A loopback port where nobody listens is nobody else's: a program that waits for its own server hears the kernel's word. It is given
         // without asking the kernel, for somebody outside may begin to listen between question and act.
         permit.done(libc::ECONNREFUSED);
         return Err(Errno(libc::ECONNREFUSED).into());
     }
-    let result = mute_unless_sending(errand, socket, protocol, (endpoint.address, endpoint.port), side)
-        .and_then(|()| reach(errand, socket, &endpoint.wire()));
+    // Before it is connected: another thread may be sending through it already.
+    let muted = if sends { Ok(()) } else { sys::shut_writing(socket.as_fd()).map_err(|error| Errno::from(error).into()) };
+    let result = muted.and_then(|()| reach(errand, socket, &endpoint.wire()));
     permit.done(match &result {
         Ok(()) | Err(Stop::Errno(Errno(libc::EINPROGRESS))) => 0,
         Err(Stop::Errno(Errno(errno))) => *errno,
@@ -74,17 +77,20 @@ fn internet(errand: &Errand<'_>, socket: &Socket, endpoint: Endpoint) -> Result<
     result.map(|()| Answer::Value(0))
 }
 
-/// A connection may carry what it was made for; a datagram socket's only where sending to that place is allowed as well.
-fn mute_unless_sending(errand: &Errand<'_>, socket: &Socket, protocol: Protocol, place: (IpAddr, u16), side: Side) -> Result<(), Stop> {
+/// What a connection needs, and whether it may carry anything then. A datagram socket's may where sending to that place is allowed as well; whoever
+/// is asked about connecting is asked about sending in the same breath.
+fn needed(errand: &Errand<'_>, protocol: Protocol, place: (IpAddr, u16), side: Side) -> (Vec<Observed>, bool) {
+    let act = |verb| socket::act(verb, protocol, place, side);
+    let said = |verb| errand.session.line.judge.first(&act(verb).alone(), |_| Facts::default()).decision.decision;
+    let connecting = vec![act(Verb::NetConnect)];
     if protocol != Protocol::Udp {
-        return Ok(());
+        return (connecting, true);
     }
-    let sending = socket::act(Verb::NetSend, protocol, place, side).alone();
-    let decision = errand.session.line.judge.first(&sending, |_| Facts::default()).decision;
-    if decision.decision == Outcome::Allow {
-        return Ok(());
+    match said(Verb::NetSend) {
+        Outcome::Allow => (connecting, true),
+        Outcome::Approve if said(Verb::NetConnect) == Outcome::Approve => (vec![act(Verb::NetConnect), act(Verb::NetSend)], true),
+        _ => (connecting, false),
     }
-    sys::shut_writing(socket.as_fd()).map_err(|error| Errno::from(error).into())
 }
 
 /// Connects, waiting where the caller would have waited.
