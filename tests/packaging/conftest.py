@@ -31,3 +31,16 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     assert done.returncode == 0, done.stderr[-4000:]
     [source], [wheel] = out.glob("*.tar.gz"), out.glob("*.whl")
     return Built(source, wheel)
+
+
+@pytest.fixture(scope="session")
+def of_git() -> tuple[set[str], set[str]]:
+    """The files that git tracks here, and those besides that it would not ignore: a test under work is no fault of packaging."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("needs a git clone: only git knows which files belong to the project")
+
+    def listed(*options: str) -> set[str]:
+        done = subprocess.run(["git", "ls-files", "-z", *options], cwd=ROOT, capture_output=True, text=True, check=True)
+        return {name for name in done.stdout.split("\0") if name and (ROOT / name).is_file()}
+
+    return listed(), listed("--others", "--exclude-standard")

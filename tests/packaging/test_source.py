@@ -30,14 +30,11 @@ def files_below(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
-def test_it_is_what_git_tracks(unpacked: Path) -> None:
-    if not (ROOT / ".git").exists():
-        pytest.skip("needs a git clone to compare with")
-    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    tracked = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
-    there = {name for name in tracked if (ROOT / name).is_file()}
+def test_it_is_what_git_tracks(unpacked: Path, of_git: tuple[set[str], set[str]]) -> None:
+    tracked, under_work = of_git
     packed = files_below(unpacked) - ADDED
-    assert packed == there, f"missing: {sorted(there - packed)}; not tracked: {sorted(packed - there)}"
+    assert tracked - packed == set(), "files of the project that the source distribution lacks"
+    assert packed - tracked - under_work == set(), "files that git ignores and the source distribution has"
 
 
 def test_scripts_keep_their_executable_bit(unpacked: Path) -> None:
