@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -165,3 +166,30 @@ def test_links_that_stand_for_nothing_protected_stay_free(arena: Arena) -> None:
     arena.build()
     done = arena.held("sh", "-c", script)
     assert (done.code, done.errors) == (0, "")
+
+
+@pytest.mark.parametrize("route", [*PLANT, "write-parent-rename"])
+@pytest.mark.parametrize("layer", ["policies/always.yaml", "projects/%s.yaml"])
+def test_no_session_puts_a_rule_where_the_next_one_would_load_it(arena: Arena, route: str, layer: str) -> None:
+    """The layers that hold what a person allowed are loaded by themselves: under the loosest preset they are out of reach."""
+    import hashlib
+    import shutil
+
+    own = hashlib.sha256(str(arena.work).encode()).hexdigest()[:32]
+    config = arena.root / "state" / "config"
+    target = config / (layer % own if "%" in layer else layer)
+    spare = [arena.work / "innocent"] if route in SPARE else []
+
+    def attack(run: Callable[..., object], **held: str) -> bool:
+        shutil.rmtree(arena.root / "state", ignore_errors=True)
+        target.parent.mkdir(parents=True)
+        for place in (arena.root / "state", config, target.parent):
+            place.chmod(0o700)
+            shutil.chown(place, arena.user or "root")
+        run(arena.work / "attack", route, target, *spare, **held)
+        return state(target) != ("absent",)
+
+    arena.build()
+    control = attack(arena.run)
+    arena.build()
+    assert (control, attack(arena.held, preset="observe")) == (True, False)

@@ -11,6 +11,9 @@ use crate::policy::{Policy, Rule};
 use crate::verb::Verb;
 use crate::voice::{Answer, Voice};
 
+/// Why an act is denied that no rule speaks of.
+pub const NO_RULE: &str = "no rule allows it";
+
 /// What the policy says of the action. Arguments: the policy, the act, and all that is known.
 pub fn decide(policy: &Policy, action: &Action, facts: &Facts) -> Decision {
     if !action.target.fits(action.verb) {
@@ -46,7 +49,7 @@ pub(crate) fn combine(voices: &[Voice<'_>], action: &Action, granted: bool) -> D
             conflict(action, voices, |voice| voice.steers.iter().copied().map(named).collect(), "two rules steer it differently")
         }
         Some(outcome) if lifted => let_through(voices, action, outcome, granted),
-        _ => denial(action, "no rule allows it", Vec::new()),
+        _ => denial(action, NO_RULE, Vec::new()),
     }
 }
 

@@ -32,6 +32,8 @@ const SOCKETS: [&str; 2] = ["control.sock", "inside.sock"];
 pub struct Shown {
     pub command: Value,
     pub started: String,
+    /// The files of what the human allowed (`interlock allow`), by name, for `why`.
+    pub own_layers: Value,
 }
 
 /// Binds both sockets and serves them. `runtime` may be longer than a socket's name: it is reached through its descriptor, and held by it (a
@@ -44,14 +46,14 @@ pub fn serve(runtime: &Path, session: &Arc<Session>, ending: &Arc<Ending>, shown
     // Where the file system has no such locks, nothing is ever taken for a dead session's.
     let _without = descriptors::lock_shared(directory.as_fd());
     let (control, inside) = (bind(&directory, SOCKETS[0])?, bind(&directory, SOCKETS[1])?);
-    let (theirs, end) = (Arc::clone(session), Arc::clone(ending));
+    let (theirs, end, own_layers) = (Arc::clone(session), Arc::clone(ending), shown.own_layers.clone());
     let answer = move |stream: &UnixStream| {
         let _held = &directory;
         control_request(stream, &theirs, &end, &shown)
     };
     thread("control", control, answer)?;
     let theirs = Arc::clone(session);
-    thread("inside", inside, move |stream| inside_request(stream, &theirs))
+    thread("inside", inside, move |stream| inside_request(stream, &theirs, &own_layers))
 }
 
 /// Takes the sockets away, and their directory when nothing else is in it.
@@ -119,14 +121,15 @@ enum Inside {
     Why { last: Option<usize> },
 }
 
-fn inside_request(stream: &UnixStream, session: &Session) -> Option<Value> {
+fn inside_request(stream: &UnixStream, session: &Session, own_layers: &Value) -> Option<Value> {
     let (asker, _) = descriptors::peer(stream.as_fd()).ok()?;
     // The door connects on the tree's behalf: such a peer is this process itself.
     if asker != process::id() && !session.is_inside(asker) {
         return None;
     }
     let Inside::Why { last } = request(stream)?;
-    Some(json!({"denials": session.line.denials.last(last.unwrap_or(LAST))}))
+    let denials = session.line.denials.last(last.unwrap_or(LAST));
+    Some(json!({"session": session.name, "own_layers": own_layers, "denials": denials}))
 }
 
 fn request<T: for<'de> Deserialize<'de>>(stream: &UnixStream) -> Option<T> {

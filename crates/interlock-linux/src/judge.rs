@@ -1,17 +1,14 @@
-//! The policy as the supervisor asks it: the Plan first, `decide` with Facts where it says so, and which rule would let a denied act pass.
+//! The policy as the supervisor asks it: the Plan first, `decide` with Facts where it says so.
 
 use interlock_core::action::Action;
 use interlock_core::decide::decide;
-use interlock_core::decision::{Decision, Outcome};
+use interlock_core::decision::Decision;
 use interlock_core::facts::{Facts, Needs};
 use interlock_core::plan::{Plan, PlanAnswer};
 use interlock_core::policy::{Policy, PolicyError};
 use serde_json::Value;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
-
-/// Rules named to somebody who was denied.
-const NAMED_MAX: usize = 8;
 
 /// A policy and its Plan.
 #[derive(Clone, Debug)]
@@ -84,20 +81,5 @@ impl Judge {
     #[must_use]
     pub fn exec_roots(&self) -> Vec<PathBuf> {
         self.plan.exec_roots().into_iter().map(|root| PathBuf::from(std::ffi::OsString::from_vec(root.0))).collect()
-    }
-
-    /// What would have to be otherwise for a denied act to pass: the rules that denied it (to be lifted), or those that allow its verb elsewhere.
-    #[must_use]
-    pub fn allowed_by(&self, action: &Action, decision: &Decision) -> Vec<String> {
-        if !decision.rules.is_empty() {
-            return decision.rules.iter().take(NAMED_MAX).map(|rule| format!("an exception in `{rule}`")).collect();
-        }
-        let rules = self.policy.layers().iter().flat_map(|layer| &layer.rules);
-        let near = rules.filter(|rule| rule.outcome == Outcome::Allow && rule.verbs.contains(action.verb));
-        let mut named: Vec<String> = near.take(NAMED_MAX).map(|rule| format!("`{}`, were it to cover this target", rule.name)).collect();
-        if named.is_empty() {
-            named.push(format!("a rule `allow: {}`", action.verb));
-        }
-        named
     }
 }

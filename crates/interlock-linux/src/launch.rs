@@ -389,7 +389,7 @@ pub fn open(launch: &Launch, session: &Session, tree: &Tree) -> Result<(), Faile
     let judge = &session.line.judge;
     let opened = json!({
         "type": "session.opened", "agent": launch.agent, "human": launch.human, "command": launch.command, "directory": launch.directory,
-        "workspace": launch.workspace, "policy": judge.digest(), "layers": judge.layers(), "parent": launch.parent, "prompt": launch.prompt,
+        "workspace": launch.workspace, "policy": judge.digest(), "layers": judge.layers(), "sources": launch.sources, "parent": launch.parent, "prompt": launch.prompt,
         "host": {"kernel": kernel(), "enforced": tree.enforced()},
     });
     let refused = |_| Failed::new(123, "the ledger refused the session's first records", "");

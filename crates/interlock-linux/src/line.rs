@@ -181,7 +181,7 @@ impl Line {
         }
         if let Some(index) = judged.iter().position(|(_, found)| !may_pass(&found.decision)) {
             let (action, found) = judged.swap_remove(index);
-            let _told = self.deny(action, &found);
+            let _told = self.deny(around, call, action, &found);
             return Settled::Denied;
         }
         let mut permit = Permit { line: self, records: Vec::new(), later };
@@ -257,16 +257,16 @@ impl Line {
     /// Records an allowed act, or asks about it first. The number of its record, if it has one.
     fn pass(&self, around: &dyn Around, call: &Call, action: &Action, found: &Judged) -> Result<Option<u64>, Refused> {
         match found.decision.decision {
-            Outcome::Allow => self.allow(action, found),
+            Outcome::Allow => self.allow(around, call, action, found),
             Outcome::Approve => self.ask(around, call, action.clone(), found),
-            Outcome::Steer | Outcome::Deny => Err(self.deny(action.clone(), found)),
+            Outcome::Steer | Outcome::Deny => Err(self.deny(around, call, action.clone(), found)),
         }
     }
 
-    fn allow(&self, action: &Action, found: &Judged) -> Result<Option<u64>, Refused> {
+    fn allow(&self, around: &dyn Around, call: &Call, action: &Action, found: &Judged) -> Result<Option<u64>, Refused> {
         let Judged { decision, facts, .. } = found;
         if !may_pass(decision) {
-            return Err(self.deny(action.clone(), found));
+            return Err(self.deny(around, call, action.clone(), found));
         }
         let class = class_of(&decision.obligations, facts);
         if class == Record::Routine {

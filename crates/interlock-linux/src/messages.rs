@@ -67,6 +67,12 @@ pub struct Launch {
     pub interlock: Vec<Bytes>,
     #[serde(default)]
     pub runs_later: RunsLater,
+    /// What the policy was made from, for the record.
+    #[serde(default)]
+    pub sources: Vec<Value>,
+    /// The files of what the human allowed, for `why`.
+    #[serde(default)]
+    pub own_layers: Value,
 }
 
 /// Patterns (`spec/policy.md`) of what something outside would run later.

@@ -109,7 +109,13 @@ impl Begun {
         tree.rehearse()?;
         launch::open(&launch, &session, &tree).map_err(|failed| because(failed, &ending))?;
         let started = crate::clock::rfc3339(crate::line::now_us());
-        faces::serve(&launch::path(&launch.runtime), &session, &ending, Shown { command: json!(launch.command), started }).map_err(own)?;
+        faces::serve(
+            &launch::path(&launch.runtime),
+            &session,
+            &ending,
+            Shown { command: json!(launch.command), started, own_layers: launch.own_layers.clone() },
+        )
+        .map_err(own)?;
         session.line.begin();
         let (theirs, end, command) = (Arc::clone(&session), Arc::clone(&ending), tree.command);
         let listen = move || control::listen(stream, &theirs, &end, command);
@@ -196,6 +202,7 @@ impl Running {
     fn exited(&mut self, code: i32, signal: Option<i32>) {
         self.status = Some(json!({"code": code, "signal": signal}));
         let running = self.session.members.all();
+        self.session.line.uplink.tell_suppressed();
         let _gone = self.session.line.uplink.send(json!({"type": "exited", "code": code, "signal": signal, "running": running}));
         if self.launch.end == End::Kill && !running.is_empty() {
             self.ending.told("the command ended");
@@ -232,6 +239,7 @@ impl Running {
             "type": "ended", "code": code, "counts": counts, "runs_later": later, "runs_later_more": more, "checkpoint": checkpoint.ok(),
             "reason": reason,
         });
+        session.line.uplink.tell_suppressed();
         let _gone = session.line.uplink.send(message);
         code
     }

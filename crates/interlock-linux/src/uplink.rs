@@ -1,9 +1,12 @@
 //! Messages up to `interlock run`: queued, written by one thread, so that a reader who stops reading holds up nobody's system call.
 
+use crate::tally::Tally;
+use interlock_core::action::Action;
+use interlock_core::decision::Decision;
 use serde_json::{Value, json};
 use std::io::Write;
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -19,7 +22,7 @@ pub struct Uplink {
     written: Mutex<Receiver<()>>,
     open: Arc<AtomicBool>,
     notices: Mutex<(Instant, u32)>,
-    suppressed: AtomicU64,
+    tally: Mutex<Tally>,
 }
 
 impl Uplink {
@@ -41,7 +44,7 @@ impl Uplink {
             written: Mutex::new(written),
             open,
             notices: Mutex::new((Instant::now(), 0)),
-            suppressed: AtomicU64::new(0),
+            tally: Mutex::default(),
         }
     }
 
@@ -63,10 +66,13 @@ impl Uplink {
         self.open.store(false, Ordering::Release);
     }
 
-    /// Queues the notice of a denial, or counts it when there were enough this second.
-    pub fn notice(&self, message: Value) {
-        if !self.within_rate() || !self.send(message) {
-            self.suppressed.fetch_add(1, Ordering::AcqRel);
+    /// Queues the notice of a denial. Counted instead: what programs try by the hundred and take a no for, what their own permissions refuse as
+    /// well, and what comes too fast.
+    pub fn denied(&self, action: &Action, decision: &Decision, natively: bool, record: Option<u64>) {
+        let counted = natively || Tally::is_probe(action, decision);
+        let message = || json!({"type": "denied", "action": action, "decision": decision, "record": record});
+        if counted || !self.within_rate() || !self.send(message()) {
+            self.tally.lock().unwrap_or_else(PoisonError::into_inner).add(action, decision, natively);
         }
     }
 
@@ -79,11 +85,12 @@ impl Uplink {
         window.1 <= NOTICES_PER_SECOND
     }
 
-    /// Tells how many notices were held back since last asked.
+    /// Tells which denials were counted since last asked.
     pub fn tell_suppressed(&self) {
-        let count = self.suppressed.swap(0, Ordering::AcqRel);
-        if count > 0 && !self.send(json!({"type": "suppressed", "count": count})) && self.is_open() {
-            self.suppressed.fetch_add(count, Ordering::AcqRel);
+        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = tally.message().is_some_and(|message| self.send(message) || !self.is_open());
+        if told {
+            *tally = Tally::default();
         }
     }
 

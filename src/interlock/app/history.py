@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from interlock.storage.home import Home
 from interlock.vocabulary.errors import OperatorError
+from interlock.vocabulary.printable import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,12 +68,36 @@ def records(directory: str) -> list[Record]:
     return [record for record, _ in zip(_read(directory), range(RECORDS_MAX), strict=False)]
 
 
-def last_denials(name: str, *, count: int) -> list[Record]:
-    """The last `count` denials of a session, in the form of the inside socket's answer (spec/supervisor.md)."""
+class Told(NamedTuple):
+    """What `why` tells of a session: its id, the files of what a person allowed (by layer), its denials, oldest first,
+    in the form of the inside socket's answer (spec/supervisor.md).
+    """
+
+    session: str
+    own_layers: dict[str, str]
+    denials: list[Record]
+
+
+def last_denials(name: str, *, count: int | None) -> Told:
+    """The last `count` denials of a session, or all, from its record."""
+    from interlock.app.own_layers import own_layers
+
     home = Home.from_environment()
     session = resolve(home, name)
-    found = [record for record in records(f"{home.sessions}/{session}") if is_denial(record)]
-    return [_denial(record) for record in found[-count:]]
+    every = records(f"{home.sessions}/{session}")
+    asked = {record.get("action") for record in every if record.get("type") == "approval.asked"}
+    found = [record for record in every if is_denial(record)]
+    workspace = text_of(opening(home, session).get("workspace"))
+    files = {layer.name: layer.path for layer in own_layers(home, workspace)}
+    return Told(session, files, [_denial(record, asked) for record in (found if count is None else found[-count:])])
+
+
+def denied_action(session: str, number: int, home: Home) -> Record:
+    """The record of one denial. Raises `OperatorError` when that record is none."""
+    for record in _read(f"{home.sessions}/{session}"):
+        if record.get("record") == number and is_denial(record):
+            return record
+    raise OperatorError(f"record {number} of `{session}` is not a denial", hint="interlock why lists them")
 
 
 def is_denial(record: Record) -> bool:
@@ -126,15 +151,16 @@ def _gateway_logs(home: Home) -> list[str]:
         return []
 
 
-def _denial(record: Record) -> Record:
+def _denial(record: Record, asked: set[Any]) -> Record:
     if record.get("type") == "call.refused":
         return {
             "time": record.get("time"),
             "verb": "call",
             "target": {"call": record.get("call")},
+            "asked": False,
             "rules": ["guard/built-in"],
+            "layers": ["guard"],
             "because": f"{record.get('because')}; no policy opens it",
-            "allowed_by": None,
             "record": record.get("record"),
         }
     action, decision = record.get("action") or {}, record.get("decision") or {}
@@ -142,9 +168,10 @@ def _denial(record: Record) -> Record:
         "time": record.get("time"),
         "verb": action.get("verb"),
         "target": action.get("target"),
+        "asked": action.get("id") in asked,
         "rules": decision.get("rules"),
+        "layers": decision.get("layers"),
         "because": decision.get("because"),
-        "allowed_by": None,
         "record": record.get("record"),
     }
 

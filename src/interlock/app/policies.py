@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from interlock.policy import Source
+    from interlock.policy import Context, Source
     from interlock.storage.home import Home
 
 #: Loaded beside the policy, so that its sets are expanded, resolved and cached as the policy's are.
@@ -28,13 +28,15 @@ rules:
 
 
 class Loaded(NamedTuple):
-    """A policy ready to launch: the compiled form (spec/policy.md), what a person should know about it, and the
-    patterns of what would run later outside (`paths`, `except`).
+    """A policy ready to launch: the compiled form (spec/policy.md), what a person should know about it, the patterns
+    of what would run later outside (`paths`, `except`), its layers' names, and what they were read from.
     """
 
     document: Mapping[str, Any]
     warnings: Sequence[str]
     runs_later: Mapping[str, Sequence[Any]]
+    layers: Sequence[str]
+    sources: Sequence[Mapping[str, str]]
 
 
 def compiled(
@@ -48,19 +50,59 @@ def compiled(
     own: Sequence[str],
     generated: bytes | None = None,
 ) -> Loaded:
-    """Load a session's policy: the preset if one is named, then the files in order, then the workspace's own layer.
+    """Load a session's policy: the preset if one is named, then the files in order, then what the person allowed for
+    every run and for this workspace, then the workspace's own layer.
 
     Arguments: `files` are paths, or names of the user's own layers or of presets; `own` is what the next Interlock
     would load from; `session_directory` holds the session's sockets; `generated` is a layer of Interlock's own
     making. Raises `OperatorError` with code 121 when a layer does not load.
     """
-    from interlock.policy import Origin, Source, from_environment, load
+    from interlock.policy import Origin, Source, load
 
-    sources = [Source.preset(preset)] if preset is not None else []
+    sources = chosen(files, [preset] if preset is not None else [], home=home, workspace=workspace)
+    named = [said for source in sources if (said := _said(source)) is not None]
     if generated is not None:
         sources.append(Source("agent-gateway.yaml", generated, Origin.BUILTIN))
-    sources += [_source(name, home) for name in files]
-    context = from_environment(
+    context = context_of(home, workspace=workspace, human_home=human_home, own=own, session_directory=session_directory)
+    found = load(sources, context, cache=home.cache, aside=Source("runs-later.yaml", _RUNS_LATER, Origin.BUILTIN))
+    assert found.aside is not None, "it was asked for"
+    match = found.aside["rules"][0]["match"]
+    later = {"paths": match["path"], "except": match["except"]}
+    return Loaded(found.document(), found.warnings, later, found.layers, named)
+
+
+def chosen(files: Sequence[str], presets: Sequence[str], *, home: Home, workspace: str) -> list[Source]:
+    """The layers that a command line means, in order, each once: presets, files and names, then the person's own.
+
+    `workspace` is resolved. `guard` and the workspace's own layer are put around them by loading.
+    """
+    from interlock.app.own_layers import own_sources
+    from interlock.policy import Source
+
+    named = [*map(Source.preset, presets), *(_source(name, home) for name in files)]
+    read = {source.path for source in named}
+    return [*named, *(source for source in own_sources(home, workspace) if source.path not in read)]
+
+
+def recorded(said: Sequence[Mapping[str, str]], *, home: Home, workspace: str) -> list[Source]:
+    """The layers that a session was started with (`sources` of its record), as they are today. Raises `PolicyError`
+    for one that is gone.
+    """
+    from interlock.policy import Source
+
+    found = [Source.preset(each["preset"]) for each in said if "preset" in each]
+    read = [Source.file(each["file"]) for each in said if "file" in each]
+    own, known = chosen([], [], home=home, workspace=workspace), {source.path for source in read}
+    return [*found, *read, *(source for source in own if source.path not in known)]
+
+
+def context_of(
+    home: Home, *, workspace: str, human_home: str, own: Sequence[str], session_directory: str | None = None
+) -> Context:
+    """What a session's policy is expanded with on this machine."""
+    from interlock.policy import from_environment
+
+    return from_environment(
         os.environ,
         workspace=workspace,
         directories=(home.config, home.state, home.cache, home.runtime),
@@ -71,10 +113,17 @@ def compiled(
         python=list(dict.fromkeys((sys.prefix, sys.base_prefix))),
         terminals=_terminals(),
     )
-    found = load(sources, context, cache=home.cache, aside=Source("runs-later.yaml", _RUNS_LATER, Origin.BUILTIN))
-    assert found.aside is not None, "it was asked for"
-    match = found.aside["rules"][0]["match"]
-    return Loaded(found.document(), found.warnings, {"paths": match["path"], "except": match["except"]})
+
+
+def _said(source: Source) -> dict[str, str] | None:
+    """A source in the session's record. A name that is no UTF-8 has none."""
+    if source.path is None:
+        return {"preset": source.name.removesuffix(".yaml")}
+    try:
+        source.path.encode()
+    except UnicodeEncodeError:
+        return None
+    return {"file": source.path}
 
 
 def _source(name: str, home: Home) -> Source:

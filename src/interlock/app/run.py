@@ -8,6 +8,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from interlock.app.own_layers import own_layers
 from interlock.facts.own_paths import own_paths
 from interlock.facts.workspace import too_wide
 from interlock.host.descriptors import open_standard_descriptors
@@ -87,6 +88,7 @@ def run_session(request: Request, face: Face) -> Ran:
     workspace = _workspace(request.workspace, directory, face)
     home.ensure(home.config, home.cache, home.runtime, home.keys, home.index, home.sessions)
     policy = _policy(request, home, runtime=runtime, human_home=human_home, workspace=workspace, own=own)
+    face.begins(policy.layers, workspace)
     for warning in policy.warnings:
         face.warn(warning)
     ledger = {"directory": f"{home.sessions}/{session}", "index": home.index, "keys": home.keys}
@@ -104,6 +106,8 @@ def run_session(request: Request, face: Face) -> Ran:
         "home": human_home,
         "policy": policy.document,
         "runs_later": policy.runs_later,
+        "sources": policy.sources,
+        "own_layers": {layer.name: layer.path for layer in own_layers(home, workspace)},
         "human": f"uid:{os.getuid()}",
         "runtime": runtime,
         "ledger": ledger,

@@ -61,7 +61,7 @@ def _list(inbox: Inbox, as_json: bool) -> int:
     if not questions:
         print(_NOTHING)
         return 0
-    from interlock.cli.notice import act_text
+    from interlock.cli.act import act_text
 
     now = _now_ms()
     for question in questions:
@@ -88,7 +88,7 @@ def _answer(inbox: Inbox, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(as_value(*inbox.get(question.id))))
         return 0
-    from interlock.cli.notice import act_text
+    from interlock.cli.act import act_text
 
     print(f"{'approved, once' if yes else 'denied'}: {act_text(question.action)}")
     return 0

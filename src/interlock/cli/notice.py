@@ -4,14 +4,15 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from interlock.vocabulary.printable import printable, shell_words, text_of
+from interlock.cli.act import act_text, short
+from interlock.cli.tally import Tally, is_unruled
+from interlock.vocabulary.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 Message = dict[str, Any]
 #: Notices at once, and one more after each interval. What is not shown is counted, recorded, and shown by `why`.
@@ -21,24 +22,50 @@ INTERVAL_SECONDS: Final = 0.5
 REPEAT_SECONDS: Final = 10.0
 #: Warnings of the policy shown at the start.
 WARNINGS_MAX: Final = 3
-#: Denials kept for the report at the end.
-KEPT_MAX: Final = 100
 _REMEMBERED_MAX: Final = 1000
+#: Layers that the line of the start need not name.
+_ALWAYS_THERE: Final = frozenset({"guard", "base"})
+#: Acts that no rule speaks of: what programs try by the hundred and go without, and the kinds whose first is announced.
+_PROBED: Final = frozenset({"file.read", "unix.connect"})
+_ANNOUNCED: Final = ("file.", "process.exec", "net.")
 
 
 class NoticeFace:
-    """Collects the session's denials and words the notices."""
+    """Collects the session's denials and words the notices.
 
-    def __init__(self, *, quiet: bool, clock: Callable[[], float] = time.monotonic) -> None:
+    What a rule denies is announced. Of what no rule speaks of, the first program, the first connection and the first
+    change are, since each is likely to be why a command fails; reading and the rest is what programs try and go
+    without: it is counted and told at the end, by place.
+    """
+
+    def __init__(self, *, quiet: bool, opening: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
+        """`opening`: whether to say at the start what holds the session."""
         self._quiet = quiet
+        self._opening = opening and not quiet
         self._clock = clock
         self._room = float(BURST)
         self._last = clock()
         self._seen: dict[str, float] = {}
         self._warned = 0
+        self._holds = ""
+        self._kinds: set[str] = set()
+        self.tally = Tally()
         self.denied_count = 0
         self.not_shown = 0
-        self.denials: list[Message] = []
+
+    def begins(self, layers: Sequence[str], workspace: str) -> None:
+        """Keep what the line of the start says."""
+        shown = ", ".join(layer for layer in layers if layer not in _ALWAYS_THERE) or "guard"
+        self._holds = f"{printable(shown)} in {short(workspace)}"
+
+    def started(self, message: Message) -> str | None:
+        """`interlock: LAYERS in WORKSPACE`, and what is enforced in part only."""
+        if not self._opening:
+            return None
+        enforced = message.get("enforced")
+        states = enforced.items() if isinstance(enforced, dict) else ()
+        partly = [f"{name} ({said})" for name, said in states if str(said).startswith(("partial", "not"))]
+        return f"interlock: {self._holds}" + (f"; partial: {printable(', '.join(partly))}" if partly else "")
 
     def warn(self, text: str) -> None:
         """A warning of the policy's, on stderr; the first few, since a policy can have many."""
@@ -52,8 +79,9 @@ class NoticeFace:
     def denied(self, message: Message) -> str | None:
         """The line for a denial, or None when it is not to be shown now."""
         self.denied_count += 1
-        if len(self.denials) < KEPT_MAX:
-            self.denials.append(message)
+        if is_unruled(message) and not self._is_first_of_its_kind(message):
+            self.tally.add_denial(message)
+            return None
         line = denial_line(message)
         if self._quiet or not self._may_show(line):
             self.not_shown += 1
@@ -61,16 +89,29 @@ class NoticeFace:
         return line
 
     def suppressed(self, message: Message) -> None:
-        """Count denials that came too fast to be told one by one."""
-        counts = message.get("counts", message.get("count", 0))
-        number = sum(counts.values()) if isinstance(counts, dict) else counts if isinstance(counts, int) else 0
+        """Count denials that were not told one by one: probes by place, what came too fast by number."""
+        count = message.get("count")
+        number = count if isinstance(count, int) else 0
         self.denied_count += number
-        self.not_shown += number
+        self.not_shown += max(0, number - self.tally.add_groups(message.get("groups")))
+
+    def unruled(self) -> list[str]:
+        """The lines of the end: what no rule allowed and was not announced, by place."""
+        return [] if self._quiet else self.tally.lines()
 
     def question_waits(self, message: Message) -> str:
         """Said when the terminal cannot ask: where to answer."""
         act = act_text(message.get("action"))
         return f"interlock: {act} waits for approval; answer from another terminal: interlock approvals list"
+
+    def _is_first_of_its_kind(self, message: Message) -> bool:
+        verb = str((message.get("action") or {}).get("verb"))
+        if verb in _PROBED or not verb.startswith(_ANNOUNCED):
+            return False
+        kind = verb.partition(".")[0]
+        first = kind not in self._kinds
+        self._kinds.add(kind)
+        return first
 
     def _may_show(self, line: str) -> bool:
         now = self._clock()
@@ -93,41 +134,3 @@ def denial_line(message: Message) -> str:
     because = str(decision.get("because") or "")
     reason = ": ".join(part for part in (", ".join(rules), because) if part) or "no rule allows it"
     return f"interlock: denied {act_text(message.get('action'))} ({printable(reason)}); interlock why"
-
-
-def act_text(action: object) -> str:
-    """Verb and resolved target in one line, for any verb."""
-    if not isinstance(action, dict):
-        return "(unknown act)"
-    target = action.get("target")
-    verb = printable(str(action.get("verb")))
-    return f"{verb} {_target(target)}".rstrip() if isinstance(target, dict) else verb
-
-
-def _target(target: Message) -> str:
-    if isinstance(target.get("arguments"), list):
-        program = _short(text_of(target.get("path")))
-        words = [text_of(word) for word in target["arguments"][1:]]
-        return f"{program} {shell_words(words, 120)}".rstrip()
-    if "address" in target:
-        address = str(target.get("address"))
-        shown = f"[{address}]" if ":" in address else address
-        return printable(f"{shown}:{target.get('port')}/{target.get('protocol')}")
-    if "signal" in target or "process" in target:
-        return printable(f"{target.get('signal', '')} to process {target.get('process')} ({target.get('to')})".strip())
-    if "connector" in target:
-        return printable(f"{target.get('connector')}/{target.get('tool') or target.get('name') or ''}")
-    if "call" in target:
-        return printable(str(target["call"]))
-    if "abstract" in target:
-        return printable(f"@{text_of(target['abstract'])}")
-    source = _short(text_of(target.get("path")))
-    destination = target.get("to")
-    return f"{source} to {_short(text_of(destination.get('path')))}" if isinstance(destination, dict) else source
-
-
-def _short(path: str) -> str:
-    home = os.environ.get("HOME", "")
-    if len(home) > 1 and (path == home or path.startswith(f"{home}/")):
-        path = f"~{path[len(home) :]}"
-    return printable(path)

@@ -266,48 +266,40 @@ def _load(arguments: argparse.Namespace) -> Compiled:
 
 
 def _layers(arguments: argparse.Namespace) -> list[Source]:
-    from interlock.policy import Source, is_file
+    """What `interlock run` would load for the same words."""
+    from interlock.app.policies import chosen
     from interlock.storage.home import Home
 
-    presets = list(arguments.preset)
-    files = [*arguments.files, *arguments.policy]
+    presets, files = list(arguments.preset), [*arguments.files, *arguments.policy]
     if not presets and not files:
         presets = ["coding-agent"]
-    found = [Source.preset(name) for name in presets]
-    for file in files:
-        found.append(Source.file(file) if is_file(file) else Source.named(file, Home.from_environment().policies))
-    return found
+    return chosen(files, presets, home=Home.from_environment(), workspace=_workspace(arguments))
+
+
+def _workspace(arguments: argparse.Namespace) -> str:
+    import os
+
+    return os.path.realpath(getattr(arguments, "workspace", None) or os.curdir)
 
 
 def _context(arguments: argparse.Namespace) -> Context:
     import os
-    import pwd
-    from pathlib import Path
 
-    import interlock
-    from interlock.policy import from_environment, own_places
+    from interlock.app.policies import context_of
+    from interlock.facts.own_paths import own_paths
+    from interlock.host.supervisor import find_supervisor
     from interlock.storage.home import Home, user_home
+    from interlock.vocabulary.errors import HostError
 
-    workspace = arguments.workspace or str(Path.cwd())
-    real = os.path.realpath(workspace)
-    # Looking at a policy from inside a directory that Python searches is no danger: nothing is started here.
-    search = [entry for entry in sys.path if not real.startswith(os.path.realpath(entry or "."))]
-    package = os.path.realpath(interlock.__path__[0])
-    prefixes = (sys.prefix, sys.base_prefix)
-    own = [] if real.startswith(package) else list(own_places(package, search, prefixes, sys.argv[0]))
+    workspace = _workspace(arguments)
     try:
-        user = pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        user = str(os.geteuid())
-    return from_environment(
-        os.environ,
-        workspace=workspace,
-        directories=Home.from_environment().all_directories(),
-        home=user_home(),
-        user=user,
-        interlock=own,
-        python=prefixes,
-    )
+        supervisor = find_supervisor()
+    except HostError:
+        supervisor = sys.executable  # a policy can be read where nothing can be run
+    own = own_paths(os.environ, supervisor=supervisor)
+    # Looking at a policy from inside a directory that Interlock is loaded from is no danger: nothing is started here.
+    apart = [path for path in own if workspace != path and not workspace.startswith(f"{path}/")]
+    return context_of(Home.from_environment(), workspace=workspace, human_home=user_home(), own=apart)
 
 
 def _warn(compiled: Compiled) -> None:

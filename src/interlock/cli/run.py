@@ -66,7 +66,9 @@ def add_session_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-ask", dest="ask", action="store_false", help="nobody is there: what needs an approval is denied"
     )
-    parser.add_argument("--quiet", action="store_true", help="no notices; `interlock why` still tells")
+    parser.add_argument(
+        "--quiet", action="store_true", help="no line at the start, no notices; `interlock why` still tells"
+    )
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object about the session as the last line of output"
     )
@@ -96,7 +98,7 @@ def run_words(words: list[str], arguments: argparse.Namespace) -> int:
     outer = outer_session()
     if outer is not None:
         return _nested(request, outer, run_nested)
-    face = NoticeFace(quiet=arguments.quiet)
+    face = NoticeFace(quiet=arguments.quiet, opening=os.isatty(2) or request.is_headless)
     ran = run_session(request, face)
     code = _report(ran, face)
     if arguments.json:
@@ -157,8 +159,22 @@ def _summary(ran: Ran, face: NoticeFace) -> None:
         more = len(later) - 10 + int((outcome.ended or {}).get("runs_later_more") or 0)
         if more > 0:
             say(f"  and {more} more; see: interlock session show {ran.session}", prefix="")
+    _tell_unruled(face)
     if face.not_shown:
         say(f"{face.denied_count} denials in all; see: interlock session show {ran.session}")
+
+
+def _tell_unruled(face: NoticeFace) -> None:
+    from interlock.cli.failure import say
+
+    first, *more = face.unruled() or [""]
+    if not first:
+        return
+    if not more:
+        return say(f"denied by no rule: {first}; interlock why")
+    say("denied by no rule; interlock why")
+    for line in [first, *more]:
+        say(f"  {line}", prefix="")
 
 
 def _status(exited: dict[str, Any] | None) -> int:
@@ -186,7 +202,7 @@ def _print_json(ran: Ran, face: NoticeFace, code: int) -> None:
         "signal": exited.get("signal"),
         "counts": ended.get("counts"),
         "denied": face.denied_count,
-        "denials": [_denial(message) for message in face.denials],
+        "denials": _denials(ran, face),
         "runs_later": ended.get("runs_later", []),
         "running": exited.get("running", []),
         "enforced": (outcome.started or {}).get("enforced"),
@@ -203,13 +219,14 @@ def _print_json(ran: Ran, face: NoticeFace, code: int) -> None:
         say(f"the report could not be written: {error.strerror}")
 
 
-def _denial(message: dict[str, Any]) -> dict[str, Any]:
-    action, decision = message.get("action") or {}, message.get("decision") or {}
-    return {
-        "verb": action.get("verb"),
-        "target": action.get("target"),
-        "decision": decision.get("decision"),
-        "rules": decision.get("rules"),
-        "because": decision.get("because"),
-        "record": message.get("record"),
-    }
+def _denials(ran: Ran, face: NoticeFace) -> list[dict[str, Any]]:
+    """Every denial, from the session's record: what was not announced is there as well."""
+    from interlock.app.history import last_denials
+    from interlock.vocabulary.errors import InterlockError
+
+    if not face.denied_count:
+        return []
+    try:
+        return last_denials(ran.session, count=None).denials
+    except InterlockError:
+        return []  # Nothing was recorded: the supervisor had not come so far.

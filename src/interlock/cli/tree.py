@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Final, NamedTuple
 
-from interlock.cli.notice import act_text
+from interlock.cli.act import act_text
 from interlock.vocabulary.printable import printable, shell_words, text_of
 
 Record = dict[str, Any]

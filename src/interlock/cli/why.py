@@ -7,15 +7,19 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from interlock.vocabulary.errors import OperatorError
-from interlock.vocabulary.printable import printable
+from interlock.vocabulary.printable import printable, text_of
+
+if TYPE_CHECKING:
+    from interlock.app.history import Told
 
 SUMMARY = "explain the latest denials, inside a session or after it"
 _EPILOG = """\
-Inside `interlock run` this tells the program (and the model that reads it) what was refused, by which rule, and
-what would allow it. Outside it reads the record of the last session, or of the one named."""
+Inside `interlock run` this asks the session, so that a program (and the model that reads it) learns what was refused,
+by which rule, and what a person could do about it. Outside it reads the record of the last session, or of the one
+named. Where no rule spoke, the rule that would allow it is shown whole, with the command that adds it."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -28,49 +32,50 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Tell."""
-    denials = _denials(arguments)
+    told = _told(arguments)
     if arguments.json:
-        for denial in denials:
-            print(json.dumps(denial))
+        for denial in told.denials:
+            print(json.dumps({**denial, "session": told.session, "remedy": _remedy(denial, told)}))
         return 0
-    if not denials:
+    if not told.denials:
         print("nothing was denied")
-    for denial in denials:
-        print(explain(denial))
+    said: set[tuple[str, ...]] = set()
+    for denial in told.denials:
+        print(explain(denial, told, said))
     return 0
 
 
-def explain(denial: dict[str, Any]) -> str:
-    """One denial, in up to four lines."""
-    from interlock.cli.notice import act_text
+def explain(denial: dict[str, Any], told: Told, said: set[tuple[str, ...]]) -> str:
+    """One denial: what, which rule, why, and what can be done about it, unless that was `said` of another before."""
+    from interlock.cli.act import act_text
 
     act = act_text({"verb": denial.get("verb"), "target": denial.get("target")})
-    rules = ", ".join(map(str, denial.get("rules") or [])) or "no rule allows it (default deny)"
+    rules = ", ".join(map(str, denial.get("rules") or [])) or "none"
     lines = [f"denied {act}", f"  rule:    {printable(rules)}"]
     if denial.get("because"):
         lines.append(f"  because: {printable(str(denial['because']), 1000)}")
-    allowed = allowed_by(denial.get("allowed_by"))
-    if allowed:
-        lines.append(f"  allowed by: {printable(allowed, 1000)}")
-    return "\n".join(lines)
+    remedy = _remedy(denial, told)
+    without_id = tuple(line.partition(": interlock allow ")[0] for line in remedy)
+    first, *rest = ["as above"] if without_id in said else remedy
+    said.add(without_id)
+    return "\n".join([*lines, f"  to do:   {first}", *(f"    {line}" for line in rest)])
 
 
-def allowed_by(value: object) -> str:
-    """What would allow it, as the session words it: a text, a rule, or a list of them."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list):
-        return "; ".join(filter(None, map(allowed_by, value)))
-    return json.dumps(value) if isinstance(value, dict) else ""
+def _remedy(denial: dict[str, Any], told: Told) -> list[str]:
+    from interlock.cli.remedy import remedy
+
+    return remedy(denial, session=told.session, files=told.own_layers, others=told.denials)
 
 
-def _denials(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+def _told(arguments: argparse.Namespace) -> Told:
+    from interlock.app.history import Told, last_denials
     from interlock.host.inside import is_held, why
 
     if is_held() and not arguments.session:
-        return why(_inside_socket(), last=arguments.last)
-    from interlock.app.history import last_denials
-
+        answer = why(_inside_socket(), last=arguments.last)
+        files = answer.get("own_layers")
+        named = {name: text_of(path) for name, path in files.items()} if isinstance(files, dict) else {}
+        return Told(str(answer.get("session")), named, answer["denials"])
     return last_denials(arguments.session or "last", count=arguments.last)
 
 

@@ -30,15 +30,15 @@ def is_held() -> bool:
     return False
 
 
-def why(path: str, *, last: int) -> list[dict[str, Any]]:
-    """The session's `last` denials from its inside socket at `path`. Raises `PeerError` when nobody answers, or not
-    in kind.
+def why(path: str, *, last: int) -> dict[str, Any]:
+    """The session's answer to `why` from its inside socket at `path`: `session`, `own_layers`, and its `last` denials.
+    Raises `PeerError` when nobody answers, or not in kind.
     """
     answer = request(path, {"type": "why", "last": last})
     denials = answer.get("denials")
-    if not isinstance(denials, list):
+    if not isinstance(denials, list) or not all(isinstance(denial, dict) for denial in denials):
         raise PeerError("the session did not answer with denials")
-    return [denial for denial in denials if isinstance(denial, dict)]
+    return answer
 
 
 def request(path: str, message: dict[str, Any]) -> dict[str, Any]:

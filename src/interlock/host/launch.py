@@ -38,6 +38,8 @@ class Launch(NamedTuple):
     prompt: str | None = None
     gateway: Mapping[str, Any] | None = None
     runs_later: Mapping[str, Sequence[Any]] | None = None
+    sources: Sequence[Mapping[str, str]] = ()
+    own_layers: Mapping[str, str] | None = None
 
     def message(self) -> Message:
         """As it crosses the wire."""
@@ -63,6 +65,8 @@ class Launch(NamedTuple):
             "end": self.end,
             "interlock": [text(directory) for directory in self.interlock],
             "runs_later": self.runs_later or {"paths": [], "except": []},
+            "sources": list(self.sources),
+            "own_layers": {name: text(path) for name, path in (self.own_layers or {}).items()},
         }
 
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 import os
 import select
 import signal
-import sys
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from interlock.host.error_lines import ErrorLines
 from interlock.host.signals import FORWARDED, Signals, stop_self
 from interlock.vocabulary.errors import EXIT_FAILED, PeerError
 
@@ -69,6 +69,7 @@ class Loop:
         self._signals = signals
         self._keep = keep
         self._outcome = Outcome()
+        self._errors = ErrorLines()
         self._notices: list[str] = []
         self._unshown = 0
         self._deadline: float | None = time.monotonic() + START_SECONDS_MAX
@@ -93,6 +94,8 @@ class Loop:
             self._take_signals()
         if self._prompts is not None and self._prompts.fileno() in ready and self._prompts.current is not None:
             self._read_prompt()
+        if self._channel.fileno() in ready:
+            self._take_messages()
         if self._proxy is not None:
             for descriptor in ready:
                 self._proxy.handle(descriptor)
@@ -100,8 +103,6 @@ class Loop:
             if self._proxy.suspend_wanted:
                 self._proxy.suspend_wanted = False
                 self._suspend()
-        if self._channel.fileno() in ready:
-            self._take_messages()
         self._serve_questions()
         self._show_notices(force=False)
         self._watch_deadline()
@@ -141,6 +142,7 @@ class Loop:
         elif kind == "started":
             self._outcome = self._outcome._replace(started=message)
             self._deadline = None
+            self._note(self._face.started(message))
             if self._proxy is not None:
                 self._proxy.leader = int(message.get("process") or -1)
         elif kind == "failed":
@@ -260,8 +262,8 @@ class Loop:
             if not force and not self._proxy.can_write_lines():
                 return
             self._proxy.write_lines(self._taken_notices(), force=force)
-        else:
-            write_stderr("".join(f"{line}\n" for line in self._taken_notices()))
+        elif force or self._errors.can_write_lines():
+            self._errors.write_lines(self._taken_notices())
 
     def _taken_notices(self) -> list[str]:
         lines, self._notices = self._notices, []
@@ -292,14 +294,3 @@ class Loop:
         else:
             self._show_notices(force=True)
         self._channel.close()
-
-
-def write_stderr(text: str) -> None:
-    """Write on the human's standard error; that it is closed or full is no reason to stop a session."""
-    data = text.encode("utf-8", "backslashreplace")
-    try:
-        sys.stderr.flush()
-        while data:
-            data = data[os.write(2, data) :]
-    except (OSError, ValueError, AttributeError):
-        return

@@ -4,7 +4,10 @@ Wired in `app`.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Message = dict[str, Any]
 
@@ -15,11 +18,17 @@ class Face(Protocol):
     def warn(self, text: str) -> None:
         """Tell the person something about the policy, before anything runs."""
 
+    def begins(self, layers: Sequence[str], workspace: str) -> None:
+        """The policy is loaded: its layers, and the folder that it is about."""
+
+    def started(self, message: Message) -> str | None:
+        """The one line for the start, or None when it is not to be shown."""
+
     def denied(self, message: Message) -> str | None:
         """The one line for a denial, or None when it is not to be shown (rate limit)."""
 
     def suppressed(self, message: Message) -> None:
-        """Count denials that the supervisor did not send one by one."""
+        """Take the denials that the supervisor did not send one by one, as groups and a count."""
 
     def question_waits(self, message: Message) -> str:
         """The line that says where to answer, for when the terminal cannot ask."""

@@ -19,12 +19,17 @@ if TYPE_CHECKING:
     from interlock.host.terminal import HumanTerminal, Pair
 
 READ_BYTES: Final = 65536
-#: Our lines wait for the end of a line, or for this long a silence, in seconds.
+#: Our lines wait for the end of a line, or for this long a silence, in seconds: then an unfinished line is written
+#: again below them.
 QUIET_SECONDS: Final = 0.12
+#: The same for a line that cannot be written again as it was (it is wider than the terminal, or moved the cursor).
+LONG_QUIET_SECONDS: Final = 1.0
 #: After the command ended, output still on its way is awaited this long at a time, in milliseconds.
 DRAIN_MS: Final = 25
 _DRAIN_BYTES_MAX: Final = 64 * 1024 * 1024
 _SUSPEND: Final = b"\x1a"
+#: To the first column, and the line emptied (ECMA-48, EL).
+_ERASED_LINE: Final = b"\r\x1b[K"
 
 
 class Proxy:
@@ -114,19 +119,28 @@ class Proxy:
 
     def can_write_lines(self) -> bool:
         """Whether a line of ours would arrive untorn now."""
-        quiet = self._screen.at_line_start or time.monotonic() - self._last_output > QUIET_SECONDS
+        needed = QUIET_SECONDS if self._unfinished() is not None else LONG_QUIET_SECONDS
+        quiet = self._screen.at_line_start or time.monotonic() - self._last_output > needed
         return not self._to_human and not self._screen.full_screen and self._screen.is_between and quiet
 
     def write_lines(self, lines: list[str], *, force: bool = False) -> None:
-        """Write lines of ours on the terminal, each on a line of its own. `force` breaks off an unfinished sequence
-        first (CAN).
+        """Write lines of ours on the terminal, each on a line of its own: above the line that the jail has begun, which
+        is then written again, so that it stays whole. `force` breaks off an unfinished sequence first (CAN).
         """
-        start = "" if self._screen.at_line_start else "\r\n"
-        abort = "\x18" if force and not self._screen.is_between else ""
-        text = abort + start + "".join(f"{line}\r\n" for line in lines)
-        self._to_human += text.encode("utf-8", "backslashreplace")
-        self._screen.feed(b"\n")
+        begun = self._unfinished()
+        text = "".join(f"{line}\r\n" for line in lines).encode("utf-8", "backslashreplace")
+        if begun is not None:
+            self._to_human += (_ERASED_LINE if begun else b"") + text + begun
+        else:
+            self._to_human += (b"\x18" if force and not self._screen.is_between else b"") + b"\r\n" + text
+            self._screen.feed(b"\n")
         self._flush(blocking=force)
+
+    def _unfinished(self) -> bytes | None:
+        """The line that the jail has begun (empty at the start of one), if it can be written again."""
+        if self._screen.at_line_start:
+            return b""
+        return self._screen.unfinished_line(self.human.columns()) if os.environ.get("TERM", "dumb") != "dumb" else None
 
     def drain(self) -> None:
         """Pass on what the jail wrote before it ended."""

@@ -1,8 +1,8 @@
 """Follows what a jailed program draws, just enough to know when a line of our own would not tear its output.
 
 Not a terminal emulator: it knows whether the stream stands inside an escape sequence or a character, at the start of
-a line, and
-whether a full-screen program has the screen. A program that lies about these spoils its own picture, nothing else.
+a line, what was written on an unfinished line, and whether a full-screen program has the screen. A program that lies
+about these spoils its own picture, nothing else.
 """
 
 from __future__ import annotations
@@ -12,6 +12,12 @@ from typing import Final
 
 _ALTERNATE: Final = re.compile(rb"\x1b\[\?(?:1049|1047|47)([hl])")
 _STRING_STARTS: Final = (b"]", b"P", b"X", b"^", b"_")
+#: What stays on its line: text, tab, carriage return, backspace; colours, erasing in the line, steps back.
+_ON_ONE_LINE: Final = re.compile(rb"(?:[^\x00-\x1f\x7f]|[\t\r\b]|\x1b\[[0-9;]*[mKD])*\Z")
+_ESCAPE: Final = re.compile(rb"\x1b\[[0-9;]*[A-Za-z]")
+#: A longer unfinished line is not kept.
+_LINE_BYTES_MAX: Final = 4096
+_TAB_COLUMNS: Final = 8
 #: An unfinished sequence longer than this is taken for noise (and broken off with CAN before we write).
 _SEQUENCE_BYTES_MAX: Final = 4096
 
@@ -23,21 +29,43 @@ class Screen:
         self.at_line_start = True
         self.full_screen = False
         self._tail = b""
+        self._line: bytes | None = b""
 
     def feed(self, data: bytes) -> None:
         """Note output that went to the terminal."""
         if not data:
             return
         self.at_line_start = data.endswith(b"\n")
+        self._follow_line(data)
         joined = self._tail + data
         for switch in _ALTERNATE.finditer(joined):
             self.full_screen = switch.group(1) == b"h"
         self._tail = _unfinished(joined[-_SEQUENCE_BYTES_MAX:])
 
+    def unfinished_line(self, columns: int) -> bytes | None:
+        """What was written since the last line feed, if to write it again on an empty line gives the same line; None
+        when it cannot be told (it may be wider than `columns`, or it moved the cursor elsewhere).
+        """
+        if self._line is None or self._tail or not _ON_ONE_LINE.match(self._line):
+            return None
+        widths = map(_columns, _ESCAPE.sub(b"", self._line).split(b"\r"))
+        return self._line if max(widths) < columns else None
+
+    def _follow_line(self, data: bytes) -> None:
+        _, feed, after = data.rpartition(b"\n")
+        line = after if feed else None if self._line is None else self._line + data
+        self._line = line if line is not None and len(line) <= _LINE_BYTES_MAX else None
+
     @property
     def is_between(self) -> bool:
         """True outside escape sequences and characters: text written now arrives as text."""
         return not self._tail
+
+
+def _columns(text: bytes) -> int:
+    """At most so many columns: a character past ASCII may take two."""
+    shown = text.decode("utf-8", "replace")
+    return sum(_TAB_COLUMNS if character == "\t" else 1 if character.isascii() else 2 for character in shown)
 
 
 def _unfinished(data: bytes) -> bytes:

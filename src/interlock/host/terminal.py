@@ -76,6 +76,13 @@ class HumanTerminal:
         attributes[3] |= termios.ICANON | termios.ECHO | termios.ISIG
         return self._set(attributes, termios.TCSAFLUSH)
 
+    def columns(self) -> int:
+        """How wide it is; 80 where it does not say."""
+        try:
+            return os.get_terminal_size(self.descriptor).columns or 80
+        except OSError:
+            return 80
+
     def discard_input(self) -> None:
         """Throw away what was typed and not yet read."""
         with contextlib.suppress(termios.error):

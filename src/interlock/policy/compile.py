@@ -23,6 +23,11 @@ def compile_layer(layer: Layer, context: Context, faults: list[Fault]) -> dict[s
     expander = Expander(layer, context, faults)
     for name, items in layer.sets.items():
         _check_set(name, items, expander, faults)
+    if layer.workspace is not None and layer.workspace.text != context.workspace:
+        hint = "it is loaded by itself where it belongs; to use its rules here, copy them into a layer of their own"
+        meant = quoted(layer.workspace.text)
+        message = f"this layer is for the workspace {meant}, and this one is {quoted(context.workspace)}"
+        faults.append(Fault(layer.workspace.place, message, hint))
     return {
         "name": layer.name,
         "origin": str(layer.origin),

@@ -29,6 +29,7 @@ TOP: Final[dict[str, Field]] = {
     "interlock": Field("version", "version of the language: 1"),
     "name": Field("name", "the layer's name: lowercase letters, digits and `-`"),
     "description": Field("text", "what the layer is for"),
+    "workspace": Field("folder", "the one workspace that this layer is for (an absolute path); an error in another"),
     "closed": Field("flag", "`true`: what no rule of this layer allows is denied, whatever other layers say"),
     "variables": Field("variables", "names for texts, used as `${name}`"),
     "sets": Field("sets", "names for lists of patterns or addresses, used as `@name`"),
@@ -95,5 +96,7 @@ INSTEAD: Final[dict[str, str]] = {
 NAME: Final = r"[a-z0-9][a-z0-9-]*"
 NAME_CHARACTERS_MAX: Final = 100
 TEXT_CHARACTERS_MAX: Final = 1_000
+#: PATH_MAX of limits.h.
+FOLDER_CHARACTERS_MAX: Final = 4_096
 TIMEOUT_MS_DEFAULT: Final = 120_000
 TIMEOUT_MS_MAX: Final = 24 * 3_600_000

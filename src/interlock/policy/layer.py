@@ -74,3 +74,4 @@ class Layer:
     variables: dict[str, Item]
     sets: dict[str, tuple[Item, ...]]
     rules: tuple[Rule, ...]
+    workspace: Item | None = None

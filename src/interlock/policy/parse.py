@@ -66,6 +66,7 @@ class _LayerParser:
             variables=self._variables(found.get("variables")),
             sets=self._sets(found.get("sets")),
             rules=self._rules(found.get("rules")),
+            workspace=values.folder(found["workspace"], "workspace", self._faults) if "workspace" in found else None,
         )
 
     def _known(self, node: Mapping, table: dict[str, Field], what: str) -> dict[str, Node]:

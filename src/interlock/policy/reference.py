@@ -31,6 +31,7 @@ _TAKES: Final[dict[str, str]] = {
     "version": "`1`",
     "name": "`a-z`, `0-9`, `-`",
     "text": "text",
+    "folder": "an absolute path",
     "flag": "`true` or `false`",
     "variables": "names and texts",
     "sets": "names and lists",

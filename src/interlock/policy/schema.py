@@ -70,6 +70,7 @@ _KINDS: Final[dict[str, dict[str, Any]]] = {
     "version": {"enum": [1, "1"]},
     "name": {"type": "string", "pattern": f"^{NAME}$"},
     "text": _TEXT,
+    "folder": {"type": "string", "pattern": "^/"},
     "flag": {"type": "boolean"},
     "variables": {"type": "object", "additionalProperties": _TEXT},
     "sets": {"type": "object", "additionalProperties": _one_or_many({"type": "string"})},

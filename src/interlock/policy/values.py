@@ -13,6 +13,7 @@ from typing import Any, Final
 from interlock.policy.document import Mapping, Node, Sequence, Text
 from interlock.policy.faults import Fault, meant, quoted
 from interlock.policy.fields import (
+    FOLDER_CHARACTERS_MAX,
     NAME,
     NAME_CHARACTERS_MAX,
     TEXT_CHARACTERS_MAX,
@@ -85,6 +86,14 @@ def flag(node: Node, field: str, faults: Faults) -> bool | None:
     if value in ("true", "false"):
         return value == "true"
     return _wrong(faults, node, f"`{field}` is `true` or `false`, not {quoted(value)}", None)
+
+
+def folder(node: Node, field: str, faults: Faults) -> Item | None:
+    """An absolute path, taken as it is: no pattern, no variable."""
+    value = node.value if isinstance(node, Text) else None
+    if value is None or not value.startswith("/") or len(value) > FOLDER_CHARACTERS_MAX:
+        return _wrong(faults, node, f"`{field}` is not an absolute path", "write the folder out: `/home/you/project`")
+    return Item(value, node.place)
 
 
 def items(node: Node, field: str, faults: Faults) -> tuple[Item, ...] | None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 DIRECTORY_MODE = 0o700
 FILE_MODE = 0o600
+#: Of the SHA-256 of a workspace's path, in hex: what its layer's file is called.
+PROJECT_NAME_CHARACTERS = 32
 #: The longest path of a unix socket that the kernel takes (sun_path without its terminating zero, unix(7)).
 SOCKET_PATH_BYTES_MAX = 107
 
@@ -100,6 +102,23 @@ class Home:
     def policies(self) -> str:
         """The user's own layers, by name."""
         return f"{self.config}/policies"
+
+    @property
+    def always(self) -> str:
+        """The user's own layer that every run loads."""
+        return f"{self.policies}/always.yaml"
+
+    @property
+    def projects(self) -> str:
+        """The user's own layers of single workspaces."""
+        return f"{self.config}/projects"
+
+    def project(self, workspace: str) -> str:
+        """The user's own layer that every run in this workspace loads. The file names the workspace in full."""
+        from interlock.policy.digest import sha256
+
+        digest = sha256(workspace.encode("utf-8", "surrogateescape")).hexdigest()
+        return f"{self.projects}/{digest[:PROJECT_NAME_CHARACTERS]}.yaml"
 
     @property
     def connectors(self) -> str:

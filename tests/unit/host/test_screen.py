@@ -58,3 +58,37 @@ def test_full_screen_is_followed():
 def test_a_sequence_that_never_ends_does_not_silence_us_for_ever():
     screen = fed(b"\x1b]0;", *[b"x" * 1000] * 10)
     assert screen.is_between
+
+
+@pytest.mark.parametrize(
+    ("written", "line"),
+    [
+        (b"", b""),
+        (b"a\nb", b"b"),
+        (b"a\n", b""),
+        (b"45%\r46%", b"45%\r46%"),
+        (b"x\n\x1b[1mbold\x1b[0m ", b"\x1b[1mbold\x1b[0m "),
+        (b"a\b\x1b[Kb", b"a\b\x1b[Kb"),
+        ("naïve ".encode(), "naïve ".encode()),
+        (b"x" * 79, b"x" * 79),
+        # What may be wider than the terminal, moves the cursor elsewhere, or is not over yet.
+        (b"x" * 80, None),
+        ("漢".encode() * 40, None),
+        (b"\t" * 10, None),
+        (b"\x1b[2Jx", None),
+        (b"\x1b[5;5Hx", None),
+        (b"\x1b[A", None),
+        (b"a\x0bb", None),
+        (b"\x1b]0;title\x07x", None),
+        (b"x\x1b[1", None),
+        (b"x\xe2\x82", None),
+        (b"y" * 5000, None),
+    ],
+)
+def test_an_unfinished_line_is_known_only_where_it_can_be_written_again(written, line):
+    assert fed(written).unfinished_line(80) == line
+    assert fed(*(written[index : index + 1] for index in range(len(written)))).unfinished_line(80) == line
+
+
+def test_after_a_line_that_was_not_known_the_next_one_is():
+    assert fed(b"\x1b[5;5Hx", b"y" * 5000, b"\nshort").unfinished_line(80) == b"short"

@@ -3,7 +3,6 @@
 //! INVARIANT: an answer never edits a decision. Whatever is not a yes that covers this very act ends in a denial of its own record.
 
 use super::ports::Around;
-use super::refusal::not_granted;
 use super::{Line, Refused, program_of};
 use crate::answer::Call;
 use crate::judge::Judged;
@@ -28,9 +27,9 @@ impl Line {
         facts.grants.extend(reply.grant().cloned());
         let decision = self.judge.decide(&action, &facts);
         match decision.decision {
-            Outcome::Allow => self.allow(&action, &Judged { decision, facts, whatever: false }),
-            Outcome::Approve => Err(self.deny(action, &Judged { decision: not_granted(decision, reply.reason()), facts, whatever: false })),
-            Outcome::Steer | Outcome::Deny => Err(self.deny(action, &Judged { decision, facts, whatever: false })),
+            Outcome::Allow => self.allow(around, call, &action, &Judged { decision, facts, whatever: false }),
+            Outcome::Approve => Err(self.deny_ungranted(action, Judged { decision, facts, whatever: false }, reply.reason())),
+            Outcome::Steer | Outcome::Deny => Err(self.deny(around, call, action, &Judged { decision, facts, whatever: false })),
         }
     }
 

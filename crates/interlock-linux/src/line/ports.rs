@@ -1,4 +1,5 @@
-//! What the line needs from around it: Facts to decide with, and a place to wait for a human. The session gives both.
+//! What the line needs from around it: Facts to decide with, a place to wait for a human, and what the kernel would have said by itself. The session
+//! gives all three.
 
 use crate::answer::Call;
 use crate::questions::{Question, Reply};
@@ -17,7 +18,13 @@ pub trait Waits {
     fn wait(&self, call: &Call, question: &Question) -> Reply;
 }
 
-/// Both, as the session gives them.
-pub trait Around: Gather + Waits {}
+/// Knows what a caller may do by itself.
+pub trait Permissions {
+    /// Whether the caller's own permissions refuse a denied act as well: then nothing of it is policy's doing.
+    fn refuse(&self, call: &Call, action: &Action) -> bool;
+}
 
-impl<T: Gather + Waits> Around for T {}
+/// All of them, as the session gives them.
+pub trait Around: Gather + Waits + Permissions {}
+
+impl<T: Gather + Waits + Permissions> Around for T {}

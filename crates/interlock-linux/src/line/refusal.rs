@@ -1,8 +1,9 @@
 //! Denials: recorded, told to the human and to whoever asks `why`; and the refusals of the door's own, which no rule spoke and none can lift.
 
+use super::ports::Around;
 use super::{Line, Observed, Refused, now_us, program_of};
 use crate::answer::Call;
-use crate::denials::Told;
+use crate::denials::Denial;
 use crate::judge::Judged;
 use interlock_core::action::{Action, Process};
 use interlock_core::decision::{Decision, Obligations, Outcome, Record};
@@ -20,12 +21,21 @@ const BUILT_IN: &str = "guard/built-in";
 const CALL: &str = "call";
 const CALLS_IN_FULL: u64 = 3;
 
+/// What is told of a denial besides what was decided.
+#[derive(Clone, Copy, Debug, Default)]
+struct Told {
+    /// The caller's own permissions refuse it as well.
+    natively: bool,
+    /// It was a question.
+    asked: bool,
+}
+
 impl Line {
     /// Records and tells a denial that no rule spoke and none can lift: the door goes no further on its own account.
     pub(crate) fn refuse(&self, call: &Call, act: Observed, because: &str) {
         if !self.rehearsing.load(Ordering::Acquire) {
             let decision = Decision { rules: vec![BUILT_IN.to_owned()], layers: vec![GUARD.to_owned()], ..denial(because) };
-            let _denied = self.denied(self.action(call, act), decision, &Facts::default(), Vec::new());
+            let _denied = self.denied(self.action(call, act), decision, &Facts::default(), Told::default());
         }
     }
 
@@ -54,45 +64,44 @@ impl Line {
         let process = Process { id: call.thread, program: program_of(call.thread) };
         let record = json!({"type": "call.refused", "call": name, "errno": errno, "because": because, "process": process});
         if let Ok(number) = self.last_word(|| self.record(Record::Ordered, record)) {
-            let told = Told {
-                time_us: now_us(),
-                verb: CALL,
-                target: json!({"call": name}),
+            let decision = Decision {
                 rules: vec![BUILT_IN.to_owned()],
-                because: format!("{because}; no policy opens it"),
-                allowed_by: Vec::new(),
-                record: number,
+                layers: vec![GUARD.to_owned()],
+                ..denial(&format!("{because}; no policy opens it"))
             };
-            self.denials.tell(told);
+            self.denials.tell(Denial::new(now_us(), (CALL, json!({"call": name})), decision, false, number));
         }
     }
 
     /// Records and tells a denial: policy's own, or what a decision comes to that cannot be enacted as it stands.
-    pub(super) fn deny(&self, action: Action, judged: &Judged) -> Refused {
+    pub(super) fn deny(&self, around: &dyn Around, call: &Call, action: Action, judged: &Judged) -> Refused {
         let decision = match judged.decision.decision {
             Outcome::Deny => judged.decision.clone(),
             Outcome::Steer => not_enacted(judged.decision.clone(), "a steer is not enforced here"),
             Outcome::Approve | Outcome::Allow => not_enacted(judged.decision.clone(), "an obligation of it is not honoured here"),
         };
-        let allowed_by = self.judge.allowed_by(&action, &decision);
-        self.denied(action, decision, &judged.facts, allowed_by)
+        let natively = around.refuse(call, &action);
+        self.denied(action, decision, &judged.facts, Told { natively, asked: false })
+    }
+
+    /// Records and tells that a question found no yes.
+    pub(super) fn deny_ungranted(&self, action: Action, judged: Judged, reason: &str) -> Refused {
+        self.denied(action, not_granted(judged.decision, reason), &judged.facts, Told { natively: false, asked: true })
     }
 
     /// The ledger's disk is full: what was allowed is denied, from the reserve.
     pub(super) fn deny_unrecorded(&self, action: Action) -> Refused {
-        self.denied(action, denial("the ledger's disk is full"), &Facts::default(), Vec::new())
+        self.denied(action, denial("the ledger's disk is full"), &Facts::default(), Told::default())
     }
 
-    fn denied(&self, mut action: Action, decision: Decision, facts: &Facts, allowed_by: Vec<String>) -> Refused {
+    fn denied(&self, mut action: Action, decision: Decision, facts: &Facts, told: Told) -> Refused {
         if let Some(process) = &mut action.subject.process {
             process.program = program_of(process.id);
         }
         self.totals.count(action.verb.name(), "deny");
         if let Ok(number) = self.last_word(|| self.decided(&action, &decision, facts, Record::Ordered)) {
-            self.uplink.notice(json!({"type": "denied", "action": &action, "decision": &decision, "record": number}));
-            let (verb, target) = (action.verb.name(), json!(action.target));
-            let Decision { rules, because, .. } = decision;
-            self.denials.tell(Told { time_us: now_us(), verb, target, rules, because, allowed_by, record: number });
+            self.uplink.denied(&action, &decision, told.natively, number);
+            self.denials.tell(Denial::new(now_us(), (action.verb.name(), json!(action.target)), decision, told.asked, number));
         }
         Refused::Decided
     }
@@ -107,7 +116,7 @@ impl Line {
 }
 
 /// A question that no yes answered is settled as a denial by the rules that asked.
-pub(super) fn not_granted(decision: Decision, reason: &str) -> Decision {
+fn not_granted(decision: Decision, reason: &str) -> Decision {
     let because = format!("{} ({reason})", decision.because);
     not_enacted(decision, &because)
 }

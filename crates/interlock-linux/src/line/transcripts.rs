@@ -1,7 +1,7 @@
 //! The sequences of records in `spec/vectors/record.jsonl`, walked by this line: the other plane's line walks the same file.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use super::ports::{Gather, Waits};
+use super::ports::{Gather, Permissions, Waits};
 use super::{Line, Observed, Settled};
 use crate::answer::Call;
 use crate::ending::Ending;
@@ -69,6 +69,12 @@ struct World {
 impl Gather for World {
     fn facts(&self, _: &Action, _: &Needs) -> Facts {
         Facts { now_ms: 1, ..Facts::default() }
+    }
+}
+
+impl Permissions for World {
+    fn refuse(&self, _: &Call, _: &Action) -> bool {
+        false
     }
 }
 

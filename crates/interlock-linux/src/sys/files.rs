@@ -118,6 +118,12 @@ pub fn may_change_names(directory: BorrowedFd<'_>) -> Sys<()> {
     check(unsafe { libc::syscall(libc::SYS_faccessat2, directory.as_raw_fd(), c"".as_ptr(), libc::W_OK | libc::X_OK, how) }).map(|_| ())
 }
 
+/// Whether whom this thread acts as may access the object at `path` so (faccessat2(2); `access`: R_OK, W_OK, X_OK).
+pub fn may(path: &CStr, access: i32) -> Sys<()> {
+    // SAFETY: path is NUL-terminated.
+    check(unsafe { libc::syscall(libc::SYS_faccessat2, libc::AT_FDCWD, path.as_ptr(), access, libc::AT_EACCESS) }).map(|_| ())
+}
+
 /// The magic number of the file system an object lies on (fstatfs(2)).
 pub fn file_system(file: BorrowedFd<'_>) -> Sys<i64> {
     // SAFETY: an all-zero statfs is a valid value of a plain C struct.

@@ -1,0 +1,169 @@
+"""What would let a denied act pass: the rule, whole, that allows exactly it, or why no rule can.
+
+Pure: from a denial (its act and what was decided) to text. The rule names what the kernel resolved, every character of
+it taken as it is; what a policy cannot name exactly has no rule. Left out: the file it goes to and who may put it
+there (`app.allowing`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+from interlock.policy.fields import TEXT_CHARACTERS_MAX
+from interlock.policy.language import SIGNALS
+from interlock.policy.pattern import escape
+from interlock.vocabulary.printable import printable, text_of
+
+#: The decision's own words where no rule of any layer speaks (`spec/action.md`).
+NO_RULE: Final = "no rule allows it"
+#: What goes with a verb, since the one without the other is of no use: a program is read to be run, a new file filled.
+_BESIDES: Final = {
+    "process.exec": ("file.read", "process.exec"),
+    "file.create": ("file.create", "file.write"),
+}
+_SIGNAL_NAMES: Final = {number: name for name, number in SIGNALS.items()} | {0: "0"}
+_INDENT: Final = "  "
+
+
+class Denial(NamedTuple):
+    """A denied act and what was decided about it, as record and inside socket tell it."""
+
+    verb: str
+    target: dict[str, Any]
+    asked: bool
+    rules: tuple[str, ...]
+    layers: tuple[str, ...]
+    because: str
+
+    @classmethod
+    def read(cls, told: dict[str, Any]) -> Denial:
+        """From the form of the inside socket's answer (`spec/supervisor.md`)."""
+        target = told.get("target")
+        return cls(
+            verb=str(told.get("verb")),
+            target=target if isinstance(target, dict) else {},
+            asked=told.get("asked") is True,
+            rules=tuple(map(str, told.get("rules") or ())),
+            layers=tuple(map(str, told.get("layers") or ())),
+            because=str(told.get("because") or ""),
+        )
+
+    @property
+    def is_unruled(self) -> bool:
+        """Whether no rule of any layer spoke: the only denial that another rule can lift."""
+        return not self.rules and self.because == NO_RULE
+
+    @property
+    def is_guard(self) -> bool:
+        """Whether Interlock's own protection said it, or the door itself."""
+        return any(rule.startswith("guard/") for rule in self.rules)
+
+
+class NoRuleError(ValueError):
+    """No rule can allow exactly this; the message says why."""
+
+
+class Rule(NamedTuple):
+    """An `allow` rule: verbs, and selectors with their values."""
+
+    verbs: tuple[str, ...]
+    selectors: tuple[tuple[str, tuple[str, ...]], ...]
+
+    def text(self, identity: str, *, indent: int = 2) -> str:
+        """The rule as an entry of `rules:`, in block style, as the presets are written."""
+        lines = [f"- id: {identity}", f"{_INDENT}allow: {_listed(self.verbs)}"]
+        for key, values in self.selectors:
+            shown = [quoted(value) if key == "path" else value for value in values]
+            if len(shown) == 1:
+                lines.append(f"{_INDENT}{key}: {shown[0]}")
+            else:
+                lines += [f"{_INDENT}{key}:", *(f"{_INDENT * 2}- {value}" for value in shown)]
+        return "".join(f"{' ' * indent}{line}\n" for line in lines)
+
+
+def rule_for(denial: Denial, *, folder: str | None = None) -> Rule:
+    """The rule that allows exactly the denied act, or, with `folder`, the same for all that lies in that folder.
+
+    Raises `NoRuleError` when no rule can say it.
+    """
+    verbs = _BESIDES.get(denial.verb, (denial.verb,))
+    if folder is not None:
+        return Rule(verbs, (("path", (f"{_exact(folder)}/**",)),))
+    return Rule(verbs, _selectors(denial))
+
+
+def folder_of(denial: Denial, home: str, *, of_folder: bool = False) -> str:
+    """The folder that a rule could name in the place of the one file (`of_folder`: the act was on a folder, which is
+    meant itself). Raises `NoRuleError` for one that is too wide: the root, a folder right below it, the home or what
+    holds it.
+    """
+    if "to" in denial.target and isinstance(denial.target["to"], dict):
+        raise NoRuleError("a rename or link has two ends; name each in a rule of your own")
+    path = _path(denial.target)
+    folder = path if of_folder else path.rpartition("/")[0]
+    if folder.count("/") < 2 or folder == home or home.startswith(f"{folder}/"):
+        raise NoRuleError(f"the folder `{printable(folder or '/')}` is too wide to be allowed as a whole")
+    return folder
+
+
+def quoted(text: str) -> str:
+    """A YAML double-quoted scalar of exactly `text`: what does not show as itself is written as an escape."""
+    return '"' + "".join(map(_character, text)) + '"'
+
+
+def _listed(verbs: tuple[str, ...]) -> str:
+    return verbs[0] if len(verbs) == 1 else f"[{', '.join(verbs)}]"
+
+
+def _character(character: str) -> str:
+    if character in '"\\':
+        return f"\\{character}"
+    if printable(character) == character:
+        return character
+    code = ord(character)
+    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+def _selectors(denial: Denial) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    target, verb = denial.target, denial.verb
+    if verb.startswith("net."):
+        values = (str(target.get("address")), str(target.get("port")), str(target.get("protocol")))
+        return tuple((key, (value,)) for key, value in zip(("address", "port", "protocol"), values, strict=True))
+    if verb == "process.signal":
+        name = _SIGNAL_NAMES.get(int(target.get("signal", -1)))
+        if name is None:
+            raise NoRuleError(f"signal {target.get('signal')} has no name in a policy")
+        return ("to", (str(target.get("to")),)), ("signal", (name,))
+    if verb == "process.ptrace":
+        return (("to", (str(target.get("to")),)),)
+    if "abstract" in target:
+        if target.get("to") == "inside":
+            return (("to", ("inside",)),)
+        raise NoRuleError("an abstract socket has no path, so no rule can name it alone")
+    if not verb.startswith(("file.", "process.", "unix.")):
+        raise NoRuleError(f"`{printable(verb)}` is not decided by a layer of a session")
+    ends = [target, target["to"]] if isinstance(target.get("to"), dict) else [target]
+    return (("path", tuple(dict.fromkeys(_exact(_path(end)) for end in ends))),)
+
+
+def _path(end: dict[str, Any]) -> str:
+    path = end.get("path")
+    if isinstance(path, dict) and "digest" in path:
+        raise NoRuleError("the name was too long to be recorded")
+    if not isinstance(path, str | dict):
+        raise NoRuleError("it has no name")
+    return text_of(path)
+
+
+def _exact(path: str) -> str:
+    """The pattern that matches this path and no other."""
+    if not path.startswith("/"):
+        raise NoRuleError("its name is not a path")
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise NoRuleError("its name is not UTF-8, and a policy is: rename it") from None
+    pattern = escape(path)
+    if len(pattern) > TEXT_CHARACTERS_MAX - len("/**"):
+        raise NoRuleError("its name is longer than a policy's pattern may be")
+    return pattern
