@@ -30,7 +30,7 @@ from interlock.app.gateway_recorder import LogRecorder
 from interlock.approvals.inbox import Inbox
 from interlock.connectors.configuration import Connector, Stdio
 from interlock.connectors.http import HttpChannel
-from interlock.connectors.launch import LaunchFailed
+from interlock.connectors.launch import LastWords, LaunchFailed
 from interlock.connectors.pool import Pool
 from interlock.identity.attestation import Attestations
 from interlock.identity.attestation_socket import AttestationSocket
@@ -78,6 +78,8 @@ class DirectServer:
         self.process = process.pid
         self.output = process.stdout
         self.input = process.stdin
+        self._errors = b""
+        self._drain = asyncio.create_task(self._read_errors())
 
     async def context(self, parent: str | None) -> None:
         self._contexts.append(parent)
@@ -85,10 +87,20 @@ class DirectServer:
     async def end(self) -> None:
         if self._process.returncode is None:
             self._process.kill()
+        self._process._transport.close()  # type: ignore[attr-defined]  # or a pipe that nobody reads any more holds the wait
         await self._process.wait()
 
-    def last_words(self) -> str:
-        return ""
+    async def last_words(self) -> LastWords:
+        if not self.output.at_eof():
+            return LastWords("", self._errors.decode())
+        await asyncio.wait({self._drain}, timeout=2)
+        return LastWords(f"with status {self._process.returncode}", self._errors.decode())
+
+    async def _read_errors(self) -> None:
+        assert self._process.stderr is not None
+        while part := await self._process.stderr.read(65_536):
+            self._errors = (self._errors + part)[-4_096:]
+            await asyncio.sleep(0.01)
 
 
 @dataclass
@@ -104,7 +116,7 @@ class DirectLauncher:
         environment = {"PATH": os.environ["PATH"], **connector.server.environment}
         try:
             process = await asyncio.create_subprocess_exec(
-                *connector.server.command, stdin=-1, stdout=-1, stderr=-3, env=environment, limit=5 * 1024 * 1024
+                *connector.server.command, stdin=-1, stdout=-1, stderr=-1, env=environment, limit=5 * 1024 * 1024
             )
         except OSError as error:
             raise LaunchFailed(str(error)) from error

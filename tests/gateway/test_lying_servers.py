@@ -12,11 +12,11 @@ LIES = {
     "wrong-id": "did not answer",
     "silent": "did not answer",
     "dies": "gone",
-    "huge": "gone",
+    "huge": "more than 4194304",
     "flood": "gone",
     "wrong-type": "not an object",
     "bad-content": "not a list of blocks",
-    "duplicate-keys": "did not answer",
+    "duplicate-keys": "the same key twice",
 }
 
 

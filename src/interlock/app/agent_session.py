@@ -34,12 +34,8 @@ def open_agent_session(agent: str, *, home: Home, session: str) -> AgentSession:
     """
     from interlock.identity.registry import Registry
 
-    url = gateway_url()
+    url = gateway_url(home)
     address, port = _endpoint(url)
-    if not os.path.exists(home.gateway_socket):
-        raise OperatorError(
-            "no gateway runs, so an agent's session could call no tool", hint="start it: interlock gateway"
-        )
     home.ensure(home.state)
     registry = Registry(home.registry)
     token = registry.issue_session(agent, audience=url, session=session, ttl_ms=TOKEN_LIFE_MS, now_ms=_now_ms())
@@ -55,16 +51,25 @@ def open_agent_session(agent: str, *, home: Home, session: str) -> AgentSession:
     )
 
 
-def gateway_url() -> str:
-    """The gateway that sessions of this user call: `INTERLOCK_GATEWAY_URL`, else the default address."""
-    return os.environ.get("INTERLOCK_GATEWAY_URL", DEFAULT_GATEWAY_URL)
-
-
-def gateway_layer() -> bytes:
-    """A layer that lets the session's processes connect to the gateway, and says nothing else. Raises `OperatorError`
-    for a malformed `INTERLOCK_GATEWAY_URL`.
+def gateway_url(home: Home) -> str:
+    """The gateway that sessions of this user call: `INTERLOCK_GATEWAY_URL`, else the one that runs for this home,
+    wherever it listens. Raises `OperatorError` when none runs.
     """
-    address, port = _endpoint(gateway_url())
+    from interlock.app.gateway_place import running
+
+    url = os.environ.get("INTERLOCK_GATEWAY_URL") or running(home)
+    if url is None or not os.path.exists(home.gateway_socket):
+        raise OperatorError(
+            "no gateway runs, so an agent's session could call no tool", hint="start it: interlock gateway"
+        )
+    return url
+
+
+def gateway_layer(home: Home) -> bytes:
+    """A layer that lets the session's processes connect to the gateway, and says nothing else. Raises `OperatorError`
+    when no gateway runs, or for a malformed `INTERLOCK_GATEWAY_URL`.
+    """
+    address, port = _endpoint(gateway_url(home))
     return (
         "interlock: 1\nname: agent-gateway\nrules:\n  - id: gateway\n    allow: net.connect\n"
         f"    address: '{address}'\n    port: {port}\n    protocol: tcp\n"

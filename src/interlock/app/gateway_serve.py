@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import json
 import os
 import signal
 import socket
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from interlock.app.gateway import Parts, SystemClock, assemble, own_hosts, uvicorn_server
+from interlock.app.gateway_place import ServerStanding, announce, keep_told, withdraw
 from interlock.app.gateway_policy import call_policy
 from interlock.app.gateway_servers import SupervisedLauncher
 from interlock.connectors.configuration import Connector, load
@@ -60,7 +60,7 @@ def serve(request: Request) -> int:
         return _run(request, home, connectors, listener)
     finally:
         listener.close()
-        Path(f"{home.runtime}/gateway.json").unlink(missing_ok=True)
+        withdraw(home)
         os.close(lock)
 
 
@@ -81,7 +81,7 @@ def _run(request: Request, home: Home, connectors: Mapping[str, Connector], list
     policy, warnings = call_policy(request.policies, request.preset or (None if request.policies else PRESET), home)
     for warning in warnings:
         print(f"interlock: {warning}", file=sys.stderr)
-    _announce(home, url)
+    announce(home, url)
     print(f"interlock gateway at {url}/mcp", *_described(connectors), sep="\n  ", file=sys.stderr, flush=True)
     if request.anonymous is not None:
         print(
@@ -145,14 +145,23 @@ async def _serve(
     await attesting.start()
     server = uvicorn_server(assemble(parts))
     caught = _ends_on_signal(server)
+    telling = asyncio.create_task(keep_told(home, lambda: _standings(pool)))
     try:
         await server.serve(sockets=[listener])
         return 128 + caught[0] if caught else 0
     finally:
+        telling.cancel()
         await attesting.close()
         await pool.close()
         recorder.close("the gateway was ended")
         inbox.close()
+
+
+def _standings(pool: Pool) -> list[ServerStanding]:
+    return [
+        ServerStanding(each.connector, agent, each.state, list(each.faults), each.detail)
+        for agent, each in pool.standings()
+    ]
 
 
 def _refused(error: Exception) -> HostError:
@@ -218,15 +227,6 @@ def _lock(home: Home) -> int:
         os.close(lock)
         raise OperatorError("a gateway of this home runs already", hint="one is enough for all connectors") from error
     return lock
-
-
-def _announce(home: Home, url: str) -> None:
-    """Where the gateway is, for `interlock agent` and `interlock run --agent`."""
-    path = Path(f"{home.runtime}/gateway.json")
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump({"url": url, "process": os.getpid()}, file)
 
 
 def _described(connectors: Mapping[str, Connector]) -> list[str]:

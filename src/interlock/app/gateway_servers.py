@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from interlock.app.gateway_policy import server_policy
 from interlock.connectors.configuration import Connector, Stdio
-from interlock.connectors.launch import LaunchFailed
+from interlock.connectors.launch import LastWords, LaunchFailed
 from interlock.facts.own_paths import own_paths
 from interlock.host.launch import Launch
 from interlock.host.program import find_program
@@ -32,6 +32,10 @@ from interlock.vocabulary.ids import session_id
 START_S_MAX: Final = 20.0
 END_S_MAX: Final = 5.0
 LAST_WORDS_BYTES: Final = 4_096
+#: From the end of a server's output to the end of its errors and its status.
+WORDS_S_MAX: Final = 0.5
+#: A server that writes errors without end is read no faster than this allows.
+ERRORS_PAUSE_S: Final = 0.01
 DENIALS_KEPT: Final = 3
 #: A server line may be as long as a message, and its newline.
 LINE_BYTES_MAX: Final = TEXT_BYTES_MAX + 1_024
@@ -54,6 +58,7 @@ class SupervisedServer:
         self._started: asyncio.Future[int] = self._loop.create_future()
         self._acknowledged: asyncio.Future[None] | None = None
         self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._exited: asyncio.Future[str] = self._loop.create_future()
         self._words: deque[str] = deque(maxlen=DENIALS_KEPT)
         self._errors = b""
         self._error_reader: asyncio.Task[None] | None = None
@@ -61,22 +66,22 @@ class SupervisedServer:
         self._loop.add_reader(supervisor.channel.fileno(), self._hear)
 
     async def launched(self, message: Message, pipes: _Pipes) -> None:
-        """Send the launch and wait until the command runs. Raises `LaunchFailed`."""
+        """Send the launch and wait until the command runs. Raises `LaunchFailed`; whatever it raises, nothing runs."""
         try:
             self._supervisor.channel.send(message)
             pipes.close_theirs()
             async with asyncio.timeout(START_S_MAX):
                 self.process = await asyncio.shield(self._started)
+            self.output, self.input, errors = await pipes.connected()
         except TimeoutError as error:
             await self.end()
             raise LaunchFailed(f"its supervisor did not start it within {START_S_MAX:g} s") from error
         except InterlockError as error:
             await self.end()
             raise LaunchFailed(str(error)) from error
-        except LaunchFailed:
-            await self.end()
+        except BaseException:
+            await asyncio.shield(self.end())
             raise
-        self.output, self.input, errors = await pipes.connected()
         self._error_reader = asyncio.create_task(self._read_errors(errors))
 
     async def context(self, parent: str | None) -> None:
@@ -106,10 +111,16 @@ class SupervisedServer:
         await asyncio.to_thread(self._supervisor.reap, wait=True)
         await asyncio.to_thread(self._let_go)
 
-    def last_words(self) -> str:
-        """See `Running`: what it wrote to standard error, and what it was denied last."""
+    async def last_words(self) -> LastWords:
+        """See `Running`: what it wrote to standard error, what it was denied last, and its status."""
+        if self.output.at_eof() and self._error_reader is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(WORDS_S_MAX):
+                    await asyncio.shield(self._exited)
+                    await asyncio.shield(self._error_reader)
         errors = self._errors.decode("utf-8", "replace").strip()
-        return " ".join([errors, *(f"denied: {words}" for words in self._words)]).strip()
+        text = "\n".join([errors, *(f"denied: {words}" for words in self._words)]).strip()
+        return LastWords(self._exited.result() if self._exited.done() else "", text)
 
     def _send(self, message: Message) -> None:
         try:
@@ -145,6 +156,8 @@ class SupervisedServer:
                     self._send({"type": "answer", "id": message["id"], "grant": None, "reason": why})
             case "denied":
                 self._words.append(_denial(message))
+            case "exited" if not self._exited.done():
+                self._exited.set_result(_how(message))
             case "ended" if not self._ended.done():
                 self._ended.set_result(None)
 
@@ -155,8 +168,9 @@ class SupervisedServer:
             self._acknowledged.set_exception(EOFError(why))
 
     async def _read_errors(self, errors: asyncio.StreamReader) -> None:
-        while part := await errors.read(LAST_WORDS_BYTES):
+        while part := await errors.read(LINE_BYTES_MAX):
             self._errors = (self._errors + part)[-LAST_WORDS_BYTES:]
+            await asyncio.sleep(ERRORS_PAUSE_S)
 
 
 class SupervisedLauncher:
@@ -285,6 +299,11 @@ async def _reader(loop: asyncio.AbstractEventLoop, descriptor: int) -> asyncio.S
         lambda: asyncio.StreamReaderProtocol(reader, loop=loop), os.fdopen(descriptor, "rb", 0)
     )
     return reader
+
+
+def _how(message: Message) -> str:
+    signal = message.get("signal")
+    return f"by signal {signal}" if signal else f"with status {message.get('code')}"
 
 
 def _denial(message: Message) -> str:

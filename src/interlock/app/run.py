@@ -196,7 +196,7 @@ def _policy(
     if request.agent is not None:
         from interlock.app.agent_session import gateway_layer
 
-        generated = gateway_layer()
+        generated = gateway_layer(home)
     return compiled(
         files=request.policies,
         preset=request.preset or (None if request.policies else DEFAULT_PRESET),

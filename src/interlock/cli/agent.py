@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from interlock.identity.registry import Registry
+    from interlock.storage.home import Home
 
 SUMMARY: Final = "add, list and revoke agents and their tokens"
 _UNITS_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -42,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     registry = Registry(home.registry)
     now_ms = time.time_ns() // 1_000_000
     if arguments.action in ("add", "token"):
-        return _token(arguments, registry, now_ms, arguments.gateway or _running(home.runtime))
+        return _token(arguments, registry, now_ms, arguments.gateway or _running(home))
     if arguments.action == "list":
         return _list(registry, now_ms, as_json=arguments.json)
     ended = registry.revoke(arguments.name, now_ms)
@@ -85,14 +86,9 @@ def _duration_ms(text: str) -> int:
     return int(matched[1]) * _UNITS_MS[matched[2]]
 
 
-def _running(runtime: str) -> str:
+def _running(home: Home) -> str:
     """The URL of the gateway that runs, else the default one."""
-    from pathlib import Path
-
     from interlock.app.gateway import DEFAULT_LISTEN
+    from interlock.app.gateway_place import running
 
-    try:
-        found = json.loads(Path(f"{runtime}/gateway.json").read_text())["url"]
-    except (OSError, ValueError, KeyError, TypeError):
-        found = None
-    return found if isinstance(found, str) else f"http://{DEFAULT_LISTEN}"
+    return running(home) or f"http://{DEFAULT_LISTEN}"

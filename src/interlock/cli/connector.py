@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from interlock.connectors.configuration import Connector
+    from interlock.storage.home import Home
 
 SUMMARY: Final = "add, list, remove and test the tools behind the gateway"
 
@@ -33,7 +34,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     kind.add_argument("--stdio", action="store_true", help="a command to start, after `--`")
     kind.add_argument("--http", metavar="URL", help="a server to reach")
     add.add_argument("--header", action="append", default=[], metavar="NAME=VALUE", help="sent to an --http server")
-    add.add_argument("--env", action="append", default=[], metavar="NAME=VALUE", help="set for a --stdio server")
+    add.add_argument(
+        "--env",
+        action="append",
+        default=[],
+        metavar="NAME[=VALUE]",
+        help="set for a --stdio server; a bare NAME takes the value it has here now",
+    )
     add.add_argument("--policy", action="append", default=[], metavar="FILE", help="a layer for a --stdio server")
     add.add_argument(
         "--workspace", metavar="DIR", help="the directory a --stdio server works in; default: an empty one"
@@ -42,6 +49,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add.add_argument(
         "--client-requests", default="", metavar="LIST", help="let the server ask: elicitation,sampling,roots"
     )
+    add.add_argument("--revision", choices=("auto", "legacy", "modern"), help="which MCP to speak; default auto")
+    add.add_argument("--timeout", metavar="TIME", help="the longest a call may take, as `90s`; default 60s")
+    add.add_argument("--start-timeout", metavar="TIME", help="the longest a start may take; default 30s")
+    add.add_argument("--concurrency", metavar="N", help="calls of one agent at a time; default 1")
     add.add_argument("--force", action="store_true", help="replace one of the same name")
     add.usage = "%(prog)s NAME (--stdio [options] -- COMMAND … | --http URL [options])"
     listing = actions.add_parser("list", help="the connectors", description="the connectors")
@@ -82,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     connectors = load_connectors(home)
     if arguments.action == "list":
-        return _list(connectors, as_json=arguments.json)
+        return _list(connectors, home, as_json=arguments.json)
     return _test(_known(connectors, arguments.name), as_json=arguments.json)
 
 
@@ -121,10 +132,13 @@ def _document(arguments: argparse.Namespace) -> str:
             lines.append(f"  policies: {json.dumps([str(Path(each).resolve()) for each in arguments.policy])}")
         if arguments.workspace:
             lines.append(f"  workspace: {json.dumps(str(Path(arguments.workspace).resolve()))}")
-        lines += _pairs("environment", arguments.env, "  ")
+        lines += _pairs("environment", [_from_here(each) for each in arguments.env], "  ")
     else:
         lines += ["http:", f"  url: {json.dumps(arguments.http)}", *_pairs("headers", arguments.header, "  ")]
     lines += _pairs("operations", arguments.operation, "")
+    for key in ("revision", "timeout", "start_timeout", "concurrency"):
+        if (value := getattr(arguments, key)) is not None:
+            lines.append(f"{key}: {json.dumps(value)}")
     if arguments.client_requests:
         lines.append(f"client_requests: {json.dumps(arguments.client_requests.split(','))}")
     return "\n".join([*lines, ""])
@@ -133,6 +147,17 @@ def _document(arguments: argparse.Namespace) -> str:
 def _absolute(word: str) -> str:
     """A file of this directory that the command names, by its whole path: the server runs in another directory."""
     return str(Path(word).absolute()) if not word.startswith("-") and Path(word).is_file() else word
+
+
+def _from_here(given: str) -> str:
+    """`NAME=VALUE`, or a bare name with the value it has in this environment."""
+    from interlock.vocabulary.errors import OperatorError
+
+    if "=" in given:
+        return given
+    if given not in os.environ:
+        raise OperatorError(f"`{given}` is not set here", hint=f"set it, or write --env {given}=VALUE")
+    return f"{given}={os.environ[given]}"
 
 
 def _pairs(key: str, given: list[str], indent: str) -> list[str]:
@@ -159,20 +184,50 @@ def _remove(name: str, directory: str) -> int:
     return 0
 
 
-def _list(connectors: dict[str, Connector], *, as_json: bool) -> int:
+def _list(connectors: dict[str, Connector], home: Home, *, as_json: bool) -> int:
+    """Each connector, and how the running gateway stands with it. Values of environment and headers are not shown."""
+    from interlock.app.gateway_place import standings
+    from interlock.vocabulary.printable import printable
+
+    told = standings(home)
+    for name, connector in connectors.items():
+        own = [each for each in told if each.connector == name]
+        if as_json:
+            print(json.dumps({"name": name, **_described(connector), "servers": [each._asdict() for each in own]}))
+            continue
+        kind, what = _shown(connector)
+        print(f"{name:<20} {kind:<6} {what}")
+        for each in own:
+            print(f"  {printable(each.agent)}: {each.state}")
+            for line in [*each.faults, *(f"it wrote: {line}" for line in (each.detail or "").splitlines()[-3:])]:
+                print(f"    {printable(line)}")
+    return 0
+
+
+def _described(connector: Connector) -> dict[str, Any]:
+    from interlock.connectors.configuration import Stdio
+
+    server = connector.server
+    common = {
+        "revision": connector.revision,
+        "timeout_ms": connector.timeout_ms,
+        "start_timeout_ms": connector.start_timeout_ms,
+        "concurrency": connector.concurrency,
+    }
+    if isinstance(server, Stdio):
+        return {"kind": "stdio", "command": list(server.command), "environment": sorted(server.environment), **common}
+    return {"kind": "http", "url": server.url, "headers": sorted(server.headers), **common}
+
+
+def _shown(connector: Connector) -> tuple[str, str]:
     from interlock.connectors.configuration import Stdio
     from interlock.vocabulary.printable import printable, shell_words
 
-    for name, connector in connectors.items():
-        server = connector.server
-        if as_json:
-            what = {"command": list(server.command)} if isinstance(server, Stdio) else {"url": server.url}
-            print(json.dumps({"name": name, "kind": "stdio" if isinstance(server, Stdio) else "http", **what}))
-        elif isinstance(server, Stdio):
-            print(f"{name:<20} stdio  {shell_words(list(server.command))}")
-        else:
-            print(f"{name:<20} http   {printable(server.url)}")
-    return 0
+    server = connector.server
+    if isinstance(server, Stdio):
+        names = "".join(f" {name}=…" for name in sorted(server.environment))
+        return "stdio", f"{shell_words(list(server.command))}{printable(names)}"
+    return "http", printable(server.url)
 
 
 def _known(connectors: dict[str, Connector], name: str) -> Connector:

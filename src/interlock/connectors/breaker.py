@@ -13,7 +13,8 @@ PAUSE_MS_MAX: Final = 60_000
 class Breaker:
     """The circuit of one upstream. Times are milliseconds of one monotonic clock, given by the caller."""
 
-    def __init__(self) -> None:
+    def __init__(self, failures_max: int = FAILURES_MAX) -> None:
+        self._failures_max = failures_max
         self._failures = 0
         self._open_until_ms = 0
         self._why = ""
@@ -23,14 +24,20 @@ class Breaker:
         if now_ms >= self._open_until_ms:
             return None
         wait_s = (self._open_until_ms - now_ms + 999) // 1000
-        return f"it failed {self._failures} times in a row ({self._why}); it is tried again in {wait_s} s"
+        times = "once" if self._failures == 1 else f"{self._failures} times in a row"
+        return f"it failed {times} ({self._why}); it is tried again in {wait_s} s"
+
+    @property
+    def why(self) -> str | None:
+        """Why it failed last, if it has not worked since."""
+        return self._why if self._failures else None
 
     def failed(self, why: str, now_ms: int) -> None:
         """One more failure."""
         self._failures += 1
         self._why = why
-        if self._failures >= FAILURES_MAX:
-            doubled = PAUSE_MS_FIRST << min(self._failures - FAILURES_MAX, 10)
+        if self._failures >= self._failures_max:
+            doubled = PAUSE_MS_FIRST << min(self._failures - self._failures_max, 10)
             self._open_until_ms = now_ms + min(doubled, PAUSE_MS_MAX)
 
     def succeeded(self) -> None:

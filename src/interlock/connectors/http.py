@@ -2,7 +2,9 @@
 era.
 
 The URL and the credential are the operator's; nothing an agent sends chooses where a request goes. Redirects are not
-followed, proxies of the environment not used, and every answer is bounded in size. Left out: resuming streams.
+followed, proxies of the environment not used, and every answer is bounded in size. A request counts as not sent only
+while it has no connection: from then on nobody here knows what left. Left out: resuming streams, beginning a new
+session after one was lost (`link.py`).
 """
 
 from __future__ import annotations
@@ -17,9 +19,14 @@ from interlock.connectors import messages
 from interlock.connectors.configuration import Connector, Http
 from interlock.connectors.events import EventReader, EventTooLarge
 from interlock.connectors.headers import mirrored_headers, safe_header
+from interlock.connectors.lapse import Lapsed, Processed
+from interlock.connectors.noise import Noise
+from interlock.connectors.pace import Pace
 from interlock.connectors.questions import outcome_of
-from interlock.mediate.json_text import TEXT_BYTES_MAX, JsonObject, MalformedJson, object_at, parse, text_at
+from interlock.mediate.containment import contained
+from interlock.mediate.json_text import TEXT_BYTES_MAX, JsonObject, object_at, text_at
 from interlock.mediate.upstream import Broken, Exchange, Reply
+from interlock.mediate.values import Effect, Passage
 
 if TYPE_CHECKING:
     import aiohttp
@@ -28,6 +35,8 @@ CONNECT_S_MAX: Final = 10.0
 CONNECTIONS_MAX: Final = 64
 MESSAGES_PER_ANSWER_MAX: Final = 10_000
 SESSION_CHARACTERS_MAX: Final = 1_024
+#: Shorter than servers commonly keep an idle connection (5 s): one that is closed under a request leaves it unknown.
+IDLE_S_MAX: Final = 4.0
 _SESSION: Final = "Mcp-Session-Id"
 
 
@@ -46,22 +55,32 @@ class HttpChannel:
         self._version: str | None = None
         self._schemas: dict[str, JsonObject] = {}
         self._stream: asyncio.Task[None] | None = None
+        self.noise = Noise()
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
-    async def request(self, method: str, params: JsonObject, exchange: Exchange, timeout_ms: int) -> Reply:
+    def left(self) -> str:
+        """See `link.Channel`: nothing is heard of a server's process from here."""
+        return ""
+
+    async def probe(self, method: str, params: JsonObject, start_ms: int, answer_ms: int) -> Reply:
+        """See `link.Channel`: who is reached has started, so only the time for an answer counts."""
+        reply = await self.request(method, params, Exchange(), answer_ms)
+        return Broken(reply.reason, Effect.UNKNOWN) if isinstance(reply, Lapsed) else reply
+
+    async def request(self, method: str, params: JsonObject, exchange: Exchange, timeout_ms: int) -> Reply | Lapsed:
         """Send one request and read its answer."""
         async with self._turns:
             if self.ended.done():
-                return Broken(self.ended.result(), reached=False)
+                return Broken(self.ended.result(), exchange.passage.effect)
             identity = next(self._ids)
             try:
                 async with asyncio.timeout(timeout_ms / 1000):
                     reply = await self._exchange(identity, method, params, exchange)
             except TimeoutError:
-                await self._cancel(identity, method, "timeout")
-                return Broken(f"the server did not answer within {timeout_ms / 1000:g} s", reached=True)
+                await self._cancel(identity, method, "timeout", exchange.passage)
+                return Broken(f"the server did not answer within {timeout_ms / 1000:g} s", exchange.passage.effect)
             except asyncio.CancelledError:
-                await asyncio.shield(self._cancel(identity, method, "the caller went away"))
+                await asyncio.shield(self._cancel(identity, method, "the caller went away", exchange.passage))
                 raise
             self._learn(method, reply)
             return reply
@@ -71,7 +90,7 @@ class HttpChannel:
         with contextlib.suppress(OSError, ValueError, TimeoutError):
             await self._post_quietly(messages.notification(method, params), method)
         if method == "notifications/initialized" and self._session is not None:
-            self._stream = asyncio.create_task(self._listen())
+            self._stream = asyncio.create_task(contained(self._listen(), lambda _: None))
 
     async def close(self, why: str) -> None:
         """End the session there, and the connections."""
@@ -88,7 +107,7 @@ class HttpChannel:
                     pass
         await client.close()
 
-    async def _exchange(self, identity: int, method: str, params: JsonObject, exchange: Exchange) -> Reply:
+    async def _exchange(self, identity: int, method: str, params: JsonObject, exchange: Exchange) -> Reply | Lapsed:
         import aiohttp
 
         meta = object_at(params, "_meta")
@@ -98,44 +117,56 @@ class HttpChannel:
         body = messages.request(identity, method, params)
         try:
             async with self._opened().post(
-                self._server.url, data=body, headers=self._headers(method, params), allow_redirects=False
+                self._server.url,
+                data=body,
+                headers=self._headers(method, params),
+                allow_redirects=False,
+                trace_request_ctx=exchange.passage,
             ) as response:
                 return await self._read(response, identity, method, exchange, token)
-        except aiohttp.ClientConnectorError as error:
-            return Broken(f"cannot connect: {error}"[:300], reached=False)
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return Broken(f"the connection failed: {error}"[:300], reached=True)
+            effect = exchange.passage.effect
+            what = "cannot connect" if effect is Effect.NOT_SENT else "the connection failed"
+            return Broken(f"{what}: {error or type(error).__name__}"[:300], effect)
 
     async def _read(
         self, response: aiohttp.ClientResponse, identity: int, method: str, exchange: Exchange, token: object
-    ) -> Reply:
-        if response.status == 404 and self._session is not None and method != "initialize":
-            await self.close("the server ended the session")
-            return Broken("the server ended the session", reached=False)
+    ) -> Reply | Lapsed:
+        in_session = self._session is not None and method != "initialize"
+        if response.status == 404 and in_session:  # streamable HTTP, "Session Management", item 3
+            self._session = None
+            return Lapsed("the server ended the session", Processed.NO)
         if response.content_type == "text/event-stream" and response.status == 200:
             return await self._read_events(response, identity, exchange, token)
-        if response.content_type != "application/json":
-            return Broken(f"it answers with status {response.status} and no JSON", reached=response.status < 400)
-        said = messages.read(parse(await _bounded(response)))
-        if not isinstance(said, messages.Response) or (said.id != identity and said.id is not None):
-            return Broken(f"it answers with status {response.status} and no answer to the request", reached=True)
-        self._take_session(response, method)
-        return said.reply
+        said: messages.Response | messages.Asked | messages.Told | messages.Unreadable | None = None
+        if response.content_type == "application/json" and _is_plain(response):
+            said = messages.take(await _bounded(response))
+        lost = response.status == 400 and in_session
+        if isinstance(said, messages.Response) and (said.id == identity or (said.id is None and not lost)):
+            self._take_session(response, method)
+            return said.reply
+        if lost:  # as some servers say it; what they did with the request is not said
+            self._session = None
+            return Lapsed("the server does not know the session any more, or refuses the request", Processed.UNKNOWN)
+        return Broken(_no_answer(response, said), Effect.UNKNOWN)
 
     async def _read_events(
         self, response: aiohttp.ClientResponse, identity: int, exchange: Exchange, token: object
     ) -> Reply:
         self._take_session(response, None)
-        async for message in _events(response):
+        async for message in self._events(response):
             if isinstance(message, messages.Response):
                 if message.id == identity:
                     return message.reply
+            elif isinstance(message, messages.Unreadable):
+                if message.id == identity:
+                    return Broken(f"its answer cannot be read: {message.why}", Effect.UNKNOWN)
             elif isinstance(message, messages.Asked):
                 outcome = await outcome_of(message, exchange, self._connector)
                 await self._post_quietly(messages.answer(message.id, outcome), None)
             else:
                 self._pass_on(message, identity, exchange, token)
-        return Broken("the stream ended without an answer", reached=True)
+        return Broken("the stream ended without an answer", Effect.UNKNOWN)
 
     def _pass_on(self, told: messages.Told, identity: int, exchange: Exchange, token: object) -> None:
         if told.method == "notifications/progress":
@@ -159,12 +190,33 @@ class HttpChannel:
             ) as response:
                 if response.status != 200 or response.content_type != "text/event-stream":
                     return
-                async for message in _events(response):
+                async for message in self._events(response):
                     if isinstance(message, messages.Told):
                         self._told(message)
                     elif isinstance(message, messages.Asked):
                         outcome = await outcome_of(message, None, self._connector)
                         await self._post_quietly(messages.answer(message.id, outcome), None)
+
+    async def _events(
+        self, response: aiohttp.ClientResponse
+    ) -> AsyncIterator[messages.Response | messages.Asked | messages.Told | messages.Unreadable]:
+        """The messages of an event stream, no faster than others can be served meanwhile. Too many end it."""
+        reader, pace = EventReader(), Pace()
+        count = 0
+        async for part in response.content.iter_any():
+            try:
+                texts = reader.feed(part)
+            except EventTooLarge as error:
+                raise ValueError(str(error)) from error
+            for text in texts:
+                count += 1
+                if count > MESSAGES_PER_ANSWER_MAX:
+                    raise ValueError("it sends more messages than any answer needs")
+                message = messages.take(text)
+                if isinstance(message, messages.Unreadable):
+                    self.noise.heard(text)
+                yield message
+                await pace.step(len(text))
 
     async def _post_quietly(self, body: bytes, method: str | None) -> None:
         import aiohttp
@@ -180,11 +232,13 @@ class HttpChannel:
         except aiohttp.ClientError as error:
             raise OSError(str(error)) from error
 
-    async def _cancel(self, identity: int, method: str, why: str) -> None:
+    async def _cancel(self, identity: int, method: str, why: str, passage: Passage) -> None:
         """Legacy servers are told; for a modern one the closed stream says it."""
-        if self._version == messages.MODERN or method in ("initialize", "server/discover"):
+        if method in ("initialize", "server/discover") or self._version == messages.MODERN:
             return
-        with contextlib.suppress(OSError, TimeoutError):
+        if passage.effect is Effect.NOT_SENT:
+            return
+        with contextlib.suppress(OSError, ValueError):
             body = messages.notification("notifications/cancelled", {"requestId": identity, "reason": why})
             await self._post_quietly(body, None)
 
@@ -215,7 +269,7 @@ class HttpChannel:
         if session.isascii() and session.isprintable() and " " not in session:
             self._session = session
 
-    def _learn(self, method: str, reply: Reply) -> None:
+    def _learn(self, method: str, reply: Reply | Lapsed) -> None:
         """What later requests need: the revision agreed on, and the schemas that mirror arguments into headers."""
         value = getattr(reply, "value", None)
         if not isinstance(value, dict):
@@ -234,11 +288,12 @@ class HttpChannel:
 
         if self._client is None or self._client.closed:
             self._client = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX),
+                connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX, keepalive_timeout=IDLE_S_MAX),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S_MAX),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
                 auto_decompress=False,
+                trace_configs=[_departures()],
                 headers={"User-Agent": "interlock-gateway", "Accept-Encoding": "identity"},
             )
         return self._client
@@ -255,24 +310,34 @@ async def _bounded(response: aiohttp.ClientResponse) -> bytes:
     return b"".join(parts)
 
 
-async def _events(
-    response: aiohttp.ClientResponse,
-) -> AsyncIterator[messages.Response | messages.Asked | messages.Told]:
-    """The messages of an event stream. One that is none is skipped; too many end it."""
-    reader = EventReader()
-    count = 0
-    async for part in response.content.iter_any():
-        try:
-            texts = reader.feed(part)
-        except EventTooLarge as error:
-            raise ValueError(str(error)) from error
-        for text in texts:
-            count += 1
-            if count > MESSAGES_PER_ANSWER_MAX:
-                raise ValueError("it sends more messages than any answer needs")
-            try:
-                message = messages.read(parse(text))
-            except MalformedJson:
-                message = None
-            if message is not None:
-                yield message
+def _is_plain(response: aiohttp.ClientResponse) -> bool:
+    """Whether the body is as we asked for it; what came compressed all the same is not unpacked."""
+    return response.headers.get("Content-Encoding", "identity").strip().lower() == "identity"
+
+
+def _no_answer(response: aiohttp.ClientResponse, said: object) -> str:
+    status = response.status
+    if isinstance(said, messages.Unreadable):
+        return f"its answer cannot be read: {said.why} (status {status})"
+    if said is not None:
+        return f"it answers with status {status} and no answer to the request"
+    if response.content_type == "application/json":
+        return f"it answers with status {status} and a content encoding that was not asked for"
+    meaning = "; it does not accept this connector's credential" if status in (401, 403) else ""
+    meaning = "; a redirect is not followed" if 300 <= status < 400 else meaning
+    return f"it answers with status {status} and no JSON{meaning}"
+
+
+def _departures() -> aiohttp.TraceConfig:
+    """Tells a request's passage when it has its connection: the next thing that happens is its first byte."""
+    import aiohttp
+
+    async def leaves(_client: object, context: object, _parameters: object) -> None:
+        passage = getattr(context, "trace_request_ctx", None)
+        if isinstance(passage, Passage):
+            passage.leaves()
+
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_create_end.append(leaves)
+    trace.on_connection_reuseconn.append(leaves)
+    return trace

@@ -4,6 +4,7 @@ one."""
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import Protocol
 
 from interlock.connectors.configuration import Connector
@@ -11,6 +12,15 @@ from interlock.connectors.configuration import Connector
 
 class LaunchFailed(Exception):
     """The server was not started; the message says why, for the operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastWords:
+    """What a server left: how it ended (`with status 1`, or nothing while that is not known), and the end of what it
+    wrote to its standard error."""
+
+    how: str = ""
+    text: str = ""
 
 
 class Running(Protocol):
@@ -38,8 +48,8 @@ class Running(Protocol):
     async def end(self) -> None:
         """End the server and everything it started; returns when it is reaped."""
 
-    def last_words(self) -> str:
-        """The end of what the server wrote to its standard error, for the operator."""
+    async def last_words(self) -> LastWords:
+        """What it left so far. Once its output has ended this waits a moment for what is still on its way."""
 
 
 class Launcher(Protocol):

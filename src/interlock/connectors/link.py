@@ -1,37 +1,45 @@
 """One server as one agent reaches it, whatever carries it: started when needed, asked what it is, started again
-after a failure.
+after a failure or when it has forgotten the session.
 
-Implements `mediate.upstream.Upstream`. One link's trouble stays its own: every wait is bounded and a breaker stops
-hammering. Left out: how bytes travel (`stdio.py`, `http.py`), what may be asked (the gateway).
+Implements `mediate.upstream.Upstream`. One link's trouble stays its own: every way in is `contained`, every wait is
+bounded and a breaker stops hammering. Left out: how bytes travel (`stdio.py`, `http.py`), what may be asked (the
+gateway).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Final, Protocol
 
-from interlock.connectors import messages
+from interlock.connectors import greeting, messages
 from interlock.connectors.breaker import Breaker
 from interlock.connectors.configuration import Connector
 from interlock.connectors.definitions import LIST_METHODS, Catalogue
+from interlock.connectors.greeting import Era, Fresh, Met, Unmet
+from interlock.connectors.lapse import Lapsed, Processed
 from interlock.connectors.launch import LaunchFailed
-from interlock.mediate.json_text import JsonObject, object_at, text_at
-from interlock.mediate.upstream import Broken, Exchange, Fault, Reply, Result
+from interlock.connectors.noise import Noise
+from interlock.connectors.own_words import for_agent, for_operator
+from interlock.connectors.standing import Standing
+from interlock.mediate.containment import contained
+from interlock.mediate.json_text import JsonObject, object_at
+from interlock.mediate.upstream import Broken, Exchange, Reply
+from interlock.mediate.values import Effect
 
-PROBE_MS_MAX: Final = 2_000
+#: Who asks for a server that is being started waits until so long after its start began; the start itself goes on.
+START_PATIENCE_MS_MAX: Final = 15_000
 
 
-class Channel(Protocol):
+class Channel(greeting.Channel, Protocol):
     """A live way to one server."""
 
     ended: asyncio.Future[str]
+    noise: Noise
 
-    async def request(self, method: str, params: JsonObject, exchange: Exchange, timeout_ms: int) -> Reply:
-        """Send one request, wait for its reply."""
-
-    async def notify(self, method: str, params: JsonObject) -> None:
-        """Send a notification."""
+    def left(self) -> str:
+        """The end of what the server wrote to its standard error, once it has ended."""
 
     async def close(self, why: str) -> None:
         """End it."""
@@ -48,14 +56,13 @@ class Link:
         self._open = open_channel
         self._now_ms = now_ms
         self._breaker = Breaker()
-        self._opening = asyncio.Lock()
+        self._starting: asyncio.Task[Broken | None] | None = None
+        self._starting_since_ms = 0
         self._channel: Channel | None = None
-        self._modern = False
-        self._detail: str | None = None
-        self._capabilities: JsonObject = {}
+        self._met = Met(Era.LEGACY)
+        self._no_probe = connector.revision == "legacy"
+        self._trouble: Broken | None = None
         self._catalogue = Catalogue(now_ms)
-        self.server: JsonObject = {}
-        self.instructions: str | None = None
         self.listener: Callable[[str, JsonObject], None] | None = None
 
     @property
@@ -81,140 +88,186 @@ class Link:
     @property
     def revision(self) -> str:
         """What is spoken with the server, once it has been reached."""
-        return messages.MODERN if self._modern else str(self.server.get("protocolVersion", messages.LEGACY))
+        return messages.MODERN if self._modern else str(self._met.server.get("protocolVersion", messages.LEGACY))
+
+    @property
+    def instructions(self) -> str | None:
+        """What the server says of its use."""
+        return self._met.instructions
+
+    @property
+    def _modern(self) -> bool:
+        return self._met.era is Era.MODERN
 
     def capabilities(self) -> JsonObject:
         """See `Upstream`."""
-        return self._capabilities
+        return self._met.capabilities
+
+    def standing(self) -> Standing:
+        """How it stands with this server, for the operator."""
+        live = self._channel is not None and not self._channel.ended.done()
+        starting = self._starting is not None and not self._starting.done()
+        state = "starting" if starting else "running" if live else "not running"
+        faults = [self._trouble.reason] if self._trouble is not None else []
+        faults += self._catalogue.faults()
+        if self._channel is not None and self._channel.noise.lines:
+            noise = self._channel.noise
+            faults.append(f"{noise.lines} lines of its output are no messages, such as `{noise.sample}`")
+        detail = self._trouble.detail if self._trouble is not None else None
+        return Standing(self.connector, state, tuple(faults), detail)
+
+    async def connect(self) -> Broken | None:
+        """See `Upstream`."""
+        return await contained(self._connect(), lambda why: Broken(why, Effect.NOT_SENT))
 
     async def definitions(self, kind: str) -> list[JsonObject] | Broken:
         """See `Upstream`."""
-        ready = await self.connect()
-        if ready is not None:
-            return ready
-        if object_at(self._capabilities, _CAPABILITY[kind]) == {} and _CAPABILITY[kind] not in self._capabilities:
-            return []
-        return await self._catalogue.all(kind, self._ask_page)
+        return await contained(self._definitions(kind), lambda why: Broken(why, Effect.UNKNOWN))
 
     async def request(self, method: str, params: JsonObject, exchange: Exchange) -> Reply:
         """See `Upstream`."""
-        ready = await self.connect()
-        if ready is not None:
-            return ready
-        return await self._send(method, params, exchange, self._connector.timeout_ms)
+        limit_ms = self._connector.timeout_ms
+        return await contained(
+            self._request(method, params, exchange, limit_ms), lambda why: Broken(why, exchange.passage.effect)
+        )
 
     async def close(self) -> None:
-        """End the server, if one runs."""
+        """End the server, if one runs or is being started."""
+        if self._starting is not None and not self._starting.done():
+            self._starting.cancel()
+            await asyncio.wait({self._starting})
         channel, self._channel = self._channel, None
         if channel is not None:
             await channel.close("the gateway ends it")
 
-    async def connect(self) -> Broken | None:
+    async def _definitions(self, kind: str) -> list[JsonObject] | Broken:
+        unready = await self._connect()
+        if unready is not None:
+            return unready
+        if _CAPABILITY[kind] not in self._met.capabilities:
+            return []
+        return await self._catalogue.all(kind, self._ask_page)
+
+    async def _connect(self) -> Broken | None:
         """Have a server that has said what it is."""
-        async with self._opening:
-            if self._channel is not None and not self._channel.ended.done():
-                return None
-            if self._channel is not None:
-                self._breaker.failed(self._channel.ended.result(), self._now_ms())
-                self._channel = None
-            refusal = self._breaker.refusal(self._now_ms())
+        if self._channel is not None and not self._channel.ended.done():
+            return None
+        if self._starting is None or self._starting.done():
+            refusal = await self._noted_end()
             if refusal is not None:
-                return Broken(f"`{self.connector}` is not asked now: {refusal}", reached=False)
-            return await self._start()
+                return refusal
+        return await self._started()
+
+    async def _noted_end(self) -> Broken | None:
+        """Count the end of the last channel and begin a start, or say why not yet."""
+        if self._channel is not None:
+            self._failed(self._channel.ended.result(), for_operator(self._channel.left(), self._connector))
+            self._channel = None
+        refusal = self._breaker.refusal(self._now_ms())
+        if refusal is not None:
+            said = self._trouble.said if self._trouble is not None else None
+            return Broken(f"`{self.connector}` is not asked now: {refusal}", Effect.NOT_SENT, said=said)
+        self._starting_since_ms = self._now_ms()
+        self._starting = asyncio.create_task(contained(self._start(), self._unstarted))
+        return None
+
+    async def _started(self) -> Broken | None:
+        """Wait for the start that is under way, which goes on whoever waits."""
+        assert self._starting is not None
+        since_ms = self._now_ms() - self._starting_since_ms
+        try:
+            async with asyncio.timeout(max(0, START_PATIENCE_MS_MAX - since_ms) / 1000):
+                return await asyncio.shield(self._starting)
+        except TimeoutError:
+            since_s = (self._now_ms() - self._starting_since_ms) // 1000
+            words = f"`{self.connector}` is still starting, for {since_s} s now; ask again"
+            return Broken(words, Effect.NOT_SENT)
 
     async def _start(self) -> Broken | None:
         self._catalogue.forget()
+        met = await self._attempt()
+        if isinstance(met, Fresh):
+            self._no_probe = True
+            met = await self._attempt()
+        if isinstance(met, Met):
+            self._met = met
+            return None
+        self._no_probe = self._connector.revision == "legacy"
+        return met if isinstance(met, Broken) else self._unstarted(met.why)
+
+    async def _attempt(self) -> Met | Fresh | Broken:
+        """Start or reach it once, and greet it. What is not met is ended."""
         try:
             channel = await self._open(self._told)
         except LaunchFailed as error:
-            self._breaker.failed(str(error), self._now_ms())
-            return Broken(f"`{self.connector}` could not be started", reached=False, detail=str(error))
-        self._channel = channel
+            return self._unstarted(str(error))
+        greeted: Met | Unmet | Fresh = Unmet("the gateway gives it up")
         try:
-            why = await self._greet(channel)
-        except BaseException:
-            await self.close()
-            raise
-        if why is None:
-            return None
+            probing = not self._no_probe
+            greeted = await contained(greeting.greet(channel, self._connector, probing=probing), Unmet)
+        finally:
+            if isinstance(greeted, Met):
+                self._channel = channel
+            else:
+                await asyncio.shield(channel.close("it is not what it should be"))
+        if isinstance(greeted, Unmet):
+            return self._unstarted(greeted.why, for_operator(channel.left(), self._connector))
+        return greeted
+
+    def _unstarted(self, why: str, detail: str | None = None) -> Broken:
+        broken = self._failed(f"`{self.connector}` could not be started or reached: {why}", detail)
+        return broken
+
+    def _failed(self, why: str, detail: str | None = None) -> Broken:
         self._breaker.failed(why, self._now_ms())
-        await self.close()
-        return Broken(f"`{self.connector}` could not be reached: {why}", reached=False, detail=self._detail)
-
-    async def _greet(self, channel: Channel) -> str | None:
-        """Find out which era the server speaks (revision 2026-07-28, versioning: a probe, then `initialize`)."""
-        revision = self._connector.revision
-        if revision != "legacy":
-            limit_ms = self._connector.start_timeout_ms if revision == "modern" else PROBE_MS_MAX
-            if await self._discover(channel, limit_ms):
-                return None
-            if revision == "modern":
-                return "it does not answer `server/discover` as revision 2026-07-28 has it"
-        return await self._initialize(channel)
-
-    async def _discover(self, channel: Channel, limit_ms: int) -> bool:
-        self._modern = True
-        params: JsonObject = {"_meta": self._meta({})}
-        reply = await channel.request("server/discover", params, Exchange(), limit_ms)
-        if not isinstance(reply, Result) or not isinstance(reply.value.get("supportedVersions"), list):
-            self._modern = False
-            return False
-        versions = reply.value["supportedVersions"]
-        self._modern = isinstance(versions, list) and messages.MODERN in versions
-        if self._modern:
-            self._remember(reply.value, object_at(object_at(reply.value, "_meta"), f"{messages.META}serverInfo"))
-        return self._modern
-
-    async def _initialize(self, channel: Channel) -> str | None:
-        self._modern = False
-        params: JsonObject = {
-            "protocolVersion": messages.LEGACY,
-            "capabilities": messages.capabilities_towards(self._connector.client_requests),
-            "clientInfo": messages.CLIENT_INFO,
-        }
-        reply = await channel.request("initialize", params, Exchange(), self._connector.start_timeout_ms)
-        if isinstance(reply, Broken):
-            self._detail = reply.detail
-            return reply.reason
-        if isinstance(reply, Fault):
-            return f"it refuses to initialize: {reply.message[:200]}"
-        version = text_at(reply.value, "protocolVersion")
-        if version not in messages.LEGACY_KNOWN:
-            return f"it speaks revision `{str(version)[:32]}`, which is not known here"
-        self._remember(reply.value, {**object_at(reply.value, "serverInfo"), "protocolVersion": version})
-        await channel.notify("notifications/initialized", {})
-        return None
-
-    def _remember(self, said: JsonObject, server: JsonObject) -> None:
-        self._capabilities = object_at(said, "capabilities")
-        self.server = server
-        self.instructions = text_at(said, "instructions")
+        self._trouble = Broken(why, Effect.NOT_SENT, detail=detail, said=for_agent(detail))
+        return self._trouble
 
     async def _ask_page(self, kind: str, cursor: str | None) -> Reply:
         params: JsonObject = {} if cursor is None else {"cursor": cursor}
-        return await self._send(LIST_METHODS[kind], params, Exchange(), self._connector.start_timeout_ms)
+        return await self._request(LIST_METHODS[kind], params, Exchange(), self._connector.start_timeout_ms)
 
-    async def _send(self, method: str, params: JsonObject, exchange: Exchange, limit_ms: int) -> Reply:
+    async def _request(self, method: str, params: JsonObject, exchange: Exchange, limit_ms: int) -> Reply:
+        """Send it; once more where the server has forgotten the session and certainly did not work on it."""
+        reply = await self._ready_and_send(method, params, exchange, limit_ms)
+        if isinstance(reply, Lapsed) and (reply.processed is Processed.NO or exchange.action is None):
+            reply = await self._ready_and_send(method, params, exchange, limit_ms)
+        return Broken(reply.reason, exchange.passage.effect) if isinstance(reply, Lapsed) else reply
+
+    async def _ready_and_send(
+        self, method: str, params: JsonObject, exchange: Exchange, limit_ms: int
+    ) -> Reply | Lapsed:
+        unready = await self._connect()
+        if unready is not None:
+            return replace(unready, effect=exchange.passage.effect)
+        return await self._send(method, params, exchange, limit_ms)
+
+    async def _send(self, method: str, params: JsonObject, exchange: Exchange, limit_ms: int) -> Reply | Lapsed:
         channel = self._channel
         if channel is None:
-            return Broken(f"`{self.connector}` is not there", reached=False)
+            return Broken(f"`{self.connector}` is not there", exchange.passage.effect)
         if self._modern:
-            params = {**params, "_meta": self._meta(object_at(params, "_meta"))}
+            params = {**params, "_meta": greeting.own_meta(self._connector, object_at(params, "_meta"))}
         reply = await channel.request(method, params, exchange, limit_ms)
-        if not isinstance(reply, Broken):
+        if isinstance(reply, Lapsed):
+            await self._lapsed(channel, reply)
+        elif not isinstance(reply, Broken):
             self._breaker.succeeded()
-        elif not channel.ended.done() and reply.reached:
-            self._breaker.failed(reply.reason, self._now_ms())
+            self._trouble = None
+        elif not channel.ended.done():
+            self._failed(reply.reason, reply.detail)
             if self._breaker.refusal(self._now_ms()) is not None:
                 await channel.close(reply.reason)
         return reply
 
-    def _meta(self, meta: JsonObject) -> JsonObject:
-        claims = messages.capabilities_towards(self._connector.client_requests)
-        caller = meta.get(f"{messages.META}clientCapabilities")
-        if isinstance(caller, dict):
-            claims = {key: value for key, value in caller.items() if key in claims}
-        return messages.modern_meta(meta, claims)
+    async def _lapsed(self, channel: Channel, lapsed: Lapsed) -> None:
+        """The next request begins a new session. A lapse that may be something else counts as a failure."""
+        if self._channel is not channel:
+            return
+        self._channel = None
+        if lapsed.processed is Processed.UNKNOWN:
+            self._failed(lapsed.reason)
+        await channel.close(lapsed.reason)
 
     def _told(self, told: messages.Told) -> None:
         self._catalogue.told(told.method)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass
 from typing import Final
 
-from interlock.mediate.json_text import JsonObject, encode, is_object
+from interlock.mediate.json_text import TEXT_BYTES_MAX, JsonObject, MalformedJson, encode, is_object, parse_answer
 from interlock.mediate.upstream import Broken, Fault, Reply, Result
+from interlock.mediate.values import Effect
 
 LEGACY: Final = "2025-11-25"
 LEGACY_KNOWN: Final = frozenset({"2024-11-05", "2025-03-26", "2025-06-18", LEGACY})
@@ -41,6 +44,53 @@ class Told:
     params: JsonObject
 
 
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A text that is no message, or none that can be taken: why, and the request it answers as far as can be seen."""
+
+    why: str
+    id: int | None
+
+
+_BRACKETS_MAX: Final = 200
+#: Where an id stands in answers as servers write them, for texts that no parser reads: in front, or at the very end.
+_ID_IN_FRONT: Final = re.compile(rb'\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"id"\s*:\s*(\d{1,15})\s*[,}]')
+_ID_AT_THE_END: Final = re.compile(rb',\s*"id"\s*:\s*(\d{1,15})\s*(?:,\s*"jsonrpc"\s*:\s*"2\.0"\s*)?\}\s*\Z')
+
+
+def take(text: bytes) -> Response | Asked | Told | Unreadable:
+    """Read one text of a server."""
+    try:
+        value = parse_answer(text)
+    except MalformedJson as error:
+        return Unreadable(str(error), _answered(text))
+    message = read(value)
+    return message if message is not None else Unreadable("it is not a JSON-RPC 2.0 message", _answered(text))
+
+
+def oversized(text: bytes, size: int) -> Unreadable:
+    """What is to be said of a text of `size` bytes that is longer than any message may be, from its beginning and
+    end."""
+    return Unreadable(f"it has {size} bytes, more than {TEXT_BYTES_MAX}", _written_id(text))
+
+
+def _answered(text: bytes) -> int | None:
+    """The id of a text that our strict parser refuses: read leniently, as it decides only which call fails."""
+    if text.count(b"[") + text.count(b"{") > _BRACKETS_MAX:
+        return _written_id(text)  # no recursive parser is led into the depth that the strict one refused
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return _written_id(text)
+    identity = value.get("id") if isinstance(value, dict) and "method" not in value else None
+    return identity if isinstance(identity, int) and not isinstance(identity, bool) else None
+
+
+def _written_id(text: bytes) -> int | None:
+    found = _ID_IN_FRONT.match(text) or _ID_AT_THE_END.search(text[-256:])
+    return int(found[1]) if found is not None else None
+
+
 def read(message: object) -> Response | Asked | Told | None:
     """Tell a parsed message apart; none when it is no JSON-RPC 2.0 message."""
     if not is_object(message) or message.get("jsonrpc") != "2.0":
@@ -65,14 +115,14 @@ def _response(message: JsonObject) -> Response | None:
     if "result" in message:
         result = message["result"]
         if not is_object(result):
-            return Response(message["id"], Broken("its result is not an object", reached=True))
+            return Response(message["id"], Broken("its result is not an object", effect=Effect.UNKNOWN))
         return Response(message["id"], Result(result))
     error = message["error"]
     if not is_object(error):
         return None
     code, text = error.get("code"), error.get("message")
     if isinstance(code, bool) or not isinstance(code, int) or not isinstance(text, str):
-        return Response(message["id"], Broken("its error is not a JSON-RPC error", reached=True))
+        return Response(message["id"], Broken("its error is not a JSON-RPC error", effect=Effect.UNKNOWN))
     return Response(message["id"], Fault(code, text, error.get("data")))
 
 

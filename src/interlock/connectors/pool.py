@@ -9,6 +9,7 @@ from interlock.connectors import messages
 from interlock.connectors.configuration import Connector, Stdio
 from interlock.connectors.launch import Launcher
 from interlock.connectors.link import Channel, Link, Open
+from interlock.connectors.standing import Standing
 from interlock.connectors.stdio import StdioChannel
 from interlock.mediate.json_text import JsonObject
 
@@ -50,6 +51,10 @@ class Pool:
             link.listener = lambda method, params: self._hear(agent, connector, method, params)
             self._links[(connector, agent)] = link
         return link
+
+    def standings(self) -> list[tuple[str, Standing]]:
+        """How it stands with each server that an agent has asked for: the agent, and the server's standing."""
+        return [(agent, link.standing()) for (_, agent), link in sorted(self._links.items())]
 
     async def close(self) -> None:
         """End every server."""

@@ -1,9 +1,9 @@
 """One MCP server over stdio: newline-delimited JSON-RPC with a process that the host plane holds.
 
-The server is not trusted: lines that are no messages, ids never asked, second answers and oversized lines are
-strikes, and too many strikes, a broken pipe or silence end the process. A request that was given up ends it too when
-requests run one at a time, so that what the process does later is never put down to the next call. Left out:
-restarting (`link.py`), what messages mean.
+The server is not trusted. An answer that cannot be read fails its own call at once; lines that are no messages are
+passed over and counted; ids never asked and second answers are strikes. Too many strikes, nothing but noise, a broken
+pipe or silence end the process. A request that was given up ends it too when requests run one at a time, so that what
+the process does later is never put down to the next call. Left out: restarting (`link.py`), what messages mean.
 """
 
 from __future__ import annotations
@@ -16,17 +16,24 @@ from typing import Final
 
 from interlock.connectors import messages
 from interlock.connectors.configuration import Connector
-from interlock.connectors.launch import Running
+from interlock.connectors.launch import LastWords, Running
+from interlock.connectors.lines import TooLong, read_line
+from interlock.connectors.noise import Noise
+from interlock.connectors.pace import Pace
 from interlock.connectors.questions import outcome_of
-from interlock.mediate.json_text import JsonObject, MalformedJson, object_at, parse
+from interlock.connectors.taken import Input
+from interlock.mediate.containment import contained
+from interlock.mediate.json_text import JsonObject, object_at
 from interlock.mediate.upstream import Broken, Exchange, Reply
+from interlock.mediate.values import Effect, Passage
 
 STRIKES_MAX: Final = 20
 WRITE_S_MAX: Final = 10.0
 CONTEXT_S_MAX: Final = 5.0
 GRACE_S: Final = 1.0
 QUESTIONS_MAX: Final = 8
-LAST_WORDS_CHARACTERS: Final = 1_000
+#: Never told to be cancelled: many servers break on that before they are initialized.
+_GREETINGS: Final = frozenset({"initialize", "server/discover"})
 
 
 @dataclass(slots=True)
@@ -34,6 +41,14 @@ class _Pending:
     reply: asyncio.Future[Reply]
     exchange: Exchange
     progress: object
+
+
+@dataclass(frozen=True, slots=True)
+class _Begin:
+    """For a server that may still be starting: its input, and how long it may take to read it."""
+
+    input: Input
+    limit_ms: int
 
 
 class StdioChannel:
@@ -49,6 +64,10 @@ class StdioChannel:
         self._given_up: set[int] = set()
         self._next = 1
         self._strikes = 0
+        self._pace = Pace()
+        self._reading = True
+        self._left = LastWords()
+        self.noise = Noise()
         self._questions: set[asyncio.Task[None]] = set()
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._reader = asyncio.create_task(self._read())
@@ -58,11 +77,24 @@ class StdioChannel:
         """The session that holds the process."""
         return self._running.session
 
+    def left(self) -> str:
+        """See `link.Channel`."""
+        return self._left.text
+
+    async def probe(self, method: str, params: JsonObject, start_ms: int, answer_ms: int) -> Reply:
+        """See `link.Channel`: the time for an answer begins when the server has taken the question from its input."""
+        async with self._turn:
+            watched = Input(self._running.input)
+            try:
+                return await self._exchange(method, params, Exchange(), answer_ms, begin=_Begin(watched, start_ms))
+            finally:
+                watched.close()
+
     async def request(self, method: str, params: JsonObject, exchange: Exchange, timeout_ms: int) -> Reply:
         """Send one request when its turn comes; the timeout counts from then."""
         async with self._turn:
             if self.ended.done():
-                return Broken(self.ended.result(), reached=False)
+                return self._gone(exchange.passage)
             refusal = await self._announce(exchange)
             if refusal is not None:
                 return refusal
@@ -73,15 +105,20 @@ class StdioChannel:
 
     async def notify(self, method: str, params: JsonObject) -> None:
         """Send a notification."""
-        await self._send(messages.notification(method, params))
+        await self._send(messages.notification(method, params), Passage())
 
     async def close(self, why: str) -> None:
         """End the server and answer everything that waits."""
+        if not self._reading:
+            await asyncio.wait({self._reader})
+            return
+        if not self.ended.done():
+            self._left = await contained(self._running.last_words(), lambda _: LastWords())
         self._end(why)
         self._reader.cancel()
         for task in tuple(self._questions):
             task.cancel()
-        await self._running.end()
+        await contained(self._running.end(), lambda _: None)
 
     async def _announce(self, exchange: Exchange) -> Broken | None:
         """Before a decided request: its id to the supervisor, acknowledged, and the server's session to the record."""
@@ -92,7 +129,7 @@ class StdioChannel:
                 await self._running.context(exchange.action)
         except (TimeoutError, OSError, EOFError) as error:
             await self.close("its supervisor does not answer")
-            return Broken(f"the server's supervisor did not take the action's id ({error})", reached=False)
+            return Broken(f"the server's supervisor did not take the action's id ({error})", Effect.NOT_SENT)
         if exchange.started is not None:
             await exchange.started(self._running.session, self._running.process)
         return None
@@ -104,7 +141,9 @@ class StdioChannel:
             async with asyncio.timeout(CONTEXT_S_MAX):
                 await self._running.context(None)
 
-    async def _exchange(self, method: str, params: JsonObject, exchange: Exchange, timeout_ms: int) -> Reply:
+    async def _exchange(
+        self, method: str, params: JsonObject, exchange: Exchange, timeout_ms: int, *, begin: _Begin | None = None
+    ) -> Reply:
         identity, self._next = self._next, self._next + 1
         reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         meta = object_at(params, "_meta")
@@ -112,72 +151,103 @@ class StdioChannel:
         if "progressToken" in meta:
             params = {**params, "_meta": {**meta, "progressToken": identity}}
         try:
-            await self._send(messages.request(identity, method, params))
+            await self._send(messages.request(identity, method, params), exchange.passage)
+            if begin is not None and not await begin.input.read_within(begin.limit_ms, reply):
+                return self._unread(reply, begin.limit_ms)
             async with asyncio.timeout(timeout_ms / 1000):
                 return await asyncio.shield(reply)
         except TimeoutError:
             await self._give_up(identity, method, f"no answer within {timeout_ms / 1000:g} s")
-            return Broken(f"the server did not answer within {timeout_ms / 1000:g} s", reached=True)
+            return Broken(f"the server did not answer within {timeout_ms / 1000:g} s", exchange.passage.effect)
         except asyncio.CancelledError:
             await self._give_up(identity, method, "its caller went away")
             raise
         except OSError as error:
-            await self.close(f"cannot write to it: {error}")
-            return Broken("the server closed its input", reached=True)
+            await self.close(f"it does not read its input ({error})")
+            return Broken(f"the server does not read its input ({error})", exchange.passage.effect)
         finally:
             self._pending.pop(identity, None)
             if not reply.done():
                 reply.cancel()
 
+    def _unread(self, reply: asyncio.Future[Reply], limit_ms: int) -> Broken:
+        """A server that never read the question was not troubled by it, whether it ended or goes on."""
+        if self.ended.done() and reply.done():
+            return self._gone(Passage())
+        return Broken(f"the server did not read its input within {limit_ms / 1000:g} s", Effect.NOT_SENT)
+
     async def _give_up(self, identity: int, method: str, why: str) -> None:
         """Tell the server to stop; where requests run one at a time it gets a moment, then it ends."""
         self._given_up.add(identity)
         pending = self._pending.get(identity)
-        with contextlib.suppress(OSError, TimeoutError):
-            if method != "initialize":
+        if pending is None or pending.exchange.passage.effect is Effect.NOT_SENT:
+            return
+        with contextlib.suppress(OSError):
+            if method not in _GREETINGS:
                 await self.notify("notifications/cancelled", {"requestId": identity, "reason": why})
-        if pending is not None and pending.exchange.action is not None and self._connector.concurrency == 1:
+        if pending.exchange.action is not None and self._connector.concurrency == 1:
             done, _ = await asyncio.wait({pending.reply}, timeout=GRACE_S)
             if not done:
                 await self.close(f"a request was given up: {why}")
 
-    async def _send(self, line: bytes) -> None:
-        async with self._write, asyncio.timeout(WRITE_S_MAX):
-            self._running.input.write(line + b"\n")
-            await self._running.input.drain()
+    async def _send(self, line: bytes, passage: Passage) -> None:
+        """Write one line. Raises `OSError` when the server does not take it."""
+        try:
+            async with asyncio.timeout(WRITE_S_MAX), self._write:
+                if self._running.input.is_closing():
+                    raise BrokenPipeError("it is closed")
+                passage.leaves()
+                self._running.input.write(line + b"\n")
+                await self._running.input.drain()
+        except TimeoutError as error:
+            raise OSError(f"nothing taken within {WRITE_S_MAX:g} s") from error
 
     async def _read(self) -> None:
-        try:
-            while line := await self._running.output.readline():
-                await self._take(line)
-                if self._strikes > STRIKES_MAX:
-                    break
-            why = "it sends what is no protocol" if self._strikes > STRIKES_MAX else "it ended"
-        except ValueError:
-            why = "it sent a line longer than any message may be"
-        except OSError as error:
-            why = f"cannot read from it: {error}"
-        self._end(why)
-        await self._running.end()
+        """Listen until the end; whatever goes wrong here is the end of this server and of nothing else."""
+        why = await contained(self._listen(), lambda fault: fault)
+        self._reading = False
+        self._left = await contained(self._running.last_words(), lambda _: LastWords())
+        self._end(f"{why} {self._left.how}".rstrip())
+        await contained(self._running.end(), lambda _: None)
 
-    async def _take(self, line: bytes) -> None:
+    async def _listen(self) -> str:
+        while line := await read_line(self._running.output):
+            await self._take(line)
+            await self._pace.step(line.size if isinstance(line, TooLong) else len(line))
+            if self._strikes > STRIKES_MAX or self.noise.is_all:
+                return "it sends what is no protocol"
+        return "it ended"
+
+    async def _take(self, line: bytes | TooLong) -> None:
+        if isinstance(line, TooLong):
+            self._unreadable(messages.oversized(line.ends, line.size), line.ends)
+            return
         if not line.strip():
             return
-        try:
-            message = messages.read(parse(line.strip()))
-        except MalformedJson:
-            message = None
+        message = messages.take(line.strip())
+        if isinstance(message, messages.Unreadable):
+            self._unreadable(message, line)
+            return
+        self.noise.message()
         if isinstance(message, messages.Response):
             self._settle(message)
         elif isinstance(message, messages.Told):
             self._pass_on(message)
-        elif isinstance(message, messages.Asked):
-            self._question(message)
         else:
-            self._strikes += 1
+            self._question(message)
+
+    def _unreadable(self, text: messages.Unreadable, line: bytes) -> None:
+        """An answer that cannot be taken fails its own call at once; everything else is noise."""
+        pending = self._pending.get(_number(text.id))
+        if pending is None or pending.reply.done():
+            self.noise.heard(line)
+            return
+        pending.reply.set_result(Broken(f"its answer cannot be read: {text.why}", Effect.UNKNOWN))
 
     def _settle(self, response: messages.Response) -> None:
         identity = response.id
+        if identity is None and len(self._pending) == 1:
+            identity = next(iter(self._pending))  # JSON-RPC 2.0 §5: it could not read whom it answers
         pending = self._pending.get(identity) if isinstance(identity, int) and not isinstance(identity, bool) else None
         if pending is not None and not pending.reply.done():
             pending.reply.set_result(response.reply)
@@ -204,22 +274,24 @@ class StdioChannel:
         if len(self._questions) >= QUESTIONS_MAX:
             self._strikes += 1
             return
-        task = asyncio.create_task(self._answer(asked, only.exchange if only is not None else None))
+        answering = self._answer(asked, only.exchange if only is not None else None)
+        task = asyncio.create_task(contained(answering, lambda _: None))
         self._questions.add(task)
         task.add_done_callback(self._questions.discard)
 
     async def _answer(self, asked: messages.Asked, exchange: Exchange | None) -> None:
         outcome = await outcome_of(asked, exchange, self._connector)
-        with contextlib.suppress(OSError, TimeoutError):
-            await self._send(messages.answer(asked.id, outcome))
+        await self._send(messages.answer(asked.id, outcome), Passage())
 
     def _end(self, why: str) -> None:
         if not self.ended.done():
             self.ended.set_result(why)
-        words = self._running.last_words()[-LAST_WORDS_CHARACTERS:] or None
         for pending in self._pending.values():
             if not pending.reply.done():
-                pending.reply.set_result(Broken(f"the server is gone: {why}", reached=True, detail=words))
+                pending.reply.set_result(self._gone(pending.exchange.passage))
+
+    def _gone(self, passage: Passage) -> Broken:
+        return Broken(f"the server is gone: {self.ended.result()}", passage.effect, detail=self._left.text or None)
 
 
 def _number(value: object) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Final
 
 from interlock.gateway import enact, observe
@@ -24,8 +25,7 @@ from interlock.mediate.line import Context, Line
 from interlock.mediate.ports import Engine, Recorder, RecordFailed
 from interlock.mediate.record_size import measure
 from interlock.mediate.upstream import Broken, Exchange, Fault, Reply, Result, Upstream
-from interlock.mediate.values import Effect, Enacted, Refused, Says
-from interlock.vocabulary.printable import printable
+from interlock.mediate.values import Effect, Enacted, Passage, Refused, Says
 
 Outcome = JsonObject | RpcError
 #: Codes of a server that keep their meaning on the way to an agent; others become ours.
@@ -148,11 +148,15 @@ class Calls:
     ) -> Outcome | Refused:
         identity = str(action["id"])
 
+        passage = Passage()
+
         async def send() -> Enacted[Outcome]:
-            exchange = Exchange(identity, self._observed(identity), conversation.notify, conversation.ask)
+            exchange = Exchange(identity, self._observed(identity), conversation.notify, conversation.ask, passage)
             return end(await upstream.request(method, sent, exchange))
 
-        return await self._line.mediate(action=action, context=context, revalidate=conversation.revalidate, enact=send)
+        return await self._line.mediate(
+            action=action, context=context, revalidate=conversation.revalidate, enact=send, passage=passage
+        )
 
     def _observed(self, identity: str) -> Callable[[str, int], Awaitable[None]]:
         """What links the call to the system calls: the session of the host plane that works on it."""
@@ -226,9 +230,11 @@ class Calls:
         if outcome.get("resultType") != "input_required":
             return self._names.renamed(conversation, upstream.connector, outcome)
         if not conversation.modern:
-            return enact.failure("The server asks for more input, which this client's revision of MCP cannot give.")
+            words = "The server asks for more input, which this client's revision of MCP cannot give."
+            return enact.failure(f"{words} {enact.UNSURE}", Effect.UNKNOWN)
         if _not_forwarded(outcome, upstream):
-            return enact.failure("The server asks this client for something that the operator does not forward.")
+            words = "The server asks this client for something that the operator does not forward."
+            return enact.failure(f"{words} {enact.UNSURE}", Effect.UNKNOWN)
         state = outcome.get("requestState")
         if isinstance(state, str):
             outcome = {**outcome, "requestState": self._seal.seal(state, binding=_binding(conversation, params))}
@@ -268,12 +274,22 @@ def _tool_end(tool: Tool, what: str) -> Callable[[Reply], Enacted[Outcome]]:
         lie = _lie(tool, reply.value)
         size = measure(reply.value)
         if lie is None:
-            status = "error" if reply.value.get("isError") is True else None
-            return Enacted(reply.value, Effect.DONE, status=status, result=size)
+            return Enacted(reply.value, _done(reply.value), status=_status(reply.value), result=size)
         words = f"Interlock withheld the result of {what}: {lie}. The call itself was made."
-        return Enacted(enact.failure(words), Effect.DONE, result=size, withheld=lie)
+        return Enacted(enact.failure(words, Effect.DONE), Effect.DONE, result=size, withheld=lie)
 
     return end
+
+
+def _done(result: JsonObject) -> Effect:
+    """A server that asks for more input has answered, but not said that it did anything."""
+    return Effect.UNKNOWN if result.get("resultType") == "input_required" else Effect.DONE
+
+
+def _status(result: JsonObject) -> str | None:
+    if result.get("resultType") == "input_required":
+        return "input required"
+    return "error" if result.get("isError") is True else None
 
 
 def _lie(tool: Tool, result: JsonObject) -> str | None:
@@ -298,13 +314,14 @@ def _lie(tool: Tool, result: JsonObject) -> str | None:
 
 def _plain_end(what: str) -> Callable[[Reply], Enacted[Outcome]]:
     def end(reply: Reply) -> Enacted[Outcome]:
-        if not isinstance(reply, Result):
-            ended = _no_result(reply, what)
-            if isinstance(reply, Broken):
-                error = RpcError(UPSTREAM_BROKEN, f"{what} failed: {printable(reply.reason)}")
-                return Enacted(error, ended.effect, status=ended.status)
-            return ended
-        return Enacted(reply.value, Effect.DONE, result=measure(reply.value))
+        if isinstance(reply, Result):
+            size = measure(reply.value)
+            return Enacted(reply.value, _done(reply.value), status=_status(reply.value), result=size)
+        ended = _no_result(reply, what)
+        if isinstance(reply, Broken):
+            data = enact.effect_data(reply.effect)
+            return replace(ended, outcome=RpcError(UPSTREAM_BROKEN, enact.broken_words(what, reply), data=data))
+        return ended
 
     return end
 
@@ -312,16 +329,15 @@ def _plain_end(what: str) -> Callable[[Reply], Enacted[Outcome]]:
 def _no_result(reply: Fault | Broken, what: str) -> Enacted[Outcome]:
     if isinstance(reply, Fault):
         code = reply.code if reply.code in _PASSED_CODES else UPSTREAM_BROKEN
-        message = printable(reply.message, 2_000)
         http_status = 400 if code == MISSING_CAPABILITY else 200
-        error = RpcError(code, message, data=reply.data, status=http_status)
-        return Enacted(error, Effect.REFUSED, status=f"error {reply.code}")
-    done = "It is not known whether it took effect." if reply.reached else "It was not sent."
-    words = f"Interlock could not complete {what}: {printable(reply.reason)}. {done}"
-    effect = Effect.UNKNOWN if reply.reached else Effect.FAILED
+        data = enact.effect_data(Effect.UNKNOWN, reply.data)
+        error = RpcError(code, enact.fault_words(what, reply.message), data=data, status=http_status)
+        return Enacted(error, Effect.UNKNOWN, status=f"error {reply.code}")
     status = f"{reply.reason} ({reply.detail})" if reply.detail else reply.reason
-    return Enacted(enact.failure(words), effect, status=status[:1_000])
+    outcome = enact.failure(enact.broken_words(what, reply), reply.effect)
+    return Enacted(outcome, reply.effect, status=status[:1_000])
 
 
 def _refusal(what: str, refused: Refused) -> RpcError:
-    return RpcError(REFUSED, enact.denial_words(what, refused), data={"rules": list(refused.decision.rules)})
+    data = enact.effect_data(refused.effect, {"rules": list(refused.decision.rules)})
+    return RpcError(REFUSED, enact.denial_words(what, refused), data=data)

@@ -14,11 +14,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-import msgspec
-
 from interlock.gateway.limits import TOOL_NAME_CHARACTERS_MAX, UPSTREAM_NAME_CHARACTERS_MAX
 from interlock.gateway.schema import UnusableSchema, Validator
-from interlock.mediate.json_text import JsonObject, is_object, text_at
+from interlock.mediate.json_text import JsonObject, canonical, is_object, text_at
 
 SEPARATOR: Final = "__"
 _TAKEN_BY_CLIENTS: Final = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
@@ -37,8 +35,7 @@ class Tool:
     @cached_property
     def digest(self) -> str:
         """Of the whole definition: description, schemas, annotations, icons, everything."""
-        canonical = msgspec.json.encode(self.definition, order="deterministic")
-        return f"sha256:{hashlib.sha256(canonical).hexdigest()}"
+        return f"sha256:{hashlib.sha256(canonical(self.definition)).hexdigest()}"
 
     @cached_property
     def arguments(self) -> Validator | str:

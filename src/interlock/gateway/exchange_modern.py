@@ -13,10 +13,12 @@ from interlock.gateway import answer, message
 from interlock.gateway.answer import Outlet, Send
 from interlock.gateway.changes import Changes
 from interlock.gateway.conversation import Conversation
+from interlock.gateway.enact import UNSURE, effect_data
 from interlock.gateway.header import check_modern
 from interlock.gateway.incoming import Incoming
 from interlock.gateway.methods import Methods
 from interlock.mediate.json_text import JsonObject, object_at
+from interlock.mediate.values import Effect
 
 _LOG: Final = logging.getLogger("interlock.gateway")
 SUBSCRIPTION_ID: Final = f"{message.META}subscriptionId"
@@ -85,12 +87,15 @@ class ModernEra:
 
 async def answered(methods: Methods, conversation: Conversation, said: message.Request) -> tuple[int, JsonObject]:
     """Status and message that answer a request. Whatever a method lets escape is an internal error, said without
-    detail."""
+    detail; and as nobody knows from here what was done by then, that is what is said."""
     try:
         return 200, message.result(said.id, await methods.call(conversation, said.method, said.params))
     except message.RpcError as fault:
         return fault.status, message.error(said.id, fault)
-    except Exception as error:  # the edge: a fault of ours ends in no effect beyond what is recorded, and is said
+    except (asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:  # the edge, and native libraries panic with exceptions beside `Exception`
         _LOG.exception("a request of `%s` failed", said.method)
-        words = f"internal error ({type(error).__name__}); nothing more was done"
-        return 200, message.error(said.id, message.RpcError(message.INTERNAL, words))
+        words = f"internal error ({type(error).__name__}). {UNSURE}"
+        data = effect_data(Effect.UNKNOWN)
+        return 200, message.error(said.id, message.RpcError(message.INTERNAL, words, data=data))

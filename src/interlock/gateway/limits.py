@@ -12,7 +12,7 @@ HEADERS_COUNT_MAX: Final = 100
 HEADERS_S_MAX: Final = 10.0
 CONNECTIONS_MAX: Final = 512
 KEEP_ALIVE_S: Final = 75
-#: Before this an answer is plain JSON; after it a stream with comments keeps the connection alive (GATEWAY facts: SSE).
+#: Before this an answer is plain JSON; after it a stream with comments keeps the connection alive.
 STREAM_AFTER_S: Final = 2.0
 COMMENT_EVERY_S: Final = 15.0
 #: Messages that wait for one stream; what comes beyond is counted and said, not kept.

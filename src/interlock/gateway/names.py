@@ -7,10 +7,11 @@ and named in `_meta`, and never keeps the others from being listed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Final
 
-from interlock.gateway import observe
+from interlock.gateway import enact, observe
 from interlock.gateway.catalogue import (
     Tool,
     by_public_name,
@@ -24,12 +25,14 @@ from interlock.gateway.conversation import Conversation
 from interlock.gateway.limits import LIST_S_MAX
 from interlock.gateway.message import INVALID_PARAMS, UPSTREAM_BROKEN, RpcError
 from interlock.gateway.ports import Upstreams
+from interlock.mediate.containment import contained
 from interlock.mediate.json_text import JsonObject, is_object, text_at
 from interlock.mediate.ports import Engine
 from interlock.mediate.upstream import Broken, Upstream
-from interlock.mediate.values import Decision, Says
+from interlock.mediate.values import Decision, Effect, Says
 from interlock.vocabulary.printable import printable
 
+_TOOLS_A_TURN: Final = 50
 UNAVAILABLE: Final = "interlock/unavailable"
 _KEYS: Final = {"tools": "name", "prompts": "name", "resources": "uri", "resourceTemplates": "uriTemplate"}
 _VERBS: Final = {"prompts": "prompt.get", "resources": "resource.read", "resourceTemplates": "resource.read"}
@@ -53,7 +56,7 @@ class Names:
             raise _unknown("tool", name)
         definitions = await upstream.definitions("tools")
         if isinstance(definitions, Broken):
-            raise RpcError(UPSTREAM_BROKEN, f"`{connector}` is of no use now: {printable(definitions.reason)}")
+            raise _unusable(f"the call of {enact.shown(name)}", definitions)
         tools = self._tools_of(conversation, upstream, definitions)
         own = name if conversation.connector else by_public_name(upstream.connector, list(tools)).get(name)
         if own is None or own not in tools:
@@ -81,7 +84,7 @@ class Names:
             return upstream, name
         definitions = await upstream.definitions("prompts")
         if isinstance(definitions, Broken):
-            raise RpcError(UPSTREAM_BROKEN, f"`{upstream.connector}` is of no use now: {printable(definitions.reason)}")
+            raise _unusable(f"the use of the prompt {enact.shown(name)}", definitions)
         names = [each for each in (text_at(entry, "name") for entry in definitions) if each]
         own = by_public_name(upstream.connector, names).get(name)
         if own is None:
@@ -106,16 +109,17 @@ class Names:
     async def listed(self, conversation: Conversation, kind: str) -> JsonObject:
         """The list of one kind, of every server at this endpoint, as this agent may see it."""
         upstreams = self.reachable(conversation)
-        answers = await asyncio.gather(*(_in_time(upstream, kind) for upstream in upstreams))
+        answers = await asyncio.gather(*(self._entries(conversation, upstream, kind) for upstream in upstreams))
         entries: list[JsonObject] = []
         missing: list[JsonObject] = []
         for upstream, answer in zip(upstreams, answers, strict=True):
             if isinstance(answer, Broken):
                 missing.append({"connector": upstream.connector, "reason": printable(answer.reason)})
             else:
-                entries.extend(self._visible(conversation, upstream, kind, answer))
+                entries.extend(answer)
         if missing and conversation.connector:
-            raise RpcError(UPSTREAM_BROKEN, f"`{conversation.connector}` is of no use now: {missing[0]['reason']}")
+            words = f"`{conversation.connector}` is of no use now: {missing[0]['reason']}"
+            raise RpcError(UPSTREAM_BROKEN, words, data=enact.effect_data(Effect.NOT_SENT))
         entries.sort(key=lambda entry: str(entry[_KEYS[kind]]))
         return {kind: entries, **({"_meta": {UNAVAILABLE: missing}} if missing else {})}
 
@@ -128,13 +132,24 @@ class Names:
             return result
         return {**result, "content": [_relinked(connector, block) for block in content]}
 
-    def _visible(
+    async def _entries(self, conversation: Conversation, upstream: Upstream, kind: str) -> list[JsonObject] | Broken:
+        """One server's part of a list. Whatever goes wrong with it is that server's alone."""
+
+        async def visible() -> list[JsonObject] | Broken:
+            definitions = await _in_time(upstream, kind)
+            if isinstance(definitions, Broken):
+                return definitions
+            return await self._visible(conversation, upstream, kind, definitions)
+
+        return await contained(visible(), lambda why: Broken(f"its {kind} cannot be listed: {why}", Effect.NOT_SENT))
+
+    async def _visible(
         self, conversation: Conversation, upstream: Upstream, kind: str, definitions: list[JsonObject]
-    ) -> Iterable[JsonObject]:
+    ) -> list[JsonObject]:
         """The entries that policy could allow, under the names of this endpoint."""
         key = _KEYS[kind]
         if kind == "tools":
-            definitions = [tool.definition for tool in self._visible_tools(conversation, upstream, definitions)]
+            definitions = [tool.definition async for tool in self._visible_tools(conversation, upstream, definitions)]
         named = {own: entry for entry in definitions if (own := text_at(entry, key)) is not None}
         if kind != "tools":
             named = {own: entry for own, entry in named.items() if self._could(conversation, upstream, kind, own)}
@@ -145,11 +160,13 @@ class Names:
         public = by_public_name(upstream.connector, list(named))
         return [{**named[own], "name": name} for name, own in public.items()]
 
-    def _visible_tools(
+    async def _visible_tools(
         self, conversation: Conversation, upstream: Upstream, definitions: list[JsonObject]
-    ) -> Iterable[Tool]:
+    ) -> AsyncIterator[Tool]:
         subject = observe.subject_of(conversation.principal.agent, conversation.principal.session or observe.NO_SESSION)
-        for tool in self._tools_of(conversation, upstream, definitions).values():
+        for number, tool in enumerate(self._tools_of(conversation, upstream, definitions).values()):
+            if number % _TOOLS_A_TURN == 0:
+                await asyncio.sleep(0)  # a long list is looked through in parts: others are served in between
             call = observe.tool_call(
                 identity=observe.LISTING, subject=subject, tool=tool, upstream=upstream, arguments={}
             )
@@ -191,7 +208,7 @@ async def _in_time(upstream: Upstream, kind: str) -> list[JsonObject] | Broken:
         async with asyncio.timeout(LIST_S_MAX):
             return await upstream.definitions(kind)
     except TimeoutError:
-        return Broken(f"it did not list its {kind} within {LIST_S_MAX:g} s", reached=True)
+        return Broken(f"it did not list its {kind} within {LIST_S_MAX:g} s", Effect.UNKNOWN)
 
 
 def _denies(decision: Decision) -> bool:
@@ -201,6 +218,12 @@ def _denies(decision: Decision) -> bool:
 def _relinked(connector: str, block: object) -> object:
     uri = text_at(block, "uri") if is_object(block) and block.get("type") == "resource_link" else None
     return {**block, "uri": public_uri(connector, uri)} if is_object(block) and uri is not None else block
+
+
+def _unusable(what: str, broken: Broken) -> RpcError:
+    """A server that cannot say what it has. The operation itself was not sent, whatever became of the question."""
+    words = enact.broken_words(what, replace(broken, effect=Effect.NOT_SENT))
+    return RpcError(UPSTREAM_BROKEN, words, data=enact.effect_data(Effect.NOT_SENT))
 
 
 def _unknown(kind: str, name: str) -> RpcError:

@@ -1,17 +1,17 @@
 """A tool's schemas, compiled once: local references only, linear-time patterns. A schema that needs more makes the
 tool unusable.
 
-The validator would fetch `http:` and `file:` references by itself if it were let (GATEWAY facts, trap 3).
+The validator would fetch `http:` and `file:` references by itself if it were let.
 """
 
 from __future__ import annotations
 
 from itertools import islice
-from typing import Final, NoReturn
+from typing import Final, NoReturn, cast
 
 import jsonschema_rs
 
-from interlock.mediate.json_text import JsonObject
+from interlock.mediate.json_text import JsonObject, plain
 
 ERRORS_SHOWN_MAX: Final = 5
 PATTERN_BYTES_MAX: Final = 1 << 20
@@ -28,7 +28,7 @@ class Validator:
         """Compile. Raises `UnusableSchema`."""
         try:
             self._compiled = jsonschema_rs.validator_for(
-                schema,
+                cast(JsonObject, plain(schema)),
                 retriever=_refuse,
                 pattern_options=jsonschema_rs.RegexOptions(size_limit=PATTERN_BYTES_MAX),
             )
@@ -37,6 +37,7 @@ class Validator:
 
     def faults(self, value: object) -> list[str]:
         """What is wrong with a value, in a few readable lines; nothing if it fits."""
+        value = plain(value)
         try:
             if self._compiled.is_valid(value):
                 return []

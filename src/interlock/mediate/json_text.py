@@ -2,8 +2,10 @@
 
 Refused: duplicate keys, integers that a double cannot hold, non-finite numbers, lone surrogates, invalid UTF-8,
 depth and size beyond the limits (RFC 8259 §4 and §6 leave all of these to the implementation, which is how parsers
-come to disagree). What is forwarded is always `encode` of what `parse` returned, never the bytes that came. Left
-out: what the text means.
+come to disagree). What is forwarded is always `encode` of what `parse` returned, never the bytes that came.
+
+A server's answer decides nothing, and a number changed on the way would be a lie to the agent: `parse_answer` takes
+numbers of any size, and `encode` writes each again in the very digits that came. Left out: what the text means.
 """
 
 from __future__ import annotations
@@ -32,26 +34,59 @@ class MalformedJson(PeerError):
     """The text cannot be taken: what is wrong with it is the message."""
 
 
+class Written(float):
+    """A number whose digits a double would not give back: it counts as that double, and is written as it came."""
+
+    __slots__ = ("text",)
+    text: str
+
+
 def parse(text: bytes, *, bytes_max: int = TEXT_BYTES_MAX) -> object:
     """Parse one text. Raises `MalformedJson`; `bytes_max` bounds its size in bytes."""
+    value = _parsed(text, bytes_max, _STRICT)
+    _check_integers(value)
+    return value
+
+
+def parse_answer(text: bytes) -> object:
+    """Parse one text of a server, every number kept as it is written. Raises `MalformedJson` for all else that `parse`
+    refuses."""
+    return _parsed(text, TEXT_BYTES_MAX, _KEEPING)
+
+
+def _parsed(text: bytes, bytes_max: int, decoder: msgspec.json.Decoder[object]) -> object:
     if len(text) > bytes_max:
         raise MalformedJson(f"the text has {len(text)} bytes, more than {bytes_max}")
     _check_nesting(text)
     if text.count(b",") > ITEMS_MAX and _STRING.sub(b"", text).count(b",") > ITEMS_MAX:
         raise MalformedJson(f"the text holds more than {ITEMS_MAX} values")
     try:
-        value: object = msgspec.json.decode(text)
+        value = decoder.decode(text)
     except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError) as error:
         raise MalformedJson(f"not JSON: {error}") from error
-    keys = _check_values(value)
-    if keys != _STRING.sub(b"", text).count(b":"):
+    if _count_keys(value) != _STRING.sub(b"", text).count(b":"):
         raise MalformedJson("an object holds the same key twice")
     return value
 
 
 def encode(value: object) -> bytes:
-    """Write a value that came from `parse` or was made of JSON types. Deterministic for equal insertion orders."""
-    return msgspec.json.encode(value)
+    """Write a value that came from `parse` or `parse_answer`, or was made of JSON types. Deterministic for equal
+    insertion orders."""
+    return _ENCODER.encode(value)
+
+
+def canonical(value: object) -> bytes:
+    """As `encode`, with the keys of every object in one order."""
+    return _SORTED.encode(value)
+
+
+def plain(value: object) -> object:
+    """The same value with each number as Python's own, for a library that knows no other."""
+    if isinstance(value, Written):
+        return float(value)
+    if isinstance(value, dict):
+        return {key: plain(each) for key, each in value.items()}
+    return [plain(each) for each in value] if isinstance(value, list) else value
 
 
 def is_object(value: object) -> TypeGuard[JsonObject]:
@@ -82,8 +117,8 @@ def _check_nesting(text: bytes) -> None:
             raise MalformedJson(f"nested deeper than {DEPTH_MAX}")
 
 
-def _check_values(root: object) -> int:
-    """Check every number and text, and count the keys of all objects."""
+def _count_keys(root: object) -> int:
+    """The keys of all objects."""
     keys = 0
     pending = [root]
     while pending:
@@ -93,6 +128,38 @@ def _check_values(root: object) -> int:
             pending.extend(value.values())
         elif isinstance(value, list):
             pending.extend(value)
+    return keys
+
+
+def _check_integers(root: object) -> None:
+    """No integer that a reader with doubles would take for another one."""
+    pending = [root]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            pending.extend(value.values())
+        elif isinstance(value, list):
+            pending.extend(value)
         elif isinstance(value, int) and not -INTEGER_MAX <= value <= INTEGER_MAX:
             raise MalformedJson(f"the integer `{str(value)[:24]}` is beyond 2^53-1, where readers disagree")
-    return keys
+
+
+def _keep(text: str) -> float:
+    number = float(text)
+    if repr(number) == text:
+        return number
+    kept = Written(number)
+    kept.text = text
+    return kept
+
+
+def _as_written(value: object) -> msgspec.Raw:
+    if isinstance(value, Written):
+        return msgspec.Raw(value.text.encode("ascii"))
+    raise TypeError(f"`{type(value).__name__}` is not a JSON type")
+
+
+_STRICT: Final = msgspec.json.Decoder()
+_KEEPING: Final = msgspec.json.Decoder(float_hook=_keep)
+_ENCODER: Final = msgspec.json.Encoder(enc_hook=_as_written)
+_SORTED: Final = msgspec.json.Encoder(enc_hook=_as_written, order="deterministic")

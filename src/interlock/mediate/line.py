@@ -10,13 +10,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from interlock.mediate.json_text import JsonObject
 from interlock.mediate.ports import Clock, Engine, Inbox, Recorder, RecordFailed, RecordFull
 from interlock.mediate.record_size import recordable
-from interlock.mediate.values import Answer, Decision, Effect, Enacted, Question, Refused, Says
+from interlock.mediate.values import (
+    Answer,
+    Decision,
+    Effect,
+    Enacted,
+    Passage,
+    Question,
+    Refused,
+    Says,
+)
 
 T = TypeVar("T")
 
@@ -54,16 +63,19 @@ class Line:
         context: Context,
         revalidate: Revalidate,
         enact: Callable[[], Awaitable[Enacted[T]]],
+        passage: Passage | None = None,
     ) -> T | Refused:
         """Walk one Action.
 
         Arguments: `action` (spec/action.md), `context` for its records, `revalidate` (called after a wait: why the
-        subject may no longer act, or none), `enact` (does it; called at most once, and only after the record).
+        subject may no longer act, or none), `enact` (does it; called at most once, and only after the record),
+        `passage` (what `enact` tells of its way, for the case that it breaks off; without one, that is unknown).
+        Raises what `enact` raises, once it is recorded how far it had come.
         """
         settled = await self._settle(action, context, revalidate)
         if isinstance(settled, Refused):
             return settled
-        return await self._enact(settled, enact)
+        return await self._enact(settled, enact, passage)
 
     async def deny(self, *, action: JsonObject, context: Context, because: str) -> Refused:
         """Record a denial that needs no policy: input that is not fit to be decided (wrong arguments, a tool that is
@@ -173,15 +185,16 @@ class Line:
             return failure
         return None
 
-    async def _enact(self, action: str, enact: Callable[[], Awaitable[Enacted[T]]]) -> T | Refused:
+    async def _enact(
+        self, action: str, enact: Callable[[], Awaitable[Enacted[T]]], passage: Passage | None
+    ) -> T | Refused:
         started_ns = self._clock.monotonic_ns()
         try:
             enacted = await enact()
-        except (
-            BaseException
-        ) as error:  # cancelled or broken midway: nobody knows how far it came, and so it is recorded
-            unknown = self._enacted(action, Effect.UNKNOWN, f"{type(error).__name__}: {error}"[:500], started_ns)
-            await asyncio.shield(self._record_quietly(unknown))
+        except BaseException as error:  # cancelled or broken midway: what is certain of how far it came is recorded
+            effect = passage.effect if passage is not None else Effect.UNKNOWN
+            why = f"{type(error).__name__}: {error}"[:500]
+            await asyncio.shield(self._record_quietly(self._enacted(action, effect, why, started_ns)))
             raise
         record = self._enacted(action, enacted.effect, enacted.status, started_ns)
         record["result"] = enacted.result
@@ -190,7 +203,7 @@ class Line:
         try:
             await self._recorder.ordered(record)
         except RecordFailed as failure:
-            return _unrecorded(failure, None, of="result")
+            return replace(_unrecorded(failure, None, of="result"), effect=enacted.effect)
         return enacted.outcome
 
     async def _record_quietly(self, record: JsonObject) -> None:

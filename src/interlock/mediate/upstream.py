@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from interlock.mediate.json_text import JsonObject
+from interlock.mediate.values import Effect, Passage
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """The server answered with a protocol error."""
+    """The server answered with a protocol error: its own word, after it had the request."""
 
     code: int
     message: str
@@ -30,14 +31,16 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """No answer that can be used. `reached` says whether the request may have taken effect there.
+    """No answer that can be used; `effect` says whether the request may have taken effect there.
 
-    `detail` is for the operator and the record only: a server's own words are not an agent's to read in our name.
+    `reason` is in our words. `detail` is for the operator and the record only. `said` is the server's own, for an
+    agent to be shown as a quotation and never as ours.
     """
 
     reason: str
-    reached: bool
+    effect: Effect
     detail: str | None = None
+    said: str | None = None
 
 
 Reply = Result | Fault | Broken
@@ -49,13 +52,14 @@ class Exchange:
 
     `action` is the id under which the request was decided (none for the gateway's own), `started` is told the
     server's session and process before the request is sent, `notify` takes a notification for the caller, `ask` a
-    question to it (none: it takes none).
+    question to it (none: it takes none), `passage` is told when the request leaves.
     """
 
     action: str | None = None
     started: Callable[[str, int], Awaitable[None]] | None = None
     notify: Callable[[JsonObject], None] | None = None
     ask: Callable[[JsonObject], Awaitable[JsonObject]] | None = None
+    passage: Passage = field(default_factory=Passage)
 
 
 class Upstream(Protocol):
@@ -81,10 +85,11 @@ class Upstream(Protocol):
         """What the server said it can, as far as it has been asked."""
 
     async def connect(self) -> Broken | None:
-        """Have it ready to be asked; why not, if not."""
+        """Have it ready to be asked; why not, if not. Never raises but on cancelling."""
 
     async def definitions(self, kind: str) -> list[JsonObject] | Broken:
-        """Its `tools`, `resources`, `resourceTemplates` or `prompts`, all pages. Empty when it has none of the kind."""
+        """Its `tools`, `resources`, `resourceTemplates` or `prompts`, all pages. Empty when it has none of the kind.
+        Never raises but on cancelling."""
 
     async def request(self, method: str, params: JsonObject, exchange: Exchange) -> Reply:
         """Send one request and wait for what comes of it, at most the connector's timeout. Never raises but on

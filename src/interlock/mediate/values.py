@@ -120,12 +120,31 @@ class Answer:
 
 
 class Effect(StrEnum):
-    """What truly happened, `action.enacted`."""
+    """How far an operation came: the three words that agent, human and ledger (`action.enacted`) are told.
 
+    An agent repeats what it is told was not done, so `NOT_SENT` is said only where it is certain: no byte of the
+    request has left. `DONE` is a valid answer. Everything between is `UNKNOWN`.
+    """
+
+    NOT_SENT = "not sent"
     DONE = "done"
-    REFUSED = "refused"
-    FAILED = "failed"
     UNKNOWN = "unknown"
+
+
+class Passage:
+    """How far one operation has come, told by whoever carries it. INVARIANT: it never goes back to `NOT_SENT`."""
+
+    def __init__(self) -> None:
+        self._effect = Effect.NOT_SENT
+
+    @property
+    def effect(self) -> Effect:
+        """What is certain now, should nothing more be heard."""
+        return self._effect
+
+    def leaves(self) -> None:
+        """The next thing done is to write the request's first byte."""
+        self._effect = Effect.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +160,13 @@ class Enacted(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A denial as a value: who said it, why, and in which record it stands (none when recording itself failed)."""
+    """A denial as a value: who said it, why, and in which record it stands (none when recording itself failed).
+
+    `effect` is more than `NOT_SENT` only where an operation had been let through and the record of its end failed.
+    """
 
     decision: Decision
     reason: str
     answer: Answer | None = None
     record: int | None = None
+    effect: Effect = Effect.NOT_SENT

@@ -64,13 +64,14 @@ def call(identity, params):
 def lie(identity, text):
     answer = {"jsonrpc": "2.0", "id": identity, "result": text}
     if MODE == "garbage":
-        for _ in range(5):
-            sys.stdout.write("this is no protocol\n")
-    if MODE == "flood":
         for _ in range(50):
+            sys.stdout.write("this is no protocol\n{'nor': this}\n")
+    if MODE == "flood":
+        for _ in range(5_000):
             sys.stdout.write("this is no protocol\n")
     if MODE == "huge":
-        sys.stdout.write("x" * (6 * 1024 * 1024) + "\n")
+        write({**answer, "result": {"content": [{"type": "text", "text": "x" * (6 * 1024 * 1024)}]}})
+        return
     if MODE == "wrong-id":
         write({**answer, "id": 9999})
         write({**answer, "id": str(identity)})

@@ -18,6 +18,8 @@ VECTORS = [
     json.loads(line)
     for line in (Path(__file__).resolve().parents[3] / "spec/vectors/record.jsonl").read_text().splitlines()
 ]
+#: What did not happen after all is an errno on the host plane, and a request that did not leave on this one.
+WORDS = {"done": "done", "not sent": "failed", "unknown": "unknown"}
 RANK = ["routine", "ordered", "durable"]
 ACTION = {
     "id": "s-20261121T120000-abcdef/0",
@@ -43,7 +45,7 @@ class World:
 
     def _write(self, record: dict[str, Any], kind: str) -> int:
         if record["type"] == "action.enacted":
-            self.steps.append({"effect": record["effect"]})
+            self.steps.append({"effect": WORDS[record["effect"]]})
             return len(self.steps)
         denies = record.get("decision", {}).get("decision") == "deny"
         if self.vector.get("disk") == "full" and not denies:
@@ -75,7 +77,7 @@ class World:
             case "done":
                 return Enacted("outcome", Effect.DONE)
             case "failed":
-                return Enacted("outcome", Effect.FAILED)
+                return Enacted("outcome", Effect.NOT_SENT)
             case _:
                 raise ConnectionError("cut")
 

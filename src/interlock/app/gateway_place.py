@@ -1,0 +1,109 @@
+"""Where the running gateway is, and how it stands with its servers: two files in the runtime directory, written by the
+gateway and believed only while the process that wrote them lives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from interlock.approvals.inbox import is_alive, process_identity
+from interlock.vocabulary.errors import InterlockError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from interlock.storage.home import Home
+
+#: How often the gateway looks whether anything changed with its servers, in seconds.
+LOOK_S: Final = 0.5
+FILE_BYTES_MAX: Final = 4 * 1024 * 1024
+
+
+class ServerStanding(NamedTuple):
+    """How the gateway stands with one server for one agent: `running`, `starting` or `not running`, what is wrong in
+    Interlock's words, and what the server wrote itself."""
+
+    connector: str
+    agent: str
+    state: str
+    faults: list[str]
+    detail: str | None
+
+
+def announce(home: Home, url: str) -> None:
+    """Say where this process serves."""
+    _write(_place(home), {"url": url, "process": process_identity(os.getpid())})
+
+
+def withdraw(home: Home) -> None:
+    """This process serves no longer."""
+    for path in (_place(home), _standings(home)):
+        if os.path.lexists(path):
+            os.unlink(path)
+
+
+def running(home: Home) -> str | None:
+    """The URL of the gateway that runs for this home; None when none does."""
+    said = _read(_place(home), home)
+    url = said.get("url")
+    return url if isinstance(url, str) and is_alive(str(said.get("process"))) else None
+
+
+def standings(home: Home) -> list[ServerStanding]:
+    """What the running gateway says of its servers; nothing where none runs, or no agent has asked for one yet."""
+    if running(home) is None:
+        return []
+    told = _read(_standings(home), home).get("servers")
+    return [_standing(each) for each in told if isinstance(each, dict)] if isinstance(told, list) else []
+
+
+async def keep_told(home: Home, look: Callable[[], list[ServerStanding]]) -> None:
+    """Write down how it stands with each server, whenever that changes, until cancelled."""
+    last: list[ServerStanding] | None = None
+    while True:
+        now = look()
+        if now != last:
+            _write(_standings(home), {"servers": [each._asdict() for each in now]})
+            last = now
+        await asyncio.sleep(LOOK_S)
+
+
+def _place(home: Home) -> str:
+    return f"{home.runtime}/gateway.json"
+
+
+def _standings(home: Home) -> str:
+    return f"{home.runtime}/gateway-servers.json"
+
+
+def _write(path: str, value: dict[str, Any]) -> None:
+    beside = f"{path}.{os.getpid()}.new"
+    descriptor = os.open(beside, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(value, file)
+    os.replace(beside, path)
+
+
+def _read(path: str, home: Home) -> dict[str, Any]:
+    try:
+        home.check_file(path)
+        with open(path, "rb") as file:
+            value = json.loads(file.read(FILE_BYTES_MAX))
+    except (OSError, ValueError, InterlockError):
+        return {}  # not there, or not what a gateway writes: then none is known to run
+    return value if isinstance(value, dict) else {}
+
+
+def _standing(each: dict[str, Any]) -> ServerStanding:
+    faults = each.get("faults")
+    detail = each.get("detail")
+    return ServerStanding(
+        connector=str(each.get("connector")),
+        agent=str(each.get("agent")),
+        state=str(each.get("state")),
+        faults=[str(fault) for fault in faults] if isinstance(faults, list) else [],
+        detail=str(detail) if detail is not None else None,
+    )

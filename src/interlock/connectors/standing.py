@@ -1,0 +1,16 @@
+"""How it stands with one server, as the operator is told (`connector list`, `doctor`). Frozen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """`state` is `running`, `starting` or `not running`; `faults` say what is wrong in our words, `detail` is what the
+    server wrote itself."""
+
+    connector: str
+    state: str
+    faults: tuple[str, ...] = ()
+    detail: str | None = None
