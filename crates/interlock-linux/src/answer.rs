@@ -2,6 +2,7 @@
 //!
 //! INVARIANT: a notification is answered once; a `Notification` dropped unanswered is answered EACCES.
 
+use crate::sysv::MadeHere;
 use std::os::fd::OwnedFd;
 
 /// One trapped system call: registers only. What its pointers point to is a snapshot somebody else may change.
@@ -45,4 +46,6 @@ pub enum Proof {
     ExecVerified,
     /// The descriptor can carry no data.
     OPathOnly,
+    /// The object is named by a register, and this session's door made it: the id cannot come to name another before the kernel looks (`sysv`).
+    MadeHere(MadeHere),
 }

@@ -40,7 +40,7 @@ fn mechanisms() -> [Value; 6] {
             "ipc-namespace",
             false,
             in_child(|| process::own_ipc().map(|()| "a session gets System V and POSIX messages of its own".into())),
-            "needs CAP_SYS_ADMIN; without it these calls are refused",
+            "needs CAP_SYS_ADMIN; without it the door keeps a session to System V objects of its own, and POSIX queues are refused",
         ),
         check("wake-up", false, wakes(), "Linux 6.6 or later; only speed is lost"),
     ]

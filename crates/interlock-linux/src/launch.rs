@@ -97,7 +97,7 @@ pub fn tree(launch: &Launch, judge: &Judge) -> Result<Tree, Failed> {
         wall::build(&judge.exec_roots()).map_err(|missing| lacking(missing.0, "`interlock doctor` says what is missing and what to do"))?;
     let own = |error: std::io::Error| Failed::own("the tree could not be prepared", error);
     // Not even tried without the capability: a filter may kill for it.
-    let own_ipc = capability::may_make_namespaces() && process::own_ipc().is_ok();
+    let own_ipc = !capability::simulated("ipc-namespace") && capability::may_make_namespaces() && process::own_ipc().is_ok();
     crate::sys::capabilities::keep(capability::supervisor()).map_err(own)?;
     process::adopt_orphans().map_err(own)?;
     let (up_read, up) = pipe().map_err(own)?;
@@ -289,7 +289,8 @@ impl Tree {
     #[must_use]
     pub fn enforced(&self) -> Value {
         let mut enforced = self.results.clone();
-        let ipc = if self.need.shared_ipc { json!("refused: no IPC namespace without CAP_SYS_ADMIN") } else { json!("full") };
+        let kept = "door: no IPC namespace without CAP_SYS_ADMIN; POSIX message queues are refused";
+        let ipc = if self.need.shared_ipc { json!(kept) } else { json!("full") };
         enforced.insert("ipc".into(), ipc);
         json!(enforced)
     }

@@ -43,6 +43,7 @@ pub mod session;
 pub mod supervise;
 pub mod sweep;
 pub mod sys;
+pub mod sysv;
 pub mod table;
 pub mod tally;
 pub mod terminals;

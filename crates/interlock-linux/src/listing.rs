@@ -1,6 +1,6 @@
 //! The table of system calls as JSON, for `--syscalls` and `docs/syscalls.md`.
 
-use crate::table::{Class, Clause, ROWS, Row, Verdict};
+use crate::table::{Class, Clause, ROWS, Row, Shared, Verdict};
 use serde_json::{Value, json};
 
 /// All rows.
@@ -19,7 +19,7 @@ fn row(row: &Row) -> Value {
         _ => None,
     };
     let errno = match row.class {
-        Class::Refused(errno) | Class::Recorded(errno) | Class::Private(errno) => Some(errno),
+        Class::Refused(errno) | Class::Recorded(errno) | Class::Private(Shared::Refused(errno)) => Some(errno),
         _ => None,
     };
     json!({

@@ -22,7 +22,7 @@ pub struct Need {
     pub sends: bool,
     /// Ids and capabilities may come to differ from those the session began with: the calls that change them are trapped.
     pub ids: bool,
-    /// The session has no IPC namespace of its own: named memory and queues are refused.
+    /// The session has no IPC namespace of its own: the door keeps it to its own memory, semaphores and queues.
     pub shared_ipc: bool,
 }
 

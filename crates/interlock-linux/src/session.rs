@@ -13,6 +13,7 @@ use crate::mounts::Mounts;
 use crate::pool::{BLOCKED_MAX, BRIEF_MAX, Exhausted, Pool};
 use crate::questions::{Question, Reply};
 use crate::sys::notify;
+use crate::sysv::Objects;
 use crate::terminals::Terminals;
 use interlock_core::action::{Action, Inode, Target};
 use interlock_core::facts::{Facts, Needs};
@@ -50,6 +51,8 @@ pub struct Session {
     pub mounts: Mounts,
     /// What this session's own door has made (`origin`).
     pub made: Made,
+    /// The System V objects that this session's door has made.
+    pub objects: Objects,
     /// Files that answers carry just now.
     pub handovers: Handovers,
     /// Taken for writing while a directory changes its name or moves, for reading by everything that makes a name.
@@ -94,6 +97,7 @@ impl Session {
             sockets: crate::door::inside::Sockets::default(),
             mounts,
             made: Made::default(),
+            objects: Objects::default(),
             handovers: Handovers::default(),
             names: RwLock::new(()),
             gateway,

@@ -218,6 +218,7 @@ impl Running {
         end_tree(guardian, &session.members.sentinels, &orders);
         drop((orders, words));
         session.settle_down(ANSWERS);
+        session.objects.close();
         let (reason, code) = match ending.reason() {
             Some(Reason::Failed(reason)) => (reason, 123),
             Some(Reason::Told(reason)) => (reason, 0),

@@ -26,6 +26,7 @@ pub enum Handler {
     Send,
     Credentials,
     Own,
+    Sysv,
 }
 
 /// What the filter does with one call, where its registers decide.
@@ -89,8 +90,17 @@ pub enum Class {
     Refused(i32),
     /// Always this errno, and it is recorded: an attack, or something that a program may miss.
     Recorded(i32),
-    /// Harmless in an IPC namespace of the session's own (root), else this errno.
-    Private(i32),
+    /// Harmless in an IPC namespace of the session's own (root), else this.
+    Private(Shared),
+}
+
+/// What is done with a call on objects of the whole machine where the session has no namespace for them.
+#[derive(Clone, Copy, Debug)]
+pub enum Shared {
+    /// Always this errno.
+    Refused(i32),
+    /// The door keeps it to the session's own objects.
+    Kept(Handler),
 }
 
 /// One system call.
@@ -117,7 +127,8 @@ impl Row {
         match self.class {
             Class::Mediated(handler, _) | Class::ByNeed(handler, ..) => Some(handler),
             Class::Filtered(handler, ..) => handler,
-            Class::Walled | Class::Harmless | Class::Refused(_) | Class::Recorded(_) | Class::Private(_) => None,
+            Class::Private(Shared::Kept(handler)) => Some(handler),
+            Class::Walled | Class::Harmless | Class::Refused(_) | Class::Recorded(_) | Class::Private(Shared::Refused(_)) => None,
         }
     }
 
@@ -127,6 +138,7 @@ impl Row {
     pub fn is_trapped(&self, need: Need) -> bool {
         match self.class {
             Class::ByNeed(_, what, _) => need.of_this(what),
+            Class::Private(_) if !need.shared_ipc => false,
             _ => self.handler().is_some(),
         }
     }
@@ -155,13 +167,9 @@ impl Row {
             Class::Walled | Class::Harmless => Verdict::Allow,
             Class::Refused(errno) => Verdict::Errno(errno),
             Class::Recorded(errno) => Verdict::Refuse(errno),
-            Class::Private(errno) => {
-                if need.shared_ipc {
-                    Verdict::Errno(errno)
-                } else {
-                    Verdict::Allow
-                }
-            }
+            Class::Private(_) if !need.shared_ipc => Verdict::Allow,
+            Class::Private(Shared::Refused(errno)) => Verdict::Errno(errno),
+            Class::Private(Shared::Kept(_)) => Verdict::Notify,
         }
     }
 }

@@ -33,6 +33,7 @@ pub mod send;
 pub mod signal;
 pub mod socket;
 pub mod sockets;
+pub mod sysv;
 pub mod terminal;
 pub mod times;
 pub mod trace;
@@ -71,5 +72,6 @@ pub fn answer(call: &Call, session: &Session) -> Answer {
         Handler::Bind => bind::bind(&errand),
         Handler::Listen => bind::listen(&errand),
         Handler::Send => send::send(&errand),
+        Handler::Sysv => sysv::answer(&errand),
     }
 }

@@ -15,6 +15,7 @@ pub mod memory;
 pub mod notify;
 pub mod process;
 pub mod sockets;
+pub mod sysv;
 pub mod threads;
 pub mod trace;
 

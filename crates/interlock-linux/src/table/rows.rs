@@ -4,7 +4,7 @@ use super::clauses::{
     ALWAYS, CLONE, FCNTL, FIRST, GROUP, IO_PRIORITY, IOCTL, PRCTL, PRIORITY, PRLIMIT, SENDMMSG, SENDMSG, SENDTO, SETSOCKOPT, SOCKET,
     UNSHARE,
 };
-use super::{Class, Clause, Handler, Row, Verdict};
+use super::{Class, Clause, Handler, Row, Shared, Verdict};
 use crate::need::For;
 
 type Meaning = (Class, &'static str);
@@ -34,8 +34,8 @@ const fn recorded(errno: i32, why: &'static str) -> Meaning {
     (Class::Recorded(errno), why)
 }
 
-const fn private(errno: i32, why: &'static str) -> Meaning {
-    (Class::Private(errno), why)
+const fn private(otherwise: Shared, why: &'static str) -> Meaning {
+    (Class::Private(otherwise), why)
 }
 
 const fn walled(why: &'static str) -> Meaning {
@@ -52,8 +52,8 @@ const LOOKS: Meaning = harmless("names and metadata are not protected by read ru
 const MEMORY: Meaning = harmless("its own memory");
 const OWN_SIGNALS: Meaning = harmless("its own signals");
 const THREADS: Meaning = harmless("its own threads, children and their waiting");
-const SHARED: Meaning =
-    private(libc::EACCES, "named memory and queues shared with processes outside; free in an IPC namespace of the session");
+const SYSV: Meaning = private(Shared::Kept(Handler::Sysv), "machine-wide numbers; without an IPC namespace only what the session made");
+const QUEUES: Meaning = private(Shared::Refused(libc::EACCES), "named queues shared with outside; free in an IPC namespace of the session");
 const TIMERS: Meaning = harmless("its own timers");
 const LIMITS: Meaning = harmless("its own limits and ids");
 const SOCKETS: Meaning = harmless("a socket already decided");
@@ -123,9 +123,9 @@ pub const ROWS: &[Row] = &[
     row(26, "msync", MEMORY),
     row(27, "mincore", MEMORY),
     row(28, "madvise", MEMORY),
-    row(29, "shmget", SHARED),
-    row(30, "shmat", SHARED),
-    row(31, "shmctl", SHARED),
+    row(29, "shmget", SYSV),
+    row(30, "shmat", SYSV),
+    row(31, "shmctl", SYSV),
     row(32, "dup", DESCRIPTOR),
     row(33, "dup2", DESCRIPTOR),
     row(34, "pause", THREADS),
@@ -167,14 +167,14 @@ pub const ROWS: &[Row] = &[
     row(61, "wait4", THREADS),
     row(62, "kill", SIGNALS),
     row(63, "uname", FACTS),
-    row(64, "semget", SHARED),
-    row(65, "semop", SHARED),
-    row(66, "semctl", SHARED),
+    row(64, "semget", SYSV),
+    row(65, "semop", SYSV),
+    row(66, "semctl", SYSV),
     row(67, "shmdt", MEMORY),
-    row(68, "msgget", SHARED),
-    row(69, "msgsnd", SHARED),
-    row(70, "msgrcv", SHARED),
-    row(71, "msgctl", SHARED),
+    row(68, "msgget", SYSV),
+    row(69, "msgsnd", SYSV),
+    row(70, "msgrcv", SYSV),
+    row(71, "msgctl", SYSV),
     row(72, "fcntl", filtered(None, FCNTL, Verdict::Allow, "acts on a descriptor already decided; leases, which hold others, are refused")),
     row(73, "flock", DESCRIPTOR),
     row(74, "fsync", DESCRIPTOR),
@@ -332,7 +332,7 @@ pub const ROWS: &[Row] = &[
     row(217, "getdents64", DESCRIPTOR),
     row(218, "set_tid_address", THREADS),
     row(219, "restart_syscall", THREADS),
-    row(220, "semtimedop", SHARED),
+    row(220, "semtimedop", SYSV),
     row(221, "fadvise64", DESCRIPTOR),
     row(222, "timer_create", TIMERS),
     row(223, "timer_settime", TIMERS),
@@ -352,8 +352,8 @@ pub const ROWS: &[Row] = &[
     row(237, "mbind", MEMORY),
     row(238, "set_mempolicy", MEMORY),
     row(239, "get_mempolicy", MEMORY),
-    row(240, "mq_open", SHARED),
-    row(241, "mq_unlink", SHARED),
+    row(240, "mq_open", QUEUES),
+    row(241, "mq_unlink", QUEUES),
     row(242, "mq_timedsend", DESCRIPTOR),
     row(243, "mq_timedreceive", DESCRIPTOR),
     row(244, "mq_notify", DESCRIPTOR),
