@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import time
 
 import pexpect
@@ -155,3 +156,25 @@ def test_a_terminal_that_goes_away_ends_the_command(cli):
         time.sleep(0.05)
     assert not p.isalive()
     p.closed = True
+
+
+def test_keys_arrive_where_the_terminal_cannot_be_opened_by_its_name(cli):
+    """As after `su` or `sudo -u`: the terminal is another user's. Root goes without what lets it open everything."""
+    command = " ".join(cli.command())
+    bare = "setpriv --bounding-set=-dac_override,-dac_read_search " if os.geteuid() == 0 else ""
+    inner = f'chmod 0 "$(tty)"; (: < "$(tty)") 2>&1; {command} run -- sh -c "echo ready; read line; echo got-$line"'
+    p = pexpect.spawn(
+        "sh",
+        ["-c", f"{bare}sh -c {shlex.quote(inner.replace('$line', chr(92) + '$line'))}"],
+        env=cli.environment,
+        cwd=str(cli.workspace),
+        encoding="utf-8",
+        timeout=20,
+    )
+    p.expect("ermission denied")
+    p.expect(READY)
+    p.sendline("hello")
+    p.expect("got-hello")
+    p.expect(pexpect.EOF)
+    p.close()
+    assert p.exitstatus == 0

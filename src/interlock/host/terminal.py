@@ -27,11 +27,23 @@ def is_terminal(descriptor: int) -> bool:
 
 
 def reopened(descriptor: int, flags: int) -> int | None:
-    """The same file under a description of its own, so that O_NONBLOCK is ours alone; None where the system refuses."""
+    """The same file under a description of its own, so that O_NONBLOCK is ours alone; None where the system refuses.
+
+    After `su` or `sudo -u` the terminal is another user's and its name cannot be opened; `/dev/tty` can, and is the
+    same one where it is our controlling terminal.
+    """
     try:
         return os.open(f"/proc/self/fd/{descriptor}", flags | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:
-        return None
+        return controlling_terminal() if _controls_us(descriptor) else None
+
+
+def _controls_us(descriptor: int) -> bool:
+    """Whether it is our controlling terminal: the kernel tells the foreground group of no other."""
+    try:
+        return os.tcgetpgrp(descriptor) >= 0
+    except OSError:
+        return False
 
 
 def controlling_terminal() -> int | None:
