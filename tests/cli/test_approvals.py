@@ -7,6 +7,9 @@ import time
 import pexpect
 import pytest
 
+from interlock.host.loop import START_SECONDS_MAX
+from tests.cli.conftest import ASKING
+
 ASK = "approve this, once"
 GRACE = 0.6
 
@@ -32,6 +35,18 @@ def test_yes_from_another_terminal(cli, asking):
     assert (cli.workspace / "made").exists()
     again = cli("approvals", "approve", question["id"])
     assert again.returncode == 120 and "settled already" in again.stderr
+
+
+def test_a_question_about_the_command_itself_may_take_longer_than_a_start(cli):
+    policy = cli.write("slow.yaml", ASKING.replace("20s", "90s"))
+    slow = ["--preset", "coding-agent", "--policy", policy]
+    running = cli.start("run", *slow, "--", "touch", "made", stderr=subprocess.PIPE, start_new_session=True)
+    [question] = pending(cli)
+    time.sleep(START_SECONDS_MAX + 3)
+    assert running.poll() is None
+    assert cli("approvals", "approve", question["id"]).returncode == 0
+    assert running.wait(20) == 0
+    assert (cli.workspace / "made").exists()
 
 
 def test_no_from_another_terminal(cli, asking):

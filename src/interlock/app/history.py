@@ -58,7 +58,7 @@ def resolve(home: Home, name: str) -> str:
         session for session in found if session.startswith(name)
     ]
     if len(fitting) != 1:
-        what = "fits more than one session" if fitting else "is no recorded session"
+        what = "fits more than one session" if fitting else "is not a recorded session"
         raise OperatorError(f"`{name}` {what}", hint="see: interlock session list")
     return fitting[0]
 

@@ -14,14 +14,13 @@ import sys
 import tempfile
 from typing import Final, NamedTuple
 
-from interlock.host.supervisor import find_supervisor
+from interlock.host.supervisor import find_supervisor, more_seconds_to_start
 from interlock.vocabulary.errors import EXIT_FAILED, InterlockError
 
 #: How long all of it may take beyond what its own steps are given.
 _SECONDS_MAX: Final = 60
 #: A socket's name has room for 107 bytes, and 61 are the folder's, the home's and the session's.
 _BYTES_MAX: Final = 46
-_START_SECONDS: Final = "INTERLOCK_START_SECONDS"
 _TOO_SLOW: Final = "where the machine is slow or busy, INTERLOCK_START_SECONDS=120 waits longer"
 _OUTSIDE: Final = "a directory for temporary files is needed: set TMPDIR to one that you may write"
 
@@ -71,16 +70,12 @@ def _run(place: str) -> Rehearsed:
         capture_output=True,
         text=True,
         errors="replace",
-        timeout=_SECONDS_MAX + 4 * _asked_seconds(environment.get(_START_SECONDS, "")),
+        timeout=_SECONDS_MAX + more_seconds_to_start(environment),
         check=False,
     )
     if ran.returncode == 0:
         return Rehearsed(0, "a session was built, tried and ended")
     return _told(ran.returncode, ran.stderr)
-
-
-def _asked_seconds(text: str) -> int:
-    return min(int(text), 3600) if text.isascii() and text.isdigit() else 0
 
 
 def _told(code: int, stderr: str) -> Rehearsed:

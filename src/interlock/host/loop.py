@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from interlock.host.error_lines import ErrorLines
 from interlock.host.signals import FORWARDED, Signals, stop_self
+from interlock.host.supervisor import more_seconds_to_start
 from interlock.vocabulary.errors import EXIT_FAILED, PeerError
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from interlock.host.supervisor import Supervisor
 
 Message = dict[str, Any]
-#: From the launch to `started` or `failed`: the self-test inside the jail lies between.
+#: From the launch to `started` or `failed`: the self-test inside the jail lies between. The time in which a human is
+#: asked about the command itself does not count.
 START_SECONDS_MAX: Final = 30.0
 #: From `exited` to `ended`: the log is closed and signed in between.
 END_SECONDS_MAX: Final = 15.0
@@ -72,7 +74,7 @@ class Loop:
         self._errors = ErrorLines()
         self._notices: list[str] = []
         self._unshown = 0
-        self._deadline: float | None = time.monotonic() + START_SECONDS_MAX
+        self._deadline: float | None = _start_deadline()
         self._done = False
 
     def run(self) -> Outcome:
@@ -275,6 +277,8 @@ class Loop:
     # --- the end
 
     def _watch_deadline(self) -> None:
+        if self._outcome.started is None and self._asker.waiting:
+            self._deadline = _start_deadline()
         if self._deadline is not None and time.monotonic() > self._deadline and not self._done:
             where = "start" if self._outcome.started is None else "end"
             self._lose(f"the supervisor did not {where} the session in time")
@@ -294,3 +298,7 @@ class Loop:
         else:
             self._show_notices(force=True)
         self._channel.close()
+
+
+def _start_deadline() -> float:
+    return time.monotonic() + START_SECONDS_MAX + more_seconds_to_start(os.environ)

@@ -18,9 +18,17 @@ NAME: Final = "interlock-supervisor"
 #: Python ignores these for itself; the command must have them as `run` was given them.
 _PYTHON_IGNORES: Final = (signal.SIGPIPE, signal.SIGXFSZ)
 #: How much it says and how long it waits; which container this is, for its words when one refuses something.
-_HANDED_ON: Final = frozenset(
-    ("RUST_BACKTRACE", "INTERLOCK_START_SECONDS", "KUBERNETES_SERVICE_HOST", "container")
-)
+_START_SECONDS: Final = "INTERLOCK_START_SECONDS"
+_HANDED_ON: Final = frozenset(("RUST_BACKTRACE", _START_SECONDS, "KUBERNETES_SERVICE_HOST", "container"))
+#: The steps of a start that each may take what was asked for, and the most that may be asked.
+_STEPS: Final = 4
+_ASKED_SECONDS_MAX: Final = 3600
+
+
+def more_seconds_to_start(environment: Mapping[str, str]) -> int:
+    """How much longer than usual whoever waits for a start has to wait: the supervisor may take that long itself."""
+    text = environment.get(_START_SECONDS, "")
+    return _STEPS * min(int(text), _ASKED_SECONDS_MAX) if text.isascii() and text.isdigit() else 0
 
 
 def find_supervisor(environment: Mapping[str, str] | None = None) -> str:
