@@ -1,4 +1,4 @@
-"""`python -m bench [host] [gateway] [--json]`: prints each figure, native (or direct) beside governed, and the ratio."""
+"""`python -m bench [host] [gateway] [eintr] [--json]`: prints each figure, native (or direct) beside governed, and the ratio."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import asdict
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help="host, gateway (default: both)")
+    parser.add_argument("parts", nargs="*", metavar="PART", help="host, gateway (default: both), eintr")
     parser.add_argument("--json", action="store_true", help="one object a line")
     arguments = parser.parse_args()
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
@@ -22,10 +22,10 @@ def main() -> None:
     for part in arguments.parts or ["host", "gateway"]:
         for row in importlib.import_module(f"bench.{part}").rows():
             if arguments.json:
-                print(json.dumps({"part": part, **asdict(row), "ratio": round(row.ratio, 3)}), flush=True)
+                print(json.dumps({"part": part, **asdict(row), "ratio": round(row.ratio, 3) if row.native else None}), flush=True)
             else:
                 figures = f"{row.native:>9.2f} {row.unit:<2}{row.governed:>9.2f} {row.unit:<2}"
-                print(f"{row.name:34}{figures}{row.ratio:>8.2f}x", flush=True)
+                print(f"{row.name:34}{figures}{row.ratio:>8.2f}x" if row.native else f"{row.name:34}{figures}{'–':>9}", flush=True)
 
 
 if __name__ == "__main__":

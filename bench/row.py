@@ -16,5 +16,5 @@ class Row:
 
     @property
     def ratio(self) -> float:
-        """Governed by native."""
-        return self.governed / self.native
+        """Governed by native; nothing stands for a native figure of nought."""
+        return self.governed / self.native if self.native else float("nan")
