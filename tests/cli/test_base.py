@@ -102,3 +102,37 @@ def test_a_program_sets_its_own_oom_score(installed, user, place, preset):
     layers = ["--preset", preset] if preset else ["--policy", layer(place, OWN)]
     ran = run(installed, user, place, "run", *layers, "--", "sh", "-c", OOM)
     assert ran.stdout.split() == ["700", "800", "750", "650"], ran.stderr
+
+
+TERMINAL = r"""
+import os, sys
+name = sys.argv[1]
+before = os.stat(name).st_mode
+def tried(call, *arguments):
+    try:
+        call(*arguments)
+        return "done"
+    except OSError as error:
+        return error.errno
+held = os.open(name, os.O_PATH)
+print(tried(os.chmod, name, 0o666), tried(os.chown, name, -1, os.getgid()), tried(os.utime, name), tried(os.chmod, f"/proc/self/fd/{held}", 0o666))
+master, own = os.openpty()
+print(tried(os.chmod, os.ttyname(own), 0o600), tried(os.fchmod, own, 0o620))
+"""
+
+
+@pytest.mark.parametrize("preset", ["strict", "coding-agent", "observe"])
+def test_nobody_in_a_session_opens_or_shuts_another_shells_terminal(installed, user, place, preset):
+    master, slave = os.openpty()
+    try:
+        name = os.ttyname(slave)
+        if user is not None:
+            shutil.chown(name, user)
+        before = os.stat(name)
+        shown = run(installed, user, place, "run", "--preset", preset, "--", "/usr/bin/python3", "-c", TERMINAL, name)
+        assert shown.stdout == "13 13 13 13\ndone done\n", shown.stderr
+        after = os.stat(name)
+        assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+    finally:
+        os.close(master)
+        os.close(slave)

@@ -6,6 +6,7 @@ use super::caller::Stop;
 use super::errand::{Errand, forbidden};
 use super::metadata::{forbid_privilege, within_limit};
 use super::resolve::{self, Object};
+use super::terminal;
 use crate::answer::Answer;
 use crate::sys::errno::Errno;
 use crate::sys::files;
@@ -28,7 +29,7 @@ pub fn open_file(errand: &Errand<'_>, number: i32) -> Result<Object, Stop> {
 
 fn held(errand: &Errand<'_>, file: OwnedFd) -> Result<Object, Stop> {
     let stat = files::stat(file.as_fd())?;
-    resolve::named(&errand.session.ground, file, stat)
+    terminal::admitted(errand, resolve::named(&errand.session.ground, file, stat)?)
 }
 
 /// fchmod.

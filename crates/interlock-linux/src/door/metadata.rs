@@ -8,7 +8,7 @@ use super::errand::Errand;
 use super::ground::Ground;
 use super::names::start_of;
 use super::resolve::{self, Last, Object, Path};
-use super::{attributes, descriptors, times};
+use super::{attributes, descriptors, terminal, times};
 use crate::answer::Answer;
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::files;
@@ -67,7 +67,8 @@ pub fn object_at(errand: &Errand<'_>, directory: i32, text: &[u8], flags: i32) -
     let last = if flags & libc::AT_SYMLINK_NOFOLLOW != 0 { Last::Keep } else { Last::Follow };
     let path = Path { directory, text, last, resolve: 0 };
     let start = start_of(errand, directory, text)?;
-    errand.as_caller(|| resolve::object_from(&errand.caller, start.as_fd(), &path))
+    let object = errand.as_caller(|| resolve::object_from(&errand.caller, start.as_fd(), &path))?;
+    terminal::admitted(errand, object)
 }
 
 fn change_mode(errand: &Errand<'_>, at: (i32, usize), mode: u32, flags: i32) -> Result<(), Stop> {

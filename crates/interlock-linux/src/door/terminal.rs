@@ -52,6 +52,14 @@ pub fn of_caller(errand: &Errand<'_>, object: Object) -> Result<Object, Stop> {
     if errand.session.terminals.admit(&object.stat) { Ok(object) } else { Err(others(object)) }
 }
 
+/// The object, unless it is a terminal of somebody outside: whose mode or owner is changed is opened by others, or shut to its own.
+///
+/// # Errors
+/// A refusal.
+pub fn admitted(errand: &Errand<'_>, object: Object) -> Result<Object, Stop> {
+    if errand.session.terminals.admit(&object.stat) { Ok(object) } else { Err(others(object)) }
+}
+
 fn others(object: Object) -> Stop {
     let (Name::Path(path) | Name::Held(path)) = object.name;
     Stop::Refused { path, because: OTHERS, errno: libc::EACCES }
