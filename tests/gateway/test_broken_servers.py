@@ -42,6 +42,12 @@ def broken(tmp_path: Path) -> Iterator[Any]:
     web.wait()
 
 
+def asked(stage: Any, token: str) -> tuple[int, Any]:
+    """A call of the broken server: status, and the last message, whether it came at once or at the end of a stream."""
+    status, answer = modern(stage, token, "tools/call", {"name": "broken__echo", "arguments": {}})
+    return status, answer[-1] if isinstance(answer, list) else answer
+
+
 def good_works(stage: Any, token: str, within_s: float) -> Any:
     """The list, with the good server's tools in it, and a call of one of them; each within a limit."""
     began = time.monotonic()
@@ -61,8 +67,7 @@ def test_a_good_server_beside_a_broken_one(start: Any, broken: Any, tmp_path: Pa
     token = stage.token()
     for _ in range(2):
         result = good_works(stage, token, 25)
-    status, answer = modern(stage, token, "tools/call", {"name": "broken__echo", "arguments": {}})
-    answer = answer[-1] if isinstance(answer, list) else answer
+    status, answer = asked(stage, token)
     said = answer.get("error") or answer["result"]
     assert status == 200 and ("interlock/effect" in json.dumps(said) or said["code"] == -32602), said
     good_works(stage, token, 25)
@@ -87,7 +92,7 @@ def test_a_mended_server_works_again(start: Any, broken: Any, tmp_path: Path, ki
     token = stage.token()
     words = ""
     for _ in range(5):
-        _, answer = modern(stage, token, "tools/call", {"name": "broken__echo", "arguments": {}})
+        _, answer = asked(stage, token)
         words = answer["error"]["message"] if "error" in answer else answer["result"]["content"][0]["text"]
     assert "tried again in" in words, "the breaker did not open"
     (tmp_path / "mended").touch()
@@ -95,5 +100,5 @@ def test_a_mended_server_works_again(start: Any, broken: Any, tmp_path: Path, ki
     while "content" not in answer.get("result", {}) or answer["result"].get("isError"):
         assert time.monotonic() < deadline, answer
         time.sleep(0.3)
-        _, answer = modern(stage, token, "tools/call", {"name": "broken__echo", "arguments": {}})
+        _, answer = asked(stage, token)
     assert answer["result"]["content"][0]["text"] == "whole"
