@@ -1,0 +1,165 @@
+//! Calls received and not served yet. A call that nobody has received can be ended by a signal (EINTR, where the handler was set without
+//! SA_RESTART); a received one cannot. So receivers take what is pending before they serve, and what they take waits here.
+//!
+//! INVARIANT: while a call waits here, somebody will look here who is not asleep: who puts one in looks again before it sleeps or, if another
+//! receiver took the call it was about to take, that one looks after its own. Who is about to block says so ([`Backlog::is_attended`]), and the
+//! clock looks too. Left out: whether a caller still waits, which is asked when its call is served.
+
+use crate::answer::Call;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+/// Calls that wait here at most; what comes then waits unreceived, in the kernel.
+pub const WAITING_MAX: usize = 256;
+/// So many waiting besides the one that its receiver serves next are helped with.
+const HELPED_FROM: usize = 2;
+
+#[derive(Default)]
+struct State {
+    calls: VecDeque<Call>,
+    /// Helpers asleep, how many of them are to wake, and whether all are to end.
+    asleep: usize,
+    called: usize,
+    over: bool,
+}
+
+/// The waiting calls, and whoever helps with them.
+#[derive(Default)]
+pub struct Backlog {
+    state: Mutex<State>,
+    come: Condvar,
+    length: AtomicUsize,
+}
+
+impl Backlog {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many calls wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.length.load(Ordering::Acquire)
+    }
+
+    /// Whether none waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether no more is received before some are served.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.len() >= WAITING_MAX
+    }
+
+    /// Puts in a call just received. Where several wait, a helper wakes.
+    pub fn put(&self, call: Call) {
+        let mut state = self.state();
+        state.calls.push_back(call);
+        self.length.store(state.calls.len(), Ordering::Release);
+        if state.calls.len() > HELPED_FROM {
+            self.wake(&mut state);
+        }
+    }
+
+    /// The call that has waited longest.
+    pub fn take(&self) -> Option<Call> {
+        let mut state = self.state();
+        let call = state.calls.pop_front();
+        self.length.store(state.calls.len(), Ordering::Release);
+        call
+    }
+
+    fn wake(&self, state: &mut State) -> bool {
+        let wakes = state.asleep > state.called;
+        if wakes {
+            state.called += 1;
+            self.come.notify_one();
+        }
+        wakes
+    }
+
+    /// Asked by who is about to block, and by the clock: whether nothing waits, or a helper was asleep and now is not.
+    #[must_use]
+    pub fn is_attended(&self) -> bool {
+        let mut state = self.state();
+        state.calls.is_empty() || self.wake(&mut state)
+    }
+
+    /// Sleeps until help is wanted; `false` when there will be nothing more to help with.
+    pub fn helps(&self) -> bool {
+        let mut state = self.state();
+        state.asleep += 1;
+        while state.called == 0 && !state.over {
+            state = self.come.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.asleep -= 1;
+        state.called = state.called.saturating_sub(1);
+        !state.over
+    }
+
+    /// Nothing more comes: no filtered task is left, or the listener failed. What waits is nobody's.
+    pub fn end(&self) {
+        let mut state = self.state();
+        state.over = true;
+        state.calls.clear();
+        self.length.store(0, Ordering::Release);
+        self.come.notify_all();
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn call(id: u64) -> Call {
+        Call { id, thread: 1, number: 0, arguments: [0; 6] }
+    }
+
+    #[test]
+    fn each_call_is_taken_once_in_its_order() {
+        let backlog = Backlog::default();
+        (0..5).for_each(|id| backlog.put(call(id)));
+        assert_eq!(backlog.len(), 5);
+        let taken: Vec<u64> = std::iter::from_fn(|| backlog.take()).map(|call| call.id).collect();
+        assert_eq!(taken, [0, 1, 2, 3, 4]);
+        assert!(backlog.is_empty() && backlog.is_attended());
+    }
+
+    #[test]
+    fn what_waits_is_unattended_where_nobody_sleeps() {
+        let backlog = Backlog::default();
+        backlog.put(call(0));
+        assert!(!backlog.is_attended());
+    }
+
+    #[test]
+    fn a_sleeping_helper_is_called_for_several_and_for_one_that_is_left_alone() {
+        for (waiting, left_alone) in [(HELPED_FROM + 1, false), (1, true)] {
+            let backlog = Backlog::default();
+            std::thread::scope(|scope| {
+                let helper = scope.spawn(|| backlog.helps() && backlog.take().is_some());
+                while backlog.state().asleep == 0 {
+                    std::thread::yield_now();
+                }
+                (0..waiting).for_each(|id| backlog.put(call(id as u64)));
+                assert!(!left_alone || backlog.is_attended());
+                assert!(helper.join().unwrap());
+            });
+        }
+    }
+
+    #[test]
+    fn helpers_end() {
+        let backlog = Backlog::default();
+        std::thread::scope(|scope| {
+            let helper = scope.spawn(|| backlog.helps());
+            backlog.end();
+            assert!(!helper.join().unwrap());
+        });
+    }
+}
