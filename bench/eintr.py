@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def rows() -> Iterator[Row]:
         (work / "children.py").write_text(CHILDREN.read_text())
         alarmed = (str(program), str(work), "PROCESSES", str(MILLISECONDS), str(INTERVAL_US))
         left_alone = (*alarmed[:-1], "0")
-        bereft = ("python3", str(work / "children.py"), str(work), "PROCESSES", str(MILLISECONDS))
+        bereft = (sys.executable, str(work / "children.py"), str(work), "PROCESSES", str(MILLISECONDS))
 
         def counted(command: tuple[str, ...], processes: int, *, governed: bool) -> tuple[int, int, int]:
             given = [str(processes) if word == "PROCESSES" else word for word in command]
