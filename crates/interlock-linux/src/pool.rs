@@ -3,9 +3,7 @@
 //! INVARIANT: a receiver blocks only after another stands in for it, and at most [`BLOCKED_MAX`] + [`BRIEF_MAX`] do, so a call is always received.
 //! What holds a receiver unforeseen (a caller that gets no processor time to take its file, one whose memory its other threads lock) is seen
 //! by the clock: where none has finished a call between two looks, another helps for a while, up to [`HELPERS_MAX`].
-//! What is received and not served yet is the backlog's; besides the receivers one thread only helps with that.
 
-use crate::backlog::Backlog;
 use crate::sys::threads;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,17 +36,15 @@ struct Counts {
 }
 
 impl Counts {
-    /// Whether one more is wanted now: all are held up, or calls wait and nobody is there to serve them. Help goes slowly: who holds a
-    /// receiver up does so again.
-    fn is_short(&mut self, busy: usize, finished: u64, attended: bool) -> bool {
+    /// Whether one more is wanted now. Help goes slowly: who holds a receiver up does so again.
+    fn is_short(&mut self, busy: usize, finished: u64) -> bool {
         let none_finished = std::mem::replace(&mut self.finished_before, finished) == finished;
         let spare = busy + 1 < self.alive;
         self.calm = if spare && self.helpers > 0 { self.calm + 1 } else { 0 };
         if self.calm >= CALM_LOOKS {
             (self.calm, self.helpers) = (0, self.helpers - 1);
         }
-        let held_up = busy > 0 && (busy >= self.alive || !attended);
-        let short = none_finished && held_up && self.helpers < HELPERS_MAX;
+        let short = none_finished && busy > 0 && busy >= self.alive && self.helpers < HELPERS_MAX;
         self.helpers += usize::from(short);
         short
     }
@@ -62,8 +58,6 @@ impl Counts {
 pub struct Pool {
     counts: Mutex<Counts>,
     finished: AtomicU64,
-    /// Calls received and not served yet.
-    pub backlog: Backlog,
     spawn: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
@@ -71,12 +65,7 @@ impl Pool {
     /// `spawn` starts one receiver and says whether it could.
     #[must_use]
     pub fn new(spawn: Box<dyn Fn() -> bool + Send + Sync>) -> Self {
-        Self {
-            counts: Mutex::new(Counts { wanted: RECEIVERS, ..Counts::default() }),
-            finished: AtomicU64::new(0),
-            backlog: Backlog::default(),
-            spawn,
-        }
+        Self { counts: Mutex::new(Counts { wanted: RECEIVERS, ..Counts::default() }), finished: AtomicU64::new(0), spawn }
     }
 
     /// Starts the receivers that stay.
@@ -107,15 +96,14 @@ impl Pool {
     pub fn relieve(&self, busy: usize) {
         let finished = self.finished.load(Ordering::Relaxed);
         // Without a thread for it, the others go on as they can.
-        let attended = self.backlog.is_attended();
-        let _helped = self.counts().is_short(busy, finished, attended) && self.add();
+        let _helped = self.counts().is_short(busy, finished) && self.add();
     }
 
     /// Asked by a receiver between calls: whether it is one too many and ends now.
     #[must_use]
     pub fn leaves(&self) -> bool {
         let mut counts = self.counts();
-        let surplus = counts.alive > counts.needed() && self.backlog.is_empty();
+        let surplus = counts.alive > counts.needed();
         if surplus {
             counts.alive -= 1;
         }
@@ -137,8 +125,7 @@ impl Pool {
             counts.alive < counts.needed()
         };
         let _blocked = Blocked { pool: self, thread };
-        // What this thread has taken and not served must not wait for it.
-        if (short || !self.backlog.is_attended()) && !self.add() {
+        if short && !self.add() {
             return Err(Exhausted);
         }
         Ok(act())
@@ -165,7 +152,6 @@ impl Drop for Blocked<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::answer::Call;
 
     fn pool() -> (Pool, usize) {
         let pool = Pool::new(Box::new(|| true));
@@ -190,31 +176,6 @@ mod tests {
             let _left = pool.leaves();
         }
         assert_eq!(pool.counts().alive, own);
-    }
-
-    #[test]
-    fn who_blocks_leaves_nothing_behind_that_nobody_serves() {
-        let (pool, own) = pool();
-        assert_eq!(pool.blocking(1, BLOCKED_MAX, || pool.counts().alive), Ok(own + 1));
-        assert!(pool.leaves());
-        assert_eq!(pool.blocking(2, BLOCKED_MAX, || pool.blocking(3, BLOCKED_MAX, || ())), Ok(Ok(())));
-        while pool.leaves() {}
-        pool.counts().alive += 1; // one to spare: it sleeps at the listener and will not look
-        pool.backlog.put(Call { id: 9, thread: 1, number: 0, arguments: [0; 6] });
-        assert_eq!(pool.blocking(4, BLOCKED_MAX, || pool.counts().alive), Ok(own + 2));
-        assert!(!pool.leaves(), "a call still waits");
-        assert!(pool.backlog.take().is_some() && pool.leaves());
-    }
-
-    #[test]
-    fn calls_behind_a_receiver_that_is_held_up_are_helped() {
-        let (pool, own) = pool();
-        pool.backlog.put(Call { id: 9, thread: 1, number: 0, arguments: [0; 6] });
-        pool.finished();
-        pool.relieve(1);
-        assert_eq!(pool.counts().alive, own, "one has finished a call since");
-        pool.relieve(1);
-        assert_eq!(pool.counts().alive, own + 1);
     }
 
     #[test]

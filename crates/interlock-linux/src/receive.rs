@@ -1,5 +1,4 @@
-//! Receiving calls and sending answers: one loop a thread. A receiver takes all that is pending before it serves, since a signal ends a call that
-//! nobody has received (`backlog`).
+//! Receiving calls and sending answers: one loop a thread, each answering what it received.
 //!
 //! INVARIANT: a call received is answered once. What the door's code does to a thread (a panic included) ends in EACCES, recorded.
 
@@ -12,70 +11,24 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 
-/// Receives and serves until no filtered task is left, or the pool has one receiver too many.
+/// Receives until no filtered task is left, or the pool has one receiver too many.
 pub fn run(session: &Session) {
     loop {
-        match next(session) {
-            Ok(Some(call)) => serve_counted(&call, session),
-            Ok(None) => {}
-            Err(end) => {
-                if let End::Failed(error) = end {
-                    session.line.poison(&format!("the listener failed: {error}"));
-                }
-                return session.pool.backlog.end();
+        match notify::receive(session.listener.as_fd()) {
+            Ok(Some(call)) => {
+                session.busy.fetch_add(1, Ordering::AcqRel);
+                serve(&call, session);
+                session.busy.fetch_sub(1, Ordering::AcqRel);
+                session.pool.finished();
             }
+            Ok(None) if notify::deserted(session.listener.as_fd()) => return,
+            Ok(None) => {}
+            Err(error) => return session.line.poison(&format!("the listener failed: {error}")),
         }
         if session.pool.leaves() {
             return;
         }
     }
-}
-
-/// Serves what receivers have taken and not come to, whenever there is too much of it, until no filtered task is left.
-pub fn help(session: &Session) {
-    while session.pool.backlog.helps() {
-        while let Some(call) = session.pool.backlog.take() {
-            serve_counted(&call, session);
-        }
-    }
-}
-
-enum End {
-    Deserted,
-    Failed(std::io::Error),
-}
-
-/// The call to serve next, after all that was pending has been received. A call that is alone is not put into the backlog at all.
-fn next(session: &Session) -> Result<Option<Call>, End> {
-    let (listener, backlog) = (session.listener.as_fd(), &session.pool.backlog);
-    if backlog.is_empty() {
-        let received = receive(listener)?;
-        if !notify::pending(listener) {
-            return Ok(received);
-        }
-        received.into_iter().for_each(|call| backlog.put(call));
-    }
-    // Another receiver may be quicker between look and receipt, and this one then waits in the kernel: with nothing in hand, for all it has is in
-    // the backlog since before this look.
-    while !backlog.is_full() && notify::pending(listener) {
-        receive(listener)?.into_iter().for_each(|call| backlog.put(call));
-    }
-    Ok(backlog.take())
-}
-
-/// One call, or nothing where its caller vanished meanwhile.
-fn receive(listener: BorrowedFd<'_>) -> Result<Option<Call>, End> {
-    match notify::receive(listener).map_err(End::Failed)? {
-        None if notify::deserted(listener) => Err(End::Deserted),
-        received => Ok(received),
-    }
-}
-
-fn serve_counted(call: &Call, session: &Session) {
-    session.busy.fetch_add(1, Ordering::AcqRel);
-    serve(call, session);
-    session.busy.fetch_sub(1, Ordering::AcqRel);
-    session.pool.finished();
 }
 
 fn serve(call: &Call, session: &Session) {

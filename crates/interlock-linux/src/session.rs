@@ -108,7 +108,7 @@ impl Session {
             umask_may_differ: AtomicBool::new(false),
             busy: AtomicUsize::new(0),
         });
-        if session.pool.start() && helper(&session) { Ok(session) } else { Err(std::io::Error::other("no thread could be started")) }
+        if session.pool.start() { Ok(session) } else { Err(std::io::Error::other("no thread could be started")) }
     }
 
     /// Decides, asks if policy says so, and records: all that stands between an observed act and its effect.
@@ -147,7 +147,7 @@ impl Session {
     /// Waits until no call is being answered, so that what was done is recorded before the log closes.
     pub(crate) fn settle_down(&self, at_most: std::time::Duration) {
         let begun = std::time::Instant::now();
-        while (self.busy.load(Ordering::Acquire) > 0 || !self.pool.backlog.is_empty()) && begun.elapsed() < at_most {
+        while self.busy.load(Ordering::Acquire) > 0 && begun.elapsed() < at_most {
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
     }
@@ -180,12 +180,6 @@ impl Waits for Session {
     fn wait(&self, call: &Call, question: &Question) -> Reply {
         self.blocking(call, || question.wait()).unwrap_or(Reply::Nobody("too many calls wait"))
     }
-}
-
-/// Starts the thread that helps with what waits.
-fn helper(session: &Arc<Session>) -> bool {
-    let session = Arc::clone(session);
-    std::thread::Builder::new().name("helper".into()).spawn(move || crate::receive::help(&session)).is_ok()
 }
 
 /// Starts one receiver a call; each holds the session for as long as it runs.

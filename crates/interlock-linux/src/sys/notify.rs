@@ -120,22 +120,12 @@ pub fn waits(listener: BorrowedFd<'_>, id: u64) -> bool {
     unsafe { libc::ioctl(listener.as_raw_fd(), ID_VALID, &raw const id) == 0 }
 }
 
-/// Whether a call waits to be received. Another receiver may be quicker.
-#[must_use]
-pub fn pending(listener: BorrowedFd<'_>) -> bool {
-    look(listener) & libc::POLLIN != 0
-}
-
 /// Whether no filtered task is left, now and for ever.
 #[must_use]
 pub fn deserted(listener: BorrowedFd<'_>) -> bool {
-    look(listener) & libc::POLLHUP != 0
-}
-
-fn look(listener: BorrowedFd<'_>) -> libc::c_short {
     let mut poll = libc::pollfd { fd: listener.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     // SAFETY: one live pollfd.
-    if unsafe { libc::poll(&raw mut poll, 1, 0) } == 1 { poll.revents } else { 0 }
+    unsafe { libc::poll(&raw mut poll, 1, 0) == 1 && poll.revents & libc::POLLHUP != 0 }
 }
 
 /// Answers with a return value or a (positive) errno.
