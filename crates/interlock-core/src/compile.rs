@@ -64,7 +64,7 @@ fn check_name(name: &str) -> Result<(), PolicyError> {
     if !name.is_empty() && !name.starts_with('-') && name.bytes().all(|byte| plain(byte) || byte == b'-') {
         Ok(())
     } else {
-        Err(PolicyError::new(format!("`{name}` is no name; names are made of a-z, 0-9 and `-`")))
+        Err(PolicyError::new(format!("`{name}` is not a name; names are made of a-z, 0-9 and `-`")))
     }
 }
 
@@ -167,7 +167,7 @@ fn port((low, high): (u16, u16)) -> Result<(u16, u16), String> {
 }
 
 fn signal(number: i32) -> Result<i32, String> {
-    if (0..=SIGNAL_MAX).contains(&number) { Ok(number) } else { Err(format!("`{number}` is no signal")) }
+    if (0..=SIGNAL_MAX).contains(&number) { Ok(number) } else { Err(format!("`{number}` is not a signal")) }
 }
 
 fn text_glob(text: &str) -> Result<Glob, String> {
@@ -182,7 +182,7 @@ fn command(wire: wire::Command) -> Result<Command, String> {
         return Err("`command` names nothing".into());
     }
     let any_flag = each("any_flag", wire.any_flag, |flag| {
-        if flag.0.len() > 1 && flag.0.starts_with(b"-") { Ok(flag) } else { Err(format!("`{}` is no flag", flag.lossy())) }
+        if flag.0.len() > 1 && flag.0.starts_with(b"-") { Ok(flag) } else { Err(format!("`{}` is not a flag", flag.lossy())) }
     })?;
     let words = wire.words.map_or(Ok(None), |words| each("words", Some(words), Ok))?.unwrap_or_default();
     Ok(Command { program: each("program", wire.program, |text| program(&text))?, words, any_flag })
@@ -207,7 +207,7 @@ fn condition(wire: wire::Condition) -> Result<Condition, String> {
 /// RFC 6901 section 3: empty, or beginning with `/`; `~` only in `~0` and `~1`.
 fn check_pointer(at: &str) -> Result<(), String> {
     let escapes = at.split('~').skip(1).all(|after| after.starts_with(['0', '1']));
-    if escapes && (at.is_empty() || at.starts_with('/')) { Ok(()) } else { Err(format!("`{at}` is no JSON pointer")) }
+    if escapes && (at.is_empty() || at.starts_with('/')) { Ok(()) } else { Err(format!("`{at}` is not a JSON pointer")) }
 }
 
 fn test(name: &str, value: Value) -> Result<Test, String> {
@@ -222,6 +222,6 @@ fn test(name: &str, value: Value) -> Result<Test, String> {
         ("at_most" | "at_least", _) => Err(format!("`{name}` takes a number")),
         ("present", Value::Bool(wanted)) => Ok(Test::Present(wanted)),
         ("present", _) => Err("`present` takes true or false".into()),
-        _ => Err(format!("`{name}` is no test")),
+        _ => Err(format!("`{name}` is not a test")),
     }
 }

@@ -153,7 +153,7 @@ impl Target {
                 Err(format!("`{address}` is an IPv4 address and must be written as one"))
             }
             Self::Tool { arguments, .. } if !arguments.is_object() => Err("`arguments` of a tool call is not an object".into()),
-            Self::Signal { signal, .. } if !(0..=SIGNAL_MAX).contains(signal) => Err(format!("`{signal}` is no signal")),
+            Self::Signal { signal, .. } if !(0..=SIGNAL_MAX).contains(signal) => Err(format!("`{signal}` is not a signal")),
             _ => Ok(()),
         }
     }

@@ -28,7 +28,7 @@ pub(crate) fn rules(layers: &mut [Value]) -> Result<Vec<Rule<'_>>, String> {
         let name = text(layer.get("name"), "name")?.to_owned();
         let rules = layer.get_mut("rules").and_then(Value::as_array_mut).ok_or("a layer without `rules`")?;
         for rule in rules.iter_mut().map(Value::as_object_mut) {
-            found.push(one(&name, rule.ok_or("a rule that is no object")?)?);
+            found.push(one(&name, rule.ok_or("a rule that is not an object")?)?);
         }
     }
     Ok(found)

@@ -49,7 +49,7 @@ pub struct Placed {
 /// # Errors
 /// The text is no list of compiled layers.
 pub fn place(layers: &str, count: usize, ground: &Ground) -> Result<Placed, String> {
-    let Value::Array(mut layers) = json::parse(layers)? else { return Err("the layers are no list".into()) };
+    let Value::Array(mut layers) = json::parse(layers)? else { return Err("the layers are not a list".into()) };
     if let Some((before, after)) = &ground.session {
         let escaped = |path: &str| String::from_utf8_lossy(&links::escaped(path.as_bytes())).into_owned();
         layers::rename(&mut layers, &escaped(before), &escaped(after))?;

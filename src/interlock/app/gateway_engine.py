@@ -21,7 +21,7 @@ class NativeEngine:
     """Implements `mediate.ports.Engine`."""
 
     def __init__(self, compiled: Mapping[str, Any]) -> None:
-        """`compiled`: spec/policy.md. Raises `interlock._native.PolicyError` for what is no compiled policy."""
+        """`compiled`: spec/policy.md. Raises `interlock._native.PolicyError` for what is not a compiled policy."""
         self._policy = Policy(json.dumps(compiled))
         self._relaxed = Policy(json.dumps(relaxed(compiled)))
 

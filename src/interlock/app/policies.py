@@ -148,6 +148,6 @@ def _terminals() -> list[str]:
         try:
             found[os.ttyname(descriptor)] = None
         except OSError:
-            # It is no terminal, or one without a name in this mount namespace, which no name in here opens.
+            # It is not a terminal, or it is one without a name in this mount namespace, which no name in here opens.
             continue
     return list(found)

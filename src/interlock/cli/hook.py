@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     url, token = os.environ.get("INTERLOCK_GATEWAY_URL"), os.environ.get("INTERLOCK_TOKEN")
     event = sys.stdin.buffer.read(EVENT_BYTES_MAX)
     if not url or not token:
-        say("this is no session of an agent, so the prompt is not recorded; start it with: interlock run --agent NAME")
+        say("this is not an agent's session, so the prompt is not recorded; start it with: interlock run --agent NAME")
         return 0
     problem = _send(url, token, event)
     if problem is not None:

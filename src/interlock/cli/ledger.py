@@ -193,7 +193,7 @@ def _query(home: Home, arguments: argparse.Namespace) -> int:
     try:
         start = since(arguments.since, datetime.datetime.now(datetime.UTC)) if arguments.since else None
     except ValueError:
-        raise OperatorError(f"`{arguments.since}` is no time", hint="15m, 2h, 3d, or 2026-01-31T12:00:00Z") from None
+        raise OperatorError(f"`{arguments.since}` is not a time", hint="15m, 2h, 3d, or 2026-01-31T12:00:00Z") from None
     wanted = Filter(arguments.decision, arguments.verb, arguments.rule, start, arguments.type)
     for log in [_log(home, arguments.session)] if arguments.session else logs(home.state):
         for record in records(log.path):
@@ -385,5 +385,5 @@ def _keys(home: Home, arguments: argparse.Namespace) -> int:
     print(f"public half  {keys / 'ledger.ed25519.pub'}  {found['verifier_key']}")
     print(f"auditor      {keys / 'auditor.x25519.pub'}  id {found['auditor']}")
     if here:
-        print("the auditor's private key is still here: whoever takes this machine can forge MACs; see --move-auditor")
+        print("the auditor's private key is still here: anyone who takes over this machine can forge MACs; see --move-auditor")
     return 0

@@ -95,7 +95,7 @@ def _end(home: Home, arguments: argparse.Namespace) -> int:
 
     fitting = [session for session in running_sessions(home.runtime) if session.startswith(arguments.id)]
     if len(fitting) != 1:
-        what = "fits more than one running session" if fitting else "is no running session"
+        what = "matches more than one running session" if fitting else "matches no running session"
         raise OperatorError(f"`{arguments.id}` {what}", hint="see: interlock session list")
     answer = end(home.runtime, fitting[0])
     print(json.dumps({"session": fitting[0], **answer}) if arguments.json else f"ended {printable(fitting[0])}")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-#: Folders of the system: whoever starts in one of them, or above, has not chosen a project.
+#: Folders of the system: a person who starts in one of them, or above, has not chosen a project.
 _SYSTEM: Final = ("/boot", "/dev", "/etc", "/home", "/proc", "/run", "/sys", "/usr", "/var")
 _MOUNTS: Final = "/proc/self/mountinfo"
 #: A file system whose `stat` gives another device than the table of mounts.

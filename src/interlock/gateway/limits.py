@@ -21,7 +21,7 @@ SESSIONS_PER_AGENT_MAX: Final = 64
 SESSION_IDLE_MS_MAX: Final = 3_600_000
 REQUESTS_PER_SESSION_MAX: Final = 64
 ASKED_S_MAX: Final = 300.0
-#: Upstreams asked for a list at once get this long together; who is late is left out and named.
+#: Upstreams asked for a list at once get this long together; a late one is left out and named.
 LIST_S_MAX: Final = 35.0
 TOOL_NAME_CHARACTERS_MAX: Final = 64
 UPSTREAM_NAME_CHARACTERS_MAX: Final = 256

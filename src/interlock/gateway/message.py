@@ -66,14 +66,14 @@ class RpcError(Exception):
 
 
 def read(value: object) -> Message:
-    """Tell a parsed body apart. Raises `RpcError` with status 400 for what is no single message."""
+    """Tell a parsed body apart. Raises `RpcError` with status 400 for what is not a single message."""
     if isinstance(value, list):
         raise _invalid("batches are not taken: send each message by itself")
     if not is_object(value) or value.get("jsonrpc") != "2.0":
         raise _invalid('not a JSON-RPC message: `"jsonrpc": "2.0"` is missing')
     unknown = sorted(set(value) - {"jsonrpc", "id", "method", "params", "result", "error"})
     if unknown:
-        raise _invalid(f"`{unknown[0][:64]}` is no part of a JSON-RPC message")
+        raise _invalid(f"`{unknown[0][:64]}` is not part of a JSON-RPC message")
     if "method" not in value:
         return _response(value)
     return _call(value)

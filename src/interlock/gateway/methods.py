@@ -147,7 +147,7 @@ class Methods:
         """Passed to every server at this endpoint that logs; it carries nothing but one of eight words."""
         level = text_at(params, "level")
         if level not in _LEVELS:
-            raise RpcError(INVALID_PARAMS, "`level` is no level of RFC 5424")
+            raise RpcError(INVALID_PARAMS, "`level` is not a level of RFC 5424")
         logging = [each for each in self._names.reachable(conversation) if "logging" in each.capabilities()]
         await asyncio.gather(*(each.request("logging/setLevel", {"level": level}, Exchange()) for each in logging))
         return {}

@@ -1,4 +1,4 @@
-"""Our own lines on a standard error that is no terminal: written whole, and in a file not behind half a line.
+"""Our own lines on a standard error that is not a terminal: written whole, and in a file not behind half a line.
 
 A file can be looked at: while it ends in the middle of a line, ours wait for a moment, then begin a line of their own.
 A pipe cannot: there each write is whole lines, which readers see unmixed up to PIPE_BUF bytes (pipe(7)).
@@ -33,7 +33,7 @@ class ErrorLines:
         return now - self._waits_since > WAIT_SECONDS
 
     def write_lines(self, lines: list[str]) -> None:
-        """Write them. That standard error is closed or full is no reason to stop a session."""
+        """Write them. A closed or full standard error is not a reason to stop a session."""
         self._waits_since = None
         start = "\n" if _is_torn() else ""
         data = (start + "".join(f"{line}\n" for line in lines)).encode("utf-8", "backslashreplace")

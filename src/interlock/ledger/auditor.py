@@ -18,7 +18,7 @@ def move(private: Path, directory: Path) -> Path:
     if not private.exists():
         raise OperatorError(f"`{private}` is not here", hint="it was moved away before")
     if not directory.is_dir():
-        raise OperatorError(f"`{directory}` is no directory", hint="mount the medium first")
+        raise OperatorError(f"`{directory}` is not a directory", hint="mount the medium first")
     target, secret = directory / private.name, private.read_bytes()
     try:
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

@@ -41,7 +41,7 @@ class Source(NamedTuple):
 
     @classmethod
     def file(cls, path: str, origin: Origin = Origin.USER) -> Source:
-        """Read a file. Raises `PolicyError` when it cannot be read, is no plain file or is too large."""
+        """Read a file. Raises `PolicyError` when it cannot be read, is not a plain file or is too large."""
         return cls(path, _read(path, follow=True), origin, os.path.realpath(path))
 
     @classmethod
