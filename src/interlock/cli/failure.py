@@ -61,7 +61,7 @@ def say(text: str, *, prefix: str = "interlock: ") -> None:
 
 
 def _disk_fault(error: Exception) -> int:
-    """A disk that takes nothing is not a fault of Interlock, whichever command meets it first. 0 when it is not that."""
+    """A disk that takes nothing is not Interlock's fault, whichever command meets it first. 0 when it is not that."""
     import sqlite3
 
     database = isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _DATABASE_ERRORS

@@ -385,5 +385,5 @@ def _keys(home: Home, arguments: argparse.Namespace) -> int:
     print(f"public half  {keys / 'ledger.ed25519.pub'}  {found['verifier_key']}")
     print(f"auditor      {keys / 'auditor.x25519.pub'}  id {found['auditor']}")
     if here:
-        print("the auditor's private key is still here: anyone who takes over this machine can forge MACs; see --move-auditor")
+        print("the auditor's private key is still here: who takes over this machine can forge MACs; see --move-auditor")
     return 0
