@@ -100,8 +100,10 @@ def context_of(
     home: Home, *, workspace: str, human_home: str, own: Sequence[str], session_directory: str | None = None
 ) -> Context:
     """What a session's policy is expanded with on this machine."""
+    from interlock.facts.repository import elsewhere
     from interlock.policy import from_environment
 
+    git = elsewhere(workspace)
     return from_environment(
         os.environ,
         workspace=workspace,
@@ -112,6 +114,8 @@ def context_of(
         interlock=own,
         python=list(dict.fromkeys((sys.prefix, sys.base_prefix))),
         terminals=_terminals(),
+        repository=git.directories,
+        borrowed=git.objects,
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from interlock.app.own_layers import own_layers
 from interlock.facts.own_paths import own_paths
+from interlock.facts.repository import top_around
 from interlock.facts.workspace import too_wide
 from interlock.host.descriptors import open_standard_descriptors
 from interlock.host.launch import Launch, jail_environment
@@ -88,7 +89,7 @@ def run_session(request: Request, face: Face) -> Ran:
     workspace = _workspace(request.workspace, directory, face)
     home.ensure(home.config, home.cache, home.runtime, home.keys, home.index, home.sessions)
     policy = _policy(request, home, runtime=runtime, human_home=human_home, workspace=workspace, own=own)
-    face.begins(policy.layers, workspace)
+    face.begins(policy.layers, workspace, directory)
     for warning in policy.warnings:
         face.warn(warning)
     ledger = {"directory": f"{home.sessions}/{session}", "index": home.index, "keys": home.keys}
@@ -252,8 +253,11 @@ def _current_directory() -> str:
 
 
 def _workspace(asked: str | None, directory: str, face: Face) -> str:
-    """Where the command works. What nobody named is kept within bounds; what is named and wider is told."""
-    workspace = os.path.realpath(os.path.join(directory, asked) if asked else directory)
+    """Where the command works: the folder that was named, or the repository around the directory. What nobody named is
+    kept within bounds; what is named and wider is told.
+    """
+    here = os.path.realpath(os.path.join(directory, asked) if asked else directory)
+    workspace = here if asked else top_around(here, os.environ)
     if not os.path.isdir(workspace):
         raise OperatorError(f"workspace `{workspace}` is not a directory")
     if workspace == "/":

@@ -53,10 +53,11 @@ class NoticeFace:
         self.denied_count = 0
         self.not_shown = 0
 
-    def begins(self, layers: Sequence[str], workspace: str) -> None:
-        """Keep what the line of the start says."""
+    def begins(self, layers: Sequence[str], workspace: str, directory: str) -> None:
+        """Keep what the line of the start says: a workspace that is more than the directory is said to be so."""
         shown = ", ".join(layer for layer in layers if layer not in _ALWAYS_THERE) or "guard"
-        self._holds = f"{printable(shown)} in {short(workspace)}"
+        around = f", the repository around {short(directory)}" if directory.startswith(f"{workspace}/") else ""
+        self._holds = f"{printable(shown)} in {short(workspace)}{around}"
 
     def started(self, message: Message) -> str | None:
         """`interlock: LAYERS in WORKSPACE`, and what is enforced in part only."""

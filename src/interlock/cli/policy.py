@@ -65,7 +65,9 @@ def _sources(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--preset", metavar="NAME", action="append", default=[], help="a layer that ships with Interlock"
     )
-    parser.add_argument("--workspace", metavar="DIRECTORY", help="what ${workspace} stands for (default: here)")
+    parser.add_argument(
+        "--workspace", metavar="DIRECTORY", help="what ${workspace} stands for (default: the repository around here)"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -277,9 +279,13 @@ def _layers(arguments: argparse.Namespace) -> list[Source]:
 
 
 def _workspace(arguments: argparse.Namespace) -> str:
+    """As `run` would have it."""
     import os
 
-    return os.path.realpath(getattr(arguments, "workspace", None) or os.curdir)
+    from interlock.facts.repository import top_around
+
+    named = getattr(arguments, "workspace", None)
+    return os.path.realpath(named) if named else top_around(os.path.realpath(os.curdir), os.environ)
 
 
 def _context(arguments: argparse.Namespace) -> Context:

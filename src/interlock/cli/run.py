@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SUMMARY = "run a command and everything it starts under a policy"
 _EPILOG = """\
 examples:
-  interlock run -- claude                             the coding-agent preset, this directory as workspace
+  interlock run -- claude                             the coding-agent preset, this repository as workspace
   interlock run --preset ci -- make test              headless: a question is a denial, nothing outlives the command
   interlock run --policy team.yaml -- npm test        your own layers; what one denies no other allows
   interlock run --agent coder -- codex                with an identity of its own at the gateway
@@ -51,7 +51,8 @@ def add_session_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workspace",
         metavar="DIR",
-        help="what ${workspace} means in policies (default: the current directory, unless it is or contains a home)",
+        help="what ${workspace} means in policies (default: the git repository around the current directory, or the "
+        "directory itself, unless it is or contains a home)",
     )
     parser.add_argument(
         "--agent",

@@ -64,11 +64,12 @@ def _home_of(user: int) -> str:
 
 def _upwards(path: str) -> set[_Identity]:
     """The folder and all above it, those that are there."""
-    found = {_identity(place) for place in (path, *_parents(path))}
+    found = {_identity(place) for place in (path, *parents(path))}
     return {identity for identity in found if identity is not None}
 
 
-def _parents(path: str) -> Iterator[str]:
+def parents(path: str) -> Iterator[str]:
+    """The folders above an absolute path, the nearest first."""
     while path != "/":
         path = os.path.dirname(path)
         yield path
@@ -97,15 +98,23 @@ class _Mount(NamedTuple):
         return (self.device in devices or self.kind == _OTHER_DEVICES) and _identity(self.point) in folders
 
 
+def mount_points() -> frozenset[str]:
+    """Where something is mounted."""
+    return frozenset(mount.point for mount in _mounts())
+
+
 def _mounted_beneath(folder: str) -> list[_Mount]:
     """Every mount below the folder: what lies there may be a home that lies elsewhere, too."""
+    above = f"{folder.rstrip('/')}/"
+    return [mount for mount in _mounts() if mount.point.startswith(above)]
+
+
+def _mounts() -> list[_Mount]:
     try:
         with open(_MOUNTS, "rb") as table:
-            lines = table.read().splitlines()
+            return [_mount(line) for line in table.read().splitlines()]
     except OSError:
         return []
-    above = f"{folder.rstrip('/')}/"
-    return [mount for mount in map(_mount, lines) if mount.point.startswith(above)]
 
 
 def _mount(line: bytes) -> _Mount:

@@ -18,7 +18,7 @@ class Face(Protocol):
     def warn(self, text: str) -> None:
         """Tell the person something about the policy, before anything runs."""
 
-    def begins(self, layers: Sequence[str], workspace: str) -> None:
+    def begins(self, layers: Sequence[str], workspace: str, directory: str) -> None:
         """The policy is loaded: its layers, and the folder that it is about."""
 
     def started(self, message: Message) -> str | None:

@@ -34,6 +34,8 @@ class Context(NamedTuple):
         resolvers: addresses of the DNS servers.
         claude: the folder of Claude Code (`CLAUDE_CONFIG_DIR`); `~/.claude` unless given.
         codex: the folder of Codex (`CODEX_HOME`); `~/.codex` unless given.
+        repository: directories of the workspace's git repository that lie outside of it.
+        borrowed: object directories that it borrows from.
         root: where links and hard links are looked up; empty for the machine itself.
     """
 
@@ -54,6 +56,8 @@ class Context(NamedTuple):
     claude: str | None = None
     codex: str | None = None
     policies: tuple[str, ...] = ()
+    repository: tuple[str, ...] = ()
+    borrowed: tuple[str, ...] = ()
     root: str = ""  # last: what the cache is keyed by ends before it
 
     def variables(self) -> dict[str, str]:
@@ -108,6 +112,7 @@ class Context(NamedTuple):
 
     def _texts(self) -> tuple[str, ...]:
         many = (*self.interlock, *self.python, *self.terminals, *self.resolvers, *self.policies)
+        many += (*self.repository, *self.borrowed)
         return (*self.variables().values(), self.home, *many)
 
 
@@ -123,6 +128,8 @@ def from_environment(
     interlock: Sequence[str] = (),
     python: Sequence[str] = (),
     terminals: Sequence[str] = (),
+    repository: Sequence[str] = (),
+    borrowed: Sequence[str] = (),
 ) -> Context:
     """A context of this machine, every path resolved.
 
@@ -149,6 +156,8 @@ def from_environment(
         resolvers=resolvers(),
         claude=os.path.realpath(claude) if claude else None,
         codex=os.path.realpath(codex) if codex else None,
+        repository=tuple(repository),
+        borrowed=tuple(borrowed),
     )
 
 

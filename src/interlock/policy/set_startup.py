@@ -48,6 +48,21 @@ GIT_HOOKS: Final = (
     "~/.githooks/**",
 )
 
+#: Of a git directory that lies outside of the workspace: what makes git run something, or leads it elsewhere.
+REPOSITORY_FIXED: Final = (
+    "{config,config.worktree,commondir,gitdir,hooks/**,info/attributes}",
+    "worktrees/*/{config.worktree,commondir,gitdir}",
+    "worktrees/*/modules/**/{config,config.worktree,commondir,gitdir,hooks/**,info/attributes}",
+    "modules/**/{config,config.worktree,commondir,gitdir,hooks/**,info/attributes}",
+    "objects/info/{alternates,http-alternates}",
+)
+
+#: What an object directory holds, so that naming another directory as one opens nothing else.
+OBJECT_FILES: Final = ("", "/{pack,info}/**", "/[0-9a-f][0-9a-f]/**")
+
+#: Where the next session would read what it names.
+BORROWED: Final = ("**/objects/info/{alternates,http-alternates}",)
+
 GIT_USER: Final = ("~/.gitconfig", "~/.config/git/{config,attributes,ignore}", "/etc/gitconfig", "/etc/gitattributes")
 
 EDITORS: Final = (
@@ -151,6 +166,7 @@ STARTUP_SETS: Final[dict[str, tuple[str, ...]]] = {
     "login-startup": LOGIN,
     "git-hooks": GIT_HOOKS,
     "git-user-config": GIT_USER,
+    "borrowing": BORROWED,
     "editor-config": EDITORS,
     "editor-user-config": EDITORS_USER,
     "package-config": PACKAGES,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from interlock.policy.pattern import escape
 from interlock.policy.set_addresses import ADDRESS_SETS
 from interlock.policy.set_secrets import SECRET_SETS
-from interlock.policy.set_startup import STARTUP_SETS
+from interlock.policy.set_startup import OBJECT_FILES, REPOSITORY_FIXED, STARTUP_SETS
 from interlock.policy.set_system import SYSTEM_SETS
 
 if TYPE_CHECKING:
@@ -36,6 +36,9 @@ MEANINGS: Final[dict[str, str]] = {
     "shared-memory": "POSIX shared memory and semaphores",
     "python": "the Python that runs Interlock",
     "interlock": "what the next Interlock would load",
+    "repository": "what git keeps of a worktree's or submodule's repository outside of the workspace",
+    "repository-fixed": "of that, what names programs or other directories: configuration, hooks, pointers",
+    "borrowed-objects": "the objects that the repository borrows from another one",
     "policy-files": "the policy files this policy was loaded from",
     "outside-terminals": "the human's terminals",
     "secrets": "keys, tokens, password stores, browser profiles, shell history, `.env` files",
@@ -47,6 +50,7 @@ MEANINGS: Final[dict[str, str]] = {
     "shell-startup": "shell start-up files",
     "login-startup": "what a login, a timer or a desktop starts",
     "git-hooks": "git hooks, of repositories and of the user",
+    "borrowing": "the file in which a repository names others that it borrows objects from",
     "git-user-config": "the user's git configuration",
     "editor-config": "editor and IDE files that name programs",
     "editor-user-config": "the user's own editor configuration",
@@ -81,6 +85,13 @@ def context_sets(context: Context) -> ContextSets:
             "interlock": tuple(f"{escape(path)}/**" for path in context.interlock) or ("${interlock}/**",),
             "python": tuple(f"{escape(path)}/**" for path in context.python if path != "/") or ("/usr/bin/python3",),
             "outside-terminals": tuple(escape(path) for path in context.terminals) or ("/dev/console",),
+            "repository": tuple(f"{escape(path)}/**" for path in context.repository) or ("${workspace}/.git/**",),
+            "repository-fixed": tuple(
+                f"{escape(path)}/{part}" for path in context.repository for part in REPOSITORY_FIXED
+            )
+            or ("${state}/**",),
+            "borrowed-objects": tuple(f"{escape(path)}{part}" for path in context.borrowed for part in OBJECT_FILES)
+            or ("${workspace}/.git/objects/**",),
             "policy-files": tuple(escape(path) for path in context.policies) or ("${config}/policies/**",),
         },
         addresses={

@@ -1,0 +1,159 @@
+"""The git repository around a folder: its top, and what git keeps of it elsewhere.
+
+A linked worktree and a submodule have only a file `.git`, which names a directory elsewhere; a clone may borrow objects
+from another repository. A command in the workspace could have written such names for the next session, so a directory
+elsewhere counts only if it names the workspace in turn, from a place that belongs to no workspace of its own saying:
+`worktrees/ID` of the repository that has it, or `modules/…` of the repository around. Leaves out what may be done there
+(`@repository`, `@repository-fixed`, `@borrowed-objects`). Source: gitrepository-layout(5), gitglossary(7).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from interlock.facts.workspace import mount_points, parents, too_wide
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: Bytes read of a file that holds a path, and of a configuration.
+_TEXT_BYTES_MAX: Final = 65_536
+#: How far git itself follows borrowed objects (`link_alt_odb_entries`), and entries taken of one file.
+_BORROWED_DEPTH_MAX: Final = 5
+_BORROWED_MAX: Final = 64
+#: Repositories within one another, as submodules are.
+_WITHIN_MAX: Final = 16
+_POINTER: Final = "gitdir:"
+
+
+class Elsewhere(NamedTuple):
+    """Directories of a workspace's repository that lie outside of the workspace, resolved.
+
+    Attributes:
+        directories: the git directory and the common one.
+        objects: object directories that it borrows from.
+    """
+
+    directories: tuple[str, ...] = ()
+    objects: tuple[str, ...] = ()
+
+
+def top_around(folder: str, environment: Mapping[str, str]) -> str:
+    """The top of the repository around `folder`, or `folder` itself.
+
+    It goes up only while the folders belong to one owner, lie on one mount, are not writable for everyone, and are no
+    home and nothing above one. Arguments: `folder` is absolute and resolved; `environment` the human's.
+    """
+    owner, mounts = _owner(folder), mount_points()
+    for place in (folder, *parents(folder)):
+        if owner is None or _owner(place) != owner:
+            break
+        if os.path.lexists(f"{place}/.git"):
+            is_ours = _owner(f"{place}/.git") == owner and too_wide(place, environment) is None
+            return place if is_ours else folder
+        if place in mounts:
+            break
+    return folder
+
+
+def elsewhere(workspace: str, within: int = 0) -> Elsewhere:
+    """What git keeps of the repository whose top is `workspace` (resolved) outside of it."""
+    directories = _directories(workspace, within)
+    outside = tuple(place for place in directories if not _lies_in(place, workspace))
+    objects = _borrowed(f"{directories[-1]}/objects", _owner(workspace)) if directories else []
+    return Elsewhere(outside, tuple(place for place in objects if not _lies_in(place, workspace)))
+
+
+def _directories(top: str, within: int) -> tuple[str, ...]:
+    """The git directory of a top, and the common one where it is another; none that does not point back."""
+    dot = f"{top}/.git"
+    if os.path.isdir(dot):
+        return (dot,) if not os.path.islink(dot) else ()
+    text = _text(dot)
+    if not text.startswith(_POINTER):
+        return ()
+    found = os.path.realpath(os.path.join(top, text.removeprefix(_POINTER).strip()))
+    if _owner(found) is None or _owner(found) != _owner(top) or _lies_in(found, top):
+        return ()
+    return _of_worktree(found, dot) or _of_submodule(found, top, within)
+
+
+def _of_worktree(found: str, dot: str) -> tuple[str, ...]:
+    """`COMMON/worktrees/ID`, which names the worktree's `.git` and its common directory."""
+    listed, common = os.path.dirname(found), os.path.dirname(os.path.dirname(found))
+    names = os.path.join(found, _text(f"{found}/gitdir").strip())
+    shares = os.path.realpath(os.path.join(found, _text(f"{found}/commondir").strip()))
+    is_one = os.path.basename(listed) == "worktrees" and shares == common and _owner(common) == _owner(found)
+    return (found, common) if is_one and os.path.realpath(names) == dot and _is_repository(common) else ()
+
+
+def _of_submodule(found: str, top: str, within: int) -> tuple[str, ...]:
+    """`modules/…` of the repository around, whose configuration names the submodule's top."""
+    names = os.path.join(found, _worktree_of(_text(f"{found}/config")))
+    if within >= _WITHIN_MAX or os.path.realpath(names) != top or not _is_repository(found):
+        return ()
+    for place in parents(top):
+        if os.path.lexists(f"{place}/.git"):
+            around = _directories(place, within + 1)
+            return (found,) if any(_lies_in(found, f"{each}/modules") for each in around) else ()
+    return ()
+
+
+def _borrowed(objects: str, owner: int | None, depth: int = 0) -> list[str]:
+    """The object directories named by `objects`, and by those in turn."""
+    found: list[str] = []
+    lines = _text(f"{objects}/info/alternates").splitlines()
+    for line in [line for line in lines if line and not line.startswith("#")][:_BORROWED_MAX]:
+        place = os.path.realpath(os.path.join(objects, line))
+        if _owner(place) == owner and os.path.isdir(f"{place}/pack") and place not in found:
+            found.append(place)
+            found += _borrowed(place, owner, depth + 1) if depth < _BORROWED_DEPTH_MAX else []
+    return list(dict.fromkeys(found))[:_BORROWED_MAX]
+
+
+def _worktree_of(config: str) -> str:
+    """`core.worktree` of a configuration as git itself writes it; `.` when it has none."""
+    for section in config.split("[")[1:]:
+        head, _, lines = section.partition("]")
+        if head.strip().lower() == "core":
+            for line in lines.splitlines():
+                name, _, value = line.partition("=")
+                if name.strip().lower() == "worktree":
+                    return value.strip().strip('"')
+    return "."
+
+
+def _is_repository(directory: str) -> bool:
+    return all(os.path.exists(f"{directory}/{part}") for part in ("HEAD", "objects", "refs"))
+
+
+def _lies_in(place: str, folder: str) -> bool:
+    return place == folder or place.startswith(f"{folder}/")
+
+
+def _owner(place: str) -> int | None:
+    """Who owns it, unless it is missing, a link, or writable for everyone."""
+    try:
+        found = os.lstat(place)
+    except OSError:
+        return None
+    everyone = stat.S_ISLNK(found.st_mode) or found.st_mode & stat.S_IWOTH
+    return None if everyone else found.st_uid
+
+
+def _text(path: str) -> str:
+    """A plain file's text; empty when it cannot be read, is too long to be what is meant, or lies behind a link: rules
+    keep the name, and a link leads to another one.
+    """
+    try:
+        if os.path.realpath(path) != path:
+            return ""
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY), "rb") as opened:
+            if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+                return ""
+            data = opened.read(_TEXT_BYTES_MAX + 1)
+    except OSError:
+        return ""
+    return os.fsdecode(data) if len(data) <= _TEXT_BYTES_MAX else ""
