@@ -2,14 +2,16 @@
 
 import json
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pexpect
 import pytest
 
-from interlock.host.loop import START_SECONDS_MAX
 from tests.cli.conftest import ASKING
 
+IMPATIENT = Path(__file__).parent / "fakes" / "run_impatient.py"
 ASK = "approve this, once"
 GRACE = 0.6
 
@@ -40,9 +42,11 @@ def test_yes_from_another_terminal(cli, asking):
 def test_a_question_about_the_command_itself_may_take_longer_than_a_start(cli):
     policy = cli.write("slow.yaml", ASKING.replace("20s", "90s"))
     slow = ["--preset", "coding-agent", "--policy", policy]
-    running = cli.start("run", *slow, "--", "touch", "made", stderr=subprocess.PIPE, start_new_session=True)
+    command = [sys.executable, "-P", str(IMPATIENT), "run", *slow, "--", "touch", "made"]
+    options = {"stdin": subprocess.DEVNULL, "stderr": subprocess.PIPE, "cwd": cli.workspace, "env": cli.environment}
+    running = subprocess.Popen(command, start_new_session=True, **options)
     [question] = pending(cli)
-    time.sleep(START_SECONDS_MAX + 3)
+    time.sleep(4)  # longer than a start may take there
     assert running.poll() is None
     assert cli("approvals", "approve", question["id"]).returncode == 0
     assert running.wait(20) == 0

@@ -93,7 +93,7 @@ class DirectServer:
     async def last_words(self) -> LastWords:
         if not self.output.at_eof():
             return LastWords("", self._errors.decode())
-        await asyncio.wait({self._drain}, timeout=2)
+        await asyncio.wait({self._drain}, timeout=0.5)
         return LastWords(f"with status {self._process.returncode}", self._errors.decode())
 
     async def _read_errors(self) -> None:

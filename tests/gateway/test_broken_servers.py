@@ -20,26 +20,41 @@ from interlock.connectors.configuration import Connector, Http, Stdio
 
 RULES = (rule("all", "allow", "tool.call", tool=["*"]),)
 LIMITS = {"timeout_ms": 2_000, "start_timeout_ms": 2_000}
+#: Of those that would only be waited for: they never give an answer, however long they have.
+SILENT = {"hangs", "flood", "endless-headers", "deaf"}
+LIMITS_OF_SILENT = {"timeout_ms": 600, "start_timeout_ms": 600}
 #: Their list is one, only of no tool that can be used.
 LISTED_ALL_THE_SAME = {"names-no-text", "schema-number"}
 
 
+@pytest.fixture(scope="module")
+def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
+    """The broken servers over HTTP, all in one process: its port, and the file that mends every kind."""
+    mended = tmp_path_factory.mktemp("broken") / "mended"
+    process = subprocess.Popen([sys.executable, str(SERVERS / "broken.py"), "web", str(mended)], stdout=-1, text=True)
+    assert process.stdout is not None
+    yield int(process.stdout.readline()), mended
+    process.kill()
+    process.wait()
+
+
 @pytest.fixture
-def broken(tmp_path: Path) -> Iterator[Any]:
-    mended = str(tmp_path / "mended")
-    web = subprocess.Popen([sys.executable, str(SERVERS / "broken.py"), "web", mended], stdout=-1, text=True)
-    assert web.stdout is not None
-    port = int(web.stdout.readline())
+def mended(web: tuple[int, Path]) -> Iterator[Path]:
+    """Not there: a test makes it, and it is gone after that test."""
+    yield web[1]
+    web[1].unlink(missing_ok=True)
 
+
+@pytest.fixture
+def broken(web: tuple[int, Path], mended: Path) -> Any:
     def make(kind: str, name: str = "broken") -> Connector:
+        limits = LIMITS_OF_SILENT if kind in SILENT else LIMITS
         if kind in HTTP:
-            return Connector(name, Http(f"http://127.0.0.1:{port}/{kind}"), **LIMITS)  # type: ignore[arg-type]
-        command = (sys.executable, str(SERVERS / "broken.py"), kind, mended)
-        return Connector(name, Stdio(command), **LIMITS)  # type: ignore[arg-type]
+            return Connector(name, Http(f"http://127.0.0.1:{web[0]}/{kind}"), **limits)  # type: ignore[arg-type]
+        command = (sys.executable, str(SERVERS / "broken.py"), kind, str(mended))
+        return Connector(name, Stdio(command), **limits)  # type: ignore[arg-type]
 
-    yield make
-    web.kill()
-    web.wait()
+    return make
 
 
 def asked(stage: Any, token: str) -> tuple[int, Any]:
@@ -87,7 +102,7 @@ def test_a_good_server_beside_all_of_them_at_once(start: Any, broken: Any, tmp_p
 
 
 @pytest.mark.parametrize("kind", ["empty", "tools-no-list", "exits", "traceback", "closes-input"])
-def test_a_mended_server_works_again(start: Any, broken: Any, tmp_path: Path, kind: str) -> None:
+def test_a_mended_server_works_again(start: Any, broken: Any, mended: Path, kind: str) -> None:
     stage = start(broken(kind), rules=RULES)
     token = stage.token()
     words = ""
@@ -95,7 +110,7 @@ def test_a_mended_server_works_again(start: Any, broken: Any, tmp_path: Path, ki
         _, answer = asked(stage, token)
         words = answer["error"]["message"] if "error" in answer else answer["result"]["content"][0]["text"]
     assert "tried again in" in words, "the breaker did not open"
-    (tmp_path / "mended").touch()
+    mended.touch()
     deadline = time.monotonic() + 20
     while "content" not in answer.get("result", {}) or answer["result"].get("isError"):
         assert time.monotonic() < deadline, answer

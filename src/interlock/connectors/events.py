@@ -34,7 +34,7 @@ class EventReader:
         lines = _LINE_END.split(text[:-1] if held else text)
         self._rest = lines.pop() + (b"\r" if held else b"")
         if len(self._rest) > TEXT_BYTES_MAX:
-            raise EventTooLarge("a line of its stream does not end")
+            raise EventTooLarge(f"it has more than {TEXT_BYTES_MAX} bytes")
         return [event for line in lines if (event := self._line(line)) is not None]
 
     def _line(self, line: bytes) -> bytes | None:
@@ -46,5 +46,5 @@ class EventReader:
             self._data.append(value.removeprefix(b" "))
             self._size += len(value)
             if self._size > TEXT_BYTES_MAX:
-                raise EventTooLarge("an event of its stream is larger than any message")
+                raise EventTooLarge(f"it has more than {TEXT_BYTES_MAX} bytes")
         return None

@@ -73,7 +73,8 @@ async def greet(channel: Channel, connector: Connector, *, probing: bool) -> Met
     modern_only = connector.revision == "modern"
     start_ms = connector.start_timeout_ms
     params: JsonObject = {"_meta": own_meta(connector, {})}
-    reply = await channel.probe("server/discover", params, start_ms, start_ms if modern_only else PROBE_ANSWER_MS_MAX)
+    answer_ms = start_ms if modern_only else min(start_ms, PROBE_ANSWER_MS_MAX)
+    reply = await channel.probe("server/discover", params, start_ms, answer_ms)
     met = _discovered(reply)
     if met is not None:
         return met

@@ -124,6 +124,8 @@ class HttpChannel:
                 trace_request_ctx=exchange.passage,
             ) as response:
                 return await self._read(response, identity, method, exchange, token)
+        except _Excess as error:
+            return Broken(f"its answer cannot be read: {error}", Effect.UNKNOWN)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             effect = exchange.passage.effect
             what = "cannot connect" if effect is Effect.NOT_SENT else "the connection failed"
@@ -142,13 +144,20 @@ class HttpChannel:
         if response.content_type == "application/json" and _is_plain(response):
             said = messages.take(await _bounded(response))
         lost = response.status == 400 and in_session
-        if isinstance(said, messages.Response) and (said.id == identity or (said.id is None and not lost)):
+        ours = isinstance(said, messages.Response) and (said.id == identity or (said.id is None and not lost))
+        if isinstance(said, messages.Response) and ours and not (lost and await self._is_forgotten(method)):
             self._take_session(response, method)
             return said.reply
         if lost:  # as some servers say it; what they did with the request is not said
             self._session = None
             return Lapsed("the server does not know the session any more, or refuses the request", Processed.UNKNOWN)
         return Broken(_no_answer(response, said), Effect.UNKNOWN)
+
+    async def _is_forgotten(self, method: str) -> bool:
+        """After a status 400 with an error that may be about the session or about the request: a ping tells which."""
+        if method == "ping":
+            return True
+        return isinstance(await self._exchange(next(self._ids), "ping", {}, Exchange()), Lapsed)
 
     async def _read_events(
         self, response: aiohttp.ClientResponse, identity: int, exchange: Exchange, token: object
@@ -207,11 +216,11 @@ class HttpChannel:
             try:
                 texts = reader.feed(part)
             except EventTooLarge as error:
-                raise ValueError(str(error)) from error
+                raise _Excess(str(error)) from error
             for text in texts:
                 count += 1
                 if count > MESSAGES_PER_ANSWER_MAX:
-                    raise ValueError("it sends more messages than any answer needs")
+                    raise _Excess("it sends more messages than any answer needs")
                 message = messages.take(text)
                 if isinstance(message, messages.Unreadable):
                     self.noise.heard(text)
@@ -299,13 +308,17 @@ class HttpChannel:
         return self._client
 
 
+class _Excess(ValueError):
+    """More than any answer has: of bytes, or of messages."""
+
+
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:
     parts: list[bytes] = []
     size = 0
     async for part in response.content.iter_any():
         size += len(part)
         if size > TEXT_BYTES_MAX:
-            raise ValueError(f"its answer is larger than {TEXT_BYTES_MAX} bytes")
+            raise _Excess(f"it has more than {TEXT_BYTES_MAX} bytes")
         parts.append(part)
     return b"".join(parts)
 

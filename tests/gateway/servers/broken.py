@@ -3,6 +3,7 @@ prints its port; while FILE exists, all of them are whole. `broken.py KIND FILE`
 exists."""
 
 import asyncio
+import functools
 import gzip
 import json
 import os
@@ -35,6 +36,11 @@ RAW = {
     "short": b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 999\r\n\r\n{",
 }
 HTTP = (*TEXTS, *LISTS, *RAW, "cursor", "flood", "endless-headers", "gzip-bomb", "redirect", "hangs", "html-500")
+
+
+@functools.cache
+def bomb():
+    return gzip.compress(b"0" * (200 << 20), 1)
 
 
 def answer(message):
@@ -103,8 +109,7 @@ async def reply(writer, kind, message):
             writer.write(b"X-A: y\r\n" * 1_000)
             await writer.drain()
     elif kind == "gzip-bomb":
-        bomb = gzip.compress(b"0" * (200 << 20), 9)
-        writer.write(response(bomb, "200 OK", "application/json", "Content-Encoding: gzip"))
+        writer.write(response(bomb(), "200 OK", "application/json", "Content-Encoding: gzip"))
     elif kind == "redirect":
         writer.write(response(b"", "307 Elsewhere", "application/json", "Location: /redirect"))
     elif kind == "hangs":

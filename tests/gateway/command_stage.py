@@ -1,0 +1,75 @@
+"""A home with connectors and its `interlock gateway`, all by the command line, the servers held by the host plane."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from gateway_stage import SERVERS
+
+POLICY = "interlock: 1\nname: tools\nrules:\n  - id: all\n    allow: [tool.call, tool.list]\n"
+PATIENCE_S = 60.0
+
+
+class CommandStage:
+    """Add connectors, `serve`, then call at `url` with `token`; `close` ends all of it."""
+
+    def __init__(self) -> None:
+        self.root = Path(tempfile.mkdtemp(prefix="ilk-"))  # short: the names of sockets lie below it
+        self.home = self.root / "home"
+        (self.root / "tools.yaml").write_text(POLICY)
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if name != "INTERLOCK_GATEWAY_URL"},
+            "INTERLOCK_HOME": str(self.home),
+            "PYTHONPATH": os.pathsep.join(each for each in sys.path if each),
+            "PYTHONSAFEPATH": "1",
+        }
+        self._gateway: subprocess.Popen[str] | None = None
+        self.url = ""
+        self.token = ""
+
+    def run(self, *words: str) -> str:
+        """A command that must succeed: its output."""
+        command = [sys.executable, "-m", "interlock", *words]
+        done = subprocess.run(command, env=self.environment, cwd=self.root, capture_output=True, text=True, timeout=PATIENCE_S)
+        assert done.returncode == 0, (words, done.stdout, done.stderr)
+        return done.stdout
+
+    def folder(self, name: str) -> Path:
+        """The workspace of a connector."""
+        return self.root / name
+
+    def add_stdio(self, name: str, script: str, *arguments: str, options: tuple[str, ...] = ()) -> None:
+        self.folder(name).mkdir()
+        where = ("--workspace", str(self.folder(name)))
+        command = (sys.executable, "-I", "-S", str(SERVERS / script), *arguments)
+        self.run("connector", "add", name, "--stdio", *where, *options, "--", *command)
+
+    def add_http(self, name: str, url: str, *options: str) -> None:
+        self.run("connector", "add", name, "--http", url, *options)
+
+    def serve(self) -> None:
+        """Start the gateway, wait until it answers, make an agent."""
+        words = ["gateway", "--listen", "127.0.0.1:0", "--policy", str(self.root / "tools.yaml")]
+        said = subprocess.DEVNULL
+        self._gateway = subprocess.Popen(
+            [sys.executable, "-m", "interlock", *words], env=self.environment, cwd=self.root, stdout=said, stderr=said, text=True
+        )
+        place, deadline = self.home / "runtime/gateway.json", time.monotonic() + PATIENCE_S
+        while not place.exists() or not (self.home / "runtime/gateway.sock").exists():
+            assert self._gateway.poll() is None and time.monotonic() < deadline, "the gateway does not come up"
+            time.sleep(0.02)
+        self.url = json.loads(place.read_text())["url"]
+        self.token = json.loads(self.run("agent", "add", "coder", "--gateway", self.url, "--json"))["token"]
+
+    def close(self) -> None:
+        if self._gateway is not None:
+            self._gateway.terminate()
+            self._gateway.wait(30)
+        shutil.rmtree(self.root, ignore_errors=True)
