@@ -100,6 +100,7 @@ def context_of(
     home: Home, *, workspace: str, human_home: str, own: Sequence[str], session_directory: str | None = None
 ) -> Context:
     """What a session's policy is expanded with on this machine."""
+    from interlock.facts.included import included
     from interlock.facts.repository import elsewhere
     from interlock.policy import from_environment
 
@@ -116,6 +117,7 @@ def context_of(
         terminals=_terminals(),
         repository=git.directories,
         borrowed=git.objects,
+        included=included(os.environ, os.path.realpath(human_home)),
     )
 
 

@@ -13,13 +13,13 @@ import os
 import stat
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from interlock.facts.git_config import settings
+from interlock.facts.text import text_of
 from interlock.facts.workspace import mount_points, parents, too_wide
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: Bytes read of a file that holds a path, and of a configuration.
-_TEXT_BYTES_MAX: Final = 65_536
 #: How far git itself follows borrowed objects (`link_alt_odb_entries`), and entries taken of one file.
 _BORROWED_DEPTH_MAX: Final = 5
 _BORROWED_MAX: Final = 64
@@ -114,15 +114,9 @@ def _borrowed(objects: str, owner: int | None, depth: int = 0) -> list[str]:
 
 
 def _worktree_of(config: str) -> str:
-    """`core.worktree` of a configuration as git itself writes it; `.` when it has none."""
-    for section in config.split("[")[1:]:
-        head, _, lines = section.partition("]")
-        if head.strip().lower() == "core":
-            for line in lines.splitlines():
-                name, _, value = line.partition("=")
-                if name.strip().lower() == "worktree":
-                    return value.strip().strip('"')
-    return "."
+    """`core.worktree` of a configuration; `.` when it has none."""
+    found = [each.value for each in settings(config) if (each.section, each.key) == ("core", "worktree")]
+    return found[-1] if found else "."
 
 
 def _is_repository(directory: str) -> bool:
@@ -144,16 +138,5 @@ def _owner(place: str) -> int | None:
 
 
 def _text(path: str) -> str:
-    """A plain file's text; empty when it cannot be read, is too long to be what is meant, or lies behind a link: rules
-    keep the name, and a link leads to another one.
-    """
-    try:
-        if os.path.realpath(path) != path:
-            return ""
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY), "rb") as opened:
-            if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
-                return ""
-            data = opened.read(_TEXT_BYTES_MAX + 1)
-    except OSError:
-        return ""
-    return os.fsdecode(data) if len(data) <= _TEXT_BYTES_MAX else ""
+    """A plain file's text; empty also when it lies behind a link: rules keep the name, and a link leads to another."""
+    return text_of(path) if os.path.realpath(path) == path else ""

@@ -36,6 +36,8 @@ class Context(NamedTuple):
         codex: the folder of Codex (`CODEX_HOME`); `~/.codex` unless given.
         repository: directories of the workspace's git repository that lie outside of it.
         borrowed: object directories that it borrows from.
+        included: files that the person's git configuration names; `included_folders`, folders of hooks and templates;
+            `included_ssh`, files that the ssh configuration includes; `included_links`, links on the way to them.
         root: where links and hard links are looked up; empty for the machine itself.
     """
 
@@ -58,6 +60,10 @@ class Context(NamedTuple):
     policies: tuple[str, ...] = ()
     repository: tuple[str, ...] = ()
     borrowed: tuple[str, ...] = ()
+    included: tuple[str, ...] = ()
+    included_folders: tuple[str, ...] = ()
+    included_ssh: tuple[str, ...] = ()
+    included_links: tuple[str, ...] = ()
     root: str = ""  # last: what the cache is keyed by ends before it
 
     def variables(self) -> dict[str, str]:
@@ -113,6 +119,7 @@ class Context(NamedTuple):
     def _texts(self) -> tuple[str, ...]:
         many = (*self.interlock, *self.python, *self.terminals, *self.resolvers, *self.policies)
         many += (*self.repository, *self.borrowed)
+        many += (*self.included, *self.included_folders, *self.included_ssh, *self.included_links)
         return (*self.variables().values(), self.home, *many)
 
 
@@ -130,14 +137,17 @@ def from_environment(
     terminals: Sequence[str] = (),
     repository: Sequence[str] = (),
     borrowed: Sequence[str] = (),
+    included: Sequence[Sequence[str]] = ((), (), (), ()),
 ) -> Context:
     """A context of this machine, every path resolved.
 
     Arguments: `environment`, read for `TMPDIR`, `CLAUDE_CONFIG_DIR` and `CODEX_HOME`; `directories`, Interlock's
         configuration,
-    state, cache and runtime directories, in this order (`Home.all_directories()`); the rest as in `Context`.
+    state, cache and runtime directories, in this order (`Home.all_directories()`); `included`, files, folders, ssh's
+    files and links (`Context`), in this order; the rest as in `Context`.
     """
     config, state, cache, runtime = (os.path.realpath(path) for path in directories)
+    files, folders, ssh, links = included
     claude, codex = environment.get("CLAUDE_CONFIG_DIR"), environment.get("CODEX_HOME")
     return Context(
         home=os.path.realpath(home),
@@ -158,6 +168,10 @@ def from_environment(
         codex=os.path.realpath(codex) if codex else None,
         repository=tuple(repository),
         borrowed=tuple(borrowed),
+        included=tuple(files),
+        included_folders=tuple(folders),
+        included_ssh=tuple(ssh),
+        included_links=tuple(links),
     )
 
 

@@ -67,6 +67,7 @@ PUBLIC_SSH_FILES: Final = (
     "~/.ssh/{known_hosts,known_hosts.old,config}",
     "~/.ssh/config.d/**",
     "~/.ssh/*.pub",
+    "@ssh-included",
 )
 
 EXCEPTIONS: Final = (

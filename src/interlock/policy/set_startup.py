@@ -63,7 +63,14 @@ OBJECT_FILES: Final = ("", "/{pack,info}/**", "/[0-9a-f][0-9a-f]/**")
 #: Where the next session would read what it names.
 BORROWED: Final = ("**/objects/info/{alternates,http-alternates}",)
 
-GIT_USER: Final = ("~/.gitconfig", "~/.config/git/{config,attributes,ignore}", "/etc/gitconfig", "/etc/gitattributes")
+GIT_USER: Final = (
+    "~/.gitconfig",
+    "~/.config/git/{config,attributes,ignore}",
+    "/etc/gitconfig",
+    "/etc/gitattributes",
+    "@git-included",
+    "@included-links",
+)
 
 EDITORS: Final = (
     "**/.vscode/{tasks,launch,settings}.json",
@@ -93,7 +100,7 @@ PACKAGES: Final = (
     "~/.{Rprofile,Renviron,cpan/CPAN/MyConfig.pm,sbt/**,lein/profiles.clj,docker/**,kube/config}",
 )
 
-REMOTE: Final = ("~/.ssh/**", "~/.{rhosts,shosts,k5login,forward,procmailrc}", "/etc/ssh/**")
+REMOTE: Final = ("~/.ssh/**", "@ssh-included", "~/.{rhosts,shosts,k5login,forward,procmailrc}", "/etc/ssh/**")
 
 #: Coding agents: what makes something run, or decides what may. Instructions in a workspace (AGENTS.md, CLAUDE.md)
 #: stay writable.

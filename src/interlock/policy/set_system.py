@@ -94,6 +94,7 @@ TOOLCHAINS: Final = (
     "~/.local/share/{uv,pipx,mise,fnm,virtualenvs,pnpm,claude,rtx,pypoetry,hatch,man}/**",
     "~/go/**",
     "~/{miniconda3,anaconda3,miniforge3,mambaforge,.conda,.npm-global,.npm-packages,.yarn,.config/yarn/global}/**",
+    "@git-included",
     "~/.{gitconfig,gitignore,gitignore_global,gitattributes,gitmessage}",
     "~/.config/{git,pip,uv,pycodestyle,flake8,ruff,mypy,black}/**",
     "~/.{gemrc,bundle/config,tool-versions,node-version,python-version,condarc,editorconfig,vimrc,inputrc,dircolors,terminfo/**}",

@@ -50,6 +50,9 @@ MEANINGS: Final[dict[str, str]] = {
     "shell-startup": "shell start-up files",
     "login-startup": "what a login, a timer or a desktop starts",
     "git-hooks": "git hooks, of repositories and of the user",
+    "git-included": "what the user's git configuration names: included files, ignore lists, folders of hooks",
+    "ssh-included": "what the user's ssh configuration includes, but keys",
+    "included-links": "links on the way to those",
     "borrowing": "the file in which a repository names others that it borrows objects from",
     "git-user-config": "the user's git configuration",
     "editor-config": "editor and IDE files that name programs",
@@ -92,6 +95,13 @@ def context_sets(context: Context) -> ContextSets:
             or ("${state}/**",),
             "borrowed-objects": tuple(f"{escape(path)}{part}" for path in context.borrowed for part in OBJECT_FILES)
             or ("${workspace}/.git/objects/**",),
+            "git-included": (
+                *(escape(path) for path in context.included),
+                *(f"{escape(path)}/**" for path in context.included_folders),
+            )
+            or ("~/.gitconfig",),
+            "ssh-included": tuple(escape(path) for path in context.included_ssh) or ("~/.ssh/config",),
+            "included-links": tuple(escape(path) for path in context.included_links) or ("~/.gitconfig",),
             "policy-files": tuple(escape(path) for path in context.policies) or ("${config}/policies/**",),
         },
         addresses={

@@ -1,0 +1,151 @@
+"""What the person's own configuration of git and ssh names besides itself: included files, and folders of hooks.
+
+Git and ssh die when they cannot read these, and they run what these say, outside, whoever wrote them. So they are
+readable to a session and out of its reach, with the links on the way to them: a link that is made to lead elsewhere
+changes what is read without any change of a file. Only what a person wrote counts; a repository's own configuration is
+the session's to write. Source: git-config(1), ssh_config(5).
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import pwd
+from collections import deque
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from interlock.facts.git_config import settings
+from interlock.facts.text import text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+#: Git's own limit (MAX_INCLUDE_DEPTH), and ssh's (READCONF_MAX_DEPTH is 16).
+_DEPTH_MAX: Final = 10
+_FILES_MAX: Final = 256
+#: Links followed for one path: the kernel's own limit, path_resolution(7).
+_LINKS_MAX: Final = 40
+_FILE_KEYS: Final = frozenset(
+    {"core.excludesfile", "core.attributesfile", "commit.template", "gpg.ssh.allowedsignersfile"}
+)
+_FOLDER_KEYS: Final = frozenset({"core.hookspath", "init.templatedir"})
+_KEY_MARK: Final = "PRIVATE KEY-----"
+
+
+class Included(NamedTuple):
+    """Absolute paths, resolved but for what is not there.
+
+    Attributes:
+        files: what git reads.
+        folders: what git runs hooks from, or copies from.
+        ssh: what ssh reads.
+        links: links on the way to any of them.
+    """
+
+    files: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+    ssh: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
+
+
+def included(environment: Mapping[str, str], home: str) -> Included:
+    """Read the configuration of the person whose home that is. Arguments: `environment` is the person's own."""
+    search = _Search(home)
+    for path in _git_files(environment, home):
+        search.git(path, 0)
+    search.ssh(f"{home}/.ssh/config", 0)
+    return Included(
+        *(tuple(dict.fromkeys(found)) for found in (search.files, search.folders, search.ssh_files, search.links))
+    )
+
+
+def _git_files(environment: Mapping[str, str], home: str) -> list[str]:
+    user = [f"{home}/.gitconfig", f"{environment.get('XDG_CONFIG_HOME') or f'{home}/.config'}/git/config"]
+    named = environment.get("GIT_CONFIG_GLOBAL")
+    return [environment.get("GIT_CONFIG_SYSTEM") or "/etc/gitconfig", *([named] if named else user)]
+
+
+class _Search:
+    def __init__(self, home: str) -> None:
+        self._home = home
+        self.files: list[str] = []
+        self.folders: list[str] = []
+        self.ssh_files: list[str] = []
+        self.links: list[str] = []
+
+    def git(self, path: str, depth: int) -> None:
+        """Note what the file names, and what its includes do."""
+        for setting in settings(text_of(path)):
+            name = f"{setting.section}.{setting.key}"
+            if name in ("include.path", "includeif.path"):
+                place = self._place(setting.value, os.path.dirname(path))
+                if place and self._note(place, self.files) and depth < _DEPTH_MAX:
+                    self.git(place, depth + 1)
+            elif name in _FILE_KEYS | _FOLDER_KEYS and (place := self._place(setting.value, None)):
+                is_ssh = place.startswith(f"{self._home}/.ssh/") and _KEY_MARK not in text_of(place)
+                self._note(place, self.folders if name in _FOLDER_KEYS else self.ssh_files if is_ssh else self.files)
+
+    def ssh(self, path: str, depth: int) -> None:
+        """Note what the file includes. What is a key is none of its configuration."""
+        for word in _includes(text_of(path)):
+            place = self._place(word, f"{self._home}/.ssh")
+            for each in sorted(glob.glob(place) or [place] if place else []):
+                if _KEY_MARK not in text_of(each) and self._note(each, self.ssh_files) and depth < _DEPTH_MAX:
+                    self.ssh(each, depth + 1)
+
+    def _place(self, named: str, beside: str | None) -> str | None:
+        """The absolute path that a value means; None for a relative one with nothing to be relative to."""
+        if named.startswith("~"):
+            user, _, rest = named[1:].partition("/")
+            home = self._home if not user else _home_of(user)
+            return f"{home}/{rest}" if home else None
+        if named.startswith("/"):
+            return named
+        return f"{beside}/{named}" if beside and named else None
+
+    def _note(self, path: str, found: list[str]) -> bool:
+        """Keep it, resolved, unless it is known, or a folder that holds the home."""
+        place, links = resolved(path)
+        holds_home = self._home == place or self._home.startswith(f"{place.rstrip('/')}/")
+        if place in found or holds_home or len(found) >= _FILES_MAX:
+            return False
+        found.append(place)
+        self.links += links
+        return True
+
+
+def resolved(path: str) -> tuple[str, list[str]]:
+    """Where an absolute path leads, whether it is there or not, and the links on the way, by their own names."""
+    done, rest = "", deque(path.split("/"))
+    links: list[str] = []
+    while rest:
+        name = rest.popleft()
+        if name in ("", "."):
+            continue
+        if name == "..":
+            done = os.path.dirname(done)
+            continue
+        place = f"{done.rstrip('/')}/{name}"
+        if len(links) < _LINKS_MAX and os.path.islink(place):
+            links.append(place)
+            target = os.readlink(place)
+            done = "" if target.startswith("/") else done
+            rest.extendleft(reversed(target.split("/")))
+        else:
+            done = place
+    return done or "/", links
+
+
+def _includes(text: str) -> Iterator[str]:
+    """The words of each `Include` line, without their quotes."""
+    for line in text.splitlines():
+        keyword, *words = line.replace("=", " ", 1).split()[:64] or [""]
+        if keyword.lower() == "include":
+            yield from (word.strip('"') for word in words)
+
+
+def _home_of(user: str) -> str | None:
+    try:
+        return pwd.getpwnam(user).pw_dir
+    except KeyError:
+        return None
