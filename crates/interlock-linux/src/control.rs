@@ -5,10 +5,9 @@ use crate::line::Context;
 use crate::messages::{self, Down};
 use crate::questions::Reply;
 use crate::session::Session;
-use crate::sys::{descriptors, notify, process, threads};
+use crate::sys::{descriptors, process, threads};
 use serde_json::json;
 use std::io::BufRead;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -75,7 +74,7 @@ pub fn keep_time(session: &Arc<Session>) -> std::io::Result<()> {
 }
 
 fn look_after(session: &Session) {
-    let gone = |call: u64| !notify::waits(session.listener.as_fd(), call);
+    let gone = |call: u64| !session.calls.watch().waits(call);
     for call in session.line.questions.calls() {
         if gone(call) {
             session.line.questions.withdraw(call);

@@ -2,10 +2,9 @@
 //!
 //! Runs without a policy and leaves nothing behind. What a session would refuse to start without is `needed`.
 
-use crate::answer::Call;
 use crate::need::Need;
 use crate::sys::descriptors::{self, pipe, read_byte, write_all};
-use crate::sys::notify::{self, Instruction};
+use crate::sys::notify::{self, Call, Instruction, Listener};
 use crate::sys::process::{self, Forked};
 use crate::sys::{self, landlock};
 use crate::{capability, filter, foreign, launch, wall, yama};
@@ -105,7 +104,7 @@ fn expect(result: io::Result<()>, errno: i32) -> io::Result<()> {
 fn notified() -> Result<String, String> {
     trapped(|listener, call| {
         let file = std::fs::File::open("/proc/self/comm")?;
-        notify::inject(listener.as_fd(), call.id, file.as_fd(), true)?;
+        listener.inject(call.id, file.as_fd(), true)?;
         Ok("an open was received, decided and answered with a descriptor".into())
     })
 }
@@ -114,25 +113,25 @@ fn notified() -> Result<String, String> {
 fn readable() -> Result<String, String> {
     trapped(|listener, call| {
         std::fs::File::open(format!("/proc/{}/mem", call.thread))?;
-        notify::reply(listener.as_fd(), call.id, 0, libc::EACCES)?;
+        listener.errno(call.id, libc::EACCES)?;
         Ok("a waiting caller's memory could be opened".into())
     })
 }
 
 fn wakes() -> Result<String, String> {
     trapped(|listener, call| {
-        let woken = notify::wake_synchronously(listener.as_fd());
-        notify::reply(listener.as_fd(), call.id, 0, libc::EACCES)?;
+        let woken = listener.wake_synchronously();
+        listener.errno(call.id, libc::EACCES)?;
         woken.map(|()| "caller and supervisor hand over on one processor".into())
     })
 }
 
 /// Runs a child behind the real filter up to its first open, and answers that one.
-fn trapped(answer: impl FnOnce(&OwnedFd, &Call) -> io::Result<String>) -> Result<String, String> {
+fn trapped(answer: impl FnOnce(&Listener, &Call) -> io::Result<String>) -> Result<String, String> {
     trap(&filter::program(Need::ALL), answer).map_err(|error| error.to_string())
 }
 
-fn trap(program: &[Instruction], answer: impl FnOnce(&OwnedFd, &Call) -> io::Result<String>) -> io::Result<String> {
+fn trap(program: &[Instruction], answer: impl FnOnce(&Listener, &Call) -> io::Result<String>) -> io::Result<String> {
     let (number_read, number) = pipe()?;
     let (down, go) = pipe()?;
     let child = match process::fork()? {
@@ -161,7 +160,7 @@ fn caller(program: &[Instruction], number: &OwnedFd, down: &OwnedFd) -> ! {
     process::leave(0)
 }
 
-fn listen(child: i32, number: &OwnedFd, go: &OwnedFd, answer: impl FnOnce(&OwnedFd, &Call) -> io::Result<String>) -> io::Result<String> {
+fn listen(child: i32, number: &OwnedFd, go: &OwnedFd, answer: impl FnOnce(&Listener, &Call) -> io::Result<String>) -> io::Result<String> {
     let number =
         read_byte(number.as_fd()).filter(|number| *number > 0).ok_or_else(|| io::Error::other("the filter could not be installed"))?;
     let listener = descriptors::take_from(process::descriptor(child)?.as_fd(), i32::from(number))?;
@@ -169,7 +168,8 @@ fn listen(child: i32, number: &OwnedFd, go: &OwnedFd, answer: impl FnOnce(&Owned
     if descriptors::wait_readable(&[listener.as_fd()], WAIT_MS).is_empty() {
         return Err(io::Error::other("no call arrived"));
     }
-    let call = notify::receive(listener.as_fd())?.ok_or_else(|| io::Error::other("the caller vanished"))?;
+    let listener = Listener::from(listener);
+    let call = listener.receive()?.ok_or_else(|| io::Error::other("the caller vanished"))?;
     answer(&listener, &call)
 }
 

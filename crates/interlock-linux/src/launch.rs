@@ -14,7 +14,7 @@ use crate::messages::Launch;
 use crate::need::Need;
 use crate::session::{Gateway, Session};
 use crate::sys::descriptors::{self, pipe, take_from, write_all};
-use crate::sys::notify;
+use crate::sys::notify::Listener;
 use crate::sys::process::{self, Forked};
 use crate::uplink::Uplink;
 use crate::{capability, filter, foreign, table, wall, yama};
@@ -355,7 +355,8 @@ pub fn session(
 ) -> Result<Arc<Session>, Failed> {
     let own = |error: std::io::Error| Failed::own("the session could not be built", error);
     // Faster hand-over from 6.6 on; without it only slower.
-    let _older = notify::wake_synchronously(listener.as_fd());
+    let listener = Listener::from(listener);
+    let _older = listener.wake_synchronously();
     let later = Later::new(&launch.runs_later).map_err(|error| Failed::new(120, format!("`runs_later`: {error}"), ""))?;
     let line = Line::new(launch.session.clone(), launch.agent.clone(), judge, later, Box::new(log), uplink, ending);
     let gateway = launch.gateway.as_ref().map(|place| Gateway { address: place.address, port: place.port, socket: path(&place.socket) });

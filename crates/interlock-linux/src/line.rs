@@ -9,7 +9,6 @@ mod refusal;
 #[cfg(test)]
 mod transcripts;
 
-use crate::answer::Call;
 use crate::denials::Denials;
 use crate::ending::Ending;
 use crate::judge::{Judge, Judged};
@@ -17,6 +16,7 @@ use crate::later::{Changed, Later};
 use crate::questions::Questions;
 use crate::record::{Failure, Recorder, Totals};
 use crate::routine::Routine;
+use crate::sys::notify::Call;
 use crate::uplink::Uplink;
 use interlock_core::action::{Action, Bytes, FileEnd, Inode, Plane, Process, Subject};
 use interlock_core::decision::{Decision, Obligations, Outcome, Record};
@@ -98,6 +98,8 @@ pub enum Unforeseen {
     Panic,
     /// The kernel took no answer (errno).
     Unanswerable(i32),
+    /// Nobody answered it.
+    Unanswered,
 }
 
 /// What the session works on, as the other plane told it.

@@ -4,13 +4,13 @@
 //! meanwhile may get another answer. Nothing but the notice hangs on it; the record is the same.
 //! Left out: acts that ownership decides (mode, owner, times) and moves, which are always announced.
 
-use crate::answer::Call;
 use crate::door::caller::Stop;
 use crate::door::errand::Errand;
 use crate::line::ports::Permissions;
 use crate::session::Session;
 use crate::sys::errno::Errno;
 use crate::sys::files;
+use crate::sys::notify::Call;
 use interlock_core::action::{Action, FileEnd};
 use interlock_core::target::Target;
 use interlock_core::verb::Verb;

@@ -110,11 +110,11 @@ impl Pool {
         surplus
     }
 
-    /// Runs `act` on this thread while another receiver takes its place.
+    /// Another receiver takes the place of this thread, which may block on behalf of `call` until the value is dropped.
     ///
     /// # Errors
-    /// [`Exhausted`], and nothing was run.
-    pub fn blocking<T>(&self, call: u64, at_most: usize, act: impl FnOnce() -> T) -> Result<T, Exhausted> {
+    /// [`Exhausted`]: so many block already.
+    pub fn block(&self, call: u64, at_most: usize) -> Result<Blocked<'_>, Exhausted> {
         let thread = threads::id();
         let short = {
             let mut counts = self.counts();
@@ -124,11 +124,8 @@ impl Pool {
             counts.blocked.insert(thread, call);
             counts.alive < counts.needed()
         };
-        let _blocked = Blocked { pool: self, thread };
-        if short && !self.add() {
-            return Err(Exhausted);
-        }
-        Ok(act())
+        let blocked = Blocked { pool: self, thread };
+        if short && !self.add() { Err(Exhausted) } else { Ok(blocked) }
     }
 
     /// The calls on whose behalf a thread blocks: (thread, call).
@@ -138,7 +135,8 @@ impl Pool {
     }
 }
 
-struct Blocked<'a> {
+/// A thread that may block.
+pub struct Blocked<'a> {
     pool: &'a Pool,
     thread: i32,
 }

@@ -2,7 +2,7 @@
 //!
 //! No answer is a no. Showing and answering is the inbox's, above the control socket.
 
-use crate::answer::Call;
+use crate::sys::notify::Call;
 use interlock_core::grant::Grant;
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

@@ -2,24 +2,24 @@
 //!
 //! Built once by `launch`; shared by every receiver.
 
-use crate::answer::Call;
+use crate::answer::Calls;
 use crate::handover::Handovers;
 use crate::keepers::Keepers;
 use crate::line::ports::{Gather, Waits};
-use crate::line::{Line, Observed, Settled, now_us};
+use crate::line::{Line, Observed, Settled, Unforeseen, now_us};
 use crate::made::Made;
 use crate::members::Members;
 use crate::mounts::Mounts;
-use crate::pool::{BLOCKED_MAX, BRIEF_MAX, Exhausted, Pool};
+use crate::own::Standing;
+use crate::pool::{BLOCKED_MAX, BRIEF_MAX, Blocked, Exhausted, Pool};
 use crate::questions::{Question, Reply};
-use crate::sys::notify;
+use crate::sys::notify::{Call, Listener};
 use crate::sysv::Objects;
 use crate::terminals::Terminals;
 use interlock_core::action::{Action, Inode, Target};
 use interlock_core::facts::{Facts, Needs};
-use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock, Weak};
 
 /// Where attestations of connections to the gateway go (`spec/gateway.md`).
@@ -49,6 +49,8 @@ pub struct Session {
     pub sockets: crate::door::inside::Sockets,
     /// Which paths are other names of one another, from mountinfo at start.
     pub mounts: Mounts,
+    /// What callers began with, and whether they may have something else by now.
+    pub standing: Standing,
     /// What this session's own door has made (`origin`).
     pub made: Made,
     /// The System V objects that this session's door has made.
@@ -62,9 +64,8 @@ pub struct Session {
     /// The inside socket, the one thing of the runtime directory the tree may connect to.
     pub inside: PathBuf,
     pub(crate) pool: Pool,
-    pub(crate) listener: OwnedFd,
-    pub(crate) credentials_may_differ: AtomicBool,
-    pub(crate) umask_may_differ: AtomicBool,
+    /// Where calls arrive.
+    pub(crate) calls: Arc<Calls>,
     /// Calls being answered.
     pub(crate) busy: AtomicUsize,
 }
@@ -80,13 +81,13 @@ impl Session {
         members: Members,
         gateway: Option<Gateway>,
         inside: PathBuf,
-        listener: OwnedFd,
+        listener: Listener,
     ) -> std::io::Result<Arc<Self>> {
         let (ground, mounts) = (crate::door::ground::Ground::open()?, Mounts::read()?);
         // INVARIANT: from here on whatever this process makes, it makes with the very mode it says: a caller's umask is worked out for each call
         // (`errand::masked`), since threads share theirs and a umask apart takes unshare(2), which containers refuse.
         crate::sys::credentials::set_umask(0);
-        let uniform = ground.uniform;
+        let standing = Standing::of(&ground);
         let session = Arc::new_cyclic(|own: &Weak<Self>| Self {
             name,
             line,
@@ -96,6 +97,7 @@ impl Session {
             ground,
             sockets: crate::door::inside::Sockets::default(),
             mounts,
+            standing,
             made: Made::default(),
             objects: Objects::default(),
             handovers: Handovers::default(),
@@ -103,9 +105,7 @@ impl Session {
             gateway,
             inside,
             pool: Pool::new(receivers(own.clone())),
-            listener,
-            credentials_may_differ: AtomicBool::new(!uniform),
-            umask_may_differ: AtomicBool::new(false),
+            calls: Calls::new(listener, unanswered(own.clone())),
             busy: AtomicUsize::new(0),
         });
         if session.pool.start() { Ok(session) } else { Err(std::io::Error::other("no thread could be started")) }
@@ -125,23 +125,24 @@ impl Session {
     /// Whether the caller still waits for its answer. What was read of a caller counts only if this holds afterwards.
     #[must_use]
     pub fn still_waits(&self, call: &Call) -> bool {
-        notify::waits(self.listener.as_fd(), call.id)
+        self.calls.watch().waits(call.id)
     }
 
-    /// Runs what may block (a FIFO, a connect) while other receivers go on. The thread is interrupted (EINTR) when the caller dies.
+    /// Room to block (a FIFO, a connect) while other receivers go on, until the value is dropped. The thread is interrupted (EINTR) when the
+    /// caller dies.
     ///
     /// # Errors
     /// [`Exhausted`]: as many calls as the limit allows block already; answer EAGAIN.
-    pub fn blocking<T>(&self, call: &Call, act: impl FnOnce() -> T) -> Result<T, Exhausted> {
-        self.pool.blocking(call.id, BLOCKED_MAX, act)
+    pub fn room_to_block(&self, call: &Call) -> Result<Blocked<'_>, Exhausted> {
+        self.pool.block(call.id, BLOCKED_MAX)
     }
 
-    /// As [`Session::blocking`], for what ends by itself soon: it has room besides the calls that block for as long as they like.
+    /// As [`Session::room_to_block`], for what ends by itself soon: there is room besides the calls that block for as long as they like.
     ///
     /// # Errors
     /// [`Exhausted`].
-    pub fn blocking_briefly<T>(&self, call: &Call, act: impl FnOnce() -> T) -> Result<T, Exhausted> {
-        self.pool.blocking(call.id, BLOCKED_MAX + BRIEF_MAX, act)
+    pub fn room_for_a_moment(&self, call: &Call) -> Result<Blocked<'_>, Exhausted> {
+        self.pool.block(call.id, BLOCKED_MAX + BRIEF_MAX)
     }
 
     /// Waits until no call is being answered, so that what was done is recorded before the log closes.
@@ -150,12 +151,6 @@ impl Session {
         while self.busy.load(Ordering::Acquire) > 0 && begun.elapsed() < at_most {
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
-    }
-
-    /// Whether any caller may by now hold ids or capabilities other than the session began with.
-    #[must_use]
-    pub fn credentials_may_differ(&self) -> bool {
-        self.credentials_may_differ.load(Ordering::Acquire)
     }
 
     /// Notes an object that the door has made, so that `origin` can tell it from what was here before.
@@ -178,7 +173,8 @@ impl Gather for Session {
 
 impl Waits for Session {
     fn wait(&self, call: &Call, question: &Question) -> Reply {
-        self.blocking(call, || question.wait()).unwrap_or(Reply::Nobody("too many calls wait"))
+        let Ok(_room) = self.room_to_block(call) else { return Reply::Nobody("too many calls wait") };
+        question.wait()
     }
 }
 
@@ -187,5 +183,14 @@ fn receivers(session: Weak<Session>) -> Box<dyn Fn() -> bool + Send + Sync> {
     Box::new(move || {
         let Some(session) = session.upgrade() else { return false };
         std::thread::Builder::new().name("receiver".into()).spawn(move || crate::receive::run(&session)).is_ok()
+    })
+}
+
+/// Records that a call was given up unanswered.
+fn unanswered(session: Weak<Session>) -> Box<dyn Fn(&Call) + Send + Sync> {
+    Box::new(move |call| {
+        if let Some(session) = session.upgrade() {
+            session.line.unforeseen(call, Unforeseen::Unanswered);
+        }
     })
 }

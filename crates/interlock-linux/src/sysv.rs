@@ -5,6 +5,7 @@
 //! names is asked of the kernel each time (`docs/adr/0026-system-v-objects-by-number.md`).
 
 use crate::sys::errno::{Errno, Sys};
+use crate::sys::notify::Call;
 use crate::sys::process;
 use crate::sys::sysv::{self, Kind};
 use std::collections::HashMap;
@@ -15,15 +16,65 @@ const REMEMBERED: usize = 256;
 /// Random keys tried for one object: each fails with the odds of a full machine against 2^31.
 const TRIES: usize = 16;
 
-/// That the object behind an id was made by this session's door: earned from [`Objects::whose`] alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MadeHere(());
+/// Limits and sums of the machine: the id is not looked at.
+const IPC_INFO: i32 = 3;
+const SHM_INFO: i32 = 14;
+const SEM_INFO: i32 = 19;
+const MSG_INFO: i32 = 12;
+
+/// That the object behind the id in a call's first register was made by this session's door: earned from [`Objects::named_by`]. The id cannot come
+/// to name another before the kernel looks.
+#[derive(Debug)]
+pub struct MadeHere {
+    call: u64,
+}
+
+impl MadeHere {
+    /// The call that it was earned for.
+    #[must_use]
+    pub fn call(&self) -> u64 {
+        self.call
+    }
+}
+
+/// That a call tells limits and sums of the machine, and looks at no object: earned from [`Limits::asked_by`].
+#[derive(Debug)]
+pub struct Limits {
+    call: u64,
+}
+
+impl Limits {
+    /// The proof, where shmctl, semctl or msgctl with `command` is such a call.
+    #[must_use]
+    pub fn asked_by(call: &Call, kind: Kind, command: i32) -> Option<Self> {
+        let is =
+            matches!((kind, command), (_, IPC_INFO) | (Kind::Memory, SHM_INFO) | (Kind::Semaphores, SEM_INFO) | (Kind::Queue, MSG_INFO));
+        is.then_some(Self { call: call.id })
+    }
+
+    /// The call that it was earned for.
+    #[must_use]
+    pub fn call(&self) -> u64 {
+        self.call
+    }
+}
+
+/// What a call's first register names.
+#[derive(Debug)]
+pub enum Named {
+    /// An object of this session.
+    Here(MadeHere),
+    /// Somebody else's.
+    Elsewhere,
+    /// There is none.
+    Nothing,
+}
 
 /// Whose the object behind an id is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Whose {
+enum Whose {
     /// This session's.
-    Here(MadeHere),
+    Here,
     /// Somebody else's.
     Elsewhere,
     /// There is none.
@@ -80,9 +131,14 @@ impl Objects {
         }
     }
 
-    /// Whose the object behind `id` is, now.
-    pub fn whose(&self, kind: Kind, id: i32) -> Whose {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).whose(kind, id)
+    /// What the first register of `call` names, now.
+    pub fn named_by(&self, call: &Call, kind: Kind) -> Named {
+        let [id, ..] = call.arguments;
+        match self.0.lock().unwrap_or_else(PoisonError::into_inner).whose(kind, id as i32) {
+            Whose::Here => Named::Here(MadeHere { call: call.id }),
+            Whose::Elsewhere => Named::Elsewhere,
+            Whose::Nobody => Named::Nothing,
+        }
     }
 
     /// Removes what the session left, and makes nothing any more.
@@ -90,7 +146,7 @@ impl Objects {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.closed = true;
         for (kind, id) in known.made.keys().copied().collect::<Vec<_>>() {
-            if matches!(known.whose(kind, id), Whose::Here(_)) {
+            if matches!(known.whose(kind, id), Whose::Here) {
                 // Somebody else of the same user may have removed it meanwhile.
                 let _gone = sysv::remove(kind, id);
             }
@@ -107,7 +163,7 @@ impl Known {
         let found = sysv::get(kind, key, wanted.size, wanted.flags & !(libc::IPC_CREAT | libc::IPC_EXCL));
         let gone = match found {
             // Removed, and another made with the same key: by somebody outside.
-            Ok(now) => now != id || !matches!(self.whose(kind, id), Whose::Here(_)),
+            Ok(now) => now != id || !matches!(self.whose(kind, id), Whose::Here),
             Err(error) => error == Errno(libc::ENOENT),
         };
         if gone {
@@ -152,7 +208,7 @@ impl Known {
             Some(creator) => creator == process::id(),
             None => seen.key == *key,
         });
-        if here { Whose::Here(MadeHere(())) } else { Whose::Elsewhere }
+        if here { Whose::Here } else { Whose::Elsewhere }
     }
 
     /// Keeps the memory of a program that makes and removes for ever from growing with it.
@@ -160,7 +216,7 @@ impl Known {
         if self.made.len() < self.remembered.max(REMEMBERED) {
             return;
         }
-        let kept: Vec<_> = self.made.keys().copied().filter(|(kind, id)| matches!(self.whose(*kind, *id), Whose::Here(_))).collect();
+        let kept: Vec<_> = self.made.keys().copied().filter(|(kind, id)| matches!(self.whose(*kind, *id), Whose::Here)).collect();
         self.made.retain(|object, _| kept.contains(object));
         let made = &self.made;
         self.named.retain(|(kind, _), id| made.contains_key(&(*kind, *id)));

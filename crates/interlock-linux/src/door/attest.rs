@@ -28,8 +28,8 @@ pub fn connection(errand: &Errand<'_>, socket: &Socket, endpoint: &Endpoint) -> 
     if (gateway.address, gateway.port) != (endpoint.address, endpoint.port) || socket.kind.style != libc::SOCK_STREAM {
         return Ok(());
     }
-    let told = errand.session.blocking(errand.call, || tell(errand, gateway, socket));
-    if matches!(told, Ok(Ok(true))) {
+    let told = errand.session.room_to_block(errand.call).is_ok_and(|_room| tell(errand, gateway, socket).unwrap_or(false));
+    if told {
         return Ok(());
     }
     let _closed = sys::connect(socket.as_fd(), &sockets::dissolve_wire());

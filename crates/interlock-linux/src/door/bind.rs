@@ -7,19 +7,19 @@ use super::errand::Errand;
 use super::socket::{self, NOWHERE, Socket};
 use super::sockets::{self, Name, Purpose};
 use super::unix;
-use crate::answer::Answer;
+use crate::answer::{Answered, Pending};
 use crate::sys::errno::Errno;
 use crate::sys::sockets as sys;
 use interlock_core::action::{Protocol, Side, Verb};
 use std::os::fd::AsFd as _;
 
 /// Answers bind(2).
-pub fn bind(errand: &Errand<'_>) -> Answer {
+pub fn bind(errand: &Errand<'_>, pending: Pending) -> Answered {
     let result = attempt_bind(errand);
-    socket::end(errand, Verb::NetBind, NOWHERE, result)
+    socket::end(errand, pending, Verb::NetBind, NOWHERE, result)
 }
 
-fn attempt_bind(errand: &Errand<'_>) -> Result<Answer, Stop> {
+fn attempt_bind(errand: &Errand<'_>) -> Result<i64, Stop> {
     let caller = &errand.caller;
     let socket = Socket::take(errand, caller.int(0))?;
     let name = socket::name_at(errand, caller.argument(1), caller.int(2), socket.kind, Purpose::Bind)?;
@@ -40,7 +40,7 @@ fn attempt_bind(errand: &Errand<'_>) -> Result<Answer, Stop> {
         Name::Dissolve | Name::Absent => return Err(Errno(libc::EINVAL).into()),
     }
     socket.note(errand);
-    Ok(Answer::Value(0))
+    Ok(0)
 }
 
 fn give(socket: &Socket, wire: &[u8]) -> Result<(), Stop> {
@@ -48,12 +48,12 @@ fn give(socket: &Socket, wire: &[u8]) -> Result<(), Stop> {
 }
 
 /// Answers listen(2).
-pub fn listen(errand: &Errand<'_>) -> Answer {
+pub fn listen(errand: &Errand<'_>, pending: Pending) -> Answered {
     let result = attempt_listen(errand);
-    socket::end(errand, Verb::NetListen, NOWHERE, result)
+    socket::end(errand, pending, Verb::NetListen, NOWHERE, result)
 }
 
-fn attempt_listen(errand: &Errand<'_>) -> Result<Answer, Stop> {
+fn attempt_listen(errand: &Errand<'_>) -> Result<i64, Stop> {
     let socket = Socket::take(errand, errand.caller.int(0))?;
     let backlog = errand.caller.int(1);
     let enact = || sys::listen(socket.as_fd(), backlog).map_err(|error| Errno::from(error).into());
@@ -70,5 +70,5 @@ fn attempt_listen(errand: &Errand<'_>) -> Result<Answer, Stop> {
         _ => return Err(Errno(libc::EOPNOTSUPP).into()),
     }
     socket.note(errand);
-    Ok(Answer::Value(0))
+    Ok(0)
 }

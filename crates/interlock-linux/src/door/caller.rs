@@ -5,19 +5,19 @@
 //! Left out: what paths mean (`resolve`).
 
 use super::ground::Ground;
-use crate::answer::Call;
 use crate::members::Members;
 use crate::sys::credentials::Identity;
 use crate::sys::errno::{Errno, Sys};
-use crate::sys::{files, memory, notify};
+use crate::sys::notify::{Call, Watch};
+use crate::sys::{files, memory};
 use std::ffi::CString;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 /// A call's maker, seen from outside.
 #[derive(Clone, Copy)]
 pub struct Caller<'a> {
     call: &'a Call,
-    listener: BorrowedFd<'a>,
+    watch: Watch<'a>,
     /// What the door stands on.
     pub ground: &'a Ground,
     /// Who belongs to the session's tree.
@@ -64,9 +64,14 @@ pub struct Status {
 }
 
 impl<'a> Caller<'a> {
-    /// The maker of `call`, which was received on `listener`.
-    pub fn new(call: &'a Call, listener: BorrowedFd<'a>, ground: &'a Ground, members: Members) -> Self {
-        Self { call, listener, ground, members }
+    /// The maker of `call`, which `watch` sees wait.
+    pub fn new(call: &'a Call, watch: Watch<'a>, ground: &'a Ground, members: Members) -> Self {
+        Self { call, watch, ground, members }
+    }
+
+    /// The call.
+    pub fn call(&self) -> &'a Call {
+        self.call
     }
 
     /// Its thread id.
@@ -96,7 +101,7 @@ impl<'a> Caller<'a> {
 
     /// Whether it still waits for the answer.
     pub fn waits(&self) -> bool {
-        notify::waits(self.listener, self.call.id)
+        self.watch.waits(self.call.id)
     }
 
     /// The path that argument `index` points to, NUL excluded: EFAULT, ENAMETOOLONG as the kernel's getname.
@@ -231,11 +236,13 @@ impl Fields {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::sys::notify::Listener;
 
     fn with_self(test: impl FnOnce(&Caller<'_>)) {
         let ground = Ground::open().unwrap();
         let call = Call { id: 0, thread: std::process::id() as i32, number: 2, arguments: [c"/x/y".as_ptr() as u64, 1, 2, 3, 4, 5] };
-        test(&Caller::new(&call, ground.root.as_fd(), &ground, Members { guardian: 1, sentinels: [0; 2] }));
+        let nobody = Listener::from(files::duplicate(ground.root.as_fd()).unwrap());
+        test(&Caller::new(&call, nobody.watch(), &ground, Members { guardian: 1, sentinels: [0; 2] }));
     }
 
     #[test]

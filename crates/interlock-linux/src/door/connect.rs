@@ -11,7 +11,7 @@ use super::inside::Answering;
 use super::socket::{self, NOWHERE, Socket};
 use super::sockets::{self, Endpoint, Name, Purpose};
 use super::unix;
-use crate::answer::Answer;
+use crate::answer::{Answered, Pending};
 use crate::line::Observed;
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::sockets as sys;
@@ -22,12 +22,12 @@ use std::net::IpAddr;
 use std::os::fd::AsFd as _;
 
 /// Answers connect(2).
-pub fn connect(errand: &Errand<'_>) -> Answer {
+pub fn connect(errand: &Errand<'_>, pending: Pending) -> Answered {
     let result = attempt(errand);
-    socket::end(errand, Verb::NetConnect, NOWHERE, result)
+    socket::end(errand, pending, Verb::NetConnect, NOWHERE, result)
 }
 
-fn attempt(errand: &Errand<'_>) -> Result<Answer, Stop> {
+fn attempt(errand: &Errand<'_>) -> Result<i64, Stop> {
     let caller = &errand.caller;
     let socket = Socket::take(errand, caller.int(0))?;
     let name = socket::name_at(errand, caller.argument(1), caller.int(2), socket.kind, Purpose::Connect)?;
@@ -45,7 +45,7 @@ fn attempt(errand: &Errand<'_>) -> Result<Answer, Stop> {
     }
 }
 
-fn internet(errand: &Errand<'_>, socket: &Socket, endpoint: Endpoint) -> Result<Answer, Stop> {
+fn internet(errand: &Errand<'_>, socket: &Socket, endpoint: Endpoint) -> Result<i64, Stop> {
     let protocol = socket::transport(socket.kind)?;
     let endpoint = endpoint.towards(socket.own().map(|own| own.address));
     let answering = errand.session.sockets.answering(errand.call.thread, protocol, endpoint.address, endpoint.port);
@@ -74,7 +74,7 @@ fn internet(errand: &Errand<'_>, socket: &Socket, endpoint: Endpoint) -> Result<
     if matches!(result, Ok(()) | Err(Stop::Errno(Errno(libc::EINPROGRESS)))) {
         attest::connection(errand, socket, &endpoint)?;
     }
-    result.map(|()| Answer::Value(0))
+    result.map(|()| 0)
 }
 
 /// What a connection needs, and whether it may carry anything then. A datagram socket's may where sending to that place is allowed as well; whoever
@@ -99,6 +99,6 @@ pub fn reach(errand: &Errand<'_>, socket: &Socket, wire: &[u8]) -> Result<(), St
     if socket.waits && socket.kind.style != libc::SOCK_DGRAM { errand.blocking(once) } else { once().map_err(Stop::from) }
 }
 
-fn finish(result: Sys<()>) -> Result<Answer, Stop> {
-    result.map(|()| Answer::Value(0)).map_err(Stop::from)
+fn finish(result: Sys<()>) -> Result<i64, Stop> {
+    result.map(|()| 0).map_err(Stop::from)
 }

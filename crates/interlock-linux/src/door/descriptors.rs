@@ -7,7 +7,7 @@ use super::errand::{Errand, forbidden};
 use super::metadata::{forbid_privilege, within_limit};
 use super::resolve::{self, Object};
 use super::terminal;
-use crate::answer::Answer;
+use crate::answer::{Answered, Pending};
 use crate::sys::errno::Errno;
 use crate::sys::files;
 use interlock_core::action::Verb;
@@ -57,9 +57,8 @@ pub fn truncate(errand: &Errand<'_>, number: i32, length: i64) -> Result<(), Sto
 
 /// Requests that set inode flags, versions or project ids: their argument lies in memory and some of them outlive the session
 /// (immutable, append-only). Refused on named files; on files that are held without a name they do nothing either.
-#[must_use]
-pub fn request(errand: &Errand<'_>) -> Answer {
+pub fn request(errand: &Errand<'_>, pending: Pending) -> Answered {
     let result =
         open_file(errand, errand.caller.int(0)).and_then(|object| Err(forbidden(object.name.bytes(), "inode flags are not changed")));
-    errand.end(Verb::FileXattr, result)
+    errand.end(pending, Verb::FileXattr, result)
 }

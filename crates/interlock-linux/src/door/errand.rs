@@ -8,12 +8,13 @@ use super::loss;
 use super::refusal;
 use super::resolve::{Name, Object};
 use super::restart;
-use crate::answer::{Answer, Call};
+use crate::answer::{Answered, Pending};
 use crate::line::{Observed, Permit, Settled};
 use crate::session::Session;
 use crate::sys::credentials;
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::files::{self, Stat};
+use crate::sys::notify::Call;
 use crate::sys::threads;
 use interlock_core::action::{Bytes, FileEnd, Inode, Target, Verb};
 use std::cell::OnceCell;
@@ -38,13 +39,21 @@ pub struct Errand<'a> {
 impl<'a> Errand<'a> {
     /// Begins to serve `call`.
     pub fn new(call: &'a Call, session: &'a Session) -> Self {
-        let caller = Caller::new(call, session.listener.as_fd(), &session.ground, session.members);
+        let caller = Caller::new(call, session.calls.watch(), &session.ground, session.members);
         Self { call, session, caller, status: OnceCell::new() }
     }
 
-    /// The answer that ends the call; a refusal of the door's own is recorded on the way.
-    pub fn end(&self, verb: Verb, result: Result<Answer, Stop>) -> Answer {
-        result.unwrap_or_else(|stop| refusal::stopped(self.session, self.call, stop, |path| self.act(verb, path, None)))
+    /// Ends the call with a value, or as it stopped; a refusal of the door's own is recorded on the way as `verb`.
+    pub fn end(&self, pending: Pending, verb: Verb, result: Result<i64, Stop>) -> Answered {
+        match result {
+            Ok(value) => pending.value(value),
+            Err(stop) => self.stop(pending, verb, stop),
+        }
+    }
+
+    /// Ends a call that stopped short.
+    pub fn stop(&self, pending: Pending, verb: Verb, stop: Stop) -> Answered {
+        refusal::stopped(self.session, pending, stop, |path| self.act(verb, path, None))
     }
 
     /// A file made or changed to run as somebody else is refused, whatever policy says: it would act outside the session.
@@ -108,7 +117,11 @@ impl<'a> Errand<'a> {
 
     /// The caller's umask: what the session began with, as long as nobody has set another.
     pub fn umask(&self) -> Result<u32, Stop> {
-        if self.session.umask_may_differ.load(Ordering::Acquire) { Ok(self.status()?.umask) } else { Ok(self.session.ground.umask) }
+        if self.session.standing.umask_may_differ.load(Ordering::Acquire) {
+            Ok(self.status()?.umask)
+        } else {
+            Ok(self.session.ground.umask)
+        }
     }
 
     /// Does something with the caller's ids, groups and no capability it lacks; as an ordinary user all of these are the supervisor's own.
@@ -116,7 +129,7 @@ impl<'a> Errand<'a> {
         if !credentials::usable() {
             return Err(Errno(libc::EPERM).into());
         }
-        if !(self.session.ground.privileged && self.session.credentials_may_differ()) {
+        if !(self.session.ground.privileged && self.session.standing.ids_may_differ.load(Ordering::Acquire)) {
             return act();
         }
         let assumed = credentials::assume(&self.status()?.identity)?;
@@ -129,8 +142,8 @@ impl<'a> Errand<'a> {
     ///
     /// A signal with a handler ends the wait as it would natively; so does the caller's death.
     pub fn blocking<T>(&self, act: impl FnMut() -> Sys<T>) -> Result<T, Stop> {
-        let wait = || self.interruptible(act);
-        self.session.blocking(self.call, wait).map_err(|_exhausted| Stop::Errno(Errno(libc::EAGAIN)))?
+        let _room = self.session.room_to_block(self.call).map_err(|_exhausted| Errno(libc::EAGAIN))?;
+        self.interruptible(act)
     }
 
     fn interruptible<T>(&self, mut act: impl FnMut() -> Sys<T>) -> Result<T, Stop> {

@@ -11,12 +11,12 @@ use super::ground::Ground;
 use super::refusal;
 use super::resolve::{self, Last, Object, Path};
 use super::script::{self, Head};
-use super::trace::{self, Expected, Found, Outcome};
-use crate::answer::{Answer, Call};
+use super::trace::{Expected, Found, Outcome, Traced};
+use crate::answer::{Answered, Pending};
 use crate::line::{Observed, Permit};
 use crate::session::Session;
 use crate::sys::errno::{Errno, Sys};
-use crate::sys::{files, notify};
+use crate::sys::files;
 use interlock_core::action::{Bytes, Inode, Target, Verb};
 use interlock_core::decision::Record;
 use serde_json::json;
@@ -47,28 +47,19 @@ struct Image {
 }
 
 /// Answers execve and execveat.
-pub fn exec(errand: &Errand<'_>) -> Answer {
-    let (call, session) = (errand.call, errand.session);
+pub fn exec(errand: &Errand<'_>, pending: Pending) -> Answered {
     let request = match request(&errand.caller) {
         Ok(request) => request,
-        Err(Errno(errno)) => return Answer::Errno(errno),
+        Err(Errno(errno)) => return pending.errno(errno),
     };
-    let (images, directory) = match images(errand, &request) {
-        Ok(found) => found,
-        Err(stop) => return refusal::stopped(session, call, stop, |path| act(path, &[], None, &request.arguments, b"/")),
-    };
-    let observed = images.iter().map(|image| observed(session, image, &directory)).collect();
-    let permit = match errand.settle(observed) {
-        Ok(permit) => permit,
-        Err(Stop::Gone) => return Answer::Settled,
-        Err(_) => return Answer::Errno(libc::EACCES),
-    };
-    for image in &images {
-        // Whoever wrote it may have closed it just now.
-        session.handovers.settle(super::errand::inode(&image.object.stat));
+    let found = images(errand, &request).and_then(|(images, directory)| {
+        let observed = images.iter().map(|image| observed(errand.session, image, &directory)).collect();
+        errand.settle(observed).map(|permit| (images, permit))
+    });
+    match found {
+        Ok((images, permit)) => enact(errand, pending, &images, permit),
+        Err(stop) => refusal::stopped(errand.session, pending, stop, |path| act(path, &[], None, &request.arguments, b"/")),
     }
-    let Some(program) = images.last() else { return Answer::Errno(libc::EACCES) };
-    enact(call, session, program, permit)
 }
 
 fn request(caller: &Caller<'_>) -> Sys<Request> {
@@ -214,44 +205,55 @@ fn act(path: &[u8], aliases: &[Vec<u8>], inode: Option<Inode>, arguments: &[Vec<
 }
 
 /// Lets the kernel go on under trace. The receiver is blocked while the kernel loads the program.
-fn enact(call: &Call, session: &Session, program: &Image, permit: Permit<'_>) -> Answer {
+fn enact(errand: &Errand<'_>, pending: Pending, images: &[Image], permit: Permit<'_>) -> Answered {
+    let (call, session) = (errand.call, errand.session);
+    for image in images {
+        // Whoever wrote it may have closed it just now.
+        session.handovers.settle(super::errand::inode(&image.object.stat));
+    }
+    let Some(program) = images.last() else { return pending.errno(libc::EACCES) };
+    let Ok(_room) = session.room_for_a_moment(call) else {
+        permit.done(libc::EAGAIN);
+        return pending.errno(libc::EAGAIN);
+    };
+    let expected = Expected { program: &program.object, arguments: block(&program.arguments) };
+    match Traced::seize(call, &expected, || session.still_waits(call)) {
+        Ok(Some(traced)) => {
+            let (answered, outcome) = pending.hand_to(traced);
+            note(session, program, permit, outcome);
+            answered
+        }
+        Ok(None) => pending.errno(libc::EACCES),
+        Err(errno) => {
+            let act = act(program.object.name.bytes(), &[], None, &program.arguments, b"/");
+            session.line.refuse(call, act, "it is traced by somebody else already");
+            permit.done(errno);
+            pending.errno(libc::EACCES)
+        }
+    }
+}
+
+/// Arguments as the kernel lays them out.
+fn block(arguments: &[Vec<u8>]) -> Vec<u8> {
     let mut block = Vec::new();
-    for argument in &program.arguments {
+    for argument in arguments {
         block.extend(argument);
         block.push(0);
     }
-    let expected = Expected { program: &program.object, arguments: block };
-    let waits = || session.still_waits(call);
-    let go_on = || notify::go_on(session.listener.as_fd(), call.id).is_ok();
-    match session.blocking_briefly(call, || trace::run(call.thread, &expected, waits, go_on)) {
-        Ok(Outcome::Committed) => {
-            permit.done(0);
-            Answer::Settled
-        }
-        Ok(Outcome::Failed(errno)) => {
-            permit.done(errno);
-            Answer::Settled
-        }
-        Ok(Outcome::Gone) => Answer::Settled,
-        Ok(Outcome::Lost(found)) => {
+    block
+}
+
+/// Notes what came of it.
+fn note(session: &Session, program: &Image, permit: Permit<'_>, outcome: Outcome) {
+    match outcome {
+        Outcome::Committed => permit.done(0),
+        Outcome::Failed(errno) => permit.done(errno),
+        Outcome::Lost(found) => {
             lost(session, program, &found);
             permit.done(libc::EACCES);
-            Answer::Settled
         }
-        Ok(Outcome::Untraced(errno)) => {
-            refusal::record(
-                session,
-                call,
-                act(program.object.name.bytes(), &[], None, &program.arguments, b"/"),
-                "it is traced by somebody else already",
-            );
-            permit.done(errno);
-            Answer::Errno(libc::EACCES)
-        }
-        Err(_) => {
-            permit.done(libc::EAGAIN);
-            Answer::Errno(libc::EAGAIN)
-        }
+        // Dropped, the permit says that nobody knows.
+        Outcome::Gone => {}
     }
 }
 

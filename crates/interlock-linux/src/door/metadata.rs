@@ -9,7 +9,7 @@ use super::ground::Ground;
 use super::names::start_of;
 use super::resolve::{self, Last, Object, Path};
 use super::{attributes, descriptors, terminal, times};
-use crate::answer::Answer;
+use crate::answer::{Answered, Pending};
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::files;
 use crate::sys::memory::PATH_BYTES_MAX;
@@ -19,10 +19,9 @@ use std::os::fd::AsFd;
 const MODE_BITS: u32 = 0o7777;
 
 /// Answers one call of the family.
-#[must_use]
-pub fn answer(errand: &Errand<'_>) -> Answer {
+pub fn answer(errand: &Errand<'_>, pending: Pending) -> Answered {
     let (verb, result) = serve(errand);
-    errand.end(verb, result.map(|()| Answer::Value(0)))
+    errand.end(pending, verb, result.map(|()| 0))
 }
 
 fn serve(errand: &Errand<'_>) -> (Verb, Result<(), Stop>) {

@@ -17,6 +17,7 @@ pub mod inside;
 pub mod links;
 mod listeners;
 pub mod loss;
+pub mod meant;
 pub mod metadata;
 pub mod names;
 pub mod netlink;
@@ -40,38 +41,42 @@ pub mod trace;
 pub mod unix;
 pub mod walk;
 
-use crate::answer::{Answer, Call};
+use crate::answer::{Answered, Pending, Proof};
 use crate::need::Need;
 use crate::session::Session;
+use crate::sys::errno::Errno;
 use crate::table::{Handler, Row, Verdict};
 
 /// Answers one call. Whatever cannot be observed or decided is an errno, never `continue`.
-#[must_use]
-pub fn answer(call: &Call, session: &Session) -> Answer {
+pub fn answer(pending: Pending, session: &Session) -> Answered {
+    let call = *pending.call();
     let Some(row) = Row::of(call.number) else {
-        return Answer::Errno(libc::ENOSYS);
+        return pending.errno(libc::ENOSYS);
     };
     if let Verdict::Refuse(errno) = row.verdict(&call.arguments, Need::ALL) {
-        session.line.refuse_call(call, row.name, row.why, errno);
-        return Answer::Errno(errno);
+        session.line.refuse_call(&call, row.name, row.why, errno);
+        return pending.errno(errno);
     }
     let Some(handler) = row.handler() else {
-        return Answer::Errno(libc::ENOSYS);
+        return pending.errno(libc::ENOSYS);
     };
-    let errand = errand::Errand::new(call, session);
+    let errand = errand::Errand::new(&call, session);
     match handler {
-        Handler::Credentials => crate::own::credentials(call, session),
-        Handler::Own => crate::own::process(call, session),
-        Handler::Exec => exec::exec(&errand),
-        Handler::Open => open::answer(&errand),
-        Handler::Names => names::answer(&errand),
-        Handler::Metadata => metadata::answer(&errand),
-        Handler::Ioctl => descriptors::request(&errand),
-        Handler::Signal => signal::signal(&errand),
-        Handler::Connect => connect::connect(&errand),
-        Handler::Bind => bind::bind(&errand),
-        Handler::Listen => bind::listen(&errand),
-        Handler::Send => send::send(&errand),
-        Handler::Sysv => sysv::answer(&errand),
+        Handler::Credentials => pending.go_on(Proof::OwnStanding(session.standing.credentials(&call))),
+        Handler::Own => match session.standing.process(&call) {
+            Ok(own) => pending.go_on(Proof::OwnStanding(own)),
+            Err(Errno(errno)) => pending.errno(errno),
+        },
+        Handler::Exec => exec::exec(&errand, pending),
+        Handler::Open => open::answer(&errand, pending),
+        Handler::Names => names::answer(&errand, pending),
+        Handler::Metadata => metadata::answer(&errand, pending),
+        Handler::Ioctl => descriptors::request(&errand, pending),
+        Handler::Signal => signal::signal(&errand, pending),
+        Handler::Connect => connect::connect(&errand, pending),
+        Handler::Bind => bind::bind(&errand, pending),
+        Handler::Listen => bind::listen(&errand, pending),
+        Handler::Send => send::send(&errand, pending),
+        Handler::Sysv => sysv::answer(&errand, pending),
     }
 }

@@ -7,7 +7,7 @@ use super::errand::{Errand, forbidden, masked};
 use super::place::{self, Found, Place};
 use super::resolve::{self, Last, Name, Object, Path};
 use super::{links, loss, rename};
-use crate::answer::Answer;
+use crate::answer::{Answered, Pending};
 use crate::line::Observed;
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::files::{self, Stat};
@@ -24,8 +24,7 @@ pub const TRIES: usize = 8;
 pub const MOVED: Stop = Stop::Errno(Errno(libc::ESTALE));
 
 /// Answers one call of the family.
-#[must_use]
-pub fn answer(errand: &Errand<'_>) -> Answer {
+pub fn answer(errand: &Errand<'_>, pending: Pending) -> Answered {
     let (mut verb, mut result) = serve(errand);
     for _ in 1..TRIES {
         if result != Err(MOVED) {
@@ -33,7 +32,7 @@ pub fn answer(errand: &Errand<'_>) -> Answer {
         }
         (verb, result) = serve(errand);
     }
-    errand.end(verb, result.map(|()| Answer::Value(0)))
+    errand.end(pending, verb, result.map(|()| 0))
 }
 
 fn serve(errand: &Errand<'_>) -> (Verb, Result<(), Stop>) {

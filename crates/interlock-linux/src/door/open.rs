@@ -7,10 +7,10 @@ use super::caller::Stop;
 use super::errand::{Errand, masked};
 use super::ground::Ground;
 use super::place::{self, Place};
-use super::request::{self, Request};
+use super::request::{self, Parsed, Request};
 use super::resolve::{self, Name, Object, Path};
 use super::{procfs, terminal};
-use crate::answer::{Answer, Proof};
+use crate::answer::{Answered, Pending, Proof};
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::files;
 use interlock_core::action::Verb;
@@ -24,17 +24,15 @@ const UNNAMED: &[u8] = b"/#unnamed";
 const MEMORY_DEVICES: u32 = 1;
 
 /// Answers one call of the family.
-#[must_use]
-pub fn answer(errand: &Errand<'_>) -> Answer {
-    let mut verb = Verb::FileRead;
-    let result = request::read(&errand.caller).and_then(|request| match request {
-        request::Parsed::PathOnly => Ok(Answer::Continue(Proof::OPathOnly)),
-        request::Parsed::Open(request) => {
-            verb = request.verb();
-            open(errand, &request).map(|file| Answer::Inject { file, close_on_exec: request.flags & libc::O_CLOEXEC != 0 })
-        }
-    });
-    errand.end(verb, result)
+pub fn answer(errand: &Errand<'_>, pending: Pending) -> Answered {
+    match request::read(&errand.caller) {
+        Ok(Parsed::PathOnly(proof)) => pending.go_on(Proof::PathOnly(proof)),
+        Ok(Parsed::Open(request)) => match open(errand, &request) {
+            Ok(file) => pending.inject(&file, request.flags & libc::O_CLOEXEC != 0),
+            Err(stop) => errand.stop(pending, request.verb(), stop),
+        },
+        Err(stop) => errand.stop(pending, Verb::FileRead, stop),
+    }
 }
 
 fn open(errand: &Errand<'_>, request: &Request) -> Result<OwnedFd, Stop> {

@@ -58,11 +58,25 @@ pub struct Request {
     pub resolve: u64,
 }
 
+/// That an open asks for a descriptor that can carry no data, and says so by a register: earned by [`read`].
+#[derive(Debug)]
+pub struct PathOnly {
+    call: u64,
+}
+
+impl PathOnly {
+    /// The call that it was earned for.
+    #[must_use]
+    pub fn call(&self) -> u64 {
+        self.call
+    }
+}
+
 /// An open as its caller put it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Parsed {
-    /// O_PATH, said by a register.
-    PathOnly,
+    /// O_PATH.
+    PathOnly(PathOnly),
     /// Anything else.
     Open(Request),
 }
@@ -78,7 +92,8 @@ pub fn read(caller: &Caller<'_>) -> Result<Parsed, Stop> {
     };
     let (flags, mode, resolve) = how;
     if flags & libc::O_PATH != 0 {
-        return if i64::from(caller.number()) == libc::SYS_openat2 { Err(Errno(libc::ENOSYS).into()) } else { Ok(Parsed::PathOnly) };
+        let said_by_register = i64::from(caller.number()) != libc::SYS_openat2;
+        return if said_by_register { Ok(Parsed::PathOnly(PathOnly { call: caller.call().id })) } else { Err(Errno(libc::ENOSYS).into()) };
     }
     check(flags)?;
     Ok(Parsed::Open(Request { directory, path: caller.path(path)?, flags, mode, resolve }))

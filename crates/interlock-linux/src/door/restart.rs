@@ -6,11 +6,9 @@
 //! Left out: waits of an exec and of a question, which no signal but a deadly one ends; a stop that only the seventeenth thread or a later one took.
 
 use super::caller::Caller;
-use super::trace;
-use crate::answer::{Answer, Call};
+use super::trace::Stopping;
+use crate::answer::{Answered, Pending};
 use crate::session::Session;
-use crate::sys::notify;
-use std::os::fd::AsFd as _;
 
 /// The kernel's own: restart the call or return EINTR, as the handler of the signal asks.
 const RESTART_OR_INTERRUPT: i32 = 512;
@@ -27,15 +25,22 @@ pub fn is_due(caller: &Caller<'_>) -> bool {
 }
 
 /// Answers the call so that its signal is taken. Who cannot be traced (a debugger has it) reads EINTR.
-pub fn answer(session: &Session, call: &Call) -> Answer {
-    let caller = Caller::new(call, session.listener.as_fd(), &session.ground, session.members);
+pub fn answer(session: &Session, pending: Pending) -> Answered {
+    let call = *pending.call();
+    let caller = Caller::new(&call, session.calls.watch(), &session.ground, session.members);
     let status = caller.proc_text("status").unwrap_or_default();
     if Signals::of(&status).is_some_and(|signals| signals.surely_own()) {
-        return Answer::Errno(RESTART_OR_INTERRUPT);
+        return pending.errno(RESTART_OR_INTERRUPT);
     }
-    let reply = || notify::reply(session.listener.as_fd(), call.id, 0, RESTART_OR_INTERRUPT).is_ok();
-    let woken = session.blocking_briefly(call, || trace::woken(call.thread, || session.still_waits(call), reply));
-    if woken == Ok(true) { Answer::Settled } else { Answer::Errno(libc::EINTR) }
+    let Ok(_place) = session.room_for_a_moment(&call) else { return pending.errno(libc::EINTR) };
+    match Stopping::seize(&call, || session.still_waits(&call)) {
+        Ok(Some(stopping)) => {
+            let answered = pending.errno(RESTART_OR_INTERRUPT);
+            stopping.let_go();
+            answered
+        }
+        Ok(None) | Err(_) => pending.errno(libc::EINTR),
+    }
 }
 
 /// Whether another thread of its process is stopped: then all are to stop, and this one has yet to look.

@@ -10,7 +10,7 @@ use super::netlink;
 use super::socket::{self, NOWHERE, Socket};
 use super::sockets::{self, Name, Purpose};
 use super::unix::{self, Held};
-use crate::answer::Answer;
+use crate::answer::{Answered, Pending};
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::{memory, sockets as sys, trace};
 use interlock_core::action::Verb;
@@ -34,14 +34,14 @@ struct Message {
 }
 
 /// Answers sendto, sendmsg and sendmmsg.
-pub fn send(errand: &Errand<'_>) -> Answer {
+pub fn send(errand: &Errand<'_>, pending: Pending) -> Answered {
     let result = match i64::from(errand.caller.number()) {
         libc::SYS_sendto => sendto(errand),
         libc::SYS_sendmsg => sendmsg(errand),
         libc::SYS_sendmmsg => sendmmsg(errand),
         _ => Err(Errno(libc::ENOSYS).into()),
     };
-    socket::end(errand, Verb::NetSend, NOWHERE, result.map(Answer::Value))
+    socket::end(errand, pending, Verb::NetSend, NOWHERE, result)
 }
 
 fn sendto(errand: &Errand<'_>) -> Result<i64, Stop> {

@@ -6,7 +6,7 @@ use super::caller::Stop;
 use super::errand::Errand;
 use super::refusal;
 use super::sockets::{self, ADDRESS_BYTES_MAX, Endpoint, Kind, Name, Purpose};
-use crate::answer::Answer;
+use crate::answer::{Answered, Pending};
 use crate::line::Observed;
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::{files, sockets as sys};
@@ -90,9 +90,12 @@ pub fn transport(kind: Kind) -> Result<Protocol, Stop> {
     kind.transport().ok_or(Stop::Refused { path: Vec::new(), because: "only TCP and UDP have rules", errno: libc::EPERM })
 }
 
-/// The answer that ends a socket call; a refusal of the door's own is recorded as `verb` at `place`.
-pub fn end(errand: &Errand<'_>, verb: Verb, place: (IpAddr, u16), result: Result<Answer, Stop>) -> Answer {
-    result.unwrap_or_else(|stop| refusal::stopped(errand.session, errand.call, stop, |_| act(verb, Protocol::Tcp, place, Side::Outside)))
+/// Ends a socket call; a refusal of the door's own is recorded as `verb` at `place`.
+pub fn end(errand: &Errand<'_>, pending: Pending, verb: Verb, place: (IpAddr, u16), result: Result<i64, Stop>) -> Answered {
+    match result {
+        Ok(value) => pending.value(value),
+        Err(stop) => refusal::stopped(errand.session, pending, stop, |_| act(verb, Protocol::Tcp, place, Side::Outside)),
+    }
 }
 
 /// Where nothing is known of an address.

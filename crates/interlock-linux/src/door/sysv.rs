@@ -6,18 +6,14 @@
 
 use super::caller::Stop;
 use super::errand::Errand;
-use crate::answer::{Answer, Proof};
+use crate::answer::{Answered, Pending, Proof};
 use crate::sys::credentials;
 use crate::sys::errno::Errno;
 use crate::sys::sysv::Kind;
-use crate::sysv::{Wanted, Whose};
+use crate::sysv::{Limits, Named, Wanted};
 use crate::table::Row;
+use std::sync::atomic::Ordering;
 
-/// Limits and sums of the machine: the id is not looked at.
-const IPC_INFO: i32 = 3;
-const SHM_INFO: i32 = 14;
-const SEM_INFO: i32 = 19;
-const MSG_INFO: i32 = 12;
 /// What a slot holds, for `ipcs`, by the slot's number instead of an id: whose it is may change before the kernel looks, so every slot is empty.
 const SHM_STAT: i32 = 13;
 const SHM_STAT_ANY: i32 = 15;
@@ -26,17 +22,23 @@ const SEM_STAT_ANY: i32 = 20;
 const MSG_STAT: i32 = 11;
 const MSG_STAT_ANY: i32 = 13;
 
+/// What a call comes to.
+enum End {
+    Value(i64),
+    Continue(Proof),
+}
+
 /// Answers the calls of the three families.
-pub fn answer(errand: &Errand<'_>) -> Answer {
+pub fn answer(errand: &Errand<'_>, pending: Pending) -> Answered {
     match attempt(errand) {
-        Ok(answer) => answer,
-        Err(Stop::Gone) => Answer::Settled,
-        Err(Stop::Errno(Errno(errno)) | Stop::Refused { errno, .. }) => Answer::Errno(errno),
-        Err(Stop::Denied | Stop::Interrupted) => Answer::Errno(libc::EACCES),
+        Ok(End::Value(value)) => pending.value(value),
+        Ok(End::Continue(proof)) => pending.go_on(proof),
+        Err(Stop::Errno(Errno(errno)) | Stop::Refused { errno, .. }) => pending.errno(errno),
+        Err(Stop::Denied | Stop::Interrupted | Stop::Gone) => pending.errno(libc::EACCES),
     }
 }
 
-fn attempt(errand: &Errand<'_>) -> Result<Answer, Stop> {
+fn attempt(errand: &Errand<'_>) -> Result<End, Stop> {
     let caller = &errand.caller;
     let (key, number) = (caller.int(0), i64::from(caller.number()));
     let wanted = |kind, size, flags| make(errand, Wanted { kind, key, size, flags });
@@ -44,26 +46,26 @@ fn attempt(errand: &Errand<'_>) -> Result<Answer, Stop> {
         libc::SYS_shmget => wanted(Kind::Memory, caller.argument(1), caller.int(2)),
         libc::SYS_semget => wanted(Kind::Semaphores, caller.argument(1), caller.int(2)),
         libc::SYS_msgget => wanted(Kind::Queue, 0, caller.int(1)),
-        libc::SYS_shmat => Ok(on_object(errand, Kind::Memory)),
-        libc::SYS_semop | libc::SYS_semtimedop => Ok(on_object(errand, Kind::Semaphores)),
-        libc::SYS_msgsnd | libc::SYS_msgrcv => Ok(on_object(errand, Kind::Queue)),
-        libc::SYS_shmctl => Ok(control(errand, Kind::Memory, caller.int(1))),
-        libc::SYS_semctl => Ok(control(errand, Kind::Semaphores, caller.int(2))),
-        libc::SYS_msgctl => Ok(control(errand, Kind::Queue, caller.int(1))),
+        libc::SYS_shmat => on_object(errand, Kind::Memory),
+        libc::SYS_semop | libc::SYS_semtimedop => on_object(errand, Kind::Semaphores),
+        libc::SYS_msgsnd | libc::SYS_msgrcv => on_object(errand, Kind::Queue),
+        libc::SYS_shmctl => control(errand, Kind::Memory, caller.int(1)),
+        libc::SYS_semctl => control(errand, Kind::Semaphores, caller.int(2)),
+        libc::SYS_msgctl => control(errand, Kind::Queue, caller.int(1)),
         _ => Err(Errno(libc::ENOSYS).into()),
     }
 }
 
 /// Made or found by the supervisor. Where callers have ids of their own (root), what is made belongs to the caller.
-fn make(errand: &Errand<'_>, wanted: Wanted) -> Result<Answer, Stop> {
+fn make(errand: &Errand<'_>, wanted: Wanted) -> Result<End, Stop> {
     let owner = owner(errand)?;
     errand.caller.confirm()?;
     let id = errand.as_caller(|| Ok(errand.session.objects.get(wanted, owner)?))?;
-    Ok(Answer::Value(i64::from(id)))
+    Ok(End::Value(i64::from(id)))
 }
 
 fn owner(errand: &Errand<'_>) -> Result<Option<(u32, u32)>, Stop> {
-    if !(errand.session.ground.privileged && errand.session.credentials_may_differ()) {
+    if !(errand.session.ground.privileged && errand.session.standing.ids_may_differ.load(Ordering::Acquire)) {
         return Ok(None);
     }
     let (own, identity) = (credentials::own()?, &errand.status()?.identity);
@@ -71,27 +73,27 @@ fn owner(errand: &Errand<'_>) -> Result<Option<(u32, u32)>, Stop> {
     Ok((wanted != (own.user, own.group)).then_some(wanted))
 }
 
-fn control(errand: &Errand<'_>, kind: Kind, command: i32) -> Answer {
+fn control(errand: &Errand<'_>, kind: Kind, command: i32) -> Result<End, Stop> {
+    if let Some(limits) = Limits::asked_by(errand.call, kind, command) {
+        return Ok(End::Continue(Proof::Limits(limits)));
+    }
     match (kind, command) {
-        (_, IPC_INFO) | (Kind::Memory, SHM_INFO) | (Kind::Semaphores, SEM_INFO) | (Kind::Queue, MSG_INFO) => {
-            Answer::Continue(Proof::WallCovers)
-        }
         (Kind::Memory, SHM_STAT | SHM_STAT_ANY) | (Kind::Semaphores, SEM_STAT | SEM_STAT_ANY) | (Kind::Queue, MSG_STAT | MSG_STAT_ANY) => {
-            Answer::Errno(libc::EINVAL)
+            Err(Errno(libc::EINVAL).into())
         }
         _ => on_object(errand, kind),
     }
 }
 
 /// An object of somebody else does not exist here, as it would not in a namespace; that it was reached for is recorded.
-fn on_object(errand: &Errand<'_>, kind: Kind) -> Answer {
-    match errand.session.objects.whose(kind, errand.caller.int(0)) {
-        Whose::Here(made) => Answer::Continue(Proof::MadeHere(made)),
-        Whose::Nobody => Answer::Errno(libc::EINVAL),
-        Whose::Elsewhere => {
+fn on_object(errand: &Errand<'_>, kind: Kind) -> Result<End, Stop> {
+    match errand.session.objects.named_by(errand.call, kind) {
+        Named::Here(made) => Ok(End::Continue(Proof::MadeHere(made))),
+        Named::Nothing => Err(Errno(libc::EINVAL).into()),
+        Named::Elsewhere => {
             let name = Row::of(errand.caller.number()).map_or("", |row| row.name);
             errand.session.line.refuse_call(errand.call, name, "an object of System V that this session did not make", libc::EINVAL);
-            Answer::Errno(libc::EINVAL)
+            Err(Errno(libc::EINVAL).into())
         }
     }
 }

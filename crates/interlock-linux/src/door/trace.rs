@@ -7,9 +7,11 @@
 
 use super::resolve::Object;
 use crate::sys::files;
+use crate::sys::notify::Call;
 use crate::sys::trace::{self, Stop};
 use std::fs::File;
 use std::io::Read as _;
+use std::marker::PhantomData;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 
@@ -32,8 +34,6 @@ pub enum Outcome {
     Gone,
     /// The image was another one; its process is killed.
     Lost(Found),
-    /// The caller cannot be traced (errno): the call is still unanswered.
-    Untraced(i32),
 }
 
 /// The image that was committed instead.
@@ -44,53 +44,98 @@ pub struct Found {
     pub arguments: Vec<u8>,
 }
 
-/// Runs the exec of `thread`. `waits` says whether the caller still waits, `go_on` lets the kernel go on.
-pub fn run(thread: i32, expected: &Expected<'_>, waits: impl Fn() -> bool, go_on: impl FnOnce() -> bool) -> Outcome {
-    if let Err(error) = trace::seize(thread) {
-        return match error.raw_os_error() {
-            Some(libc::ESRCH) => Outcome::Gone,
-            errno => Outcome::Untraced(errno.unwrap_or(libc::EPERM)),
-        };
-    }
-    let mut traced = Traced { id: thread, open: true };
-    // The id may have been given to another thread since the call was received: then this only lets it go again.
-    let ours = waits();
-    if trace::interrupt(thread).is_ok() && ours {
-        // Not taken: the caller has died meanwhile, which the wait will say.
-        let _taken = go_on();
-    }
-    let outcome = watch(&mut traced, expected);
-    if ours { outcome } else { Outcome::Gone }
+/// An exec under trace that may go on: what it commits is verified before its first instruction, and whatever is not what was decided is killed.
+/// Earned by [`Traced::seize`]. Dropped instead, it kills.
+pub struct Traced<'e> {
+    call: u64,
+    tracee: Tracee,
+    expected: &'e Expected<'e>,
 }
 
-/// Has `thread` look at its signals when its call returns: stopped once on its way out and let go, whatever it finds.
-///
-/// `reply` ends the call with an errno that says restart. Whether the call was answered, or its caller is gone.
-pub fn woken(thread: i32, waits: impl Fn() -> bool, reply: impl FnOnce() -> bool) -> bool {
-    if let Err(error) = trace::seize(thread) {
-        return error.raw_os_error() == Some(libc::ESRCH);
+impl<'e> Traced<'e> {
+    /// Seizes the thread of `call`. `waits` says whether the caller still waits. `None`: it is gone.
+    ///
+    /// # Errors
+    /// The errno for which it cannot be traced.
+    pub fn seize(call: &Call, expected: &'e Expected<'e>, waits: impl Fn() -> bool) -> Result<Option<Self>, i32> {
+        let tracee = Tracee::stopping(call.thread, waits)?;
+        Ok(tracee.map(|tracee| Self { call: call.id, tracee, expected }))
     }
-    let mut traced = Traced { id: thread, open: true };
-    let ours = waits();
-    // Until the stop is asked for, nothing is answered: without it the errno would be read.
-    let asked = trace::interrupt(thread).is_ok();
-    let answered = asked && ours && reply();
-    match trace::wait() {
-        Ok(Stop::Signal(_, signal)) => traced.let_go(signal),
-        Ok(Stop::Trap(_) | Stop::Exec(_)) => traced.let_go(0),
-        Ok(Stop::Ended(_) | Stop::Nobody) => traced.open = false,
-        Err(_) => traced.kill(),
+
+    /// The call that it was earned for.
+    #[must_use]
+    pub fn call(&self) -> u64 {
+        self.call
     }
-    answered || !waits()
+
+    /// Waits until the kernel, which was told to go on, has committed an image or refused to, and verifies it.
+    pub fn verified(mut self) -> Outcome {
+        watch(&mut self.tracee, self.expected)
+    }
+}
+
+/// A thread that will look at its signals when its call returns: stopped once on its way out. Dropped instead of [`Stopping::let_go`], it kills.
+pub struct Stopping(Tracee);
+
+impl Stopping {
+    /// Seizes the thread of `call`. `waits` says whether the caller still waits. `None`: it is gone.
+    ///
+    /// # Errors
+    /// The errno for which it cannot be traced.
+    pub fn seize(call: &Call, waits: impl Fn() -> bool) -> Result<Option<Self>, i32> {
+        Ok(Tracee::stopping(call.thread, waits)?.map(Self))
+    }
+
+    /// Waits for the stop of a thread whose call was answered, and lets it go.
+    pub fn let_go(mut self) {
+        self.0.let_go_at_its_stop();
+    }
 }
 
 /// A tracee of this thread. Dropped while open (a panic), it is killed.
-struct Traced {
+struct Tracee {
     id: i32,
     open: bool,
+    /// ptrace is a matter between threads.
+    _of_this_thread: PhantomData<*const ()>,
 }
 
-impl Traced {
+impl Tracee {
+    fn of(id: i32) -> Self {
+        Self { id, open: true, _of_this_thread: PhantomData }
+    }
+
+    /// Seizes a thread and asks for a stop at the end of its call. `None`: it is gone.
+    fn stopping(thread: i32, waits: impl Fn() -> bool) -> Result<Option<Self>, i32> {
+        if let Err(error) = trace::seize(thread) {
+            return match error.raw_os_error() {
+                Some(libc::ESRCH) => Ok(None),
+                errno => Err(errno.unwrap_or(libc::EPERM)),
+            };
+        }
+        let mut tracee = Self::of(thread);
+        // The id may have been given to another thread since the call was received: then this only lets it go again.
+        let ours = waits();
+        if trace::interrupt(thread).is_ok() && ours {
+            return Ok(Some(tracee));
+        }
+        tracee.let_go_at_its_stop();
+        Ok(None)
+    }
+
+    fn let_go_at_its_stop(&mut self) {
+        match trace::wait() {
+            Ok(Stop::Signal(_, signal)) => self.let_go(signal),
+            Ok(Stop::Trap(_)) => self.let_go(0),
+            Ok(Stop::Exec(id)) => {
+                self.id = id;
+                self.let_go(0);
+            }
+            Ok(Stop::Ended(_) | Stop::Nobody) => self.open = false,
+            Err(_) => self.kill(),
+        }
+    }
+
     fn let_go(&mut self, signal: i32) {
         // ESRCH: killed while it was stopped; the kernel reaps what nobody traces any more.
         let _dead = trace::detach(self.id, signal);
@@ -105,7 +150,7 @@ impl Traced {
     }
 }
 
-impl Drop for Traced {
+impl Drop for Tracee {
     fn drop(&mut self) {
         if self.open {
             let _dead = trace::signal_process(self.id, libc::SIGKILL);
@@ -113,40 +158,40 @@ impl Drop for Traced {
     }
 }
 
-fn watch(traced: &mut Traced, expected: &Expected<'_>) -> Outcome {
+fn watch(tracee: &mut Tracee, expected: &Expected<'_>) -> Outcome {
     match trace::wait() {
         Ok(Stop::Exec(id)) => {
             // An exec by a thread other than the first takes over the id of its process.
-            traced.id = id;
-            verified(traced, expected)
+            tracee.id = id;
+            verified(tracee, expected)
         }
-        Ok(Stop::Trap(_)) => failed(traced, 0),
-        Ok(Stop::Signal(_, signal)) => failed(traced, signal),
+        Ok(Stop::Trap(_)) => failed(tracee, 0),
+        Ok(Stop::Signal(_, signal)) => failed(tracee, signal),
         Ok(Stop::Ended(_) | Stop::Nobody) => {
-            traced.open = false;
+            tracee.open = false;
             Outcome::Gone
         }
         Err(_) => {
-            traced.kill();
+            tracee.kill();
             Outcome::Gone
         }
     }
 }
 
-fn failed(traced: &mut Traced, signal: i32) -> Outcome {
-    let value = trace::returned(traced.id).unwrap_or(0);
-    traced.let_go(signal);
+fn failed(tracee: &mut Tracee, signal: i32) -> Outcome {
+    let value = trace::returned(tracee.id).unwrap_or(0);
+    tracee.let_go(signal);
     Outcome::Failed(i32::try_from(-value).unwrap_or(0).max(0))
 }
 
-fn verified(traced: &mut Traced, expected: &Expected<'_>) -> Outcome {
-    match differs(traced.id, expected) {
+fn verified(tracee: &mut Tracee, expected: &Expected<'_>) -> Outcome {
+    match differs(tracee.id, expected) {
         None => {
-            traced.let_go(0);
+            tracee.let_go(0);
             Outcome::Committed
         }
         Some(found) => {
-            traced.kill();
+            tracee.kill();
             Outcome::Lost(found)
         }
     }
@@ -191,6 +236,10 @@ mod tests {
         child
     }
 
+    fn call(thread: i32) -> Call {
+        Call { id: 1, thread, number: 59, arguments: [0; 6] }
+    }
+
     fn object(path: &str) -> Object {
         let file = File::options().read(true).custom_flags(libc::O_PATH).open(path).unwrap();
         let stat = files::stat(file.as_fd()).unwrap();
@@ -205,7 +254,7 @@ mod tests {
         let id = i32::try_from(child.id()).unwrap();
         trace::seize(id).unwrap();
         drop(input.take());
-        let outcome = watch(&mut Traced { id, open: true }, &expected);
+        let outcome = watch(&mut Tracee::of(id), &expected);
         // The tracer is the parent here, and has reaped what it killed.
         (outcome, child.wait().is_ok_and(|status| status.success()))
     }
@@ -244,7 +293,7 @@ mod tests {
         let id = i32::try_from(child.id()).unwrap();
         let program = object("/bin/true");
         let expected = Expected { program: &program, arguments: Vec::new() };
-        assert_eq!(run(id, &expected, || false, || true), Outcome::Gone);
+        assert!(matches!(Traced::seize(&call(id), &expected, || false), Ok(None)));
         drop(child.stdin.take());
         assert_eq!(child.wait().unwrap().code(), Some(7));
     }
@@ -257,7 +306,7 @@ mod tests {
         child.wait().unwrap();
         let program = object("/bin/true");
         let expected = Expected { program: &program, arguments: Vec::new() };
-        assert_eq!(run(id, &expected, || true, || true), Outcome::Gone);
+        assert!(matches!(Traced::seize(&call(id), &expected, || true), Ok(None)));
     }
 
     impl Object {

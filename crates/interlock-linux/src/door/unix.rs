@@ -13,7 +13,6 @@ use super::place::{self, Found, Place};
 use super::resolve::{self, Last, Name, Object, Path};
 use super::socket::Socket;
 use super::sockets;
-use crate::answer::Answer;
 use crate::line::Observed;
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::{apart, credentials, files, landlock, process, sockets as sys};
@@ -22,22 +21,23 @@ use interlock_core::facts::Origin;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 /// Landlock's right to make a socket in a directory.
 const MAKE_SOCKET: u64 = 1 << 9;
 
 /// Answers a connect to a path.
-pub fn connect(errand: &Errand<'_>, socket: &Socket, text: &[u8]) -> Result<Answer, Stop> {
+pub fn connect(errand: &Errand<'_>, socket: &Socket, text: &[u8]) -> Result<i64, Stop> {
     let wire = path(errand, text)?;
     connect::reach(errand, socket, &wire.bytes)?;
-    Ok(Answer::Value(0))
+    Ok(0)
 }
 
 /// Answers a connect to an abstract name.
-pub fn connect_abstract(errand: &Errand<'_>, socket: &Socket, name: &[u8]) -> Result<Answer, Stop> {
+pub fn connect_abstract(errand: &Errand<'_>, socket: &Socket, name: &[u8]) -> Result<i64, Stop> {
     let wire = abstract_name(errand, name)?;
     connect::reach(errand, socket, &wire)?;
-    Ok(Answer::Value(0))
+    Ok(0)
 }
 
 /// An address that leads to the judged object and nowhere else, as long as it is held.
@@ -96,7 +96,7 @@ fn refuse_runtime(errand: &Errand<'_>, name: &[u8]) -> Result<(), Stop> {
 }
 
 fn refuse_other_ids(errand: &Errand<'_>, name: &[u8]) -> Result<(), Stop> {
-    if !errand.session.credentials_may_differ() {
+    if !errand.session.standing.ids_may_differ.load(Ordering::Acquire) {
         return Ok(());
     }
     let (theirs, own) = (&errand.status()?.identity, credentials::own()?);
@@ -183,7 +183,8 @@ fn misplaced(place: &Place, because: &'static str) -> Stop {
 /// Not from where the caller stands by now: another of its threads may have moved there since.
 fn make(errand: &Errand<'_>, socket: &Socket, place: &Place, start: BorrowedFd<'_>, wire: &[u8]) -> Result<(), Stop> {
     let umask = errand.umask()?;
-    let identity = if errand.session.credentials_may_differ() { Some(errand.status()?.identity.clone()) } else { None };
+    let identity =
+        if errand.session.standing.ids_may_differ.load(Ordering::Acquire) { Some(errand.status()?.identity.clone()) } else { None };
     errand.caller.confirm()?;
     let act = || -> Sys<()> {
         credentials::set_umask(umask);

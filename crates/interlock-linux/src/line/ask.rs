@@ -4,9 +4,9 @@
 
 use super::ports::Around;
 use super::{Line, Refused, program_of};
-use crate::answer::Call;
 use crate::judge::Judged;
 use crate::questions::{Reply, TIMEOUT_MS};
+use crate::sys::notify::Call;
 use crate::sys::process;
 use interlock_core::action::{Action, Process};
 use interlock_core::decision::{Decision, Outcome, Record};

@@ -2,9 +2,9 @@
 
 use super::ports::Around;
 use super::{Line, Observed, Refused, now_us, program_of};
-use crate::answer::Call;
 use crate::denials::Denial;
 use crate::judge::Judged;
+use crate::sys::notify::Call;
 use interlock_core::action::{Action, Process};
 use interlock_core::decision::{Decision, Obligations, Outcome, Record};
 use interlock_core::facts::Facts;

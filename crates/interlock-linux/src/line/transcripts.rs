@@ -3,12 +3,12 @@
 
 use super::ports::{Gather, Permissions, Waits};
 use super::{Line, Observed, Settled};
-use crate::answer::Call;
 use crate::ending::Ending;
 use crate::judge::Judge;
 use crate::later::Later;
 use crate::questions::{Question, Reply};
 use crate::record::{Failure, Recorder};
+use crate::sys::notify::Call;
 use crate::uplink::Uplink;
 use interlock_core::action::{Action, FileEnd, Target};
 use interlock_core::decision::Record;

@@ -3,9 +3,8 @@
 //! The program itself is emitted by `filter`; which thread receives is `receive`'s matter.
 
 use super::check;
-use crate::answer::Call;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 const SET_MODE_FILTER: libc::c_ulong = 1;
 const GET_NOTIF_SIZES: libc::c_ulong = 3;
@@ -23,6 +22,18 @@ const SET_FLAGS: libc::Ioctl = 0x4008_2104;
 const SEND_CONTINUE: u32 = 1;
 const ADDFD_SEND: u32 = 2;
 const FD_SYNC_WAKE_UP: u64 = 1;
+
+/// One trapped system call: registers only. What its pointers point to is a snapshot somebody else may change.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub struct Call {
+    /// Cookie of the notification: no other call of the listener has it.
+    pub id: u64,
+    /// Thread id of the caller in the supervisor's pid namespace.
+    pub thread: i32,
+    pub number: i32,
+    pub arguments: [u64; 6],
+}
 
 /// One instruction of classic BPF.
 #[repr(C)]
@@ -96,80 +107,116 @@ pub fn known() -> bool {
     }
 }
 
-/// Waits for the next trapped call. `Ok(None)`: the caller vanished before it could be received, or no filtered task is left.
-///
-/// # Errors
-/// Whatever the kernel says but ENOENT and EINTR.
-pub fn receive(listener: BorrowedFd<'_>) -> io::Result<Option<Call>> {
-    let mut found = Notification::default();
-    // SAFETY: `found` is a zeroed seccomp_notif, as the kernel demands.
-    let result = check(i64::from(unsafe { libc::ioctl(listener.as_raw_fd(), RECV, &raw mut found) }));
-    match result {
-        Ok(_) => {
-            Ok(Some(Call { id: found.id, thread: i32::try_from(found.pid).unwrap_or(0), number: found.number, arguments: found.arguments }))
-        }
-        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EINTR)) => Ok(None),
-        Err(error) => Err(error),
+/// Where trapped calls arrive and their answers go. A call can be answered by whoever holds this, and by nobody else.
+#[derive(Debug)]
+pub struct Listener(OwnedFd);
+
+impl From<OwnedFd> for Listener {
+    fn from(descriptor: OwnedFd) -> Self {
+        Self(descriptor)
     }
 }
 
-/// Whether the caller still waits for the answer to `id`.
-#[must_use]
-pub fn waits(listener: BorrowedFd<'_>, id: u64) -> bool {
-    // SAFETY: the kernel reads one u64.
-    unsafe { libc::ioctl(listener.as_raw_fd(), ID_VALID, &raw const id) == 0 }
+impl Listener {
+    /// Waits for the next trapped call. `Ok(None)`: the caller vanished before it could be received, or no filtered task is left.
+    ///
+    /// # Errors
+    /// Whatever the kernel says but ENOENT and EINTR.
+    pub fn receive(&self) -> io::Result<Option<Call>> {
+        let mut found = Notification::default();
+        // SAFETY: `found` is a zeroed seccomp_notif, as the kernel demands.
+        match done(unsafe { libc::ioctl(self.0.as_raw_fd(), RECV, &raw mut found) }) {
+            Ok(()) => {
+                let thread = i32::try_from(found.pid).unwrap_or(0);
+                Ok(Some(Call { id: found.id, thread, number: found.number, arguments: found.arguments }))
+            }
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EINTR)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A look at who waits, for those who answer nothing.
+    #[must_use]
+    pub fn watch(&self) -> Watch<'_> {
+        Watch(self.0.as_fd())
+    }
+
+    /// Whether no filtered task is left, now and for ever.
+    #[must_use]
+    pub fn deserted(&self) -> bool {
+        let mut poll = libc::pollfd { fd: self.0.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one live pollfd.
+        unsafe { libc::poll(&raw mut poll, 1, 0) == 1 && poll.revents & libc::POLLHUP != 0 }
+    }
+
+    /// Answers with a return value.
+    ///
+    /// # Errors
+    /// ENOENT: the caller is gone.
+    pub fn value(&self, id: u64, value: i64) -> io::Result<()> {
+        self.send(&Response { id, value, error: 0, flags: 0 })
+    }
+
+    /// Answers with a (positive) errno.
+    ///
+    /// # Errors
+    /// ENOENT: the caller is gone.
+    pub fn errno(&self, id: u64, errno: i32) -> io::Result<()> {
+        self.send(&Response { id, value: 0, error: -errno, flags: 0 })
+    }
+
+    /// Lets the kernel go on with the caller's own arguments. Whoever calls this has a proof that it may (`answer`).
+    ///
+    /// # Errors
+    /// ENOENT: the caller is gone.
+    pub fn go_on(&self, id: u64) -> io::Result<()> {
+        self.send(&Response { id, value: 0, error: 0, flags: SEND_CONTINUE })
+    }
+
+    /// Installs `file` in the caller at its lowest free descriptor and makes that number the call's result, in one step.
+    ///
+    /// # Errors
+    /// ENOENT: the caller is gone. EMFILE: its table is full. EBADF: `file` is an `O_PATH` descriptor.
+    pub fn inject(&self, id: u64, file: BorrowedFd<'_>, close_on_exec: bool) -> io::Result<()> {
+        let request = AddDescriptor {
+            id,
+            flags: ADDFD_SEND,
+            source: u32::try_from(file.as_raw_fd()).unwrap_or(u32::MAX),
+            target: 0,
+            target_flags: if close_on_exec { libc::O_CLOEXEC as u32 } else { 0 },
+        };
+        // SAFETY: a live seccomp_notif_addfd; both descriptors are borrowed for the call.
+        done(unsafe { libc::ioctl(self.0.as_raw_fd(), ADDFD, &raw const request) })
+    }
+
+    /// Keeps the hand-over between caller and supervisor on one CPU (6.6).
+    ///
+    /// # Errors
+    /// EINVAL or ENOTTY on an older kernel; nothing is lost then but time.
+    pub fn wake_synchronously(&self) -> io::Result<()> {
+        // SAFETY: the argument is the flag word itself, not a pointer.
+        done(unsafe { libc::ioctl(self.0.as_raw_fd(), SET_FLAGS, FD_SYNC_WAKE_UP) })
+    }
+
+    fn send(&self, response: &Response) -> io::Result<()> {
+        // SAFETY: a live seccomp_notif_resp.
+        done(unsafe { libc::ioctl(self.0.as_raw_fd(), SEND, std::ptr::from_ref(response)) })
+    }
 }
 
-/// Whether no filtered task is left, now and for ever.
-#[must_use]
-pub fn deserted(listener: BorrowedFd<'_>) -> bool {
-    let mut poll = libc::pollfd { fd: listener.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    // SAFETY: one live pollfd.
-    unsafe { libc::poll(&raw mut poll, 1, 0) == 1 && poll.revents & libc::POLLHUP != 0 }
+/// Tells whether callers still wait for their answers, and does no more.
+#[derive(Clone, Copy, Debug)]
+pub struct Watch<'a>(BorrowedFd<'a>);
+
+impl Watch<'_> {
+    /// Whether the caller still waits for the answer to the call `id`.
+    #[must_use]
+    pub fn waits(self, id: u64) -> bool {
+        // SAFETY: the kernel reads one u64.
+        unsafe { libc::ioctl(self.0.as_raw_fd(), ID_VALID, &raw const id) == 0 }
+    }
 }
 
-/// Answers with a return value or a (positive) errno.
-///
-/// # Errors
-/// ENOENT: the caller is gone.
-pub fn reply(listener: BorrowedFd<'_>, id: u64, value: i64, errno: i32) -> io::Result<()> {
-    send(listener, &Response { id, value: if errno == 0 { value } else { 0 }, error: -errno, flags: 0 })
-}
-
-/// Lets the kernel go on with the caller's own arguments. Reached only through `Answer::Continue`, which carries a proof.
-///
-/// # Errors
-/// ENOENT: the caller is gone.
-pub(crate) fn go_on(listener: BorrowedFd<'_>, id: u64) -> io::Result<()> {
-    send(listener, &Response { id, value: 0, error: 0, flags: SEND_CONTINUE })
-}
-
-fn send(listener: BorrowedFd<'_>, response: &Response) -> io::Result<()> {
-    // SAFETY: a live seccomp_notif_resp.
-    check(i64::from(unsafe { libc::ioctl(listener.as_raw_fd(), SEND, std::ptr::from_ref(response)) })).map(|_| ())
-}
-
-/// Installs `file` in the caller at its lowest free descriptor and makes that number the call's result, in one step.
-///
-/// # Errors
-/// ENOENT: the caller is gone. EMFILE: its table is full. EBADF: `file` is an `O_PATH` descriptor.
-pub fn inject(listener: BorrowedFd<'_>, id: u64, file: BorrowedFd<'_>, close_on_exec: bool) -> io::Result<()> {
-    let request = AddDescriptor {
-        id,
-        flags: ADDFD_SEND,
-        source: u32::try_from(file.as_raw_fd()).unwrap_or(u32::MAX),
-        target: 0,
-        target_flags: if close_on_exec { libc::O_CLOEXEC as u32 } else { 0 },
-    };
-    // SAFETY: a live seccomp_notif_addfd; both descriptors are borrowed for the call.
-    check(i64::from(unsafe { libc::ioctl(listener.as_raw_fd(), ADDFD, &raw const request) })).map(|_| ())
-}
-
-/// Keeps the hand-over between caller and supervisor on one CPU (6.6).
-///
-/// # Errors
-/// EINVAL or ENOTTY on an older kernel; nothing is lost then but time.
-pub fn wake_synchronously(listener: BorrowedFd<'_>) -> io::Result<()> {
-    // SAFETY: the argument is the flag word itself, not a pointer.
-    check(i64::from(unsafe { libc::ioctl(listener.as_raw_fd(), SET_FLAGS, FD_SYNC_WAKE_UP) })).map(|_| ())
+fn done(result: libc::c_int) -> io::Result<()> {
+    check(i64::from(result)).map(|_| ())
 }
