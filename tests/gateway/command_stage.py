@@ -30,15 +30,16 @@ class CommandStage:
             "PYTHONPATH": os.pathsep.join(each for each in sys.path if each),
             "PYTHONSAFEPATH": "1",
         }
-        self._gateway: subprocess.Popen[str] | None = None
+        self.said = self.root / "said"  # by the gateway, on its terminal
+        self._gateway: subprocess.Popen[bytes] | None = None
         self.url = ""
         self.token = ""
 
-    def run(self, *words: str) -> str:
-        """A command that must succeed: its output."""
+    def run(self, *words: str, status: int = 0) -> str:
+        """A command that must end with a status: its output."""
         command = [sys.executable, "-m", "interlock", *words]
         done = subprocess.run(command, env=self.environment, cwd=self.root, capture_output=True, text=True, timeout=PATIENCE_S)
-        assert done.returncode == 0, (words, done.stdout, done.stderr)
+        assert done.returncode == status, (words, done.stdout, done.stderr)
         return done.stdout
 
     def folder(self, name: str) -> Path:
@@ -57,10 +58,10 @@ class CommandStage:
     def serve(self) -> None:
         """Start the gateway, wait until it answers, make an agent."""
         words = ["gateway", "--listen", "127.0.0.1:0", "--policy", str(self.root / "tools.yaml")]
-        said = subprocess.DEVNULL
-        self._gateway = subprocess.Popen(
-            [sys.executable, "-m", "interlock", *words], env=self.environment, cwd=self.root, stdout=said, stderr=said, text=True
-        )
+        with self.said.open("w") as said:
+            self._gateway = subprocess.Popen(
+                [sys.executable, "-m", "interlock", *words], env=self.environment, cwd=self.root, stdout=said, stderr=said
+            )
         place, deadline = self.home / "runtime/gateway.json", time.monotonic() + PATIENCE_S
         while not place.exists() or not (self.home / "runtime/gateway.sock").exists():
             assert self._gateway.poll() is None and time.monotonic() < deadline, "the gateway does not come up"

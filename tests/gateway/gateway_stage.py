@@ -76,6 +76,7 @@ class DirectServer:
         assert process.stdout is not None and process.stdin is not None
         self.session = "s-20261121T120001-000000"
         self.process = process.pid
+        self.denied = ()
         self.output = process.stdout
         self.input = process.stdin
         self._errors = b""

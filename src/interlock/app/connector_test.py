@@ -10,17 +10,21 @@ from typing import Any, Final
 from interlock.app.gateway_servers import SupervisedLauncher
 from interlock.connectors.configuration import Connector
 from interlock.connectors.http import HttpChannel
+from interlock.connectors.link import Link
 from interlock.connectors.pool import Pool
 from interlock.gateway.catalogue import tools_of
 from interlock.gateway.observe import operation_class
+from interlock.mediate.json_text import JsonObject
 from interlock.mediate.upstream import Broken
 from interlock.storage.home import Home
 
 AGENT: Final = "connector-test"
+LOOK_S: Final = 0.2
 
 
 def examine(connector: Connector) -> dict[str, Any]:
-    """What was found: `fault` (or none), `revision`, `tools` with name, operation class, digest and fault."""
+    """What was found: `fault` (or none) with what the server wrote as `detail`, what it was `denied`, `revision`,
+    `tools` with name, operation class, digest and fault."""
     return asyncio.run(_examine(connector))
 
 
@@ -37,10 +41,9 @@ async def _examine(connector: Connector) -> dict[str, Any]:
     try:
         link = pool.of(connector.name, AGENT)
         assert link is not None
-        definitions = await link.definitions("tools")
+        definitions = await _patiently(link)
         if isinstance(definitions, Broken):
-            fault = f"{definitions.reason}: {definitions.detail}" if definitions.detail else definitions.reason
-            return {"name": connector.name, "fault": fault, "revision": None, "tools": []}
+            return _nothing(connector, definitions, link.standing().denied)
         tools = [
             {
                 "name": tool.name,
@@ -50,6 +53,21 @@ async def _examine(connector: Connector) -> dict[str, Any]:
             }
             for tool in tools_of(connector.name, definitions).values()
         ]
-        return {"name": connector.name, "fault": None, "revision": link.revision, "tools": tools}
+        found = {"name": connector.name, "fault": None, "detail": None, "denied": list(link.standing().denied)}
+        return {**found, "revision": link.revision, "tools": tools}
     finally:
         await pool.close()
+
+
+async def _patiently(link: Link) -> list[JsonObject] | Broken:
+    """Nobody else waits here: a server that is still starting is waited for as long as its start may take."""
+    while True:
+        definitions = await link.definitions("tools")
+        if not isinstance(definitions, Broken) or link.standing().state != "starting":
+            return definitions
+        await asyncio.sleep(LOOK_S)
+
+
+def _nothing(connector: Connector, broken: Broken, denied: tuple[str, ...]) -> dict[str, Any]:
+    said: dict[str, Any] = {"fault": broken.reason, "detail": broken.detail, "denied": list(denied)}
+    return {"name": connector.name, **said, "revision": None, "tools": []}

@@ -5,6 +5,7 @@ gateway and believed only while the process that wrote them lives.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -24,13 +25,14 @@ FILE_BYTES_MAX: Final = 4 * 1024 * 1024
 
 class ServerStanding(NamedTuple):
     """How the gateway stands with one server for one agent: `running`, `starting` or `not running`, what is wrong in
-    Interlock's words, and what the server wrote itself."""
+    Interlock's words, what the server wrote itself, and what its policy refused it last."""
 
     connector: str
     agent: str
     state: str
     faults: list[str]
     detail: str | None
+    denied: list[str]
 
 
 def announce(home: Home, url: str) -> None:
@@ -60,13 +62,17 @@ def standings(home: Home) -> list[ServerStanding]:
     return [_standing(each) for each in told if isinstance(each, dict)] if isinstance(told, list) else []
 
 
-async def keep_told(home: Home, look: Callable[[], list[ServerStanding]]) -> None:
-    """Write down how it stands with each server, whenever that changes, until cancelled."""
+async def keep_told(
+    home: Home, look: Callable[[], list[ServerStanding]], tell: Callable[[list[ServerStanding]], None]
+) -> None:
+    """Write down how it stands with each server, and `tell` it, whenever that changes, until cancelled."""
     last: list[ServerStanding] | None = None
     while True:
         now = look()
         if now != last:
-            _write(_standings(home), {"servers": [each._asdict() for each in now]})
+            with contextlib.suppress(OSError):  # a full disk: what is wrong is told again when it changes again
+                _write(_standings(home), {"servers": [each._asdict() for each in now]})
+            tell(now)
             last = now
         await asyncio.sleep(LOOK_S)
 
@@ -98,12 +104,16 @@ def _read(path: str, home: Home) -> dict[str, Any]:
 
 
 def _standing(each: dict[str, Any]) -> ServerStanding:
-    faults = each.get("faults")
     detail = each.get("detail")
     return ServerStanding(
         connector=str(each.get("connector")),
         agent=str(each.get("agent")),
         state=str(each.get("state")),
-        faults=[str(fault) for fault in faults] if isinstance(faults, list) else [],
+        faults=_texts(each.get("faults")),
         detail=str(detail) if detail is not None else None,
+        denied=_texts(each.get("denied")),
     )
+
+
+def _texts(value: object) -> list[str]:
+    return [str(each) for each in value] if isinstance(value, list) else []

@@ -1,8 +1,8 @@
 """The two policies of the gateway plane: the one that tool calls are decided by, and the one that a stdio server is
 held to.
 
-A server may read its system, its own files and what its command names; everything else is the operator's to grant
-with a layer.
+A server may read its system, its own files, what its command names and the directories of its code; everything else is
+the operator's to grant with a layer.
 """
 
 from __future__ import annotations
@@ -38,17 +38,19 @@ def server_policy(
     """The compiled policy of one server. Raises `PolicyError` (121)."""
     context = _context(home, workspace=workspace, jail_home=scratch, session=session_directory)
     sources = _sources(stdio.policies, SERVER_PRESET, home)
-    sources.append(Source("command.yaml", _command_layer(stdio.command).encode(), Origin.BUILTIN))
+    sources.append(Source("command.yaml", _command_layer(stdio).encode(), Origin.BUILTIN))
     return load(sources, context, cache=home.cache, workspace_layer=False).document()
 
 
-def _command_layer(command: Sequence[str]) -> str:
-    """What the command names by absolute path may be read, and its program run: the server could not start
+def _command_layer(stdio: Stdio) -> str:
+    """What the command names by absolute path may be read and run, and the server's code: it could not start
     otherwise."""
-    named = {path for word in command if (path := _plain_file(word)) is not None}
+    files = [word for word in stdio.command if word.startswith("/") and os.path.isfile(word)]
+    named = {pattern for path in (*files, *stdio.code) if (pattern := _unfollowed(path)) is not None}
     rules: list[dict[str, object]] = []
     if named:
-        rules.append({"id": "named", "allow": ["file.read", "process.exec"], "path": sorted(named)})
+        paths = sorted(form for pattern in named for form in (pattern, f"{pattern}/**"))
+        rules.append({"id": "named", "allow": ["file.read", "process.exec"], "path": paths})
     # A layer needs a rule that could match; a server's own root of nowhere never does harm.
     rules.append({"id": "nothing", "deny": "process.signal", "to": "outside"})
     ordered = [
@@ -57,11 +59,13 @@ def _command_layer(command: Sequence[str]) -> str:
     return json.dumps({"interlock": "1", "name": "command", "rules": ordered})
 
 
-def _plain_file(word: str) -> str | None:
-    if not word.startswith("/") or not os.path.isfile(word):
+def _unfollowed(path: str) -> str | None:
+    """A pattern for what lies at a path now, and nowhere else. An agent may be able to put a link in its place, or in
+    the place of a directory above it; links are followed in the literal front of a pattern only, and this has none."""
+    path = os.path.normpath(path)
+    if _GLOB_CHARACTERS & set(path) or not path[1:2].isalnum():
         return None
-    path = os.path.realpath(word)
-    return path if not _GLOB_CHARACTERS & set(path) else None
+    return f"/[{path[1]}]{path[2:]}"
 
 
 def _sources(files: Sequence[str], preset: str | None, home: Home) -> list[Source]:

@@ -6,6 +6,7 @@ One gateway for each home: `runtime/gateway.json` says where it listens, held by
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import signal
@@ -22,6 +23,7 @@ from interlock.app.gateway import Parts, SystemClock, assemble, own_hosts, uvico
 from interlock.app.gateway_place import ServerStanding, announce, keep_told, withdraw
 from interlock.app.gateway_policy import call_policy
 from interlock.app.gateway_servers import SupervisedLauncher
+from interlock.app.gateway_told import Told
 from interlock.connectors.configuration import Connector, load
 from interlock.connectors.http import HttpChannel
 from interlock.connectors.pool import Pool
@@ -82,7 +84,8 @@ def _run(request: Request, home: Home, connectors: Mapping[str, Connector], list
     for warning in warnings:
         print(f"interlock: {warning}", file=sys.stderr)
     announce(home, url)
-    print(f"interlock gateway at {url}/mcp", *_described(connectors), sep="\n  ", file=sys.stderr, flush=True)
+    lines = (f"interlock gateway at {url}/mcp", *_described(connectors, policy))
+    print(*lines, sep="\n  ", file=sys.stderr, flush=True)
     if request.anonymous is not None:
         print(
             f"  warning: local connections without a token act as `{request.anonymous}`: for tests only",
@@ -145,7 +148,8 @@ async def _serve(
     await attesting.start()
     server = uvicorn_server(assemble(parts))
     caught = _ends_on_signal(server)
-    telling = asyncio.create_task(keep_told(home, lambda: _standings(pool)))
+    told = Told()
+    telling = asyncio.create_task(keep_told(home, lambda: _standings(pool), lambda now: _say(told.lines(now))))
     try:
         await server.serve(sockets=[listener])
         return 128 + caught[0] if caught else 0
@@ -157,9 +161,15 @@ async def _serve(
         inbox.close()
 
 
+def _say(lines: list[str]) -> None:
+    for line in lines:
+        with contextlib.suppress(OSError):  # nobody reads it: the gateway goes on
+            print(f"interlock gateway: {line}", file=sys.stderr, flush=True)
+
+
 def _standings(pool: Pool) -> list[ServerStanding]:
     return [
-        ServerStanding(each.connector, agent, each.state, list(each.faults), each.detail)
+        ServerStanding(each.connector, agent, each.state, list(each.faults), each.detail, list(each.denied))
         for agent, each in pool.standings()
     ]
 
@@ -229,10 +239,15 @@ def _lock(home: Home) -> int:
     return lock
 
 
-def _described(connectors: Mapping[str, Connector]) -> list[str]:
-    if not connectors:
-        return ["no connectors yet: interlock connector add NAME --stdio -- COMMAND"]
-    return [f"/mcp/{name}" for name in connectors]
+def _described(connectors: Mapping[str, Connector], policy: Mapping[str, Any]) -> list[str]:
+    """What is served, by which policy, and how an agent gets in."""
+    named = f"{', '.join(connectors)} (each alone at /mcp/NAME)"
+    none = "none yet (interlock connector add NAME --stdio -- COMMAND, then start the gateway again)"
+    return [
+        f"connectors: {named if connectors else none}",
+        f"policy: {', '.join(layer['name'] for layer in policy['layers'])}",
+        "a token for an agent: interlock agent add NAME",
+    ]
 
 
 def _url(address: str, port: int) -> str:

@@ -39,7 +39,10 @@ ERRORS_PAUSE_S: Final = 0.01
 DENIALS_KEPT: Final = 3
 #: A server line may be as long as a message, and its newline.
 LINE_BYTES_MAX: Final = TEXT_BYTES_MAX + 1_024
-_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+SERVER_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+#: A launcher that fetches packages waits minutes for a network that is not there. With these it fails at once.
+_WITHOUT_NETWORK: Final = {"NPM_CONFIG_OFFLINE": "true", "UV_OFFLINE": "1"}
 
 Message = dict[str, Any]
 
@@ -84,6 +87,11 @@ class SupervisedServer:
             raise
         self._error_reader = asyncio.create_task(self._read_errors(errors))
 
+    @property
+    def denied(self) -> tuple[str, ...]:
+        """See `Running`."""
+        return tuple(self._words)
+
     async def context(self, parent: str | None) -> None:
         """See `Running`."""
         if self._ended.done():
@@ -112,14 +120,13 @@ class SupervisedServer:
         await asyncio.to_thread(self._let_go)
 
     async def last_words(self) -> LastWords:
-        """See `Running`: what it wrote to standard error, what it was denied last, and its status."""
+        """See `Running`: what it wrote to standard error, and its status."""
         if self.output.at_eof() and self._error_reader is not None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(WORDS_S_MAX):
                     await asyncio.shield(self._exited)
                     await asyncio.shield(self._error_reader)
-        errors = self._errors.decode("utf-8", "replace").strip()
-        text = "\n".join([errors, *(f"denied: {words}" for words in self._words)]).strip()
+        text = self._errors.decode("utf-8", "replace").strip()
         return LastWords(self._exited.result() if self._exited.done() else "", text)
 
     def _send(self, message: Message) -> None:
@@ -155,7 +162,8 @@ class SupervisedServer:
                 with contextlib.suppress(OSError):
                     self._send({"type": "answer", "id": message["id"], "grant": None, "reason": why})
             case "denied":
-                self._words.append(_denial(message))
+                if (words := _denial(message)) not in self._words:
+                    self._words.append(words)
             case "exited" if not self._exited.done():
                 self._exited.set_result(_how(message))
             case "ended" if not self._ended.done():
@@ -219,8 +227,9 @@ class SupervisedLauncher:
         self, session: str, name: str, stdio: Stdio, agent: str, scratch: str, pipes: _Pipes, executable: str
     ) -> Message:
         environment = {
-            "PATH": _PATH,
+            "PATH": SERVER_PATH,
             "LANG": "C.UTF-8",
+            **({} if stdio.policies else _WITHOUT_NETWORK),
             "HOME": scratch,
             "TMPDIR": scratch,
             "INTERLOCK_SESSION": session,

@@ -100,10 +100,11 @@ def run(arguments: argparse.Namespace) -> int:
 def _add(arguments: argparse.Namespace, directory: str) -> int:
     from interlock.connectors.configuration import parse
     from interlock.vocabulary.errors import OperatorError
+    from interlock.vocabulary.printable import printable
 
     text = _document(arguments)
     path = Path(directory) / f"{arguments.name}.yaml"
-    parse(text, name=arguments.name, file=str(path))
+    parsed = parse(text, name=arguments.name, file=str(path))
     if path.exists() and not arguments.force:
         raise OperatorError(f"connector `{arguments.name}` exists already", hint="--force replaces it")
     beside = path.with_suffix(f".{os.getpid()}.new")
@@ -111,12 +112,32 @@ def _add(arguments: argparse.Namespace, directory: str) -> int:
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
     beside.replace(path)
-    print(f"added `{arguments.name}`: {path}\n  try it: interlock connector test {arguments.name}")
+    print(f"added `{arguments.name}`: {path}")
+    for directory in getattr(parsed.server, "code", ()):
+        print(f"  reads its code in {printable(directory)}")
+    for note in _notes(arguments):
+        print(f"  note: {printable(note, 1_000)}")
+    print(f"  try it: interlock connector test {arguments.name}")
     return 0
+
+
+def _notes(arguments: argparse.Namespace) -> list[str]:
+    from interlock.app.gateway_servers import SERVER_PATH
+    from interlock.cli.connector_command import notes, whole
+
+    if not arguments.stdio:
+        return []
+    command = whole(arguments.command, server_path=SERVER_PATH)
+    has_policy, workspace = bool(arguments.policy), arguments.workspace
+    return notes(command, server_path=SERVER_PATH, has_policy=has_policy, workspace=workspace)
 
 
 def _document(arguments: argparse.Namespace) -> str:
     """The configuration file. Values are written as JSON texts, which YAML reads as they are."""
+    from interlock.app.gateway_servers import SERVER_PATH
+    from interlock.app.server_code import code_of
+    from interlock.cli.connector_command import whole
+    from interlock.storage.home import user_home
     from interlock.vocabulary.errors import OperatorError
 
     if arguments.stdio and not arguments.command:
@@ -127,7 +148,10 @@ def _document(arguments: argparse.Namespace) -> str:
         raise OperatorError("--header belongs to --http")
     lines = ["interlock: 1"]
     if arguments.stdio:
-        lines += ["stdio:", f"  command: {json.dumps([_absolute(word) for word in arguments.command])}"]
+        command = whole(arguments.command, server_path=SERVER_PATH)
+        lines += ["stdio:", f"  command: {json.dumps(command)}"]
+        if code := code_of(command, home=user_home()):
+            lines.append(f"  code: {json.dumps(code)}")
         if arguments.policy:
             lines.append(f"  policies: {json.dumps([str(Path(each).resolve()) for each in arguments.policy])}")
         if arguments.workspace:
@@ -142,11 +166,6 @@ def _document(arguments: argparse.Namespace) -> str:
     if arguments.client_requests:
         lines.append(f"client_requests: {json.dumps(arguments.client_requests.split(','))}")
     return "\n".join([*lines, ""])
-
-
-def _absolute(word: str) -> str:
-    """A file of this directory that the command names, by its whole path: the server runs in another directory."""
-    return str(Path(word).absolute()) if not word.startswith("-") and Path(word).is_file() else word
 
 
 def _from_here(given: str) -> str:
@@ -189,6 +208,8 @@ def _list(connectors: dict[str, Connector], home: Home, *, as_json: bool) -> int
     from interlock.app.gateway_place import standings
     from interlock.vocabulary.printable import printable
 
+    if not connectors and not as_json:
+        print("no connectors yet\n  add one: interlock connector add NAME --stdio -- COMMAND")
     told = standings(home)
     for name, connector in connectors.items():
         own = [each for each in told if each.connector == name]
@@ -199,7 +220,8 @@ def _list(connectors: dict[str, Connector], home: Home, *, as_json: bool) -> int
         print(f"{name:<20} {kind:<6} {what}")
         for each in own:
             print(f"  {printable(each.agent)}: {each.state}")
-            for line in [*each.faults, *(f"it wrote: {line}" for line in (each.detail or "").splitlines()[-3:])]:
+            wrote = [f"it wrote: {line}" for line in (each.detail or "").splitlines()[-3:]]
+            for line in [*each.faults, *wrote, *(f"it was denied: {words}" for words in each.denied)]:
                 print(f"    {printable(line)}")
     return 0
 
@@ -215,7 +237,8 @@ def _described(connector: Connector) -> dict[str, Any]:
         "concurrency": connector.concurrency,
     }
     if isinstance(server, Stdio):
-        return {"kind": "stdio", "command": list(server.command), "environment": sorted(server.environment), **common}
+        kept = {"command": list(server.command), "code": list(server.code)}
+        return {"kind": "stdio", **kept, "environment": sorted(server.environment), **common}
     return {"kind": "http", "url": server.url, "headers": sorted(server.headers), **common}
 
 
@@ -248,9 +271,15 @@ def _test(connector: Connector, *, as_json: bool) -> int:
         return 0 if found["fault"] is None else 1
     if found["fault"] is not None:
         print(f"{connector.name}: {printable(str(found['fault']), 2_000)}")
+        for line in str(found["detail"] or "").splitlines():
+            print(f"  it wrote: {printable(line)}")
+        for words in found["denied"]:
+            print(f"  it was denied: {printable(words)}")
         return 1
     print(f"{connector.name}: speaks {found['revision']}, {len(found['tools'])} tools")
     for tool in found["tools"]:
         usable = f"  (not usable: {printable(tool['fault'])})" if tool["fault"] else ""
         print(f"  {printable(tool['name']):<40} {tool['operation']:<8}{usable}")
+    for words in found["denied"]:
+        print(f"  it was denied: {printable(words)}")
     return 0

@@ -35,13 +35,14 @@ Read = TypeVar("Read")
 
 @dataclass(frozen=True, slots=True)
 class Stdio:
-    """A server to start: its command, its environment (it gets no other), its policies beside the preset
-    `mcp-server`."""
+    """A server to start: its command, the directories of its code (it may read them), its environment (it gets no
+    other), its policies beside the preset `mcp-server`."""
 
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     policies: tuple[str, ...] = ()
     workspace: str | None = None
+    code: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ class _Reader:
         )
 
     def _stdio(self, node: yaml.Node) -> Stdio:
-        keys = self._mapping(node, ("command", "environment", "policies", "workspace"))
+        keys = self._mapping(node, ("command", "code", "environment", "policies", "workspace"))
         self._require(keys, node, "command")
         command = self._texts(keys["command"])
         if not command or not command[0]:
@@ -132,7 +133,8 @@ class _Reader:
             command=command,
             environment=self._optional(keys, "environment", self._text_map, {}),
             policies=self._optional(keys, "policies", self._texts, ()),
-            workspace=self._optional(keys, "workspace", self._workspace, None),
+            workspace=self._optional(keys, "workspace", self._absolute, None),
+            code=self._optional(keys, "code", self._code, ()),
         )
 
     def _http(self, node: yaml.Node) -> Http:
@@ -152,7 +154,12 @@ class _Reader:
             raise self._error(node, f"`{url}` is not a URL of a server", "http:// or https://, no user, no fragment")
         return url
 
-    def _workspace(self, node: yaml.Node) -> str:
+    def _code(self, node: yaml.Node) -> tuple[str, ...]:
+        if not isinstance(node, yaml.SequenceNode):
+            raise self._error(node, "a list is needed here", "[one, two]")
+        return tuple(self._absolute(each) for each in node.value)
+
+    def _absolute(self, node: yaml.Node) -> str:
         path = self._text(node)
         if not path.startswith("/"):
             raise self._error(node, f"`{path}` is not an absolute path", "write the whole path")

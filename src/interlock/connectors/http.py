@@ -58,6 +58,10 @@ class HttpChannel:
         self.noise = Noise()
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
+    def denied(self) -> tuple[str, ...]:
+        """See `link.Channel`."""
+        return ()
+
     def left(self) -> str:
         """See `link.Channel`: nothing is heard of a server's process from here."""
         return ""

@@ -42,6 +42,10 @@ class Running(Protocol):
     def input(self) -> asyncio.StreamWriter:
         """What the server reads."""
 
+    @property
+    def denied(self) -> tuple[str, ...]:
+        """What its policy refused the server last, in words."""
+
     async def context(self, parent: str | None) -> None:
         """Tell the supervisor which action the server works on from now on; returns when it acknowledged."""
 

@@ -38,6 +38,9 @@ class Channel(greeting.Channel, Protocol):
     ended: asyncio.Future[str]
     noise: Noise
 
+    def denied(self) -> tuple[str, ...]:
+        """What its policy refused the server last; nothing where it is not held by one."""
+
     def left(self) -> str:
         """The end of what the server wrote to its standard error, once it has ended."""
 
@@ -62,6 +65,7 @@ class Link:
         self._met = Met(Era.LEGACY)
         self._no_probe = connector.revision == "legacy"
         self._trouble: Broken | None = None
+        self._denied: tuple[str, ...] = ()
         self._catalogue = Catalogue(now_ms)
         self.listener: Callable[[str, JsonObject], None] | None = None
 
@@ -114,7 +118,8 @@ class Link:
             noise = self._channel.noise
             faults.append(f"{noise.lines} lines of its output are no messages, such as `{noise.sample}`")
         detail = self._trouble.detail if self._trouble is not None else None
-        return Standing(self.connector, state, tuple(faults), detail)
+        denied = self._channel.denied() if self._channel is not None else self._denied
+        return Standing(self.connector, state, tuple(faults), detail, denied)
 
     async def connect(self) -> Broken | None:
         """See `Upstream`."""
@@ -162,6 +167,7 @@ class Link:
         """Count the end of the last channel and begin a start, or say why not yet."""
         if self._channel is not None:
             self._failed(self._channel.ended.result(), for_operator(self._channel.left(), self._connector))
+            self._denied = self._channel.denied()
             self._channel = None
         refusal = self._breaker.refusal(self._now_ms())
         if refusal is not None:
@@ -210,6 +216,7 @@ class Link:
                 self._channel = channel
             else:
                 await asyncio.shield(channel.close("it is not what it should be"))
+                self._denied = channel.denied()
         if isinstance(greeted, Unmet):
             return self._unstarted(greeted.why, for_operator(channel.left(), self._connector))
         return greeted

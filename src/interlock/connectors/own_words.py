@@ -21,7 +21,16 @@ def for_operator(text: str, connector: Connector) -> str | None:
         for secret in {value, value.removeprefix("Bearer ")}:
             if len(secret) >= SECRET_CHARACTERS_MIN:
                 text = text.replace(secret, "…")
-    return text[-DETAIL_CHARACTERS_MAX:].strip() or None
+    return _end(text.strip()) or None
+
+
+def _end(text: str) -> str:
+    """The end of a text, from the beginning of a line where that is possible."""
+    if len(text) <= DETAIL_CHARACTERS_MAX:
+        return text
+    cut = text[-DETAIL_CHARACTERS_MAX:]
+    _, separator, lines = cut.partition("\n")
+    return f"…\n{lines}" if separator and lines else f"…{cut}"
 
 
 def for_agent(detail: str | None) -> str | None:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class Standing:
     """`state` is `running`, `starting` or `not running`; `faults` say what is wrong in our words, `detail` is what the
-    server wrote itself."""
+    server wrote itself, `denied` what its policy refused it last."""
 
     connector: str
     state: str
     faults: tuple[str, ...] = ()
     detail: str | None = None
+    denied: tuple[str, ...] = ()

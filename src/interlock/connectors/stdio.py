@@ -77,6 +77,10 @@ class StdioChannel:
         """The session that holds the process."""
         return self._running.session
 
+    def denied(self) -> tuple[str, ...]:
+        """See `link.Channel`."""
+        return self._running.denied
+
     def left(self) -> str:
         """See `link.Channel`."""
         return self._left.text

@@ -1,0 +1,87 @@
+"""The command of a stdio server as it is kept: its program and files by whole path, since the server runs in another
+directory with a PATH of its own; and what a person should know before trying it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Final
+
+#: What fetches a package when it runs, by program and, where only some of its commands do, by the command.
+_FETCHERS: Final = {
+    "npx": (), "pnpx": (), "bunx": (), "uvx": (),
+    "npm": ("exec", "x"), "pnpm": ("dlx",), "yarn": ("dlx",), "bun": ("x",), "pipx": ("run",), "uv": ("tool", "run"),
+}  # fmt: skip
+_INSTALLED_ONCE: Final = {
+    "npx": "npm install --prefix DIR PACKAGE, then name DIR/node_modules/.bin/PROGRAM",
+    "uvx": "python3 -m venv DIR; DIR/bin/pip install PACKAGE, then name DIR/bin/PROGRAM",
+}
+_PYTHON: Final = frozenset({"uvx", "uv", "pipx"})
+_SHEBANG: Final = b"#!/usr/bin/env "
+
+
+def whole(words: list[str], *, server_path: str) -> list[str]:
+    """The command with whole paths. `server_path` is the PATH that the server will have."""
+    program = _program(words[0], server_path)
+    return [*_interpreter(program, server_path), program, *(_file(word) for word in words[1:])]
+
+
+def notes(words: list[str], *, server_path: str, has_policy: bool, workspace: str | None) -> list[str]:
+    """What stands in the way of this command, each with what to do."""
+    found = []
+    name = Path(words[0]).name
+    if shutil.which(words[0], path=server_path) is None:
+        found.append(f"`{words[0]}` is not found on this machine")
+    elif _fetches(name, words[1:]) and not has_policy:
+        way = _INSTALLED_ONCE["uvx" if name in _PYTHON else "npx"]
+        found.append(f"`{name}` fetches a package when it starts, and a server has no network; install it once: {way}")
+    for word in words[1:]:
+        if _is_outside(word, workspace) and not has_policy:
+            way = f"`--workspace {word}` lets it work there"
+            found.append(f"the server may not read `{word}`, which its command names; {way}")
+    return found
+
+
+def _program(word: str, server_path: str) -> str:
+    """A program that a server's own PATH would not find, or would find another of, by its whole path."""
+    if "/" in word:
+        return _file(word)
+    here, there = shutil.which(word), shutil.which(word, path=server_path)
+    if here is None or (there is not None and os.path.realpath(here) == os.path.realpath(there)):
+        return word
+    return os.path.abspath(here)
+
+
+def _interpreter(program: str, server_path: str) -> list[str]:
+    """What runs a script that leaves its interpreter to PATH, where a server's PATH has none or another."""
+    found = shutil.which(program, path=server_path)
+    if found is None:
+        return []
+    try:
+        with open(found, "rb") as file:
+            line = file.read(256).partition(b"\n")[0]
+    except OSError:
+        return []
+    words = line.removeprefix(_SHEBANG).split()
+    if not line.startswith(_SHEBANG) or len(words) != 1:
+        return []
+    interpreter = _program(os.fsdecode(words[0]), server_path)
+    return [interpreter] if interpreter.startswith("/") else []
+
+
+def _file(word: str) -> str:
+    """A file of this directory, by its whole path."""
+    return str(Path(word).absolute()) if not word.startswith("-") and Path(word).is_file() else word
+
+
+def _fetches(name: str, words: list[str]) -> bool:
+    commands = _FETCHERS.get(name)
+    return commands is not None and (not commands or any(word in commands for word in words[:2]))
+
+
+def _is_outside(word: str, workspace: str | None) -> bool:
+    """Whether a word names a directory that the server will not have."""
+    if not word.startswith("/") or not os.path.isdir(word):
+        return False
+    return workspace is None or not Path(os.path.realpath(word)).is_relative_to(os.path.realpath(workspace))
