@@ -61,19 +61,22 @@ pub struct Pending {
 /// That a call was answered: made by answering one.
 #[must_use]
 #[derive(Debug)]
-pub struct Answered(Option<i32>);
+pub struct Answered {
+    /// The errno of an answer that the kernel did not take.
+    errno: Option<i32>,
+}
 
 impl Answered {
     /// The errno with which the kernel refused the answer, but for ENOENT: then the caller died while it was answered.
     #[must_use]
     pub fn refused(&self) -> Option<i32> {
-        self.0.filter(|errno| *errno != libc::ENOENT)
+        self.errno.filter(|errno| *errno != libc::ENOENT)
     }
 
     /// Whether the caller has it.
     #[must_use]
     pub fn arrived(&self) -> bool {
-        self.0.is_none()
+        self.errno.is_none()
     }
 }
 
@@ -130,7 +133,7 @@ impl Pending {
         if errno.is_some_and(|errno| errno != libc::ENOENT) {
             let _gone = self.calls.listener.errno(self.call.id, libc::EACCES);
         }
-        Answered(errno)
+        Answered { errno }
     }
 }
 
