@@ -117,3 +117,18 @@ def says_why(commands: Commands) -> Any:
         if "coder: not running" in out and "it wrote:" in out:
             return
         assert time.monotonic() < deadline, out
+
+
+def test_texts_of_every_kind_are_kept_as_they_are_and_a_file_with_an_anchor_is_refused(commands: Commands) -> None:
+    words = ("😀 é", 'a "b" \\ c', "\u2028 and\ttab", "*star", "&amp")
+    status, _, err = commands.run("connector", "add", "notes", "--stdio", "--env", f"X={words[0]}", "--", "true", *words)
+    assert status == 0, err
+    kept = load(commands.root / "home/config/connectors/notes.yaml").server
+    assert kept.command == ("true", *words) and kept.environment == {"X": words[0]}  # type: ignore[union-attr]
+    status, _, err = commands.run("connector", "add", "other", "--stdio", "--", "true", "\udcff")
+    assert status == 120 and "is not UTF-8" in err
+    file = commands.root / "home/config/connectors/other.yaml"
+    file.write_text('interlock: 1\nstdio: {command: &same ["true"]}\n')
+    file.chmod(0o600)
+    status, _, err = commands.run("connector", "list")
+    assert status == 120 and "other.yaml:2:18: YAML reads `&same` as an anchor, and anchors are refused" in err

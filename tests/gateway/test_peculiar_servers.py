@@ -4,15 +4,19 @@ fails at once with true words. One gateway for all of them, started by its comma
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from command_stage import CommandStage
 from forgetful import LOST, Forgetful
-from gateway_stage import META, call, modern
+from gateway_stage import META, call, modern, post
+from test_legacy import session
 
 from interlock.host.supervisor import find_supervisor
 from interlock.vocabulary.errors import InterlockError
@@ -36,7 +40,7 @@ class Stage(CommandStage):
         self.web = web
         self.add_stdio("good", "peculiar.py", "none")
         self.add_stdio("plain", "peculiar.py", "none")
-        for habit in ("banner", "shy"):
+        for habit in ("banner", "shy", "deaf-to-levels"):
             self.add_stdio(habit, "peculiar.py", habit)
         for name, seconds in SLOW.items():
             self.add_stdio(name, "peculiar.py", "slow", str(seconds))
@@ -154,6 +158,30 @@ def test_calls_that_find_the_session_lost_at_the_same_time_begin_one_new_session
     assert all(each["_meta"]["interlock/effect"] in ("unknown", "not sent") for each in found if each.get("isError"))
 
 
+def test_a_level_for_log_messages_waits_for_no_server_that_does_not_take_it(stage: Stage) -> None:
+    level = {"jsonrpc": "2.0", "id": 2, "method": "logging/setLevel", "params": {"level": "error"}}
+    alone = session(stage, stage.token, "/mcp/deaf-to-levels")
+    began = time.monotonic()
+    _, _, answer = post(stage, stage.token, level, "/mcp/deaf-to-levels", **alone)
+    assert time.monotonic() - began < AT_ONCE_S
+    assert "`deaf-to-levels`: the server did not answer within 3 s" in last(answer)["error"]["message"]
+    together = session(stage, stage.token)
+    _, _, answer = post(stage, stage.token, level, **together)
+    told = last(answer)["result"]["_meta"]["interlock/unavailable"]
+    assert [each["connector"] for each in told] == ["deaf-to-levels"] and "did not answer" in told[0]["reason"]
+    call(stage, stage.token, "plain__echo")
+    os.kill(int((stage.folder("plain") / "starts").read_text().split()[-1]), signal.SIGKILL)
+    alone = session(stage, stage.token, "/mcp/plain")
+    began = time.monotonic()
+    _, _, answer = post(stage, stage.token, level, "/mcp/plain", **alone)
+    assert time.monotonic() - began < AT_ONCE_S and last(answer)["result"] == {}
+    stage.good_works()
+
+
+def last(answer: Any) -> Any:
+    return answer[-1] if isinstance(answer, list) else answer
+
+
 @pytest.mark.parametrize("carrier", CARRIERS)
 def test_numbers_and_a_large_text_arrive_as_the_server_wrote_them(stage: Stage, carrier: str) -> None:
     numbers = b"[9223372036854775808,-18446744073709551617,123456789012345678901234567890,1.10,1e400,0.1000000000000000055]"
@@ -166,10 +194,11 @@ def test_numbers_and_a_large_text_arrive_as_the_server_wrote_them(stage: Stage, 
     ("tool", "words"), [("large", "more than 4194304"), ("cut", "cannot be read"), ("not-a-number", "cannot be read")]
 )
 def test_what_cannot_be_passed_on_fails_at_once_and_says_why(stage: Stage, carrier: str, tool: str, words: str) -> None:
-    began = time.monotonic()
+    call(stage, stage.token, f"{carrier}__echo")
+    before, began = stage.starts("plain"), time.monotonic()
     found = call(stage, stage.token, f"{carrier}__{tool}")
     assert time.monotonic() - began < AT_ONCE_S
     assert found["isError"] and words in found["content"][0]["text"] and found["_meta"]["interlock/effect"] == "unknown"
     assert call(stage, stage.token, f"{carrier}__echo")["content"][0]["text"] == "hello"
-    assert carrier != "plain" or stage.starts("plain") == 1, "the server was ended for one answer"
+    assert carrier != "plain" or stage.starts("plain") == before, "the server was ended for one answer"
     stage.good_works()

@@ -98,11 +98,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _add(arguments: argparse.Namespace, directory: str) -> int:
+    from interlock.cli.connector_document import document_of
     from interlock.connectors.configuration import parse
     from interlock.vocabulary.errors import OperatorError
     from interlock.vocabulary.printable import printable
 
-    text = _document(arguments)
+    text = document_of(arguments)
     path = Path(directory) / f"{arguments.name}.yaml"
     parsed = parse(text, name=arguments.name, file=str(path))
     if path.exists() and not arguments.force:
@@ -130,65 +131,6 @@ def _notes(arguments: argparse.Namespace) -> list[str]:
     command = whole(arguments.command, server_path=SERVER_PATH)
     has_policy, workspace = bool(arguments.policy), arguments.workspace
     return notes(command, server_path=SERVER_PATH, has_policy=has_policy, workspace=workspace)
-
-
-def _document(arguments: argparse.Namespace) -> str:
-    """The configuration file. Values are written as JSON texts, which YAML reads as they are."""
-    from interlock.app.gateway_servers import SERVER_PATH
-    from interlock.app.server_code import code_of
-    from interlock.cli.connector_command import whole
-    from interlock.storage.home import user_home
-    from interlock.vocabulary.errors import OperatorError
-
-    if arguments.stdio and not arguments.command:
-        raise OperatorError("--stdio needs a command", hint="interlock connector add NAME --stdio -- COMMAND ARGUMENTS")
-    if not arguments.stdio and (arguments.command or arguments.env or arguments.policy or arguments.workspace):
-        raise OperatorError("a command, --env, --policy and --workspace belong to --stdio")
-    if arguments.stdio and arguments.header:
-        raise OperatorError("--header belongs to --http")
-    lines = ["interlock: 1"]
-    if arguments.stdio:
-        command = whole(arguments.command, server_path=SERVER_PATH)
-        lines += ["stdio:", f"  command: {json.dumps(command)}"]
-        if code := code_of(command, home=user_home()):
-            lines.append(f"  code: {json.dumps(code)}")
-        if arguments.policy:
-            lines.append(f"  policies: {json.dumps([str(Path(each).resolve()) for each in arguments.policy])}")
-        if arguments.workspace:
-            lines.append(f"  workspace: {json.dumps(str(Path(arguments.workspace).resolve()))}")
-        lines += _pairs("environment", [_from_here(each) for each in arguments.env], "  ")
-    else:
-        lines += ["http:", f"  url: {json.dumps(arguments.http)}", *_pairs("headers", arguments.header, "  ")]
-    lines += _pairs("operations", arguments.operation, "")
-    for key in ("revision", "timeout", "start_timeout", "concurrency"):
-        if (value := getattr(arguments, key)) is not None:
-            lines.append(f"{key}: {json.dumps(value)}")
-    if arguments.client_requests:
-        lines.append(f"client_requests: {json.dumps(arguments.client_requests.split(','))}")
-    return "\n".join([*lines, ""])
-
-
-def _from_here(given: str) -> str:
-    """`NAME=VALUE`, or a bare name with the value it has in this environment."""
-    from interlock.vocabulary.errors import OperatorError
-
-    if "=" in given:
-        return given
-    if given not in os.environ:
-        raise OperatorError(f"`{given}` is not set here", hint=f"set it, or write --env {given}=VALUE")
-    return f"{given}={os.environ[given]}"
-
-
-def _pairs(key: str, given: list[str], indent: str) -> list[str]:
-    from interlock.vocabulary.errors import OperatorError
-
-    lines = [f"{indent}{key}:"] if given else []
-    for each in given:
-        name, separator, value = each.partition("=")
-        if not separator or not name:
-            raise OperatorError(f"`{each.partition('=')[0]}` is not NAME=VALUE")
-        lines.append(f"{indent}  {json.dumps(name)}: {json.dumps(value)}")
-    return lines
 
 
 def _remove(name: str, directory: str) -> int:

@@ -1,18 +1,20 @@
 """`config/connectors/<name>.yaml`: what a connector is. Strict: an unknown key, a wrong type or a repeated key is an
-error that names file, line and column. Scalars are read as text and typed by their field. Left out: starting anything.
+error that names file, line and column. Read as policies are (`policy/document.py`): scalars are text, typed by their
+field; anchors, aliases, tags and merge keys are refused. Left out: starting anything.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from collections.abc import Mapping as Map
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, TypedDict, TypeVar
 from urllib.parse import urlsplit
 
-import yaml
-
+from interlock.policy.document import Mapping, Node, Sequence, Text, read_document
+from interlock.policy.faults import Fault, Place
 from interlock.vocabulary.errors import OperatorError
 
 NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,31}", re.ASCII)
@@ -39,7 +41,7 @@ class Stdio:
     other), its policies beside the preset `mcp-server`."""
 
     command: tuple[str, ...]
-    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    environment: Map[str, str] = field(default_factory=dict, repr=False)
     policies: tuple[str, ...] = ()
     workspace: str | None = None
     code: tuple[str, ...] = ()
@@ -50,7 +52,7 @@ class Http:
     """A server to reach: its URL and the headers that carry our credential for it (never shown)."""
 
     url: str
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Map[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class Connector:
     timeout_ms: int = 60_000
     start_timeout_ms: int = 30_000
     trust_annotations: bool = False
-    operations: Mapping[str, str] = field(default_factory=dict)
+    operations: Map[str, str] = field(default_factory=dict)
     client_requests: tuple[str, ...] = ()
 
 
@@ -85,26 +87,33 @@ def parse(text: str, *, name: str, file: str) -> Connector:
         raise OperatorError(
             f"`{name}` cannot name a connector", file=file, hint="a-z, 0-9, `-`; from a letter, at most 32"
         )
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (None, None)
-        raise OperatorError(f"not YAML: {error.problem}", file=file, line=line, column=column) from error
-    except (yaml.YAMLError, RecursionError) as error:
-        raise OperatorError(f"not YAML: {error}", file=file) from error
+    faults: list[Fault] = []
+    node = None if _is_blank(text) else read_document(text.encode(), file, faults)
+    if faults:
+        raise OperatorError(faults[0].message, **_where(faults[0].place), hint=faults[0].hint)
     if node is None:
         raise OperatorError("the file is empty", file=file, hint="interlock connector add writes one")
-    return _Reader(file).connector(name, node)
+    return _Reader().connector(name, node)
+
+
+def _is_blank(text: str) -> bool:
+    return all(not line.strip() or line.lstrip().startswith("#") for line in text.splitlines())
+
+
+def _where(place: Place) -> _Where:
+    return {"file": place.file, "line": place.line, "column": place.column}
+
+
+class _Where(TypedDict):
+    file: str
+    line: int
+    column: int
 
 
 class _Reader:
-    """Typed reading of YAML nodes with their places."""
+    """Typed reading of a document's nodes with their places."""
 
-    def __init__(self, file: str) -> None:
-        self._file = file
-
-    def connector(self, name: str, node: yaml.Node) -> Connector:
+    def connector(self, name: str, node: Node) -> Connector:
         top = self._mapping(node, _TOP_KEYS)
         self._require(top, node, "interlock")
         self._choice(top["interlock"], ("1",))
@@ -123,7 +132,7 @@ class _Reader:
             client_requests=self._optional(top, "client_requests", self._client_requests, ()),
         )
 
-    def _stdio(self, node: yaml.Node) -> Stdio:
+    def _stdio(self, node: Node) -> Stdio:
         keys = self._mapping(node, ("command", "code", "environment", "policies", "workspace"))
         self._require(keys, node, "command")
         command = self._texts(keys["command"])
@@ -137,12 +146,12 @@ class _Reader:
             code=self._optional(keys, "code", self._code, ()),
         )
 
-    def _http(self, node: yaml.Node) -> Http:
+    def _http(self, node: Node) -> Http:
         keys = self._mapping(node, ("url", "headers"))
         self._require(keys, node, "url")
         return Http(url=self._url(keys["url"]), headers=self._optional(keys, "headers", self._headers, {}))
 
-    def _url(self, node: yaml.Node) -> str:
+    def _url(self, node: Node) -> str:
         url = self._text(node)
         try:
             parts = urlsplit(url)
@@ -154,18 +163,18 @@ class _Reader:
             raise self._error(node, f"`{url}` is not a URL of a server", "http:// or https://, no user, no fragment")
         return url
 
-    def _code(self, node: yaml.Node) -> tuple[str, ...]:
-        if not isinstance(node, yaml.SequenceNode):
+    def _code(self, node: Node) -> tuple[str, ...]:
+        if not isinstance(node, Sequence):
             raise self._error(node, "a list is needed here", "[one, two]")
-        return tuple(self._absolute(each) for each in node.value)
+        return tuple(self._absolute(each) for each in node.items)
 
-    def _absolute(self, node: yaml.Node) -> str:
+    def _absolute(self, node: Node) -> str:
         path = self._text(node)
         if not path.startswith("/"):
             raise self._error(node, f"`{path}` is not an absolute path", "write the whole path")
         return path
 
-    def _headers(self, node: yaml.Node) -> dict[str, str]:
+    def _headers(self, node: Node) -> dict[str, str]:
         headers = self._text_map(node)
         for name, value in headers.items():
             if HEADER_NAME.fullmatch(name) is None or HEADER_VALUE.fullmatch(value) is None:
@@ -174,7 +183,7 @@ class _Reader:
                 raise self._error(node, f"the header `{name}` is set by the gateway itself", "leave it out")
         return headers
 
-    def _operations(self, node: yaml.Node) -> dict[str, str]:
+    def _operations(self, node: Node) -> dict[str, str]:
         found = self._text_map(node)
         for tool, operation in found.items():
             if operation not in OPERATIONS:
@@ -183,57 +192,52 @@ class _Reader:
                 )
         return found
 
-    def _client_requests(self, node: yaml.Node) -> tuple[str, ...]:
+    def _client_requests(self, node: Node) -> tuple[str, ...]:
         found = self._texts(node)
         for each in found:
             if each not in CLIENT_REQUESTS:
                 raise self._error(node, f"`{each}` cannot be forwarded", f"one of {', '.join(CLIENT_REQUESTS)}")
         return found
 
-    def _mapping(self, node: yaml.Node, allowed: tuple[str, ...] | None) -> dict[str, yaml.Node]:
-        if not isinstance(node, yaml.MappingNode):
+    def _mapping(self, node: Node, allowed: tuple[str, ...] | None) -> dict[str, Node]:
+        if not isinstance(node, Mapping):
             raise self._error(node, "a map is needed here", "key: value")
-        found: dict[str, yaml.Node] = {}
-        for key_node, value in node.value:
-            key = self._text(key_node)
-            if allowed is not None and key not in allowed:
-                raise self._error(key_node, f"unknown key `{key}`", f"known here: {', '.join(allowed)}")
-            if key in found:
-                raise self._error(key_node, f"`{key}` stands here twice", "remove one")
-            found[key] = value
-        return found
+        for key, _ in node.entries:
+            if allowed is not None and key.value not in allowed:
+                raise self._error(key, f"unknown key `{key.value}`", f"known here: {', '.join(allowed)}")
+        return {self._text(key): value for key, value in node.entries}
 
-    def _text_map(self, node: yaml.Node) -> dict[str, str]:
+    def _text_map(self, node: Node) -> dict[str, str]:
         return {key: self._text(value) for key, value in self._mapping(node, None).items()}
 
-    def _texts(self, node: yaml.Node) -> tuple[str, ...]:
-        if not isinstance(node, yaml.SequenceNode):
+    def _texts(self, node: Node) -> tuple[str, ...]:
+        if not isinstance(node, Sequence):
             raise self._error(node, "a list is needed here", "[one, two]")
-        return tuple(self._text(each) for each in node.value)
+        return tuple(self._text(each) for each in node.items)
 
-    def _text(self, node: yaml.Node) -> str:
-        if not isinstance(node, yaml.ScalarNode) or not isinstance(node.value, str):
+    def _text(self, node: Node) -> str:
+        if not isinstance(node, Text):
             raise self._error(node, "a text is needed here", "quote it if it looks like something else")
         if "\0" in node.value:
             raise self._error(node, "a zero character cannot stand here", "remove it")
         return node.value
 
-    def _choice(self, node: yaml.Node, choices: tuple[str, ...]) -> str:
+    def _choice(self, node: Node, choices: tuple[str, ...]) -> str:
         text = self._text(node)
         if text not in choices:
             raise self._error(node, f"`{text}` is not known here", f"one of {', '.join(choices)}")
         return text
 
-    def _claim(self, node: yaml.Node) -> bool:
+    def _claim(self, node: Node) -> bool:
         return self._choice(node, ("true", "false")) == "true"
 
-    def _number(self, node: yaml.Node, least: int, most: int) -> int:
+    def _number(self, node: Node, least: int, most: int) -> int:
         text = self._text(node)
         if not (text.isascii() and text.isdigit() and len(text) < 10 and least <= int(text) <= most):
             raise self._error(node, f"`{text}` is not a number from {least} to {most}", f"for example {least}")
         return int(text)
 
-    def _duration(self, node: yaml.Node) -> int:
+    def _duration(self, node: Node) -> int:
         text = self._text(node)
         matched = _DURATION.fullmatch(text)
         if matched is None or int(matched[1]) == 0:
@@ -241,17 +245,16 @@ class _Reader:
         return int(matched[1]) * _DURATION_MS[matched[2]]
 
     def _optional(
-        self, found: dict[str, yaml.Node], key: str, read: Callable[[yaml.Node], Read], default: Read
+        self, found: dict[str, Node], key: str, read: Callable[[Node], Read], default: Read
     ) -> Read:
         return read(found[key]) if key in found else default
 
-    def _require(self, found: dict[str, yaml.Node], node: yaml.Node, key: str) -> None:
+    def _require(self, found: dict[str, Node], node: Node, key: str) -> None:
         if key not in found:
             raise self._error(node, f"`{key}` is missing", f"add `{key}: …`")
 
-    def _error(self, node: yaml.Node, message: str, hint: str) -> OperatorError:
-        mark = node.start_mark
-        return OperatorError(message, file=self._file, line=mark.line + 1, column=mark.column + 1, hint=hint)
+    def _error(self, node: Node, message: str, hint: str) -> OperatorError:
+        return OperatorError(message, **_where(node.place), hint=hint)
 
 
 _TOP_KEYS: Final = (

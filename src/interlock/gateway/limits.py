@@ -23,6 +23,8 @@ REQUESTS_PER_SESSION_MAX: Final = 64
 ASKED_S_MAX: Final = 300.0
 #: Upstreams asked for a list at once get this long together; a late one is left out and named.
 LIST_S_MAX: Final = 35.0
+#: A level for log messages is passed on to servers, and no client waits long for one that does not answer.
+LEVEL_S_MAX: Final = 3.0
 TOOL_NAME_CHARACTERS_MAX: Final = 64
 UPSTREAM_NAME_CHARACTERS_MAX: Final = 256
 REFUSALS_RECORDED_PER_S_MAX: Final = 20

@@ -9,11 +9,20 @@ from typing import Final
 
 from interlock.gateway.calls import Calls
 from interlock.gateway.conversation import Conversation
-from interlock.gateway.limits import LIST_S_MAX
-from interlock.gateway.message import INVALID_PARAMS, LEGACY, META, METHOD_NOT_FOUND, MODERN, RpcError
-from interlock.gateway.names import Names
+from interlock.gateway.limits import LEVEL_S_MAX, LIST_S_MAX
+from interlock.gateway.message import (
+    INVALID_PARAMS,
+    LEGACY,
+    META,
+    METHOD_NOT_FOUND,
+    MODERN,
+    UPSTREAM_BROKEN,
+    RpcError,
+)
+from interlock.gateway.names import UNAVAILABLE, Names
 from interlock.mediate.json_text import JsonObject, is_object, object_at, text_at
-from interlock.mediate.upstream import Exchange, Upstream
+from interlock.mediate.upstream import Broken, Exchange, Fault, Upstream
+from interlock.vocabulary.printable import printable
 
 SERVER_INFO: Final[JsonObject] = {"name": "interlock", "title": "Interlock gateway", "version": "0.1.0"}
 #: Lists differ by agent and change with policy: cached by one agent alone, and not for long.
@@ -144,17 +153,39 @@ class Methods:
         return outcome
 
     async def _set_level(self, conversation: Conversation, params: JsonObject) -> JsonObject:
-        """Passed to every server at this endpoint that logs; it carries nothing but one of eight words."""
+        """Passed to every server at this endpoint that logs; it carries nothing but one of eight words. A server that
+        does not take it in time is named, and nobody waits for it."""
         level = text_at(params, "level")
         if level not in _LEVELS:
             raise RpcError(INVALID_PARAMS, "`level` is not a level of RFC 5424")
         logging = [each for each in self._names.reachable(conversation) if "logging" in each.capabilities()]
-        await asyncio.gather(*(each.request("logging/setLevel", {"level": level}, Exchange()) for each in logging))
-        return {}
+        answers = await asyncio.gather(*(_levelled(each, level) for each in logging))
+        missing: list[object] = [
+            {"connector": each.connector, "reason": why}
+            for each, why in zip(logging, answers, strict=True)
+            if why is not None
+        ]
+        if missing and len(missing) == len(logging):
+            who = ", ".join(f"`{each.connector}`" for each in logging)
+            data: JsonObject = {UNAVAILABLE: missing}
+            raise RpcError(UPSTREAM_BROKEN, f"the level was not taken by {who}: {answers[0]}", data=data)
+        return {"_meta": {UNAVAILABLE: missing}} if missing else {}
 
 
 async def _pong(conversation: Conversation, params: JsonObject) -> JsonObject:
     return {}
+
+
+async def _levelled(upstream: Upstream, level: str) -> str | None:
+    """Pass a level on; why the server did not take it, if it did not."""
+    try:
+        async with asyncio.timeout(LEVEL_S_MAX):
+            reply = await upstream.request("logging/setLevel", {"level": level}, Exchange())
+    except TimeoutError:
+        return f"the server did not answer within {LEVEL_S_MAX:g} s"
+    if isinstance(reply, Fault):
+        return f"the server refuses it (error {reply.code})"
+    return printable(reply.reason) if isinstance(reply, Broken) else None
 
 
 async def _connected(upstream: Upstream) -> None:

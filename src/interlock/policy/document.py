@@ -83,7 +83,7 @@ def _decoded(data: bytes, file: str, faults: list[Fault]) -> str | None:
     before = text[: odd.start()]
     place = Place(file, before.count("\n") + 1, odd.start() - (before.rfind("\n") + 1) + 1)
     name = f"U+{ord(odd.group()):04X}"
-    faults.append(Fault(place, f"the character {name} may not stand in a policy", "remove it"))
+    faults.append(Fault(place, f"the character {name} may not stand here", "remove it"))
     return None
 
 

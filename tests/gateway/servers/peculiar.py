@@ -45,7 +45,7 @@ def serve(habit):
     for line in sys.stdin:
         message = json.loads(line)
         method, identity = message["method"], message.get("id")
-        if habit == "shy" and method not in ("initialize", "notifications/initialized", "tools/list", "tools/call"):
+        if habit == "shy" and method == "server/discover":
             sys.exit(f"unknown method {method}")
         if method == "initialize":
             said = {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}, "logging": {}}, "serverInfo": {"name": "p", "version": "1"}}
@@ -55,8 +55,9 @@ def serve(habit):
         elif method == "tools/call":
             note("done", message["params"]["name"])
             result(identity, ANSWERS[message["params"]["name"]])
-        elif method == "logging/setLevel" and habit == "deaf-to-levels":
-            continue
+        elif method == "logging/setLevel":
+            if habit != "deaf-to-levels":
+                result(identity, "{}")
         elif identity is not None:
             write(json.dumps({"jsonrpc": "2.0", "id": identity, "error": {"code": -32601, "message": "no"}}))
 

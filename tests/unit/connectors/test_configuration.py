@@ -36,6 +36,14 @@ def test_a_good_file() -> None:
         ("interlock: 1\nstdio: {command: [a]}\ntimeout: 5\n", "f:3:10", "duration"),
         ("interlock: 1\nstdio: {command: [a]}\noperations: {x: nuke}\n", "f:3:13", "`nuke`"),
         ("interlock: 1\nstdio: {command: [a\n", "f:3:1", "YAML"),
+        ("interlock: 1\nstdio: &s {command: [a]}\n", "f:2:8", "anchors are refused"),
+        ("interlock: 1\nstdio: {command: [*a]}\n", "f:2:19", "aliases are refused"),
+        ("interlock: 1\nstdio: {command: !!python/tuple [a]}\n", "f:2:18", "tags are refused"),
+        ("interlock: 1\nstdio:\n  <<: {command: [a]}\n", "f:3:3", "merge keys"),
+        ("interlock: 1\nstdio: {command: [a]}\n---\ninterlock: 1\n", "f:3:1", "second document"),
+        ("interlock: 1\nstdio: {command: [a], workspace: work}\n", "f:2:34", "absolute path"),
+        ("interlock: 1\nstdio: {command: [a], code: [work]}\n", "f:2:30", "absolute path"),
+        ("# nothing yet\n", "f", "empty"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(text: str, place: str, words: str) -> None:
