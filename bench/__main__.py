@@ -1,4 +1,7 @@
-"""`python -m bench [host] [gateway] [eintr] [--json]`: prints each figure, native (or direct) beside governed, and the ratio."""
+"""`python -m bench [host] [gateway] [eintr] [--json]`: prints each figure, native (or direct) beside governed, and the ratio.
+
+`python -m bench trace call`: the files that one tool call passes through.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,13 @@ from dataclasses import asdict
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help="host, gateway (default: both), eintr")
+    parser.add_argument("parts", nargs="*", metavar="PART", help="host, gateway (default: both), eintr; trace call")
     parser.add_argument("--json", action="store_true", help="one object a line")
     arguments = parser.parse_args()
+    if arguments.parts[:1] == ["trace"]:
+        for part in arguments.parts[1:]:
+            importlib.import_module(f"bench.trace_{part}").main()
+        return
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     if not arguments.json:
         print(f"commit {commit or 'unknown'}, kernel {platform.release()}, Python {platform.python_version()}")

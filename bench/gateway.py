@@ -104,17 +104,14 @@ async def serve_upstream(port: int) -> None:
 async def serve_gateway(root: Path, port: int, upstream_port: int) -> None:
     """The gateway without the host plane: an HTTP connector needs none."""
     from interlock._native import Log
-    from interlock.app.gateway import Parts, SystemClock, assemble, own_hosts, uvicorn_server
-    from interlock.app.gateway_engine import NativeEngine
-    from interlock.app.gateway_inbox import GatewayInbox
-    from interlock.app.gateway_recorder import LogRecorder
+    from interlock.app.gateway import Parts, assemble, own_hosts, uvicorn_server
+    from interlock.app.gateway_ports import KnownFacts, LogRecorder, NativeEngine, SharedInbox, SystemClock
     from interlock.app.gateway_servers import SupervisedLauncher
     from interlock.approvals.inbox import Inbox
     from interlock.connectors.configuration import Connector, Http
     from interlock.connectors.http import HttpChannel
     from interlock.connectors.pool import Pool
-    from interlock.identity.attestation import Attestations
-    from interlock.identity.registry import Registry
+    from interlock.identity.authenticate import Attestations, Registry
     from interlock.storage.home import Home
 
     clock, name = SystemClock(), "s-20260101T000000-000000"
@@ -131,8 +128,8 @@ async def serve_gateway(root: Path, port: int, upstream_port: int) -> None:
     }  # fmt: skip
     policy = {"interlock": 1, "layers": [{"name": "bench", "origin": "user", "closed": False, "rules": [rule]}]}
     parts = Parts(
-        engine=NativeEngine(policy), recorder=LogRecorder(log), inbox=GatewayInbox(Inbox(str(root / "inbox")), name),
-        clock=clock, registry=Registry(str(root / "registry")), attestations=Attestations(), pool=pool, session=name,
+        engine=NativeEngine(policy), facts=KnownFacts(clock), recorder=LogRecorder(log),
+        inbox=SharedInbox(Inbox(str(root / "inbox"))), clock=clock, registry=Registry(str(root / "registry")), attestations=Attestations(), pool=pool, session=name,
         url=f"http://127.0.0.1:{port}", hosts=own_hosts("127.0.0.1", port),
     )  # fmt: skip
     server = uvicorn_server(assemble(parts))
@@ -180,7 +177,7 @@ def wait_for(port: int) -> None:
 
 def rows(seconds: float = SECONDS) -> Iterator[Row]:
     """For each number of connections: time of one call (median) and time per call at full load, direct beside governed."""
-    from interlock.identity.registry import Registry
+    from interlock.identity.authenticate import Registry
 
     with tempfile.TemporaryDirectory(prefix="interlock-bench-") as folder:
         upstream, gateway = free_port(), free_port()

@@ -50,6 +50,14 @@ class Policy:
             FactsError: not Facts.
         """
 
+    def needs(self, action_json: str) -> tuple[bool, bool, list[str], bool]:
+        """Which Facts the rules that touch one Action ask for: grants (and with them the clock), the risk score, the
+        places of labels, the origin. Without any, no Fact can change the answer.
+
+        Raises:
+            ActionError: not an Action.
+        """
+
     def decide_many(self, lines: list[str]) -> list[str]:
         """One Decision a line for one `{"action": …, "facts": …}` a line (`facts` may be left out).
 

@@ -23,18 +23,15 @@ from typing import Any
 import pytest
 
 from interlock._native import Log
-from interlock.app.gateway import Parts, SystemClock, assemble, own_hosts, uvicorn_server
-from interlock.app.gateway_engine import NativeEngine
-from interlock.app.gateway_inbox import GatewayInbox
-from interlock.app.gateway_recorder import LogRecorder
+from interlock.app.gateway import Parts, assemble, own_hosts, uvicorn_server
+from interlock.app.gateway_ports import KnownFacts, LogRecorder, NativeEngine, SharedInbox, SystemClock
 from interlock.approvals.inbox import Inbox
 from interlock.connectors.configuration import Connector, Stdio
 from interlock.connectors.http import HttpChannel
 from interlock.connectors.launch import LastWords, LaunchFailed
 from interlock.connectors.pool import Pool
-from interlock.identity.attestation import Attestations
 from interlock.identity.attestation_socket import AttestationSocket
-from interlock.identity.registry import Registry
+from interlock.identity.authenticate import Attestations, Registry
 
 SERVERS = Path(__file__).parent / "servers"
 SESSION = "s-20261121T120000-abcdef"
@@ -241,7 +238,7 @@ def _begin(
         )
         attestations = Attestations()
         parts = Parts(
-            engine=NativeEngine(policy(*rules)), recorder=recorder, inbox=GatewayInbox(inbox, SESSION), clock=clock,
+            engine=NativeEngine(policy(*rules)), facts=KnownFacts(clock), recorder=recorder, inbox=SharedInbox(inbox), clock=clock,
             registry=Registry(str(root / "registry.sqlite")), attestations=attestations, pool=pool, session=SESSION,
             url=f"http://127.0.0.1:{port}", hosts=own_hosts("127.0.0.1", port), anonymous=options.get("anonymous"),
         )  # fmt: skip

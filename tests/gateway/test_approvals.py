@@ -106,7 +106,7 @@ def test_a_modern_client_that_goes_away_withdraws_its_question(start: Any, tmp_p
 
 
 def test_a_log_that_refuses_is_a_denial_that_says_so(start: Any, tmp_path: Any) -> None:
-    from interlock.app.gateway_recorder import LogRecorder
+    from interlock.app.gateway_ports import LogRecorder
     from interlock.mediate.ports import RecordFailed
 
     class Broken(LogRecorder):

@@ -1,6 +1,6 @@
 //! The engine for Python: JSON in, JSON out, as `spec/action.md` and `spec/policy.md` have it.
 
-use crate::error::{ActionError, FactsError, NativeError, PatternError, PolicyError};
+use crate::error::Fault;
 use interlock_core::action::{Action, Bytes};
 use interlock_core::decide::decide;
 use interlock_core::decision::Decision;
@@ -30,11 +30,11 @@ struct Policy {
 #[pymethods]
 impl Policy {
     #[new]
-    fn new(py: Python<'_>, json: &str) -> PyResult<Self> {
+    fn new(py: Python<'_>, json: &str) -> Result<Self, Fault> {
         py.detach(|| {
-            let policy = policy::Policy::from_json(json).map_err(|error| PolicyError::new_err(error.to_string()))?;
+            let policy = policy::Policy::from_json(json).map_err(|error| Fault::Policy(error.to_string()))?;
             if let Some(key) = policy.resources().asked() {
-                return Err(PolicyError::new_err(format!("`{key}` is not enforced here")));
+                return Err(Fault::Policy(format!("`{key}` is not enforced here")));
             }
             Ok(Self { plan: Plan::compile(&policy), policy })
         })
@@ -47,8 +47,8 @@ impl Policy {
     }
 
     /// Whether every act with this verb is allowed, and no rule wants anything of it.
-    fn is_plain(&self, verb: &str) -> PyResult<bool> {
-        let verb = Verb::parse(verb).ok_or_else(|| ActionError::new_err(format!("unknown verb `{verb}`")))?;
+    fn is_plain(&self, verb: &str) -> Result<bool, Fault> {
+        let verb = Verb::parse(verb).ok_or_else(|| Fault::Action(format!("unknown verb `{verb}`")))?;
         Ok(plain::is_plain(&self.policy, verb))
     }
 
@@ -60,20 +60,29 @@ impl Policy {
 
     /// The Decision on one Action, as JSON.
     #[pyo3(signature = (action_json, facts_json=None))]
-    fn decide(&self, py: Python<'_>, action_json: &str, facts_json: Option<&str>) -> PyResult<String> {
+    fn decide(&self, py: Python<'_>, action_json: &str, facts_json: Option<&str>) -> Result<String, Fault> {
         py.detach(|| {
             let facts = facts_json.map_or(Ok(Facts::default()), facts)?;
             written(&decide(&self.policy, &action(action_json)?, &facts))
         })
     }
 
+    /// Which Facts the rules that touch one Action ask for: grants (and with them the clock), risk, places of labels, origin. Without any,
+    /// no Fact can change the answer.
+    fn needs(&self, py: Python<'_>, action_json: &str) -> Result<(bool, bool, Vec<String>, bool), Fault> {
+        py.detach(|| {
+            let needs = self.plan.needs(&action(action_json)?);
+            Ok((needs.grants, needs.risk, needs.labels.into_iter().collect(), needs.origin))
+        })
+    }
+
     /// Found by the index, which `decide` does without: one Decision a line for one `{"action": …, "facts": …}` a line. The first line that is not one is an error.
-    fn decide_many(&self, py: Python<'_>, lines: Vec<String>) -> PyResult<Vec<String>> {
+    fn decide_many(&self, py: Python<'_>, lines: Vec<String>) -> Result<Vec<String>, Fault> {
         py.detach(|| lines.iter().map(|line| self.decide_line(line)).collect())
     }
 
     /// What the Plan says of one Action: a Decision as JSON, or None when Facts are needed.
-    fn plan_answer(&self, py: Python<'_>, action_json: &str) -> PyResult<Option<String>> {
+    fn plan_answer(&self, py: Python<'_>, action_json: &str) -> Result<Option<String>, Fault> {
         py.detach(|| match self.plan.answer(&action(action_json)?) {
             PlanAnswer::Answer(decision) => written(&decision).map(Some),
             PlanAnswer::Ask => Ok(None),
@@ -82,45 +91,45 @@ impl Policy {
 }
 
 impl Policy {
-    fn decide_line(&self, line: &str) -> PyResult<String> {
+    fn decide_line(&self, line: &str) -> Result<String, Fault> {
         let (action, facts) = request(line)?;
         written(&self.plan.decide(&action, &facts))
     }
 }
 
-fn request(line: &str) -> PyResult<(Action, Facts)> {
-    let value = json::parse(line).map_err(ActionError::new_err)?;
-    let Value::Object(mut object) = value else { return Err(ActionError::new_err("a line is an object with `action` and `facts`")) };
-    let action = object.remove("action").ok_or_else(|| ActionError::new_err("a line without `action`"))?;
+fn request(line: &str) -> Result<(Action, Facts), Fault> {
+    let value = json::parse(line).map_err(Fault::Action)?;
+    let Value::Object(mut object) = value else { return Err(Fault::Action("a line is an object with `action` and `facts`".into())) };
+    let action = object.remove("action").ok_or_else(|| Fault::Action("a line without `action`".into()))?;
     let facts = object.remove("facts").unwrap_or(json!({}));
     if let Some((key, _)) = object.iter().next() {
-        return Err(ActionError::new_err(format!("unknown key `{key}`; a line has `action` and `facts`")));
+        return Err(Fault::Action(format!("unknown key `{key}`; a line has `action` and `facts`")));
     }
-    Ok((Action::from_value(action).map_err(ActionError::new_err)?, Facts::from_value(facts).map_err(FactsError::new_err)?))
+    Ok((Action::from_value(action).map_err(Fault::Action)?, Facts::from_value(facts).map_err(Fault::Facts)?))
 }
 
-fn action(json: &str) -> PyResult<Action> {
-    Action::from_json(json).map_err(ActionError::new_err)
+fn action(json: &str) -> Result<Action, Fault> {
+    Action::from_json(json).map_err(Fault::Action)
 }
 
-fn facts(json: &str) -> PyResult<Facts> {
-    Facts::from_json(json).map_err(FactsError::new_err)
+fn facts(json: &str) -> Result<Facts, Fault> {
+    Facts::from_json(json).map_err(Fault::Facts)
 }
 
-fn written(decision: &Decision) -> PyResult<String> {
-    serde_json::to_string(decision).map_err(|error| NativeError::new_err(error.to_string()))
+fn written(decision: &Decision) -> Result<String, Fault> {
+    serde_json::to_string(decision).map_err(|error| Fault::Text(error.to_string()))
 }
 
 /// The digest of an Action, as a Grant names it.
 #[pyfunction]
-fn action_digest(json: &str) -> PyResult<String> {
+fn action_digest(json: &str) -> Result<String, Fault> {
     Ok(digest::action_digest(&action(json)?))
 }
 
 /// The RFC 8785 form of a JSON text.
 #[pyfunction]
-fn canonical(json: &str) -> PyResult<String> {
-    json::parse(json).map(|value| json::canonical(&value)).map_err(NativeError::new_err)
+fn canonical(json: &str) -> Result<String, Fault> {
+    json::parse(json).map(|value| json::canonical(&value)).map_err(Fault::Text)
 }
 
 /// The table of the policy language, as JSON.
@@ -131,7 +140,7 @@ fn policy_language() -> String {
 
 /// Whether a path pattern matches an absolute clean path.
 #[pyfunction]
-fn match_pattern(pattern: &str, path: &[u8]) -> PyResult<bool> {
-    let pattern = Pattern::compile(&Bytes::from(pattern)).map_err(PatternError::new_err)?;
+fn match_pattern(pattern: &str, path: &[u8]) -> Result<bool, Fault> {
+    let pattern = Pattern::compile(&Bytes::from(pattern)).map_err(Fault::Pattern)?;
     Ok(pattern.matches(path))
 }

@@ -26,11 +26,54 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("LedgerDamaged", python.get_type::<LedgerDamaged>())
 }
 
-/// What the ledger's writer said, as Python hears it.
-pub(crate) fn raised(error: &Error) -> PyErr {
-    match error {
-        Error::Full => LedgerFull::new_err(error.to_string()),
-        Error::Damaged { .. } | Error::Inconsistent(_) => LedgerDamaged::new_err(error.to_string()),
-        _ => LedgerError::new_err(error.to_string()),
+/// Why the native side did not do it. Every function of the module fails with one of these, and nothing else becomes an exception.
+pub(crate) enum Fault {
+    Policy(String),
+    Action(String),
+    Facts(String),
+    Pattern(String),
+    /// What the engine answered cannot be written as JSON, or a text that is no kind of the above is not JSON.
+    Text(String),
+    Ledger(Error),
+    /// Not a class of records.
+    Class(String),
+    Host(std::io::Error),
+    /// Python itself, while a result was made.
+    Python(PyErr),
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::Ledger(error)
+    }
+}
+
+impl From<std::io::Error> for Fault {
+    fn from(error: std::io::Error) -> Self {
+        Self::Host(error)
+    }
+}
+
+impl From<PyErr> for Fault {
+    fn from(error: PyErr) -> Self {
+        Self::Python(error)
+    }
+}
+
+impl From<Fault> for PyErr {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Policy(why) => PolicyError::new_err(why),
+            Fault::Action(why) => ActionError::new_err(why),
+            Fault::Facts(why) => FactsError::new_err(why),
+            Fault::Pattern(why) => PatternError::new_err(why),
+            Fault::Text(why) => NativeError::new_err(why),
+            Fault::Class(name) => LedgerError::new_err(format!("`{name}` is not a record class")),
+            Fault::Ledger(error @ Error::Full) => LedgerFull::new_err(error.to_string()),
+            Fault::Ledger(error @ (Error::Damaged { .. } | Error::Inconsistent(_))) => LedgerDamaged::new_err(error.to_string()),
+            Fault::Ledger(error) => LedgerError::new_err(error.to_string()),
+            Fault::Host(error) => error.into(),
+            Fault::Python(error) => error,
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The ledger's writer for Python: records as JSON text, waiting without the interpreter's lock, and an eventfd for an event loop.
 
-use crate::error::{LedgerError, raised};
+use crate::error::Fault;
 use interlock_ledger::{Class, Ended, Error, Index, Keys, Log as Writer, open_session, recover, verifier_key};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -20,12 +20,12 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(recover_ledger, module)?)
 }
 
-fn class(name: &str) -> PyResult<Class> {
+fn class(name: &str) -> Result<Class, Fault> {
     match name {
         "routine" => Ok(Class::Routine),
         "ordered" => Ok(Class::Ordered),
         "durable" => Ok(Class::Durable),
-        other => Err(LedgerError::new_err(format!("`{other}` is not a record class"))),
+        other => Err(Fault::Class(other.into())),
     }
 }
 
@@ -50,12 +50,12 @@ struct Log {
 impl Log {
     /// Opens a fresh log and enters it into the index.
     #[staticmethod]
-    fn open(py: Python<'_>, directory: PathBuf, name: &str, index: PathBuf, keys: PathBuf) -> PyResult<Self> {
+    fn open(py: Python<'_>, directory: PathBuf, name: &str, index: PathBuf, keys: PathBuf) -> Result<Self, Fault> {
         let opened = py.detach(|| {
             let keys = Keys::ensure(&keys, Some(&index))?;
             open_session(&directory, name, &index, &keys)
         });
-        let writer = Arc::new(opened.map_err(|error| raised(&error))?);
+        let writer = Arc::new(opened?);
         let (sender, receiver) = channel();
         let event = rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC | rustix::event::EventfdFlags::NONBLOCK)
             .map_err(std::io::Error::from)?;
@@ -66,19 +66,19 @@ impl Log {
     }
 
     /// Appends and waits as the class says. Returns the record's number.
-    fn append(&self, py: Python<'_>, json: &str, class_name: &str) -> PyResult<u64> {
+    fn append(&self, py: Python<'_>, json: &str, class_name: &str) -> Result<u64, Fault> {
         let class = class(class_name)?;
         let written = py.detach(|| self.writer.append(parsed(json)?, class));
-        written.map(|written| written.record).map_err(|error| raised(&error))
+        Ok(written?.record)
     }
 
     /// Queues a record; `completed` tells how it ended once `fileno` is readable.
-    fn submit(&self, json: &str, class_name: &str) -> PyResult<u64> {
-        let (record, class) = (parsed(json).map_err(|error| raised(&error))?, class(class_name)?);
+    fn submit(&self, json: &str, class_name: &str) -> Result<u64, Fault> {
+        let (record, class) = (parsed(json)?, class(class_name)?);
         let mut guard = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some((sender, ticket)) = guard.as_mut() else { return Err(raised(&Error::Closed)) };
+        let Some((sender, ticket)) = guard.as_mut() else { return Err(Error::Closed.into()) };
         *ticket += 1;
-        sender.send((*ticket, record, class)).map_err(|_| raised(&Error::Closed))?;
+        sender.send((*ticket, record, class)).map_err(|_| Error::Closed)?;
         Ok(*ticket)
     }
 
@@ -93,7 +93,7 @@ impl Log {
         let done = std::mem::take(&mut *self.done.lock().unwrap_or_else(PoisonError::into_inner));
         let told = |result: Result<u64, Error>| match result {
             Ok(record) => record.into_pyobject(py).map(|number| number.into_any().unbind()).map_err(PyErr::from),
-            Err(error) => Ok(raised(&error).into_value(py).into_any()),
+            Err(error) => Ok(PyErr::from(Fault::from(error)).into_value(py).into_any()),
         };
         done.into_iter().filter_map(|(ticket, result)| told(result).ok().map(|value| (ticket, value))).collect()
     }
@@ -109,17 +109,17 @@ impl Log {
     }
 
     /// Size and root (hex) now.
-    fn head(&self) -> PyResult<(u64, String)> {
-        let (size, root) = self.writer.head().map_err(|error| raised(&error))?;
+    fn head(&self) -> Result<(u64, String), Fault> {
+        let (size, root) = self.writer.head()?;
         Ok((size, hex(&root)))
     }
 
     /// Closes the log, with a last record if given, and enters its end into the index. Returns the size and root (hex) signed.
     #[pyo3(signature = (closing=None))]
-    fn close(&self, py: Python<'_>, closing: Option<&str>) -> PyResult<(u64, String)> {
+    fn close(&self, py: Python<'_>, closing: Option<&str>) -> Result<(u64, String), Fault> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let closed = py.detach(|| self.writer.close(closing.map(parsed).transpose()?));
-        closed.map(|checkpoint| (checkpoint.size, hex(&checkpoint.root))).map_err(|error| raised(&error))
+        let checkpoint = py.detach(|| self.writer.close(closing.map(parsed).transpose()?))?;
+        Ok((checkpoint.size, hex(&checkpoint.root)))
     }
 }
 
@@ -167,8 +167,8 @@ fn hex(bytes: &[u8]) -> String {
 /// Makes the keys if there never were any. Returns their ids and the verifier key of `name`.
 #[pyfunction]
 #[pyo3(signature = (directory, index=None, name="index"))]
-fn ensure_keys<'py>(py: Python<'py>, directory: PathBuf, index: Option<PathBuf>, name: &str) -> PyResult<Bound<'py, PyDict>> {
-    let keys = py.detach(|| Keys::ensure(&directory, index.as_deref())).map_err(|error| raised(&error))?;
+fn ensure_keys<'py>(py: Python<'py>, directory: PathBuf, index: Option<PathBuf>, name: &str) -> Result<Bound<'py, PyDict>, Fault> {
+    let keys = py.detach(|| Keys::ensure(&directory, index.as_deref()))?;
     let found = PyDict::new(py);
     found.set_item("key", keys.id())?;
     found.set_item("auditor", keys.auditor_id())?;
@@ -179,15 +179,14 @@ fn ensure_keys<'py>(py: Python<'py>, directory: PathBuf, index: Option<PathBuf>,
 
 /// Size and root of the index, as JSON.
 #[pyfunction]
-fn index_head(py: Python<'_>, index: PathBuf, keys: PathBuf) -> PyResult<String> {
-    let head = py.detach(|| Ok(Index::lock(&index, &Keys::ensure(&keys, Some(&index))?)?.head()));
-    head.map(|head| head.to_string()).map_err(|error: Error| raised(&error))
+fn index_head(py: Python<'_>, index: PathBuf, keys: PathBuf) -> Result<String, Fault> {
+    py.detach(|| Ok(Index::lock(&index, &Keys::ensure(&keys, Some(&index))?)?.head().to_string()))
 }
 
 /// Completes the logs whose writer is gone. Returns (log, orphaned decisions completed, error or None) for each.
 #[pyfunction]
-fn recover_ledger(py: Python<'_>, ledger: PathBuf, keys: PathBuf) -> PyResult<Vec<(String, u64, Option<String>)>> {
-    let found = py.detach(|| recover(&ledger, &Keys::ensure(&keys, Some(&ledger.join("index")))?)).map_err(|error| raised(&error))?;
+fn recover_ledger(py: Python<'_>, ledger: PathBuf, keys: PathBuf) -> Result<Vec<(String, u64, Option<String>)>, Fault> {
+    let found = py.detach(|| recover(&ledger, &Keys::ensure(&keys, Some(&ledger.join("index")))?))?;
     let told = found.into_iter().map(|log| match log.outcome {
         Ok(orphans) => (log.name, orphans, None),
         Err(error) => (log.name, 0, Some(error.to_string())),

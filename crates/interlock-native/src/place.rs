@@ -1,6 +1,6 @@
 //! Placing a compiled policy, for Python.
 
-use crate::error::PolicyError;
+use crate::error::Fault;
 use interlock_place::{Ground, place};
 use pyo3::prelude::*;
 
@@ -22,8 +22,8 @@ fn place_policy(
     session: Option<(String, String)>,
     own: Vec<String>,
     unsearched: Vec<String>,
-) -> PyResult<Placed> {
+) -> Result<Placed, Fault> {
     let ground = Ground { root: root.into(), session, own, unsearched };
-    let placed = py.detach(|| place(layers, count, &ground)).map_err(PolicyError::new_err)?;
+    let placed = py.detach(|| place(layers, count, &ground)).map_err(Fault::Policy)?;
     Ok((placed.policy, placed.digest, placed.names, placed.aside, placed.warnings))
 }

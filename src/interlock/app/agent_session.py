@@ -32,7 +32,7 @@ def open_agent_session(agent: str, *, home: Home, session: str) -> AgentSession:
     """Issue the session's token. Raises `OperatorError` for an unknown or revoked agent, or a gateway that is not
     there.
     """
-    from interlock.identity.registry import Registry
+    from interlock.identity.authenticate import Registry
 
     url = gateway_url(home)
     address, port = _endpoint(url)

@@ -12,8 +12,7 @@ from interlock.connectors.configuration import Connector
 from interlock.connectors.http import HttpChannel
 from interlock.connectors.link import Link
 from interlock.connectors.pool import Pool
-from interlock.gateway.catalogue import tools_of
-from interlock.gateway.observe import operation_class
+from interlock.gateway.observe import operation_class, tools_of
 from interlock.mediate.json_text import JsonObject
 from interlock.mediate.upstream import Broken
 from interlock.storage.home import Home

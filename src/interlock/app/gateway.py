@@ -6,26 +6,22 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from interlock.gateway.calls import Calls
 from interlock.gateway.changes import Changes
-from interlock.gateway.exchange_legacy import LegacyEra
+from interlock.gateway.exchange_legacy import LegacyEra, Sessions
 from interlock.gateway.exchange_modern import ModernEra
 from interlock.gateway.hook import Hook
 from interlock.gateway.limits import CONNECTIONS_MAX, KEEP_ALIVE_S
 from interlock.gateway.methods import Methods
 from interlock.gateway.names import Names
-from interlock.gateway.prompts import Prompts
+from interlock.gateway.observe import Prompts
 from interlock.gateway.refusals import Refusals
-from interlock.gateway.serve import Gateway
-from interlock.gateway.sessions import Sessions
+from interlock.gateway.serve import Gateway, GatewayProtocol
 from interlock.gateway.state import StateSeal
-from interlock.identity.attestation import Attestations
-from interlock.identity.authenticate import Authenticator
+from interlock.identity.authenticate import Attestations, Authenticator
 from interlock.identity.peer import find_peer
 from interlock.mediate.line import Line
 
@@ -33,27 +29,11 @@ if TYPE_CHECKING:
     import uvicorn
 
     from interlock.connectors.pool import Pool
-    from interlock.identity.registry import Registry
-    from interlock.mediate.ports import Clock, Engine, Inbox, Recorder
+    from interlock.identity.authenticate import Registry
+    from interlock.mediate.ports import Clock, Engine, Gathering, Inbox, Recorder
 
 DEFAULT_LISTEN: Final = "127.0.0.1:7391"
 SHUTDOWN_S_MAX: Final = 5
-
-
-class SystemClock:
-    """The machine's own time and chance."""
-
-    def now_ms(self) -> int:
-        """See `Clock`."""
-        return time.time_ns() // 1_000_000
-
-    def monotonic_ns(self) -> int:
-        """See `Clock`."""
-        return time.monotonic_ns()
-
-    def nonce(self) -> str:
-        """See `Clock`."""
-        return secrets.token_hex(16)
 
 
 @dataclass(frozen=True)
@@ -61,6 +41,7 @@ class Parts:
     """What a gateway is made of. Tests bring their own; `serve` makes the real ones."""
 
     engine: Engine
+    facts: Gathering
     recorder: Recorder
     inbox: Inbox
     clock: Clock
@@ -76,10 +57,12 @@ class Parts:
 def assemble(parts: Parts) -> Gateway:
     """The application of these parts."""
     clock = parts.clock
-    line = Line(engine=parts.engine, recorder=parts.recorder, inbox=parts.inbox, clock=clock)
+    line = Line(
+        engine=parts.engine, facts=parts.facts, recorder=parts.recorder, inbox=parts.inbox, clock=clock, asker="gateway"
+    )
     names = Names(parts.pool, parts.engine)
     prompts = Prompts(parts.recorder, lambda: f"p-{secrets.token_hex(8)}")
-    calls = Calls(
+    methods = Methods(
         line=line,
         engine=parts.engine,
         recorder=parts.recorder,
@@ -88,7 +71,6 @@ def assemble(parts: Parts) -> Gateway:
         seal=StateSeal(secrets.token_bytes(32), clock.now_ms),
         session=parts.session,
     )
-    methods = Methods(calls=calls, names=names)
     sessions = Sessions(now_ms=clock.now_ms, new_id=lambda: secrets.token_urlsafe(32))
     changes = Changes(sessions)
     parts.pool.listener = changes.told
@@ -123,8 +105,6 @@ def own_hosts(address: str, port: int) -> frozenset[str]:
 def uvicorn_server(application: Gateway) -> uvicorn.Server:
     """The HTTP server around it: httptools, uvloop where it is installed, no access log, no header of its own."""
     import uvicorn
-
-    from interlock.gateway.connection import GatewayProtocol
 
     class Server(uvicorn.Server):
         """Leaves signals to its caller: uvicorn would raise them again at once, before log and servers are closed."""

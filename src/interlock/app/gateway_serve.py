@@ -19,7 +19,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from interlock.app.gateway import Parts, SystemClock, assemble, own_hosts, uvicorn_server
+from interlock.app.gateway import Parts, assemble, own_hosts, uvicorn_server
 from interlock.app.gateway_place import ServerStanding, announce, keep_told, withdraw
 from interlock.app.gateway_policy import call_policy
 from interlock.app.gateway_servers import SupervisedLauncher
@@ -105,13 +105,10 @@ async def _serve(
     url: str,
 ) -> int:
     from interlock._native import LedgerError, Log, recover_ledger
-    from interlock.app.gateway_engine import NativeEngine
-    from interlock.app.gateway_inbox import GatewayInbox
-    from interlock.app.gateway_recorder import LogRecorder
+    from interlock.app.gateway_ports import KnownFacts, LogRecorder, NativeEngine, SharedInbox, SystemClock
     from interlock.approvals.inbox import Inbox
-    from interlock.identity.attestation import Attestations
     from interlock.identity.attestation_socket import AttestationSocket
-    from interlock.identity.registry import Registry
+    from interlock.identity.authenticate import Attestations, Registry
 
     try:
         recover_ledger(f"{home.state}/ledger", home.keys)
@@ -123,14 +120,15 @@ async def _serve(
         connectors,
         launcher=SupervisedLauncher(home),
         reach=HttpChannel,
-        now_ms=lambda: clock.monotonic_ns() // 1_000_000,
+        now_ms=clock.monotonic_ms,
     )
     address, port = listener.getsockname()[:2]
     inbox = Inbox(home.inbox)
     parts = Parts(
         engine=NativeEngine(policy),
+        facts=KnownFacts(clock),
         recorder=recorder,
-        inbox=GatewayInbox(inbox, session),
+        inbox=SharedInbox(inbox),
         clock=clock,
         registry=Registry(home.registry),
         attestations=attestations,

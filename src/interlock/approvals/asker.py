@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from interlock.approvals.inbox import Inbox
-    from interlock.approvals.question import Question
     from interlock.approvals.terminal import TerminalPrompt
+    from interlock.vocabulary.question import Question
 
 Message = dict[str, Any]
 
@@ -54,16 +54,7 @@ class InboxAsker:
             if self._opened().recent_no(self._session, message["action"]):
                 self._ready.append(_no(identity, "refused a moment ago"))
                 return
-            self._open[identity] = self._opened().ask(
-                identity=identity,
-                session=self._session,
-                asker="run",
-                agent=self._agent,
-                digest=str(message["digest"]),
-                action=message["action"],
-                decision=message["decision"],
-                timeout_ms=int(message["timeout_ms"]),
-            )
+            self._open[identity] = self._opened().ask(self._question(identity, message))
         except InterlockError as error:
             self._ready.append(_no(identity, str(error)))
 
@@ -126,10 +117,27 @@ class InboxAsker:
             return _no(identity, str(error))
         if answer is None:
             return None
-        grant = answer.grant(question)
-        if grant is None:
+        if answer.grant is None:
             return _no(identity, answer.reason or answer.word)
-        return {"type": "answer", "id": identity, "grant": grant, "reason": answer.reason}
+        from dataclasses import asdict
+
+        return {"type": "answer", "id": identity, "grant": asdict(answer.grant), "reason": answer.reason}
+
+    def _question(self, identity: str, message: Message) -> Question:
+        from interlock.vocabulary.question import Question
+
+        now_ms = time.time_ns() // 1_000_000
+        return Question(
+            id=identity,
+            session=self._session,
+            asker="run",
+            agent=self._agent,
+            digest=str(message["digest"]),
+            action=message["action"],
+            decision=message["decision"],
+            asked_ms=now_ms,
+            expires_ms=now_ms + int(message["timeout_ms"]),
+        )
 
     def _opened(self) -> Inbox:
         if self._inbox is None:

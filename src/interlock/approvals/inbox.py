@@ -9,17 +9,20 @@ It leaves out who may be asked how (channels) and what a grant means (the engine
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import sqlite3
 import time
 from typing import TYPE_CHECKING, Final
 
-from interlock.approvals.question import Action, Answer, AnswerWord, Decision, Question, likeness
 from interlock.vocabulary.errors import EXIT_FAILED, HostError, OperatorError
+from interlock.vocabulary.question import Answer, AnswerWord, Grant, Question, likeness
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from interlock.vocabulary.json_value import JsonObject
 
 #: Questions that may wait at once: over all, and of one session. More are denied at once, and said so.
 PENDING_MAX: Final = 200
@@ -96,50 +99,35 @@ class Inbox:
         """Let go of the file."""
         self._database.close()
 
-    def ask(
-        self,
-        *,
-        identity: str,
-        session: str,
-        asker: str,
-        agent: str | None,
-        digest: str,
-        action: Action,
-        decision: Decision,
-        timeout_ms: int,
-    ) -> Question:
-        """Put a question in the inbox.
+    def ask(self, question: Question) -> Question:
+        """Put a question in the inbox, and return it as it waits: from now on, for WAIT_MS_MAX at most.
 
-        Arguments: `identity` names the question here, in the asker's records and in its grant; `asker` says which
-        program asks (`run`, `gateway`); `timeout_ms` from now, cut at WAIT_MS_MAX.
         Raises `InboxFullError` or `HostError` (a question of this name is there already): then the act is to be
         denied. The question is withdrawn by itself when this process ends.
         """
         now = self._clock_ms()
-        question = Question(
-            id=identity, session=session, asker=asker, agent=agent, digest=digest, action=action,
-            decision=decision, asked_ms=now, expires_ms=now + max(0, min(timeout_ms, WAIT_MS_MAX)),
-        )  # fmt: skip
+        waits_ms = max(0, min(question.expires_ms - question.asked_ms, WAIT_MS_MAX))
+        asked = dataclasses.replace(question, asked_ms=now, expires_ms=now + waits_ms)
         with self._transaction():
             self._sweep(now)
-            self._check_room(session)
+            self._check_room(asked.session)
             self._database.execute(
                 f"INSERT INTO question ({_COLUMNS}, likeness, process) VALUES (?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608
                 (
-                    question.id,
-                    session,
-                    asker,
-                    agent,
-                    digest,
-                    json.dumps(action),
-                    json.dumps(decision),
+                    asked.id,
+                    asked.session,
+                    asked.asker,
+                    asked.agent,
+                    asked.digest,
+                    json.dumps(asked.action),
+                    json.dumps(asked.decision),
                     now,
-                    question.expires_ms,
-                    likeness(action),
+                    asked.expires_ms,
+                    asked.likeness,
                     process_identity(os.getpid()),
                 ),
             )
-        return question
+        return asked
 
     def pending(self, session: str | None = None) -> list[Question]:
         """What waits for an answer now, oldest first; of one session if named. Askers that died are swept first."""
@@ -159,8 +147,9 @@ class Inbox:
             what = "fits more than one question" if rows else "is not a question"
             raise NotPendingError(f"`{identity}` {what}", hint="see: interlock approvals list")
         row = rows[0]
-        answer = None if row[9] == "pending" else Answer(row[10], row[11], row[12], row[13])
-        return _question(row[:9]), answer
+        question = _question(row[:9])
+        answer = None if row[9] == "pending" else _answer(question.id, question.digest, row[10:])
+        return question, answer
 
     def answer(self, identity: str, *, yes: bool, approver: str, reason: str | None = None) -> Question:
         """Answer a pending question, once. A no also answers every pending question that differs in nothing but its
@@ -197,14 +186,15 @@ class Inbox:
         with self._transaction():
             self._sweep(self._clock_ms())
             row = self._database.execute(
-                "SELECT state, answer, approver, reason, answered_ms, taken FROM question WHERE id = ?", (identity,)
+                "SELECT state, digest, taken, answer, approver, reason, answered_ms FROM question WHERE id = ?",
+                (identity,),
             ).fetchone()
-            if row is None or row[5]:
+            if row is None or row[2]:
                 raise NotPendingError(f"`{identity}` has no answer left to take")
             if row[0] == "pending":
                 return None
             self._database.execute("UPDATE question SET taken = 1 WHERE id = ?", (identity,))
-        return Answer(row[1], row[2], row[3], row[4])
+        return _answer(identity, row[1], row[3:])
 
     def withdraw(self, identities: Iterable[str], reason: str) -> None:
         """Take questions back: nobody needs their answer any more. Settled ones stay as they are."""
@@ -233,7 +223,7 @@ class Inbox:
             raise
         return answer
 
-    def recent_no(self, session: str, action: Action) -> bool:
+    def recent_no(self, session: str, action: JsonObject) -> bool:
         """Whether this act was refused, or waited for in vain, a moment ago: then asking again is nagging.
 
         A shell tries every PATH entry after a refusal, and a program retries; each would open another prompt.
@@ -321,6 +311,17 @@ def is_alive(identity: str) -> bool:
 
 def _question(row: tuple[str, str, str, str | None, str, str, str, int, int]) -> Question:
     return Question(row[0], row[1], row[2], row[3], row[4], json.loads(row[5]), json.loads(row[6]), row[7], row[8])
+
+
+def _answer(identity: str, digest: str, row: tuple[str, str | None, str | None, int]) -> Answer:
+    """The answer in a row. A yes is its grant: one that names nobody is none."""
+    word, approver, reason, answered_ms = row
+    if word != "yes":
+        return Answer(word, approver, None, reason, answered_ms)
+    if approver is None:
+        return Answer("nobody", None, None, reason, answered_ms)
+    grant = Grant.to(identity, digest, approver=approver, answered_ms=answered_ms)
+    return Answer(word, approver, grant, reason, answered_ms)
 
 
 def _wall_clock_ms() -> int:

@@ -1,18 +1,21 @@
-"""The prompt on the human's terminal: its words and how an answer is read. Opening and reading the terminal is the
-host's part.
+"""The prompt on the human's terminal: how its words are laid out and how an answer is read. Opening and reading the
+terminal is the host's part, the words themselves are `vocabulary/words.py`'s.
 """
 
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
+import unicodedata
+from typing import TYPE_CHECKING, Final
 
-from interlock.approvals.describe import is_whole, layout, rows
+from interlock.vocabulary.words import is_whole, rows
 
 if TYPE_CHECKING:
-    from interlock.approvals.question import Question
+    from interlock.vocabulary.question import Question
 
 _ASK = "approve this, once? [y/N] "
+_LABEL_COLUMNS: Final = 11
+_WIDTH_MIN, _WIDTH_MAX = 40, 110
 _ASK_TOO_LONG = "too long to be shown whole: deny it here with n, or answer elsewhere: "
 
 
@@ -46,3 +49,26 @@ class TerminalPrompt:
         if word in ("y", "yes") and self._whole:
             return True
         return None
+
+
+def layout(found: list[tuple[str, str]], *, columns: int) -> list[str]:
+    """Lines no wider than the terminal; what continues is marked, so that a long value cannot pose as the next row."""
+    width = max(_WIDTH_MIN, min(columns, _WIDTH_MAX)) - _LABEL_COLUMNS - 3
+    lines: list[str] = []
+    for label, value in found:
+        for number, piece in enumerate(_wrapped(value, width)):
+            head = label if number == 0 else ""
+            lines.append(f"  {head:<{_LABEL_COLUMNS - 2}}{'  ' if number == 0 else '| '}{piece}")
+    return lines
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    pieces, piece, used = [], "", 0
+    for character in text:
+        columns = 2 if unicodedata.east_asian_width(character) in "WF" else 0 if unicodedata.combining(character) else 1
+        if used + columns > width:
+            pieces.append(piece)
+            piece, used = "", 0
+        piece += character
+        used += columns
+    return [*pieces, piece]

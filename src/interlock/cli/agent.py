@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from interlock.identity.registry import Registry
+    from interlock.identity.authenticate import Registry
     from interlock.storage.home import Home
 
 SUMMARY: Final = "add, list and revoke agents and their tokens"
@@ -34,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """See `commands.Command`."""
-    from interlock.identity.registry import Registry
+    from interlock.identity.authenticate import Registry
     from interlock.storage.home import Home
 
     home = Home.from_environment()

@@ -63,14 +63,14 @@ def shown(proposal: Proposal) -> str:
     """The act, and the change of the file as a unified diff, safe to show."""
     import difflib
 
-    from interlock.cli.act import act_text
+    from interlock.vocabulary import words
 
     before = (proposal.before or b"").decode("utf-8", "surrogateescape").splitlines()
     after = proposal.after.decode("utf-8", "surrogateescape").splitlines()
     path = proposal.layer.path
     old = path if proposal.before is not None else "/dev/null"
     lines = difflib.unified_diff(before, after, old, path, lineterm="")
-    act = act_text({"verb": proposal.denial.verb, "target": proposal.denial.target})
+    act = words.act({"verb": proposal.denial.verb, "target": proposal.denial.target})
     where = "every workspace" if proposal.layer.workspace is None else printable(proposal.layer.workspace)
     return "\n".join(
         [

@@ -12,7 +12,7 @@ from interlock.vocabulary.printable import printable
 
 if TYPE_CHECKING:
     from interlock.approvals.inbox import Inbox
-    from interlock.approvals.question import Answer, Question
+    from interlock.vocabulary.question import Answer, Question
 
 SUMMARY = "list, show and answer the questions that wait for a human"
 _EPILOG = """\
@@ -61,13 +61,13 @@ def _list(inbox: Inbox, as_json: bool) -> int:
     if not questions:
         print(_NOTHING)
         return 0
-    from interlock.cli.act import act_text
+    from interlock.vocabulary import words
 
     now = _now_ms()
     for question in questions:
         left = max(0, question.expires_ms - now) // 1000
-        rules = printable(", ".join(map(str, question.decision.get("rules") or [])))
-        print(f"{question.id}  {left:>4} s  {act_text(question.action)}  ({rules})")
+        rules = printable(", ".join(question.rules))
+        print(f"{question.id}  {left:>4} s  {words.act(question.action)}  ({rules})")
     return 0
 
 
@@ -88,9 +88,9 @@ def _answer(inbox: Inbox, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(as_value(*inbox.get(question.id))))
         return 0
-    from interlock.cli.act import act_text
+    from interlock.vocabulary import words
 
-    print(f"{'approved, once' if yes else 'denied'}: {act_text(question.action)}")
+    print(f"{'approved, once' if yes else 'denied'}: {words.act(question.action)}")
     return 0
 
 
@@ -114,7 +114,8 @@ def as_value(question: Question, answer: Answer | None) -> dict[str, Any]:
 
 
 def _print(question: Question, answer: Answer | None) -> None:
-    from interlock.approvals.describe import layout, rows
+    from interlock.approvals.terminal import layout
+    from interlock.vocabulary.words import rows
 
     found = [("question", question.id), *rows(question, now_ms=_now_ms(), limit=1_000_000), ("digest", question.digest)]
     if answer is not None:

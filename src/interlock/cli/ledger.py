@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from interlock.vocabulary import words
 from interlock.vocabulary.errors import EXIT_DAMAGED, HostError, OperatorError
 from interlock.vocabulary.printable import printable
 
@@ -214,9 +215,8 @@ def _print(record: Record, as_json: bool) -> None:
         rest = {key: item for key, item in flat.items() if key not in ("time", "type", "session", "record", "log")}
         print(f"{where}  {printable(record.type)}  {_short(rest)}")
         return
-    rules = ", ".join(flat["rules"]) or "no rule allows it"
-    said, verb = printable(str(flat["decision"])), printable(str(flat["verb"]))
-    print(f"{where}  {said:<7} {verb} {_short(flat['target'])}  [{printable(rules)}]")
+    said = printable(str(flat["decision"]))
+    print(f"{where}  {said:<7} {words.act(record.value.get('action'))}  [{words.reason(flat['rules'], None)}]")
 
 
 def _short(value: Any) -> str:

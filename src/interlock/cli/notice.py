@@ -7,8 +7,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from interlock.cli.act import act_text, short
 from interlock.cli.tally import Tally, is_unruled
+from interlock.vocabulary import words
 from interlock.vocabulary.printable import printable
 
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ class NoticeFace:
     def begins(self, layers: Sequence[str], workspace: str, directory: str) -> None:
         """Keep what the line of the start says: a workspace that is more than the directory is said to be so."""
         shown = ", ".join(layer for layer in layers if layer not in _ALWAYS_THERE) or "guard"
-        around = f", the repository around {short(directory)}" if directory.startswith(f"{workspace}/") else ""
-        self._holds = f"{printable(shown)} in {short(workspace)}{around}"
+        around = f", the repository around {words.short(directory)}" if directory.startswith(f"{workspace}/") else ""
+        self._holds = f"{printable(shown)} in {words.short(workspace)}{around}"
 
     def started(self, message: Message) -> str | None:
         """`interlock: LAYERS in WORKSPACE`, and what is enforced in part only."""
@@ -102,7 +102,7 @@ class NoticeFace:
 
     def question_waits(self, message: Message) -> str:
         """Said when the terminal cannot ask: where to answer."""
-        act = act_text(message.get("action"))
+        act = words.act(message.get("action"))
         return f"interlock: {act} waits for approval; answer from another terminal: interlock approvals list"
 
     def _is_first_of_its_kind(self, message: Message) -> bool:
@@ -129,9 +129,4 @@ class NoticeFace:
 
 def denial_line(message: Message) -> str:
     """`interlock: denied VERB TARGET (RULE: because); interlock why`."""
-    decision = message.get("decision")
-    decision = decision if isinstance(decision, dict) else {}
-    rules = [str(rule) for rule in decision.get("rules") or []]
-    because = str(decision.get("because") or "")
-    reason = ": ".join(part for part in (", ".join(rules), because) if part) or "no rule allows it"
-    return f"interlock: denied {act_text(message.get('action'))} ({printable(reason)}); interlock why"
+    return f"interlock: {words.denial(message.get('action'), message.get('decision'))}; interlock why"

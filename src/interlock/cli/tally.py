@@ -48,11 +48,11 @@ class Tally:
 
     def lines(self) -> list[str]:
         """`VERB PLACE (COUNT)`, the most frequent first; one that stands alone is told by its whole target."""
-        from interlock.cli.act import act_text
+        from interlock.vocabulary import words
 
         ordered = sorted(self._groups.items(), key=lambda item: -item[1][0])
         shown = [
-            act_text({"verb": verb, "target": first}) if count == 1 else f"{printable(verb)}{place} ({count})"
+            words.act({"verb": verb, "target": first}) if count == 1 else f"{printable(verb)}{place} ({count})"
             for (verb, place), (count, first) in ordered[:LINES_MAX]
         ]
         rest = sum(count for _, (count, _) in ordered[LINES_MAX:]) + self.elsewhere
@@ -79,13 +79,13 @@ def _place_of(target: object) -> str:
 
 def _place_told(place: object) -> str:
     """The same from a group's `place` (`spec/supervisor.md`)."""
-    from interlock.cli.act import act_text, short
+    from interlock.vocabulary import words
 
     if not isinstance(place, dict):
         return ""
     if "folder" in place:
-        return f" in {short(text_of(place['folder']))}"
-    return act_text({"verb": "", "target": place}) if "address" in place else ""
+        return f" in {words.short(text_of(place['folder']))}"
+    return words.act({"verb": "", "target": place}) if "address" in place else ""
 
 
 def is_unruled(message: Message) -> bool:

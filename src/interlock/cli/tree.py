@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Final, NamedTuple
 
-from interlock.cli.act import act_text
+from interlock.vocabulary import words
 from interlock.vocabulary.printable import printable, shell_words, text_of
 
 Record = dict[str, Any]
@@ -102,7 +102,7 @@ def _tool_call(story: Story, record: Record, depth: int) -> Node:
     decision = record.get("decision") or {}
     effect = next((r for r in story.gateway if r.get("type") == "action.enacted" and r.get("action") == identity), None)
     outcome = f", {effect.get('effect')}" if effect else ""
-    text = f"{act_text(action)}: {_answer(decision)}{printable(outcome)}"
+    text = f"{words.act(action)}: {_answer(decision)}{printable(outcome)}"
     prompt = record.get("prompt")
     children = [Node(f"prompt {printable(str(prompt))}", [])] if prompt else []
     children += [
@@ -149,7 +149,7 @@ def _programs(records: list[Record]) -> list[Node]:
             continue
         process = _subject(record).get("process")
         starter = _path(process.get("program")) if isinstance(process, dict) else ""
-        text = f"{act_text(action).partition(' ')[2]}: {_answer(record.get('decision') or {})}"
+        text = f"{words.act(action).partition(' ')[2]}: {_answer(record.get('decision') or {})}"
         if not starter or starter.endswith("/interlock-supervisor"):
             starter = "the session"
         started.setdefault(starter, Counter())[text] += 1
@@ -176,13 +176,13 @@ def _denials(records: list[Record], gateway: list[Record], session: str) -> list
     for record in denied:
         decision = record.get("decision") or {}
         because = printable(str(decision.get("because") or ""))
-        counted[f"{act_text(record.get('action'))}  ({_rules(decision)}: {because})"] += 1
+        counted[f"{words.act(record.get('action'))}  ({_rules(decision)}: {because})"] += 1
     for record in refused:
         counted[
             f"call {printable(str(record.get('call')))}  (guard/built-in: {printable(str(record.get('because')))})"
         ] += 1
     nodes = [Node(f"{text}{_times(count)}", []) for text, count in counted.items()]
-    nodes += [Node(f"race lost, killed: {act_text(r.get('action'))}", []) for r in races]
+    nodes += [Node(f"race lost, killed: {words.act(r.get('action'))}", []) for r in races]
     return [Node(f"denied ({len(denied) + len(refused) + len(races)})", nodes)]
 
 
@@ -194,7 +194,7 @@ def _approvals(records: list[Record]) -> list[Node]:
     for identity in asked:
         answer = answered.get(identity, {})
         by = f" by {printable(str(answer['approver']))}" if answer.get("approver") else ""
-        what = act_text(decided[identity]) if identity in decided else printable(str(identity))
+        what = words.act(decided[identity]) if identity in decided else printable(str(identity))
         nodes.append(Node(f"{what}: {printable(str(answer.get('answer', 'no answer')))}{by}", []))
     return [Node(f"asked ({len(nodes)})", nodes)] if nodes else []
 
@@ -244,7 +244,7 @@ def _place(action: Record) -> str:
     if "path" in target:
         directory, _, _ = text_of(target["path"]).rpartition("/")
         return printable(f"{directory or ''}/")
-    return act_text(action).partition(" ")[2]
+    return words.act(action).partition(" ")[2]
 
 
 def _answer(decision: Record) -> str:

@@ -47,9 +47,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def explain(denial: dict[str, Any], told: Told, said: set[tuple[str, ...]]) -> str:
     """One denial: what, which rule, why, and what can be done about it, unless that was `said` of another before."""
-    from interlock.cli.act import act_text
+    from interlock.vocabulary import words
 
-    act = act_text({"verb": denial.get("verb"), "target": denial.get("target")})
+    act = words.act({"verb": denial.get("verb"), "target": denial.get("target")})
     rules = ", ".join(map(str, denial.get("rules") or [])) or "none"
     lines = [f"denied {act}", f"  rule:    {printable(rules)}"]
     if denial.get("because"):

@@ -15,7 +15,7 @@ from interlock.connectors.configuration import Connector, Stdio
 from interlock.connectors.lapse import Lapsed
 from interlock.mediate.json_text import JsonObject, object_at, text_at
 from interlock.mediate.upstream import Broken, Exchange, Fault, Reply, Result
-from interlock.mediate.values import Effect
+from interlock.vocabulary.effect import Effect
 
 #: For an answer to the probe, from the moment that the server has taken it from its input.
 PROBE_ANSWER_MS_MAX: Final = 3_000

@@ -20,13 +20,12 @@ from interlock.connectors.configuration import Connector, Http
 from interlock.connectors.events import EventReader, EventTooLarge
 from interlock.connectors.headers import mirrored_headers, safe_header
 from interlock.connectors.lapse import Lapsed, Processed
-from interlock.connectors.noise import Noise
-from interlock.connectors.pace import Pace
+from interlock.connectors.messages import Noise, Pace
 from interlock.connectors.questions import outcome_of
-from interlock.mediate.containment import contained
 from interlock.mediate.json_text import TEXT_BYTES_MAX, JsonObject, object_at, text_at
+from interlock.mediate.line import Passage, contained
 from interlock.mediate.upstream import Broken, Exchange, Reply
-from interlock.mediate.values import Effect, Passage
+from interlock.vocabulary.effect import Effect
 
 if TYPE_CHECKING:
     import aiohttp

@@ -17,15 +17,13 @@ from typing import Final
 from interlock.connectors import messages
 from interlock.connectors.configuration import Connector
 from interlock.connectors.launch import LastWords, Running
-from interlock.connectors.lines import TooLong, read_line
-from interlock.connectors.noise import Noise
-from interlock.connectors.pace import Pace
+from interlock.connectors.messages import Noise, Pace, TooLong, read_line
 from interlock.connectors.questions import outcome_of
 from interlock.connectors.taken import Input
-from interlock.mediate.containment import contained
 from interlock.mediate.json_text import JsonObject, object_at
+from interlock.mediate.line import Passage, contained
 from interlock.mediate.upstream import Broken, Exchange, Reply
-from interlock.mediate.values import Effect, Passage
+from interlock.vocabulary.effect import Effect
 
 STRIKES_MAX: Final = 20
 WRITE_S_MAX: Final = 10.0

@@ -1,62 +1,121 @@
-"""A denial or a failure → words that a model can use: what was refused or broke, why, how far it came, what to do.
+"""One request to a server, enacted: sent as it was decided, and what came of it in the form that goes to the
+agent.
 
-Nothing in the words is taken from arguments, or from a server's text beyond names, which are cut and escaped; where a
-server's own words help, they stand in quotation marks and are said to be its own.
+INVARIANT: what is decided is what is sent: the parameters are made of the permit's own Action. A result that is
+not what its tool's definition and the protocol say it is, is withheld. Left out: the words themselves
+(`words.py`), what travels beside the parameters (`methods.py`).
 """
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final, assert_never
 
-from interlock.mediate.json_text import JsonObject, is_object
-from interlock.mediate.upstream import Broken
-from interlock.mediate.values import Effect, Refused
-from interlock.vocabulary.printable import printable
+from interlock.gateway.message import MISSING_CAPABILITY, REFUSED, UPSTREAM_BROKEN, RpcError
+from interlock.gateway.observe import Tool
+from interlock.mediate.json_text import JsonObject, is_object, measure, object_at
+from interlock.mediate.permit import Enacted, Honours, Permit, Refused
+from interlock.mediate.upstream import Broken, Exchange, Fault, Reply, Result, Upstream
+from interlock.vocabulary import words
+from interlock.vocabulary.decision import Allow, Steer
+from interlock.vocabulary.effect import Effect
 
-NAME_CHARACTERS_MAX: Final = 120
-_ANSWERS: Final = {
-    "no": "a human was asked and said no",
-    "timeout": "a human was asked and did not answer in time",
-    "nobody": "nobody could be asked",
-    "withdrawn": "the question was withdrawn",
-}
-
+#: What goes back to an agent.
+Answered = JsonObject | RpcError
 
 #: Where a result's `_meta` or an error's `data` says how far the operation came, in the ledger's word.
 EFFECT_KEY: Final = "interlock/effect"
-_EFFECT: Final = {
-    Effect.NOT_SENT: "It was not sent, so nothing was done.",
-    Effect.DONE: "It was done.",
-    Effect.UNKNOWN: "It was sent, and whether it took effect is unknown: find out before you repeat it.",
-}
+#: Codes of a server that keep their meaning on the way to an agent; others become ours.
+_PASSED_CODES: Final = frozenset({-32602, -32603, -32601, -32600, MISSING_CAPABILITY, -32042})
+_HONOURS: Final = Honours()
 
 
-def denied_result(what: str, refused: Refused) -> JsonObject:
-    """The result of a denied `tools/call`."""
-    return failure(denial_words(what, refused), refused.effect)
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One request about one named thing of a server, ready to be enacted.
+
+    `sent` makes the request's parameters of the target that was decided on, `exchange` is the caller's side of it,
+    `tool` is there for `tools/call`, whose denial is a result and no error.
+    """
+
+    upstream: Upstream
+    method: str
+    name: str
+    sent: Callable[[JsonObject], JsonObject]
+    exchange: Exchange
+    tool: Tool | None = None
+
+    @property
+    def what(self) -> str:
+        """The operation in words."""
+        if self.tool is not None:
+            return words.call(self.name, self.upstream.connector)
+        return words.use(self.method, self.name, self.upstream.connector)
+
+    @property
+    def honours(self) -> Honours:
+        """See `Enactor`: a request is sent as it stands, and its result is handed on as it came."""
+        return _HONOURS
+
+    @property
+    def effect(self) -> Effect:
+        """See `Enactor`."""
+        return self.exchange.passage.effect
+
+    def led_to(self, action: JsonObject, steer: Steer) -> JsonObject:
+        """See `Enactor`."""
+        raise ValueError(f"`{steer.kind}` is not something that a request can be steered to")
+
+    async def enact(self, permit: Permit) -> Enacted[Answered]:
+        """See `Enactor`."""
+        match permit.verdict:
+            case Allow():
+                sent = self.sent(object_at(permit.action, "target"))
+                return self._read(await self.upstream.request(self.method, sent, self.exchange))
+            case Steer():
+                raise ValueError("a request is not steered")
+            case never:
+                assert_never(never)
+
+    def denied(self, refused: Refused) -> JsonObject:
+        """The answer to an operation that was refused: a result for a tool, an error for all else (raised)."""
+        text = words.refusal(
+            self.what, refused.decision, refused.reason, refused.answer, effect=refused.effect, record=refused.record
+        )
+        if self.tool is not None:
+            return failure(text, refused.effect)
+        data = effect_data(refused.effect, {"rules": list(refused.decision.rules)})
+        raise RpcError(REFUSED, text, data=data)
+
+    def _read(self, reply: Reply) -> Enacted[Answered]:
+        if not isinstance(reply, Result):
+            return self._no_result(reply)
+        size = measure(reply.value)
+        lie = _lie(self.tool, reply.value) if self.tool is not None else None
+        if lie is None:
+            return Enacted(reply.value, _done(reply.value), status=_status(reply.value), result=size)
+        text = f"Interlock withheld the result of {self.what}: {lie}. The call itself was made."
+        return Enacted(failure(text, Effect.DONE), Effect.DONE, result=size, withheld=lie)
+
+    def _no_result(self, reply: Fault | Broken) -> Enacted[Answered]:
+        if isinstance(reply, Fault):
+            code = reply.code if reply.code in _PASSED_CODES else UPSTREAM_BROKEN
+            http_status = 400 if code == MISSING_CAPABILITY else 200
+            data = effect_data(Effect.UNKNOWN, reply.data)
+            error = RpcError(code, words.fault(self.what, reply.message), data=data, status=http_status)
+            return Enacted(error, Effect.UNKNOWN, status=f"error {reply.code}")
+        status = f"{reply.reason} ({reply.detail})" if reply.detail else reply.reason
+        text = broken(self.what, reply)
+        if self.tool is None:
+            error = RpcError(UPSTREAM_BROKEN, text, data=effect_data(reply.effect))
+            return Enacted(error, reply.effect, status[:1_000])
+        return Enacted(failure(text, reply.effect), reply.effect, status[:1_000])
 
 
-def failure(words: str, effect: Effect) -> JsonObject:
+def failure(text: str, effect: Effect) -> JsonObject:
     """A result that says it is an error, and how far the call came."""
-    return {"content": [{"type": "text", "text": words}], "isError": True, "_meta": {EFFECT_KEY: effect.value}}
-
-
-def broken_words(what: str, broken: Broken) -> str:
-    """What an agent is told of a server that gave no answer of use."""
-    lines = [f"Interlock could not complete {what}: {printable(broken.reason)}."]
-    if broken.said is not None:
-        lines.append(f"The server's own words, not Interlock's: “{broken.said.replace('”', '’')}”.")
-    return " ".join([*lines, _EFFECT[broken.effect]])
-
-
-def fault_words(what: str, message: str) -> str:
-    """What an agent is told of a server that answered with an error."""
-    quoted = printable(message, 2_000).replace("”", "’")
-    return f"{what} was answered with an error. The server's own words, not Interlock's: “{quoted}”. {UNSURE}"
-
-
-#: A server that says it failed may have done something before.
-UNSURE: Final = "Whether something was done is unknown."
+    return {"content": [{"type": "text", "text": text}], "isError": True, "_meta": {EFFECT_KEY: effect.value}}
 
 
 def effect_data(effect: Effect, data: object = None) -> JsonObject:
@@ -67,46 +126,44 @@ def effect_data(effect: Effect, data: object = None) -> JsonObject:
     return {**data, **own} if is_object(data) else {"data": data, **own}
 
 
-def denial_words(what: str, refused: Refused) -> str:
-    """The words, each sentence of use by itself."""
-    if refused.effect is not Effect.NOT_SENT:
-        why = printable(refused.reason)
-        return f"Interlock withheld the result of {what}: {why}. {_EFFECT[refused.effect]} {_MEND}"
-    lines = [f"Interlock refused {what}.", f"Why: {printable(refused.reason)}."]
-    if refused.decision.rules:
-        lines.append(f"Rule: {', '.join(refused.decision.rules)}.")
-    elif refused.decision.document.get("spoke") is False and not refused.decision.document.get("errors"):
-        lines.append("Rule: none; what no rule allows is denied.")
-    lines.extend(_approval(refused))
-    lines.append(_advice(refused))
-    if refused.record is not None:
-        lines.append(f"Recorded as {refused.record}.")
-    return " ".join(lines)
+def broken(what: str, reply: Broken) -> str:
+    """What an agent is told of a server that gave no answer of use."""
+    return words.broken(what, reply.reason, reply.said, reply.effect)
 
 
-def shown(name: str) -> str:
-    """A name in backticks, safe to show."""
-    return f"`{printable(name, NAME_CHARACTERS_MAX)}`"
+def unusable(what: str, reply: Broken) -> RpcError:
+    """The answer where a server cannot say what it has. The operation itself was not sent, whatever became of the
+    question."""
+    text = broken(what, replace(reply, effect=Effect.NOT_SENT))
+    return RpcError(UPSTREAM_BROKEN, text, data=effect_data(Effect.NOT_SENT))
 
 
-def _approval(refused: Refused) -> list[str]:
-    if refused.answer is None:
-        return []
-    said = _ANSWERS.get(refused.answer.answer)
-    if said is None:
-        return []
-    return [f"This needs an approval: {said}."]
+def _done(result: JsonObject) -> Effect:
+    """A server that asks for more input has answered, but not said that it did anything."""
+    return Effect.UNKNOWN if result.get("resultType") == "input_required" else Effect.DONE
 
 
-_MEND: Final = "The operator has to mend this before any call can pass."
+def _status(result: JsonObject) -> str | None:
+    if result.get("resultType") == "input_required":
+        return "input required"
+    return "error" if result.get("isError") is True else None
 
 
-def _advice(refused: Refused) -> str:
-    if refused.record is None and refused.decision.document.get("errors"):
-        return f"Nothing was done. {_MEND}"
-    if refused.answer is not None and refused.answer.answer != "yes":
-        return "Nothing was done. Ask the user whether it is wanted; calling again asks anew."
-    return (
-        "Nothing was done. Do not repeat the call as it is or look for a way around:"
-        " use a listed tool, or other arguments, or tell the user which rule stands in the way."
-    )
+def _lie(tool: Tool, result: JsonObject) -> str | None:
+    """How a result is not what its tool's definition and the protocol say it is."""
+    if result.get("resultType") == "input_required":
+        return None
+    content = result.get("content")
+    if not isinstance(content, list) or not all(is_object(each) for each in content):
+        return "its content is not a list of blocks"
+    if not isinstance(result.get("isError", False), bool):
+        return "its isError is neither true nor false"
+    validator = tool.result
+    if validator is None or result.get("isError") is True:
+        return None
+    if isinstance(validator, str):
+        return validator
+    if "structuredContent" not in result:
+        return "the tool promises a structured result and gave none"
+    faults = validator.faults(result["structuredContent"])
+    return f"it does not match the tool's output schema ({'; '.join(faults)})" if faults else None

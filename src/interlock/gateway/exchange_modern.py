@@ -6,21 +6,16 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import Final
 
-from interlock.gateway import answer, message
-from interlock.gateway.answer import Outlet, Send
+from interlock.gateway import message
 from interlock.gateway.changes import Changes
 from interlock.gateway.conversation import Conversation
-from interlock.gateway.enact import UNSURE, effect_data
-from interlock.gateway.header import check_modern
-from interlock.gateway.incoming import Incoming
+from interlock.gateway.message import Outlet, Send, check_modern
 from interlock.gateway.methods import Methods
+from interlock.gateway.serve import Incoming
 from interlock.mediate.json_text import JsonObject, object_at
-from interlock.mediate.values import Effect
 
-_LOG: Final = logging.getLogger("interlock.gateway")
 SUBSCRIPTION_ID: Final = f"{message.META}subscriptionId"
 _LEVEL: Final = f"{message.META}logLevel"
 
@@ -35,12 +30,12 @@ class ModernEra:
     async def take(self, incoming: Incoming, said: message.Message, send: Send, gone: asyncio.Task[None]) -> None:
         """Serve one message of this era."""
         if not isinstance(said, message.Request):
-            await answer.send_empty(send, 202)
+            await message.send_empty(send, 202)
             return
         try:
             check_modern(incoming.headers, said)
         except message.RpcError as fault:
-            await answer.send_json(send, fault.status, message.error(said.id, fault))
+            await message.send_json(send, fault.status, message.error(said.id, fault))
             return
         if said.method == "subscriptions/listen":
             await self._listen(incoming, said, send, gone)
@@ -70,32 +65,16 @@ class ModernEra:
             revalidate=incoming.revalidate,
             notify=notify if outlet.streams else None,
         )
-        return await answered(self._methods, conversation, said)
+        return await self._methods.answered(conversation, said)
 
     async def _listen(self, incoming: Incoming, said: message.Request, send: Send, gone: asyncio.Task[None]) -> None:
         wanted = object_at(said.params, "notifications")
         queue = self._changes.subscribe(incoming.principal.agent, incoming.connector, wanted, said.id)
         if queue is None:
             fault = message.RpcError(message.INVALID_REQUEST, "too many subscriptions of this agent are open")
-            await answer.send_json(send, 400, message.error(said.id, fault))
+            await message.send_json(send, 400, message.error(said.id, fault))
             return
         try:
-            await answer.stream(send, queue, gone)
+            await message.stream(send, queue, gone)
         finally:
             self._changes.unsubscribe(queue)
-
-
-async def answered(methods: Methods, conversation: Conversation, said: message.Request) -> tuple[int, JsonObject]:
-    """Status and message that answer a request. Whatever a method lets escape is an internal error, said without
-    detail; and as nobody knows from here what was done by then, that is what is said."""
-    try:
-        return 200, message.result(said.id, await methods.call(conversation, said.method, said.params))
-    except message.RpcError as fault:
-        return fault.status, message.error(said.id, fault)
-    except (asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit):
-        raise
-    except BaseException as error:  # the edge, and native libraries panic with exceptions beside `Exception`
-        _LOG.exception("a request of `%s` failed", said.method)
-        words = f"internal error ({type(error).__name__}). {UNSURE}"
-        data = effect_data(Effect.UNKNOWN)
-        return 200, message.error(said.id, message.RpcError(message.INTERNAL, words, data=data))

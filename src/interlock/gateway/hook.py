@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from interlock.gateway.limits import PROMPT_BYTES_MAX
-from interlock.gateway.prompts import Prompts
+from interlock.gateway.observe import Prompts
 from interlock.mediate.json_text import JsonObject, MalformedJson, is_object, parse, text_at
 from interlock.mediate.ports import RecordFailed
 from interlock.mediate.principal import Principal

@@ -1,29 +1,46 @@
-"""The methods of MCP that this gateway serves, by era. What is decided goes to `calls.py`, what is listed to
-`names.py`."""
+"""The methods of MCP that this gateway serves, by era. What has an effect or reads data (`tools/call`,
+`resources/read`, `prompts/get` and their kin) is walked along the line; what is listed is `names.py`'s."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from interlock.gateway.calls import Calls
+from interlock.gateway import observe
 from interlock.gateway.conversation import Conversation
+from interlock.gateway.enact import Answered, Operation, effect_data, failure
 from interlock.gateway.limits import LEVEL_S_MAX, LIST_S_MAX
 from interlock.gateway.message import (
+    INTERNAL,
     INVALID_PARAMS,
     LEGACY,
     META,
     METHOD_NOT_FOUND,
     MODERN,
     UPSTREAM_BROKEN,
+    Request,
     RpcError,
+    check_parameters,
+    error,
+    result,
 )
 from interlock.gateway.names import UNAVAILABLE, Names
-from interlock.mediate.json_text import JsonObject, is_object, object_at, text_at
+from interlock.gateway.observe import Prompts, Tool, trace_of
+from interlock.gateway.state import StateSeal
+from interlock.mediate.json_text import JsonObject, is_object, measure, object_at, text_at
+from interlock.mediate.line import Line
+from interlock.mediate.permit import Attribution, Refused
+from interlock.mediate.ports import Engine, Recorder, RecordFailed
 from interlock.mediate.upstream import Broken, Exchange, Fault, Upstream
+from interlock.vocabulary import words
+from interlock.vocabulary.decision import Says
+from interlock.vocabulary.effect import Effect
 from interlock.vocabulary.printable import printable
 
+_LOG: Final = logging.getLogger("interlock.gateway")
 SERVER_INFO: Final[JsonObject] = {"name": "interlock", "title": "Interlock gateway", "version": "0.1.0"}
 #: Lists differ by agent and change with policy: cached by one agent alone, and not for long.
 TTL_MS: Final = 5_000
@@ -35,6 +52,8 @@ _LISTS: Final = {
 }
 _CACHEABLE: Final = frozenset({*_LISTS, "resources/read", "server/discover"})
 _LEVELS: Final = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
+_VERBS: Final = {"resources/read": "resource.read", "prompts/get": "prompt.get"}
+_KINDS: Final = {"elicitation/create": "elicitation", "sampling/createMessage": "sampling", "roots/list": "roots"}
 INSTRUCTIONS: Final = (
     "Tools here are held to a policy. A refused call says which rule refused it and why: do not repeat it unchanged."
 )
@@ -45,13 +64,29 @@ Method = Callable[[Conversation, JsonObject], Awaitable[JsonObject]]
 class Methods:
     """See the module."""
 
-    def __init__(self, *, calls: Calls, names: Names) -> None:
-        self._calls = calls
+    def __init__(
+        self,
+        *,
+        line: Line,
+        engine: Engine,
+        recorder: Recorder,
+        names: Names,
+        prompts: Prompts,
+        seal: StateSeal,
+        session: str,
+    ) -> None:
+        self._line = line
+        self._engine = engine
+        self._recorder = recorder
         self._names = names
+        self._prompts = prompts
+        self._seal = seal
+        self._session = session
+        self._number = itertools.count()
         shared: dict[str, Method] = {
-            "tools/call": calls.tool,
-            "resources/read": lambda talk, params: calls.named(talk, "resources/read", params),
-            "prompts/get": lambda talk, params: calls.named(talk, "prompts/get", params),
+            "tools/call": self._call,
+            "resources/read": lambda talk, params: self._named(talk, "resources/read", params),
+            "prompts/get": lambda talk, params: self._named(talk, "prompts/get", params),
             "completion/complete": self._complete,
             **{method: self._lister(kind) for method, kind in _LISTS.items()},
         }
@@ -64,14 +99,194 @@ class Methods:
             "resources/unsubscribe": lambda talk, params: self._subscription(talk, "resources/unsubscribe", params),
         }
 
-    async def call(self, conversation: Conversation, method: str, params: JsonObject) -> JsonObject:
-        """Serve one request. Raises `RpcError` for an answer that is an error."""
+    async def answered(self, conversation: Conversation, said: Request) -> tuple[int, JsonObject]:
+        """Status and message that answer a request. Whatever a method lets escape is an internal error, said without
+        detail; and as nobody knows from here what was done by then, that is what is said."""
+        try:
+            return 200, result(said.id, await self._served(conversation, said.method, said.params))
+        except RpcError as fault:
+            return fault.status, error(said.id, fault)
+        except (asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit):
+            raise
+        except BaseException as escaped:  # the edge, and native libraries panic with exceptions beside `Exception`
+            _LOG.exception("a request of `%s` failed", said.method)
+            text = f"internal error ({type(escaped).__name__}). {words.UNSURE}"
+            return 200, error(said.id, RpcError(INTERNAL, text, data=effect_data(Effect.UNKNOWN)))
+
+    async def _served(self, conversation: Conversation, method: str, params: JsonObject) -> JsonObject:
         found = (self._modern if conversation.modern else self._legacy).get(method)
         if found is None:
             status = 404 if conversation.modern else 200
             raise RpcError(METHOD_NOT_FOUND, f"Method not found: {method[:64]}", status=status)
-        result = await found(conversation, params)
-        return _modern_form(method, result) if conversation.modern else _legacy_form(result)
+        value = await found(conversation, params)
+        return _modern_form(method, value) if conversation.modern else _legacy_form(value)
+
+    async def _call(self, conversation: Conversation, params: JsonObject) -> JsonObject:
+        """`tools/call`. A denial is a result that says so; a protocol error stays one."""
+        arguments = params.get("arguments", {})
+        if not is_object(arguments):
+            raise RpcError(INVALID_PARAMS, "`arguments` is not an object")
+        upstream, tool = await self._names.tool(conversation, params.get("name"))
+        if conversation.modern:
+            check_parameters(conversation.headers, object_at(tool.definition, "inputSchema"), arguments)
+        identity, subject = self._identity(), self._subject(conversation)
+        action = observe.tool_call(
+            identity=identity, subject=subject, tool=tool, upstream=upstream, arguments=arguments
+        )
+        attribution = await self._attribution(conversation, params)
+
+        def sent(target: JsonObject) -> JsonObject:
+            return {"name": target["tool"], "arguments": target["arguments"], **beside}
+
+        exchange = self._exchange(conversation, identity)
+        operation = Operation(upstream, "tools/call", tool.name, sent, exchange, tool)
+        if isinstance(attribution, Refused):
+            return operation.denied(attribution)
+        unfit = self._unfit(action, tool, arguments)
+        if unfit is not None:
+            return operation.denied(await self._line.deny(action=action, attribution=attribution, because=unfit))
+        beside = self._beside(conversation, params)
+        outcome = await self._mediated(conversation, operation, action, attribution)
+        return self._handed_back(outcome, conversation, params, upstream)
+
+    async def _named(self, conversation: Conversation, method: str, params: JsonObject) -> JsonObject:
+        """`resources/read` and `prompts/get`."""
+        upstream, name, own = await self._names.named(conversation, method, params)
+        arguments = own.get("arguments", {})
+        if not is_object(arguments):
+            raise RpcError(INVALID_PARAMS, "`arguments` is not an object")
+        sent = {**own, **self._beside(conversation, params)}
+        outcome = await self._decided(
+            conversation,
+            upstream,
+            method,
+            verb=_VERBS[method],
+            name=name,
+            arguments=arguments,
+            sent=sent,
+            params=params,
+        )
+        return self._handed_back(outcome, conversation, params, upstream)
+
+    async def _decided(
+        self,
+        conversation: Conversation,
+        upstream: Upstream,
+        method: str,
+        *,
+        verb: str,
+        name: str,
+        arguments: JsonObject,
+        sent: JsonObject,
+        params: JsonObject,
+    ) -> JsonObject:
+        """Anything asked of a server about one named thing: decided as `verb` on that name. A denial is an
+        `RpcError`."""
+        identity = self._identity()
+        action = observe.named(
+            identity=identity,
+            verb=verb,
+            subject=self._subject(conversation),
+            connector=upstream.connector,
+            name=name,
+            arguments=arguments,
+        )
+        exchange = self._exchange(conversation, identity)
+        operation = Operation(upstream, method, name, lambda _: sent, exchange)
+        attribution = await self._attribution(conversation, params)
+        if isinstance(attribution, Refused):
+            return operation.denied(attribution)
+        return await self._mediated(conversation, operation, action, attribution)
+
+    async def _mediated(
+        self, conversation: Conversation, operation: Operation, action: JsonObject, attribution: Attribution
+    ) -> JsonObject:
+        outcome: Answered | Refused = await self._line.mediate(
+            action=action, attribution=attribution, revalidate=conversation.revalidate, enactor=operation
+        )
+        if isinstance(outcome, Refused):
+            return operation.denied(outcome)
+        if isinstance(outcome, RpcError):
+            raise outcome
+        return outcome
+
+    def _exchange(self, conversation: Conversation, identity: str) -> Exchange:
+        async def started(session: str, process: int) -> None:
+            """What links the call to the system calls: the session of the host plane that works on it."""
+            record: JsonObject = {"type": "action.observed", "action": identity, "by": "gateway"}
+            await self._recorder.ordered({**record, "observed_session": session, "process": process})
+
+        return Exchange(identity, started, conversation.notify, conversation.ask)
+
+    def _unfit(self, action: JsonObject, tool: Tool, arguments: JsonObject) -> str | None:
+        """Why these arguments cannot be sent; none as well when policy refuses the tool anyway (its words come
+        first)."""
+        validator = tool.arguments
+        faults = [validator] if isinstance(validator, str) else validator.faults(arguments)
+        if not faults or self._engine.possible(action).says is Says.DENY:
+            return None
+        if isinstance(validator, str):
+            return f"the tool cannot be used: {validator}"
+        return "the arguments do not match the tool's schema: " + "; ".join(faults)
+
+    async def _attribution(self, conversation: Conversation, params: JsonObject) -> Attribution | Refused:
+        try:
+            prompt = await self._prompts.reference(conversation.principal, params)
+        except RecordFailed as failure:
+            return self._line.unrecorded(failure)
+        agent: JsonObject = {
+            "name": conversation.principal.agent,
+            "assurance": conversation.principal.assurance,
+            "session": conversation.principal.session,
+        }
+        return Attribution(agent=agent, prompt=prompt, trace=trace_of(params))
+
+    def _subject(self, conversation: Conversation) -> JsonObject:
+        return observe.subject_of(conversation.principal.agent, conversation.principal.session or self._session)
+
+    def _identity(self) -> str:
+        return f"{self._session}/{next(self._number)}"
+
+    def _beside(self, conversation: Conversation, params: JsonObject) -> JsonObject:
+        """What goes along with a request: `_meta` without what is ours or the envelope's, and a client's answers to
+        a server."""
+        meta = object_at(params, "_meta")
+        kept = {key: value for key, value in meta.items() if not key.startswith((META, "interlock/"))}
+        if conversation.modern:
+            kept[f"{META}clientCapabilities"] = meta.get(f"{META}clientCapabilities")
+        passed: JsonObject = {"_meta": kept} if kept else {}
+        if not conversation.modern:
+            return passed
+        if is_object(params.get("inputResponses")):
+            passed["inputResponses"] = params["inputResponses"]
+        if "requestState" in params:
+            passed["requestState"] = self._opened(conversation, params)
+        return passed
+
+    def _opened(self, conversation: Conversation, params: JsonObject) -> str:
+        sealed = params["requestState"]
+        opened = None
+        if isinstance(sealed, str):
+            opened = self._seal.open(sealed, binding=_binding(conversation, params))
+        if opened is None:
+            raise RpcError(INVALID_PARAMS, "`requestState` is not one of this request's, or was used already")
+        return opened
+
+    def _handed_back(
+        self, outcome: JsonObject, conversation: Conversation, params: JsonObject, upstream: Upstream
+    ) -> JsonObject:
+        if outcome.get("resultType") != "input_required":
+            return self._names.renamed(conversation, upstream.connector, outcome)
+        if not conversation.modern:
+            text = "The server asks for more input, which this client's revision of MCP cannot give."
+            return failure(f"{text} {words.UNSURE}", Effect.UNKNOWN)
+        if _not_forwarded(outcome, upstream):
+            text = "The server asks this client for something that the operator does not forward."
+            return failure(f"{text} {words.UNSURE}", Effect.UNKNOWN)
+        state = outcome.get("requestState")
+        if isinstance(state, str):
+            outcome = {**outcome, "requestState": self._seal.seal(state, binding=_binding(conversation, params))}
+        return outcome
 
     async def initialize(self, conversation: Conversation, params: JsonObject) -> JsonObject:
         """The answer to `initialize`: the client's revision if it is known here, else our latest of that era."""
@@ -128,7 +343,7 @@ class Methods:
         sent: JsonObject = {"ref": sent_reference, "argument": argument}
         if is_object(params.get("context")):
             sent["context"] = params["context"]
-        outcome = await self._calls.decided(
+        return await self._decided(
             conversation,
             upstream,
             "completion/complete",
@@ -138,19 +353,13 @@ class Methods:
             sent=sent,
             params=params,
         )
-        if isinstance(outcome, RpcError):
-            raise outcome
-        return outcome
 
     async def _subscription(self, conversation: Conversation, method: str, params: JsonObject) -> JsonObject:
         upstream, own = self._names.resource(conversation, params.get("uri"))
         sent: JsonObject = {"uri": own}
-        outcome = await self._calls.decided(
+        return await self._decided(
             conversation, upstream, method, verb="resource.read", name=own, arguments={}, sent=sent, params=params
         )
-        if isinstance(outcome, RpcError):
-            raise outcome
-        return outcome
 
     async def _set_level(self, conversation: Conversation, params: JsonObject) -> JsonObject:
         """Passed to every server at this endpoint that logs; it carries nothing but one of eight words. A server that
@@ -217,3 +426,19 @@ def _modern_form(method: str, result: JsonObject) -> JsonObject:
 
 def _legacy_form(result: JsonObject) -> JsonObject:
     return {key: value for key, value in result.items() if key not in ("resultType", "ttlMs", "cacheScope")}
+
+
+def _not_forwarded(outcome: JsonObject, upstream: Upstream) -> bool:
+    """Whether a server asks for something that its operator did not allow it to ask."""
+    asked = outcome.get("inputRequests", {})
+    if not is_object(asked):
+        return True
+    kinds = {_KINDS.get(str(each.get("method"))) if is_object(each) else None for each in asked.values()}
+    return not kinds <= set(upstream.client_requests)
+
+
+def _binding(conversation: Conversation, params: JsonObject) -> JsonObject:
+    """What a sealed state is good for: this agent's same request, whatever its id and answers."""
+    same = {key: params.get(key) for key in ("name", "uri", "arguments")}
+    principal = conversation.principal
+    return {"agent": principal.agent, "at": conversation.connector, "request": str(measure(same)["digest"])}

@@ -2,36 +2,40 @@
 
 A list holds what policy could allow this agent, in a fixed order; a server that is dead, slow or lying is left out
 and named in `_meta`, and never keeps the others from being listed.
+
+A name means the same tool each time, and back. At `/mcp` a tool is `connector__tool`; where that is longer than 64
+characters or holds others than clients take, an alias with a digest stands for it. Connector names hold no `_`, so the
+first `__` always parts the two. Prompts are named likewise; a resource's URI gets the connector as `connector+` before
+its scheme. At `/mcp/<connector>` everything has its own name.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import re
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Final
 
 from interlock.gateway import enact, observe
-from interlock.gateway.catalogue import (
-    Tool,
-    by_public_name,
-    connector_of,
-    own_uri,
-    public_name,
-    public_uri,
-    tools_of,
-)
 from interlock.gateway.conversation import Conversation
-from interlock.gateway.limits import LIST_S_MAX
+from interlock.gateway.limits import LIST_S_MAX, TOOL_NAME_CHARACTERS_MAX
 from interlock.gateway.message import INVALID_PARAMS, UPSTREAM_BROKEN, RpcError
+from interlock.gateway.observe import Tool, tools_of
 from interlock.gateway.ports import Upstreams
-from interlock.mediate.containment import contained
 from interlock.mediate.json_text import JsonObject, is_object, text_at
+from interlock.mediate.line import contained
 from interlock.mediate.ports import Engine
 from interlock.mediate.upstream import Broken, Upstream
-from interlock.mediate.values import Decision, Effect, Says
+from interlock.vocabulary import words
+from interlock.vocabulary.decision import Decision, Says
+from interlock.vocabulary.effect import Effect
 from interlock.vocabulary.printable import printable
 
+SEPARATOR: Final = "__"
+_TAKEN_BY_CLIENTS: Final = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
+_OTHER: Final = re.compile(r"[^A-Za-z0-9_.-]", re.ASCII)
+_DIGEST_CHARACTERS: Final = 10
 _TOOLS_A_TURN: Final = 50
 UNAVAILABLE: Final = "interlock/unavailable"
 _KEYS: Final = {"tools": "name", "prompts": "name", "resources": "uri", "resourceTemplates": "uriTemplate"}
@@ -44,6 +48,7 @@ class Names:
     def __init__(self, upstreams: Upstreams, engine: Engine) -> None:
         self._upstreams = upstreams
         self._engine = engine
+        self._reached: dict[tuple[str, str], Upstream] = {}
         self._tools: dict[tuple[str, str], tuple[list[JsonObject], dict[str, Tool]]] = {}
 
     async def tool(self, conversation: Conversation, name: object) -> tuple[Upstream, Tool]:
@@ -56,7 +61,7 @@ class Names:
             raise _unknown("tool", name)
         definitions = await upstream.definitions("tools")
         if isinstance(definitions, Broken):
-            raise _unusable(f"the call of {enact.shown(name)}", definitions)
+            raise enact.unusable(words.call(name), definitions)
         tools = self._tools_of(conversation, upstream, definitions)
         own = name if conversation.connector else by_public_name(upstream.connector, list(tools)).get(name)
         if own is None or own not in tools:
@@ -84,7 +89,7 @@ class Names:
             return upstream, name
         definitions = await upstream.definitions("prompts")
         if isinstance(definitions, Broken):
-            raise _unusable(f"the use of the prompt {enact.shown(name)}", definitions)
+            raise enact.unusable(f"the use of the prompt {words.shown(name)}", definitions)
         names = [each for each in (text_at(entry, "name") for entry in definitions) if each]
         own = by_public_name(upstream.connector, names).get(name)
         if own is None:
@@ -200,7 +205,14 @@ class Names:
         return known[1]
 
     def _upstream(self, conversation: Conversation, connector: str | None) -> Upstream | None:
-        return self._upstreams.of(connector, conversation.principal.agent) if connector else None
+        """The server of a name, for this agent: its own as long as the gateway runs."""
+        if not connector:
+            return None
+        key = (connector, conversation.principal.agent)
+        upstream = self._reached.get(key) or self._upstreams.of(*key)
+        if upstream is not None:
+            self._reached[key] = upstream
+        return upstream
 
 
 async def _in_time(upstream: Upstream, kind: str) -> list[JsonObject] | Broken:
@@ -212,7 +224,7 @@ async def _in_time(upstream: Upstream, kind: str) -> list[JsonObject] | Broken:
 
 
 def _denies(decision: Decision) -> bool:
-    return decision.says is Says.DENY and decision.document.get("spoke") is True
+    return decision.says is Says.DENY and decision.spoke
 
 
 def _relinked(connector: str, block: object) -> object:
@@ -220,14 +232,45 @@ def _relinked(connector: str, block: object) -> object:
     return {**block, "uri": public_uri(connector, uri)} if is_object(block) and uri is not None else block
 
 
-def _unusable(what: str, broken: Broken) -> RpcError:
-    """A server that cannot say what it has. The operation itself was not sent, whatever became of the question."""
-    words = enact.broken_words(what, replace(broken, effect=Effect.NOT_SENT))
-    return RpcError(UPSTREAM_BROKEN, words, data=enact.effect_data(Effect.NOT_SENT))
-
-
 def _unknown(kind: str, name: str) -> RpcError:
     return RpcError(INVALID_PARAMS, f"Unknown {kind}: {printable(name, 200)}")
 
 
-__all__ = ["UNAVAILABLE", "Names", "public_name"]
+def public_name(connector: str, name: str) -> str:
+    """The name at `/mcp`."""
+    whole = f"{connector}{SEPARATOR}{name}"
+    if len(whole) <= TOOL_NAME_CHARACTERS_MAX and _TAKEN_BY_CLIENTS.fullmatch(whole):
+        return whole
+    digest = hashlib.sha256(name.encode()).hexdigest()[:_DIGEST_CHARACTERS]
+    room = TOOL_NAME_CHARACTERS_MAX - _DIGEST_CHARACTERS - 1
+    return f"{_OTHER.sub('_', whole)[:room]}-{digest}"
+
+
+def connector_of(public: str) -> str | None:
+    """The connector that a name at `/mcp` belongs to."""
+    connector, separator, rest = public.partition(SEPARATOR)
+    return connector if separator and rest and connector else None
+
+
+def by_public_name(connector: str, names: list[str]) -> dict[str, str]:
+    """Names at `/mcp` → own names. Two that meet in one public name are both left out: neither may pass for the
+    other."""
+    found: dict[str, str] = {}
+    doubled: set[str] = set()
+    for name in names:
+        public = public_name(connector, name)
+        if public in found:
+            doubled.add(public)
+        found[public] = name
+    return {public: name for public, name in found.items() if public not in doubled}
+
+
+def public_uri(connector: str, uri: str) -> str:
+    """A resource's URI at `/mcp`."""
+    return f"{connector}+{uri}"
+
+
+def own_uri(public: str) -> tuple[str, str] | None:
+    """Connector and own URI of one at `/mcp`."""
+    connector, plus, uri = public.partition("+")
+    return (connector, uri) if plus and connector and uri else None

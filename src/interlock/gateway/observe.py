@@ -1,11 +1,30 @@
-"""A tool call, a read of a resource, a prompt → an Action (spec/action.md)."""
+"""A tool call, a read of a resource, a prompt → an Action (spec/action.md): the tool as its server defines it, who
+asks, and what is told of why.
+
+A tool's schemas are compiled once: local references only, linear-time patterns; a schema that needs more makes the
+tool unusable (the validator would fetch `http:` and `file:` references by itself if it were let). The prompt above
+a call is known as far as somebody tells us: an agent's hook, or `_meta` of the call. Such a reference is asserted
+by the agent's side, never proof; only digest and size are kept of a prompt, and for each principal the last one
+seen is the one that later calls refer to.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+import hashlib
+import re
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from typing import Final, NoReturn, TypeVar, cast
 
-from interlock.gateway.catalogue import Tool
-from interlock.mediate.json_text import JsonObject, object_at
+import jsonschema_rs
+
+from interlock.gateway.limits import PROMPTS_KEPT_MAX, UPSTREAM_NAME_CHARACTERS_MAX
+from interlock.mediate.json_text import JsonObject, canonical, is_object, object_at, plain, text_at
+from interlock.mediate.ports import Recorder
+from interlock.mediate.principal import Principal
 from interlock.mediate.upstream import Upstream
 
 READ: Final = "read"
@@ -14,6 +33,16 @@ DELETE: Final = "delete"
 #: Stand where an Action is only looked at for a list, and never decided for an act.
 NO_SESSION: Final = "s-00000000T000000-000000"
 LISTING: Final = f"{NO_SESSION}/0"
+ERRORS_SHOWN_MAX: Final = 5
+PATTERN_BYTES_MAX: Final = 1 << 20
+META_KEY: Final = "interlock/prompt"
+REFERENCE_CHARACTERS_MAX: Final = 256
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
+_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
+
+K = TypeVar("K")
+
+Key = tuple[str, str, str | None]
 
 
 def operation_class(tool: Tool, upstream: Upstream) -> str:
@@ -59,3 +88,151 @@ def _action(identity: str, verb: str, target: JsonObject, subject: JsonObject) -
 def subject_of(agent: str, session: str) -> JsonObject:
     """Who acts."""
     return {"agent": agent, "session": session, "task": None, "process": None}
+
+
+@dataclass(frozen=True)
+class Tool:
+    """One tool as its server defines it. Its validators are compiled at first use."""
+
+    connector: str
+    name: str
+    definition: JsonObject
+
+    @cached_property
+    def digest(self) -> str:
+        """Of the whole definition: description, schemas, annotations, icons, everything."""
+        return f"sha256:{hashlib.sha256(canonical(self.definition)).hexdigest()}"
+
+    @cached_property
+    def arguments(self) -> Validator | str:
+        """What its arguments must be; why it cannot be used, if its schema is of no use."""
+        return _compiled(self.definition.get("inputSchema"))
+
+    @cached_property
+    def result(self) -> Validator | str | None:
+        """What its structured result must be, if it says so."""
+        return _compiled(self.definition["outputSchema"]) if "outputSchema" in self.definition else None
+
+
+def tools_of(connector: str, definitions: list[JsonObject]) -> dict[str, Tool]:
+    """The usable tools of a list, by their own names. A name that stands there twice is nobody's; nor is one out of
+    bounds."""
+    found: dict[str, Tool] = {}
+    doubled: set[str] = set()
+    for definition in definitions:
+        name = text_at(definition, "name")
+        if name is None or not 0 < len(name) <= UPSTREAM_NAME_CHARACTERS_MAX or not name.isprintable():
+            continue
+        if name in found:
+            doubled.add(name)
+        found[name] = Tool(connector, name, definition)
+    return {name: tool for name, tool in found.items() if name not in doubled}
+
+
+def _compiled(schema: object) -> Validator | str:
+    if not is_object(schema):
+        return "it has no schema for its arguments"
+    try:
+        return Validator(schema)
+    except UnusableSchema as error:
+        return f"its schema cannot be used: {error}"
+
+
+class UnusableSchema(Exception):
+    """The schema cannot be held to; the message says why."""
+
+
+class Validator:
+    """One compiled schema."""
+
+    def __init__(self, schema: JsonObject) -> None:
+        """Compile. Raises `UnusableSchema`."""
+        try:
+            self._compiled = jsonschema_rs.validator_for(
+                cast(JsonObject, plain(schema)),
+                retriever=_refuse,
+                pattern_options=jsonschema_rs.RegexOptions(size_limit=PATTERN_BYTES_MAX),
+            )
+        except Exception as error:  # the edge of a native library: whatever it says, the schema is of no use
+            raise UnusableSchema(str(error)[:300]) from error
+
+    def faults(self, value: object) -> list[str]:
+        """What is wrong with a value, in a few readable lines; nothing if it fits."""
+        value = plain(value)
+        try:
+            if self._compiled.is_valid(value):
+                return []
+            return [_line(error) for error in islice(self._compiled.iter_errors(value), ERRORS_SHOWN_MAX)]
+        except Exception as error:  # as above: what could not be checked does not fit
+            return [f"it cannot be checked: {error}"[:300]]
+
+
+def _line(error: jsonschema_rs.ValidationError) -> str:
+    place = "/".join(str(step) for step in error.instance_path)
+    return f"`/{place}`: {error.message}"[:300]
+
+
+def _refuse(uri: str) -> NoReturn:
+    raise ValueError(f"`{uri}` is not fetched: a schema refers to itself only")
+
+
+class Prompts:
+    """What was seen last, by principal."""
+
+    def __init__(self, recorder: Recorder, new_id: Callable[[], str]) -> None:
+        self._recorder = recorder
+        self._new_id = new_id
+        self._current: OrderedDict[Key, str] = OrderedDict()
+        self._by_reference: OrderedDict[tuple[Key, str], str] = OrderedDict()
+
+    async def seen(self, principal: Principal, prompt: bytes) -> str:
+        """A hook saw a prompt: record it, and refer to it from now on. Raises `RecordFailed`."""
+        digest = f"sha256:{hashlib.sha256(prompt).hexdigest()}"
+        identity = await self._record(principal, source="hook", digest=digest, size=len(prompt))
+        _keep(self._current, _key(principal), identity)
+        return identity
+
+    async def reference(self, principal: Principal, params: JsonObject) -> str | None:
+        """The prompt that a call refers to: its own `_meta` first, else the last one seen. Raises `RecordFailed`."""
+        text = text_at(object_at(params, "_meta"), META_KEY)
+        if text is None or len(text) > REFERENCE_CHARACTERS_MAX:
+            return self._current.get(_key(principal))
+        known = self._by_reference.get((_key(principal), text))
+        if known is not None:
+            return known
+        digest = text if _DIGEST.fullmatch(text) else f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+        identity = await self._record(principal, source="meta", digest=digest, size=len(text.encode()))
+        _keep(self._by_reference, (_key(principal), text), identity)
+        return identity
+
+    async def _record(self, principal: Principal, *, source: str, digest: str, size: int) -> str:
+        identity = self._new_id()
+        await self._recorder.ordered(
+            {
+                "type": "prompt.seen",
+                "id": identity,
+                "source": source,
+                "digest": digest,
+                "bytes": size,
+                "agent": {"name": principal.agent, "assurance": principal.assurance},
+                "seen_in": principal.session,
+            }
+        )
+        return identity
+
+
+def trace_of(params: JsonObject) -> JsonObject | None:
+    """The trace context of a call (W3C Trace Context), if it is well formed."""
+    text = text_at(object_at(params, "_meta"), "traceparent")
+    return {"traceparent": text} if text is not None and _TRACEPARENT.fullmatch(text) else None
+
+
+def _key(principal: Principal) -> Key:
+    return principal.agent, principal.token, principal.session
+
+
+def _keep(kept: OrderedDict[K, str], key: K, identity: str) -> None:
+    kept[key] = identity
+    kept.move_to_end(key)
+    while len(kept) > PROMPTS_KEPT_MAX:
+        kept.popitem(last=False)

@@ -1,8 +1,8 @@
-"""The ASGI application: from an HTTP request to a method and back. Every request is refused until each check has
-passed.
+"""The HTTP side, from a TCP connection to a method and back. Every request is refused until each check has passed.
 
-Order: Host and Origin (DNS rebinding), path, token, then the message. Left out: what methods do (`methods.py`), TCP
-(`connection.py`).
+Order: bounds of a connection (slow or too many headers close it), Host and Origin (DNS rebinding), path, token,
+form and size of the body, then the message. uvicorn's httptools protocol carries it: llhttp parses strictly. Left
+out: what methods do (`methods.py`), what an exchange of each era is (`exchange_modern.py`, `exchange_legacy.py`).
 """
 
 from __future__ import annotations
@@ -10,22 +10,177 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
-from interlock.gateway import answer, message
-from interlock.gateway.answer import Event, Receive, Send
-from interlock.gateway.exchange_legacy import LegacyEra
-from interlock.gateway.exchange_modern import ModernEra
-from interlock.gateway.header import Headers, is_modern
-from interlock.gateway.hook import Hook
-from interlock.gateway.incoming import Incoming, Rejected, read_body
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from interlock.gateway import message
+from interlock.gateway.limits import BODY_BYTES_MAX, BODY_S_MAX, HEADERS_BYTES_MAX, HEADERS_COUNT_MAX, HEADERS_S_MAX
+from interlock.gateway.message import INVALID_REQUEST, HeaderList, Headers, Receive, RpcError, Send, is_modern
 from interlock.gateway.ports import Connection, Identity
-from interlock.gateway.refusals import Refusals
 from interlock.mediate.json_text import MalformedJson, parse
-from interlock.mediate.principal import Unknown
+from interlock.mediate.principal import Principal, Unknown
+
+if TYPE_CHECKING:
+    from interlock.gateway.exchange_legacy import LegacyEra
+    from interlock.gateway.exchange_modern import ModernEra
+    from interlock.gateway.hook import Hook
+    from interlock.gateway.refusals import Refusals
 
 Scope = dict[str, object]
 CONNECTION: Final = "interlock.connection"
+
+
+class TcpConnection:
+    """One accepted connection: its two ends, and what is learnt of it while it lives."""
+
+    __slots__ = ("client", "memory", "server")
+
+    def __init__(self, client: tuple[str, int], server: tuple[str, int]) -> None:
+        self.client = client
+        self.server = server
+        self.memory: dict[str, object] = {}
+
+
+class GatewayProtocol(HttpToolsProtocol):
+    """One connection's HTTP."""
+
+    _connection: TcpConnection
+    _headers_timer: asyncio.TimerHandle | None = None
+    _headers_bytes = 0
+    _headers_count = 0
+
+    def connection_made(self, transport: Any) -> None:
+        """Remember who is at both ends before anything is read."""
+        super().connection_made(transport)
+        client, server = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
+        self._connection = TcpConnection((client[0], client[1]), (server[0], server[1]))
+        self._await_headers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing is left of it."""
+        self._headers_came()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Each first byte of a request starts the clock for its headers."""
+        if self._headers_timer is None and (self.cycle is None or self.cycle.response_complete):
+            self._await_headers()
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        """A new request on this connection."""
+        super().on_message_begin()
+        self._headers_bytes = self._headers_count = 0
+        self.scope[CONNECTION] = self._connection  # type: ignore[typeddict-unknown-key]
+
+    def on_url(self, url: bytes) -> None:
+        """Part of the request's target."""
+        self._count(len(url), 0)
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header."""
+        self._count(len(name) + len(value), 1)
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """The request can be served."""
+        self._headers_came()
+        super().on_headers_complete()
+
+    def _count(self, size: int, number: int) -> None:
+        self._headers_bytes += size
+        self._headers_count += number
+        if self._headers_bytes > HEADERS_BYTES_MAX or self._headers_count > HEADERS_COUNT_MAX:
+            raise ValueError("the headers are too large")  # httptools turns it into a parser error: 400 and closed
+
+    def _await_headers(self) -> None:
+        self._headers_timer = self.loop.call_later(HEADERS_S_MAX, self._too_slow)
+
+    def _headers_came(self) -> None:
+        if self._headers_timer is not None:
+            self._headers_timer.cancel()
+            self._headers_timer = None
+
+    def _too_slow(self) -> None:
+        self._headers_timer = None
+        if not self.transport.is_closing():
+            self.transport.close()
+
+
+class Rejected(Exception):
+    """The request is refused with an HTTP status before any method saw it."""
+
+    def __init__(
+        self, status: int, words: str, headers: HeaderList | None = None, *, code: int = INVALID_REQUEST
+    ) -> None:
+        super().__init__(words)
+        self.status = status
+        self.fault = RpcError(code, words)
+        self.headers: HeaderList = headers or []
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """Headers, caller, endpoint; `revalidate` says why the caller may not go on, after a wait."""
+
+    headers: Headers
+    principal: Principal
+    connector: str | None
+    revalidate: Callable[[], str | None]
+
+    def check_content_type(self) -> None:
+        """Only JSON in UTF-8. Raises `Rejected` (415)."""
+        kind, _, rest = (self.headers.one("content-type") or "").partition(";")
+        charset = rest.strip().lower().removeprefix("charset=").strip('"')
+        if kind.strip().lower() != "application/json" or charset not in ("", "utf-8"):
+            raise Rejected(415, "the body is to be application/json in UTF-8")
+        if self.headers.one("content-encoding") not in (None, "identity"):
+            raise Rejected(415, "the body is to come without content encoding")
+
+    def check_accept(self) -> None:
+        """A client that takes neither form of answer gets none. Raises `Rejected` (406)."""
+        if not (self.accepts("application/json") or self.accepts("text/event-stream")):
+            raise Rejected(406, "accept application/json and text/event-stream")
+
+    def accepts(self, kind: str) -> bool:
+        """Whether the client takes answers of this kind. No header takes anything."""
+        header = self.headers.one("accept")
+        if header is None:
+            return kind == "application/json"
+        taken = {each.partition(";")[0].strip().lower() for each in header.split(",")}
+        return bool(taken & {kind, "*/*", kind.partition("/")[0] + "/*"})
+
+
+async def read_body(receive: Receive, headers: Headers) -> bytes:
+    """The whole body. Raises `Rejected` when it is too large (413), too slow (408) or broken off (400)."""
+    announced = headers.one("content-length")
+    if announced is not None and (not announced.isdigit() or int(announced) > BODY_BYTES_MAX):
+        raise Rejected(413, f"the body may have {BODY_BYTES_MAX} bytes", [(b"connection", b"close")])
+    try:
+        async with asyncio.timeout(BODY_S_MAX):
+            return await _collect(receive)
+    except TimeoutError as error:
+        raise Rejected(408, "the body came too slowly", [(b"connection", b"close")]) from error
+
+
+async def _collect(receive: Receive) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        event = await receive()
+        if event["type"] == "http.disconnect":
+            raise Rejected(400, "the body ended early")
+        part = event.get("body", b"")
+        if isinstance(part, bytes):
+            parts.append(part)
+            size += len(part)
+        if size > BODY_BYTES_MAX:
+            raise Rejected(413, f"the body may have {BODY_BYTES_MAX} bytes", [(b"connection", b"close")])
+        if not event.get("more_body"):
+            return b"".join(parts)
 
 
 class Gateway:
@@ -58,16 +213,16 @@ class Gateway:
         try:
             await self._serve(scope, receive, send)
         except Rejected as rejected:
-            await answer.send_json(send, rejected.status, message.error(None, rejected.fault), rejected.headers)
+            await message.send_json(send, rejected.status, message.error(None, rejected.fault), rejected.headers)
         except message.RpcError as fault:
-            await answer.send_json(send, max(fault.status, 400), message.error(None, fault))
+            await message.send_json(send, max(fault.status, 400), message.error(None, fault))
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(_pairs(scope))
         self._check_origin(headers)
         path, method = str(scope["path"]), str(scope["method"])
         if path == "/healthz":
-            await answer.send_json(send, 200, {"status": "ok"})
+            await message.send_json(send, 200, {"status": "ok"})
             return
         connector = self._endpoint(path)
         incoming = await self._known(scope, headers, connector)
@@ -118,7 +273,7 @@ class Gateway:
             raise Rejected(405, "a hook is posted", [(b"allow", b"POST")])
         incoming.check_content_type()
         status, value = await self._hook.take(incoming.principal, await read_body(receive, incoming.headers))
-        await answer.send_json(send, status, value)
+        await message.send_json(send, status, value)
 
     async def _post(self, incoming: Incoming, receive: Receive, send: Send) -> None:
         incoming.check_content_type()
@@ -154,5 +309,3 @@ def _pairs(scope: Scope) -> list[tuple[bytes, bytes]]:
     pairs = scope["headers"]
     return pairs if isinstance(pairs, list) else []
 
-
-__all__ = ["CONNECTION", "Event", "Gateway"]

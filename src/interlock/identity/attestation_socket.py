@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from interlock.identity.attestation import Attestation, Attestations
+from interlock.identity.authenticate import Attestation, Attestations
 from interlock.mediate.json_text import MalformedJson, encode, is_object, parse
 
 LINE_BYTES_MAX: Final = 4_096

@@ -6,18 +6,20 @@ come to disagree). What is forwarded is always `encode` of what `parse` returned
 
 A server's answer decides nothing, and a number changed on the way would be a lie to the agent: `parse_answer` takes
 numbers of any size, and `encode` writes each again in the very digits that came. Left out: what the text means.
+
+What a record keeps of a value too large for it is its digest and its size (`measure`, `recordable`; spec/record.md).
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Final, TypeGuard
 
 import msgspec
 
 from interlock.vocabulary.errors import PeerError
-
-JsonObject = dict[str, object]
+from interlock.vocabulary.json_value import JsonObject as JsonObject
 
 TEXT_BYTES_MAX: Final = 4 * 1024 * 1024
 DEPTH_MAX: Final = 64
@@ -25,6 +27,8 @@ INTEGER_MAX: Final = 2**53 - 1
 #: Values in one text: parsing and checking this many takes a fraction of a second, and the loop serves others
 #: meanwhile.
 ITEMS_MAX: Final = 100_000
+#: Of the arguments that a record keeps whole: leaves room for the rest of the record beside them.
+ARGUMENTS_BYTES_MAX: Final = 24 * 1024
 
 #: One string, or what is left of the text when it never ends: each byte is looked at once, whatever a peer sends.
 _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
@@ -70,8 +74,8 @@ def _parsed(text: bytes, bytes_max: int, decoder: msgspec.json.Decoder[object]) 
 
 
 def encode(value: object) -> bytes:
-    """Write a value that came from `parse` or `parse_answer`, or was made of JSON types. Deterministic for equal
-    insertion orders."""
+    """Write a value that came from `parse` or `parse_answer`, or was made of JSON types and frozen values.
+    Deterministic for equal insertion orders."""
     return _ENCODER.encode(value)
 
 
@@ -104,6 +108,24 @@ def text_at(value: JsonObject, key: str) -> str | None:
     """The text under `key`, or none where there is none or something else."""
     found = value.get(key)
     return found if isinstance(found, str) else None
+
+
+def recordable(action: JsonObject) -> JsonObject:
+    """An Action as a record keeps it: all of it, but for arguments too large, for which digest and size stand."""
+    target = action.get("target")
+    if not is_object(target) or "arguments" not in target:
+        return action
+    measured = measure(target["arguments"])
+    size = measured["bytes"]
+    if isinstance(size, int) and size <= ARGUMENTS_BYTES_MAX:
+        return action
+    return {**action, "target": {**target, "arguments": measured}}
+
+
+def measure(value: object) -> JsonObject:
+    """Digest and size, for a value that is not kept itself."""
+    text = encode(value)
+    return {"digest": f"sha256:{hashlib.sha256(text).hexdigest()}", "bytes": len(text)}
 
 
 def _check_nesting(text: bytes) -> None:

@@ -1,147 +1,208 @@
-"""One operation walked along the line: decide, record, ask, decide again, enact, record. The same on every plane.
+"""One operation walked along the line: gather, decide, settle, record, enact, record. The same on every plane.
 
-INVARIANT: `enact` runs only after a `durable` record of a decision that allows; its outcome is handed back only
-after the record of its effect. Every fault on the way (engine, log, inbox) is a `Refused`. A yes never edits a
-decision: the same `decide` runs again with the grant as a Fact, on the very Action that was shown. Steering is
-refused until a plane can enact it.
+    Action → facts.gather(needs) → decide → settle → Permit → enact(permit) → Effect → record
+
+INVARIANT: `enact` runs only with a Permit, made after a `durable` record of a decision that allows or steers; its
+outcome is handed back only after the record of its effect. Every fault on the way (engine, facts, log, inbox) is a
+`Refused`. A yes never edits a decision: the same `decide` runs again with the grant as a Fact, on the very Action that
+was shown. What an enactor does not say that it honours is a denial. A steer is decided again on the Action that it
+leads to, once, and must land on an allow there.
+
+Its edge is here too: how far an operation came (`Passage`), and the wall around what belongs to one server
+(`contained`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
-from interlock.mediate.json_text import JsonObject
-from interlock.mediate.ports import Clock, Engine, Inbox, Recorder, RecordFailed, RecordFull
-from interlock.mediate.record_size import recordable
-from interlock.mediate.values import (
-    Answer,
-    Decision,
-    Effect,
-    Enacted,
-    Passage,
-    Question,
-    Refused,
-    Says,
-)
+from interlock.mediate.json_text import JsonObject, object_at, recordable, text_at
+from interlock.mediate.permit import Attribution, Honours, Permit, Refused
+from interlock.mediate.ports import Clock, Enactor, Engine, Gathering, Inbox, Recorder, RecordFailed, RecordFull
+from interlock.vocabulary.decision import Allow, Decision, Says, Steer, Verdict
+from interlock.vocabulary.effect import Effect
+from interlock.vocabulary.errors import PeerError
+from interlock.vocabulary.facts import Facts, Needs
+from interlock.vocabulary.question import Answer, Question
 
 T = TypeVar("T")
 
 #: Characters of the nonce that name the question: the inbox of all sessions knows it by that.
 QUESTION_DIGITS: Final = 8
+#: For all the Facts of one act together.
+GATHER_S_MAX: Final = 5.0
+#: The longest a question may wait, whatever a policy says, in milliseconds.
+WAIT_MS_MAX: Final = 24 * 3_600_000
+_NOTHING: Final = Needs()
+_LOG: Final = logging.getLogger("interlock.gateway")
+_WORDS_CHARACTERS_MAX: Final = 300
+#: What a peer or the machine can cause: no fault of ours, so nothing for our own log.
+_EXPECTED: Final = (PeerError, OSError, ValueError, EOFError)
+
+Revalidate = Callable[[], str | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
-    """What the records of one operation say beside it: agent (with assurance), prompt reference, trace, and who
-    stands above."""
+class _Walk:
+    """One operation as it is settled: what does not change while it is."""
 
-    agent: JsonObject
-    prompt: str | None = None
-    trace: JsonObject | None = None
-    parent: str | None = None
+    attribution: Attribution
+    revalidate: Revalidate
+    honours: Honours
+    led_to: Callable[[JsonObject, Steer], JsonObject]
 
 
-Revalidate = Callable[[], str | None]
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A decision on one Action, with the Facts it was made with and the answer it followed, if any."""
+
+    action: JsonObject
+    facts: Facts
+    decision: Decision
+    answer: Answer | None = None
 
 
 class Line:
     """The line, with its ports. `mediate` may run any number of times at once; operations share nothing."""
 
-    def __init__(self, *, engine: Engine, recorder: Recorder, inbox: Inbox, clock: Clock) -> None:
+    def __init__(
+        self, *, engine: Engine, facts: Gathering, recorder: Recorder, inbox: Inbox, clock: Clock, asker: str
+    ) -> None:
+        """`asker` names the program whose questions these are."""
         self._engine = engine
+        self._gathering = facts
         self._recorder = recorder
         self._inbox = inbox
         self._clock = clock
+        self._asker = asker
 
     async def mediate(
-        self,
-        *,
-        action: JsonObject,
-        context: Context,
-        revalidate: Revalidate,
-        enact: Callable[[], Awaitable[Enacted[T]]],
-        passage: Passage | None = None,
+        self, *, action: JsonObject, attribution: Attribution, revalidate: Revalidate, enactor: Enactor[T]
     ) -> T | Refused:
         """Walk one Action.
 
-        Arguments: `action` (spec/action.md), `context` for its records, `revalidate` (called after a wait: why the
-        subject may no longer act, or none), `enact` (does it; called at most once, and only after the record),
-        `passage` (what `enact` tells of its way, for the case that it breaks off; without one, that is unknown).
-        Raises what `enact` raises, once it is recorded how far it had come.
+        Arguments: `action` (spec/action.md), `attribution` for its records, `revalidate` (called after a wait: why the
+        subject may no longer act, or none), `enactor` (does it; asked at most once, and only with a Permit).
+        Raises what the enactor raises, once it is recorded how far it had come.
         """
-        settled = await self._settle(action, context, revalidate)
+        walk = _Walk(attribution, revalidate, enactor.honours, enactor.led_to)
+        settled = await self._settle(walk, await self._judge(action))
         if isinstance(settled, Refused):
             return settled
-        return await self._enact(settled, enact, passage)
+        return await self._enact(settled, enactor)
 
-    async def deny(self, *, action: JsonObject, context: Context, because: str) -> Refused:
+    async def deny(self, *, action: JsonObject, attribution: Attribution, because: str) -> Refused:
         """Record a denial that needs no policy: input that is not fit to be decided (wrong arguments, a tool that is
         broken)."""
-        decision = Decision.own_denial(because)
-        return await self._refuse(decision, action, context)
+        return await self._refuse(attribution, _Judged(action, Facts(), Decision.own_denial(because)))
 
     def unrecorded(self, failure: RecordFailed) -> Refused:
         """The denial that follows when something that has to be recorded before could not be."""
         return _unrecorded(failure, None)
 
-    async def _settle(self, action: JsonObject, context: Context, revalidate: Revalidate) -> str | Refused:
-        facts = self._facts(())
-        decision = self._decide(action, facts)
-        if decision.says is Says.APPROVE:
-            return await self._ask(action, context, revalidate)
-        return await self._conclude(decision, action, context, facts=facts)
-
-    async def _conclude(
-        self,
-        decision: Decision,
-        action: JsonObject,
-        context: Context,
-        *,
-        facts: JsonObject,
-        answer: Answer | None = None,
-    ) -> str | Refused:
-        """Record a decision that ends the question; only an allow goes on, as the id of its Action."""
-        if decision.says is not Says.ALLOW:
-            return await self._refuse(decision, action, context, facts=facts, answer=answer)
+    async def _judge(self, action: JsonObject, answer: Answer | None = None) -> _Judged:
+        """Gather what is asked for and decide with it. Whatever goes wrong there is a denial."""
+        facts = Facts()
         try:
-            await self._recorder.durable(self._decided(decision, action, context, facts))
-        except RecordFailed as failure:
-            return await self._denied_unrecorded(failure, action, context, answer)
-        return str(action["id"])
+            needs = self._engine.needs(action)
+            if needs != _NOTHING:
+                async with asyncio.timeout(GATHER_S_MAX):
+                    facts = await self._gathering.gather(needs, action)
+            if answer is not None:
+                facts = replace(facts, grants=answer.granted)
+            return _Judged(action, facts, self._engine.decide(action, facts), answer)
+        except TimeoutError:
+            why = f"the facts were not there within {GATHER_S_MAX:g} s"
+        except Exception as error:  # the edge of engine and facts: an answer that cannot be read is a denial
+            why = str(error) or type(error).__name__
+        return _Judged(action, facts, Decision.own_denial(f"could not be decided: {why}"), answer)
 
-    async def _ask(self, action: JsonObject, context: Context, revalidate: Revalidate) -> str | Refused:
+    async def _settle(self, walk: _Walk, judged: _Judged) -> Permit | Refused:
+        """What is left of the operation once everybody was heard: leave to enact, or a denial."""
+        if judged.decision.says is Says.APPROVE:
+            if judged.answer is None:
+                return await self._ask(walk, judged.action)
+            why = f"{judged.decision.because or 'an approval is needed'} ({judged.answer.why_not})"
+            return await self._refuse(walk.attribution, judged, settled=judged.decision.settled_as_denial(why))
+        if judged.decision.says is Says.DENY:
+            return await self._refuse(walk.attribution, judged)
+        lacking = _lacking(judged.decision, walk.honours)
+        if lacking is not None:
+            return await self._refuse(walk.attribution, judged, settled=judged.decision.settled_as_denial(lacking))
+        if judged.decision.says is Says.ALLOW:
+            return await self._permitted(walk.attribution, judged, Allow())
+        return await self._steer(walk, judged)
+
+    async def _steer(self, walk: _Walk, judged: _Judged) -> Permit | Refused:
+        """Decide the Action that a steer leads to, once: anything but an allow of it, as it stands, is a denial."""
+        steer = judged.decision.steer
+        try:
+            assert steer is not None, "`_lacking` finds a steer without its replacement"
+            instead = {**walk.led_to(judged.action, steer), "id": judged.action["id"]}
+        except Exception as error:  # the edge of the enactor: what leads nowhere is not done
+            why = f"the steer leads nowhere: {error}"
+            return await self._refuse(walk.attribution, judged, settled=judged.decision.settled_as_denial(why))
+        failure = await self._record_decided(walk.attribution, judged)
+        if isinstance(failure, RecordFailed):
+            return await self._denied_unrecorded(failure, walk.attribution, judged)
+        again = replace(await self._judge(instead, judged.answer), answer=judged.answer)
+        if again.decision.says is Says.ALLOW and _lacking(again.decision, walk.honours) is None:
+            return await self._permitted(walk.attribution, again, steer)
+        if again.decision.says is Says.DENY:
+            return await self._refuse(walk.attribution, again)
+        settled = again.decision.settled_as_denial("what it is steered to is not allowed as it stands")
+        return await self._refuse(walk.attribution, again, settled=settled)
+
+    async def _permitted(self, attribution: Attribution, judged: _Judged, verdict: Verdict) -> Permit | Refused:
+        """Record the decision; with its record it is leave to enact."""
+        record = await self._record_decided(attribution, judged)
+        if isinstance(record, RecordFailed):
+            return await self._denied_unrecorded(record, attribution, judged)
+        return Permit(judged.action, verdict, judged.decision.obligations, judged.facts, record)
+
+    async def _ask(self, walk: _Walk, action: JsonObject) -> Permit | Refused:
         """Ask a human about the Action with a nonce, so that no other call, not even an equal one, can use the
         answer."""
-        asked = {**action, "nonce": self._clock.nonce()}
-        facts = self._facts(())
-        decision = self._decide(asked, facts)
-        if decision.says is not Says.APPROVE:
-            return await self._conclude(decision, asked, context, facts=facts)
-        name = f"q-{str(asked['nonce'])[:QUESTION_DIGITS]}"
+        judged = await self._judge({**action, "nonce": self._clock.nonce()})
+        if judged.decision.says is not Says.APPROVE:
+            return await self._settle(walk, judged)
         try:
-            digest = self._engine.digest(asked)
-            await self._recorder.durable(self._decided(decision, asked, context, facts))
-            await self._recorder.durable(
-                {"type": "approval.asked", "action": action["id"], "digest": digest, "question": name}
-            )
-        except RecordFailed as failure:
-            return await self._denied_unrecorded(failure, asked, context, None)
+            question = self._question(judged)
+            failure = await self._record_asked(walk.attribution, judged, question)
         except ValueError as error:
-            return await self._refuse(Decision.own_denial(f"the question has no digest: {error}"), asked, context)
+            denial = Decision.own_denial(f"the question has no digest: {error}")
+            return await self._refuse(walk.attribution, judged, settled=denial)
+        if failure is not None:
+            return await self._denied_unrecorded(failure, walk.attribution, judged)
         try:
-            answer = await self._answer(Question(name, asked, digest, decision.document, decision.timeout_ms))
+            answer = await self._answer(question)
         except asyncio.CancelledError:
-            withdrawn = Answer("withdrawn")
-            await asyncio.shield(self._answered(withdrawn, digest, asked, context, revalidate))
+            await asyncio.shield(self._answered(walk, judged, question, Answer("withdrawn")))
             raise
-        return await self._answered(answer, digest, asked, context, revalidate)
+        return await self._answered(walk, judged, question, answer)
+
+    def _question(self, judged: _Judged) -> Question:
+        """Raises `ValueError` where the Action has no digest."""
+        action, now_ms = judged.action, self._clock.now_ms()
+        return Question(
+            id=f"q-{str(action['nonce'])[:QUESTION_DIGITS]}",
+            session=str(action["id"]).partition("/")[0],
+            asker=self._asker,
+            agent=text_at(object_at(action, "subject"), "agent"),
+            digest=self._engine.digest(action),
+            action=action,
+            decision=judged.decision.document,
+            asked_ms=now_ms,
+            expires_ms=now_ms + min(judged.decision.timeout_ms, WAIT_MS_MAX),
+        )
 
     async def _answer(self, question: Question) -> Answer:
         try:
-            async with asyncio.timeout(question.timeout_ms / 1000):
+            async with asyncio.timeout((question.expires_ms - question.asked_ms) / 1000):
                 return await self._inbox.ask(question)
         except TimeoutError:
             return Answer("timeout")
@@ -149,54 +210,26 @@ class Line:
             return Answer("nobody", reason=str(error) or type(error).__name__)
 
     async def _answered(
-        self,
-        answer: Answer,
-        digest: str,
-        action: JsonObject,
-        context: Context,
-        revalidate: Revalidate,
-    ) -> str | Refused:
-        failure = await self._record_answer(answer, digest, action)
+        self, walk: _Walk, judged: _Judged, question: Question, answer: Answer
+    ) -> Permit | Refused:
+        failure = await self._record_answer(question, answer)
         if failure is not None:
-            return await self._denied_unrecorded(failure, action, context, answer)
-        gone = revalidate()
+            return await self._denied_unrecorded(failure, walk.attribution, replace(judged, answer=answer))
+        gone = walk.revalidate()
         if gone is not None:
-            return await self._refuse(Decision.own_denial(gone), action, context, answer=answer)
-        granted = (answer.grant,) if answer.answer == "yes" and answer.grant is not None else ()
-        facts = self._facts(granted)
-        again = self._decide(action, facts)
-        if again.says is Says.APPROVE:
-            why = f"{again.because or 'an approval is needed'} ({answer.why_not})"
-            return await self._refuse(again.settled_as_denial(why), action, context, facts=facts, answer=answer)
-        return await self._conclude(again, action, context, facts=facts, answer=answer)
+            denied = replace(judged, facts=Facts(), decision=Decision.own_denial(gone), answer=answer)
+            return await self._refuse(walk.attribution, denied)
+        return await self._settle(walk, await self._judge(judged.action, answer))
 
-    async def _record_answer(self, answer: Answer, digest: str, action: JsonObject) -> RecordFailed | None:
-        record: JsonObject = {
-            "type": "approval.answered",
-            "action": action["id"],
-            "digest": digest,
-            "answer": answer.answer,
-            "approver": answer.approver,
-            "grant": answer.grant,
-        }
-        try:
-            await self._recorder.durable(record)
-        except RecordFailed as failure:
-            return failure
-        return None
-
-    async def _enact(
-        self, action: str, enact: Callable[[], Awaitable[Enacted[T]]], passage: Passage | None
-    ) -> T | Refused:
+    async def _enact(self, permit: Permit, enactor: Enactor[T]) -> T | Refused:
         started_ns = self._clock.monotonic_ns()
         try:
-            enacted = await enact()
+            enacted = await enactor.enact(permit)
         except BaseException as error:  # cancelled or broken midway: what is certain of how far it came is recorded
-            effect = passage.effect if passage is not None else Effect.UNKNOWN
             why = f"{type(error).__name__}: {error}"[:500]
-            await asyncio.shield(self._record_quietly(self._enacted(action, effect, why, started_ns)))
+            await asyncio.shield(self._record_quietly(self._enacted(permit, enactor.effect, why, started_ns)))
             raise
-        record = self._enacted(action, enacted.effect, enacted.status, started_ns)
+        record = self._enacted(permit, enacted.effect, enacted.status, started_ns)
         record["result"] = enacted.result
         if enacted.withheld is not None:
             record["withheld"] = enacted.withheld
@@ -206,6 +239,59 @@ class Line:
             return replace(_unrecorded(failure, None, of="result"), effect=enacted.effect)
         return enacted.outcome
 
+    async def _refuse(
+        self, attribution: Attribution, judged: _Judged, *, settled: Decision | None = None
+    ) -> Refused:
+        """Record a denial. `settled`: what the decision came to, where it did not say so itself."""
+        decision = settled or judged.decision
+        why = decision.because or "no rule allows it"
+        try:
+            number = await self._recorder.ordered(self._decided(attribution, replace(judged, decision=decision)))
+        except RecordFailed as failure:
+            return _unrecorded(failure, judged.answer)
+        return Refused(decision, why, judged.answer, number)
+
+    async def _denied_unrecorded(
+        self, failure: RecordFailed, attribution: Attribution, judged: _Judged
+    ) -> Refused:
+        """What could not be recorded is denied, and on a full disk the denial still finds room."""
+        if not isinstance(failure, RecordFull):
+            return _unrecorded(failure, judged.answer)
+        denial = Decision.own_denial(_not_written(failure, "decision"))
+        return await self._refuse(attribution, judged, settled=denial)
+
+    async def _record_decided(self, attribution: Attribution, judged: _Judged) -> int | RecordFailed:
+        try:
+            return await self._recorder.durable(self._decided(attribution, judged))
+        except RecordFailed as failure:
+            return failure
+
+    async def _record_asked(
+        self, attribution: Attribution, judged: _Judged, question: Question
+    ) -> RecordFailed | None:
+        record: JsonObject = {"type": "approval.asked", "action": judged.action["id"], "digest": question.digest}
+        try:
+            await self._recorder.durable(self._decided(attribution, judged))
+            await self._recorder.durable({**record, "question": question.id})
+        except RecordFailed as failure:
+            return failure
+        return None
+
+    async def _record_answer(self, question: Question, answer: Answer) -> RecordFailed | None:
+        record: JsonObject = {
+            "type": "approval.answered",
+            "action": question.action["id"],
+            "digest": question.digest,
+            "answer": answer.word,
+            "approver": answer.approver,
+            "grant": answer.grant,
+        }
+        try:
+            await self._recorder.durable(record)
+        except RecordFailed as failure:
+            return failure
+        return None
+
     async def _record_quietly(self, record: JsonObject) -> None:
         """For a record on the way out with an error: the log itself says when it is poisoned, and nothing is handed
         back."""
@@ -214,72 +300,41 @@ class Line:
         except RecordFailed:
             return
 
-    async def _refuse(
-        self,
-        decision: Decision,
-        action: JsonObject,
-        context: Context,
-        *,
-        facts: JsonObject | None = None,
-        answer: Answer | None = None,
-    ) -> Refused:
-        if decision.says is Says.STEER:
-            decision = decision.settled_as_denial("a steer is not enforced here")
-        why = decision.because or "no rule allows it"
-        try:
-            used = self._facts(()) if facts is None else facts
-            number = await self._recorder.ordered(self._decided(decision, action, context, used))
-        except RecordFailed as failure:
-            return _unrecorded(failure, answer)
-        return Refused(decision, why, answer, number)
-
-    async def _denied_unrecorded(
-        self, failure: RecordFailed, action: JsonObject, context: Context, answer: Answer | None
-    ) -> Refused:
-        """What could not be recorded is denied, and on a full disk the denial still finds room."""
-        if not isinstance(failure, RecordFull):
-            return _unrecorded(failure, answer)
-        denial = Decision.own_denial(_not_written(failure, "decision"))
-        return await self._refuse(denial, action, context, answer=answer)
-
-    def _decide(self, action: JsonObject, facts: JsonObject) -> Decision:
-        try:
-            return self._engine.decide(action, facts)
-        except Exception as error:  # the edge of the engine: an answer that cannot be read is a denial
-            return Decision.own_denial(f"could not be decided: {error}")
-
-    def _facts(self, grants: tuple[JsonObject, ...]) -> JsonObject:
-        return {
-            "now_ms": self._clock.now_ms(),
-            "grants": list(grants),
-            "risk": None,
-            "labels": None,
-            "origin": None,
-        }
-
-    def _decided(self, decision: Decision, action: JsonObject, context: Context, facts: JsonObject) -> JsonObject:
+    def _decided(self, attribution: Attribution, judged: _Judged) -> JsonObject:
         return {
             "type": "action.decided",
             "phase": "decided",
-            "action": recordable(action),
-            "agent": context.agent,
-            "prompt": context.prompt,
-            "parent": context.parent,
-            "trace": context.trace,
-            "decision": decision.document,
+            "action": recordable(judged.action),
+            "agent": attribution.agent,
+            "prompt": attribution.prompt,
+            "parent": attribution.parent,
+            "trace": attribution.trace,
+            "decision": judged.decision.document,
             "policy": self._engine.policy,
-            "facts": facts,
+            "facts": judged.facts,
         }
 
-    def _enacted(self, action: str, effect: Effect, status: str | None, started_ns: int) -> JsonObject:
+    def _enacted(self, permit: Permit, effect: Effect, status: str | None, started_ns: int) -> JsonObject:
         return {
             "type": "action.enacted",
-            "action": action,
+            "action": permit.action["id"],
             "effect": effect.value,
             "status": status,
             "result": None,
             "duration_us": (self._clock.monotonic_ns() - started_ns) // 1000,
         }
+
+
+def _lacking(decision: Decision, honours: Honours) -> str | None:
+    """What of a decision the enactor does not honour, as the reason of the denial; none when it honours all."""
+    if decision.says is Says.STEER and (decision.steer is None or decision.steer.kind not in honours.steers):
+        return "a steer is not enforced here"
+    duties = decision.obligations
+    if duties.limit or duties.mask or duties.inject is not None:
+        lacking = sorted(duties.kinds - honours.obligations)
+        if lacking:
+            return f"an obligation that cannot be honoured here: `{lacking[0]}`"
+    return None
 
 
 def _unrecorded(failure: RecordFailed, answer: Answer | None, of: str = "decision") -> Refused:
@@ -289,3 +344,44 @@ def _unrecorded(failure: RecordFailed, answer: Answer | None, of: str = "decisio
 
 def _not_written(failure: RecordFailed, of: str) -> str:
     return f"the record of this {of} could not be written ({failure})"
+
+
+@dataclass(slots=True)
+class Passage:
+    """How far one operation has come, told by whoever carries it. INVARIANT: it never goes back to `NOT_SENT`."""
+
+    effect: Effect = field(default=Effect.NOT_SENT, init=False)
+
+    def leaves(self) -> None:
+        """The next thing done is to write the request's first byte."""
+        self.effect = Effect.UNKNOWN
+
+
+async def contained(work: Awaitable[T], otherwise: Callable[[str], T]) -> T:
+    """The wall around what belongs to one server: what the work gives; where it raises, `otherwise` of the fault in
+    words, so that no await on one server can end anything that serves another. Used at the edges of a server only (its
+    link, its background tasks, its part of a list). Left out: what follows from a fault (breaker, words, record).
+
+    Only what ends this task goes on: its own cancelling, and the end of the process. Native libraries panic with
+    exceptions beside `Exception`, task groups raise groups, and a future that a peer's end has cancelled looks like a
+    cancelled task: all of these stay here.
+    """
+    try:
+        return await work
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        return otherwise("what it waited for was called off")
+    except BaseException as error:  # the edge of one server: see above
+        if not isinstance(error, _EXPECTED):
+            _LOG.error("a server's part of the work failed: %s", _words(error), exc_info=error)
+        return otherwise(_words(error))
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, TimeoutError) and not str(error):
+        return "it took too long"
+    return (str(error) or type(error).__name__)[:_WORDS_CHARACTERS_MAX]

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from interlock.mediate.json_text import JsonObject
-from interlock.mediate.values import Answer, Decision, Question
+from interlock.mediate.permit import Enacted, Honours, Permit
+from interlock.vocabulary.decision import Decision, Steer
+from interlock.vocabulary.effect import Effect
+from interlock.vocabulary.facts import Facts, Needs
+from interlock.vocabulary.json_value import JsonObject
+from interlock.vocabulary.question import Answer, Question
+
+T = TypeVar("T")
 
 
 class Engine(Protocol):
@@ -15,7 +21,10 @@ class Engine(Protocol):
     def policy(self) -> str:
         """The digest of the compiled policy."""
 
-    def decide(self, action: JsonObject, facts: JsonObject) -> Decision:
+    def needs(self, action: JsonObject) -> Needs:
+        """Which Facts the policy asks for about this Action. Pure."""
+
+    def decide(self, action: JsonObject, facts: Facts) -> Decision:
         """Decide. Pure. Raises `ValueError` when the answer is not a Decision."""
 
     def possible(self, action: JsonObject) -> Decision:
@@ -24,6 +33,32 @@ class Engine(Protocol):
 
     def digest(self, action: JsonObject) -> str:
         """SHA-256, hex, over the RFC 8785 form of the Action without `id`."""
+
+
+class Gathering(Protocol):
+    """Where Facts come from."""
+
+    async def gather(self, needs: Needs, action: JsonObject) -> Facts:
+        """Those that are needed about this Action, and no others. What cannot be known stays "not known"; the grants
+        are the line's to add."""
+
+
+class Enactor(Protocol[T]):
+    """Does one operation, as a plane does it."""
+
+    @property
+    def honours(self) -> Honours:
+        """What it can do beside the act as it stands."""
+
+    @property
+    def effect(self) -> Effect:
+        """How far it has come, should nothing more be heard of it."""
+
+    def led_to(self, action: JsonObject, steer: Steer) -> JsonObject:
+        """The Action that a steer of a kind it honours leads to. Raises `ValueError` when there is none such."""
+
+    async def enact(self, permit: Permit) -> Enacted[T]:
+        """Do what is permitted, as the verdict and the obligations have it."""
 
 
 class Recorder(Protocol):
@@ -40,7 +75,7 @@ class Inbox(Protocol):
     """Where questions wait for a human."""
 
     async def ask(self, question: Question) -> Answer:
-        """Ask, and wait at most the question's timeout. Cancelling withdraws the question."""
+        """Ask, and wait at most until the question expires. Cancelling withdraws the question."""
 
 
 class Clock(Protocol):

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from interlock.mediate.json_text import JsonObject
-from interlock.mediate.values import Effect, Passage
+from interlock.mediate.line import Passage
+from interlock.vocabulary.effect import Effect
 
 
 @dataclass(frozen=True, slots=True)

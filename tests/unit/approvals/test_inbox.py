@@ -14,6 +14,7 @@ import pytest
 
 from interlock.approvals.inbox import PENDING_PER_SESSION_MAX, Inbox, InboxFullError, NotPendingError
 from interlock.vocabulary.errors import HostError
+from interlock.vocabulary.question import Grant, Question
 
 
 class Clock:
@@ -40,9 +41,8 @@ NUMBERS = itertools.count(1)
 
 def ask(inbox, *, nonce="1", session="s-1", verb="process.exec", timeout_ms=60_000):
     action = {"id": f"{session}/{nonce}", "verb": verb, "nonce": nonce}
-    return inbox.ask(
-        identity=f"q-{next(NUMBERS):08x}", session=session, asker="run", agent=None, digest=nonce * 4, action=action, decision={}, timeout_ms=timeout_ms
-    )
+    question = Question(f"q-{next(NUMBERS):08x}", session, "run", None, nonce * 4, action, {}, 0, timeout_ms)
+    return inbox.ask(question)
 
 
 def test_the_file_is_private(inbox, tmp_path):
@@ -55,14 +55,8 @@ def test_a_yes_is_a_grant_for_this_digest_once(inbox, clock):
     question = ask(inbox)
     assert inbox.take(question.id) is None
     inbox.answer(question.id, yes=True, approver="uid:7")
-    grant = inbox.take(question.id).grant(question)
-    assert grant == {
-        "id": f"g-{question.id[2:]}",
-        "digest": "1111",
-        "approver": "uid:7",
-        "expires_ms": clock.now + 30_000,
-        "uses": 1,
-    }
+    grant = inbox.take(question.id).grant
+    assert grant == Grant(f"g-{question.id[2:]}", "1111", "uid:7", clock.now + 30_000, uses=1)
     with pytest.raises(NotPendingError):
         inbox.take(question.id)
 
@@ -71,7 +65,7 @@ def test_a_no_has_no_grant(inbox):
     question = ask(inbox)
     inbox.answer(question.id, yes=False, approver="uid:7", reason="not today")
     answer = inbox.take(question.id)
-    assert (answer.word, answer.reason, answer.grant(question)) == ("no", "not today", None)
+    assert (answer.word, answer.reason, answer.grant) == ("no", "not today", None)
 
 
 def test_the_first_answer_stands(inbox):
@@ -134,8 +128,9 @@ def test_a_withdrawn_question_cannot_be_answered(inbox):
 ASK_AND_DIE = """
 import sys
 from interlock.approvals.inbox import Inbox
+from interlock.vocabulary.question import Question
 inbox = Inbox(sys.argv[1])
-print(inbox.ask(identity="q-0badcafe", session="s", asker="run", agent=None, digest="d", action={}, decision={}, timeout_ms=600000).id)
+print(inbox.ask(Question("q-0badcafe", "s", "run", None, "d", {}, {}, 0, 600000)).id)
 """
 
 

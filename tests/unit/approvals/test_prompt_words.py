@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from interlock.approvals.describe import layout, rows
-from interlock.approvals.question import Question
-from interlock.approvals.terminal import TerminalPrompt
+from interlock.approvals.terminal import TerminalPrompt, layout
+from interlock.vocabulary.question import Question
+from interlock.vocabulary.words import rows
 
 HOSTILE = [
     "\x1b[2J\x1b[H",

@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 
-from interlock.app.gateway_engine import NativeEngine
-from interlock.mediate.line import Context, Line
+from interlock.app.gateway_ports import KnownFacts, NativeEngine
+from interlock.mediate.json_text import encode
+from interlock.mediate.line import Line
+from interlock.mediate.permit import Attribution, Enacted, Honours, Permit
 from interlock.mediate.ports import RecordFull
-from interlock.mediate.values import Answer, Effect, Enacted, Question
+from interlock.vocabulary.effect import Effect
+from interlock.vocabulary.question import Answer, Grant, Question
 
 VECTORS = [
     json.loads(line)
@@ -43,7 +46,8 @@ class World:
     async def ordered(self, record: dict[str, Any]) -> int:
         return self._write(record, "ordered")
 
-    def _write(self, record: dict[str, Any], kind: str) -> int:
+    def _write(self, given: dict[str, Any], kind: str) -> int:
+        record = json.loads(encode(given))
         if record["type"] == "action.enacted":
             self.steps.append({"effect": WORDS[record["effect"]]})
             return len(self.steps)
@@ -59,9 +63,7 @@ class World:
         if not answer.startswith("yes"):
             return Answer(answer)
         digest = question.digest if answer == "yes" else "0" * 64
-        return Answer(
-            "yes", "uid:0", {"id": "g-1", "digest": digest, "approver": "uid:0", "expires_ms": 9, "uses": 1}
-        )
+        return Answer("yes", "uid:0", Grant("g-1", digest, "uid:0", expires_ms=9))
 
     def now_ms(self) -> int:
         return 1
@@ -72,7 +74,14 @@ class World:
     def nonce(self) -> str:
         return "0123456789abcdef" * 2
 
-    async def enact(self) -> Enacted[str]:
+    honours = Honours()
+    effect = Effect.UNKNOWN
+
+    def led_to(self, action: Any, steer: Any) -> Any:
+        raise AssertionError("it honours no steer")
+
+    async def enact(self, permit: Permit) -> Enacted[str]:
+        assert permit.record == len(self.steps), "enacted right after the record of the permit"
         match self.vector.get("enact", "done"):
             case "done":
                 return Enacted("outcome", Effect.DONE)
@@ -85,10 +94,11 @@ class World:
 def walked(vector: dict[str, Any]) -> list[dict[str, Any]]:
     policy = {"interlock": 1, "layers": [{"name": "t", "origin": "user", "rules": vector["rules"]}]}
     world = World(vector)
-    line = Line(engine=NativeEngine(policy), recorder=world, inbox=world, clock=world)
-    walk = line.mediate(
-        action=dict(ACTION), context=Context(agent={"name": "coder"}), revalidate=lambda: None, enact=world.enact
+    line = Line(
+        engine=NativeEngine(policy), facts=KnownFacts(world), recorder=world, inbox=world, clock=world, asker="test"
     )
+    attribution = Attribution(agent={"name": "coder"})
+    walk = line.mediate(action=dict(ACTION), attribution=attribution, revalidate=lambda: None, enactor=world)
     if vector.get("enact") == "void":
         with pytest.raises(ConnectionError):
             asyncio.run(walk)

@@ -1,0 +1,229 @@
+"""What the gateway's line is given: the engine, the Facts, the log, the inbox and the clock of this machine, each
+behind its port.
+
+Conversions only; nothing here decides. Implements `mediate.ports`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from interlock._native import LedgerError, LedgerFull, Log, Policy, action_digest
+from interlock.approvals.inbox import Inbox
+from interlock.mediate.json_text import JsonObject, encode, is_object, parse, text_at
+from interlock.mediate.ports import Clock, RecordFailed, RecordFull
+from interlock.vocabulary.decision import APPROVAL_TIMEOUT_MS_DEFAULT, Decision, Obligations, Says, Steer
+from interlock.vocabulary.facts import Facts, Needs
+from interlock.vocabulary.question import Answer, Question
+
+#: The writer answers within milliseconds; a disk that hangs must not hold a call for ever.
+WAIT_S_MAX: Final = 30.0
+_DECIDED_AT_THE_CALL: Final = ("arguments",)
+_OBLIGATIONS: Final = frozenset({"record", "limit", "mask", "inject"})
+
+
+class SystemClock:
+    """The machine's own time and chance."""
+
+    def now_ms(self) -> int:
+        """See `Clock`."""
+        return time.time_ns() // 1_000_000
+
+    def monotonic_ns(self) -> int:
+        """See `Clock`."""
+        return time.monotonic_ns()
+
+    def monotonic_ms(self) -> int:
+        """The same in milliseconds, for who counts in those."""
+        return time.monotonic_ns() // 1_000_000
+
+    def nonce(self) -> str:
+        """See `Clock`."""
+        return secrets.token_hex(16)
+
+
+class NativeEngine:
+    """The native Policy, and the same policy relaxed for lists.
+
+    The relaxed policy answers "could this ever be allowed?": conditions that only a call decides (arguments, `when`)
+    are taken from what allows, and rules that deny under such conditions are left out. It is never asked about an act.
+    """
+
+    def __init__(self, compiled: Mapping[str, Any]) -> None:
+        """`compiled`: spec/policy.md. Raises `interlock._native.PolicyError` for what is not a compiled policy."""
+        self._policy = Policy(json.dumps(compiled))
+        self._relaxed = Policy(json.dumps(relaxed(compiled)))
+
+    @property
+    def policy(self) -> str:
+        """See `Engine`."""
+        return self._policy.digest
+
+    def needs(self, action: JsonObject) -> Needs:
+        """See `Engine`."""
+        grants, risk, labels, origin = self._policy.needs(encode(action).decode())
+        return Needs(grants, risk, frozenset(labels), origin)
+
+    def decide(self, action: JsonObject, facts: Facts) -> Decision:
+        """See `Engine`."""
+        return read_decision(self._policy.decide(encode(action).decode(), encode(facts).decode()))
+
+    def possible(self, action: JsonObject) -> Decision:
+        """See `Engine`."""
+        return read_decision(self._relaxed.decide(encode(action).decode(), None))
+
+    def digest(self, action: JsonObject) -> str:
+        """See `Engine`."""
+        try:
+            return action_digest(encode(action).decode())
+        except Exception as error:  # the native module's errors share no root with ours
+            raise ValueError(str(error)) from error
+
+
+def relaxed(compiled: Mapping[str, Any]) -> dict[str, Any]:
+    """The compiled policy with every condition of the call resolved in favour of allowing."""
+    layers = [{key: value for key, value in layer.items() if key != "digest"} for layer in compiled["layers"]]
+    for layer in layers:
+        layer["rules"] = [relaxed_rule for rule in layer["rules"] if (relaxed_rule := _relaxed_rule(rule)) is not None]
+    return {"interlock": compiled["interlock"], "layers": layers}
+
+
+def _relaxed_rule(rule: Mapping[str, Any]) -> dict[str, Any] | None:
+    match = rule.get("match", {})
+    conditional = rule.get("when") is not None or any(key in match for key in _DECIDED_AT_THE_CALL)
+    if not conditional:
+        return dict(rule)
+    if rule["decision"] == "deny":
+        return None
+    return {
+        **rule,
+        "when": None,
+        "match": {key: value for key, value in match.items() if key not in _DECIDED_AT_THE_CALL},
+    }
+
+
+def read_decision(text: str) -> Decision:
+    """Read spec/action.md's Decision. Raises `ValueError` for anything that is not one: the caller denies."""
+    document = parse(text.encode())
+    if not is_object(document):
+        raise ValueError("the engine's answer is not an object")
+    timeout_ms, rules, errors = document.get("timeout_ms"), document.get("rules"), document.get("errors")
+    if not isinstance(rules, list) or not all(isinstance(rule, str) for rule in rules):
+        raise ValueError("a decision without its rules")
+    return Decision(
+        says=Says(text_at(document, "decision") or ""),
+        rules=tuple(rules),
+        because=text_at(document, "because"),
+        document=document,
+        timeout_ms=timeout_ms if isinstance(timeout_ms, int) else APPROVAL_TIMEOUT_MS_DEFAULT,
+        steer=_steer(document.get("steer")),
+        obligations=_obligations(document.get("obligations")),
+        spoke=document.get("spoke") is True,
+        errors=tuple(map(str, errors)) if isinstance(errors, list) else (),
+    )
+
+
+def _steer(value: object) -> Steer | None:
+    """A kind by its name, or by its name with what it needs to know."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return Steer(value)
+    if not is_object(value) or len(value) != 1:
+        raise ValueError("a steer that says not one thing to do instead")
+    kind, detail = next(iter(value.items()))
+    return Steer(kind, detail)
+
+
+def _obligations(value: object) -> Obligations:
+    if not is_object(value):
+        raise ValueError("a decision without its obligations")
+    unknown = sorted(set(value) - _OBLIGATIONS)
+    if unknown:
+        raise ValueError(f"an obligation that is not known here: `{unknown[0]}`")
+    limit, mask, inject = value.get("limit", {}), value.get("mask", []), value.get("inject")
+    if not is_object(limit) or not isinstance(mask, list) or not isinstance(inject, str | None):
+        raise ValueError("an obligation that cannot be read")
+    bounds = {name: bound for name, bound in limit.items() if isinstance(bound, int)}
+    if len(bounds) != len(limit):
+        raise ValueError("a limit that is not a number")
+    return Obligations(text_at(value, "record") or "durable", bounds, tuple(map(str, mask)), inject)
+
+
+class KnownFacts:
+    """The Facts that this version can know of a tool call: the clock. Risk, labels and origin stay not known, so that a
+    rule which asks for them denies."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    async def gather(self, needs: Needs, action: JsonObject) -> Facts:
+        """See `Gathering`."""
+        return Facts(now_ms=self._clock.now_ms() if needs.grants else 0)
+
+
+class LogRecorder:
+    """One open log: records are queued, the loop is woken by an eventfd when they are on disk. Belongs to the running
+    loop."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._waiting: dict[int, asyncio.Future[int]] = {}
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(log.fileno(), self._completed)
+
+    async def durable(self, record: JsonObject) -> int:
+        """See `Recorder`."""
+        return await self._write(record, "durable")
+
+    async def ordered(self, record: JsonObject) -> int:
+        """See `Recorder`."""
+        return await self._write(record, "ordered")
+
+    def close(self, reason: str) -> None:
+        """Close the log with its last record."""
+        self._loop.remove_reader(self._log.fileno())
+        self._log.close(encode({"type": "session.closed", "reason": reason}).decode())
+
+    async def _write(self, record: JsonObject, class_name: str) -> int:
+        try:
+            ticket = self._log.submit(encode(record).decode(), class_name)
+        except LedgerError as error:
+            raise RecordFailed(str(error)) from error
+        waiting: asyncio.Future[int] = self._loop.create_future()
+        self._waiting[ticket] = waiting
+        try:
+            async with asyncio.timeout(WAIT_S_MAX):
+                return await asyncio.shield(waiting)
+        except TimeoutError as error:
+            raise RecordFailed(f"the log did not answer within {WAIT_S_MAX:g} s") from error
+        finally:
+            self._waiting.pop(ticket, None)
+
+    def _completed(self) -> None:
+        for ticket, outcome in self._log.completed():
+            waiting = self._waiting.get(ticket)
+            if waiting is None or waiting.done():
+                continue
+            if isinstance(outcome, int):
+                waiting.set_result(outcome)
+            else:
+                failure = RecordFull if isinstance(outcome, LedgerFull) else RecordFailed
+                waiting.set_exception(failure(str(outcome)))
+
+
+class SharedInbox:
+    """`state/inbox.sqlite`, which `interlock approvals` and the terminal share."""
+
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
+
+    async def ask(self, question: Question) -> Answer:
+        """See `Inbox`. The question is withdrawn when the wait is cancelled or this process ends."""
+        asked = self._inbox.ask(question)
+        return await self._inbox.wait(asked.id)

@@ -1,0 +1,112 @@
+"""What an Action is about, read off its JSON (spec/action.md) into one small value for each kind of target.
+Reading only.
+
+The Action itself stays the JSON object that the engine decides on and the ledger keeps. Named tuples, since words
+about acts are needed while `interlock run` starts, where each import counts.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from interlock.vocabulary.json_value import JsonObject
+from interlock.vocabulary.printable import text_of
+
+
+class ProgramTarget(NamedTuple):
+    """A program to be run. `arguments` begin with its own name."""
+
+    path: str
+    arguments: tuple[str, ...]
+    directory: str | None
+
+
+class FileTarget(NamedTuple):
+    """A file or folder by its resolved name; `to` where it goes by another one, `aliases` what it is called besides."""
+
+    path: str
+    to: str | None
+    aliases: tuple[str, ...]
+
+
+class NetTarget(NamedTuple):
+    """An address of the network."""
+
+    address: str
+    port: str
+    protocol: str
+
+
+class SocketTarget(NamedTuple):
+    """A socket with an abstract name."""
+
+    name: str
+
+
+class ProcessTarget(NamedTuple):
+    """Another process; `signal` where one is sent, `to` whether it is inside the session."""
+
+    process: str
+    signal: str | None
+    to: str
+
+
+class ToolTarget(NamedTuple):
+    """A tool, resource or prompt of a connector."""
+
+    connector: str
+    name: str
+    operation: str
+    arguments: JsonObject | None
+
+
+class CallTarget(NamedTuple):
+    """A system call that nothing more is known of."""
+
+    call: str
+
+
+Target = ProgramTarget | FileTarget | NetTarget | SocketTarget | ProcessTarget | ToolTarget | CallTarget
+
+
+def verb_of(action: object) -> str:
+    """The verb, as it stands there."""
+    return str(action.get("verb")) if isinstance(action, dict) else ""
+
+
+def target_of(action: object) -> Target | None:
+    """What the Action is about; none where it does not say, or in no way known here."""
+    target = action.get("target") if isinstance(action, dict) else None
+    if not isinstance(target, dict):
+        return None
+    if "connector" in target:
+        arguments = target.get("arguments")
+        return ToolTarget(
+            connector=str(target["connector"]),
+            name=str(target.get("tool") or target.get("name") or ""),
+            operation=str(target.get("operation") or ""),
+            arguments=arguments if isinstance(arguments, dict) else None,
+        )
+    if "address" in target:
+        return NetTarget(str(target["address"]), str(target.get("port")), str(target.get("protocol")))
+    if "signal" in target or "process" in target:
+        signal = str(target["signal"]) if "signal" in target else None
+        return ProcessTarget(str(target.get("process")), signal, str(target.get("to")))
+    if "call" in target:
+        return CallTarget(str(target["call"]))
+    if "abstract" in target:
+        return SocketTarget(text_of(target["abstract"]))
+    return _named(target) if "path" in target else None
+
+
+def _named(target: JsonObject) -> ProgramTarget | FileTarget:
+    path, arguments, to = text_of(target["path"]), target.get("arguments"), target.get("to")
+    if isinstance(arguments, list):
+        directory = text_of(target["directory"]) if "directory" in target else None
+        return ProgramTarget(path, tuple(text_of(word) for word in arguments), directory)
+    aliases = target.get("aliases")
+    return FileTarget(
+        path,
+        text_of(to.get("path")) if isinstance(to, dict) else None,
+        tuple(text_of(alias) for alias in aliases) if isinstance(aliases, list) else (),
+    )

@@ -1,0 +1,35 @@
+"""Facts: all that is impure, gathered before deciding; and which of them a policy asks for about one act. Frozen
+values.
+
+Field by field the `facts` of spec/action.md: encoded as JSON they are what the engine reads and the ledger keeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from interlock.vocabulary.question import Grant
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What the rules that touch an act ask for. What nobody asks for is not gathered, and recorded as not known."""
+
+    #: The yeses in force, and the clock that ends them.
+    grants: bool = False
+    risk: bool = False
+    #: The places whose labels are asked for.
+    labels: frozenset[str] = frozenset()
+    origin: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known when deciding. None is "not known": a rule that needs it errs, and an erring rule denies."""
+
+    now_ms: int = 0
+    grants: tuple[Grant, ...] = ()
+    risk: int | None = None
+    labels: Mapping[str, tuple[str, ...]] | None = None
+    origin: str | None = None
