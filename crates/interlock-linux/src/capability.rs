@@ -33,7 +33,8 @@ pub fn may_make_namespaces() -> bool {
 }
 
 const KILL: u32 = 5;
-const SETUID: u32 = 7;
+pub(crate) const SETGID: u32 = 6;
+pub(crate) const SETUID: u32 = 7;
 
 /// What the jail keeps where `held` is all there is (a container may have dropped some): who could change its user, where the sentinels may not
 /// signal another user's processes, could not be ended.
@@ -51,6 +52,16 @@ pub const SUPERVISOR: u64 = JAIL | 1 << SYS_PTRACE;
 pub fn supervisor() -> u64 {
     let given_by_exec = process::user() == 0 && !capabilities::root_is_nobody();
     if given_by_exec { SUPERVISOR } else { 0 }
+}
+
+/// What the supervisor may take up for the moment of one send and for nothing else: naming another process at a unix socket's other end takes
+/// CAP_SYS_ADMIN (`door::sender`). It is permitted and not effective, and no other process of Interlock's has it.
+pub const ASIDE: u64 = 1 << SYS_ADMIN;
+
+/// What of that it keeps: root alone has it to keep.
+#[must_use]
+pub fn aside() -> u64 {
+    if supervisor() == 0 || simulated("unix-senders") { 0 } else { ASIDE }
 }
 
 /// Names a mechanism to be treated as missing, for tests: it can only refuse more. Comma-separated.

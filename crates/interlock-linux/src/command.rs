@@ -103,7 +103,7 @@ fn prepare(start: &Start, ends: Ends) -> Result<(), Step> {
     }
     let ends = stdio(start, ends)?;
     std::env::set_current_dir(&start.directory).map_err(at("directory"))?;
-    capabilities::keep(start.capabilities).map_err(at("capabilities"))?;
+    capabilities::keep(start.capabilities, 0).map_err(at("capabilities"))?;
     process::control(libc::PR_SET_NO_NEW_PRIVS, 1).map_err(at("no_new_privs"))?;
     landlock::restrict(ends.outer.as_fd()).map_err(at("landlock"))?;
     let ends = watched(guardian, ends)?;

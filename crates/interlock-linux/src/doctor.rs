@@ -2,11 +2,12 @@
 //!
 //! Runs without a policy and leaves nothing behind. What a session would refuse to start without is `needed`.
 
+use crate::door::sender;
 use crate::need::Need;
 use crate::sys::descriptors::{self, pipe, read_byte, write_all};
 use crate::sys::notify::{self, Call, Instruction, Listener};
 use crate::sys::process::{self, Forked};
-use crate::sys::{self, landlock};
+use crate::sys::{self, capabilities, landlock};
 use crate::{capability, filter, foreign, launch, wall, yama};
 use serde_json::{Value, json};
 use std::io;
@@ -29,7 +30,7 @@ pub fn examine() -> Value {
     json!({"kernel": launch::kernel(), "user": process::user(), "ready": ready && lacking.is_none(), "lacking": lacking, "mechanisms": checks})
 }
 
-fn mechanisms() -> [Value; 6] {
+fn mechanisms() -> [Value; 7] {
     [
         check("landlock", true, wall_holds(), "Linux 6.12 or later, with `landlock` in the kernel's `lsm=` list"),
         check("notification", true, notified(), "Linux 5.19 or later; a container must not hold a seccomp listener of its own"),
@@ -40,6 +41,12 @@ fn mechanisms() -> [Value; 6] {
             false,
             in_child(|| process::own_ipc().map(|()| "a session gets System V and POSIX messages of its own".into())),
             "needs CAP_SYS_ADMIN; without it the door keeps a session to System V objects of its own, and POSIX queues are refused",
+        ),
+        check(
+            "unix-senders",
+            false,
+            in_child(says_who),
+            "needs CAP_SYS_ADMIN, CAP_SETUID and CAP_SETGID; without them a unix message that a rule has the door send carries the supervisor's process id",
         ),
         check("wake-up", false, wakes(), "Linux 6.6 or later; only speed is lost"),
     ]
@@ -116,6 +123,14 @@ fn readable() -> Result<String, String> {
         listener.errno(call.id, libc::EACCES)?;
         Ok("a waiting caller's memory could be opened".into())
     })
+}
+
+/// What a session's supervisor keeps is enough to name another process in a message.
+fn says_who() -> io::Result<String> {
+    let another = process::parent();
+    capabilities::keep(capability::supervisor(), capability::aside())?;
+    sender::names(another).map_err(|errno| io::Error::from_raw_os_error(errno.0))?;
+    Ok("a unix message that is sent on behalf carries its caller's process, user and group".into())
 }
 
 fn wakes() -> Result<String, String> {

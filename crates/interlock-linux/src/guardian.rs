@@ -3,8 +3,10 @@
 //!
 //! Four processes hold the tree by the neck, each watching the others: supervisor, guardian and two sentinels.
 
+use crate::capability;
 use crate::command::{self, Start};
 use crate::sweep::sweep;
+use crate::sys::capabilities;
 use crate::sys::descriptors::{self, wait_readable};
 use crate::sys::process::{self, Ended, Forked};
 use serde::{Deserialize, Serialize};
@@ -26,6 +28,10 @@ pub enum Word {
 /// Starts the command and watches until supervisor or tree is gone. `neck`: the end of a pipe only the guardian holds.
 pub fn run(start: &Start, mut link: UnixStream, neck: OwnedFd) -> ! {
     process::call_itself(c"jail-guardian");
+    // What the supervisor keeps aside is the supervisor's alone, and what forks from here on would have it too.
+    if capabilities::keep(capability::supervisor(), 0).is_err() {
+        process::leave(1);
+    }
     let command = match (process::adopt_orphans(), process::fork_unseen()) {
         (Ok(()), Ok(Forked::Child)) => {
             drop((link, neck));

@@ -4,6 +4,7 @@
 //! self-test in the jail passed and the opening records are on disk.
 
 use crate::command::{Ends, Start};
+use crate::door::sender;
 use crate::ending::Ending;
 use crate::guardian::{self, Word};
 use crate::judge::Judge;
@@ -98,7 +99,7 @@ pub fn tree(launch: &Launch, judge: &Judge) -> Result<Tree, Failed> {
     let own = |error: std::io::Error| Failed::own("the tree could not be prepared", error);
     // Not even tried without the capability: a filter may kill for it.
     let own_ipc = !capability::simulated("ipc-namespace") && capability::may_make_namespaces() && process::own_ipc().is_ok();
-    crate::sys::capabilities::keep(capability::supervisor()).map_err(own)?;
+    crate::sys::capabilities::keep(capability::supervisor(), capability::aside()).map_err(own)?;
     process::adopt_orphans().map_err(own)?;
     let (up_read, up) = pipe().map_err(own)?;
     let (down, go) = pipe().map_err(own)?;
@@ -136,6 +137,9 @@ pub fn tree(launch: &Launch, judge: &Judge) -> Result<Tree, Failed> {
                 return Err(late("the guardian did not start the command's process"));
             };
             mine.set_read_timeout(None).map_err(own)?;
+            if sender::names(guardian).is_err() {
+                crate::sys::capabilities::keep(capability::supervisor(), 0).map_err(own)?;
+            }
             let lines = BufReader::new(std::fs::File::from(up_read));
             let results = BTreeMap::new();
             Ok(Tree { guardian, words, orders: mine, neck, command, lines, go, wall, need, results })
@@ -292,6 +296,8 @@ impl Tree {
         let kept = "door: no IPC namespace without CAP_SYS_ADMIN; POSIX message queues are refused";
         let ipc = if self.need.shared_ipc { json!(kept) } else { json!("full") };
         enforced.insert("ipc".into(), ipc);
+        let senders = if self.need.sends { sender::standing() } else { "full" };
+        enforced.insert("unix-senders".into(), json!(senders));
         json!(enforced)
     }
 

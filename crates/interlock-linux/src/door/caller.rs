@@ -59,6 +59,10 @@ pub struct Status {
     pub process: i32,
     /// Its umask.
     pub umask: u32,
+    /// Its real, effective, saved and file-system user.
+    pub users: [u32; 4],
+    /// Its groups of the same kinds.
+    pub groups: [u32; 4],
     /// Who it acts on files as.
     pub identity: Identity,
 }
@@ -198,11 +202,10 @@ pub fn status_of(text: &[u8]) -> Option<Status> {
         let value = std::str::from_utf8(value.get(1..)?).unwrap_or_default().trim();
         fields.note(name, value);
     }
-    Some(Status {
-        process: fields.process?,
-        umask: fields.umask?,
-        identity: Identity { user: fields.user?, group: fields.group?, groups: fields.groups?, capabilities: fields.capabilities? },
-    })
+    let (users, groups) = (fields.users?, fields.groups?);
+    let ([_, _, _, user], [_, _, _, group]) = (users, groups);
+    let identity = Identity { user, group, groups: fields.supplementary?, capabilities: fields.capabilities? };
+    Some(Status { process: fields.process?, umask: fields.umask?, users, groups, identity })
 }
 
 /// The lines of proc_pid_status(5) that are read.
@@ -210,22 +213,21 @@ pub fn status_of(text: &[u8]) -> Option<Status> {
 struct Fields {
     process: Option<i32>,
     umask: Option<u32>,
-    user: Option<u32>,
-    group: Option<u32>,
-    groups: Option<Vec<u32>>,
+    users: Option<[u32; 4]>,
+    groups: Option<[u32; 4]>,
+    supplementary: Option<Vec<u32>>,
     capabilities: Option<u64>,
 }
 
 impl Fields {
     fn note(&mut self, name: &[u8], value: &str) {
-        // The fourth number is the file-system id.
-        let id = || value.split_whitespace().nth(3).and_then(|id| id.parse().ok());
+        let ids = || value.split_whitespace().map(str::parse).collect::<Result<Vec<u32>, _>>();
         match name {
             b"Umask" => self.umask = u32::from_str_radix(value, 8).ok(),
             b"Tgid" => self.process = value.parse().ok(),
-            b"Uid" => self.user = id(),
-            b"Gid" => self.group = id(),
-            b"Groups" => self.groups = value.split_whitespace().map(str::parse).collect::<Result<_, _>>().ok(),
+            b"Uid" => self.users = ids().ok().and_then(|ids| ids.try_into().ok()),
+            b"Gid" => self.groups = ids().ok().and_then(|ids| ids.try_into().ok()),
+            b"Groups" => self.supplementary = ids().ok(),
             b"CapEff" => self.capabilities = u64::from_str_radix(value, 16).ok(),
             _ => {}
         }
@@ -269,6 +271,7 @@ mod tests {
             CapEff:\t0000000000000003\n";
         let status = status_of(text).unwrap();
         assert_eq!((status.process, status.umask), (42, 0o27));
+        assert_eq!((status.users, status.groups), ([1, 2, 3, 4], [5, 6, 7, 8]));
         assert_eq!(status.identity, Identity { user: 4, group: 8, groups: vec![9, 10], capabilities: 3 });
         assert_eq!(status_of(b"Umask:\t0027\n"), None);
     }

@@ -2,6 +2,7 @@
 //!
 //! One module a family of calls.
 
+mod ancillary;
 pub mod attest;
 pub mod attributes;
 pub mod below;
@@ -31,6 +32,7 @@ pub mod resolve;
 pub mod restart;
 pub mod script;
 pub mod send;
+pub mod sender;
 pub mod signal;
 pub mod socket;
 pub mod sockets;

@@ -7,6 +7,7 @@ use super::caller::Stop;
 use super::control::{self, Control};
 use super::errand::Errand;
 use super::netlink;
+use super::sender::Sender;
 use super::socket::{self, NOWHERE, Socket};
 use super::sockets::{self, Name, Purpose};
 use super::unix::{self, Held};
@@ -180,8 +181,8 @@ fn judged(errand: &Errand<'_>, socket: &Socket, name: Option<Name>) -> Result<De
             errand.settle(vec![act])?.done(0);
             Ok(Destination::Wire(endpoint.wire()))
         }
-        Some(Name::Path(path)) => unix::path(errand, &path).map(Destination::Object),
-        Some(Name::Abstract(name)) => unix::abstract_name(errand, &name).map(Destination::Wire),
+        Some(Name::Path(path)) => unix::path(errand, &path, Purpose::Send).map(Destination::Object),
+        Some(Name::Abstract(name)) => unix::abstract_name(errand, &name, Purpose::Send).map(Destination::Wire),
         Some(Name::Netlink { port: 0, groups: 0 }) => Ok(Destination::Wire(sockets::netlink_wire(0, 0))),
         Some(Name::Netlink { .. }) => Err(Errno(libc::EPERM).into()),
         Some(Name::Dissolve) => Err(Errno(libc::EINVAL).into()),
@@ -209,8 +210,9 @@ fn transmit(
         if socket.kind.domain == libc::AF_NETLINK {
             netlink::check(&piece)?;
         }
-        let ancillary = if sent == 0 { control.bytes.as_slice() } else { &[] };
-        match push(errand, socket, destination.wire(), &piece, ancillary, flags) {
+        let ancillary = if sent == 0 { control.first() } else { control.further() };
+        let part = Part { name: destination.wire(), data: &piece, control: &ancillary, sender: &control.sender };
+        match push(errand, socket, &part, flags) {
             Ok(count) => sent += count,
             Err(_) if sent > 0 => return Ok(sent),
             Err(stop) => return Err(stop),
@@ -241,10 +243,18 @@ fn gather(errand: &Errand<'_>, parts: &[(u64, usize)], from: usize) -> Sys<Vec<u
     Ok(piece)
 }
 
+/// What one system call sends.
+struct Part<'a> {
+    name: &'a [u8],
+    data: &'a [u8],
+    control: &'a [u8],
+    sender: &'a Sender,
+}
+
 /// One send: at once if it can be, else waiting in a thread that others take the place of.
-fn push(errand: &Errand<'_>, socket: &Socket, name: &[u8], data: &[u8], control: &[u8], flags: i32) -> Result<usize, Stop> {
+fn push(errand: &Errand<'_>, socket: &Socket, part: &Part<'_>, flags: i32) -> Result<usize, Stop> {
     let flags = flags | libc::MSG_NOSIGNAL;
-    let once = |flags: i32| sys::send(socket.as_fd(), name, data, control, flags).map_err(Errno::from);
+    let once = |flags: i32| part.sender.send(|| Ok(sys::send(socket.as_fd(), part.name, part.data, part.control, flags)?));
     let first = errand.as_caller(|| Ok(once(flags | libc::MSG_DONTWAIT)))?;
     match first {
         Err(Errno(libc::EAGAIN)) if socket.waits && flags & libc::MSG_DONTWAIT == 0 => errand.blocking(|| once(flags)),

@@ -1,7 +1,8 @@
 //! Unix sockets: whose they are, connecting to the object that was judged, binding a name in the directory that was judged.
 //!
-//! A peer sees the supervisor's process id and user (SO_PEERCRED, SCM_CREDENTIALS), not the caller's: a caller with other ids than the
-//! supervisor's own is therefore refused, or its peer would take it for more than it is. Source: unix(7), unix_sock behaviour of Linux.
+//! The peer of a connection sees the supervisor's process id and user (SO_PEERCRED), not the caller's: a caller with other ids than the
+//! supervisor's own is therefore refused, or its peer would take it for more than it is. A message says whose it is (`sender`), where the supervisor
+//! may say so. Source: unix(7), unix_sock behaviour of Linux.
 
 use super::caller::Stop;
 use super::connect;
@@ -11,8 +12,9 @@ use super::inside::Answering;
 use super::names;
 use super::place::{self, Found, Place};
 use super::resolve::{self, Last, Name, Object, Path};
+use super::sender;
 use super::socket::Socket;
-use super::sockets;
+use super::sockets::{self, Purpose};
 use crate::line::Observed;
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::{apart, credentials, files, landlock, process, sockets as sys};
@@ -28,14 +30,14 @@ const MAKE_SOCKET: u64 = 1 << 9;
 
 /// Answers a connect to a path.
 pub fn connect(errand: &Errand<'_>, socket: &Socket, text: &[u8]) -> Result<i64, Stop> {
-    let wire = path(errand, text)?;
+    let wire = path(errand, text, Purpose::Connect)?;
     connect::reach(errand, socket, &wire.bytes)?;
     Ok(0)
 }
 
 /// Answers a connect to an abstract name.
 pub fn connect_abstract(errand: &Errand<'_>, socket: &Socket, name: &[u8]) -> Result<i64, Stop> {
-    let wire = abstract_name(errand, name)?;
+    let wire = abstract_name(errand, name, Purpose::Connect)?;
     connect::reach(errand, socket, &wire)?;
     Ok(0)
 }
@@ -48,9 +50,11 @@ pub struct Held {
 }
 
 /// Judges a unix socket by path, and gives an address for exactly that object: no name is resolved again.
-pub fn path(errand: &Errand<'_>, text: &[u8]) -> Result<Held, Stop> {
+pub fn path(errand: &Errand<'_>, text: &[u8], purpose: Purpose) -> Result<Held, Stop> {
     let wanted = Path { directory: libc::AT_FDCWD, text, last: Last::Follow, resolve: 0 };
-    let object = errand.as_caller(|| resolve::object(&errand.caller, &wanted))?;
+    // Held before: who changed its ids cannot be looked into with its own.
+    let start = names::start_of(errand, libc::AT_FDCWD, text)?;
+    let object = errand.as_caller(|| resolve::object_from(&errand.caller, start.as_fd(), &wanted))?;
     let name = match &object.name {
         Name::Path(name) if object.stat.kind() == libc::S_IFSOCK => name.clone(),
         _ => return Err(Errno(libc::ECONNREFUSED).into()),
@@ -61,7 +65,7 @@ pub fn path(errand: &Errand<'_>, text: &[u8]) -> Result<Held, Stop> {
         return Ok(Held { bytes, _object: object });
     }
     refuse_runtime(errand, &name)?;
-    refuse_other_ids(errand, &name)?;
+    refuse_other_ids(errand, &name, purpose)?;
     let inode = Inode { device: object.stat.device, number: object.stat.inode };
     let to = if errand.session.made.origin(inode) == Origin::Session { Side::Inside } else { Side::Outside };
     let aliases = errand.session.mounts.aliases(&name).into_iter().map(Bytes).collect();
@@ -70,12 +74,12 @@ pub fn path(errand: &Errand<'_>, text: &[u8]) -> Result<Held, Stop> {
 }
 
 /// Judges an abstract name by whose it is.
-pub fn abstract_name(errand: &Errand<'_>, name: &[u8]) -> Result<Vec<u8>, Stop> {
+pub fn abstract_name(errand: &Errand<'_>, name: &[u8], purpose: Purpose) -> Result<Vec<u8>, Stop> {
     let answering = errand.session.sockets.answering_abstract(errand.call.thread, name);
     if answering == Answering::Nobody {
         return Err(Errno(libc::ECONNREFUSED).into());
     }
-    refuse_other_ids(errand, name)?;
+    refuse_other_ids(errand, name, purpose)?;
     settle(errand, Target::UnixAbstract { r#abstract: Bytes(name.to_vec()), to: answering.side() })?;
     Ok(sockets::unix_wire(&[b"\0".as_slice(), name].concat()).ok_or(Errno(libc::EINVAL))?)
 }
@@ -95,8 +99,8 @@ fn refuse_runtime(errand: &Errand<'_>, name: &[u8]) -> Result<(), Stop> {
     Err(Stop::Refused { path: name.to_vec(), because: "the sockets of Interlock are not for the jail", errno: libc::EACCES })
 }
 
-fn refuse_other_ids(errand: &Errand<'_>, name: &[u8]) -> Result<(), Stop> {
-    if !errand.session.standing.ids_may_differ.load(Ordering::Acquire) {
+fn refuse_other_ids(errand: &Errand<'_>, name: &[u8], purpose: Purpose) -> Result<(), Stop> {
+    if !errand.session.standing.ids_may_differ.load(Ordering::Acquire) || purpose == Purpose::Send && sender::says_ids() {
         return Ok(());
     }
     let (theirs, own) = (&errand.status()?.identity, credentials::own()?);

@@ -4,6 +4,7 @@
 //! meanwhile (CLONE_VFORK), so the child may use what is that thread's (its errno, its thread-locals) as if it were it.
 
 use super::errno::{Errno, Sys, check};
+use super::raised;
 use std::ffi::{c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -38,8 +39,10 @@ fn begin_of<T, A: FnOnce() -> Sys<T>>(_: &Job<A, T>) -> extern "C" fn(*mut c_voi
 extern "C" fn begin<T, A: FnOnce() -> Sys<T>>(argument: *mut c_void) -> c_int {
     // SAFETY: `run` passes a live job of this very type, and waits.
     let job = unsafe { &mut *argument.cast::<Job<A, T>>() };
-    // A panic must not leave Rust; nothing is the result then.
-    job.result = job.act.take().and_then(|act| catch_unwind(AssertUnwindSafe(act)).ok());
+    // Not for it: what its maker may take up for something else. A panic must not leave Rust; nothing is the result then.
+    if raised::renounce().is_ok() {
+        job.result = job.act.take().and_then(|act| catch_unwind(AssertUnwindSafe(act)).ok());
+    }
     0
 }
 

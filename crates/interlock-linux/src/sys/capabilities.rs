@@ -34,12 +34,12 @@ pub fn permitted() -> io::Result<u64> {
     Ok(u64::from(low.permitted) | u64::from(high.permitted) << 32)
 }
 
-/// Keeps at most `kept` of what is permitted, in every set, the bounding one too. Who lacks CAP_SETPCAP (a container may) cannot narrow that one:
+/// Keeps at most `kept` of what is permitted, in every set, the bounding one too, and `aside` in the permitted set alone. Who lacks CAP_SETPCAP (a container may) cannot narrow that one:
 /// then it is no_new_privs, set before anything of the jail is executed, that lets no exec bring back what is not held.
 ///
 /// # Errors
 /// EPERM: the bounding set could not be narrowed although capabilities are held.
-pub fn keep(kept: u64) -> io::Result<()> {
+pub fn keep(kept: u64, aside: u64) -> io::Result<()> {
     let held = permitted()?;
     for capability in (0..=LAST).filter(|bit| kept & (1 << bit) == 0) {
         // SAFETY: integers only. EINVAL: past the last capability.
@@ -50,7 +50,7 @@ pub fn keep(kept: u64) -> io::Result<()> {
     }
     // SAFETY: integers only; clears the ambient set.
     unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) };
-    set(held & kept)
+    set(held & kept, held & aside)
 }
 
 /// Whether user 0 gets no capabilities by an exec (SECBIT_NOROOT).
@@ -61,13 +61,11 @@ pub fn root_is_nobody() -> bool {
     unsafe { libc::prctl(libc::PR_GET_SECUREBITS, 0, 0, 0, 0) & NOROOT != 0 }
 }
 
-fn set(wanted: u64) -> io::Result<()> {
+fn set(effective: u64, aside: u64) -> io::Result<()> {
     let header = Header { version: VERSION_3, pid: 0 };
-    let half = |bits: u64| {
-        let bits = u32::try_from(bits & 0xffff_ffff).unwrap_or(0);
-        Half { effective: bits, permitted: bits, inheritable: 0 }
-    };
-    let halves = [half(wanted), half(wanted >> 32)];
+    let half =
+        |shift: u32| Half { effective: (effective >> shift) as u32, permitted: ((effective | aside) >> shift) as u32, inheritable: 0 };
+    let halves = [half(0), half(32)];
     // SAFETY: a live header and two halves.
     check(unsafe { libc::syscall(libc::SYS_capset, &raw const header, halves.as_ptr()) }).map(|_| ())
 }

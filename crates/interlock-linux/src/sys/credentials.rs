@@ -86,7 +86,7 @@ fn own_groups() -> Sys<Vec<u32>> {
 }
 
 /// Effective and permitted capabilities of this thread.
-fn capabilities() -> Sys<(u64, u64)> {
+pub(super) fn capabilities() -> Sys<(u64, u64)> {
     let header = CapabilityHeader { version: CAPABILITY_VERSION_3, thread: 0 };
     let mut sets = [CapabilitySet::default(); 2];
     // SAFETY: version 3 writes two sets; both are live.
@@ -96,7 +96,8 @@ fn capabilities() -> Sys<(u64, u64)> {
     Ok((join(low.effective, high.effective), join(low.permitted, high.permitted)))
 }
 
-fn set_effective(effective: u64, permitted: u64) -> Sys<()> {
+/// Sets both of this thread, the permitted ones no wider than they are.
+pub(super) fn set_effective(effective: u64, permitted: u64) -> Sys<()> {
     let header = CapabilityHeader { version: CAPABILITY_VERSION_3, thread: 0 };
     let part = |shift: u32| CapabilitySet {
         effective: ((effective & permitted) >> shift) as u32,
@@ -135,7 +136,9 @@ pub fn assume(identity: &Identity) -> Sys<Assumed> {
     let (_, permitted) = capabilities()?;
     let assumed = Assumed(Some(Before { identity: before, permitted }));
     DEPTH.set(DEPTH.get() + 1);
-    become_(identity, permitted)?;
+    // What is permitted to the supervisor and not effective (`raised`) is not taken up by anybody's leave.
+    let ours = OWN.with(|known| known.get().map_or(0, |own| own.capabilities));
+    become_(&Identity { capabilities: identity.capabilities & ours, ..identity.clone() }, permitted)?;
     Ok(assumed)
 }
 

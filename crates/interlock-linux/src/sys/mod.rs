@@ -14,6 +14,7 @@ pub mod landlock;
 pub mod memory;
 pub mod notify;
 pub mod process;
+pub mod raised;
 pub mod sockets;
 pub mod sysv;
 pub mod threads;

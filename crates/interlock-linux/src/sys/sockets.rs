@@ -115,6 +115,19 @@ pub fn open(domain: i32, kind: i32, protocol: i32) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
+/// Two connected unix datagram sockets of the supervisor's own.
+///
+/// # Errors
+/// As socketpair(2).
+pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut ends = [-1; 2];
+    // SAFETY: the kernel writes two descriptors into `ends`.
+    checked(unsafe { libc::socketpair(libc::AF_UNIX, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0, ends.as_mut_ptr()) })?;
+    // SAFETY: the call returned two new descriptors that nobody else owns.
+    let [one, other] = ends.map(|end| unsafe { OwnedFd::from_raw_fd(end) });
+    Ok((one, other))
+}
+
 /// Makes `directory` the working directory of this process, or of a child with one of its own (`apart`).
 ///
 /// # Errors
