@@ -43,6 +43,12 @@ impl Calls {
         self.listener.watch()
     }
 
+    /// Whether a call waits to be received. Another receiver may be quicker.
+    #[must_use]
+    pub fn pending(&self) -> bool {
+        self.listener.pending()
+    }
+
     /// Whether no filtered task is left, now and for ever.
     #[must_use]
     pub fn deserted(&self) -> bool {

@@ -9,7 +9,6 @@ use crate::sys::{descriptors, process, threads};
 use serde_json::json;
 use std::io::BufRead;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// How often callers that others wait for are looked after, in milliseconds.
@@ -85,7 +84,7 @@ fn look_after(session: &Session) {
             threads::interrupt(thread);
         }
     }
-    session.pool.relieve(session.busy.load(Ordering::Acquire));
+    session.pool.relieve();
     session.line.uplink.tell_suppressed();
     session.line.check_log();
 }

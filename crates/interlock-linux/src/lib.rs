@@ -5,6 +5,7 @@
 #![deny(unsafe_code)]
 
 pub mod answer;
+pub mod backlog;
 pub mod capability;
 mod clock;
 pub mod command;

@@ -1,12 +1,15 @@
 //! How many receivers there are: enough that one always waits, however many block.
 //!
-//! INVARIANT: a receiver blocks only after another stands in for it, and at most [`BLOCKED_MAX`] + [`BRIEF_MAX`] do, so a call is always received.
+//! INVARIANT: a receiver blocks only after another stands in for it, and at most [`BLOCKED_MAX`] + [`BRIEF_MAX`] do, so a call is always received;
+//! and the last thread that is awake neither blocks nor ends while the backlog holds a call, unless another is awake by then.
 //! What holds a receiver unforeseen (a caller that gets no processor time to take its file, one whose memory its other threads lock) is seen
 //! by the clock: where none has finished a call between two looks, another helps for a while, up to [`HELPERS_MAX`].
+//! What is received and not served yet is the backlog's; besides the receivers one thread only helps with that.
 
+use crate::backlog::Backlog;
 use crate::sys::threads;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Calls that may block at one time for as long as they like.
@@ -36,15 +39,17 @@ struct Counts {
 }
 
 impl Counts {
-    /// Whether one more is wanted now. Help goes slowly: who holds a receiver up does so again.
-    fn is_short(&mut self, busy: usize, finished: u64) -> bool {
+    /// Whether one more is wanted now: all are held up, or calls wait whose receivers are. Help goes slowly: who holds a receiver up does so
+    /// again.
+    fn is_short(&mut self, busy: usize, finished: u64, attended: bool) -> bool {
         let none_finished = std::mem::replace(&mut self.finished_before, finished) == finished;
         let spare = busy + 1 < self.alive;
         self.calm = if spare && self.helpers > 0 { self.calm + 1 } else { 0 };
         if self.calm >= CALM_LOOKS {
             (self.calm, self.helpers) = (0, self.helpers - 1);
         }
-        let short = none_finished && busy > 0 && busy >= self.alive && self.helpers < HELPERS_MAX;
+        let held_up = !attended || (busy > 0 && busy >= self.alive);
+        let short = none_finished && held_up && self.helpers < HELPERS_MAX;
         self.helpers += usize::from(short);
         short
     }
@@ -54,18 +59,28 @@ impl Counts {
     }
 }
 
-/// The count of receivers, and which of them block on whose behalf.
-pub struct Pool {
+/// The count of receivers, which of them block on whose behalf, and the calls (`C`) that wait for them.
+pub struct Pool<C> {
     counts: Mutex<Counts>,
+    /// Threads that serve a call, those that block among them.
+    busy: AtomicUsize,
     finished: AtomicU64,
+    /// Calls received and not served yet.
+    pub backlog: Backlog<C>,
     spawn: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
-impl Pool {
+impl<C> Pool<C> {
     /// `spawn` starts one receiver and says whether it could.
     #[must_use]
     pub fn new(spawn: Box<dyn Fn() -> bool + Send + Sync>) -> Self {
-        Self { counts: Mutex::new(Counts { wanted: RECEIVERS, ..Counts::default() }), finished: AtomicU64::new(0), spawn }
+        Self {
+            counts: Mutex::new(Counts { wanted: RECEIVERS, ..Counts::default() }),
+            busy: AtomicUsize::new(0),
+            finished: AtomicU64::new(0),
+            backlog: Backlog::default(),
+            spawn,
+        }
     }
 
     /// Starts the receivers that stay.
@@ -75,7 +90,7 @@ impl Pool {
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.counts)
     }
 
     fn add(&self) -> bool {
@@ -87,23 +102,37 @@ impl Pool {
         started
     }
 
-    /// Said by a receiver after each call.
-    pub fn finished(&self) {
-        self.finished.fetch_add(1, Ordering::Relaxed);
+    /// Held by a thread from before it takes a call until it has served it; afterwards it looks into the backlog again.
+    pub fn serving(&self) -> Serving<'_> {
+        self.busy.fetch_add(1, Ordering::SeqCst);
+        Serving { busy: &self.busy, finished: &self.finished }
     }
 
-    /// Looks whether all receivers were held up since the last look, `busy` of them serving a call now, and helps out or takes help back.
-    pub fn relieve(&self, busy: usize) {
-        let finished = self.finished.load(Ordering::Relaxed);
+    /// Whether no call waits or is served.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        // In this order: who takes a call out of the backlog is busy before that.
+        self.backlog.is_empty() && self.busy.load(Ordering::SeqCst) == 0
+    }
+
+    /// How many threads serve a call and do not block.
+    fn awake(&self, counts: &Counts) -> usize {
+        self.busy.load(Ordering::SeqCst).saturating_sub(counts.blocked.len())
+    }
+
+    /// Looks whether all receivers were held up since the last look, and helps out or takes help back.
+    pub fn relieve(&self) {
+        let (busy, finished) = (self.busy.load(Ordering::SeqCst), self.finished.load(Ordering::Relaxed));
+        let attended = self.backlog.attend();
         // Without a thread for it, the others go on as they can.
-        let _helped = self.counts().is_short(busy, finished) && self.add();
+        let _helped = self.counts().is_short(busy, finished, attended) && self.add();
     }
 
     /// Asked by a receiver between calls: whether it is one too many and ends now.
     #[must_use]
     pub fn leaves(&self) -> bool {
         let mut counts = self.counts();
-        let surplus = counts.alive > counts.needed();
+        let surplus = counts.alive > counts.needed() && (self.backlog.is_empty() || self.awake(&counts) > 0);
         if surplus {
             counts.alive -= 1;
         }
@@ -122,9 +151,11 @@ impl Pool {
                 return Err(Exhausted);
             }
             counts.blocked.insert(thread, call);
-            counts.alive < counts.needed()
+            // Of threads that come here together, the last finds nobody else awake.
+            let attended = self.backlog.attend() || self.awake(&counts) > 0;
+            !attended || counts.alive < counts.needed()
         };
-        let blocked = Blocked { pool: self, thread };
+        let blocked = Blocked { counts: &self.counts, thread };
         if short && !self.add() { Err(Exhausted) } else { Ok(blocked) }
     }
 
@@ -135,15 +166,33 @@ impl Pool {
     }
 }
 
+fn locked(counts: &Mutex<Counts>) -> MutexGuard<'_, Counts> {
+    counts.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A thread that serves a call.
+#[must_use]
+pub struct Serving<'a> {
+    busy: &'a AtomicUsize,
+    finished: &'a AtomicU64,
+}
+
+impl Drop for Serving<'_> {
+    fn drop(&mut self) {
+        self.finished.fetch_add(1, Ordering::Relaxed);
+        self.busy.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 /// A thread that may block.
 pub struct Blocked<'a> {
-    pool: &'a Pool,
+    counts: &'a Mutex<Counts>,
     thread: i32,
 }
 
 impl Drop for Blocked<'_> {
     fn drop(&mut self) {
-        self.pool.counts().blocked.remove(&self.thread);
+        locked(self.counts).blocked.remove(&self.thread);
     }
 }
 
@@ -151,7 +200,7 @@ impl Drop for Blocked<'_> {
 mod tests {
     use super::*;
 
-    fn pool() -> (Pool, usize) {
+    fn pool() -> (Pool<()>, usize) {
         let pool = Pool::new(Box::new(|| true));
         assert!(pool.start());
         let own = pool.counts().alive;
@@ -161,27 +210,101 @@ mod tests {
     #[test]
     fn held_up_receivers_are_helped_and_the_help_goes_again() {
         let (pool, own) = pool();
-        pool.finished();
-        pool.relieve(own);
+        let mut serving: Vec<Serving<'_>> = (0..own).map(|_| pool.serving()).collect();
+        drop(pool.serving());
+        pool.relieve();
         assert_eq!(pool.counts().alive, own, "one has finished a call since");
         for _ in 0..HELPERS_MAX + 5 {
-            let all = pool.counts().alive;
-            pool.relieve(all);
+            pool.relieve();
+            serving.push(pool.serving());
         }
         assert_eq!(pool.counts().alive, own + HELPERS_MAX);
+        drop(serving);
         for _ in 0..CALM_LOOKS as usize * HELPERS_MAX {
-            pool.relieve(0);
+            pool.relieve();
             let _left = pool.leaves();
         }
         assert_eq!(pool.counts().alive, own);
     }
 
     #[test]
+    fn who_blocks_has_a_stand_in_for_as_long() {
+        let (pool, own) = pool();
+        let _serving = pool.serving();
+        let blocked = pool.block(1, BLOCKED_MAX);
+        assert_eq!(pool.counts().alive, own + 1);
+        assert!(blocked.is_ok() && !pool.leaves());
+        drop(blocked);
+        assert!(pool.leaves() && !pool.leaves());
+    }
+
+    #[test]
+    fn the_last_that_is_awake_does_not_leave_a_waiting_call_behind() {
+        let (pool, own) = pool();
+        pool.counts().alive += 1; // one to spare: it sleeps at the listener and will not look
+        pool.backlog.put(());
+        assert!(!pool.leaves(), "nobody else would look");
+        let last = pool.serving();
+        drop(pool.block(1, BLOCKED_MAX));
+        assert_eq!(pool.counts().alive, own + 2);
+        let other = pool.serving();
+        drop(pool.block(2, BLOCKED_MAX));
+        assert_eq!(pool.counts().alive, own + 2, "the other looks when it has served");
+        assert!(pool.leaves(), "the others look");
+        drop((last, other));
+        assert!(!pool.leaves() && pool.backlog.take().is_some() && pool.leaves());
+    }
+
+    #[test]
+    fn of_all_that_block_while_a_call_waits_one_finds_nobody_awake() {
+        let (pool, own) = pool();
+        pool.counts().alive += 1000;
+        pool.backlog.put(());
+        let all = std::sync::Barrier::new(8);
+        std::thread::scope(|scope| {
+            for number in 0..8 {
+                let (pool, all) = (&pool, &all);
+                scope.spawn(move || {
+                    let _serving = pool.serving();
+                    all.wait();
+                    let blocked = pool.block(number, BLOCKED_MAX);
+                    all.wait();
+                    assert!(blocked.is_ok());
+                });
+            }
+        });
+        assert_eq!(pool.counts().alive, own + 1001);
+    }
+
+    #[test]
+    fn calls_that_wait_behind_what_is_held_up_are_helped() {
+        let (pool, own) = pool();
+        pool.backlog.put(());
+        drop(pool.serving());
+        pool.relieve();
+        assert_eq!(pool.counts().alive, own, "one has finished a call since");
+        pool.relieve();
+        assert_eq!(pool.counts().alive, own + 1);
+    }
+
+    #[test]
     fn receivers_to_spare_need_no_help() {
         let (pool, own) = pool();
         for busy in [0, own - 1, 0, own - 1] {
-            pool.relieve(busy);
+            let _serving: Vec<Serving<'_>> = (0..busy).map(|_| pool.serving()).collect();
+            pool.relieve();
         }
         assert_eq!(pool.counts().alive, own);
+    }
+
+    #[test]
+    fn it_is_quiet_only_when_nothing_waits_or_is_served() {
+        let (pool, _) = pool();
+        pool.backlog.put(());
+        assert!(!pool.is_quiet());
+        let serving = pool.serving();
+        assert!(pool.backlog.take().is_some() && !pool.is_quiet());
+        drop(serving);
+        assert!(pool.is_quiet());
     }
 }

@@ -1,31 +1,86 @@
-//! Receiving calls and sending answers: one loop a thread, each answering what it received.
+//! Receiving calls and sending answers: one loop a thread. A receiver takes all that is pending before it serves, since a signal ends a call that
+//! nobody has received (`backlog`).
 //!
 //! INVARIANT: a call received is answered once. What the door's code does to a thread (a panic included) ends in EACCES, recorded.
 
-use crate::answer::Pending;
+use crate::answer::{Calls, Pending};
+use crate::backlog::Backlog;
 use crate::door;
 use crate::line::Unforeseen;
 use crate::session::Session;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
 
-/// Receives until no filtered task is left, or the pool has one receiver too many.
+/// Receives and serves until no filtered task is left, or the pool has one receiver too many.
 pub fn run(session: &Session) {
     loop {
-        match session.calls.receive() {
-            Ok(Some(pending)) => {
-                session.busy.fetch_add(1, Ordering::AcqRel);
-                serve(pending, session);
-                session.busy.fetch_sub(1, Ordering::AcqRel);
-                session.pool.finished();
-            }
-            Ok(None) if session.calls.deserted() => return,
-            Ok(None) => {}
-            Err(error) => return session.line.poison(&format!("the listener failed: {error}")),
+        match receive_pending(&session.calls, &session.pool.backlog) {
+            Ok(alone) => serve_next(alone, session),
+            Err(end) => return over(end, session),
         }
         if session.pool.leaves() {
             return;
         }
+    }
+}
+
+/// Serves what receivers have taken and not come to, whenever there is too much of it, until no filtered task is left.
+pub fn help(session: &Session) {
+    while session.pool.backlog.helps() {
+        serve_all(session);
+    }
+}
+
+enum End {
+    Deserted,
+    Failed(std::io::Error),
+}
+
+/// Nothing more arrives. What waits is served all the same: it is denied, or its caller is gone.
+fn over(end: End, session: &Session) {
+    if let End::Failed(error) = end {
+        session.line.poison(&format!("the listener failed: {error}"));
+    }
+    session.pool.backlog.end();
+    serve_all(session);
+}
+
+/// Receives all that is pending into the backlog, and waits for a call where there is none. A call that is alone does not go through the backlog.
+fn receive_pending(calls: &Arc<Calls>, backlog: &Backlog<Pending>) -> Result<Option<Pending>, End> {
+    if backlog.is_empty() {
+        let received = receive(calls)?;
+        if !calls.pending() {
+            return Ok(received);
+        }
+        received.into_iter().for_each(|call| backlog.put(call));
+    }
+    // Another receiver may be quicker between look and receipt, and this one then waits in the kernel: with nothing in hand, for all it has is in
+    // the backlog since before this look.
+    while !backlog.is_full() && calls.pending() {
+        receive(calls)?.into_iter().for_each(|call| backlog.put(call));
+    }
+    Ok(None)
+}
+
+/// One call, or nothing where its caller vanished meanwhile.
+fn receive(calls: &Arc<Calls>) -> Result<Option<Pending>, End> {
+    match calls.receive().map_err(End::Failed)? {
+        None if calls.deserted() => Err(End::Deserted),
+        received => Ok(received),
+    }
+}
+
+fn serve_all(session: &Session) {
+    while !session.pool.backlog.is_empty() {
+        serve_next(None, session);
+    }
+}
+
+/// Serves the call that was alone, else the one that has waited longest.
+fn serve_next(alone: Option<Pending>, session: &Session) {
+    let _serving = session.pool.serving();
+    if let Some(pending) = alone.or_else(|| session.pool.backlog.take()) {
+        serve(pending, session);
     }
 }
 

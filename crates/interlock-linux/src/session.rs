@@ -2,7 +2,7 @@
 //!
 //! Built once by `launch`; shared by every receiver.
 
-use crate::answer::Calls;
+use crate::answer::{Calls, Pending};
 use crate::handover::Handovers;
 use crate::keepers::Keepers;
 use crate::line::ports::{Gather, Waits};
@@ -19,7 +19,6 @@ use crate::terminals::Terminals;
 use interlock_core::action::{Action, Inode, Target};
 use interlock_core::facts::{Facts, Needs};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock, Weak};
 
 /// Where attestations of connections to the gateway go (`spec/gateway.md`).
@@ -63,11 +62,9 @@ pub struct Session {
     pub gateway: Option<Gateway>,
     /// The inside socket, the one thing of the runtime directory the tree may connect to.
     pub inside: PathBuf,
-    pub(crate) pool: Pool,
+    pub(crate) pool: Pool<Pending>,
     /// Where calls arrive.
     pub(crate) calls: Arc<Calls>,
-    /// Calls being answered.
-    pub(crate) busy: AtomicUsize,
 }
 
 impl Session {
@@ -106,9 +103,8 @@ impl Session {
             inside,
             pool: Pool::new(receivers(own.clone())),
             calls: Calls::new(listener, unanswered(own.clone())),
-            busy: AtomicUsize::new(0),
         });
-        if session.pool.start() { Ok(session) } else { Err(std::io::Error::other("no thread could be started")) }
+        if session.pool.start() && helper(&session) { Ok(session) } else { Err(std::io::Error::other("no thread could be started")) }
     }
 
     /// Decides, asks if policy says so, and records: all that stands between an observed act and its effect.
@@ -148,7 +144,7 @@ impl Session {
     /// Waits until no call is being answered, so that what was done is recorded before the log closes.
     pub(crate) fn settle_down(&self, at_most: std::time::Duration) {
         let begun = std::time::Instant::now();
-        while self.busy.load(Ordering::Acquire) > 0 && begun.elapsed() < at_most {
+        while !self.pool.is_quiet() && begun.elapsed() < at_most {
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
     }
@@ -176,6 +172,12 @@ impl Waits for Session {
         let Ok(_room) = self.room_to_block(call) else { return Reply::Nobody("too many calls wait") };
         question.wait()
     }
+}
+
+/// Starts the thread that helps with what waits.
+fn helper(session: &Arc<Session>) -> bool {
+    let session = Arc::clone(session);
+    std::thread::Builder::new().name("helper".into()).spawn(move || crate::receive::help(&session)).is_ok()
 }
 
 /// Starts one receiver a call; each holds the session for as long as it runs.

@@ -141,12 +141,22 @@ impl Listener {
         Watch(self.0.as_fd())
     }
 
+    /// Whether a call waits to be received. Another receiver may be quicker.
+    #[must_use]
+    pub fn pending(&self) -> bool {
+        self.look() & libc::POLLIN != 0
+    }
+
     /// Whether no filtered task is left, now and for ever.
     #[must_use]
     pub fn deserted(&self) -> bool {
+        self.look() & libc::POLLHUP != 0
+    }
+
+    fn look(&self) -> libc::c_short {
         let mut poll = libc::pollfd { fd: self.0.as_raw_fd(), events: libc::POLLIN, revents: 0 };
         // SAFETY: one live pollfd.
-        unsafe { libc::poll(&raw mut poll, 1, 0) == 1 && poll.revents & libc::POLLHUP != 0 }
+        if unsafe { libc::poll(&raw mut poll, 1, 0) } == 1 { poll.revents } else { 0 }
     }
 
     /// Answers with a return value.
