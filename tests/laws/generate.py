@@ -285,6 +285,8 @@ def facts(random: Random, act: dict) -> dict:
         )
     if random.random() < 0.7:
         made["origin"] = random.choice([None, "before", "session"])
+    if random.random() < 0.7:
+        made["origin_to"] = random.choice([None, "before", "session"])
     if random.random() < 0.4:
         made["grants"] = [grant(random, act) for _ in range(random.randint(1, 2))]
     return made

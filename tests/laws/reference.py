@@ -249,8 +249,8 @@ def others_match(rule: dict, verb: str, target: dict) -> bool | str:
     return True
 
 
-def held(when: dict | None, facts: dict) -> bool | str:
-    """True, False, or which Fact is not known."""
+def held(when: dict | None, facts: dict, ends: tuple[bool, bool], *, paired: bool) -> tuple[bool, bool] | str:
+    """The touched ends for which it holds, or which Fact is not known."""
     answers: list[bool | str] = []
     when = when or {}
     if "risk_at_least" in when:
@@ -261,11 +261,14 @@ def held(when: dict | None, facts: dict) -> bool | str:
         answers.append(
             f"needs `labels.{place}`, which is not known" if labels is None else bool(set(labels) & set(wanted))
         )
+    source, destination = ends
     if "origin" in when:
-        origin = facts.get("origin")
-        answers.append("needs `origin`, which is not known" if origin is None else origin == when["origin"])
+        origins = [facts.get("origin"), facts.get("origin_to" if paired else "origin")]
+        if any(end and origin is None for end, origin in zip(ends, origins, strict=True)):
+            answers.append("needs `origin`, which is not known")
+        source, destination = (end and origin == when["origin"] for end, origin in zip(ends, origins, strict=True))
     problems = [answer for answer in answers if isinstance(answer, str)]
-    return problems[0] if problems else all(answers)
+    return problems[0] if problems else (source and all(answers), destination and all(answers))
 
 
 # --- layers ---------------------------------------------------------------------------------------------------------
@@ -295,13 +298,14 @@ def voice(layer: dict, action: dict, facts: dict) -> dict:
         source, destination, doubt = touched(rule, action)
         if not source and not destination:
             continue
-        truth = held(rule.get("when"), facts)
+        paired = action["verb"] in ("file.rename", "file.link")
+        truth = held(rule.get("when"), facts, (source, destination), paired=paired)
         if doubt or isinstance(truth, str):
             heard["errors"] += [(named, why) for why in (doubt, truth) if isinstance(why, str)]
-        elif truth:
+        elif any(truth):
             heard[rule["decision"]].append(named)
             if rule["decision"] == "allow":
-                ends = [ends[0] or source, ends[1] or destination]
+                ends = [ends[0] or truth[0], ends[1] or truth[1]]
     if not all(ends):
         heard["allow"] = []
     return heard

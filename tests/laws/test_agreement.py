@@ -92,9 +92,17 @@ def forgets_the_excepted_alias(rule: dict, end: dict) -> bool:
     return END_TOUCHED(rule, {**end, "aliases": []} if rule["decision"] == "allow" else end)
 
 
-def skips_a_missing_fact(when: dict | None, facts: dict) -> bool | str:
-    answer = HELD(when, facts)
-    return False if isinstance(answer, str) else answer
+def skips_a_missing_fact(
+    when: dict | None, facts: dict, ends: tuple[bool, bool], *, paired: bool
+) -> tuple[bool, bool] | str:
+    answer = HELD(when, facts, ends, paired=paired)
+    return (False, False) if isinstance(answer, str) else answer
+
+
+def takes_one_origin_for_both_ends(
+    when: dict | None, facts: dict, ends: tuple[bool, bool], *, paired: bool
+) -> tuple[bool, bool] | str:
+    return HELD(when, facts, ends, paired=False)
 
 
 def lets_a_star_cross(pattern: str, path: str) -> bool:
@@ -122,6 +130,7 @@ WRONG_READINGS = {
     "an allow covers one end": ("touched", covers_one_end),
     "an excepted alias is forgotten": ("end_touched", forgets_the_excepted_alias),
     "a missing fact is skipped": ("held", skips_a_missing_fact),
+    "both ends have one origin": ("held", takes_one_origin_for_both_ends),
     "a star crosses": ("path_matches", lets_a_star_cross),
     "obligations are dropped": ("joined", lambda rules, least: {"record": least}),
     "flags in clusters are missed": (

@@ -13,7 +13,7 @@ pub const RISK_MAX: u8 = 100;
 pub type Labels = BTreeMap<String, BTreeSet<String>>;
 
 /// Whether the object was there before this session, or was made through its door.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs)]
 pub enum Origin {
@@ -33,8 +33,10 @@ pub struct Facts {
     pub risk: Option<u8>,
     /// Labels of what this act draws on.
     pub labels: Option<Labels>,
-    /// Of the object acted upon.
+    /// Of the object acted upon, or of the folder in which a name is made.
     pub origin: Option<Origin>,
+    /// Of what stands at the destination of a rename or link, or of the folder in which that name is made.
+    pub origin_to: Option<Origin>,
 }
 
 /// Which Facts a policy asks for about one act. What nobody asks for need not be gathered, and is then recorded as not known.

@@ -7,6 +7,7 @@
 use crate::action::{Plane, Protocol, Side};
 use crate::condition;
 use crate::decision::{Outcome, Record};
+use crate::facts::Origin;
 use crate::steer;
 use crate::verb::Verb;
 use serde::Serialize;
@@ -66,6 +67,11 @@ pub const SELECTORS: &[Selector] = &[
     Selector { name: "arguments", takes: Takes::Conditions, narrows: |verb| verb == Verb::ToolCall },
 ];
 
+/// Whether acts with this verb are upon an object that was made by somebody (`when: {origin: …}`).
+fn has_origin(verb: Verb) -> bool {
+    has_path(verb)
+}
+
 fn has_path(verb: Verb) -> bool {
     verb.is_file() || matches!(verb, Verb::ProcessExec | Verb::UnixConnect)
 }
@@ -112,6 +118,7 @@ pub fn table() -> Value {
         "records": [Record::Routine, Record::Ordered, Record::Durable],
         "protocols": [Protocol::Tcp, Protocol::Udp],
         "sides": [Side::Inside, Side::Outside],
+        "origins": {"words": [Origin::Before, Origin::Session], "verbs": Verb::ALL.iter().filter(|verb| has_origin(**verb)).collect::<Vec<_>>()},
         "operations": OPERATIONS,
         "command_keys": COMMAND_KEYS,
         "condition_tests": condition::TESTS,

@@ -36,13 +36,16 @@ pub struct Touch {
     pub source: bool,
     /// The destination of a rename or link; as `source` elsewhere.
     pub destination: bool,
+    /// Whether the act has two ends.
+    pub paired: bool,
 }
 
 impl Touch {
-    const NONE: Self = Self { source: false, destination: false };
+    /// No end.
+    pub const NONE: Self = Self { source: false, destination: false, paired: false };
 
     fn whole(touched: bool) -> Self {
-        Self { source: touched, destination: touched }
+        Self { source: touched, destination: touched, paired: false }
     }
 
     /// Any end.
@@ -79,7 +82,7 @@ impl Selectors {
         let Target::Pair { path, aliases, inode, to, exchange } = &action.target else { return Touch::NONE };
         let source = self.names(outcome, &End { path, aliases, inode: *inode });
         let destination = *exchange && self.names(outcome, &End { path: &to.path, aliases: &to.aliases, inode: to.inode });
-        Touch { source, destination }
+        Touch { source, destination, paired: true }
     }
 
     fn touch_target(&self, outcome: Outcome, target: &Target) -> Touch {
@@ -88,6 +91,7 @@ impl Selectors {
             Target::Pair { path, aliases, inode, to, .. } => Touch {
                 source: self.names(outcome, &End { path, aliases, inode: *inode }),
                 destination: self.names(outcome, &End { path: &to.path, aliases: &to.aliases, inode: to.inode }),
+                paired: true,
             },
             Target::Exec { path, aliases, inode, arguments, .. } => Touch::whole(
                 self.names(outcome, &End { path, aliases, inode: *inode })

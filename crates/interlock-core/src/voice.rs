@@ -2,7 +2,7 @@
 
 use crate::action::Action;
 use crate::decision::Outcome;
-use crate::facts::Facts;
+use crate::facts::{Facts, Origin};
 use crate::rules::{Layer, LayerOrigin, Rule, When};
 use crate::selector::Touch;
 use crate::verb::Verb;
@@ -58,16 +58,23 @@ impl<'a> Voice<'a> {
 
     /// A layer of which no rule was heard yet.
     pub fn silent(layer: &'a Layer) -> Self {
-        let covered = Touch { source: false, destination: false };
-        Self { layer, denies: Vec::new(), errors: Vec::new(), approvals: Vec::new(), steers: Vec::new(), allows: Vec::new(), covered }
+        Self {
+            layer,
+            denies: Vec::new(),
+            errors: Vec::new(),
+            approvals: Vec::new(),
+            steers: Vec::new(),
+            allows: Vec::new(),
+            covered: Touch::NONE,
+        }
     }
 
     /// Hears a rule that touches the action.
     pub fn hear(&mut self, rule: &'a Rule, (touch, doubt): Touched, facts: &Facts) {
-        let held = rule.when.as_ref().map_or(Ok(true), |when| holds(when, facts));
+        let held = rule.when.as_ref().map_or(Ok(touch), |when| holds(when, touch, facts));
         match (doubt, held) {
-            (None, Ok(false)) => {}
-            (None, Ok(true)) => self.say(rule, touch),
+            (None, Ok(held)) if held.any() => self.say(rule, held),
+            (None, Ok(_)) => {}
             (doubt, held) => self.errors.extend(doubt.into_iter().chain(held.err()).map(|why| (rule, why))),
         }
     }
@@ -160,8 +167,8 @@ pub(crate) fn guards_reading(rule: &Rule) -> bool {
     matches!(rule.outcome, Outcome::Deny | Outcome::Approve) && rule.verbs.contains(Verb::FileRead)
 }
 
-/// Whether the Facts are as the rule wants them. An error for a Fact it names that is not known.
-fn holds(when: &When, facts: &Facts) -> Result<bool, String> {
+/// The ends touched for which the Facts are as the rule wants them. An error for a Fact it names that is not known.
+fn holds(when: &When, touch: Touch, facts: &Facts) -> Result<Touch, String> {
     let unknown = |fact: &str| format!("needs `{fact}`, which is not known");
     let mut held = true;
     if let Some(bound) = when.risk_at_least {
@@ -171,8 +178,13 @@ fn holds(when: &When, facts: &Facts) -> Result<bool, String> {
         let labels = facts.labels.as_ref().and_then(|labels| labels.get(place));
         held &= !labels.ok_or_else(|| unknown(&format!("labels.{place}")))?.is_disjoint(wanted);
     }
+    let mut touch = touch;
     if let Some(wanted) = when.origin {
-        held &= facts.origin.ok_or_else(|| unknown("origin"))? == wanted;
+        let is = |touched: bool, origin: Option<Origin>| -> Result<bool, String> {
+            Ok(touched && origin.ok_or_else(|| unknown("origin"))? == wanted)
+        };
+        let there = if touch.paired { facts.origin_to } else { facts.origin };
+        (touch.source, touch.destination) = (is(touch.source, facts.origin)?, is(touch.destination, there)?);
     }
-    Ok(held)
+    Ok(if held { touch } else { Touch::NONE })
 }

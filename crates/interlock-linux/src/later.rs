@@ -113,7 +113,7 @@ mod tests {
     }
 
     fn file(verb: Verb, path: &str) -> Observed {
-        Observed { verb, target: Target::File(end(path)) }
+        Observed::new(verb, Target::File(end(path)))
     }
 
     #[test]
@@ -131,7 +131,7 @@ mod tests {
         let later = later(&["/w/Makefile"], &[]);
         let pair = |from: &str, to: &str, exchange| {
             let FileEnd { path, aliases, inode } = end(from);
-            Observed { verb: Verb::FileRename, target: Target::Pair { path, aliases, inode, to: end(to), exchange } }
+            Observed::new(Verb::FileRename, Target::Pair { path, aliases, inode, to: end(to), exchange })
         };
         assert_eq!(later.of(&pair("/w/a", "/w/Makefile", false)).len(), 1);
         assert!(later.of(&pair("/w/Makefile", "/w/a", false)).is_empty());

@@ -20,7 +20,7 @@ use crate::sys::notify::Call;
 use crate::uplink::Uplink;
 use interlock_core::action::{Action, Bytes, FileEnd, Inode, Plane, Process, Subject};
 use interlock_core::decision::{Decision, Obligations, Outcome, Record};
-use interlock_core::facts::Facts;
+use interlock_core::facts::{Facts, Origin};
 use interlock_core::target::Target;
 use interlock_core::verb::Verb;
 use interlock_ledger::Ended;
@@ -37,9 +37,18 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub struct Observed {
     pub verb: Verb,
     pub target: Target,
+    /// Where the object acted upon comes from; not known where nobody looked.
+    pub origin: Option<Origin>,
+    /// The same of what stands at the destination of a rename or link.
+    pub origin_to: Option<Origin>,
 }
 
 impl Observed {
+    /// An act on what has no origin, or on what nobody looked at.
+    pub fn new(verb: Verb, target: Target) -> Self {
+        Self { verb, target, origin: None, origin_to: None }
+    }
+
     /// The act by itself, to ask what policy says of it: no id, nobody who does it, nothing that a record could hold.
     pub fn alone(&self) -> Action {
         let (id, subject, target) = (String::new(), Subject::default(), self.target.clone());
@@ -174,8 +183,12 @@ impl Line {
         let later: Vec<Changed> = observed.iter().flat_map(|act| self.later.of(act)).collect();
         let mut judged = Vec::with_capacity(observed.len());
         for act in observed {
+            let (origin, origin_to) = (act.origin, act.origin_to);
             let action = self.action(call, act);
-            let found = self.judge.first(&action, |needs| around.facts(&action, needs));
+            let found = self.judge.first(&action, |needs| {
+                let (origin, origin_to) = if needs.origin { (origin, origin_to) } else { (None, None) };
+                Facts { origin, origin_to, ..around.facts(&action, needs) }
+            });
             if found.whatever {
                 self.note_routine(&action, &found.decision);
             }
@@ -227,7 +240,7 @@ impl Line {
     /// Before the command runs, the self-test's script stands for policy: one read is allowed, nothing else, and nothing of it is recorded.
     fn rehearsed(&self, observed: &[Observed]) -> Settled<'_> {
         match observed {
-            [Observed { verb: Verb::FileRead, target: Target::File(end) }] if end.path.0 == crate::rehearsal::OPENED.as_bytes() => {
+            [Observed { verb: Verb::FileRead, target: Target::File(end), .. }] if end.path.0 == crate::rehearsal::OPENED.as_bytes() => {
                 Settled::Allowed(Permit { line: self, records: Vec::new(), later: Vec::new() })
             }
             _ => Settled::Denied,

@@ -16,7 +16,7 @@ use crate::questions::{Question, Reply};
 use crate::sys::notify::{Call, Listener};
 use crate::sysv::Objects;
 use crate::terminals::Terminals;
-use interlock_core::action::{Action, Inode, Target};
+use interlock_core::action::Action;
 use interlock_core::facts::{Facts, Needs};
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock, Weak};
@@ -148,22 +148,11 @@ impl Session {
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
     }
-
-    /// Notes an object that the door has made, so that `origin` can tell it from what was here before.
-    pub fn note_made(&self, object: Inode) {
-        self.made.note(object);
-    }
 }
 
 impl Gather for Session {
-    fn facts(&self, action: &Action, needs: &Needs) -> Facts {
-        let object = match &action.target {
-            Target::File(end) => end.inode,
-            Target::Pair { inode, .. } => *inode,
-            _ => None,
-        };
-        let origin = object.filter(|_| needs.origin).map(|object| self.made.origin(object));
-        Facts { now_ms: now_us() / 1000, origin, ..Facts::default() }
+    fn facts(&self, _: &Action, _: &Needs) -> Facts {
+        Facts { now_ms: now_us() / 1000, ..Facts::default() }
     }
 }
 

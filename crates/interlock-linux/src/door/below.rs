@@ -4,9 +4,11 @@
 
 use super::caller::Stop;
 use super::errand::inode;
+use crate::made::Made;
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::files;
 use interlock_core::action::Inode;
+use interlock_core::facts::Origin;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::DirEntryExt as _;
@@ -27,14 +29,16 @@ pub struct Entry {
     pub inode: Inode,
     /// Of a symlink: its content.
     pub link: Option<Vec<u8>>,
+    /// Where it comes from.
+    pub origin: Origin,
 }
 
 /// All names below `directory`, sorted.
 ///
 /// # Errors
 /// A refusal in the name of `name`: too many, too deep, or unreadable. What was not seen cannot be decided.
-pub fn entries(directory: BorrowedFd<'_>, name: &[u8]) -> Result<Vec<Entry>, Stop> {
-    let mut found = Found { entries: Vec::new(), room: BYTES_MAX };
+pub fn entries(directory: BorrowedFd<'_>, name: &[u8], made: &Made) -> Result<Vec<Entry>, Stop> {
+    let mut found = Found { entries: Vec::new(), room: BYTES_MAX, made };
     let walk = files::open_at(directory, c".", libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW, 0)
         .and_then(|top| collect(&top, &[], 0, &mut found));
     match walk {
@@ -47,19 +51,20 @@ pub fn entries(directory: BorrowedFd<'_>, name: &[u8]) -> Result<Vec<Entry>, Sto
 }
 
 /// What was found until now, and how many bytes may follow.
-struct Found {
+struct Found<'m> {
     entries: Vec<Entry>,
     room: usize,
+    made: &'m Made,
 }
 
-impl Found {
+impl Found<'_> {
     fn take(&mut self, bytes: usize) -> Sys<()> {
         self.room = self.room.checked_sub(bytes).filter(|_| self.entries.len() < ENTRIES_MAX).ok_or(Errno(libc::E2BIG))?;
         Ok(())
     }
 }
 
-fn collect(directory: &OwnedFd, prefix: &[u8], depth: usize, found: &mut Found) -> Sys<()> {
+fn collect(directory: &OwnedFd, prefix: &[u8], depth: usize, found: &mut Found<'_>) -> Sys<()> {
     if depth > DEPTH_MAX {
         return Err(Errno(libc::ELOOP));
     }
@@ -80,7 +85,9 @@ fn collect(directory: &OwnedFd, prefix: &[u8], depth: usize, found: &mut Found) 
         }
         let link = if entry.file_type()?.is_symlink() { link(directory, &entry)? } else { None };
         found.take(link.as_ref().map_or(0, Vec::len))?;
-        found.entries.push(Entry { path, inode: Inode { device, number: entry.ino() }, link });
+        let inode = Inode { device, number: entry.ino() };
+        let origin = found.made.origin_at(inode, directory.as_fd(), &files::text(entry.file_name().as_bytes())?);
+        found.entries.push(Entry { path, inode, link, origin });
     }
     Ok(())
 }
@@ -105,7 +112,7 @@ mod tests {
         std::fs::create_dir_all(top.join("a/b")).unwrap();
         std::fs::write(top.join("a/b/c"), "").unwrap();
         std::os::unix::fs::symlink("/", top.join("link")).unwrap();
-        let seen = entries(File::open(&top).unwrap().as_fd(), b"/x").unwrap();
+        let seen = entries(File::open(&top).unwrap().as_fd(), b"/x", &Made::default()).unwrap();
         let names: Vec<&[u8]> = seen.iter().map(|entry| entry.path.as_slice()).collect();
         assert_eq!(names, [b"a".as_slice(), b"a/b", b"a/b/c", b"link"]);
         std::fs::remove_dir_all(&top).unwrap();
@@ -120,9 +127,9 @@ mod tests {
         let fits = BYTES_MAX / (12 * 251 + 4);
         let make = |number| std::fs::write(deep.join(format!("{number:04}")), "").unwrap();
         (0..fits / 2).for_each(make);
-        assert!(entries(File::open(&top).unwrap().as_fd(), b"/x").is_ok());
+        assert!(entries(File::open(&top).unwrap().as_fd(), b"/x", &Made::default()).is_ok());
         (fits / 2..fits + 1).for_each(make);
-        assert!(entries(File::open(&top).unwrap().as_fd(), b"/x").is_err());
+        assert!(entries(File::open(&top).unwrap().as_fd(), b"/x", &Made::default()).is_err());
         std::fs::remove_dir_all(&top).unwrap();
     }
 }

@@ -158,6 +158,11 @@ impl<'a> Caller<'a> {
         files::copy_descriptor(self.thread(), || self.process(), descriptor)
     }
 
+    /// The program it runs, O_PATH.
+    pub fn program(&self) -> Sys<OwnedFd> {
+        self.entry("exe")
+    }
+
     /// Its process id.
     pub fn process(&self) -> Sys<i32> {
         self.status().map(|status| status.process)

@@ -5,6 +5,7 @@
 use super::caller::{Caller, Status, Stop};
 use super::ground::Ground;
 use super::loss;
+use super::lost::{self, Lost};
 use super::refusal;
 use super::resolve::{Name, Object};
 use super::restart;
@@ -17,6 +18,7 @@ use crate::sys::files::{self, Stat};
 use crate::sys::notify::Call;
 use crate::sys::threads;
 use interlock_core::action::{Bytes, FileEnd, Inode, Target, Verb};
+use interlock_core::facts::Origin;
 use std::cell::OnceCell;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,6 +26,9 @@ use std::time::Duration;
 
 /// How often a blocking act looks for a signal that natively would have ended it.
 const SIGNAL_CHECK: Duration = Duration::from_millis(20);
+
+/// Everybody may make names there, and nobody may take away another's: `/tmp`.
+const OPEN_TO_ALL: u32 = libc::S_ISVTX | libc::S_IWOTH;
 
 /// A call being served.
 pub struct Errand<'a> {
@@ -182,20 +187,44 @@ impl<'a> Errand<'a> {
         }
     }
 
-    /// An act on one named file.
-    pub fn act(&self, verb: Verb, path: &[u8], stat: Option<&Stat>) -> Observed {
-        Observed { verb, target: Target::File(self.end_at(path, stat)) }
+    /// An act on one named file, held if it is there.
+    pub fn act(&self, verb: Verb, path: &[u8], found: Option<(BorrowedFd<'_>, &Stat)>) -> Observed {
+        let target = Target::File(self.end_at(path, found.map(|(_, stat)| stat)));
+        Observed { origin: found.map(|found| self.origin(found)), ..Observed::new(verb, target) }
+    }
+
+    /// Where what is held comes from.
+    pub fn origin(&self, (file, stat): (BorrowedFd<'_>, &Stat)) -> Origin {
+        self.session.made.origin(inode(stat), file)
+    }
+
+    /// The making of a name in a folder that is held.
+    pub fn making(&self, verb: Verb, path: &[u8], folder: BorrowedFd<'_>) -> Observed {
+        Observed { origin: Some(self.origin_in(folder)), ..self.act(verb, path, None) }
+    }
+
+    /// Where a name comes from that is not there yet: it changes its folder. In one that is open to everybody it is the session's own.
+    pub fn origin_in(&self, folder: BorrowedFd<'_>) -> Origin {
+        match files::stat(folder) {
+            Ok(stat) if stat.mode & OPEN_TO_ALL == OPEN_TO_ALL => Origin::Session,
+            Ok(stat) => self.origin((folder, &stat)),
+            Err(_) => Origin::Before,
+        }
     }
 
     /// The acts `verbs` on an object; none on what has no name and is held already.
-    pub fn acts_on(&self, verbs: &[Verb], object: &Object) -> Vec<Observed> {
-        match &object.name {
-            Name::Held(_) => Vec::new(),
-            Name::Path(path) => {
-                let loss = loss::overwritten(self, verbs, path, &object.stat);
-                verbs.iter().map(|verb| self.act(*verb, path, Some(&object.stat))).chain(loss).collect()
-            }
-        }
+    ///
+    /// # Errors
+    /// A refusal of what has lost its name (`lost`).
+    pub fn acts_on(&self, verbs: &[Verb], object: &Object) -> Result<Vec<Observed>, Stop> {
+        let path = match &object.name {
+            Name::Held(_) => return Ok(Vec::new()),
+            Name::Lost(_) if lost::admitted(&self.caller, &self.session.made, object, verbs)? == Lost::Held => return Ok(Vec::new()),
+            Name::Lost(path) | Name::Path(path) => path,
+        };
+        let found = (object.file.as_fd(), &object.stat);
+        let loss = loss::overwritten(self, verbs, path, found);
+        Ok(verbs.iter().map(|verb| self.act(*verb, path, Some(found))).chain(loss).collect())
     }
 
     /// Settles and does something to an object: at once when there is nothing to decide, since it is held already.
@@ -205,15 +234,8 @@ impl<'a> Errand<'a> {
                 return self.done(permit, act);
             }
         }
-        let acts = self.acts_on(verbs, object);
+        let acts = self.acts_on(verbs, object)?;
         if acts.is_empty() { self.as_caller(act) } else { self.perform(acts, act) }
-    }
-
-    /// Remembers what the door has just made at a name.
-    pub fn note_made(&self, parent: impl AsFd, entry: &std::ffi::CStr) {
-        if let Ok(stat) = files::stat_at(parent.as_fd(), entry) {
-            self.session.note_made(inode(&stat));
-        }
     }
 }
 

@@ -8,8 +8,9 @@
 use super::caller::{Caller, Stop};
 use super::errand::Errand;
 use super::ground::Ground;
+use super::lost;
 use super::refusal;
-use super::resolve::{self, Last, Object, Path};
+use super::resolve::{self, Last, Name, Object, Path};
 use super::script::{self, Head};
 use super::trace::{Expected, Found, Outcome, Traced};
 use crate::answer::{Answered, Pending};
@@ -106,6 +107,9 @@ fn images(errand: &Errand<'_>, request: &Request) -> Result<(Vec<Image>, Vec<u8>
     let mut next = Some((asked_for(caller, request)?, request.arguments.clone()));
     let mut name = script_name(request);
     while let Some((object, arguments)) = next.take() {
+        if matches!(object.name, Name::Lost(_)) {
+            lost::admitted(caller, &errand.session.made, &object, &[Verb::ProcessExec])?;
+        }
         if images.len() > script::DEPTH_MAX {
             return Err(Errno(libc::ELOOP).into());
         }
@@ -189,7 +193,8 @@ fn readable(errand: &Errand<'_>, object: &Object) -> Result<std::fs::File, Stop>
 fn observed(session: &Session, image: &Image, directory: &[u8]) -> Observed {
     let path = image.object.name.bytes();
     let inode = Inode { device: image.object.stat.device, number: image.object.stat.inode };
-    act(path, &session.mounts.aliases(path), Some(inode), &image.arguments, directory)
+    let act = act(path, &session.mounts.aliases(path), Some(inode), &image.arguments, directory);
+    Observed { origin: Some(session.made.origin(inode, image.object.file.as_fd())), ..act }
 }
 
 fn act(path: &[u8], aliases: &[Vec<u8>], inode: Option<Inode>, arguments: &[Vec<u8>], directory: &[u8]) -> Observed {
@@ -201,7 +206,7 @@ fn act(path: &[u8], aliases: &[Vec<u8>], inode: Option<Inode>, arguments: &[Vec<
         arguments: many(arguments),
         directory: Bytes(directory.to_vec()),
     };
-    Observed { verb: Verb::ProcessExec, target }
+    Observed::new(Verb::ProcessExec, target)
 }
 
 /// Lets the kernel go on under trace. The receiver is blocked while the kernel loads the program.

@@ -8,6 +8,7 @@ use super::place;
 use super::resolve::{self, Last, Name, Path};
 use crate::line::Observed;
 use interlock_core::action::Verb;
+use interlock_core::facts::Origin;
 use std::os::fd::BorrowedFd;
 
 /// A target that nothing is known of: only what holds for every directory holds for it.
@@ -28,7 +29,8 @@ fn towards(errand: &Errand<'_>, name: &[u8], target: &[u8]) -> Vec<Observed> {
     let plan = &errand.session.line.judge.plan;
     let names = std::iter::once(name.to_vec()).chain(errand.session.mounts.aliases(name));
     let found = names.flat_map(|name| plan.stands_for(Verb::FileCreate, &name, target));
-    found.map(|name| errand.act(Verb::FileCreate, &name, None)).collect()
+    let made = |act| Observed { origin: Some(Origin::Session), ..act };
+    found.map(|name| made(errand.act(Verb::FileCreate, &name, None))).collect()
 }
 
 /// What the content leads to now, or where it would; [`ANYWHERE`] when not even its directory is there.

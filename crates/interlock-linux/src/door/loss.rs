@@ -10,13 +10,15 @@ use crate::line::Observed;
 use crate::sys::files::Stat;
 use interlock_core::action::{FileEnd, Inode, Target, Verb};
 use interlock_core::decision::Outcome;
-use interlock_core::facts::Facts;
+use interlock_core::facts::{Facts, Origin};
+use std::os::fd::BorrowedFd;
 
 /// The deletion that acts `verbs` on the file `path` amount to, where a rule speaks of it and not of each that overwrites.
-pub fn overwritten(errand: &Errand<'_>, verbs: &[Verb], path: &[u8], stat: &Stat) -> Option<Observed> {
+pub fn overwritten(errand: &Errand<'_>, verbs: &[Verb], path: &[u8], found: (BorrowedFd<'_>, &Stat)) -> Option<Observed> {
+    let (_, stat) = found;
     let holds_something = stat.kind() == libc::S_IFREG && stat.size > 0;
     let mut overwriting = verbs.iter().filter(|verb| matches!(verb, Verb::FileWrite | Verb::FileTruncate));
-    let act = || errand.act(Verb::FileDelete, path, Some(stat));
+    let act = || errand.act(Verb::FileDelete, path, Some(found));
     (holds_something && overwriting.any(|verb| cares(errand, *verb))).then(act).filter(|act| !speaking(errand, act).is_empty())
 }
 
@@ -33,17 +35,12 @@ pub fn cares(errand: &Errand<'_>, verb: Verb) -> bool {
 
 /// The rules that keep this deletion from simply happening; none when it is allowed, or when nobody says anything about it.
 fn speaking(errand: &Errand<'_>, act: &Observed) -> Vec<String> {
-    let object = match &act.target {
-        Target::File(end) => end.inode,
-        _ => None,
-    };
-    let origin = object.map(|object| errand.session.made.origin(object));
-    let decision = errand.session.line.judge.first(&act.alone(), |_| Facts { origin, ..Facts::default() }).decision;
+    let decision = errand.session.line.judge.first(&act.alone(), |_| Facts { origin: act.origin, ..Facts::default() }).decision;
     if decision.decision == Outcome::Allow { Vec::new() } else { decision.rules }
 }
 
 /// A deletion of the name `path`, for whatever object is or would be there.
-pub fn of_name(errand: &Errand<'_>, path: &[u8], object: Option<Inode>) -> Observed {
+pub fn of_name(errand: &Errand<'_>, path: &[u8], (object, origin): (Option<Inode>, Option<Origin>)) -> Observed {
     let end = FileEnd { inode: object, ..errand.end_at(path, None) };
-    Observed { verb: Verb::FileDelete, target: Target::File(end) }
+    Observed { origin, ..Observed::new(Verb::FileDelete, Target::File(end)) }
 }

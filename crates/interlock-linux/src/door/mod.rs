@@ -18,6 +18,7 @@ pub mod inside;
 pub mod links;
 mod listeners;
 pub mod loss;
+pub mod lost;
 pub mod meant;
 pub mod metadata;
 pub mod names;

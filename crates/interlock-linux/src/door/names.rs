@@ -3,16 +3,17 @@
 //! Left out: rename, which has two places and may carry a tree (`rename`).
 
 use super::caller::Stop;
-use super::errand::{Errand, forbidden, masked};
+use super::errand::{Errand, forbidden, inode, masked};
 use super::place::{self, Found, Place};
 use super::resolve::{self, Last, Name, Object, Path};
-use super::{links, loss, rename};
+use super::{links, loss, lost, rename};
 use crate::answer::{Answered, Pending};
 use crate::line::Observed;
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::files::{self, Stat};
 use crate::sys::memory::PATH_BYTES_MAX;
-use interlock_core::action::{Target, Verb};
+use interlock_core::action::{Inode, Target, Verb};
+use interlock_core::facts::Origin;
 use std::ffi::CStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::PoisonError;
@@ -122,14 +123,16 @@ fn make_with(errand: &Errand<'_>, place: &Place, verb: Verb, below: Vec<Observed
     if let Found::Object(..) = errand.as_caller(|| Ok(place.look()?))? {
         return Err(Errno(libc::EEXIST).into());
     }
-    let component = place.component()?;
-    let acts = std::iter::once(errand.act(verb, &place.name(), None)).chain(below).collect();
+    let acts = std::iter::once(errand.making(verb, &place.name(), place.parent.as_fd())).chain(below).collect();
     let made = errand.perform(acts, || {
         // Looked at before anything of the session can put another object there.
-        in_place(errand, place, None, || act(&entry).map(|()| files::stat_at(place.parent.as_fd(), &component).ok()))
+        in_place(errand, place, None, || act(&entry).map(|()| place.look().ok()))
     })?;
-    if let Some(stat) = made.filter(|stat| stat.kind() == libc::S_IFDIR || stat.links == 1) {
-        errand.session.note_made(super::errand::inode(&stat));
+    match made {
+        Some(Found::Object(file, stat)) if stat.kind() == libc::S_IFDIR || stat.links == 1 => {
+            errand.session.made.note(inode(&stat), file.as_fd())
+        }
+        _ => {}
     }
     Ok(())
 }
@@ -164,7 +167,7 @@ fn remove(errand: &Errand<'_>, directory: i32, index: usize, flags: i32) -> Resu
     natively_refused(errand, &object.stat, &place, flags)?;
     errand.perform_on(&[Verb::FileDelete], &object, || in_place(errand, &place, Some(&object.stat), act))?;
     if object.stat.links <= 1 || flags != 0 {
-        errand.session.made.forget(super::errand::inode(&object.stat));
+        errand.session.made.unnamed(inode(&object.stat));
     }
     Ok(())
 }
@@ -210,13 +213,18 @@ fn link(errand: &Errand<'_>, from: (i32, usize), to: (i32, usize), flags: i32) -
         // Memory files and pipes lie on file systems that hold no names: EXDEV.
         Name::Held(_) => return errand.as_caller(|| Ok(act()?)),
         // A file made without a name gets its first one.
-        Name::Path(_) if object.stat.links == 0 => vec![errand.act(Verb::FileCreate, &place.name(), Some(&object.stat))],
+        Name::Lost(_) => {
+            lost::admitted(&errand.caller, &errand.session.made, &object, &[Verb::FileLink])?;
+            vec![first_name(errand, &object, &place)]
+        }
         Name::Path(path) => {
             let end = errand.end_at(path, Some(&object.stat));
             let to = errand.end_at(&place.name(), None);
             let target = Target::Pair { path: end.path, aliases: end.aliases, inode: end.inode, to, exchange: false };
-            let mut acts = vec![Observed { verb: Verb::FileLink, target }];
-            acts.extend(linked_out(errand, path, &object.stat, &place.name()));
+            let (origin, origin_to) =
+                (Some(errand.origin((object.file.as_fd(), &object.stat))), Some(errand.origin_in(place.parent.as_fd())));
+            let mut acts = vec![Observed { origin, origin_to, ..Observed::new(Verb::FileLink, target) }];
+            acts.extend(linked_out(errand, path, (Some(inode(&object.stat)), origin), &place.name()));
             if object.stat.kind() == libc::S_IFLNK {
                 let content = files::read_link(object.file.as_fd(), c"")?;
                 acts.extend(links::acts(errand, place.parent.as_fd(), &place.name(), &content));
@@ -229,12 +237,22 @@ fn link(errand: &Errand<'_>, from: (i32, usize), to: (i32, usize), flags: i32) -
             return Err(MOVED);
         }
         in_place(errand, &place, None, act)
-    })
+    })?;
+    errand.session.made.named(inode(&object.stat));
+    Ok(())
+}
+
+/// The first name of a file that was made without one. It is the session's only where both are, the file and the folder.
+fn first_name(errand: &Errand<'_>, object: &Object, place: &Place) -> Observed {
+    let act = errand.act(Verb::FileCreate, &place.name(), Some((object.file.as_fd(), &object.stat)));
+    match errand.origin_in(place.parent.as_fd()) {
+        Origin::Session => act,
+        Origin::Before => Observed { origin: Some(Origin::Before), ..act },
+    }
 }
 
 /// A second name beyond what keeps the first: by it the file could be overwritten.
-fn linked_out(errand: &Errand<'_>, from: &[u8], stat: &Stat, to: &[u8]) -> Option<Observed> {
-    let object = Some(super::errand::inode(stat));
+fn linked_out(errand: &Errand<'_>, from: &[u8], object: (Option<Inode>, Option<Origin>), to: &[u8]) -> Option<Observed> {
     let names = || (loss::of_name(errand, from, object), loss::of_name(errand, to, object));
     loss::cares(errand, Verb::FileLink).then(names).and_then(|(from, to)| loss::moved_out(errand, from, &to))
 }

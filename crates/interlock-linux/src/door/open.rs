@@ -82,7 +82,7 @@ fn create_at(errand: &Errand<'_>, request: &Request, place: &Place) -> Result<Op
     errand.forbid_privilege(request.mode, &place.name())?;
     let flags = (request.flags & !libc::O_TRUNC) | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW | libc::O_NOCTTY;
     let (entry, umask) = (place.entry()?, errand.umask()?);
-    let made = errand.perform(vec![errand.act(Verb::FileCreate, &place.name(), None)], || {
+    let made = errand.perform(vec![errand.making(Verb::FileCreate, &place.name(), place.parent.as_fd())], || {
         let _names = errand.session.names.read().unwrap_or_else(PoisonError::into_inner);
         if !place.stands(&errand.session.ground) {
             return Err(Errno(libc::EEXIST).into());
@@ -94,7 +94,7 @@ fn create_at(errand: &Errand<'_>, request: &Request, place: &Place) -> Result<Op
         Ok(file) => {
             if let Ok(stat) = files::stat(file.as_fd()) {
                 let inode = super::errand::inode(&stat);
-                errand.session.note_made(inode);
+                errand.session.made.note(inode, file.as_fd());
                 errand.session.handovers.begin(errand.call.id, inode);
             }
             Ok(Some(file))
@@ -115,12 +115,12 @@ fn unnamed(errand: &Errand<'_>, request: &Request, directory: Object) -> Result<
     let name = [if path == b"/" { &[][..] } else { path }, UNNAMED].concat();
     errand.forbid_privilege(request.mode, &name)?;
     let (umask, flags) = (errand.umask()?, request.flags & !libc::O_NOFOLLOW);
-    let file = errand.perform(vec![errand.act(Verb::FileCreate, &name, None)], || {
+    let file = errand.perform(vec![errand.making(Verb::FileCreate, &name, directory.file.as_fd())], || {
         let mode = masked(request.mode, umask, directory.file.as_fd())?;
         Ok(reopen(&errand.session.ground, directory.file.as_fd(), flags, mode)?)
     })?;
     if let Ok(stat) = files::stat(file.as_fd()) {
-        errand.session.note_made(super::errand::inode(&stat));
+        errand.session.made.note_nameless(super::errand::inode(&stat), file.as_fd());
     }
     Ok(file)
 }
@@ -157,7 +157,8 @@ fn opened(errand: &Errand<'_>, request: &Request, object: &Object, flags: i32) -
     let reopened = || reopen(&errand.session.ground, object.file.as_fd(), flags, 0);
     let verbs = request.verbs(object.stat.kind());
     if may_block(request, object) {
-        let permit = if matches!(object.name, Name::Held(_)) { None } else { Some(errand.settle(errand.acts_on(&verbs, object))?) };
+        let acts = errand.acts_on(&verbs, object)?;
+        let permit = if acts.is_empty() { None } else { Some(errand.settle(acts)?) };
         let result = errand.blocking(|| errand.as_caller(|| Ok(reopened()?)).map_err(into_errno));
         if let Some(permit) = permit {
             permit.done(match &result {

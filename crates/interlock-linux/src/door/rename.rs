@@ -15,8 +15,9 @@ use crate::sys::errno::{Errno, Sys};
 use crate::sys::files::{self, Stat};
 use interlock_core::action::{Target, Verb};
 use interlock_core::decision::{Outcome, Record};
+use interlock_core::facts::Origin;
 use interlock_core::plan::PlanAnswer;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::PoisonError;
 
 const KNOWN: u32 = libc::RENAME_NOREPLACE | libc::RENAME_EXCHANGE | libc::RENAME_WHITEOUT;
@@ -33,14 +34,23 @@ impl End {
         self.object.as_ref().map(|(_, stat)| stat)
     }
 
+    fn found(&self) -> Option<(BorrowedFd<'_>, &Stat)> {
+        self.object.as_ref().map(|(file, stat)| (file.as_fd(), stat))
+    }
+
+    /// Where what is there comes from, or where the name would.
+    fn origin(&self, errand: &Errand<'_>) -> Origin {
+        self.found().map_or_else(|| errand.origin_in(self.place.parent.as_fd()), |found| errand.origin(found))
+    }
+
     fn is_directory(&self) -> bool {
         self.stat().is_some_and(|stat| stat.kind() == libc::S_IFDIR)
     }
 
     /// Everything below, if this is a directory.
-    fn below(&self) -> Result<Vec<Entry>, Stop> {
+    fn below(&self, errand: &Errand<'_>) -> Result<Vec<Entry>, Stop> {
         match &self.object {
-            Some((file, _)) if self.is_directory() => below::entries(file.as_fd(), &self.name),
+            Some((file, _)) if self.is_directory() => below::entries(file.as_fd(), &self.name, &errand.session.made),
             _ => Ok(Vec::new()),
         }
     }
@@ -88,7 +98,7 @@ pub fn rename(errand: &Errand<'_>, from: (i32, usize), to: (i32, usize), flags: 
         Ok(act(&from.place, &to.place)?)
     })?;
     if let Some(replaced) = to.stat().filter(|stat| !exchange && stat.links <= 1) {
-        errand.session.made.forget(inode(replaced));
+        errand.session.made.unnamed(inode(replaced));
     }
     Ok(())
 }
@@ -168,7 +178,7 @@ fn walked(errand: &Errand<'_>, from: &End, to: &End, exchange: bool) -> Result<W
     if !matters || !could_matter(errand, &[&from.name, &to.name]) {
         return Ok(Walked { from: None, to: None });
     }
-    Ok(Walked { from: Some(from.below()?), to: if exchange { Some(to.below()?) } else { None } })
+    Ok(Walked { from: Some(from.below(errand)?), to: if exchange { Some(to.below(errand)?) } else { None } })
 }
 
 /// Whether a rule could decide a name below otherwise than the directory itself. Other names through mounts count too.
@@ -183,9 +193,9 @@ fn could_matter(errand: &Errand<'_>, ends: &[&[u8]]) -> bool {
 }
 
 fn acts(errand: &Errand<'_>, from: &End, to: &End, exchange: bool, walked: &Walked) -> Vec<Observed> {
-    let mut acts = vec![pair(errand, (&from.name, from.stat()), (&to.name, to.stat()), exchange)];
+    let mut acts = vec![pair(errand, from, to, exchange)];
     if !exchange && to.object.is_some() {
-        acts.push(errand.act(Verb::FileDelete, &to.name, to.stat()));
+        acts.push(errand.act(Verb::FileDelete, &to.name, to.found()));
     }
     if loss::cares(errand, Verb::FileRename) {
         acts.extend(lost(errand, from, to, &walked.from));
@@ -209,8 +219,9 @@ fn acts(errand: &Errand<'_>, from: &End, to: &End, exchange: bool, walked: &Walk
 /// What is moved out of the names that rules keep: the end itself, and what lies below it.
 fn lost(errand: &Errand<'_>, from: &End, to: &End, walked: &Option<Vec<Entry>>) -> Vec<Observed> {
     let name = |top: &[u8], entry: &Entry| [top, b"/", &entry.path].concat();
-    let own = (from.name.clone(), to.name.clone(), from.stat().map(inode));
-    let below = walked.iter().flatten().map(|entry| (name(&from.name, entry), name(&to.name, entry), Some(entry.inode)));
+    let own = (from.name.clone(), to.name.clone(), (from.stat().map(inode), Some(from.origin(errand))));
+    let below =
+        walked.iter().flatten().map(|entry| (name(&from.name, entry), name(&to.name, entry), (Some(entry.inode), Some(entry.origin))));
     std::iter::once(own)
         .chain(below)
         .filter_map(|(old, new, object)| loss::moved_out(errand, loss::of_name(errand, &old, object), &loss::of_name(errand, &new, object)))
@@ -232,10 +243,11 @@ fn linked(errand: &Errand<'_>, from: &End, to: &End, walked: &Option<Vec<Entry>>
     acts
 }
 
-fn pair(errand: &Errand<'_>, (from, source): (&[u8], Option<&Stat>), (to, there): (&[u8], Option<&Stat>), exchange: bool) -> Observed {
-    let end = errand.end_at(from, source);
-    let target = Target::Pair { path: end.path, aliases: end.aliases, inode: end.inode, to: errand.end_at(to, there), exchange };
-    Observed { verb: Verb::FileRename, target }
+fn pair(errand: &Errand<'_>, from: &End, to: &End, exchange: bool) -> Observed {
+    let end = errand.end_at(&from.name, from.stat());
+    let target = Target::Pair { path: end.path, aliases: end.aliases, inode: end.inode, to: errand.end_at(&to.name, to.stat()), exchange };
+    let (origin, origin_to) = (Some(from.origin(errand)), Some(to.origin(errand)));
+    Observed { origin, origin_to, ..Observed::new(Verb::FileRename, target) }
 }
 
 fn below_pair(errand: &Errand<'_>, entry: &Entry, source: &[u8], goal: &[u8]) -> Observed {
@@ -243,10 +255,9 @@ fn below_pair(errand: &Errand<'_>, entry: &Entry, source: &[u8], goal: &[u8]) ->
     let mut end = errand.end_at(&name(source), None);
     end.inode = Some(entry.inode);
     let to = errand.end_at(&name(goal), None);
-    Observed {
-        verb: Verb::FileRename,
-        target: Target::Pair { path: end.path, aliases: end.aliases, inode: end.inode, to, exchange: false },
-    }
+    let target = Target::Pair { path: end.path, aliases: end.aliases, inode: end.inode, to, exchange: false };
+    // The name comes into being in a folder that is moved along.
+    Observed { origin: Some(entry.origin), origin_to: Some(Origin::Session), ..Observed::new(Verb::FileRename, target) }
 }
 
 /// Whether policy allows it whatever the facts and asks for no record of its own: the directory's record stands for it.
@@ -264,7 +275,7 @@ fn still(errand: &Errand<'_>, from: &End, to: &End, exchange: bool, walked: &Wal
     let places = from.place.stands(ground) && to.place.stands(ground) && from.place.holds(from.stat()) && to.place.holds(to.stat());
     let covered = |before: &Option<Vec<Entry>>, end: &End| -> Result<bool, Stop> {
         let Some(before) = before else { return Ok(true) };
-        let now = end.below()?;
+        let now = end.below(errand)?;
         Ok(now.iter().all(|entry| before.binary_search(entry).is_ok()))
     };
     if places && covered(&walked.from, from)? && (!exchange || covered(&walked.to, to)?) {

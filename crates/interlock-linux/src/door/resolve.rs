@@ -23,8 +23,10 @@ pub enum Last {
 /// What the kernel calls an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Name {
-    /// An absolute path. Of a deleted file: the one it had.
+    /// An absolute path. Of a deleted directory, which is empty for good: the one it had.
     Path(Vec<u8>),
+    /// The path by which it was reached, and which it has no more: a record can tell it, and no rule can be held against it.
+    Lost(Vec<u8>),
     /// A pipe, a socket, an anonymous memory file: it has no name, and whoever could reach it holds it already.
     Held(Vec<u8>),
 }
@@ -33,7 +35,7 @@ impl Name {
     /// The bytes, for a record.
     pub fn bytes(&self) -> &[u8] {
         match self {
-            Self::Path(name) | Self::Held(name) => name,
+            Self::Path(name) | Self::Lost(name) | Self::Held(name) => name,
         }
     }
 }
@@ -190,7 +192,8 @@ fn name(ground: &Ground, file: &OwnedFd, stat: &Stat) -> Result<Name, Stop> {
         return unnamed(raw);
     }
     match raw.strip_suffix(DELETED) {
-        Some(before) if !bears(ground, &raw, stat) => Ok(Name::Path(before.to_vec())),
+        Some(before) if !bears(ground, &raw, stat) && stat.kind() == libc::S_IFDIR => Ok(Name::Path(before.to_vec())),
+        Some(before) if !bears(ground, &raw, stat) => Ok(Name::Lost(before.to_vec())),
         _ => Ok(Name::Path(raw)),
     }
 }

@@ -60,5 +60,5 @@ fn attempt(errand: &Errand<'_>) -> Result<Option<Proof>, Stop> {
 }
 
 fn act(to: Side, signal: i32, process: i32) -> Observed {
-    Observed { verb: Verb::ProcessSignal, target: Target::Signal { to, signal, process } }
+    Observed::new(Verb::ProcessSignal, Target::Signal { to, signal, process })
 }

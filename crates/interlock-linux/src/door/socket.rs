@@ -79,7 +79,7 @@ pub fn name_at(errand: &Errand<'_>, address: u64, length: i32, kind: Kind, purpo
 
 /// An act upon an internet address.
 pub fn act(verb: Verb, protocol: Protocol, (address, port): (IpAddr, u16), to: Side) -> Observed {
-    Observed { verb, target: Target::Net { protocol, address, port, to, host: None } }
+    Observed::new(verb, Target::Net { protocol, address, port, to, host: None })
 }
 
 /// The transport a rule can name; any other is refused, recorded.

@@ -61,7 +61,7 @@ pub fn admitted(errand: &Errand<'_>, object: Object) -> Result<Object, Stop> {
 }
 
 fn others(object: Object) -> Stop {
-    let (Name::Path(path) | Name::Held(path)) = object.name;
+    let path = object.name.bytes().to_vec();
     Stop::Refused { path, because: OTHERS, errno: libc::EACCES }
 }
 

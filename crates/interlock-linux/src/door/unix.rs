@@ -6,7 +6,7 @@
 
 use super::caller::Stop;
 use super::connect;
-use super::errand::Errand;
+use super::errand::{Errand, inode};
 use super::ground::Ground;
 use super::inside::Answering;
 use super::names;
@@ -18,7 +18,7 @@ use super::sockets::{self, Purpose};
 use crate::line::Observed;
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::{apart, credentials, files, landlock, process, sockets as sys};
-use interlock_core::action::{Bytes, Inode, Side, Target, Verb};
+use interlock_core::action::{Bytes, Side, Target, Verb};
 use interlock_core::facts::Origin;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt as _;
@@ -66,10 +66,10 @@ pub fn path(errand: &Errand<'_>, text: &[u8], purpose: Purpose) -> Result<Held, 
     }
     refuse_runtime(errand, &name)?;
     refuse_other_ids(errand, &name, purpose)?;
-    let inode = Inode { device: object.stat.device, number: object.stat.inode };
-    let to = if errand.session.made.origin(inode) == Origin::Session { Side::Inside } else { Side::Outside };
+    let origin = errand.origin((object.file.as_fd(), &object.stat));
+    let to = if origin == Origin::Session { Side::Inside } else { Side::Outside };
     let aliases = errand.session.mounts.aliases(&name).into_iter().map(Bytes).collect();
-    settle(errand, Target::UnixPath { path: Bytes(name), aliases, to })?;
+    settle(errand, Target::UnixPath { path: Bytes(name), aliases, to }, Some(origin))?;
     Ok(Held { bytes, _object: object })
 }
 
@@ -80,13 +80,13 @@ pub fn abstract_name(errand: &Errand<'_>, name: &[u8], purpose: Purpose) -> Resu
         return Err(Errno(libc::ECONNREFUSED).into());
     }
     refuse_other_ids(errand, name, purpose)?;
-    settle(errand, Target::UnixAbstract { r#abstract: Bytes(name.to_vec()), to: answering.side() })?;
+    settle(errand, Target::UnixAbstract { r#abstract: Bytes(name.to_vec()), to: answering.side() }, None)?;
     Ok(sockets::unix_wire(&[b"\0".as_slice(), name].concat()).ok_or(Errno(libc::EINVAL))?)
 }
 
-fn settle(errand: &Errand<'_>, target: Target) -> Result<(), Stop> {
+fn settle(errand: &Errand<'_>, target: Target, origin: Option<Origin>) -> Result<(), Stop> {
     // What comes of it is the connect's own result; the leave stands whatever it is.
-    errand.settle(vec![Observed { verb: Verb::UnixConnect, target }]).map(|permit| permit.done(0))
+    errand.settle(vec![Observed { origin, ..Observed::new(Verb::UnixConnect, target) }]).map(|permit| permit.done(0))
 }
 
 /// The sockets of Interlock itself speak to the human's side only: through the door a caller would seem to be the supervisor.
@@ -134,7 +134,7 @@ fn bind_once(errand: &Errand<'_>, socket: &Socket, text: &[u8]) -> Result<(), St
     if !matches!(place.look()?, Found::Nothing) {
         return Err(Errno(libc::EADDRINUSE).into());
     }
-    let act = errand.act(Verb::FileMknod, &place.name(), None);
+    let act = errand.making(Verb::FileMknod, &place.name(), place.parent.as_fd());
     errand.perform(vec![act], || {
         // Only now: whoever is asked about it may take as long as they like, and others make and move names meanwhile. While the kernel walks the
         // text once more, nobody of the session makes or moves any.
@@ -145,9 +145,7 @@ fn bind_once(errand: &Errand<'_>, socket: &Socket, text: &[u8]) -> Result<(), St
         let wire = address(&place, start.as_fd(), text)?;
         make(errand, socket, &place, start.as_fd(), &wire)?;
         check_made(errand, &place)
-    })?;
-    errand.note_made(&place.parent, &place.component()?);
-    Ok(())
+    })
 }
 
 /// The address under which the kernel comes to the held directory and nowhere else: the caller's own text if that leads there from `start`, where
@@ -165,13 +163,17 @@ fn address(place: &Place, start: BorrowedFd<'_>, text: &[u8]) -> Sys<Vec<u8>> {
 /// Looks where the socket has come to lie. Nobody of the session could move its directory meanwhile, but others could.
 fn check_made(errand: &Errand<'_>, place: &Place) -> Result<(), Stop> {
     let entry = place.component()?;
-    if !files::stat_at(place.parent.as_fd(), &entry).is_ok_and(|there| there.kind() == libc::S_IFSOCK) {
-        return Err(misplaced(
-            place,
-            "something outside the session exchanged its folder while the socket was made: it may lie elsewhere below",
-        ));
-    }
+    let (file, stat) = match place.look() {
+        Ok(Found::Object(file, stat)) if stat.kind() == libc::S_IFSOCK => (file, stat),
+        _ => {
+            return Err(misplaced(
+                place,
+                "something outside the session exchanged its folder while the socket was made: it may lie elsewhere below",
+            ));
+        }
+    };
     if place.stands(&errand.session.ground) {
+        errand.session.made.note(inode(&stat), file.as_fd());
         return Ok(());
     }
     files::unlink(place.parent.as_fd(), &entry, 0)?;

@@ -11,6 +11,7 @@ use crate::sys::process;
 use interlock_core::action::{Action, Process};
 use interlock_core::decision::{Decision, Outcome, Record};
 use interlock_core::digest::action_digest;
+use interlock_core::facts::Facts;
 use serde_json::json;
 
 impl Line {
@@ -23,7 +24,9 @@ impl Line {
         let reply = self.put(around, call, &action, &digest, &asked.decision)?;
         self.answered(&action, &digest, &reply)?;
         let needs = self.judge.plan.needs(&action);
-        let mut facts = around.facts(&action, &needs);
+        // The objects are held, so they are still what they were.
+        let Facts { origin, origin_to, .. } = asked.facts;
+        let mut facts = Facts { origin, origin_to, ..around.facts(&action, &needs) };
         facts.grants.extend(reply.grant().cloned());
         let decision = self.judge.decide(&action, &facts);
         match decision.decision {

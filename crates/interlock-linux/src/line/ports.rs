@@ -6,7 +6,7 @@ use crate::sys::notify::Call;
 use interlock_core::action::Action;
 use interlock_core::facts::{Facts, Needs};
 
-/// Gathers Facts about an act: those that policy asks for, no others.
+/// Gathers Facts about an act: those that policy asks for, no others. Where objects come from is observed with the act (`Observed`).
 pub trait Gather {
     /// What is known. A Fact that is asked for and cannot be had stays unknown, so that the rule which needs it errs.
     fn facts(&self, action: &Action, needs: &Needs) -> Facts;

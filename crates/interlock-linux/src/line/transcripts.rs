@@ -118,7 +118,7 @@ fn walked(vector: &Value) -> Vec<Value> {
     let world = World { answer: vector["answer"].as_str().unwrap_or("none").into(), book: book.clone() };
     let target = Target::File(FileEnd { path: "/w/a".into(), aliases: Vec::new(), inode: None });
     let call = Call { id: 1, thread: 1, number: 0, arguments: [0; 6] };
-    let settled = line.settle(&world, &call, vec![Observed { verb: Verb::FileWrite, target }]);
+    let settled = line.settle(&world, &call, vec![Observed::new(Verb::FileWrite, target)]);
     if let Settled::Allowed(permit) = settled {
         match vector["enact"].as_str().unwrap_or("done") {
             "done" => permit.done(0),

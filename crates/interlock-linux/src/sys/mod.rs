@@ -10,6 +10,7 @@ pub mod credentials;
 pub mod descriptors;
 pub mod errno;
 pub mod files;
+pub mod handles;
 pub mod landlock;
 pub mod memory;
 pub mod notify;
