@@ -55,7 +55,7 @@ def test_a_servers_question_reaches_the_client_only_where_the_operator_lets_it(s
     token = stage.token()
     headers = session(stage, token)
     refused = post(stage, token, rpc("tools/call", {"name": "shy__elicit", "arguments": {"text": "x"}}), **headers)[2]
-    assert "not forwarded" in json.dumps(refused)
+    assert "does not forward" in json.dumps(refused)
     base = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream", "Authorization": f"Bearer {token}"}
     body = json.dumps(rpc("tools/call", {"name": "open__elicit", "arguments": {"text": "x"}}, 7)).encode()
     request = urllib.request.Request(f"{stage.url}/mcp", body, {**base, **headers})

@@ -180,7 +180,7 @@ class _Reader:
             if HEADER_NAME.fullmatch(name) is None or HEADER_VALUE.fullmatch(value) is None:
                 raise self._error(node, f"the header `{name}` cannot be sent", "RFC 9110 §5: a token, visible ASCII")
             if name.lower() in OWN_HEADERS or name.lower().startswith("mcp-param-"):
-                raise self._error(node, f"the header `{name}` is set by the gateway itself", "leave it out")
+                raise self._error(node, f"the gateway sets the header `{name}` itself", "leave it out")
         return headers
 
     def _operations(self, node: Node) -> dict[str, str]:
@@ -188,7 +188,7 @@ class _Reader:
         for tool, operation in found.items():
             if operation not in OPERATIONS:
                 raise self._error(
-                    node, f"`{operation}` (of `{tool}`) is no operation", f"one of {', '.join(OPERATIONS)}"
+                    node, f"`{operation}` (of `{tool}`) is not an operation", f"one of {', '.join(OPERATIONS)}"
                 )
         return found
 
@@ -219,7 +219,7 @@ class _Reader:
         if not isinstance(node, Text):
             raise self._error(node, "a text is needed here", "quote it if it looks like something else")
         if "\0" in node.value:
-            raise self._error(node, "a zero character cannot stand here", "remove it")
+            raise self._error(node, "a text cannot hold a zero character", "remove it")
         return node.value
 
     def _choice(self, node: Node, choices: tuple[str, ...]) -> str:

@@ -80,7 +80,7 @@ async def greet(channel: Channel, connector: Connector, *, probing: bool) -> Met
         return met
     if modern_only:
         why = reply.reason if isinstance(reply, Broken) else "it answers with something else"
-        return Unmet(f"it does not answer `server/discover` as revision 2026-07-28 has it: {why}")
+        return Unmet(f"it does not answer `server/discover` as revision 2026-07-28 asks ({why})")
     if isinstance(reply, Broken) and reply.effect is Effect.NOT_SENT:
         return Unmet(reply.reason)
     if isinstance(reply, Broken) and isinstance(connector.server, Stdio):
@@ -120,7 +120,7 @@ async def _initialize(channel: Channel, connector: Connector) -> Met | Unmet:
         return Unmet(f"it refuses to initialize (error {reply.code})")
     version = text_at(reply.value, "protocolVersion")
     if version not in messages.LEGACY_KNOWN:
-        return Unmet(f"it speaks revision `{str(version)[:32]}`, which is not known here")
+        return Unmet(f"it speaks revision `{str(version)[:32]}`, which this gateway does not know")
     await channel.notify("notifications/initialized", {})
     server: JsonObject = {**object_at(reply.value, "serverInfo"), "protocolVersion": version}
     return Met(Era.LEGACY, object_at(reply.value, "capabilities"), server, text_at(reply.value, "instructions"))

@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import Final, Protocol
 
 from interlock.connectors import greeting, messages
-from interlock.connectors.configuration import Connector
+from interlock.connectors.configuration import Connector, Stdio
 from interlock.connectors.greeting import Era, Fresh, Met, Unmet
 from interlock.connectors.lapse import Lapsed, Processed
 from interlock.connectors.launch import LaunchFailed
@@ -195,7 +195,7 @@ class Link:
         refusal = self._breaker.refusal(self._now_ms())
         if refusal is not None:
             said = self._trouble.said if self._trouble is not None else None
-            return Broken(f"`{self.connector}` is not asked now: {refusal}", Effect.NOT_SENT, said=said)
+            return Broken(f"`{self.connector}` is unavailable: {refusal}", Effect.NOT_SENT, said=said)
         self._starting_since_ms = self._now_ms()
         self._starting = asyncio.create_task(contained(self._start(), self._unstarted))
         return None
@@ -209,7 +209,7 @@ class Link:
                 return await asyncio.shield(self._starting)
         except TimeoutError:
             since_s = (self._now_ms() - self._starting_since_ms) // 1000
-            words = f"`{self.connector}` is still starting, for {since_s} s now; ask again"
+            words = f"`{self.connector}` has been starting for {since_s} s; ask again"
             return Broken(words, Effect.NOT_SENT)
 
     async def _start(self) -> Broken | None:
@@ -245,8 +245,8 @@ class Link:
         return greeted
 
     def _unstarted(self, why: str, detail: str | None = None) -> Broken:
-        broken = self._failed(f"`{self.connector}` could not be started or reached: {why}", detail)
-        return broken
+        how = "started" if isinstance(self._connector.server, Stdio) else "reached"
+        return self._failed(f"`{self.connector}` could not be {how}: {why}", detail)
 
     def _failed(self, why: str, detail: str | None = None) -> Broken:
         self._breaker.failed(why, self._now_ms())
@@ -275,7 +275,7 @@ class Link:
     async def _send(self, method: str, params: JsonObject, exchange: Exchange, limit_ms: int) -> Reply | Lapsed:
         channel = self._channel
         if channel is None:
-            return Broken(f"`{self.connector}` is not there", exchange.passage.effect)
+            return Broken(f"`{self.connector}` is unavailable", exchange.passage.effect)
         if self._modern:
             params = {**params, "_meta": greeting.own_meta(self._connector, object_at(params, "_meta"))}
         reply = await channel.request(method, params, exchange, limit_ms)
@@ -346,7 +346,7 @@ class Catalogue:
             breaker = self._breakers[kind]
             refusal = breaker.refusal(self._now_ms())
             if refusal is not None:
-                return Broken(f"its list of {kind} is not asked for now: {refusal}", Effect.NOT_SENT)
+                return Broken(f"its list of {kind} is unavailable: {refusal}", Effect.NOT_SENT)
             found = await contained(_in_time(kind, ask), lambda why: Broken(why, Effect.UNKNOWN))
             if isinstance(found, Broken):
                 breaker.failed(found.reason, self._now_ms())
@@ -385,7 +385,7 @@ async def _pages(kind: str, ask: AskPage) -> list[JsonObject] | Broken:
         if following is None:
             return found
         if not isinstance(following, str) or following in cursors:
-            return _unusable(f"its list of {kind} does not end: a cursor came again, or is not a text")
+            return _unusable(f"its list of {kind} does not end (a cursor came again, or is not a text)")
         cursor = following
         cursors.add(following)
     return _unusable(f"its list of {kind} does not end within {PAGES_MAX} pages")
@@ -410,7 +410,7 @@ class Breaker:
             return None
         wait_s = (self._open_until_ms - now_ms + 999) // 1000
         times = "once" if self._failures == 1 else f"{self._failures} times in a row"
-        return f"it failed {times} ({self._why}); it is tried again in {wait_s} s"
+        return f"it failed {times} and is tried again in {wait_s} s ({self._why})"
 
     @property
     def why(self) -> str | None:

@@ -29,9 +29,9 @@ async def outcome_of(asked: messages.Asked, exchange: Exchange | None, connector
         return {"result": {}}
     kind = KIND.get(asked.method)
     if kind is None or kind not in connector.client_requests:
-        return _error(f"`{asked.method[:64]}` is not forwarded by this gateway (client_requests of the connector)")
+        return _error(f"this gateway does not forward `{asked.method[:64]}` (`client_requests` of the connector)")
     if exchange is None or exchange.ask is None:
-        return _error(f"there is no client here that can take `{asked.method}`")
+        return _error(f"no client here takes `{asked.method}`")
     try:
         async with asyncio.timeout(ANSWER_S_MAX):
             return await exchange.ask({"method": asked.method, "params": asked.params})

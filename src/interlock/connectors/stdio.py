@@ -190,7 +190,7 @@ class StdioChannel:
         if pending.exchange.action is not None and self._connector.concurrency == 1:
             done, _ = await asyncio.wait({pending.reply}, timeout=GRACE_S)
             if not done:
-                await self.close(f"a request was given up: {why}")
+                await self.close(f"a request was given up, {why}")
 
     async def _send(self, line: bytes, passage: Passage) -> None:
         """Write one line. Raises `OSError` when the server does not take it."""
@@ -217,7 +217,7 @@ class StdioChannel:
             await self._take(line)
             await self._pace.step(line.size if isinstance(line, TooLong) else len(line))
             if self._strikes > STRIKES_MAX or self.noise.is_all:
-                return "it sends what is no protocol"
+                return "it writes what is not the protocol"
         return "it ended"
 
     async def _take(self, line: bytes | TooLong) -> None:
@@ -293,7 +293,7 @@ class StdioChannel:
                 pending.reply.set_result(self._gone(pending.exchange.passage))
 
     def _gone(self, passage: Passage) -> Broken:
-        return Broken(f"the server is gone: {self.ended.result()}", passage.effect, detail=self._left.text or None)
+        return Broken(f"the server is gone ({self.ended.result()})", passage.effect, detail=self._left.text or None)
 
 
 def _number(value: object) -> int:

@@ -60,7 +60,7 @@ class LegacyEra:
         if not incoming.accepts("text/event-stream"):
             raise Rejected(406, "a GET is answered with text/event-stream")
         if incoming.headers.one(SESSION_HEADER) is None:
-            raise Rejected(405, "there is no stream without a session", [(b"allow", b"POST")])
+            raise Rejected(405, "a stream needs a session", [(b"allow", b"POST")])
         session = self._session(incoming)
         queue = session.open_stream()
         if queue is None:
@@ -81,7 +81,7 @@ class LegacyEra:
         _check_version(incoming)
         identity = incoming.headers.one(SESSION_HEADER)
         if identity is None:
-            raise Rejected(400, "Mcp-Session-Id is missing: begin with `initialize`, or send `_meta` of 2026-07-28")
+            raise Rejected(400, "`Mcp-Session-Id` is missing: begin with `initialize` or send `_meta` of 2026-07-28")
         session = self._sessions.find(identity, incoming.principal, incoming.connector)
         if session is None:
             raise Rejected(404, "there is no such session: begin with `initialize`")
@@ -103,9 +103,9 @@ class LegacyEra:
 
     async def _request(self, incoming: Incoming, session: Session, said: message.Request, send: Send) -> None:
         if said.id in session.running:
-            raise Rejected(400, "a request of this id is under way already")
+            raise Rejected(400, "a request with this id is running already")
         if len(session.running) >= REQUESTS_PER_SESSION_MAX:
-            raise Rejected(429, "too many requests are under way in this session")
+            raise Rejected(429, "too many requests are running in this session")
         outlet = Outlet(send, streams=incoming.accepts("text/event-stream"), extra=[])
         conversation = self._conversation(incoming, session, outlet)
         work = asyncio.create_task(self._work(conversation, session, said))
@@ -184,7 +184,7 @@ async def _deliver(outlet: Outlet, work: asyncio.Task[tuple[int, JsonObject]]) -
 def _check_version(incoming: Incoming) -> None:
     version = incoming.headers.one("mcp-protocol-version")
     if version is not None and version not in message.LEGACY and version != "2024-11-05":
-        raise Rejected(400, f"the revision `{version[:32]}` is not spoken here", code=message.UNSUPPORTED_VERSION)
+        raise Rejected(400, f"this gateway does not speak revision `{version[:32]}`", code=message.UNSUPPORTED_VERSION)
 
 
 def _settle(session: Session, said: message.Response) -> None:

@@ -28,7 +28,7 @@ INTERNAL: Final = -32603
 HEADER_MISMATCH: Final = -32020
 MISSING_CAPABILITY: Final = -32021
 UNSUPPORTED_VERSION: Final = -32022
-#: Our own, outside -32768…-32000 as revision 2026-07-28 asks: policy refused; the server behind is of no use now.
+#: Our own, outside -32768…-32000 as revision 2026-07-28 asks: policy refused; the server behind is unavailable.
 REFUSED: Final = -31001
 UPSTREAM_BROKEN: Final = -31002
 
@@ -173,7 +173,7 @@ class Headers:
         if values is None:
             return None
         if len(values) > 1:
-            raise RpcError(HEADER_MISMATCH, f"the header `{name}` stands there {len(values)} times", status=400)
+            raise RpcError(HEADER_MISMATCH, f"the header `{name}` comes {len(values)} times", status=400)
         return values[0]
 
     def parameters(self) -> dict[str, str]:
@@ -214,7 +214,7 @@ def check_modern(headers: Headers, request: Request) -> None:
 
 def _check_name(announced: str | None, named: str | None) -> None:
     if named is None:
-        raise RpcError(INVALID_PARAMS, "the request does not say which", status=400)
+        raise RpcError(INVALID_PARAMS, "the request names nothing (`name` or `uri` is missing)", status=400)
     if announced is None or decoded(announced) != named:
         raise _mismatch("Mcp-Name", announced, named)
 

@@ -323,7 +323,7 @@ class Methods:
     def _lister(self, kind: str) -> Method:
         async def listed(conversation: Conversation, params: JsonObject) -> JsonObject:
             if params.get("cursor") is not None:
-                raise RpcError(INVALID_PARAMS, "this list has one page: no cursor was given out")
+                raise RpcError(INVALID_PARAMS, "this list has one page, so no cursor is known")
             return await self._names.listed(conversation, kind)
 
         return listed

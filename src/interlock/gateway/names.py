@@ -123,7 +123,9 @@ class Names:
             else:
                 entries.extend(answer)
         if missing and conversation.connector:
-            words = f"`{conversation.connector}` is of no use now: {missing[0]['reason']}"
+            reason = str(missing[0]["reason"])
+            named = f"`{conversation.connector}` "
+            words = reason if reason.startswith(named) else f"{named}is unavailable: {reason}"
             raise RpcError(UPSTREAM_BROKEN, words, data=enact.effect_data(Effect.NOT_SENT))
         entries.sort(key=lambda entry: str(entry[_KEYS[kind]]))
         return {kind: entries, **({"_meta": {UNAVAILABLE: missing}} if missing else {})}

@@ -136,14 +136,14 @@ class Incoming:
         kind, _, rest = (self.headers.one("content-type") or "").partition(";")
         charset = rest.strip().lower().removeprefix("charset=").strip('"')
         if kind.strip().lower() != "application/json" or charset not in ("", "utf-8"):
-            raise Rejected(415, "the body is to be application/json in UTF-8")
+            raise Rejected(415, "the body must be application/json in UTF-8")
         if self.headers.one("content-encoding") not in (None, "identity"):
-            raise Rejected(415, "the body is to come without content encoding")
+            raise Rejected(415, "the body must come without a content encoding")
 
     def check_accept(self) -> None:
         """A client that takes neither form of answer gets none. Raises `Rejected` (406)."""
         if not (self.accepts("application/json") or self.accepts("text/event-stream")):
-            raise Rejected(406, "accept application/json and text/event-stream")
+            raise Rejected(406, "`Accept` must name application/json and text/event-stream")
 
     def accepts(self, kind: str) -> bool:
         """Whether the client takes answers of this kind. No header takes anything."""
@@ -158,7 +158,7 @@ async def read_body(receive: Receive, headers: Headers) -> bytes:
     """The whole body. Raises `Rejected` when it is too large (413), too slow (408) or broken off (400)."""
     announced = headers.one("content-length")
     if announced is not None and (not announced.isdigit() or int(announced) > BODY_BYTES_MAX):
-        raise Rejected(413, f"the body may have {BODY_BYTES_MAX} bytes", [(b"connection", b"close")])
+        raise Rejected(413, f"the body has more than {BODY_BYTES_MAX} bytes", [(b"connection", b"close")])
     try:
         async with asyncio.timeout(BODY_S_MAX):
             return await _collect(receive)
@@ -178,7 +178,7 @@ async def _collect(receive: Receive) -> bytes:
             parts.append(part)
             size += len(part)
         if size > BODY_BYTES_MAX:
-            raise Rejected(413, f"the body may have {BODY_BYTES_MAX} bytes", [(b"connection", b"close")])
+            raise Rejected(413, f"the body has more than {BODY_BYTES_MAX} bytes", [(b"connection", b"close")])
         if not event.get("more_body"):
             return b"".join(parts)
 

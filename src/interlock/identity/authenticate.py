@@ -91,10 +91,10 @@ class Authenticator:
             return self._without_token(peer, session)
         scheme, _, text = authorization.partition(" ")
         if scheme.lower() != "bearer" or TOKEN_TEXT.fullmatch(text) is None:
-            return Unknown("the authorization is not a bearer token of Interlock's")
+            return Unknown("the `Authorization` header does not hold a token of Interlock")
         token = self._registry.find(text)
         if token is None:
-            return Unknown("the token is not known here")
+            return Unknown("this gateway does not know the token")
         refusal = self._refusal(token) or _binding_refusal(token, peer, session)
         if refusal is not None:
             return Unknown(refusal, token.agent)
@@ -107,7 +107,7 @@ class Authenticator:
             return None
         token = self._registry.find(authorization.partition(" ")[2])
         if token is None or token.digest != principal.token:
-            return "the token is not known any more"
+            return "this gateway does not know the token any more"
         return self._refusal(token)
 
     def _refusal(self, token: Token) -> str | None:
@@ -119,10 +119,10 @@ class Authenticator:
 
     def _without_token(self, peer: Peer | None, session: str | None) -> Principal | Unknown:
         if self._anonymous is None or session is not None:
-            return Unknown("no token was shown")
+            return Unknown("the request has no token")
         agent, uid = self._anonymous
         if peer is None or peer.uid != uid:
-            return Unknown("no token was shown, and the connection is another user's")
+            return Unknown("the request has no token, and the connection is another user's")
         return Principal(agent, "", Binding.USER, None, "asserted")
 
     def _peer(self, connection: Connection) -> Peer | None:
@@ -152,7 +152,7 @@ def _binding_refusal(token: Token, peer: Peer | None, session: str | None) -> st
             return "the token is a session's, and this connection was not attested by that session's supervisor"
         return None if session == token.session else "the token belongs to another session"
     if peer is None:
-        return "the token is for local connections, and this one's other end cannot be seen"
+        return "the token is for local connections, and the kernel names no process at the other end of this one"
     return None if peer.uid == token.uid else f"the token is uid {token.uid}'s, and this connection is uid {peer.uid}'s"
 
 
@@ -247,8 +247,10 @@ class Registry:
             raise OperatorError(f"`{name}` cannot name an agent", hint="a-z, 0-9, `.`, `_`, `-`; at most 63 characters")
         taken = self._db.execute("SELECT revoked_ms FROM agent WHERE name=?", (name,)).fetchone()
         if taken is not None:
-            what = "was revoked: a name is never given twice" if taken[0] is not None else "exists already"
-            raise OperatorError(f"agent `{name}` {what}", hint=f"a new token for it: interlock agent token {name}")
+            if taken[0] is not None:
+                words = f"agent `{name}` was revoked, and a name is used only once"
+                raise OperatorError(words, hint="add an agent of another name")
+            raise OperatorError(f"agent `{name}` exists already", hint=f"a new token: interlock agent token {name}")
         self._db.execute("INSERT INTO agent VALUES (?, ?, NULL)", (name, now_ms))
 
     def issue_user(self, name: str, *, audience: str, uid: int, ttl_ms: int, now_ms: int) -> str:
@@ -316,7 +318,7 @@ class Registry:
     ) -> str:
         self._known(name)
         if not 0 < ttl_ms <= TTL_MS_MAX:
-            raise OperatorError("a token lives between a moment and 30 days", hint="for example --ttl 1h")
+            raise OperatorError("a token can be valid for up to 30 days", hint="for example --ttl 1h")
         token = TOKEN_PREFIX + base64.urlsafe_b64encode(self._random(32)).rstrip(b"=").decode()
         self._db.execute(
             "INSERT INTO token VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)",
