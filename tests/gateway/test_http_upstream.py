@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gateway_stage import SERVERS, call, connector, rule
+from gateway_stage import SERVERS, call, connector, modern, rule
 
 from interlock.connectors.configuration import Connector, Http
 
@@ -67,8 +67,6 @@ def test_a_call_in_each_era(start: Any, serve: Any, tmp_path: Path, mode: str) -
 
 
 def test_a_mirrored_header_that_disagrees_is_refused(start: Any, serve: Any, tmp_path: Path) -> None:
-    from gateway_stage import modern
-
     stage = start(serve("modern"), rules=RULES)
     status, answer = modern(stage, stage.token(), "tools/call", {"name": "web__echo", "arguments": {"text": "x"}})
     assert status == 400 and answer["error"]["code"] == -32020
@@ -92,3 +90,15 @@ def test_a_lying_server_is_a_failed_call(start: Any, serve: Any, tmp_path: Path,
     result = call(stage, token, "web__echo")
     assert result["isError"] and LIES[mode] in result["content"][0]["text"], result
     assert not call(stage, token, "notes__echo", text="x").get("isError")
+
+
+def test_why_a_server_cannot_be_reached_is_said_in_plain_words(start: Any, serve: Any) -> None:
+    url = serve("modern").server.url
+    closed = Connector("closed", Http("http://127.0.0.1:1/mcp"), timeout_ms=4_000, start_timeout_ms=4_000)
+    plain = Connector("plain", Http(url.replace("http:", "https:")), timeout_ms=4_000, start_timeout_ms=4_000)
+    stage = start(closed, plain, rules=RULES)
+    _, answer = modern(stage, stage.token(), "tools/list")
+    answer = answer[-1] if isinstance(answer, list) else answer
+    reasons = {each["connector"]: each["reason"] for each in answer["result"]["_meta"]["interlock/unavailable"]}
+    assert reasons["closed"] == "`closed` could not be reached: cannot connect (connection refused)"
+    assert reasons["plain"].startswith("`plain` could not be reached: cannot connect (TLS, ")

@@ -12,7 +12,7 @@ agents connect to http://127.0.0.1:7391/mcp with a token (interlock agent add NA
 (interlock run --agent NAME -- COMMAND), where a token of the session's own is in INTERLOCK_TOKEN.
 
 examples:
-  interlock connector add notes --stdio -- npx some-notes-server
+  interlock connector add notes --stdio -- python3 notes_server.py
   interlock gateway --policy tools.yaml
 """
 

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import itertools
+import os
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Final
 
@@ -132,7 +134,7 @@ class HttpChannel:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             effect = exchange.passage.effect
             what = "cannot connect" if effect is Effect.NOT_SENT else "the connection failed"
-            return Broken(f"{what}: {error or type(error).__name__}"[:300], effect)
+            return Broken(f"{what} ({_why(error)})", effect)
 
     async def _read(
         self, response: aiohttp.ClientResponse, identity: int, method: str, exchange: Exchange, token: object
@@ -309,6 +311,22 @@ class HttpChannel:
                 headers={"User-Agent": "interlock-gateway", "Accept-Encoding": "identity"},
             )
         return self._client
+
+
+def _why(error: Exception) -> str:
+    """What went wrong, in the system's words where it has some: the library's repeat what the operator configured."""
+    import ssl
+
+    import aiohttp
+
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    words = str(cause) or type(cause).__name__
+    if isinstance(cause, ssl.SSLError):
+        words = f"TLS, {getattr(cause, 'verify_message', None) or cause.reason or words}"
+    elif isinstance(cause, OSError) and cause.errno is not None:
+        known = cause.errno in errno.errorcode  # the numbers of name resolution are others
+        words = (os.strerror(cause.errno) if known else cause.strerror or words).lower()
+    return words[:300]
 
 
 class _Excess(ValueError):
