@@ -11,6 +11,7 @@ mod clock;
 pub mod command;
 pub mod container;
 pub mod control;
+pub mod crowd;
 pub mod denials;
 pub mod doctor;
 pub mod door;

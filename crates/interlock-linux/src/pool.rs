@@ -7,6 +7,7 @@
 //! What is received and not served yet is the backlog's; besides the receivers one thread only helps with that.
 
 use crate::backlog::Backlog;
+use crate::crowd::Crowd;
 use crate::sys::threads;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -67,6 +68,8 @@ pub struct Pool<C> {
     finished: AtomicU64,
     /// Calls received and not served yet.
     pub backlog: Backlog<C>,
+    /// Whether one thread calls, or several.
+    pub crowd: Crowd,
     spawn: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
@@ -79,6 +82,7 @@ impl<C> Pool<C> {
             busy: AtomicUsize::new(0),
             finished: AtomicU64::new(0),
             backlog: Backlog::default(),
+            crowd: Crowd::default(),
             spawn,
         }
     }

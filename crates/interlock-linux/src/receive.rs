@@ -4,7 +4,6 @@
 //! INVARIANT: a call received is answered once. What the door's code does to a thread (a panic included) ends in EACCES, recorded.
 
 use crate::answer::{Calls, Pending};
-use crate::backlog::Backlog;
 use crate::door;
 use crate::line::Unforeseen;
 use crate::session::Session;
@@ -14,7 +13,7 @@ use std::sync::Arc;
 /// Receives and serves until no filtered task is left, or the pool has one receiver too many.
 pub fn run(session: &Session) {
     loop {
-        match receive_pending(&session.calls, &session.pool.backlog) {
+        match receive_pending(session) {
             Ok(alone) => serve_next(alone, session),
             Err(end) => return over(end, session),
         }
@@ -46,10 +45,12 @@ fn over(end: End, session: &Session) {
 }
 
 /// Receives all that is pending into the backlog, and waits for a call where there is none. A call that is alone does not go through the backlog.
-fn receive_pending(calls: &Arc<Calls>, backlog: &Backlog<Pending>) -> Result<Option<Pending>, End> {
+fn receive_pending(session: &Session) -> Result<Option<Pending>, End> {
+    let (calls, backlog) = (&session.calls, &session.pool.backlog);
     if backlog.is_empty() {
         let received = receive(calls)?;
-        if !calls.pending() {
+        let crowded = received.as_ref().is_none_or(|pending| session.pool.crowd.is_seen_with(pending.call().thread));
+        if !(crowded && calls.pending()) {
             return Ok(received);
         }
         received.into_iter().for_each(|call| backlog.put(call));
