@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from interlock.gateway.catalogue import Catalogue
 from interlock.gateway.changes import Changes
 from interlock.gateway.exchange_legacy import LegacyEra, Sessions
 from interlock.gateway.exchange_modern import ModernEra
 from interlock.gateway.hook import Hook
 from interlock.gateway.limits import CONNECTIONS_MAX, KEEP_ALIVE_S
 from interlock.gateway.methods import Methods
-from interlock.gateway.names import Names
 from interlock.gateway.observe import Prompts
 from interlock.gateway.refusals import Refusals
 from interlock.gateway.serve import Gateway, GatewayProtocol
@@ -60,13 +60,13 @@ def assemble(parts: Parts) -> Gateway:
     line = Line(
         engine=parts.engine, facts=parts.facts, recorder=parts.recorder, inbox=parts.inbox, clock=clock, asker="gateway"
     )
-    names = Names(parts.pool, parts.engine)
+    catalogue = Catalogue(parts.pool, parts.engine)
     prompts = Prompts(parts.recorder, lambda: f"p-{secrets.token_hex(8)}")
     methods = Methods(
         line=line,
         engine=parts.engine,
         recorder=parts.recorder,
-        names=names,
+        catalogue=catalogue,
         prompts=prompts,
         seal=StateSeal(secrets.token_bytes(32), clock.now_ms),
         session=parts.session,

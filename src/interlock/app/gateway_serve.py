@@ -41,7 +41,7 @@ BACKLOG: Final = 128
 
 
 @dataclass(frozen=True)
-class Request:
+class GatewayWanted:
     """What the operator asked for. `anonymous` names the agent that local connections without a token stand for."""
 
     listen: str
@@ -50,16 +50,16 @@ class Request:
     anonymous: str | None
 
 
-def serve(request: Request) -> int:
+def serve(wanted: GatewayWanted) -> int:
     """Serve until a signal ends it. Raises `OperatorError` and `HostError` before anything is served."""
     home = Home.from_environment()
     home.ensure(home.config, home.cache, home.state, home.runtime, home.keys, home.index, home.gateway_logs)
     connectors = load_connectors(home)
-    listener = _listener(request.listen)
+    listener = _listener(wanted.listen)
     lock = _lock(home)
     clear_leftovers(home)
     try:
-        return _run(request, home, connectors, listener)
+        return _run(wanted, home, connectors, listener)
     finally:
         listener.close()
         withdraw(home)
@@ -76,27 +76,27 @@ def load_connectors(home: Home) -> dict[str, Connector]:
     return found
 
 
-def _run(request: Request, home: Home, connectors: Mapping[str, Connector], listener: socket.socket) -> int:
+def _run(wanted: GatewayWanted, home: Home, connectors: Mapping[str, Connector], listener: socket.socket) -> int:
     address, port = listener.getsockname()[:2]
     url = _url(address, port)
     session = session_id(now_s=time.time(), random=os.urandom(3))
-    policy, warnings = call_policy(request.policies, request.preset or (None if request.policies else PRESET), home)
+    policy, warnings = call_policy(wanted.policies, wanted.preset or (None if wanted.policies else PRESET), home)
     for warning in warnings:
         print(f"interlock: {warning}", file=sys.stderr)
     announce(home, url)
     lines = (f"interlock gateway at {url}/mcp", *_described(connectors, policy))
     print(*lines, sep="\n  ", file=sys.stderr, flush=True)
-    if request.anonymous is not None:
+    if wanted.anonymous is not None:
         print(
-            f"  warning: local connections without a token act as `{request.anonymous}`: for tests only",
+            f"  warning: local connections without a token act as `{wanted.anonymous}`: for tests only",
             file=sys.stderr,
         )
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_serve(request, home, connectors, listener, policy, session, url))
+        return runner.run(_serve(wanted, home, connectors, listener, policy, session, url))
 
 
 async def _serve(
-    request: Request,
+    wanted: GatewayWanted,
     home: Home,
     connectors: Mapping[str, Connector],
     listener: socket.socket,
@@ -136,7 +136,7 @@ async def _serve(
         session=session,
         url=url,
         hosts=own_hosts(address, port),
-        anonymous=request.anonymous,
+        anonymous=wanted.anonymous,
     )
     attesting = AttestationSocket(home.gateway_socket, attestations, uid=home.uid, now_ms=clock.now_ms)
     try:

@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from interlock.app.gateway_policy import server_policy
 from interlock.connectors.configuration import Connector, Stdio
@@ -23,11 +23,23 @@ from interlock.facts.own_paths import own_paths
 from interlock.host.launch import Launch
 from interlock.host.program import find_program
 from interlock.host.supervisor import Supervisor, find_supervisor, start_supervisor
-from interlock.mediate.json_text import TEXT_BYTES_MAX
+from interlock.mediate.json_text import TEXT_BYTES_MAX, JsonObject
 from interlock.storage.home import Home
 from interlock.storage.runtime import clear, hold
+from interlock.vocabulary import words
 from interlock.vocabulary.errors import InterlockError
 from interlock.vocabulary.ids import session_id
+from interlock.vocabulary.supervision import (
+    Answered,
+    Asked,
+    ContextTaken,
+    Denied,
+    Ended,
+    Exited,
+    Failed,
+    Started,
+    Told,
+)
 
 START_S_MAX: Final = 20.0
 END_S_MAX: Final = 5.0
@@ -44,7 +56,6 @@ SERVER_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 #: A launcher that fetches packages waits minutes for a network that is not there. With these it fails at once.
 _WITHOUT_NETWORK: Final = {"NPM_CONFIG_OFFLINE": "true", "UV_OFFLINE": "1"}
 
-Message = dict[str, Any]
 
 
 class SupervisedServer:
@@ -68,10 +79,10 @@ class SupervisedServer:
         self._reaped = False
         self._loop.add_reader(supervisor.channel.fileno(), self._hear)
 
-    async def launched(self, message: Message, pipes: _Pipes) -> None:
+    async def launched(self, launch: JsonObject, pipes: _Pipes) -> None:
         """Send the launch and wait until the command runs. Raises `LaunchFailed`; whatever it raises, nothing runs."""
         try:
-            self._supervisor.channel.send(message)
+            self._supervisor.channel.send(launch)
             pipes.close_theirs()
             async with asyncio.timeout(START_S_MAX):
                 self.process = await asyncio.shield(self._started)
@@ -129,7 +140,7 @@ class SupervisedServer:
         text = self._errors.decode("utf-8", "replace").strip()
         return LastWords(self._exited.result() if self._exited.done() else "", text)
 
-    def _send(self, message: Message) -> None:
+    def _send(self, message: JsonObject) -> None:
         try:
             self._supervisor.channel.send(message)
         except InterlockError as error:
@@ -137,36 +148,36 @@ class SupervisedServer:
 
     def _hear(self) -> None:
         try:
-            messages = self._supervisor.channel.receive()
+            arrived = self._supervisor.channel.receive()
         except InterlockError:
-            messages = []
+            arrived = []
             self._supervisor.channel.closed = True
-        for message in messages:
-            self._take(message)
+        for told in arrived:
+            self._take(told)
         if self._supervisor.channel.closed:
             self._loop.remove_reader(self._supervisor.channel.fileno())
             self._fail("its supervisor ended")
             if not self._ended.done():
                 self._ended.set_result(None)
 
-    def _take(self, message: Message) -> None:
-        match message["type"]:
-            case "started" if not self._started.done():
-                self._started.set_result(int(message["process"]))
-            case "failed":
-                self._fail(f"{message.get('message')} ({message.get('hint') or 'no hint'})")
-            case "context" if self._acknowledged is not None and not self._acknowledged.done():
+    def _take(self, told: Told) -> None:
+        match told:
+            case Started(process) if not self._started.done():
+                self._started.set_result(process)
+            case Failed(_, message, hint):
+                self._fail(f"{message} ({hint or 'no hint'})")
+            case ContextTaken() if self._acknowledged is not None and not self._acknowledged.done():
                 self._acknowledged.set_result(None)
-            case "question":
-                why = "a tool server's question is not put to a human"
+            case Asked(identity):
                 with contextlib.suppress(OSError):
-                    self._send({"type": "answer", "id": message["id"], "grant": None, "reason": why})
-            case "denied":
-                if (words := _denial(message)) not in self._words:
-                    self._words.append(words)
-            case "exited" if not self._exited.done():
-                self._exited.set_result(_how(message))
-            case "ended" if not self._ended.done():
+                    self._send(Answered(identity, "a tool server's question is not put to a human").message())
+            case Denied(action, decision):
+                denial = f"{words.act(action)} ({words.reason(decision.get('rules'), None)})"
+                if denial not in self._words:
+                    self._words.append(denial)
+            case Exited(code, number) if not self._exited.done():
+                self._exited.set_result(f"by signal {number}" if number else f"with status {code}")
+            case Ended() if not self._ended.done():
                 self._ended.set_result(None)
 
     def _fail(self, why: str) -> None:
@@ -225,7 +236,7 @@ class SupervisedLauncher:
 
     def _launch(
         self, session: str, name: str, stdio: Stdio, agent: str, scratch: str, pipes: _Pipes, executable: str
-    ) -> Message:
+    ) -> JsonObject:
         environment = {
             "PATH": SERVER_PATH,
             "LANG": "C.UTF-8",
@@ -308,15 +319,3 @@ async def _reader(loop: asyncio.AbstractEventLoop, descriptor: int) -> asyncio.S
         lambda: asyncio.StreamReaderProtocol(reader, loop=loop), os.fdopen(descriptor, "rb", 0)
     )
     return reader
-
-
-def _how(message: Message) -> str:
-    signal = message.get("signal")
-    return f"by signal {signal}" if signal else f"with status {message.get('code')}"
-
-
-def _denial(message: Message) -> str:
-    action = message.get("action", {})
-    target = action.get("target", {})
-    rules = ", ".join(message.get("decision", {}).get("rules", [])) or "no rule allows it"
-    return f"{action.get('verb')} {target.get('path') or target.get('address') or ''} ({rules})"

@@ -14,7 +14,7 @@ from interlock.facts.repository import top_around
 from interlock.facts.workspace import too_wide
 from interlock.host.descriptors import open_standard_descriptors
 from interlock.host.launch import Launch, jail_environment
-from interlock.host.loop import Loop, Outcome
+from interlock.host.loop import Course, Loop
 from interlock.host.program import find_program
 from interlock.host.signals import Signals
 from interlock.host.supervisor import find_supervisor, start_supervisor
@@ -35,7 +35,7 @@ HEADLESS_PRESETS: Final = frozenset({"ci"})
 _UNNAMED: Final = "(unnamed)"
 
 
-class Request(NamedTuple):
+class SessionWanted(NamedTuple):
     """What the person asked for. None is "not said"."""
 
     command: Sequence[str]
@@ -66,19 +66,19 @@ class Ran(NamedTuple):
     """A session that ran: its id and how it went."""
 
     session: str
-    outcome: Outcome
+    course: Course
 
 
-def run_session(request: Request, face: Face) -> Ran:
+def run_session(wanted: SessionWanted, face: Face) -> Ran:
     """Run the command in a session of its own, to its end.
 
     Raises `OperatorError` (126, 127, 121, 120) and `HostError` before anything ran; afterwards everything is in the
-    outcome.
+    course.
     """
     closed = open_standard_descriptors()
     environment = dict(os.environ)
     directory = _current_directory()
-    program = find_program(request.command[0], environment=environment, directory=directory)
+    program = find_program(wanted.command[0], environment=environment, directory=directory)
     supervisor = find_supervisor()
     home = Home.from_environment()
     session = _new_session()
@@ -86,18 +86,18 @@ def run_session(request: Request, face: Face) -> Ran:
     _check_socket_path(f"{runtime}/control.sock")
     own = own_paths(environment, supervisor=supervisor)
     human_home = user_home()
-    workspace = _workspace(request.workspace, directory, face)
+    workspace = _workspace(wanted.workspace, directory, face)
     home.ensure(home.config, home.cache, home.runtime, home.keys, home.index, home.sessions)
-    policy = _policy(request, home, runtime=runtime, human_home=human_home, workspace=workspace, own=own)
+    policy = _policy(wanted, home, runtime=runtime, human_home=human_home, workspace=workspace, own=own)
     face.begins(policy.layers, workspace, directory)
     for warning in policy.warnings:
         face.warn(warning)
     ledger = {"directory": f"{home.sessions}/{session}", "index": home.index, "keys": home.keys}
     held = hold(home, session)
-    identity = _identity(request.agent, home, session)
+    identity = _identity(wanted.agent, home, session)
     launch = {
         "session": session,
-        "command": request.command,
+        "command": wanted.command,
         "program": program,
         "environment": jail_environment(
             environment, session=session, inside=f"{runtime}/inside.sock", extra=identity.environment
@@ -112,18 +112,18 @@ def run_session(request: Request, face: Face) -> Ran:
         "human": f"uid:{os.getuid()}",
         "runtime": runtime,
         "ledger": ledger,
-        "end": request.end_policy,
+        "end": wanted.end_policy,
         "interlock": own,
         "agent": identity.agent,
         "gateway": identity.gateway,
     }
-    asker = _asker(home, session, request)
+    asker = _asker(home, session, wanted)
     try:
-        outcome = _supervised(
-            supervisor, launch, face=face, asker=asker, headless=request.is_headless, closed=closed,
+        course = _supervised(
+            supervisor, launch, face=face, asker=asker, headless=wanted.is_headless, closed=closed,
             meanwhile=lambda: clear_sockets(home),
         )  # fmt: skip
-        return Ran(session, outcome)
+        return Ran(session, course)
     finally:
         identity.end()
         os.close(held)
@@ -139,31 +139,31 @@ def outer_session() -> str | None:
     return (os.environ.get("INTERLOCK_SESSION") or _UNNAMED) if is_held() else None
 
 
-def run_nested(request: Request, session: str) -> None:
+def run_nested(wanted: SessionWanted, session: str) -> None:
     """Run the command under the session that already holds this process: it replaces this process.
 
     Raises `OperatorError` (124) when something was asked for that the outer session would have to change.
     """
-    if request.says_policy:
+    if wanted.says_policy:
         raise OperatorError(
             f"already inside session `{session}`, and a nested run cannot set a policy of its own",
             hint="leave the options out to run under the outer policy, or start it from outside",
             exit_code=EXIT_REFUSED,
         )
-    program = find_program(request.command[0], environment=os.environ, directory=_current_directory())
-    os.execv(program, list(request.command))  # noqa: S606 - to replace this process is the point
+    program = find_program(wanted.command[0], environment=os.environ, directory=_current_directory())
+    os.execv(program, list(wanted.command))  # noqa: S606 - to replace this process is the point
 
 
 def _supervised(
     executable: str,
-    launch: dict[str, Any],
+    launch: Mapping[str, Any],
     *,
     face: Face,
     asker: Asker,
     headless: bool,
     closed: frozenset[int],
     meanwhile: Callable[[], object],
-) -> Outcome:
+) -> Course:
     """`meanwhile` is done while the supervisor builds the jail, where it costs nobody time."""
     from interlock.app.session_terminal import SessionTerminal
 
@@ -180,27 +180,27 @@ def _supervised(
             supervisor, face=face, asker=asker, proxy=terminal.proxy, prompts=terminal.prompts, signals=signals,
             keep=launch["end"] == "keep",
         )  # fmt: skip
-        outcome = loop.run()
-        if outcome.ended is not None or outcome.failed is not None:
+        course = loop.run()
+        if course.ended is not None or course.failed is not None:
             supervisor.reap(wait=True)
-        return outcome
+        return course
     finally:
         signals.remove()
 
 
 def _policy(
-    request: Request, home: Home, *, runtime: str, human_home: str, workspace: str, own: Sequence[str]
+    wanted: SessionWanted, home: Home, *, runtime: str, human_home: str, workspace: str, own: Sequence[str]
 ) -> Loaded:
     from interlock.app.policies import compiled
 
     generated = None
-    if request.agent is not None:
+    if wanted.agent is not None:
         from interlock.app.agent_session import gateway_layer
 
         generated = gateway_layer(home)
     return compiled(
-        files=request.policies,
-        preset=request.preset or (None if request.policies else DEFAULT_PRESET),
+        files=wanted.policies,
+        preset=wanted.preset or (None if wanted.policies else DEFAULT_PRESET),
         home=home,
         session_directory=runtime,
         human_home=human_home,
@@ -210,16 +210,16 @@ def _policy(
     )
 
 
-def _asker(home: Home, session: str, request: Request) -> Asker:
+def _asker(home: Home, session: str, wanted: SessionWanted) -> Asker:
     from interlock.approvals.asker import InboxAsker
     from interlock.approvals.phrase import phrase_of
 
     return InboxAsker(
         inbox=home.inbox,
         session=session,
-        agent=request.agent,
+        agent=wanted.agent,
         phrase=lambda: phrase_of(home.phrase),
-        headless=request.is_headless,
+        headless=wanted.is_headless,
     )
 
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from interlock.vocabulary.errors import InterlockError
+from interlock.vocabulary.supervision import Answered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from interlock.approvals.inbox import Inbox
     from interlock.approvals.terminal import TerminalPrompt
     from interlock.vocabulary.question import Question
-
-Message = dict[str, Any]
+    from interlock.vocabulary.supervision import Asked, Withdrawn
 
 
 class InboxAsker:
@@ -37,41 +37,40 @@ class InboxAsker:
         self._headless = headless
         self._inbox: Inbox | None = None
         self._open: dict[str, Question] = {}
-        self._ready: list[Message] = []
+        self._ready: list[Answered] = []
 
     @property
     def waiting(self) -> bool:
         """Whether any question is open or any answer lies ready."""
         return bool(self._open or self._ready)
 
-    def ask(self, message: Message) -> None:
-        """Take a `question` of the supervisor."""
-        identity = str(message["id"])
+    def ask(self, asked: Asked) -> None:
+        """Take a question of the supervisor."""
         if self._headless:
-            self._ready.append(_no(identity, "nobody is there to ask"))
+            self._ready.append(Answered(asked.id, "nobody is there to ask"))
             return
         try:
-            if self._opened().recent_no(self._session, message["action"]):
-                self._ready.append(_no(identity, "refused a moment ago"))
+            if self._opened().recent_no(self._session, asked.action):
+                self._ready.append(Answered(asked.id, "refused a moment ago"))
                 return
-            self._open[identity] = self._opened().ask(self._question(identity, message))
+            self._open[asked.id] = self._opened().ask(self._question(asked))
         except InterlockError as error:
-            self._ready.append(_no(identity, str(error)))
+            self._ready.append(Answered(asked.id, str(error)))
 
-    def withdrawn(self, message: Message) -> None:
+    def withdrawn(self, withdrawn: Withdrawn) -> None:
         """The supervisor no longer needs this answer."""
-        question = self._open.pop(str(message["id"]), None)
+        question = self._open.pop(withdrawn.id, None)
         if question is not None:
-            self._opened().withdraw([question.id], str(message.get("reason") or "withdrawn"))
+            self._opened().withdraw([question.id], withdrawn.reason)
 
-    def answers(self) -> list[Message]:
-        """`answer` messages ready to go down: from any channel, deadlines included."""
+    def answers(self) -> list[Answered]:
+        """Those ready to go down: from any channel, deadlines included."""
         ready, self._ready = self._ready, []
         for identity, question in list(self._open.items()):
-            message = self._answer(identity, question)
-            if message is not None:
+            answered = self._answer(identity, question)
+            if answered is not None:
                 del self._open[identity]
-                ready.append(message)
+                ready.append(answered)
         return ready
 
     def is_open(self, identity: str) -> bool:
@@ -110,33 +109,33 @@ class InboxAsker:
             self._inbox = None
         self._open.clear()
 
-    def _answer(self, identity: str, question: Question) -> Message | None:
+    def _answer(self, identity: str, question: Question) -> Answered | None:
         try:
             answer = self._opened().take(question.id)
         except InterlockError as error:
-            return _no(identity, str(error))
+            return Answered(identity, str(error))
         if answer is None:
             return None
         if answer.grant is None:
-            return _no(identity, answer.reason or answer.word)
+            return Answered(identity, answer.reason or answer.word)
         from dataclasses import asdict
 
-        return {"type": "answer", "id": identity, "grant": asdict(answer.grant), "reason": answer.reason}
+        return Answered(identity, answer.reason, asdict(answer.grant))
 
-    def _question(self, identity: str, message: Message) -> Question:
+    def _question(self, asked: Asked) -> Question:
         from interlock.vocabulary.question import Question
 
         now_ms = time.time_ns() // 1_000_000
         return Question(
-            id=identity,
+            id=asked.id,
             session=self._session,
             asker="run",
             agent=self._agent,
-            digest=str(message["digest"]),
-            action=message["action"],
-            decision=message["decision"],
+            digest=asked.digest,
+            action=asked.action,
+            decision=asked.decision,
             asked_ms=now_ms,
-            expires_ms=now_ms + int(message["timeout_ms"]),
+            expires_ms=now_ms + asked.timeout_ms,
         )
 
     def _opened(self) -> Inbox:
@@ -145,7 +144,3 @@ class InboxAsker:
 
             self._inbox = Inbox(self._path)
         return self._inbox
-
-
-def _no(identity: str, reason: str) -> Message:
-    return {"type": "answer", "id": identity, "grant": None, "reason": reason}

@@ -36,10 +36,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """See `commands.Command`."""
-    from interlock.app.gateway_serve import Request, serve
+    from interlock.app.gateway_serve import GatewayWanted, serve
 
     return serve(
-        Request(
+        GatewayWanted(
             listen=arguments.listen,
             policies=arguments.policy,
             preset=arguments.preset,

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from interlock.cli.tally import Tally, is_unruled
 from interlock.vocabulary import words
@@ -14,7 +14,8 @@ from interlock.vocabulary.printable import printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-Message = dict[str, Any]
+    from interlock.vocabulary.supervision import Asked, Denied, Started, Suppressed
+
 #: Notices at once, and one more after each interval. What is not shown is counted, recorded, and shown by `why`.
 BURST: Final = 8
 INTERVAL_SECONDS: Final = 0.5
@@ -59,13 +60,12 @@ class NoticeFace:
         around = f", the repository around {words.short(directory)}" if directory.startswith(f"{workspace}/") else ""
         self._holds = f"{printable(shown)} in {words.short(workspace)}{around}"
 
-    def started(self, message: Message) -> str | None:
+    def started(self, started: Started) -> str | None:
         """`interlock: LAYERS in WORKSPACE`, and what is enforced in part only."""
         if not self._opening:
             return None
-        enforced = message.get("enforced")
-        states = enforced.items() if isinstance(enforced, dict) else ()
-        partly = [f"{name} ({said})" for name, said in states if str(said).startswith(("partial", "not"))]
+        states = started.enforced.items()
+        partly = [f"{name} ({said})" for name, said in states if said.startswith(("partial", "not"))]
         return f"interlock: {self._holds}" + (f"; partial: {printable(', '.join(partly))}" if partly else "")
 
     def warn(self, text: str) -> None:
@@ -77,36 +77,34 @@ class NoticeFace:
 
         say(f"warning: {text}" if self._warned <= WARNINGS_MAX else "more warnings: interlock policy check")
 
-    def denied(self, message: Message) -> str | None:
+    def denied(self, denied: Denied) -> str | None:
         """The line for a denial, or None when it is not to be shown now."""
         self.denied_count += 1
-        if is_unruled(message) and not self._is_first_of_its_kind(message):
-            self.tally.add_denial(message)
+        if is_unruled(denied) and not self._is_first_of_its_kind(denied):
+            self.tally.add_denial(denied)
             return None
-        line = denial_line(message)
+        line = denial_line(denied)
         if self._quiet or not self._may_show(line):
             self.not_shown += 1
             return None
         return line
 
-    def suppressed(self, message: Message) -> None:
+    def suppressed(self, suppressed: Suppressed) -> None:
         """Count denials that were not told one by one: probes by place, what came too fast by number."""
-        count = message.get("count")
-        number = count if isinstance(count, int) else 0
-        self.denied_count += number
-        self.not_shown += max(0, number - self.tally.add_groups(message.get("groups")))
+        self.denied_count += suppressed.number
+        self.not_shown += max(0, suppressed.number - self.tally.add_groups(suppressed.groups))
 
     def unruled(self) -> list[str]:
         """The lines of the end: what no rule allowed and was not announced, by place."""
         return [] if self._quiet else self.tally.lines()
 
-    def question_waits(self, message: Message) -> str:
+    def question_waits(self, asked: Asked) -> str:
         """Said when the terminal cannot ask: where to answer."""
-        act = words.act(message.get("action"))
+        act = words.act(asked.action)
         return f"interlock: {act} waits for approval; answer from another terminal: interlock approvals list"
 
-    def _is_first_of_its_kind(self, message: Message) -> bool:
-        verb = str((message.get("action") or {}).get("verb"))
+    def _is_first_of_its_kind(self, denied: Denied) -> bool:
+        verb = str(denied.action.get("verb"))
         if verb in _PROBED or not verb.startswith(_ANNOUNCED):
             return False
         kind = verb.partition(".")[0]
@@ -127,6 +125,6 @@ class NoticeFace:
         return True
 
 
-def denial_line(message: Message) -> str:
+def denial_line(denied: Denied) -> str:
     """`interlock: denied VERB TARGET (RULE: because); interlock why`."""
-    return f"interlock: {words.denial(message.get('action'), message.get('decision'))}; interlock why"
+    return f"interlock: {words.denial(denied.action, denied.decision)}; interlock why"

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from interlock.vocabulary.errors import EXIT_FAILED, EXIT_USAGE
 
 if TYPE_CHECKING:
-    from interlock.app.run import Ran, Request
+    from interlock.app.run import Ran, SessionWanted
     from interlock.cli.notice import NoticeFace
+    from interlock.vocabulary.supervision import Exited
 
 SUMMARY = "run a command and everything it starts under a policy"
 _EPILOG = """\
@@ -89,30 +90,30 @@ def run(arguments: argparse.Namespace) -> int:
 
 def run_words(words: list[str], arguments: argparse.Namespace) -> int:
     """Run a command line with the session options of `arguments`."""
-    from interlock.app.run import Request, outer_session, run_nested, run_session
+    from interlock.app.run import SessionWanted, outer_session, run_nested, run_session
     from interlock.cli.notice import NoticeFace
 
-    request = Request(
+    wanted = SessionWanted(
         command=words, policies=arguments.policy, preset=arguments.preset, workspace=arguments.workspace,
         agent=arguments.agent, end=arguments.end, ask=arguments.ask,
     )  # fmt: skip
     outer = outer_session()
     if outer is not None:
-        return _nested(request, outer, run_nested)
-    face = NoticeFace(quiet=arguments.quiet, opening=os.isatty(2) or request.is_headless)
-    ran = run_session(request, face)
+        return _nested(wanted, outer, run_nested)
+    face = NoticeFace(quiet=arguments.quiet, opening=os.isatty(2) or wanted.is_headless)
+    ran = run_session(wanted, face)
     code = _report(ran, face)
     if arguments.json:
         _print_json(ran, face, code)
     return code
 
 
-def _nested(request: Request, session: str, run_nested: Any) -> int:
+def _nested(wanted: SessionWanted, session: str, run_nested: Any) -> int:
     from interlock.cli.failure import say
 
-    if not request.says_policy:
+    if not wanted.says_policy:
         say(f"already inside session {session}; the command runs under it")
-    run_nested(request, session)
+    run_nested(wanted, session)
     raise AssertionError("execv returns only by raising")
 
 
@@ -127,37 +128,37 @@ def _usage(message: str) -> int:
 def _report(ran: Ran, face: NoticeFace) -> int:
     from interlock.cli.failure import say
 
-    outcome = ran.outcome
-    if outcome.failed is not None:
-        say(str(outcome.failed.get("message")))
-        if outcome.failed.get("hint"):
-            say(f"  hint: {outcome.failed['hint']}", prefix="")
-        return _failure_code(outcome.failed.get("code"))
-    if outcome.trouble is not None:
-        say(f"{outcome.trouble}; the session's processes were ended")
+    course = ran.course
+    if course.failed is not None:
+        say(course.failed.message)
+        if course.failed.hint:
+            say(f"  hint: {course.failed.hint}", prefix="")
+        return _failure_code(course.failed.code)
+    if course.trouble is not None:
+        say(f"{course.trouble}; the session's processes were ended")
         say(f"  hint: what was recorded: interlock session show {ran.session}", prefix="")
         return EXIT_FAILED
     _summary(ran, face)
-    return _status(outcome.exited)
+    return _status(course.exited)
 
 
 def _summary(ran: Ran, face: NoticeFace) -> None:
     """Silent unless something was denied, runs later, or still runs."""
     from interlock.cli.failure import say
 
-    outcome = ran.outcome
-    running = (outcome.exited or {}).get("running") or []
-    if running and outcome.ended is None:
+    course = ran.course
+    running = course.exited.running if course.exited is not None else ()
+    if running and course.ended is None:
         what = "1 process of the session still runs" if len(running) == 1 else f"{len(running)} processes still run"
         say(f"{what}, held to the policy; to end it: interlock session end {ran.session}")
-    later = (outcome.ended or {}).get("runs_later") or []
-    if later:
+    if course.ended is not None and course.ended.runs_later:
+        later = course.ended.runs_later
         from interlock.vocabulary.printable import text_of
 
         say("changed, and would run later outside this session:")
         for path in later[:10]:
             say(f"  {text_of(path)}", prefix="")
-        more = len(later) - 10 + int((outcome.ended or {}).get("runs_later_more") or 0)
+        more = len(later) - 10 + course.ended.runs_later_more
         if more > 0:
             say(f"  and {more} more; see: interlock session show {ran.session}", prefix="")
     _tell_unruled(face)
@@ -178,37 +179,35 @@ def _tell_unruled(face: NoticeFace) -> None:
         say(f"  {line}", prefix="")
 
 
-def _status(exited: dict[str, Any] | None) -> int:
+def _status(exited: Exited | None) -> int:
     if exited is None:
         return EXIT_FAILED
-    number = exited.get("signal")
-    if isinstance(number, int) and number > 0:
-        return 128 + number
-    code = exited.get("code")
-    return code if isinstance(code, int) else EXIT_FAILED
+    if exited.signal is not None and exited.signal > 0:
+        return 128 + exited.signal
+    return exited.code if exited.code is not None else EXIT_FAILED
 
 
-def _failure_code(code: Any) -> int:
-    return code if isinstance(code, int) and EXIT_USAGE <= code <= 127 else EXIT_FAILED
+def _failure_code(code: int | None) -> int:
+    return code if code is not None and EXIT_USAGE <= code <= 127 else EXIT_FAILED
 
 
 def _print_json(ran: Ran, face: NoticeFace, code: int) -> None:
     import json
 
-    outcome = ran.outcome
-    ended, exited = outcome.ended or {}, outcome.exited or {}
+    course = ran.course
+    ended, exited, failed = course.ended, course.exited, course.failed
     report = {
         "session": ran.session,
         "code": code,
-        "signal": exited.get("signal"),
-        "counts": ended.get("counts"),
+        "signal": exited.signal if exited is not None else None,
+        "counts": ended.counts if ended is not None else None,
         "denied": face.denied_count,
         "denials": _denials(ran, face),
-        "runs_later": ended.get("runs_later", []),
-        "running": exited.get("running", []),
-        "enforced": (outcome.started or {}).get("enforced"),
-        "checkpoint": ended.get("checkpoint"),
-        "trouble": outcome.trouble or (outcome.failed or {}).get("message"),
+        "runs_later": ended.runs_later if ended is not None else [],
+        "running": exited.running if exited is not None else [],
+        "enforced": course.started.enforced if course.started is not None else None,
+        "checkpoint": ended.checkpoint if ended is not None else None,
+        "trouble": course.trouble or (failed.message if failed is not None else None),
     }
     data = (json.dumps(report, separators=(",", ":")) + "\n").encode()
     try:

@@ -4,11 +4,15 @@ as well is counted apart. The lines at the end of `interlock run`.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from interlock.vocabulary.printable import printable, text_of
 
-Message = dict[str, Any]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from interlock.vocabulary.supervision import DenialGroup, Denied
+
 #: Places kept; denials in further places are counted without one.
 PLACES_MAX: Final = 500
 #: Places told at the end.
@@ -21,29 +25,28 @@ class Tally:
     """Counts by verb and place, with the target of the first one of each."""
 
     def __init__(self) -> None:
-        self._groups: dict[tuple[str, str], tuple[int, Any]] = {}
+        self._groups: dict[tuple[str, str], tuple[int, object]] = {}
         self.elsewhere = 0
         self.by_permissions = 0
 
-    def add_denial(self, message: Message) -> None:
+    def add_denial(self, denied: Denied) -> None:
         """One denial that no rule speaks of, as the supervisor told it."""
-        action = message.get("action") or {}
-        self._add(str(action.get("verb")), _place_of(action.get("target")), 1, action.get("target"))
+        target = denied.action.get("target")
+        self._add(str(denied.action.get("verb")), _place_of(target), 1, target)
 
-    def add_groups(self, groups: object) -> int:
+    def add_groups(self, groups: Iterable[DenialGroup]) -> int:
         """The groups of a `suppressed` message. Returns how many of its denials are told at the end by place, or need
         no telling since the command's own permissions refuse them as well.
         """
         taken = 0
-        for group in groups if isinstance(groups, list) else ():
-            count, place = group.get("count", 0), group.get("place")
-            if group.get("cause") == "permissions":
-                self.by_permissions += count
-            elif group.get("cause") == "no-rule":
-                self._add(str(group.get("verb")), _place_told(place), count, group.get("first"))
+        for group in groups:
+            if group.cause == "permissions":
+                self.by_permissions += group.number
+            elif group.cause == "no-rule":
+                self._add(group.verb, _place_told(group.place), group.number, group.first)
             else:
                 continue
-            taken += count
+            taken += group.number
         return taken
 
     def lines(self) -> list[str]:
@@ -58,7 +61,7 @@ class Tally:
         rest = sum(count for _, (count, _) in ordered[LINES_MAX:]) + self.elsewhere
         return [*shown, f"and {rest} more elsewhere"] if rest else shown
 
-    def _add(self, verb: str, place: str, count: int, first: Any) -> None:
+    def _add(self, verb: str, place: str, count: int, first: object) -> None:
         known = self._groups.get((verb, place))
         if known is not None:
             self._groups[verb, place] = (known[0] + count, known[1])
@@ -88,7 +91,6 @@ def _place_told(place: object) -> str:
     return words.act({"verb": "", "target": place}) if "address" in place else ""
 
 
-def is_unruled(message: Message) -> bool:
+def is_unruled(denied: Denied) -> bool:
     """Whether no rule of any layer speaks of the denied act."""
-    decision = message.get("decision")
-    return isinstance(decision, dict) and not decision.get("rules") and decision.get("because") == _NO_RULE
+    return not denied.decision.get("rules") and denied.decision.get("because") == _NO_RULE

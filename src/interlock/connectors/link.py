@@ -89,7 +89,7 @@ class Link:
         self._no_probe = connector.revision == "legacy"
         self._trouble: Broken | None = None
         self._denied: tuple[str, ...] = ()
-        self._catalogue = Catalogue(now_ms)
+        self._lists = Lists(now_ms)
         self.listener: Callable[[str, JsonObject], None] | None = None
 
     @property
@@ -136,7 +136,7 @@ class Link:
         starting = self._starting is not None and not self._starting.done()
         state = "starting" if starting else "running" if live else "not running"
         faults = [self._trouble.reason] if self._trouble is not None else []
-        faults += self._catalogue.faults()
+        faults += self._lists.faults()
         if self._channel is not None and self._channel.noise.lines:
             noise = self._channel.noise
             faults.append(f"{noise.lines} lines of its output are no messages, such as `{noise.sample}`")
@@ -174,7 +174,7 @@ class Link:
             return unready
         if _CAPABILITY[kind] not in self._met.capabilities:
             return []
-        return await self._catalogue.all(kind, self._ask_page)
+        return await self._lists.all(kind, self._ask_page)
 
     async def _connect(self) -> Broken | None:
         """Have a server that has said what it is."""
@@ -213,7 +213,7 @@ class Link:
             return Broken(words, Effect.NOT_SENT)
 
     async def _start(self) -> Broken | None:
-        self._catalogue.forget()
+        self._lists.forget()
         met = await self._attempt()
         if isinstance(met, Fresh):
             self._no_probe = True
@@ -300,7 +300,7 @@ class Link:
         await channel.close(lapsed.reason)
 
     def _told(self, told: messages.Told) -> None:
-        self._catalogue.told(told.method)
+        self._lists.told(told.method)
         if self.listener is not None:
             self.listener(told.method, told.params)
 
@@ -313,7 +313,7 @@ _CAPABILITY: Final = {
 }
 
 
-class Catalogue:
+class Lists:
     """The lists of one server."""
 
     def __init__(self, now_ms: Callable[[], int]) -> None:

@@ -1,5 +1,5 @@
 """The methods of MCP that this gateway serves, by era. What has an effect or reads data (`tools/call`,
-`resources/read`, `prompts/get` and their kin) is walked along the line; what is listed is `names.py`'s."""
+`resources/read`, `prompts/get` and their kin) is walked along the line; what is listed is `catalogue.py`'s."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from interlock.gateway import observe
+from interlock.gateway.catalogue import UNAVAILABLE, Catalogue
 from interlock.gateway.conversation import Conversation
 from interlock.gateway.enact import Answered, Operation, effect_data, failure
 from interlock.gateway.limits import LEVEL_S_MAX, LIST_S_MAX
@@ -27,7 +28,6 @@ from interlock.gateway.message import (
     error,
     result,
 )
-from interlock.gateway.names import UNAVAILABLE, Names
 from interlock.gateway.observe import Prompts, Tool, trace_of
 from interlock.gateway.state import StateSeal
 from interlock.mediate.json_text import JsonObject, is_object, measure, object_at, text_at
@@ -70,7 +70,7 @@ class Methods:
         line: Line,
         engine: Engine,
         recorder: Recorder,
-        names: Names,
+        catalogue: Catalogue,
         prompts: Prompts,
         seal: StateSeal,
         session: str,
@@ -78,7 +78,7 @@ class Methods:
         self._line = line
         self._engine = engine
         self._recorder = recorder
-        self._names = names
+        self._catalogue = catalogue
         self._prompts = prompts
         self._seal = seal
         self._session = session
@@ -126,7 +126,7 @@ class Methods:
         arguments = params.get("arguments", {})
         if not is_object(arguments):
             raise RpcError(INVALID_PARAMS, "`arguments` is not an object")
-        upstream, tool = await self._names.tool(conversation, params.get("name"))
+        upstream, tool = await self._catalogue.tool(conversation, params.get("name"))
         if conversation.modern:
             check_parameters(conversation.headers, object_at(tool.definition, "inputSchema"), arguments)
         identity, subject = self._identity(), self._subject(conversation)
@@ -151,7 +151,7 @@ class Methods:
 
     async def _named(self, conversation: Conversation, method: str, params: JsonObject) -> JsonObject:
         """`resources/read` and `prompts/get`."""
-        upstream, name, own = await self._names.named(conversation, method, params)
+        upstream, name, own = await self._catalogue.named(conversation, method, params)
         arguments = own.get("arguments", {})
         if not is_object(arguments):
             raise RpcError(INVALID_PARAMS, "`arguments` is not an object")
@@ -276,7 +276,7 @@ class Methods:
         self, outcome: JsonObject, conversation: Conversation, params: JsonObject, upstream: Upstream
     ) -> JsonObject:
         if outcome.get("resultType") != "input_required":
-            return self._names.renamed(conversation, upstream.connector, outcome)
+            return self._catalogue.renamed(conversation, upstream.connector, outcome)
         if not conversation.modern:
             text = "The server asks for more input, which this client's revision of MCP cannot give."
             return failure(f"{text} {words.UNSURE}", Effect.UNKNOWN)
@@ -309,7 +309,7 @@ class Methods:
 
     async def _capabilities(self, conversation: Conversation) -> JsonObject:
         """What the servers at this endpoint can, together. Who cannot be asked in time claims nothing."""
-        upstreams = self._names.reachable(conversation)
+        upstreams = self._catalogue.reachable(conversation)
         await asyncio.gather(*(_connected(upstream) for upstream in upstreams))
         claims: JsonObject = {"tools": {}}
         for said in (upstream.capabilities() for upstream in upstreams):
@@ -324,7 +324,7 @@ class Methods:
         async def listed(conversation: Conversation, params: JsonObject) -> JsonObject:
             if params.get("cursor") is not None:
                 raise RpcError(INVALID_PARAMS, "this list has one page, so no cursor is known")
-            return await self._names.listed(conversation, kind)
+            return await self._catalogue.listed(conversation, kind)
 
         return listed
 
@@ -333,10 +333,10 @@ class Methods:
         to."""
         reference, argument = object_at(params, "ref"), object_at(params, "argument")
         if text_at(reference, "type") == "ref/prompt":
-            upstream, own = await self._names.prompt(conversation, reference.get("name"))
+            upstream, own = await self._catalogue.prompt(conversation, reference.get("name"))
             verb, sent_reference = "prompt.get", {"type": "ref/prompt", "name": own}
         elif text_at(reference, "type") == "ref/resource":
-            upstream, own = self._names.resource(conversation, reference.get("uri"))
+            upstream, own = self._catalogue.resource(conversation, reference.get("uri"))
             verb, sent_reference = "resource.read", {"type": "ref/resource", "uri": own}
         else:
             raise RpcError(INVALID_PARAMS, "`ref` is neither a prompt nor a resource")
@@ -355,7 +355,7 @@ class Methods:
         )
 
     async def _subscription(self, conversation: Conversation, method: str, params: JsonObject) -> JsonObject:
-        upstream, own = self._names.resource(conversation, params.get("uri"))
+        upstream, own = self._catalogue.resource(conversation, params.get("uri"))
         sent: JsonObject = {"uri": own}
         return await self._decided(
             conversation, upstream, method, verb="resource.read", name=own, arguments={}, sent=sent, params=params
@@ -367,7 +367,7 @@ class Methods:
         level = text_at(params, "level")
         if level not in _LEVELS:
             raise RpcError(INVALID_PARAMS, "`level` is not a level of RFC 5424")
-        logging = [each for each in self._names.reachable(conversation) if "logging" in each.capabilities()]
+        logging = [each for each in self._catalogue.reachable(conversation) if "logging" in each.capabilities()]
         answers = await asyncio.gather(*(_levelled(each, level) for each in logging))
         missing: list[object] = [
             {"connector": each.connector, "reason": why}

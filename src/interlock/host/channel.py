@@ -1,17 +1,33 @@
-"""The wire to the supervisor (`spec/supervisor.md`): one JSON object a line, at most 4 MiB, both ways. Framing only."""
+"""The wire to the supervisor (`spec/supervisor.md`): one JSON object a line, at most 4 MiB, both ways. What comes
+is read into values here, so that nobody behind it looks into JSON."""
 
 from __future__ import annotations
 
 import json
 import select
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from interlock.vocabulary.errors import EXIT_FAILED, PeerError
+from interlock.vocabulary.supervision import (
+    Asked,
+    ContextTaken,
+    DenialGroup,
+    Denied,
+    Ended,
+    Exited,
+    Failed,
+    Started,
+    Suppressed,
+    Told,
+    Withdrawn,
+)
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Mapping
 
-Message = dict[str, Any]
+    from interlock.vocabulary.json_value import JsonObject
+
 #: One message, in bytes, newline included.
 MESSAGE_BYTES_MAX: Final = 4 * 1024 * 1024
 _READ_BYTES: Final = 65536
@@ -36,7 +52,7 @@ class Channel:
         """Close our end; before `ended` and without `release` this ends the tree."""
         self._socket.close()
 
-    def send(self, message: Message, *, wait_ms_max: int = 5000) -> None:
+    def send(self, message: Mapping[str, object], *, wait_ms_max: int = 5000) -> None:
         """Send one message. Raises `PeerError` when the supervisor is gone or does not read."""
         data = memoryview(json.dumps(message, separators=(",", ":")).encode() + b"\n")
         if len(data) > MESSAGE_BYTES_MAX:
@@ -56,11 +72,11 @@ class Channel:
                 self.closed = True
                 raise PeerError("the supervisor is gone", exit_code=EXIT_FAILED) from error
 
-    def receive(self) -> list[Message]:
+    def receive(self) -> list[Told]:
         """What has arrived, without waiting. Sets `closed` at the end of the stream. Raises `PeerError` on what is
         no message.
         """
-        messages: list[Message] = []
+        messages: list[Told] = []
         while not self.closed:
             try:
                 data = self._socket.recv(_READ_BYTES)
@@ -75,15 +91,15 @@ class Channel:
             messages += self._split()
         return messages
 
-    def _split(self) -> list[Message]:
+    def _split(self) -> list[Told]:
         *lines, rest = bytes(self._partial).split(b"\n")
         if len(rest) >= MESSAGE_BYTES_MAX or any(len(line) >= MESSAGE_BYTES_MAX for line in lines):
             raise PeerError("a message of the supervisor is larger than 4 MiB")
         self._partial = bytearray(rest)
-        return [_parse(line) for line in lines]
+        return [_read(_parse(line)) for line in lines]
 
 
-def _parse(line: bytes) -> Message:
+def _parse(line: bytes) -> JsonObject:
     try:
         message = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -91,3 +107,82 @@ def _parse(line: bytes) -> Message:
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
         raise PeerError("the supervisor sent a message without a type")
     return message
+
+
+def _read(message: JsonObject) -> Told:
+    kind = message.get("type")
+    match kind:
+        case "denied":
+            return Denied(_object(message, "action") or {}, _object(message, "decision") or {})
+        case "suppressed":
+            groups = message.get("groups")
+            found = [_group(each) for each in groups if isinstance(each, dict)] if isinstance(groups, list) else []
+            return Suppressed(_number(message, "count") or 0, tuple(found))
+        case "question":
+            return _asked(message)
+        case "withdrawn":
+            return Withdrawn(str(message.get("id")), str(message.get("reason") or "withdrawn"))
+        case "context":
+            return ContextTaken()
+        case _:
+            return _course(message, kind)
+
+
+def _course(message: JsonObject, kind: object) -> Told:
+    """How a session begins and ends."""
+    match kind:
+        case "started":
+            enforced = _object(message, "enforced") or {}
+            process = _number(message, "process")
+            return Started(process or -1, {name: str(said) for name, said in enforced.items()})
+        case "failed":
+            return Failed(_number(message, "code"), str(message.get("message")), _text(message, "hint"))
+        case "exited":
+            running = message.get("running")
+            left = [each for each in running if isinstance(each, int)] if isinstance(running, list) else []
+            return Exited(_number(message, "code"), _number(message, "signal"), tuple(left))
+        case "ended":
+            later = message.get("runs_later")
+            return Ended(
+                code=_number(message, "code"),
+                reason=str(message.get("reason")),
+                counts=_object(message, "counts"),
+                runs_later=tuple(later) if isinstance(later, list) else (),
+                runs_later_more=_number(message, "runs_later_more") or 0,
+                checkpoint=_text(message, "checkpoint"),
+            )
+        case _:
+            raise PeerError(f"the supervisor sent an unknown message `{kind}`")
+
+
+def _asked(message: JsonObject) -> Asked:
+    identity, digest, timeout_ms = _text(message, "id"), _text(message, "digest"), _number(message, "timeout_ms")
+    action, decision = _object(message, "action"), _object(message, "decision")
+    if identity is None or digest is None or timeout_ms is None or action is None or decision is None:
+        raise PeerError("the supervisor sent a question that lacks a part")
+    return Asked(identity, action, digest, decision, timeout_ms)
+
+
+def _group(value: JsonObject) -> DenialGroup:
+    return DenialGroup(
+        verb=str(value.get("verb")),
+        cause=str(value.get("cause")),
+        place=_object(value, "place"),
+        number=_number(value, "count") or 0,
+        first=_object(value, "first"),
+    )
+
+
+def _object(message: JsonObject, key: str) -> JsonObject | None:
+    value = message.get(key)
+    return value if isinstance(value, dict) else None
+
+
+def _text(message: JsonObject, key: str) -> str | None:
+    value = message.get(key)
+    return value if isinstance(value, str) else None
+
+
+def _number(message: JsonObject, key: str) -> int | None:
+    value = message.get(key)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-Message = dict[str, Any]
+    from interlock.vocabulary.json_value import JsonObject
+
 #: What becomes 0, 1 and 2 of the command; None is one that it is to find closed.
 Stdio = tuple[int | None, int | None, int | None]
 #: Interlock's own variables: those of the outside never reach the jail, those of `spec/home.md` are set anew.
@@ -41,7 +42,7 @@ class Launch(NamedTuple):
     sources: Sequence[Mapping[str, str]] = ()
     own_layers: Mapping[str, str] | None = None
 
-    def message(self) -> Message:
+    def message(self) -> JsonObject:
         """As it crosses the wire."""
         return {
             "type": "launch",

@@ -12,12 +12,24 @@ import os
 import select
 import signal
 import time
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, assert_never
 
 from interlock.host.error_lines import ErrorLines
 from interlock.host.signals import FORWARDED, Signals, stop_self
 from interlock.host.supervisor import more_seconds_to_start
 from interlock.vocabulary.errors import EXIT_FAILED, PeerError
+from interlock.vocabulary.supervision import (
+    Asked,
+    ContextTaken,
+    Denied,
+    Ended,
+    Exited,
+    Failed,
+    Started,
+    Suppressed,
+    Told,
+    Withdrawn,
+)
 
 if TYPE_CHECKING:
     from interlock.host.ports import Asker, Face
@@ -25,7 +37,6 @@ if TYPE_CHECKING:
     from interlock.host.proxy import Proxy
     from interlock.host.supervisor import Supervisor
 
-Message = dict[str, Any]
 #: From the launch to `started` or `failed`: the self-test inside the jail lies between. The time in which a human is
 #: asked about the command itself does not count.
 START_SECONDS_MAX: Final = 30.0
@@ -38,13 +49,13 @@ _IDLE_MS: Final = 500
 _NOTICES_MAX: Final = 50
 
 
-class Outcome(NamedTuple):
+class Course(NamedTuple):
     """How a session went, for the caller to report. `trouble` is set when Interlock failed and not the command."""
 
-    failed: Message | None = None
-    started: Message | None = None
-    exited: Message | None = None
-    ended: Message | None = None
+    failed: Failed | None = None
+    started: Started | None = None
+    exited: Exited | None = None
+    ended: Ended | None = None
     trouble: str | None = None
 
 
@@ -70,14 +81,14 @@ class Loop:
         self._prompts = prompts
         self._signals = signals
         self._keep = keep
-        self._outcome = Outcome()
+        self._course = Course()
         self._errors = ErrorLines()
         self._notices: list[str] = []
         self._unshown = 0
         self._deadline: float | None = _start_deadline()
         self._done = False
 
-    def run(self) -> Outcome:
+    def run(self) -> Course:
         """Until the session ended, was released, or was lost. The terminal is given back whatever happens."""
         try:
             if self._proxy is not None:
@@ -88,7 +99,7 @@ class Loop:
             self._lose(str(error))
         finally:
             self._finish()
-        return self._outcome
+        return self._course
 
     def _turn(self) -> None:
         ready = self._wait()
@@ -124,45 +135,52 @@ class Loop:
     # --- the supervisor's messages
 
     def _take_messages(self) -> None:
-        for message in self._channel.receive():
-            self._take(message)
+        for told in self._channel.receive():
+            self._take(told)
         if self._channel.closed and not self._done:
             self._lose("the supervisor ended unexpectedly")
 
-    def _take(self, message: Message) -> None:
-        kind = message["type"]
-        if kind == "denied":
-            self._note(self._face.denied(message))
-        elif kind == "suppressed":
-            self._face.suppressed(message)
-        elif kind == "question":
-            self._asker.ask(message)
-            if self._asker.is_open(str(message["id"])) and (self._prompts is None or not self._prompts.is_ours):
-                self._note(self._face.question_waits(message))
-        elif kind == "withdrawn":
-            self._asker.withdrawn(message)
-        elif kind == "started":
-            self._outcome = self._outcome._replace(started=message)
-            self._deadline = None
-            self._note(self._face.started(message))
-            if self._proxy is not None:
-                self._proxy.leader = int(message.get("process") or -1)
-        elif kind == "failed":
-            self._outcome = self._outcome._replace(failed=message)
-            self._done = True
-        elif kind == "exited":
-            self._exited(message)
-        elif kind == "ended":
-            self._outcome = self._outcome._replace(ended=message)
-            self._done = True
-            if message.get("code") == EXIT_FAILED:
-                self._lose(str(message.get("reason")))
-        elif kind != "context":
-            raise PeerError(f"the supervisor sent an unknown message `{kind}`")
+    def _take(self, told: Told) -> None:
+        match told:
+            case Denied():
+                self._note(self._face.denied(told))
+            case Suppressed():
+                self._face.suppressed(told)
+            case Asked():
+                self._asker.ask(told)
+                if self._asker.is_open(told.id) and (self._prompts is None or not self._prompts.is_ours):
+                    self._note(self._face.question_waits(told))
+            case Withdrawn():
+                self._asker.withdrawn(told)
+            case ContextTaken():
+                return
+            case Started() | Failed() | Exited() | Ended():
+                self._goes_on(told)
+            case _:
+                assert_never(told)
 
-    def _exited(self, message: Message) -> None:
-        self._outcome = self._outcome._replace(exited=message)
-        if message.get("running") and self._keep:
+    def _goes_on(self, told: Started | Failed | Exited | Ended) -> None:
+        match told:
+            case Started():
+                self._course = self._course._replace(started=told)
+                self._deadline = None
+                self._note(self._face.started(told))
+                if self._proxy is not None:
+                    self._proxy.leader = told.process
+            case Failed():
+                self._course = self._course._replace(failed=told)
+                self._done = True
+            case Exited():
+                self._exited(told)
+            case Ended():
+                self._course = self._course._replace(ended=told)
+                self._done = True
+                if told.code == EXIT_FAILED:
+                    self._lose(told.reason)
+
+    def _exited(self, exited: Exited) -> None:
+        self._course = self._course._replace(exited=exited)
+        if exited.running and self._keep:
             self._channel.send({"type": "release"})
             self._done = True
         else:
@@ -174,7 +192,7 @@ class Loop:
         if not self._asker.waiting and (self._prompts is None or self._prompts.current is None):
             return
         for answer in self._asker.answers():
-            self._channel.send(answer)
+            self._channel.send(answer.message())
         if self._prompts is None:
             return
         current = self._prompts.current
@@ -277,14 +295,14 @@ class Loop:
     # --- the end
 
     def _watch_deadline(self) -> None:
-        if self._outcome.started is None and self._asker.waiting:
+        if self._course.started is None and self._asker.waiting:
             self._deadline = _start_deadline()
         if self._deadline is not None and time.monotonic() > self._deadline and not self._done:
-            where = "start" if self._outcome.started is None else "end"
+            where = "start" if self._course.started is None else "end"
             self._lose(f"the supervisor did not {where} the session in time")
 
     def _lose(self, trouble: str) -> None:
-        self._outcome = self._outcome._replace(trouble=trouble)
+        self._course = self._course._replace(trouble=trouble)
         self._done = True
 
     def _finish(self) -> None:

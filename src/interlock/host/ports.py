@@ -4,12 +4,12 @@ Wired in `app`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Message = dict[str, Any]
+    from interlock.vocabulary.supervision import Answered, Asked, Denied, Started, Suppressed, Withdrawn
 
 
 class Face(Protocol):
@@ -21,16 +21,16 @@ class Face(Protocol):
     def begins(self, layers: Sequence[str], workspace: str, directory: str) -> None:
         """The policy is loaded: its layers, and the folder that it is about."""
 
-    def started(self, message: Message) -> str | None:
+    def started(self, started: Started) -> str | None:
         """The one line for the start, or None when it is not to be shown."""
 
-    def denied(self, message: Message) -> str | None:
+    def denied(self, denied: Denied) -> str | None:
         """The one line for a denial, or None when it is not to be shown (rate limit)."""
 
-    def suppressed(self, message: Message) -> None:
+    def suppressed(self, suppressed: Suppressed) -> None:
         """Take the denials that the supervisor did not send one by one, as groups and a count."""
 
-    def question_waits(self, message: Message) -> str:
+    def question_waits(self, asked: Asked) -> str:
         """The line that says where to answer, for when the terminal cannot ask."""
 
 
@@ -53,14 +53,14 @@ class Asker(Protocol):
     time.
     """
 
-    def ask(self, message: Message) -> None:
+    def ask(self, asked: Asked) -> None:
         """Take a `question` of the supervisor."""
 
-    def withdrawn(self, message: Message) -> None:
+    def withdrawn(self, withdrawn: Withdrawn) -> None:
         """The supervisor no longer needs this answer."""
 
-    def answers(self) -> list[Message]:
-        """`answer` messages that are ready to go down; asked every POLL_MS while `waiting`."""
+    def answers(self) -> list[Answered]:
+        """Those that are ready to go down; asked every POLL_MS while `waiting`."""
 
     @property
     def waiting(self) -> bool:

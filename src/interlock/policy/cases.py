@@ -58,7 +58,7 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CaseResult:
     """What was decided about a case."""
 
     case: Case
@@ -95,9 +95,9 @@ def read_cases(data: bytes, file: str, context: Context) -> list[Case]:
     return found
 
 
-def run_cases(cases: list[Case], decide: Callable[[str], str]) -> list[Outcome]:
+def run_cases(cases: list[Case], decide: Callable[[str], str]) -> list[CaseResult]:
     """Decide each case; `decide` takes an Action as JSON and returns a Decision as JSON."""
-    return [Outcome(case, json.loads(decide(json.dumps(case.action)))) for case in cases]
+    return [CaseResult(case, json.loads(decide(json.dumps(case.action)))) for case in cases]
 
 
 def _cases(node: Node | None, root: Mapping, context: Context, faults: list[Fault]) -> list[Case]:

@@ -42,7 +42,7 @@ _KEYS: Final = {"tools": "name", "prompts": "name", "resources": "uri", "resourc
 _VERBS: Final = {"prompts": "prompt.get", "resources": "resource.read", "resourceTemplates": "resource.read"}
 
 
-class Names:
+class Catalogue:
     """See the module."""
 
     def __init__(self, upstreams: Upstreams, engine: Engine) -> None:
