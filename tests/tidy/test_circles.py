@@ -22,7 +22,6 @@ LEFT = [
     {"door/errand.rs", "door/loss.rs"},
     {"door/inside.rs", "door/listeners.rs"},
     {"door/mod.rs", "receive.rs", "session.rs"},
-    {"later.rs", "line.rs"},
 ]
 KNOWN = [{f"crates/interlock-linux/src/{name}" for name in circle} for circle in LEFT]
 

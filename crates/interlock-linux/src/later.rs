@@ -2,7 +2,6 @@
 //!
 //! Such files may be writable on purpose, so they are listed at the end instead. Left out: what was changed and is gone again by then.
 
-use crate::line::Observed;
 use crate::messages::RunsLater;
 use interlock_core::action::{Bytes, Target, Verb};
 use interlock_core::pattern::Pattern;
@@ -48,13 +47,13 @@ impl Later {
 
     /// The names an act would change that run later.
     #[must_use]
-    pub fn of(&self, act: &Observed) -> Vec<Changed> {
-        if !act.verb.is_file() || matches!(act.verb, Verb::FileRead | Verb::FileDelete | Verb::FileUtime) || self.paths.is_empty() {
+    pub fn of(&self, verb: Verb, target: &Target) -> Vec<Changed> {
+        if !verb.is_file() || matches!(verb, Verb::FileRead | Verb::FileDelete | Verb::FileUtime) || self.paths.is_empty() {
             return Vec::new();
         }
         let changed = |path: &Bytes, moved| Changed { path: path.0.clone(), moved };
         let runs = |path: &Bytes| self.paths.matches(&path.0) && !self.except.matches(&path.0);
-        match &act.target {
+        match target {
             Target::File(end) => std::iter::once(&end.path).filter(|path| runs(path)).map(|path| changed(path, false)).collect(),
             Target::Pair { path, to, exchange, .. } => {
                 let source = exchange.then_some(path);
@@ -112,18 +111,18 @@ mod tests {
         FileEnd { path: Bytes(path.as_bytes().to_vec()), aliases: Vec::new(), inode: None }
     }
 
-    fn file(verb: Verb, path: &str) -> Observed {
-        Observed::new(verb, Target::File(end(path)))
+    fn of(later: &Later, verb: Verb, path: &str) -> Vec<Changed> {
+        later.of(verb, &Target::File(end(path)))
     }
 
     #[test]
     fn changes_are_found_and_reads_are_not() {
         let later = later(&["**/hooks/*", "/w/Makefile"], &["**/*.sample"]);
-        assert_eq!(later.of(&file(Verb::FileWrite, "/w/Makefile")), [plain("/w/Makefile")]);
-        assert_eq!(later.of(&file(Verb::FileChmod, "/x/hooks/post")), [plain("/x/hooks/post")]);
-        assert!(later.of(&file(Verb::FileRead, "/w/Makefile")).is_empty());
-        assert!(later.of(&file(Verb::FileCreate, "/x/hooks/post.sample")).is_empty());
-        assert!(later.of(&file(Verb::FileCreate, "/w/other")).is_empty());
+        assert_eq!(of(&later, Verb::FileWrite, "/w/Makefile"), [plain("/w/Makefile")]);
+        assert_eq!(of(&later, Verb::FileChmod, "/x/hooks/post"), [plain("/x/hooks/post")]);
+        assert!(of(&later, Verb::FileRead, "/w/Makefile").is_empty());
+        assert!(of(&later, Verb::FileCreate, "/x/hooks/post.sample").is_empty());
+        assert!(of(&later, Verb::FileCreate, "/w/other").is_empty());
     }
 
     #[test]
@@ -131,11 +130,11 @@ mod tests {
         let later = later(&["/w/Makefile"], &[]);
         let pair = |from: &str, to: &str, exchange| {
             let FileEnd { path, aliases, inode } = end(from);
-            Observed::new(Verb::FileRename, Target::Pair { path, aliases, inode, to: end(to), exchange })
+            later.of(Verb::FileRename, &Target::Pair { path, aliases, inode, to: end(to), exchange })
         };
-        assert_eq!(later.of(&pair("/w/a", "/w/Makefile", false)).len(), 1);
-        assert!(later.of(&pair("/w/Makefile", "/w/a", false)).is_empty());
-        assert_eq!(later.of(&pair("/w/Makefile", "/w/a", true)).len(), 1);
+        assert_eq!(pair("/w/a", "/w/Makefile", false).len(), 1);
+        assert!(pair("/w/Makefile", "/w/a", false).is_empty());
+        assert_eq!(pair("/w/Makefile", "/w/a", true).len(), 1);
     }
 
     #[test]

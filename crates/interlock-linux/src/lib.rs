@@ -39,7 +39,6 @@ pub mod questions;
 pub mod receive;
 pub mod record;
 pub mod rehearsal;
-pub mod routine;
 pub mod sentinel;
 pub mod session;
 pub mod supervise;

@@ -1,11 +1,13 @@
 //! The line: observed acts become Actions, are decided, asked about where policy says so, and recorded before their effect.
 //!
-//! INVARIANT: a [`Permit`] exists only after the records of all its acts were acknowledged. A record that cannot be written denies, poisons
+//! INVARIANT: a [`Leave`] exists only after the records of all its acts were acknowledged. A record that cannot be written denies, poisons
 //! the line (everything is denied from then on) and ends the tree.
 
 mod ask;
+mod log;
 pub mod ports;
 mod refusal;
+mod steering;
 #[cfg(test)]
 mod transcripts;
 
@@ -14,21 +16,22 @@ use crate::ending::Ending;
 use crate::judge::{Judge, Judged};
 use crate::later::{Changed, Later};
 use crate::questions::Questions;
-use crate::record::{Failure, Recorder, Totals};
-use crate::routine::Routine;
+use crate::record::{Recorder, Totals};
 use crate::sys::notify::Call;
 use crate::uplink::Uplink;
-use interlock_core::action::{Action, Bytes, FileEnd, Inode, Plane, Process, Subject};
+use interlock_core::action::{Action, Inode, Plane, Process, Subject};
 use interlock_core::decision::{Decision, Obligations, Outcome, Record};
 use interlock_core::facts::{Facts, Origin};
+use interlock_core::steer::Steer;
 use interlock_core::target::Target;
 use interlock_core::verb::Verb;
 use interlock_ledger::Ended;
+pub use log::{Context, Unforeseen};
 use ports::Around;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// One act as the door observed it: resolved, not yet decided.
@@ -56,24 +59,77 @@ impl Observed {
     }
 }
 
+/// What a family of calls can keep to when it enacts: declared beside it. What it cannot keep to is a denial.
+#[derive(Clone, Copy)]
+pub struct Enactor {
+    /// Whether it keeps to these obligations. Their class of record is the line's own matter.
+    pub honours: fn(&Obligations) -> bool,
+    /// What it would do in the place of an act; nothing where it cannot.
+    pub steered: fn(&Action, &Steer) -> Option<Observed>,
+}
+
+impl Enactor {
+    /// Does what is allowed as it is, or nothing: it keeps to no limit, hides nothing, injects no credential and follows no steer.
+    pub const PLAIN: Self = Self { honours: is_record_alone, steered: |_, _| None };
+}
+
+fn is_record_alone(obligations: &Obligations) -> bool {
+    let Obligations { record: _, limit, mask, inject } = obligations;
+    limit.is_empty() && mask.is_empty() && inject.is_none()
+}
+
 /// What the line says to a call.
 #[must_use]
 pub enum Settled<'a> {
     /// Every act of the call is allowed and recorded: enact, then say what came of it.
-    Allowed(Permit<'a>),
+    Allowed(Leave<'a>),
     /// Refused, recorded and told. Which errno the call gives for a refusal is the door's to know.
     Denied,
 }
 
-/// The leave to enact. Dropped without [`Permit::done`], it is recorded that nobody knows what came of it.
+/// The leave to enact a call. Dropped without [`Leave::done`], it is recorded that nobody knows what came of it.
 #[must_use]
-pub struct Permit<'a> {
+pub struct Leave<'a> {
     line: &'a Line,
-    records: Vec<u64>,
+    permits: Vec<Permit>,
     later: Vec<Changed>,
 }
 
-impl Permit<'_> {
+/// The permit for one act of a call: what may be done, and all that its enactor keeps to.
+#[derive(Debug)]
+pub struct Permit {
+    /// What may be done.
+    pub action: Action,
+    /// Whether that is what was asked for.
+    pub verdict: Verdict,
+    /// What is to be kept to besides; the enactor honours all of it.
+    pub obligations: Obligations,
+    /// What it was decided with.
+    pub facts: Facts,
+    /// The number of its record; none where it is only counted.
+    pub record: Option<u64>,
+}
+
+/// What was settled of an act.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may be done.
+    Allow,
+    /// This is done in its place, and was decided by itself.
+    Steer(Steer),
+}
+
+impl<'a> Leave<'a> {
+    fn of(line: &'a Line, later: Vec<Changed>) -> Self {
+        Self { line, permits: Vec::new(), later }
+    }
+
+    /// A permit for each act, in the order in which they were put to the line; none where the call was known to be routine.
+    #[must_use]
+    pub fn permits(&self) -> &[Permit] {
+        &self.permits
+    }
+
     /// Notes what came of it: 0, or the errno the kernel gave.
     pub fn done(mut self, errno: i32) {
         self.end(Ended::Errno(errno));
@@ -88,35 +144,16 @@ impl Permit<'_> {
     }
 
     fn end(&mut self, ended: Ended) {
-        for record in std::mem::take(&mut self.records) {
+        for record in std::mem::take(&mut self.permits).iter().filter_map(|permit| permit.record) {
             self.line.recorder.effect(record, ended);
         }
     }
 }
 
-impl Drop for Permit<'_> {
+impl Drop for Leave<'_> {
     fn drop(&mut self) {
         self.end(Ended::Unknown);
     }
-}
-
-/// Something that should not have happened, and ended in a denial.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unforeseen {
-    /// The door's code panicked.
-    Panic,
-    /// The kernel took no answer (errno).
-    Unanswerable(i32),
-    /// Nobody answered it.
-    Unanswered,
-}
-
-/// What the session works on, as the other plane told it.
-#[derive(Clone, Debug, Default)]
-#[allow(missing_docs)]
-pub struct Context {
-    pub parent: Option<String>,
-    pub trace: Option<Value>,
 }
 
 /// The line of one session.
@@ -126,7 +163,6 @@ pub struct Line {
     /// The policy, and what it compiles to here.
     pub judge: Judge,
     recorder: Box<dyn Recorder>,
-    routine: Routine,
     pub(crate) questions: Questions,
     pub(crate) denials: Denials,
     pub(crate) uplink: Arc<Uplink>,
@@ -157,7 +193,6 @@ impl Line {
             agent,
             judge,
             recorder,
-            routine: Routine::default(),
             questions: Questions::default(),
             denials: Denials::default(),
             uplink,
@@ -173,63 +208,54 @@ impl Line {
     }
 
     /// Decides the acts of one call, asks where policy says so, and records. `around` gathers Facts and waits.
-    pub(crate) fn settle(&self, around: &dyn Around, call: &Call, observed: Vec<Observed>) -> Settled<'_> {
+    pub(crate) fn settle(&self, around: &dyn Around, call: &Call, enactor: &Enactor, observed: Vec<Observed>) -> Settled<'_> {
         if observed.is_empty() || self.poisoned.load(Ordering::Acquire) {
             return Settled::Denied;
         }
         if self.rehearsing.load(Ordering::Acquire) {
             return self.rehearsed(&observed);
         }
-        let later: Vec<Changed> = observed.iter().flat_map(|act| self.later.of(act)).collect();
-        let mut judged = Vec::with_capacity(observed.len());
-        for act in observed {
-            let (origin, origin_to) = (act.origin, act.origin_to);
-            let action = self.action(call, act);
-            let found = self.judge.first(&action, |needs| {
-                let (origin, origin_to) = if needs.origin { (origin, origin_to) } else { (None, None) };
-                Facts { origin, origin_to, ..around.facts(&action, needs) }
-            });
-            if found.whatever {
-                self.note_routine(&action, &found.decision);
-            }
-            judged.push((action, found));
-        }
-        if let Some(index) = judged.iter().position(|(_, found)| !may_pass(&found.decision)) {
-            let (action, found) = judged.swap_remove(index);
-            let _told = self.deny(around, call, action, &found);
+        let mut acts: Vec<Act> = observed.into_iter().map(|act| self.judged(around, call, act)).collect();
+        if let Some(index) = acts.iter().position(|act| !act.may_pass(enactor)) {
+            let Act { action, judged, .. } = acts.swap_remove(index);
+            let _told = self.deny(around, call, action, &judged);
             return Settled::Denied;
         }
-        let mut permit = Permit { line: self, records: Vec::new(), later };
-        for (action, found) in judged {
-            match self.pass(around, call, &action, &found) {
-                Ok(number) => permit.records.extend(number),
+        let changes = acts.iter().filter(|act| act.action.verb != Verb::FileRead);
+        let mut leave = Leave::of(self, changes.flat_map(|act| self.later.of(act.action.verb, &act.action.target)).collect());
+        for mut act in acts {
+            match self.pass(around, call, enactor, &mut act) {
+                Ok(record) => leave.permits.push(act.permit(record)),
                 Err(refused) => {
                     if refused == Refused::Full {
-                        let _told = self.deny_unrecorded(action);
+                        let _told = self.deny_unrecorded(act.action);
                     }
-                    permit.void();
+                    leave.void();
                     return Settled::Denied;
                 }
             }
         }
-        Settled::Allowed(permit)
+        Settled::Allowed(leave)
+    }
+
+    fn judged(&self, around: &dyn Around, call: &Call, observed: Observed) -> Act {
+        let (origin, origin_to) = (observed.origin, observed.origin_to);
+        let action = self.action(call, observed);
+        let judged = self.judge.first(&action, |needs| {
+            let (origin, origin_to) = if needs.origin { (origin, origin_to) } else { (None, None) };
+            Facts { origin, origin_to, ..around.facts(&action, needs) }
+        });
+        Act { action, judged, verdict: Verdict::Allow }
     }
 
     /// The leave to read what was found to be routine before: allowed whatever the Facts, and only counted.
-    pub(crate) fn routine(&self, path: &[u8], object: Inode) -> Option<Permit<'_>> {
-        let rule = self.routine.rule(path, object)?;
+    pub(crate) fn routine(&self, path: &[u8], object: Inode) -> Option<Leave<'_>> {
+        let rule = self.judge.routine(path, object)?;
         if self.poisoned.load(Ordering::Acquire) || self.rehearsing.load(Ordering::Acquire) {
             return None;
         }
         self.count_routine(Verb::FileRead.name(), &rule);
-        Some(Permit { line: self, records: Vec::new(), later: Vec::new() })
-    }
-
-    fn note_routine(&self, action: &Action, decision: &Decision) {
-        let routine = decision.decision == Outcome::Allow && decision.obligations.record == Record::Routine;
-        if let (true, Verb::FileRead, Target::File(FileEnd { path, inode: Some(object), .. })) = (routine, action.verb, &action.target) {
-            self.routine.note(&path.0, *object, first_rule(decision));
-        }
+        Some(Leave::of(self, Vec::new()))
     }
 
     fn count_routine(&self, verb: &'static str, rule: &str) {
@@ -241,7 +267,7 @@ impl Line {
     fn rehearsed(&self, observed: &[Observed]) -> Settled<'_> {
         match observed {
             [Observed { verb: Verb::FileRead, target: Target::File(end), .. }] if end.path.0 == crate::rehearsal::OPENED.as_bytes() => {
-                Settled::Allowed(Permit { line: self, records: Vec::new(), later: Vec::new() })
+                Settled::Allowed(Leave::of(self, Vec::new()))
             }
             _ => Settled::Denied,
         }
@@ -269,91 +295,52 @@ impl Line {
         }
     }
 
-    /// Records an allowed act, or asks about it first. The number of its record, if it has one.
-    fn pass(&self, around: &dyn Around, call: &Call, action: &Action, found: &Judged) -> Result<Option<u64>, Refused> {
-        match found.decision.decision {
-            Outcome::Allow => self.allow(around, call, action, found),
-            Outcome::Approve => self.ask(around, call, action.clone(), found),
-            Outcome::Steer | Outcome::Deny => Err(self.deny(around, call, action.clone(), found)),
+    /// Records an allowed act, or asks about it first, or follows a steer. The number of its record, if it has one.
+    fn pass(&self, around: &dyn Around, call: &Call, enactor: &Enactor, act: &mut Act) -> Result<Option<u64>, Refused> {
+        if !act.may_pass(enactor) {
+            return Err(self.deny(around, call, act.action.clone(), &act.judged));
+        }
+        match act.judged.decision.decision {
+            Outcome::Allow => self.allow(act),
+            Outcome::Steer => self.steer(around, call, enactor, act),
+            Outcome::Approve => self.ask(around, call, enactor, act),
+            Outcome::Deny => Err(self.deny(around, call, act.action.clone(), &act.judged)),
         }
     }
 
-    fn allow(&self, around: &dyn Around, call: &Call, action: &Action, found: &Judged) -> Result<Option<u64>, Refused> {
-        let Judged { decision, facts, .. } = found;
-        if !may_pass(decision) {
-            return Err(self.deny(around, call, action.clone(), found));
-        }
+    fn allow(&self, act: &Act) -> Result<Option<u64>, Refused> {
+        let Act { action, judged: Judged { decision, facts }, verdict } = act;
         let class = class_of(&decision.obligations, facts);
-        if class == Record::Routine {
+        if class == Record::Routine && *verdict == Verdict::Allow {
             self.count_routine(action.verb.name(), first_rule(decision));
             return Ok(None);
         }
         self.totals.count(action.verb.name(), "allow");
-        self.decided(action, decision, facts, class).map(Some)
+        self.decided(action, decision, facts, class.max(Record::Ordered)).map(Some)
+    }
+}
+
+/// One act on its way through the line.
+struct Act {
+    action: Action,
+    judged: Judged,
+    verdict: Verdict,
+}
+
+impl Act {
+    /// Whether it may be let through: as it is, after a question, or as something else that its enactor can do.
+    fn may_pass(&self, enactor: &Enactor) -> bool {
+        let Judged { decision, .. } = &self.judged;
+        let may = match &decision.steer {
+            Some(steer) => decision.decision == Outcome::Steer && (enactor.steered)(&self.action, steer).is_some(),
+            None => matches!(decision.decision, Outcome::Allow | Outcome::Approve),
+        };
+        may && (enactor.honours)(&decision.obligations)
     }
 
-    fn decided(&self, action: &Action, decision: &Decision, facts: &Facts, class: Record) -> Result<u64, Refused> {
-        let mut action = action.clone();
-        if let Some(process) = &mut action.subject.process {
-            process.program = process.program.take().or_else(|| program_of(process.id));
-        }
-        let context = self.context();
-        let record = json!({
-            "type": "action.decided", "phase": "decided", "action": action, "decision": decision, "facts": facts,
-            "policy": self.judge.digest(), "agent": self.agent, "parent": context.parent, "trace": context.trace,
-        });
-        self.record(class, record)
-    }
-
-    /// Appends a record of this session.
-    ///
-    /// # Errors
-    /// The line is poisoned.
-    pub(crate) fn record(&self, class: Record, record: Value) -> Result<u64, Refused> {
-        if self.poisoned.load(Ordering::Acquire) {
-            return Err(Refused::Poisoned);
-        }
-        self.recorder.append(class, record).map_err(|failure| match failure {
-            Failure::Full => Refused::Full,
-            Failure::Broken(why) => {
-                self.poison(&format!("the ledger refused a record: {why}"));
-                Refused::Poisoned
-            }
-        })
-    }
-
-    /// Denies everything from now on and ends the tree with code 123.
-    pub(crate) fn poison(&self, reason: &str) {
-        self.poisoned.store(true, Ordering::Release);
-        self.questions.close("interlock failed");
-        self.ending.failed(reason);
-    }
-
-    /// A log that failed by itself (a sync between two records) poisons the line as a refused record does.
-    pub(crate) fn check_log(&self) {
-        if !self.poisoned.load(Ordering::Acquire) && !self.recorder.sound() {
-            self.poison("the ledger failed");
-        }
-    }
-
-    /// Records a fault of our own that ended in a denial.
-    pub(crate) fn unforeseen(&self, call: &Call, what: Unforeseen) {
-        let reason = format!("call {} of thread {}: {what:?}", call.number, call.thread);
-        let _poisoned = self.record(Record::Ordered, json!({"type": "gap", "lost": 1, "reason": reason}));
-    }
-
-    pub(crate) fn context(&self) -> Context {
-        self.context.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(crate) fn set_context(&self, context: Context) {
-        let _poisoned = self.record(Record::Ordered, json!({"type": "context.changed", "parent": context.parent, "trace": context.trace}));
-        *self.context.lock().unwrap_or_else(PoisonError::into_inner) = context;
-    }
-
-    /// Closes the log with this record; its last checkpoint, or why there is none.
-    pub(crate) fn close(&self, closing: Value) -> Result<Value, String> {
-        self.recorder.close(closing)
+    fn permit(self, record: Option<u64>) -> Permit {
+        let Judged { decision, facts } = self.judged;
+        Permit { action: self.action, verdict: self.verdict, obligations: decision.obligations, facts, record }
     }
 }
 
@@ -368,12 +355,6 @@ pub enum Refused {
     Poisoned,
 }
 
-/// Whether it may be let through, after a question at most. No enactor of this plane honours a steer, or an obligation but the record's class.
-fn may_pass(decision: &Decision) -> bool {
-    let Obligations { record: _, limit, mask, inject } = &decision.obligations;
-    matches!(decision.decision, Outcome::Allow | Outcome::Approve) && limit.is_empty() && mask.is_empty() && inject.is_none()
-}
-
 fn first_rule(decision: &Decision) -> &str {
     decision.rules.first().map_or("", String::as_str)
 }
@@ -381,12 +362,6 @@ fn first_rule(decision: &Decision) -> &str {
 /// As the engine says; whatever a human let through is durable.
 fn class_of(obligations: &Obligations, facts: &Facts) -> Record {
     if facts.grants.is_empty() { obligations.record } else { Record::Durable }
-}
-
-fn program_of(process: i32) -> Option<Bytes> {
-    use std::os::unix::ffi::OsStringExt;
-    let path = std::fs::read_link(format!("/proc/{process}/exe")).ok()?;
-    Some(Bytes(path.into_os_string().into_vec()))
 }
 
 pub(crate) fn now_us() -> u64 {

@@ -6,7 +6,7 @@ use crate::answer::{Calls, Pending};
 use crate::handover::Handovers;
 use crate::keepers::Keepers;
 use crate::line::ports::{Gather, Waits};
-use crate::line::{Line, Observed, Settled, Unforeseen, now_us};
+use crate::line::{Line, Unforeseen, now_us};
 use crate::made::Made;
 use crate::members::Members;
 use crate::mounts::Mounts;
@@ -105,11 +105,6 @@ impl Session {
             calls: Calls::new(listener, unanswered(own.clone())),
         });
         if session.pool.start() && helper(&session) { Ok(session) } else { Err(std::io::Error::other("no thread could be started")) }
-    }
-
-    /// Decides, asks if policy says so, and records: all that stands between an observed act and its effect.
-    pub fn settle(&self, call: &Call, observed: Vec<Observed>) -> Settled<'_> {
-        self.line.settle(self, call, observed)
     }
 
     /// Whether a process (or thread) id belongs to this session's tree.

@@ -8,6 +8,7 @@ use super::errand::{Errand, forbidden};
 use super::ground::Ground;
 use super::metadata::{object_at, object_of};
 use super::resolve::Object;
+use crate::line::Enactor;
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::files;
 use crate::sys::memory::PATH_BYTES_MAX;
@@ -24,6 +25,9 @@ const SYS_FILE_SETATTR: i64 = 469;
 /// `struct xattr_args`: a pointer, a size and flags.
 const ARGUMENTS_BYTES: u64 = 16;
 const PAGE_BYTES: u64 = 4096;
+
+/// What is allowed is done as it is, or not at all.
+const ENACTOR: Enactor = Enactor::PLAIN;
 
 /// What is to become of one attribute.
 enum Change {
@@ -148,7 +152,7 @@ fn verbs(object: &Object, change: &Change) -> Result<Vec<Verb>, Stop> {
 fn by_path(errand: &Errand<'_>, object: &Object, change: &Change) -> Result<(), Stop> {
     let verbs = verbs(object, change)?;
     let magic = Ground::magic(object.file.as_fd()).absolute();
-    errand.perform_on(&verbs, object, || {
+    errand.enact_on(&ENACTOR, &verbs, object, |_| {
         match change {
             Change::Set { name, value, flags } => files::set_attribute(&magic, name, value, *flags),
             Change::Remove { name } => files::remove_attribute(&magic, name),
@@ -160,7 +164,7 @@ fn by_path(errand: &Errand<'_>, object: &Object, change: &Change) -> Result<(), 
 fn by_descriptor(errand: &Errand<'_>, object: &Object, change: &Change) -> Result<(), Stop> {
     let verbs = verbs(object, change)?;
     let file = object.file.as_fd();
-    errand.perform_on(&verbs, object, || {
+    errand.enact_on(&ENACTOR, &verbs, object, |_| {
         match change {
             Change::Set { name, value, flags } => files::set_attribute_of(file, name, value, *flags),
             Change::Remove { name } => files::remove_attribute_of(file, name),

@@ -8,10 +8,14 @@ use super::socket::{self, NOWHERE, Socket};
 use super::sockets::{self, Name, Purpose};
 use super::unix;
 use crate::answer::{Answered, Pending};
+use crate::line::Enactor;
 use crate::sys::errno::Errno;
 use crate::sys::sockets as sys;
 use interlock_core::action::{Protocol, Side, Verb};
 use std::os::fd::AsFd as _;
+
+/// What is allowed is done as it is, or not at all.
+const ENACTOR: Enactor = Enactor::PLAIN;
 
 /// Answers bind(2).
 pub fn bind(errand: &Errand<'_>, pending: Pending) -> Answered {
@@ -28,7 +32,7 @@ fn attempt_bind(errand: &Errand<'_>) -> Result<i64, Stop> {
         Name::Inet(endpoint) => {
             let protocol = socket::transport(socket.kind)?;
             let act = socket::act(Verb::NetBind, protocol, (endpoint.address, endpoint.port), Side::Outside);
-            errand.perform(vec![act], || give(&socket, &endpoint.wire()))?;
+            errand.enact_as_caller(&ENACTOR, vec![act], |_| give(&socket, &endpoint.wire()))?;
         }
         Name::Path(path) => unix::bind(errand, &socket, &path)?,
         Name::Abstract(name) => {
@@ -65,7 +69,7 @@ fn attempt_listen(errand: &Errand<'_>) -> Result<i64, Stop> {
                 return Err(Errno(libc::EOPNOTSUPP).into());
             }
             let act = socket::act(Verb::NetListen, Protocol::Tcp, socket.local(), Side::Outside);
-            errand.perform(vec![act], enact)?;
+            errand.enact_as_caller(&ENACTOR, vec![act], |_| enact())?;
         }
         _ => return Err(Errno(libc::EOPNOTSUPP).into()),
     }

@@ -12,7 +12,7 @@ use super::socket::{self, NOWHERE, Socket};
 use super::sockets::{self, Endpoint, Name, Purpose};
 use super::unix;
 use crate::answer::{Answered, Pending};
-use crate::line::Observed;
+use crate::line::{Enactor, Observed};
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::sockets as sys;
 use interlock_core::action::{Protocol, Side, Verb};
@@ -20,6 +20,9 @@ use interlock_core::decision::Outcome;
 use interlock_core::facts::Facts;
 use std::net::IpAddr;
 use std::os::fd::AsFd as _;
+
+/// What is allowed is done as it is, or not at all.
+const ENACTOR: Enactor = Enactor::PLAIN;
 
 /// Answers connect(2).
 pub fn connect(errand: &Errand<'_>, pending: Pending) -> Answered {
@@ -52,21 +55,22 @@ fn internet(errand: &Errand<'_>, socket: &Socket, endpoint: Endpoint) -> Result<
     let alone = answering == Answering::Nobody && protocol == Protocol::Tcp;
     let side = if alone { Side::Inside } else { answering.side() };
     let (acts, sends) = needed(errand, protocol, (endpoint.address, endpoint.port), side);
-    let permit = errand.settle(acts)?;
-    if alone {
-        // A loopback port where nobody listens is nobody else's: a program that waits for its own server hears the kernel's word. It is given
-        // without asking the kernel, for somebody outside may begin to listen between question and act.
-        permit.done(libc::ECONNREFUSED);
-        return Err(Errno(libc::ECONNREFUSED).into());
-    }
-    // Before it is connected: another thread may be sending through it already.
-    let muted = if sends { Ok(()) } else { sys::shut_writing(socket.as_fd()).map_err(|error| Errno::from(error).into()) };
-    let result = muted.and_then(|()| reach(errand, socket, &endpoint.wire()));
-    permit.done(match &result {
-        Ok(()) | Err(Stop::Errno(Errno(libc::EINPROGRESS))) => 0,
-        Err(Stop::Errno(Errno(errno))) => *errno,
-        Err(_) => libc::EINTR,
+    let leave = errand.settle(&ENACTOR, acts)?;
+    let result = errand.carry_out(leave, |_| {
+        if alone {
+            // A loopback port where nobody listens is nobody else's: a program that waits for its own server hears the kernel's word. It is given
+            // without asking the kernel, for somebody outside may begin to listen between question and act.
+            return Err(Errno(libc::ECONNREFUSED).into());
+        }
+        if !sends {
+            // Before it is connected: another thread may be sending through it already.
+            sys::shut_writing(socket.as_fd()).map_err(Errno::from)?;
+        }
+        reach(errand, socket, &endpoint.wire())
     });
+    if alone {
+        return result.map(|()| 0);
+    }
     if protocol == Protocol::Udp {
         // It has a port of its own now, at which others of this session may answer.
         socket.note(errand);

@@ -8,10 +8,14 @@ use super::metadata::{forbid_privilege, within_limit};
 use super::resolve::{self, Object};
 use super::terminal;
 use crate::answer::{Answered, Pending};
+use crate::line::Enactor;
 use crate::sys::errno::Errno;
 use crate::sys::files;
 use interlock_core::action::Verb;
 use std::os::fd::{AsFd, OwnedFd};
+
+/// What is allowed is done as it is, or not at all.
+const ENACTOR: Enactor = Enactor::PLAIN;
 
 /// What descriptor `number` of the caller refers to, O_PATH; AT_FDCWD for its directory.
 pub fn object(errand: &Errand<'_>, number: i32) -> Result<Object, Stop> {
@@ -36,13 +40,13 @@ fn held(errand: &Errand<'_>, file: OwnedFd) -> Result<Object, Stop> {
 pub fn change_mode(errand: &Errand<'_>, number: i32, mode: u32) -> Result<(), Stop> {
     let object = open_file(errand, number)?;
     forbid_privilege(errand, &object, mode & 0o7777)?;
-    errand.perform_on(&[Verb::FileChmod], &object, || Ok(files::change_mode_of(object.file.as_fd(), mode & 0o7777)?))
+    errand.enact_on(&ENACTOR, &[Verb::FileChmod], &object, |_| Ok(files::change_mode_of(object.file.as_fd(), mode & 0o7777)?))
 }
 
 /// fchown.
 pub fn change_owner(errand: &Errand<'_>, number: i32, user: u32, group: u32) -> Result<(), Stop> {
     let object = open_file(errand, number)?;
-    errand.perform_on(&[Verb::FileChown], &object, || Ok(files::change_owner_of(object.file.as_fd(), user, group)?))
+    errand.enact_on(&ENACTOR, &[Verb::FileChown], &object, |_| Ok(files::change_owner_of(object.file.as_fd(), user, group)?))
 }
 
 /// ftruncate.
@@ -52,7 +56,7 @@ pub fn truncate(errand: &Errand<'_>, number: i32, length: i64) -> Result<(), Sto
     }
     let object = open_file(errand, number)?;
     within_limit(errand, &object, length)?;
-    errand.perform_on(&[Verb::FileTruncate], &object, || Ok(files::truncate_of(object.file.as_fd(), length)?))
+    errand.enact_on(&ENACTOR, &[Verb::FileTruncate], &object, |_| Ok(files::truncate_of(object.file.as_fd(), length)?))
 }
 
 /// Requests that set inode flags, versions or project ids: their argument lies in memory and some of them outlive the session

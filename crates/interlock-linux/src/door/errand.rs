@@ -10,7 +10,7 @@ use super::refusal;
 use super::resolve::{Name, Object};
 use super::restart;
 use crate::answer::{Answered, Pending};
-use crate::line::{Observed, Permit, Settled};
+use crate::line::{Enactor, Leave, Observed, Permit, Settled};
 use crate::session::Session;
 use crate::sys::credentials;
 use crate::sys::errno::{Errno, Sys};
@@ -76,17 +76,17 @@ impl<'a> Errand<'a> {
     ///
     /// # Errors
     /// [`Stop::Denied`]; [`Stop::Gone`] when the caller did not outlive the question.
-    pub fn settle(&self, acts: Vec<Observed>) -> Result<Permit<'_>, Stop> {
+    pub fn settle(&self, enactor: &Enactor, acts: Vec<Observed>) -> Result<Leave<'_>, Stop> {
         // A file opened to be read for a caller that is gone is closed again: injecting it fails.
         let effects = acts.iter().any(|act| act.verb != Verb::FileRead);
-        match self.session.settle(self.call, acts) {
+        match self.session.line.settle(self.session, self.call, enactor, acts) {
             Settled::Denied => Err(Stop::Denied),
-            Settled::Allowed(permit) => {
+            Settled::Allowed(leave) => {
                 // An effect for a caller that is gone would be nobody's.
                 match if effects { self.caller.confirm() } else { Ok(()) } {
-                    Ok(()) => Ok(permit),
+                    Ok(()) => Ok(leave),
                     Err(gone) => {
-                        permit.done(libc::EINTR);
+                        leave.done(libc::EINTR);
                         Err(gone)
                     }
                 }
@@ -94,18 +94,30 @@ impl<'a> Errand<'a> {
         }
     }
 
-    /// Settles `acts`, then does `act` as the caller and notes what came of it.
-    pub fn perform<T>(&self, acts: Vec<Observed>, act: impl FnOnce() -> Result<T, Stop>) -> Result<T, Stop> {
-        let permit = self.settle(acts)?;
-        self.done(permit, act)
+    /// Settles `acts` and carries them out.
+    pub fn enact<T>(&self, enactor: &Enactor, acts: Vec<Observed>, act: impl FnOnce(&[Permit]) -> Result<T, Stop>) -> Result<T, Stop> {
+        self.carry_out(self.settle(enactor, acts)?, act)
     }
 
-    fn done<T>(&self, permit: Permit<'_>, act: impl FnOnce() -> Result<T, Stop>) -> Result<T, Stop> {
-        let result = self.as_caller(act);
-        permit.done(match &result {
-            Ok(_) => 0,
-            Err(Stop::Errno(Errno(errno))) => *errno,
-            Err(_) => libc::EACCES,
+    /// The same, where `act` is done as the caller.
+    pub fn enact_as_caller<T>(
+        &self,
+        enactor: &Enactor,
+        acts: Vec<Observed>,
+        act: impl FnOnce(&[Permit]) -> Result<T, Stop>,
+    ) -> Result<T, Stop> {
+        self.enact(enactor, acts, |permits| self.as_caller(|| act(permits)))
+    }
+
+    /// Hands the permits to `act`, and notes what came of it.
+    pub fn carry_out<T>(&self, leave: Leave<'_>, act: impl FnOnce(&[Permit]) -> Result<T, Stop>) -> Result<T, Stop> {
+        let result = act(leave.permits());
+        leave.done(match &result {
+            // A connection on its way is one.
+            Ok(_) | Err(Stop::Errno(Errno(libc::EINPROGRESS))) => 0,
+            Err(Stop::Errno(Errno(errno)) | Stop::Refused { errno, .. }) => *errno,
+            Err(Stop::Gone | Stop::Interrupted) => libc::EINTR,
+            Err(Stop::Denied) => libc::EACCES,
         });
         result
     }
@@ -223,19 +235,27 @@ impl<'a> Errand<'a> {
             Name::Lost(path) | Name::Path(path) => path,
         };
         let found = (object.file.as_fd(), &object.stat);
-        let loss = loss::overwritten(self, verbs, path, found);
+        let overwrites = verbs.iter().any(|verb| matches!(verb, Verb::FileWrite | Verb::FileTruncate));
+        let loss = if overwrites { loss::overwritten(self, verbs, path, found) } else { None };
         Ok(verbs.iter().map(|verb| self.act(*verb, path, Some(found))).chain(loss).collect())
     }
 
-    /// Settles and does something to an object: at once when there is nothing to decide, since it is held already.
-    pub fn perform_on<T>(&self, verbs: &[Verb], object: &Object, act: impl FnOnce() -> Result<T, Stop>) -> Result<T, Stop> {
+    /// Settles and does something to an object as the caller: at once when there is nothing to decide, since it is held already.
+    pub fn enact_on<T>(
+        &self,
+        enactor: &Enactor,
+        verbs: &[Verb],
+        object: &Object,
+        act: impl FnOnce(&[Permit]) -> Result<T, Stop>,
+    ) -> Result<T, Stop> {
+        let act = |permits: &[Permit]| self.as_caller(|| act(permits));
         if let ([Verb::FileRead], Name::Path(path)) = (verbs, &object.name) {
-            if let Some(permit) = self.session.line.routine(path, inode(&object.stat)) {
-                return self.done(permit, act);
+            if let Some(leave) = self.session.line.routine(path, inode(&object.stat)) {
+                return self.carry_out(leave, act);
             }
         }
         let acts = self.acts_on(verbs, object)?;
-        if acts.is_empty() { self.as_caller(act) } else { self.perform(acts, act) }
+        if acts.is_empty() { act(&[]) } else { self.enact(enactor, acts, act) }
     }
 }
 

@@ -14,7 +14,7 @@ use super::resolve::{self, Last, Name, Object, Path};
 use super::script::{self, Head};
 use super::trace::{Expected, Found, Outcome, Traced};
 use crate::answer::{Answered, Pending};
-use crate::line::{Observed, Permit};
+use crate::line::{Enactor, Leave, Observed};
 use crate::session::Session;
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::files;
@@ -32,6 +32,9 @@ const ARGUMENTS_BYTES_MAX: usize = 2 * 1024 * 1024;
 const ARGUMENTS_MAX: usize = 32 * 1024;
 /// AT_EXECVE_CHECK (6.14): the kernel says whether it would, and does not.
 const EXECVE_CHECK: i32 = 0x10000;
+
+/// What is allowed is done as it is, or not at all.
+const ENACTOR: Enactor = Enactor::PLAIN;
 
 /// What the caller asked for, as it stood when the call was received.
 struct Request {
@@ -55,10 +58,10 @@ pub fn exec(errand: &Errand<'_>, pending: Pending) -> Answered {
     };
     let found = images(errand, &request).and_then(|(images, directory)| {
         let observed = images.iter().map(|image| observed(errand.session, image, &directory)).collect();
-        errand.settle(observed).map(|permit| (images, permit))
+        errand.settle(&ENACTOR, observed).map(|leave| (images, leave))
     });
     match found {
-        Ok((images, permit)) => enact(errand, pending, &images, permit),
+        Ok((images, leave)) => enact(errand, pending, &images, leave),
         Err(stop) => refusal::stopped(errand.session, pending, stop, |path| act(path, &[], None, &request.arguments, b"/")),
     }
 }
@@ -210,7 +213,7 @@ fn act(path: &[u8], aliases: &[Vec<u8>], inode: Option<Inode>, arguments: &[Vec<
 }
 
 /// Lets the kernel go on under trace. The receiver is blocked while the kernel loads the program.
-fn enact(errand: &Errand<'_>, pending: Pending, images: &[Image], permit: Permit<'_>) -> Answered {
+fn enact(errand: &Errand<'_>, pending: Pending, images: &[Image], leave: Leave<'_>) -> Answered {
     let (call, session) = (errand.call, errand.session);
     for image in images {
         // Whoever wrote it may have closed it just now.
@@ -218,21 +221,21 @@ fn enact(errand: &Errand<'_>, pending: Pending, images: &[Image], permit: Permit
     }
     let Some(program) = images.last() else { return pending.errno(libc::EACCES) };
     let Ok(_room) = session.room_for_a_moment(call) else {
-        permit.done(libc::EAGAIN);
+        leave.done(libc::EAGAIN);
         return pending.errno(libc::EAGAIN);
     };
     let expected = Expected { program: &program.object, arguments: block(&program.arguments) };
     match Traced::seize(call, &expected, || session.still_waits(call)) {
         Ok(Some(traced)) => {
             let (answered, outcome) = pending.hand_to(traced);
-            note(session, program, permit, outcome);
+            note(session, program, leave, outcome);
             answered
         }
         Ok(None) => pending.errno(libc::EACCES),
         Err(errno) => {
             let act = act(program.object.name.bytes(), &[], None, &program.arguments, b"/");
             session.line.refuse(call, act, "it is traced by somebody else already");
-            permit.done(errno);
+            leave.done(errno);
             pending.errno(libc::EACCES)
         }
     }
@@ -249,15 +252,15 @@ fn block(arguments: &[Vec<u8>]) -> Vec<u8> {
 }
 
 /// Notes what came of it.
-fn note(session: &Session, program: &Image, permit: Permit<'_>, outcome: Outcome) {
+fn note(session: &Session, program: &Image, leave: Leave<'_>, outcome: Outcome) {
     match outcome {
-        Outcome::Committed => permit.done(0),
-        Outcome::Failed(errno) => permit.done(errno),
+        Outcome::Committed => leave.done(0),
+        Outcome::Failed(errno) => leave.done(errno),
         Outcome::Lost(found) => {
             lost(session, program, &found);
-            permit.done(libc::EACCES);
+            leave.done(libc::EACCES);
         }
-        // Dropped, the permit says that nobody knows.
+        // Dropped, the leave says that nobody knows.
         Outcome::Gone => {}
     }
 }

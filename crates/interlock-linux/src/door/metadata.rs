@@ -10,6 +10,7 @@ use super::names::start_of;
 use super::resolve::{self, Last, Object, Path};
 use super::{attributes, descriptors, terminal, times};
 use crate::answer::{Answered, Pending};
+use crate::line::Enactor;
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::files;
 use crate::sys::memory::PATH_BYTES_MAX;
@@ -17,6 +18,9 @@ use interlock_core::action::Verb;
 use std::os::fd::AsFd;
 
 const MODE_BITS: u32 = 0o7777;
+
+/// What is allowed is done as it is, or not at all.
+const ENACTOR: Enactor = Enactor::PLAIN;
 
 /// Answers one call of the family.
 pub fn answer(errand: &Errand<'_>, pending: Pending) -> Answered {
@@ -78,7 +82,7 @@ fn change_mode(errand: &Errand<'_>, at: (i32, usize), mode: u32, flags: i32) -> 
         return Err(Errno(libc::EOPNOTSUPP).into());
     }
     let ground = &errand.session.ground;
-    errand.perform_on(&[Verb::FileChmod], &object, || {
+    errand.enact_on(&ENACTOR, &[Verb::FileChmod], &object, |_| {
         Ok(files::change_mode(ground.own.as_fd(), Ground::magic(object.file.as_fd()).as_c_str(), mode)?)
     })
 }
@@ -90,7 +94,7 @@ pub fn forbid_privilege(errand: &Errand<'_>, object: &Object, mode: u32) -> Resu
 
 fn change_owner(errand: &Errand<'_>, at: (i32, usize), (user, group): (u32, u32), flags: i32) -> Result<(), Stop> {
     let object = object_of(errand, at, flags, libc::AT_SYMLINK_NOFOLLOW | libc::AT_EMPTY_PATH)?;
-    errand.perform_on(&[Verb::FileChown], &object, || Ok(files::change_owner(object.file.as_fd(), user, group)?))
+    errand.enact_on(&ENACTOR, &[Verb::FileChown], &object, |_| Ok(files::change_owner(object.file.as_fd(), user, group)?))
 }
 
 fn truncate(errand: &Errand<'_>, length: i64) -> Result<(), Stop> {
@@ -105,7 +109,7 @@ fn truncate(errand: &Errand<'_>, length: i64) -> Result<(), Stop> {
     }
     within_limit(errand, &object, length)?;
     let magic = Ground::magic(object.file.as_fd()).absolute();
-    errand.perform_on(&[Verb::FileTruncate], &object, || Ok(files::truncate(&magic, length)?))
+    errand.enact_on(&ENACTOR, &[Verb::FileTruncate], &object, |_| Ok(files::truncate(&magic, length)?))
 }
 
 /// The caller's own limit on file sizes, which is not the supervisor's. The signal that goes with it (SIGXFSZ) is left out.

@@ -8,7 +8,7 @@ use super::place::{self, Found, Place};
 use super::resolve::{self, Last, Name, Object, Path};
 use super::{links, loss, lost, rename};
 use crate::answer::{Answered, Pending};
-use crate::line::Observed;
+use crate::line::{Enactor, Observed};
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::files::{self, Stat};
 use crate::sys::memory::PATH_BYTES_MAX;
@@ -23,6 +23,9 @@ const MODE_BITS: u32 = 0o7777;
 pub const TRIES: usize = 8;
 /// Between decision and act something else has come to stand there: the call is looked at afresh. The kernel's own word for it.
 pub const MOVED: Stop = Stop::Errno(Errno(libc::ESTALE));
+
+/// What is allowed is done as it is, or not at all.
+const ENACTOR: Enactor = Enactor::PLAIN;
 
 /// Answers one call of the family.
 pub fn answer(errand: &Errand<'_>, pending: Pending) -> Answered {
@@ -124,7 +127,7 @@ fn make_with(errand: &Errand<'_>, place: &Place, verb: Verb, below: Vec<Observed
         return Err(Errno(libc::EEXIST).into());
     }
     let acts = std::iter::once(errand.making(verb, &place.name(), place.parent.as_fd())).chain(below).collect();
-    let made = errand.perform(acts, || {
+    let made = errand.enact_as_caller(&ENACTOR, acts, |_| {
         // Looked at before anything of the session can put another object there.
         in_place(errand, place, None, || act(&entry).map(|()| place.look().ok()))
     })?;
@@ -165,7 +168,7 @@ fn remove(errand: &Errand<'_>, directory: i32, index: usize, flags: i32) -> Resu
     }
     let object = errand.as_caller(|| Ok(place::object_at(&place)?))?;
     natively_refused(errand, &object.stat, &place, flags)?;
-    errand.perform_on(&[Verb::FileDelete], &object, || in_place(errand, &place, Some(&object.stat), act))?;
+    errand.enact_on(&ENACTOR, &[Verb::FileDelete], &object, |_| in_place(errand, &place, Some(&object.stat), act))?;
     if object.stat.links <= 1 || flags != 0 {
         errand.session.made.unnamed(inode(&object.stat));
     }
@@ -232,7 +235,7 @@ fn link(errand: &Errand<'_>, from: (i32, usize), to: (i32, usize), flags: i32) -
             acts
         }
     };
-    errand.perform(acts, || {
+    errand.enact_as_caller(&ENACTOR, acts, |_| {
         if !resolve::still_named(&errand.session.ground, &object) {
             return Err(MOVED);
         }

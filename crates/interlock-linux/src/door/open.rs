@@ -11,6 +11,7 @@ use super::request::{self, Parsed, Request};
 use super::resolve::{self, Name, Object, Path};
 use super::{procfs, terminal};
 use crate::answer::{Answered, Pending, Proof};
+use crate::line::Enactor;
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::files;
 use interlock_core::action::Verb;
@@ -22,6 +23,9 @@ const CREATE_TRIES: usize = 16;
 /// What an unnamed file (O_TMPFILE) is called in its directory until it is linked.
 const UNNAMED: &[u8] = b"/#unnamed";
 const MEMORY_DEVICES: u32 = 1;
+
+/// What is allowed is done as it is, or not at all.
+const ENACTOR: Enactor = Enactor::PLAIN;
 
 /// Answers one call of the family.
 pub fn answer(errand: &Errand<'_>, pending: Pending) -> Answered {
@@ -82,7 +86,8 @@ fn create_at(errand: &Errand<'_>, request: &Request, place: &Place) -> Result<Op
     errand.forbid_privilege(request.mode, &place.name())?;
     let flags = (request.flags & !libc::O_TRUNC) | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW | libc::O_NOCTTY;
     let (entry, umask) = (place.entry()?, errand.umask()?);
-    let made = errand.perform(vec![errand.making(Verb::FileCreate, &place.name(), place.parent.as_fd())], || {
+    let making = errand.making(Verb::FileCreate, &place.name(), place.parent.as_fd());
+    let made = errand.enact_as_caller(&ENACTOR, vec![making], |_| {
         let _names = errand.session.names.read().unwrap_or_else(PoisonError::into_inner);
         if !place.stands(&errand.session.ground) {
             return Err(Errno(libc::EEXIST).into());
@@ -115,7 +120,7 @@ fn unnamed(errand: &Errand<'_>, request: &Request, directory: Object) -> Result<
     let name = [if path == b"/" { &[][..] } else { path }, UNNAMED].concat();
     errand.forbid_privilege(request.mode, &name)?;
     let (umask, flags) = (errand.umask()?, request.flags & !libc::O_NOFOLLOW);
-    let file = errand.perform(vec![errand.making(Verb::FileCreate, &name, directory.file.as_fd())], || {
+    let file = errand.enact_as_caller(&ENACTOR, vec![errand.making(Verb::FileCreate, &name, directory.file.as_fd())], |_| {
         let mode = masked(request.mode, umask, directory.file.as_fd())?;
         Ok(reopen(&errand.session.ground, directory.file.as_fd(), flags, mode)?)
     })?;
@@ -131,14 +136,17 @@ fn existing(errand: &Errand<'_>, request: &Request, object: Object) -> Result<Ow
         unwritten(&object)?;
     }
     let flags = request.flags & !(libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW);
-    let object = terminal::of_caller(errand, object)?;
+    let is_device = object.stat.kind() == libc::S_IFCHR;
+    let object = if is_device { terminal::of_caller(errand, object)? } else { object };
     let inode = super::errand::inode(&object.stat);
     errand.session.handovers.settle(inode);
     let file = opened(errand, request, &object, flags)?;
     if request.writes() || request.flags & libc::O_CREAT != 0 || object.stat.kind() == libc::S_IFIFO {
         errand.session.handovers.begin(errand.call.id, inode);
     }
-    terminal::learn(errand, &object, file.as_fd());
+    if is_device {
+        terminal::learn(errand, &object, file.as_fd());
+    }
     Ok(file)
 }
 
@@ -157,19 +165,11 @@ fn opened(errand: &Errand<'_>, request: &Request, object: &Object, flags: i32) -
     let reopened = || reopen(&errand.session.ground, object.file.as_fd(), flags, 0);
     let verbs = request.verbs(object.stat.kind());
     if may_block(request, object) {
+        let waiting = || errand.blocking(|| errand.as_caller(|| Ok(reopened()?)).map_err(into_errno));
         let acts = errand.acts_on(&verbs, object)?;
-        let permit = if acts.is_empty() { None } else { Some(errand.settle(acts)?) };
-        let result = errand.blocking(|| errand.as_caller(|| Ok(reopened()?)).map_err(into_errno));
-        if let Some(permit) = permit {
-            permit.done(match &result {
-                Ok(_) => 0,
-                Err(Stop::Errno(Errno(errno))) => *errno,
-                Err(_) => libc::EINTR,
-            });
-        }
-        return result;
+        return if acts.is_empty() { waiting() } else { errand.enact(&ENACTOR, acts, |_| waiting()) };
     }
-    errand.perform_on(&verbs, object, || Ok(reopened()?))
+    errand.enact_on(&ENACTOR, &verbs, object, |_| Ok(reopened()?))
 }
 
 fn into_errno(stop: Stop) -> Errno {

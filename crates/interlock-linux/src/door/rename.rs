@@ -10,7 +10,7 @@ use super::links;
 use super::loss;
 use super::names::{MOVED, place_of};
 use super::place::{Found, Place};
-use crate::line::Observed;
+use crate::line::{Enactor, Observed};
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::files::{self, Stat};
 use interlock_core::action::{Target, Verb};
@@ -21,6 +21,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::PoisonError;
 
 const KNOWN: u32 = libc::RENAME_NOREPLACE | libc::RENAME_EXCHANGE | libc::RENAME_WHITEOUT;
+
+/// What is allowed is done as it is, or not at all.
+const ENACTOR: Enactor = Enactor::PLAIN;
 
 /// One end: where, and what is there.
 struct End {
@@ -92,7 +95,7 @@ pub fn rename(errand: &Errand<'_>, from: (i32, usize), to: (i32, usize), flags: 
         }
     }
     let walked = walked(errand, &from, &to, exchange)?;
-    errand.perform(acts(errand, &from, &to, exchange, &walked), || {
+    errand.enact_as_caller(&ENACTOR, acts(errand, &from, &to, exchange, &walked), |_| {
         let _names = errand.session.names.write().unwrap_or_else(PoisonError::into_inner);
         still(errand, &from, &to, exchange, &walked)?;
         Ok(act(&from.place, &to.place)?)

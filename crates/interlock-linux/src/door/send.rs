@@ -12,6 +12,7 @@ use super::socket::{self, NOWHERE, Socket};
 use super::sockets::{self, Name, Purpose};
 use super::unix::{self, Held};
 use crate::answer::{Answered, Pending};
+use crate::line::Enactor;
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::{memory, sockets as sys, trace};
 use interlock_core::action::Verb;
@@ -25,6 +26,9 @@ const HEADER_BYTES: usize = 56;
 const ENTRY_BYTES: u64 = 64;
 const PART_BYTES: usize = 16;
 const SO_ZEROCOPY: i32 = 60;
+
+/// What is allowed is done as it is, or not at all.
+const ENACTOR: Enactor = Enactor::PLAIN;
 
 /// One message as the caller described it.
 #[derive(Default)]
@@ -178,7 +182,7 @@ fn judged(errand: &Errand<'_>, socket: &Socket, name: Option<Name>) -> Result<De
             let endpoint = endpoint.towards(socket.own().map(|own| own.address));
             let answering = errand.session.sockets.answering(errand.call.thread, protocol, endpoint.address, endpoint.port);
             let act = socket::act(Verb::NetSend, protocol, (endpoint.address, endpoint.port), answering.side());
-            errand.settle(vec![act])?.done(0);
+            errand.settle(&ENACTOR, vec![act])?.done(0);
             Ok(Destination::Wire(endpoint.wire()))
         }
         Some(Name::Path(path)) => unix::path(errand, &path, Purpose::Send).map(Destination::Object),

@@ -8,13 +8,16 @@ use super::caller::Stop;
 use super::errand::Errand;
 use super::meant::Meant;
 use crate::answer::{Answered, Pending, Proof};
-use crate::line::Observed;
+use crate::line::{Enactor, Observed};
 use crate::sys::errno::Errno;
 use crate::sys::sockets;
 use interlock_core::action::{Side, Target, Verb};
 use std::os::fd::AsFd as _;
 
 const SIGNAL_MAX: i32 = 64;
+
+/// What is allowed is done as it is, or not at all.
+const ENACTOR: Enactor = Enactor::PLAIN;
 
 /// Answers kill, tkill, tgkill, rt_sigqueueinfo, rt_tgsigqueueinfo and pidfd_send_signal.
 pub fn signal(errand: &Errand<'_>, pending: Pending) -> Answered {
@@ -36,9 +39,8 @@ fn attempt(errand: &Errand<'_>) -> Result<Option<Proof>, Stop> {
     }
     let id = meant.id();
     if let Some(proof) = meant.inside(&errand.caller) {
-        let permit = errand.settle(vec![act(Side::Inside, signal, id)])?;
         // What came of it is the kernel's and unknown here.
-        drop(permit);
+        drop(errand.settle(&ENACTOR, vec![act(Side::Inside, signal, id)])?);
         return Ok(Some(Proof::StaysInside(proof)));
     }
     let (target, flags) = meant.hold()?;
@@ -50,13 +52,10 @@ fn attempt(errand: &Errand<'_>) -> Result<Option<Proof>, Stop> {
         );
         return Err(Errno(libc::EPERM).into());
     }
-    let permit = errand.settle(vec![act(Side::Outside, signal, id)])?;
-    let sent = errand.as_caller(|| sockets::signal(target.as_fd(), signal, flags).map_err(|error| Errno::from(error).into()));
-    permit.done(match &sent {
-        Err(Stop::Errno(Errno(errno))) => *errno,
-        _ => 0,
-    });
-    sent.map(|()| None)
+    errand.enact_as_caller(&ENACTOR, vec![act(Side::Outside, signal, id)], |_| {
+        sockets::signal(target.as_fd(), signal, flags).map_err(|error| Errno::from(error).into())
+    })?;
+    Ok(None)
 }
 
 fn act(to: Side, signal: i32, process: i32) -> Observed {

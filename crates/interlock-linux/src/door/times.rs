@@ -4,6 +4,7 @@ use super::caller::Stop;
 use super::descriptors;
 use super::errand::Errand;
 use super::metadata::object_of;
+use crate::line::Enactor;
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::files;
 use interlock_core::action::Verb;
@@ -14,6 +15,9 @@ type Times = Option<[(i64, i64); 2]>;
 
 const NANOSECONDS: i64 = 1_000_000_000;
 const MICROSECONDS: i64 = 1_000_000;
+
+/// What is allowed is done as it is, or not at all.
+const ENACTOR: Enactor = Enactor::PLAIN;
 
 /// Answers one call of the family.
 pub fn change(errand: &Errand<'_>) -> Result<(), Stop> {
@@ -44,13 +48,13 @@ pub fn change(errand: &Errand<'_>) -> Result<(), Stop> {
 fn at(errand: &Errand<'_>, place: (i32, usize), times: Times, flags: i32) -> Result<(), Stop> {
     let object = object_of(errand, place, flags, libc::AT_SYMLINK_NOFOLLOW | libc::AT_EMPTY_PATH)?;
     check(times)?;
-    errand.perform_on(&[Verb::FileUtime], &object, || Ok(files::change_times(object.file.as_fd(), times)?))
+    errand.enact_on(&ENACTOR, &[Verb::FileUtime], &object, |_| Ok(files::change_times(object.file.as_fd(), times)?))
 }
 
 fn of(errand: &Errand<'_>, number: i32, times: Times) -> Result<(), Stop> {
     let object = descriptors::open_file(errand, number)?;
     check(times)?;
-    errand.perform_on(&[Verb::FileUtime], &object, || Ok(files::change_times_of(object.file.as_fd(), times)?))
+    errand.enact_on(&ENACTOR, &[Verb::FileUtime], &object, |_| Ok(files::change_times_of(object.file.as_fd(), times)?))
 }
 
 fn seconds(errand: &Errand<'_>, index: usize) -> Sys<Times> {

@@ -15,7 +15,7 @@ use super::resolve::{self, Last, Name, Object, Path};
 use super::sender;
 use super::socket::Socket;
 use super::sockets::{self, Purpose};
-use crate::line::Observed;
+use crate::line::{Enactor, Observed};
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::{apart, credentials, files, landlock, process, sockets as sys};
 use interlock_core::action::{Bytes, Side, Target, Verb};
@@ -27,6 +27,9 @@ use std::sync::atomic::Ordering;
 
 /// Landlock's right to make a socket in a directory.
 const MAKE_SOCKET: u64 = 1 << 9;
+
+/// What is allowed is done as it is, or not at all.
+const ENACTOR: Enactor = Enactor::PLAIN;
 
 /// Answers a connect to a path.
 pub fn connect(errand: &Errand<'_>, socket: &Socket, text: &[u8]) -> Result<i64, Stop> {
@@ -86,7 +89,8 @@ pub fn abstract_name(errand: &Errand<'_>, name: &[u8], purpose: Purpose) -> Resu
 
 fn settle(errand: &Errand<'_>, target: Target, origin: Option<Origin>) -> Result<(), Stop> {
     // What comes of it is the connect's own result; the leave stands whatever it is.
-    errand.settle(vec![Observed { origin, ..Observed::new(Verb::UnixConnect, target) }]).map(|permit| permit.done(0))
+    let act = Observed { origin, ..Observed::new(Verb::UnixConnect, target) };
+    errand.settle(&ENACTOR, vec![act]).map(|leave| leave.done(0))
 }
 
 /// The sockets of Interlock itself speak to the human's side only: through the door a caller would seem to be the supervisor.
@@ -135,7 +139,7 @@ fn bind_once(errand: &Errand<'_>, socket: &Socket, text: &[u8]) -> Result<(), St
         return Err(Errno(libc::EADDRINUSE).into());
     }
     let act = errand.making(Verb::FileMknod, &place.name(), place.parent.as_fd());
-    errand.perform(vec![act], || {
+    errand.enact_as_caller(&ENACTOR, vec![act], |_| {
         // Only now: whoever is asked about it may take as long as they like, and others make and move names meanwhile. While the kernel walks the
         // text once more, nobody of the session makes or moves any.
         let _names = errand.session.names.write().unwrap_or_else(PoisonError::into_inner);

@@ -2,8 +2,9 @@
 //!
 //! INVARIANT: an answer never edits a decision. Whatever is not a yes that covers this very act ends in a denial of its own record.
 
+use super::log::program_of;
 use super::ports::Around;
-use super::{Line, Refused, program_of};
+use super::{Act, Enactor, Line, Refused};
 use crate::judge::Judged;
 use crate::questions::{Reply, TIMEOUT_MS};
 use crate::sys::notify::Call;
@@ -16,24 +17,24 @@ use serde_json::json;
 
 impl Line {
     /// Puts the question, waits for its answer, and decides again. The number of the record that allows, if it comes to that.
-    pub(super) fn ask(&self, around: &dyn Around, call: &Call, mut action: Action, asked: &Judged) -> Result<Option<u64>, Refused> {
-        action.nonce = Some(process::random_hex());
-        action.subject.process = Some(Process { id: call.thread, program: program_of(call.thread) });
-        self.decided(&action, &asked.decision, &asked.facts, Record::Ordered)?;
-        let digest = action_digest(&action);
-        let reply = self.put(around, call, &action, &digest, &asked.decision)?;
-        self.answered(&action, &digest, &reply)?;
-        let needs = self.judge.plan.needs(&action);
+    pub(super) fn ask(&self, around: &dyn Around, call: &Call, enactor: &Enactor, act: &mut Act) -> Result<Option<u64>, Refused> {
+        act.action.nonce = Some(process::random_hex());
+        act.action.subject.process = Some(Process { id: call.thread, program: program_of(call.thread) });
+        self.decided(&act.action, &act.judged.decision, &act.judged.facts, Record::Ordered)?;
+        let digest = action_digest(&act.action);
+        let reply = self.put(around, call, &act.action, &digest, &act.judged.decision)?;
+        self.answered(&act.action, &digest, &reply)?;
+        let needs = self.judge.plan.needs(&act.action);
         // The objects are held, so they are still what they were.
-        let Facts { origin, origin_to, .. } = asked.facts;
-        let mut facts = Facts { origin, origin_to, ..around.facts(&action, &needs) };
+        let Facts { origin, origin_to, .. } = act.judged.facts;
+        let mut facts = Facts { origin, origin_to, ..around.facts(&act.action, &needs) };
         facts.grants.extend(reply.grant().cloned());
-        let decision = self.judge.decide(&action, &facts);
-        match decision.decision {
-            Outcome::Allow => self.allow(around, call, &action, &Judged { decision, facts, whatever: false }),
-            Outcome::Approve => Err(self.deny_ungranted(action, Judged { decision, facts, whatever: false }, reply.reason())),
-            Outcome::Steer | Outcome::Deny => Err(self.deny(around, call, action, &Judged { decision, facts, whatever: false })),
+        let decision = self.judge.decide(&act.action, &facts);
+        act.judged = Judged { decision, facts };
+        if act.judged.decision.decision == Outcome::Approve {
+            return Err(self.deny_ungranted(act.action.clone(), &act.judged, reply.reason()));
         }
+        self.pass(around, call, enactor, act)
     }
 
     /// Records that it is asked, asks, and waits.

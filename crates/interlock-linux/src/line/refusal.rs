@@ -1,7 +1,8 @@
 //! Denials: recorded, told to the human and to whoever asks `why`; and the refusals of the door's own, which no rule spoke and none can lift.
 
+use super::log::program_of;
 use super::ports::Around;
-use super::{Line, Observed, Refused, now_us, program_of};
+use super::{Line, Observed, Refused, now_us};
 use crate::denials::Denial;
 use crate::judge::Judged;
 use crate::sys::notify::Call;
@@ -28,6 +29,12 @@ struct Told {
     natively: bool,
     /// It was a question.
     asked: bool,
+}
+
+impl Told {
+    fn of(around: &dyn Around, call: &Call, action: &Action) -> Self {
+        Self { natively: around.refuse(call, action), asked: false }
+    }
 }
 
 impl Line {
@@ -75,18 +82,25 @@ impl Line {
 
     /// Records and tells a denial: policy's own, or what a decision comes to that cannot be enacted as it stands.
     pub(super) fn deny(&self, around: &dyn Around, call: &Call, action: Action, judged: &Judged) -> Refused {
-        let decision = match judged.decision.decision {
-            Outcome::Deny => judged.decision.clone(),
-            Outcome::Steer => not_enacted(judged.decision.clone(), "a steer is not enforced here"),
-            Outcome::Approve | Outcome::Allow => not_enacted(judged.decision.clone(), "an obligation of it is not honoured here"),
-        };
-        let natively = around.refuse(call, &action);
-        self.denied(action, decision, &judged.facts, Told { natively, asked: false })
+        match judged.decision.decision {
+            Outcome::Deny => {
+                let told = Told::of(around, call, &action);
+                self.denied(action, judged.decision.clone(), &judged.facts, told)
+            }
+            Outcome::Steer => self.deny_for(around, call, action, judged, "a steer is not enforced here"),
+            Outcome::Approve | Outcome::Allow => self.deny_for(around, call, action, judged, "an obligation of it is not honoured here"),
+        }
+    }
+
+    /// The same by the rules that spoke, for another reason than theirs.
+    pub(super) fn deny_for(&self, around: &dyn Around, call: &Call, action: Action, judged: &Judged, because: &str) -> Refused {
+        let told = Told::of(around, call, &action);
+        self.denied(action, not_enacted(judged.decision.clone(), because), &judged.facts, told)
     }
 
     /// Records and tells that a question found no yes.
-    pub(super) fn deny_ungranted(&self, action: Action, judged: Judged, reason: &str) -> Refused {
-        self.denied(action, not_granted(judged.decision, reason), &judged.facts, Told { natively: false, asked: true })
+    pub(super) fn deny_ungranted(&self, action: Action, judged: &Judged, reason: &str) -> Refused {
+        self.denied(action, not_granted(judged.decision.clone(), reason), &judged.facts, Told { natively: false, asked: true })
     }
 
     /// The ledger's disk is full: what was allowed is denied, from the reserve.

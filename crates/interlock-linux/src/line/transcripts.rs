@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use super::ports::{Gather, Permissions, Waits};
-use super::{Line, Observed, Settled};
+use super::{Enactor, Line, Observed, Settled, Verdict};
 use crate::ending::Ending;
 use crate::judge::Judge;
 use crate::later::Later;
@@ -14,6 +14,7 @@ use interlock_core::action::{Action, FileEnd, Target};
 use interlock_core::decision::Record;
 use interlock_core::facts::{Facts, Needs};
 use interlock_core::grant::Grant;
+use interlock_core::steer::Steer;
 use interlock_core::verb::Verb;
 use interlock_ledger::Ended;
 use serde_json::{Value, json};
@@ -101,9 +102,8 @@ impl Waits for World {
     }
 }
 
-fn walked(vector: &Value) -> Vec<Value> {
-    let policy = json!({"interlock": 1, "layers": [{"name": "t", "origin": "user", "rules": vector["rules"]}]});
-    let book = Book { full: vector["disk"] == "full", ..Book::default() };
+fn line(rules: &Value, book: &Book) -> Line {
+    let policy = json!({"interlock": 1, "layers": [{"name": "t", "origin": "user", "rules": rules}]});
     let (ours, _theirs) = UnixStream::pair().unwrap();
     let line = Line::new(
         "s-1".into(),
@@ -115,15 +115,25 @@ fn walked(vector: &Value) -> Vec<Value> {
         Arc::new(Ending::new().unwrap()),
     );
     line.begin();
+    line
+}
+
+fn write_to(path: &str) -> Observed {
+    let target = Target::File(FileEnd { path: path.into(), aliases: Vec::new(), inode: None });
+    Observed::new(Verb::FileWrite, target)
+}
+
+const CALL: Call = Call { id: 1, thread: 1, number: 0, arguments: [0; 6] };
+
+fn walked(vector: &Value) -> Vec<Value> {
+    let book = Book { full: vector["disk"] == "full", ..Book::default() };
+    let line = line(&vector["rules"], &book);
     let world = World { answer: vector["answer"].as_str().unwrap_or("none").into(), book: book.clone() };
-    let target = Target::File(FileEnd { path: "/w/a".into(), aliases: Vec::new(), inode: None });
-    let call = Call { id: 1, thread: 1, number: 0, arguments: [0; 6] };
-    let settled = line.settle(&world, &call, vec![Observed::new(Verb::FileWrite, target)]);
-    if let Settled::Allowed(permit) = settled {
+    if let Settled::Allowed(leave) = line.settle(&world, &CALL, &Enactor::PLAIN, vec![write_to("/w/a")]) {
         match vector["enact"].as_str().unwrap_or("done") {
-            "done" => permit.done(0),
-            "failed" => permit.done(5),
-            _ => drop(permit),
+            "done" => leave.done(0),
+            "failed" => leave.done(5),
+            _ => drop(leave),
         }
     }
     book.steps.lock().unwrap().clone()
@@ -158,4 +168,80 @@ fn every_sequence_is_recorded_as_the_specification_has_it() {
         count += 1;
     }
     assert!(count >= 16, "only {count} sequences");
+}
+
+/// Writes elsewhere where it is told to, and keeps to a limit of bytes.
+const ABLE: Enactor = Enactor {
+    honours: |obligations| {
+        obligations.limit.keys().all(|name| name == "bytes") && obligations.mask.is_empty() && obligations.inject.is_none()
+    },
+    steered: |action, steer| match steer {
+        Steer::Path(path) => Some(Observed::new(action.verb, write_to(&path.lossy()).target)),
+        _ => None,
+    },
+};
+
+/// What is recorded, and what is permitted, where rules `rules` meet a write to `/w/a` by this enactor: each as a word.
+fn settled(rules: &Value, enactor: &Enactor) -> (Vec<String>, Vec<String>) {
+    let book = Book::default();
+    let line = line(rules, &book);
+    let world = World { answer: "yes".into(), book: book.clone() };
+    let mut permits = Vec::new();
+    if let Settled::Allowed(leave) = line.settle(&world, &CALL, enactor, vec![write_to("/w/a")]) {
+        for permit in leave.permits() {
+            let steered = permit.verdict != Verdict::Allow;
+            permits.push(format!("{} steered {steered} limits {}", json!(permit.action.target)["path"], permit.obligations.limit.len()));
+        }
+        leave.done(0);
+    }
+    let word = |step: &Value| match step.get("effect") {
+        Some(effect) => format!("effect {effect}"),
+        None => format!("{} {}", step["decision"]["decision"], step["action"]["target"]["path"]),
+    };
+    let steps = book.steps.lock().unwrap().iter().map(word).collect();
+    (steps, permits)
+}
+
+fn rule(id: &str, decision: &str, path: &str, more: &Value) -> Value {
+    let mut rule = json!({"id": id, "decision": decision, "verbs": ["file.write"], "match": {"path": [path]}});
+    rule.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    rule
+}
+
+#[test]
+fn a_steer_is_decided_again_on_what_it_leads_to_and_done_where_that_is_allowed() {
+    let (steer, limit) = (json!({"steer": {"path": "/e/b"}}), json!({"obligations": {"limit": {"bytes": 9}}}));
+    let rules = json!([rule("to", "steer", "/w/a", &steer), rule("at", "allow", "/e/b", &limit), rule("is", "allow", "/w/a", &json!({}))]);
+    let (steps, permits) = settled(&rules, &ABLE);
+    assert_eq!(steps, ["\"steer\" \"/w/a\"", "\"allow\" \"/e/b\"", "effect \"done\""]);
+    assert_eq!(permits, ["\"/e/b\" steered true limits 1"]);
+}
+
+#[test]
+fn a_steer_that_leads_to_anything_but_an_allow_is_denied() {
+    let steer = |path: &str| rule("to", "steer", "/w/a", &json!({"steer": {"path": path}}));
+    let again = rule("on", "steer", "/e/b", &json!({"steer": {"path": "/e/c"}}));
+    let (allowed, masked) =
+        (rule("at", "allow", "/e/*", &json!({})), rule("at", "allow", "/e/b", &json!({"obligations": {"mask": ["x"]}})));
+    let cases = [
+        json!([steer("/e/b")]),
+        json!([steer("/e/b"), rule("ask", "approve", "/e/b", &json!({}))]),
+        json!([steer("/e/b"), again, allowed]),
+        json!([steer("/e/b"), masked]),
+    ];
+    for rules in cases {
+        let (steps, permits) = settled(&rules, &ABLE);
+        assert_eq!(steps, ["\"steer\" \"/w/a\"", "\"deny\" \"/e/b\""], "{rules}");
+        assert!(permits.is_empty());
+    }
+}
+
+#[test]
+fn what_an_enactor_cannot_keep_to_is_denied_and_what_it_can_is_handed_on() {
+    let limited = json!([rule("at", "allow", "/w/a", &json!({"obligations": {"limit": {"bytes": 9}}}))]);
+    let steered = json!([rule("to", "steer", "/w/a", &json!({"steer": {"path": "/e/b"}})), rule("at", "allow", "/e/b", &json!({}))]);
+    for rules in [&limited, &steered] {
+        assert_eq!(settled(rules, &Enactor::PLAIN), (vec!["\"deny\" \"/w/a\"".to_owned()], Vec::new()), "{rules}");
+    }
+    assert_eq!(settled(&limited, &ABLE).1, ["\"/w/a\" steered false limits 1"]);
 }
