@@ -288,3 +288,31 @@ def test_who_is_asked_about_a_datagram_connection_is_asked_about_sending_as_well
             assert out.decode() == EACCES + f"{errno.EDESTADDRREQ}\n"
             with pytest.raises(TimeoutError):
                 outside.recv(1)
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_the_counts_of_several_messages_are_written_where_the_caller_may_write(user: int | None) -> None:
+    """Not into its read-only memory: that message has gone, and the call says EFAULT, as natively."""
+    script = (
+        "import ctypes, mmap\n"
+        "libc = ctypes.CDLL(None, use_errno=True)\n"
+        "libc.mmap.restype = ctypes.c_void_p\n"
+        "one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)\n"
+        "data = ctypes.create_string_buffer(b'abc', 3)\n"
+        "part = ctypes.create_string_buffer(struct.pack('QQ', ctypes.addressof(data), 3))\n"
+        "entry = struct.pack('QQQQQQQQ', 0, 0, ctypes.addressof(part), 1, 0, 0, 0, 0x7777777777777777)\n"
+        "for kept in (3, 1):\n"  # PROT_READ | PROT_WRITE, then PROT_READ alone
+        "    table = libc.mmap(None, 4096, 3, 0x22, -1, 0)\n"
+        "    ctypes.memmove(table, entry * 2, 128); libc.mprotect(ctypes.c_void_p(table), 4096, kept)\n"
+        "    ctypes.set_errno(0)\n"
+        "    print(libc.syscall(307, one.fileno(), ctypes.c_void_p(table), 2, 0), ctypes.get_errno())\n"
+        "    print([ctypes.string_at(table + 64 * index + 56, 8).hex() for index in (0, 1)])\n"
+        "other.setblocking(False)\n"
+        "try:\n"
+        "    while True: print(other.recv(9))\n"
+        "except BlockingIOError: pass\n"
+    )
+    command = [PYTHON, "-I", "-c", "import os, socket, sys, struct\n" + script]
+    native = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+    assert native.splitlines()[2] == "-1 14"
+    assert run(script, EVERYTHING, user=user) == native

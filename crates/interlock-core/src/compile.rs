@@ -10,7 +10,7 @@ use crate::pattern::Pattern;
 use crate::patterns::Patterns;
 use crate::rules::{LAYERS_MAX, Layer, LayerOrigin, PATTERNS_MAX, PolicyError, RULES_MAX, Rule, TIMEOUT_MS_DEFAULT};
 use crate::selector::Selectors;
-use crate::target::SIGNAL_MAX;
+use crate::target::{Protocol, SIGNAL_MAX};
 use crate::{facts, wire};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -142,7 +142,7 @@ fn selectors(wire: wire::Selectors) -> Result<Selectors, String> {
         inodes: wire.inodes.unwrap_or_default(),
         address: each("address", wire.address, |text| Block::parse(&text))?,
         port: each("port", wire.port, port)?,
-        protocol: each("protocol", wire.protocol, Ok)?,
+        protocol: each("protocol", wire.protocol, protocol)?,
         to: wire.to,
         signal: each("signal", wire.signal, signal)?,
         command: wire.command.map(command).transpose()?,
@@ -160,6 +160,10 @@ fn each<T, U>(key: &str, values: Option<Vec<T>>, typed: impl Fn(T) -> Result<U, 
         Some(values) if values.is_empty() => Err(format!("`{key}` without values, so the rule can never match")),
         Some(values) => values.into_iter().map(typed).collect::<Result<_, _>>().map(Some),
     }
+}
+
+fn protocol(named: Protocol) -> Result<Protocol, String> {
+    if named == Protocol::Other { Err("`other` is not a protocol that a rule can name".into()) } else { Ok(named) }
 }
 
 fn port((low, high): (u16, u16)) -> Result<(u16, u16), String> {

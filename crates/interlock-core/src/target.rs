@@ -43,6 +43,8 @@ pub enum Side {
 pub enum Protocol {
     Tcp,
     Udp,
+    /// Neither: no rule can name it, and the door refuses it before anything is decided.
+    Other,
 }
 
 /// What the act is upon. The shape follows the verb (`spec/action.md`); [`Target::parse`] refuses a mismatch.

@@ -4,10 +4,11 @@
 
 use super::caller::Stop;
 use super::errand::Errand;
-use super::socket::Socket;
+use super::socket::{self, Socket};
 use super::sockets::{self, Endpoint};
 use crate::session::Gateway;
 use crate::sys::sockets as sys;
+use interlock_core::action::{Protocol, Side, Verb};
 use serde_json::{Value, json};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::fd::AsFd as _;
@@ -34,7 +35,7 @@ pub fn connection(errand: &Errand<'_>, socket: &Socket, endpoint: &Endpoint) -> 
     }
     let _closed = sys::connect(socket.as_fd(), &sockets::dissolve_wire());
     Err(Stop::Refused {
-        path: Vec::new(),
+        reached: socket::act(Verb::NetConnect, Protocol::Tcp, (endpoint.address, endpoint.port), Side::Outside).into(),
         because: "the gateway did not take the attestation of this connection",
         errno: libc::ECONNREFUSED,
     })

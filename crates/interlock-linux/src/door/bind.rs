@@ -4,7 +4,7 @@
 
 use super::caller::Stop;
 use super::errand::Errand;
-use super::socket::{self, NOWHERE, Socket};
+use super::socket::{self, Socket};
 use super::sockets::{self, Name, Purpose};
 use super::unix;
 use crate::answer::{Answered, Pending};
@@ -20,7 +20,8 @@ const ENACTOR: Enactor = Enactor::PLAIN;
 /// Answers bind(2).
 pub fn bind(errand: &Errand<'_>, pending: Pending) -> Answered {
     let result = attempt_bind(errand);
-    socket::end(errand, pending, Verb::NetBind, NOWHERE, result)
+    // The name of a unix socket is made; nobody is reached by it.
+    errand.end(pending, Verb::FileMknod, result)
 }
 
 fn attempt_bind(errand: &Errand<'_>) -> Result<i64, Stop> {
@@ -30,8 +31,9 @@ fn attempt_bind(errand: &Errand<'_>) -> Result<i64, Stop> {
     caller.confirm()?;
     match name {
         Name::Inet(endpoint) => {
-            let protocol = socket::transport(socket.kind)?;
-            let act = socket::act(Verb::NetBind, protocol, (endpoint.address, endpoint.port), Side::Outside);
+            let place = (endpoint.address, endpoint.port);
+            let protocol = socket::transport(socket.kind, Verb::NetBind, place)?;
+            let act = socket::act(Verb::NetBind, protocol, place, Side::Outside);
             errand.enact_as_caller(&ENACTOR, vec![act], |_| give(&socket, &endpoint.wire()))?;
         }
         Name::Path(path) => unix::bind(errand, &socket, &path)?,
@@ -54,7 +56,7 @@ fn give(socket: &Socket, wire: &[u8]) -> Result<(), Stop> {
 /// Answers listen(2).
 pub fn listen(errand: &Errand<'_>, pending: Pending) -> Answered {
     let result = attempt_listen(errand);
-    socket::end(errand, pending, Verb::NetListen, NOWHERE, result)
+    socket::end(errand, pending, result, unix::reaching)
 }
 
 fn attempt_listen(errand: &Errand<'_>) -> Result<i64, Stop> {
@@ -65,7 +67,7 @@ fn attempt_listen(errand: &Errand<'_>) -> Result<i64, Stop> {
         // A unix socket was judged when it was bound; the kernel refuses to listen on what has no name.
         libc::AF_UNIX => enact()?,
         libc::AF_INET | libc::AF_INET6 => {
-            if socket::transport(socket.kind)? != Protocol::Tcp {
+            if socket::transport(socket.kind, Verb::NetListen, socket.local())? != Protocol::Tcp {
                 return Err(Errno(libc::EOPNOTSUPP).into());
             }
             let act = socket::act(Verb::NetListen, Protocol::Tcp, socket.local(), Side::Outside);

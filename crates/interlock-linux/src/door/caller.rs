@@ -5,6 +5,7 @@
 //! Left out: what paths mean (`resolve`).
 
 use super::ground::Ground;
+use crate::line::Observed;
 use crate::members::Members;
 use crate::sys::credentials::Identity;
 use crate::sys::errno::{Errno, Sys};
@@ -25,14 +26,14 @@ pub struct Caller<'a> {
 }
 
 /// Why a call goes no further.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Stop {
     /// The kernel's own answer: what natively happens.
     Errno(Errno),
-    /// The door refuses without asking policy: recorded as a denial of `path`.
+    /// The door refuses without asking policy: recorded as a denial of what was reached for.
     Refused {
-        /// What was reached for, as far as it is known.
-        path: Vec<u8>,
+        /// What that was.
+        reached: Reached,
         /// Why, for the record and for the agent.
         because: &'static str,
         /// What the call returns.
@@ -44,6 +45,21 @@ pub enum Stop {
     Interrupted,
     /// The caller is gone: nothing is done.
     Gone,
+}
+
+/// What a refusal of the door's own is recorded as.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reached {
+    /// A name of the file system; what was to be done with it is the family's to say.
+    Path(Vec<u8>),
+    /// The whole act.
+    Act(Box<Observed>),
+}
+
+impl From<Observed> for Reached {
+    fn from(act: Observed) -> Self {
+        Self::Act(Box::new(act))
+    }
 }
 
 impl From<Errno> for Stop {
@@ -121,6 +137,17 @@ impl<'a> Caller<'a> {
     /// Fills `into` from its memory at `address`.
     pub fn read(&self, address: u64, into: &mut [u8]) -> Sys<()> {
         memory::read(self.thread(), address, into)
+    }
+
+    /// Writes `bytes` into its memory at `address`, if it still waits: the memory is held before that is asked, so that it is nobody's who got its
+    /// thread id meanwhile.
+    ///
+    /// # Errors
+    /// EFAULT as the kernel; [`Stop::Gone`], and nothing is written.
+    pub fn write(&self, address: u64, bytes: &[u8]) -> Result<(), Stop> {
+        let memory = memory::Held::of(self.thread())?;
+        self.confirm()?;
+        Ok(memory.write(address, bytes)?)
     }
 
     /// `N` machine words at `address`.
@@ -263,6 +290,13 @@ mod tests {
             assert_eq!(caller.open_file(9999).unwrap_err(), Errno(libc::EBADF));
             caller.terminal().unwrap();
         });
+    }
+
+    #[test]
+    fn nothing_is_written_for_a_caller_that_waits_no_more() {
+        let mut place = [7_u8; 4];
+        with_self(|caller| assert_eq!(caller.write(place.as_mut_ptr() as u64, &[1, 2, 3, 4]), Err(Stop::Gone)));
+        assert_eq!(place, [7; 4]);
     }
 
     #[test]

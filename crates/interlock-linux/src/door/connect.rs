@@ -8,7 +8,7 @@ use super::attest;
 use super::caller::Stop;
 use super::errand::Errand;
 use super::inside::Answering;
-use super::socket::{self, NOWHERE, Socket};
+use super::socket::{self, Socket};
 use super::sockets::{self, Endpoint, Name, Purpose};
 use super::unix;
 use crate::answer::{Answered, Pending};
@@ -27,7 +27,7 @@ const ENACTOR: Enactor = Enactor::PLAIN;
 /// Answers connect(2).
 pub fn connect(errand: &Errand<'_>, pending: Pending) -> Answered {
     let result = attempt(errand);
-    socket::end(errand, pending, Verb::NetConnect, NOWHERE, result)
+    socket::end(errand, pending, result, unix::reaching)
 }
 
 fn attempt(errand: &Errand<'_>) -> Result<i64, Stop> {
@@ -49,8 +49,8 @@ fn attempt(errand: &Errand<'_>) -> Result<i64, Stop> {
 }
 
 fn internet(errand: &Errand<'_>, socket: &Socket, endpoint: Endpoint) -> Result<i64, Stop> {
-    let protocol = socket::transport(socket.kind)?;
     let endpoint = endpoint.towards(socket.own().map(|own| own.address));
+    let protocol = socket::transport(socket.kind, Verb::NetConnect, (endpoint.address, endpoint.port))?;
     let answering = errand.session.sockets.answering(errand.call.thread, protocol, endpoint.address, endpoint.port);
     let alone = answering == Answering::Nobody && protocol == Protocol::Tcp;
     let side = if alone { Side::Inside } else { answering.side() };

@@ -2,7 +2,7 @@
 //!
 //! Left out: what a call means (`open`, `names`, `metadata`).
 
-use super::caller::{Caller, Status, Stop};
+use super::caller::{Caller, Reached, Status, Stop};
 use super::ground::Ground;
 use super::loss;
 use super::lost::{self, Lost};
@@ -268,7 +268,7 @@ pub fn masked(mode: u32, umask: u32, parent: BorrowedFd<'_>) -> Sys<u32> {
 
 /// A refusal of the door's own that the call tells as EPERM.
 pub fn forbidden(path: &[u8], because: &'static str) -> Stop {
-    Stop::Refused { path: path.to_vec(), because, errno: libc::EPERM }
+    Stop::Refused { reached: Reached::Path(path.to_vec()), because, errno: libc::EPERM }
 }
 
 /// An object's identity in the engine's words.

@@ -5,7 +5,7 @@
 //! Left out: formats registered with binfmt_misc (their handler is not what was decided: killed, recorded), and what the program does
 //! once it runs. A rule on a path steers, it does not contain: a copy under another name is another program.
 
-use super::caller::{Caller, Stop};
+use super::caller::{Caller, Reached, Stop};
 use super::errand::Errand;
 use super::ground::Ground;
 use super::lost;
@@ -185,7 +185,7 @@ fn readable(errand: &Errand<'_>, object: &Object) -> Result<std::fs::File, Stop>
     match opened {
         Ok(file) => Ok(file.into()),
         Err(Errno(libc::EACCES | libc::EPERM)) => Err(Stop::Refused {
-            path: object.name.bytes().to_vec(),
+            reached: Reached::Path(object.name.bytes().to_vec()),
             errno: libc::EACCES,
             because: "a program that its user may not read cannot be held to a policy",
         }),

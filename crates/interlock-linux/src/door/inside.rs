@@ -77,6 +77,7 @@ impl Sockets {
         let rows = told.or_else(|| match protocol {
             Protocol::Tcp => rows(thread, ["tcp", "tcp6"]),
             Protocol::Udp => rows(thread, ["udp", "udp6"]),
+            Protocol::Other => None,
         });
         let Some(rows) = rows else {
             return Answering::Somebody(Side::Outside);

@@ -4,7 +4,7 @@
 //! already; to nobody else. So a descriptor that carries no data (O_PATH) is not turned into one that does by taking the name away.
 //! Left out: directories, which are empty once their name is gone.
 
-use super::caller::{Caller, Stop};
+use super::caller::{Caller, Reached, Stop};
 use super::resolve::Object;
 use crate::made::Made;
 use crate::sys::errno::{Errno, Sys};
@@ -40,7 +40,7 @@ pub fn admitted(caller: &Caller<'_>, made: &Made, object: &Object, verbs: &[Verb
     if held {
         return Ok(Lost::Held);
     }
-    Err(Stop::Refused { path: object.name.bytes().to_vec(), because: BECAUSE, errno: libc::EACCES })
+    Err(Stop::Refused { reached: Reached::Path(object.name.bytes().to_vec()), because: BECAUSE, errno: libc::EACCES })
 }
 
 /// Whether one descriptor of the caller gives all of these rights, or its own program does. While `object` is held no other has its number.

@@ -3,7 +3,7 @@
 //! Left out: O_PATH, which carries no data: the kernel goes on with it. openat2 with O_PATH is ENOSYS, since its flags lie in
 //! memory where another thread could change them.
 
-use super::caller::Stop;
+use super::caller::{Reached, Stop};
 use super::errand::{Errand, masked};
 use super::ground::Ground;
 use super::place::{self, Place};
@@ -155,7 +155,7 @@ fn unwritten(object: &Object) -> Result<(), Stop> {
     let Name::Path(name) = &object.name else { return Ok(()) };
     match procfs::unwritten(name) {
         Some(because) if resolve::on_procfs(object.file.as_fd(), &object.stat)? => {
-            Err(Stop::Refused { path: name.clone(), because, errno: libc::EACCES })
+            Err(Stop::Refused { reached: Reached::Path(name.clone()), because, errno: libc::EACCES })
         }
         _ => Ok(()),
     }

@@ -4,7 +4,7 @@
 //! RULE: what belongs to a process outside the session is refused; so is memory of any process opened for writing (`open`).
 //! Left out: the rest of `/proc`, which policy decides by name like any other file.
 
-use super::caller::{Caller, Stop};
+use super::caller::{Caller, Reached, Stop};
 use super::resolve::on_procfs;
 use crate::sys::errno::Errno;
 use crate::sys::files::Stat;
@@ -45,14 +45,14 @@ pub fn standing(caller: &Caller<'_>, file: &OwnedFd, stat: &Stat) -> Result<Stan
 pub fn admit(caller: &Caller<'_>, file: &OwnedFd, stat: &Stat) -> Result<(), Stop> {
     let name = caller.ground.name_of(file.as_fd())?;
     if stat.device != caller.ground.proc_device || !(name == b"/proc" || name.starts_with(b"/proc/")) {
-        return Err(Stop::Refused { path: name, because: FOREIGN, errno: libc::EACCES });
+        return Err(Stop::Refused { reached: Reached::Path(name), because: FOREIGN, errno: libc::EACCES });
     }
     match owner(&name) {
         Some(process) if process != caller.thread() && !caller.members.is_inside(process) => {
             if gone(&name) {
                 return Err(Errno(libc::ENOENT).into());
             }
-            Err(Stop::Refused { path: name, because: OUTSIDE, errno: libc::EACCES })
+            Err(Stop::Refused { reached: Reached::Path(name), because: OUTSIDE, errno: libc::EACCES })
         }
         _ => Ok(()),
     }

@@ -2,7 +2,7 @@
 //!
 //! Left out: refusals by policy, which the line records.
 
-use super::caller::Stop;
+use super::caller::{Reached, Stop};
 use super::procfs;
 use super::restart;
 use crate::answer::{Answered, Pending};
@@ -19,12 +19,16 @@ pub fn stopped(session: &Session, pending: Pending, stop: Stop, act: impl FnOnce
         Stop::Errno(errno) => pending.errno(errno.0),
         // Nobody reads it where the caller is gone.
         Stop::Denied | Stop::Gone => pending.errno(libc::EACCES),
-        Stop::Refused { path, errno, because } if because == procfs::OUTSIDE && procfs::is_listing(&path) => {
+        Stop::Refused { reached: Reached::Path(path), errno, because } if because == procfs::OUTSIDE && procfs::is_listing(&path) => {
             session.line.refuse_quietly(act(&path).verb, LISTING);
             pending.errno(errno)
         }
-        Stop::Refused { path, errno, because } => {
-            session.line.refuse(pending.call(), act(&path), because);
+        Stop::Refused { reached, errno, because } => {
+            let act = match reached {
+                Reached::Path(path) => act(&path),
+                Reached::Act(act) => *act,
+            };
+            session.line.refuse(pending.call(), act, because);
             pending.errno(errno)
         }
     }

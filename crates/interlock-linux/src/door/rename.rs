@@ -4,7 +4,7 @@
 //! Left out: RENAME_WHITEOUT, which makes a device and is refused.
 
 use super::below::{self, Entry};
-use super::caller::Stop;
+use super::caller::{Reached, Stop};
 use super::errand::{Errand, forbidden, inode};
 use super::links;
 use super::loss;
@@ -289,5 +289,6 @@ fn still(errand: &Errand<'_>, from: &End, to: &End, exchange: bool, walked: &Wal
 
 /// A record's name for what could not be walked.
 pub fn too_much(name: &[u8]) -> Stop {
-    Stop::Refused { path: name.to_vec(), because: "more lies below it than is decided at once, or it cannot be read", errno: libc::EACCES }
+    let reached = Reached::Path(name.to_vec());
+    Stop::Refused { reached, because: "more lies below it than is decided at once, or it cannot be read", errno: libc::EACCES }
 }

@@ -4,7 +4,7 @@
 //! resolved twice. Paths that procfs makes relative to whoever looks (`/proc/self`, `/dev/fd`) go through `walk`.
 //! Left out: what is decided, and names that do not exist yet (`place`).
 
-use super::caller::{Caller, Stop};
+use super::caller::{Caller, Reached, Stop};
 use super::ground::{Ground, PROC_MAGIC};
 use super::{procfs, walk};
 use crate::sys::errno::{Errno, Sys};
@@ -204,7 +204,7 @@ fn unnamed(raw: Vec<u8>) -> Result<Name, Stop> {
     if kernel_made && !raw.starts_with(b"(") {
         return Ok(Name::Held(raw));
     }
-    Err(Stop::Refused { path: raw, because: "it has no name that rules could speak of", errno: libc::EACCES })
+    Err(Stop::Refused { reached: Reached::Path(raw), because: "it has no name that rules could speak of", errno: libc::EACCES })
 }
 
 /// Whether a file that is really called `… (deleted)` bears this name: the kernel marks what is deleted the same way.

@@ -8,13 +8,13 @@ use super::control::{self, Control};
 use super::errand::Errand;
 use super::netlink;
 use super::sender::Sender;
-use super::socket::{self, NOWHERE, Socket};
+use super::socket::{self, Socket};
 use super::sockets::{self, Name, Purpose};
 use super::unix::{self, Held};
 use crate::answer::{Answered, Pending};
 use crate::line::Enactor;
 use crate::sys::errno::{Errno, Sys};
-use crate::sys::{memory, sockets as sys, trace};
+use crate::sys::{sockets as sys, trace};
 use interlock_core::action::Verb;
 use std::os::fd::AsFd as _;
 
@@ -46,7 +46,7 @@ pub fn send(errand: &Errand<'_>, pending: Pending) -> Answered {
         libc::SYS_sendmmsg => sendmmsg(errand),
         _ => Err(Errno(libc::ENOSYS).into()),
     };
-    socket::end(errand, pending, Verb::NetSend, NOWHERE, result)
+    socket::end(errand, pending, result, unix::reaching)
 }
 
 fn sendto(errand: &Errand<'_>) -> Result<i64, Stop> {
@@ -86,8 +86,7 @@ fn send_entry(errand: &Errand<'_>, socket: &Socket, index: u64) -> Result<(), St
     let message = message_at(errand, entry)?;
     let count = deliver(errand, socket, &message, caller.int(3))?;
     let count = u32::try_from(count).unwrap_or(u32::MAX);
-    caller.confirm()?;
-    Ok(memory::write(caller.thread(), entry + HEADER_BYTES as u64, &count.to_ne_bytes())?)
+    caller.write(entry + HEADER_BYTES as u64, &count.to_ne_bytes())
 }
 
 /// Reads a `struct msghdr` and its parts.
@@ -178,8 +177,8 @@ fn judged(errand: &Errand<'_>, socket: &Socket, name: Option<Name>) -> Result<De
         None | Some(Name::Absent) => Ok(Destination::Connected),
         Some(Name::Autobind) => Ok(Destination::Wire(sockets::autobind_wire())),
         Some(Name::Inet(endpoint)) => {
-            let protocol = socket::transport(socket.kind)?;
             let endpoint = endpoint.towards(socket.own().map(|own| own.address));
+            let protocol = socket::transport(socket.kind, Verb::NetSend, (endpoint.address, endpoint.port))?;
             let answering = errand.session.sockets.answering(errand.call.thread, protocol, endpoint.address, endpoint.port);
             let act = socket::act(Verb::NetSend, protocol, (endpoint.address, endpoint.port), answering.side());
             errand.settle(&ENACTOR, vec![act])?.done(0);

@@ -82,21 +82,22 @@ pub fn act(verb: Verb, protocol: Protocol, (address, port): (IpAddr, u16), to: S
     Observed::new(verb, Target::Net { protocol, address, port, to, host: None })
 }
 
-/// The transport a rule can name; any other is refused, recorded.
+/// The transport a rule can name; any other is refused, recorded as `verb` at `place`.
 ///
 /// # Errors
 /// [`Stop::Refused`] with EPERM.
-pub fn transport(kind: Kind) -> Result<Protocol, Stop> {
-    kind.transport().ok_or(Stop::Refused { path: Vec::new(), because: "only TCP and UDP have rules", errno: libc::EPERM })
+pub fn transport(kind: Kind, verb: Verb, place: (IpAddr, u16)) -> Result<Protocol, Stop> {
+    kind.transport().ok_or_else(|| Stop::Refused {
+        reached: act(verb, Protocol::Other, place, Side::Outside).into(),
+        because: "only TCP and UDP have rules",
+        errno: libc::EPERM,
+    })
 }
 
-/// Ends a socket call; a refusal of the door's own is recorded as `verb` at `place`.
-pub fn end(errand: &Errand<'_>, pending: Pending, verb: Verb, place: (IpAddr, u16), result: Result<i64, Stop>) -> Answered {
+/// Ends a socket call; a refusal of the door's own that names a path is recorded as `act` says.
+pub fn end(errand: &Errand<'_>, pending: Pending, result: Result<i64, Stop>, act: impl FnOnce(&[u8]) -> Observed) -> Answered {
     match result {
         Ok(value) => pending.value(value),
-        Err(stop) => refusal::stopped(errand.session, pending, stop, |_| act(verb, Protocol::Tcp, place, Side::Outside)),
+        Err(stop) => refusal::stopped(errand.session, pending, stop, act),
     }
 }
-
-/// Where nothing is known of an address.
-pub const NOWHERE: (IpAddr, u16) = (IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);

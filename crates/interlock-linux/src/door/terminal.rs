@@ -2,7 +2,7 @@
 //!
 //! Left out: what policy says, which knows every caller's own terminal as `/dev/tty`, however it was reached.
 
-use super::caller::Stop;
+use super::caller::{Reached, Stop};
 use super::errand::Errand;
 use super::resolve::{Name, Object};
 use crate::sys::errno::Errno;
@@ -62,7 +62,7 @@ pub fn admitted(errand: &Errand<'_>, object: Object) -> Result<Object, Stop> {
 
 fn others(object: Object) -> Stop {
     let path = object.name.bytes().to_vec();
-    Stop::Refused { path, because: OTHERS, errno: libc::EACCES }
+    Stop::Refused { reached: Reached::Path(path), because: OTHERS, errno: libc::EACCES }
 }
 
 /// A terminal made through the door is the session's: its other side may be opened by name.

@@ -4,7 +4,7 @@
 //! supervisor's own is therefore refused, or its peer would take it for more than it is. A message says whose it is (`sender`), where the supervisor
 //! may say so. Source: unix(7), unix_sock behaviour of Linux.
 
-use super::caller::Stop;
+use super::caller::{Reached, Stop};
 use super::connect;
 use super::errand::{Errand, inode};
 use super::ground::Ground;
@@ -68,7 +68,7 @@ pub fn path(errand: &Errand<'_>, text: &[u8], purpose: Purpose) -> Result<Held, 
         return Ok(Held { bytes, _object: object });
     }
     refuse_runtime(errand, &name)?;
-    refuse_other_ids(errand, &name, purpose)?;
+    refuse_other_ids(errand, reaching(&name), purpose)?;
     let origin = errand.origin((object.file.as_fd(), &object.stat));
     let to = if origin == Origin::Session { Side::Inside } else { Side::Outside };
     let aliases = errand.session.mounts.aliases(&name).into_iter().map(Bytes).collect();
@@ -82,8 +82,9 @@ pub fn abstract_name(errand: &Errand<'_>, name: &[u8], purpose: Purpose) -> Resu
     if answering == Answering::Nobody {
         return Err(Errno(libc::ECONNREFUSED).into());
     }
-    refuse_other_ids(errand, name, purpose)?;
-    settle(errand, Target::UnixAbstract { r#abstract: Bytes(name.to_vec()), to: answering.side() }, None)?;
+    let target = Target::UnixAbstract { r#abstract: Bytes(name.to_vec()), to: answering.side() };
+    refuse_other_ids(errand, Observed::new(Verb::UnixConnect, target.clone()), purpose)?;
+    settle(errand, target, None)?;
     Ok(sockets::unix_wire(&[b"\0".as_slice(), name].concat()).ok_or(Errno(libc::EINVAL))?)
 }
 
@@ -100,10 +101,20 @@ fn refuse_runtime(errand: &Errand<'_>, name: &[u8]) -> Result<(), Stop> {
     if !ours {
         return Ok(());
     }
-    Err(Stop::Refused { path: name.to_vec(), because: "the sockets of Interlock are not for the jail", errno: libc::EACCES })
+    Err(refused(reaching(name), "the sockets of Interlock are not for the jail"))
 }
 
-fn refuse_other_ids(errand: &Errand<'_>, name: &[u8], purpose: Purpose) -> Result<(), Stop> {
+/// A connect, or a send, to a path: as which it is recorded where nothing was decided.
+pub fn reaching(path: &[u8]) -> Observed {
+    let target = Target::UnixPath { path: Bytes(path.to_vec()), aliases: Vec::new(), to: Side::Outside };
+    Observed::new(Verb::UnixConnect, target)
+}
+
+fn refused(act: Observed, because: &'static str) -> Stop {
+    Stop::Refused { reached: act.into(), because, errno: libc::EACCES }
+}
+
+fn refuse_other_ids(errand: &Errand<'_>, act: Observed, purpose: Purpose) -> Result<(), Stop> {
     if !errand.session.standing.ids_may_differ.load(Ordering::Acquire) || purpose == Purpose::Send && sender::says_ids() {
         return Ok(());
     }
@@ -111,7 +122,7 @@ fn refuse_other_ids(errand: &Errand<'_>, name: &[u8], purpose: Purpose) -> Resul
     if (theirs.user, theirs.group) == (own.user, own.group) {
         return Ok(());
     }
-    Err(Stop::Refused { path: name.to_vec(), because: "its peer would take the caller for the supervisor's user", errno: libc::EACCES })
+    Err(refused(act, "its peer would take the caller for the supervisor's user"))
 }
 
 /// Answers a bind to a path: the name is made in the directory that was judged, under the text the caller gave, which peers will see.
@@ -185,7 +196,7 @@ fn check_made(errand: &Errand<'_>, place: &Place) -> Result<(), Stop> {
 }
 
 fn misplaced(place: &Place, because: &'static str) -> Stop {
-    Stop::Refused { path: place.name(), because, errno: libc::EACCES }
+    Stop::Refused { reached: Reached::Path(place.name()), because, errno: libc::EACCES }
 }
 
 /// The kernel walks the address once more from `start`, in a child whose own wall admits a socket beneath the judged directory only.

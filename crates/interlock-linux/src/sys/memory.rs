@@ -2,11 +2,15 @@
 //! thread id may have been given to somebody else meanwhile, which only a valid notification rules out (`door::caller`).
 
 use super::errno::{Errno, Sys};
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::FileExt as _;
 
 /// Longest path the kernel takes, its NUL included (limits.h).
 pub const PATH_BYTES_MAX: usize = 4096;
 const PAGE: u64 = 4096;
+/// Of a line of proc_pid_maps(5): two addresses and the permissions.
+const MAPPING_HEAD: usize = 16 + 1 + 16 + 1 + 4;
 
 /// Fills `into` from `address` in the memory of `thread`.
 ///
@@ -67,23 +71,56 @@ fn read_by_file(thread: i32, address: u64, into: &mut [u8]) -> Sys<usize> {
     memory.read_at(into, address).map_err(unmapped)
 }
 
-/// Writes `bytes` at `address` in the memory of `thread`: results that a call returns through a pointer.
-///
-/// EFAULT where it is not mapped or not writable.
-pub fn write(thread: i32, address: u64, bytes: &[u8]) -> Sys<()> {
-    let local = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
-    let remote = libc::iovec { iov_base: address as usize as *mut libc::c_void, iov_len: bytes.len() };
-    // SAFETY: `local` is only read; `remote` is an address in another process, never dereferenced here.
-    let count = unsafe { libc::process_vm_writev(thread, &local, 1, &remote, 1, 0) };
-    let count = match (usize::try_from(count), Errno::last()) {
-        (Ok(count), _) => count,
-        (Err(_), Errno(libc::EPERM | libc::ENOSYS)) => {
-            let memory = std::fs::OpenOptions::new().write(true).open(format!("/proc/{thread}/mem"))?;
-            memory.write_at(bytes, address).map_err(unmapped)?
+/// The memory of a thread, held for writing: whoever gets the thread's id later, it stays that memory.
+pub struct Held {
+    memory: File,
+    mappings: File,
+}
+
+impl Held {
+    /// The memory of whoever has this thread id now.
+    pub fn of(thread: i32) -> Sys<Self> {
+        let memory = std::fs::OpenOptions::new().write(true).open(format!("/proc/{thread}/mem"))?;
+        Ok(Self { memory, mappings: File::open(format!("/proc/{thread}/maps"))? })
+    }
+
+    /// Writes `bytes` at `address`: results that a call returns through a pointer.
+    ///
+    /// EFAULT where it is not mapped or not writable. Asked of the mappings, for this file writes to read-only memory as well (proc_pid_mem(5)).
+    pub fn write(self, address: u64, bytes: &[u8]) -> Sys<()> {
+        let end = address.checked_add(bytes.len() as u64).ok_or(Errno(libc::EFAULT))?;
+        if !is_writable(self.mappings, address, end)? {
+            return Err(Errno(libc::EFAULT));
         }
-        (Err(_), error) => return Err(error),
-    };
-    if count == bytes.len() { Ok(()) } else { Err(Errno(libc::EFAULT)) }
+        let count = self.memory.write_at(bytes, address).map_err(unmapped)?;
+        if count == bytes.len() { Ok(()) } else { Err(Errno(libc::EFAULT)) }
+    }
+}
+
+/// Whether all from `address` to `end` lies in writable mappings (proc_pid_maps(5)), which are told in order.
+fn is_writable(mappings: File, mut address: u64, end: u64) -> Sys<bool> {
+    for line in BufReader::new(mappings).split(b'\n') {
+        let Some((from, to, writable)) = mapping(&line?) else { return Ok(false) };
+        if to <= address {
+            continue;
+        }
+        if from > address || !writable {
+            return Ok(false);
+        }
+        address = to;
+        if end <= address {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// `55d0c0a00000-55d0c0a21000 rw-p …`: where it lies, and whether it may be written.
+fn mapping(line: &[u8]) -> Option<(u64, u64, bool)> {
+    let mut words = std::str::from_utf8(line.get(..line.len().min(MAPPING_HEAD))?).unwrap_or_default().split(' ');
+    let (from, to) = words.next()?.split_once('-')?;
+    let number = |text| u64::from_str_radix(text, 16).ok();
+    Some((number(from)?, number(to)?, words.next()?.as_bytes().get(1) == Some(&b'w')))
 }
 
 /// What `/proc/TID/mem` says of an address that is not mapped (EIO), or of one past every offset (EINVAL).
@@ -129,9 +166,20 @@ mod tests {
     #[test]
     fn results_arrive_and_a_bad_pointer_is_a_fault() {
         let mut place = [0_u8; 4];
-        write(own(), place.as_mut_ptr() as u64, &[1, 2, 3]).unwrap();
+        Held::of(own()).unwrap().write(place.as_mut_ptr() as u64, &[1, 2, 3]).unwrap();
         assert_eq!(place, [1, 2, 3, 0]);
-        assert_eq!(write(own(), 8, &[1]), Err(Errno(libc::EFAULT)));
+        let constant = "in read-only memory";
+        for address in [8, u64::MAX - 1, constant.as_ptr() as u64] {
+            assert_eq!(Held::of(own()).unwrap().write(address, &[1]), Err(Errno(libc::EFAULT)));
+        }
+    }
+
+    #[test]
+    fn what_reaches_from_a_writable_mapping_into_another_is_told_by_both() {
+        let line = b"7f00dead0000-7f00dead1000 rw-p 00000000 00:00 0 ";
+        assert_eq!(mapping(line), Some((0x7f00_dead_0000, 0x7f00_dead_1000, true)));
+        assert_eq!(mapping(b"55d0c0a00000-55d0c0a21000 r-xp 0 fe:00 7 /bin/x y"), Some((0x55d0_c0a0_0000, 0x55d0_c0a2_1000, false)));
+        assert_eq!(mapping(b""), None);
     }
 
     #[test]
