@@ -58,11 +58,6 @@ impl Plan {
         Some((*layer, self.policy.layers().get(*layer)?.rules.get(*rule)?))
     }
 
-    /// Whether any rule names the verb.
-    pub fn mentions(&self, verb: Verb) -> bool {
-        self.rules().any(|rule| rule.verbs.contains(verb))
-    }
-
     /// `decide`'s answer whatever the Facts, or [`PlanAnswer::Ask`]: that is so when a rule that touches the act asks, or has a `when`.
     pub fn answer(&self, action: &Action) -> PlanAnswer {
         if !action.target.fits(action.verb) {

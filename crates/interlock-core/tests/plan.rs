@@ -42,13 +42,6 @@ fn exec_roots_hold_every_program_that_might_run() {
 }
 
 #[test]
-fn mentions_what_guards_or_names_the_verb() {
-    let plan = Plan::compile(&layer(json!([{"id": "r", "decision": "deny", "verbs": ["file.read"]}])));
-    assert!(plan.mentions(Verb::FileRead));
-    assert!(!plan.mentions(Verb::FileWrite));
-}
-
-#[test]
 fn a_rule_below_a_directory_is_found() {
     let plan = Plan::compile(&layer(json!([
         {"id": "work", "decision": "allow", "verbs": ["file.rename"], "match": {"path": ["/w/**"]}},

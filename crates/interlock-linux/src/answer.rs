@@ -79,9 +79,8 @@ impl Answered {
         self.errno.filter(|errno| *errno != libc::ENOENT)
     }
 
-    /// Whether the caller has it.
-    #[must_use]
-    pub fn arrived(&self) -> bool {
+    #[cfg(test)]
+    fn arrived(&self) -> bool {
         self.errno.is_none()
     }
 }
