@@ -143,9 +143,9 @@ def test_a_command_is_kept_as_the_person_who_added_it_means_it(stage: CommandSta
     stage.run("connector", "add", "one", "--stdio", "--", "a-server", "--flag", "said")
     kept = load(stage.home / "config/connectors/one.yaml").server
     assert kept.command == (str(interpreter), str(script), "--flag", "said")  # type: ignore[union-attr]
-    stage.run("connector", "add", "two", "--stdio", "--", "sh", "-c", "true")
+    stage.run("connector", "add", "two", "--stdio", "--", "sh", "-c", "true", "./home", "home")
     kept = load(stage.home / "config/connectors/two.yaml").server
-    assert kept.command == ("sh", "-c", "true") and kept.code == ()  # type: ignore[union-attr]
+    assert kept.command == ("sh", "-c", "true", str(stage.home), "home") and kept.code == ()  # type: ignore[union-attr]
 
 
 def test_what_stands_in_the_way_of_a_command_is_said_when_it_is_added(stage: CommandStage) -> None:
@@ -157,7 +157,8 @@ def test_what_stands_in_the_way_of_a_command_is_said_when_it_is_added(stage: Com
     assert "note: `" in said and "fetches a package when it starts, and a server has no network" in said
     assert f"`--workspace {papers}` lets it work there" in said
     assert "note:" not in stage.run("connector", "add", "b", "--stdio", "--workspace", papers, "--", "sh", papers)
-    assert "`no-such-program` is not found on this machine" in stage.run("connector", "add", "c", "--stdio", "--", "no-such-program")
+    said = stage.run("connector", "add", "c", "--stdio", "--", "/nowhere/uvx", "some-server")
+    assert "`/nowhere/uvx` is not found on this machine" in said and "pip install PACKAGE" in said
     assert "no connectors yet" not in stage.run("connector", "list")
 
 

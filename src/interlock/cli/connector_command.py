@@ -33,7 +33,7 @@ def notes(words: list[str], *, server_path: str, has_policy: bool, workspace: st
     name = Path(words[0]).name
     if shutil.which(words[0], path=server_path) is None:
         found.append(f"`{words[0]}` is not found on this machine")
-    elif _fetches(name, words[1:]) and not has_policy:
+    if _fetches(name, words[1:]) and not has_policy:
         way = _INSTALLED_ONCE["uvx" if name in _PYTHON else "npx"]
         found.append(f"`{name}` fetches a package when it starts, and a server has no network; install it once: {way}")
     for word in words[1:]:
@@ -71,8 +71,11 @@ def _interpreter(program: str, server_path: str) -> list[str]:
 
 
 def _file(word: str) -> str:
-    """A file of this directory, by its whole path."""
-    return str(Path(word).absolute()) if not word.startswith("-") and Path(word).is_file() else word
+    """A file of this directory, by its whole path; a directory only where it is written as a path, since a bare word
+    may mean something else."""
+    path = Path(word)
+    named = path.is_file() or ((word in (".", "..") or "/" in word) and path.is_dir())
+    return os.path.normpath(path.absolute()) if named and not word.startswith("-") else word
 
 
 def _fetches(name: str, words: list[str]) -> bool:
