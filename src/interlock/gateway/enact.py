@@ -22,7 +22,7 @@ from interlock.vocabulary.decision import Allow, Steer
 from interlock.vocabulary.effect import Effect
 
 #: What goes back to an agent.
-Answered = JsonObject | RpcError
+ToAgent = JsonObject | RpcError
 
 #: Where a result's `_meta` or an error's `data` says how far the operation came, in the ledger's word.
 EFFECT_KEY: Final = "interlock/effect"
@@ -67,7 +67,7 @@ class Operation:
         """See `Enactor`."""
         raise ValueError(f"`{steer.kind}` is not something that a request can be steered to")
 
-    async def enact(self, permit: Permit) -> Enacted[Answered]:
+    async def enact(self, permit: Permit) -> Enacted[ToAgent]:
         """See `Enactor`."""
         match permit.verdict:
             case Allow():
@@ -88,7 +88,7 @@ class Operation:
         data = effect_data(refused.effect, {"rules": list(refused.decision.rules)})
         raise RpcError(REFUSED, text, data=data)
 
-    def _read(self, reply: Reply) -> Enacted[Answered]:
+    def _read(self, reply: Reply) -> Enacted[ToAgent]:
         if not isinstance(reply, Result):
             return self._no_result(reply)
         size = measure(reply.value)
@@ -98,7 +98,7 @@ class Operation:
         text = f"Interlock withheld the result of {self.what}: {lie}. The call itself was made."
         return Enacted(failure(text, Effect.DONE), Effect.DONE, result=size, withheld=lie)
 
-    def _no_result(self, reply: Fault | Broken) -> Enacted[Answered]:
+    def _no_result(self, reply: Fault | Broken) -> Enacted[ToAgent]:
         if isinstance(reply, Fault):
             code = reply.code if reply.code in _PASSED_CODES else UPSTREAM_BROKEN
             http_status = 400 if code == MISSING_CAPABILITY else 200

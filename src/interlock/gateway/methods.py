@@ -12,7 +12,7 @@ from typing import Final
 from interlock.gateway import observe
 from interlock.gateway.catalogue import UNAVAILABLE, Catalogue
 from interlock.gateway.conversation import Conversation
-from interlock.gateway.enact import Answered, Operation, effect_data, failure
+from interlock.gateway.enact import Operation, ToAgent, effect_data, failure
 from interlock.gateway.limits import LEVEL_S_MAX, LIST_S_MAX
 from interlock.gateway.message import (
     INTERNAL,
@@ -201,7 +201,7 @@ class Methods:
     async def _mediated(
         self, conversation: Conversation, operation: Operation, action: JsonObject, attribution: Attribution
     ) -> JsonObject:
-        outcome: Answered | Refused = await self._line.mediate(
+        outcome: ToAgent | Refused = await self._line.mediate(
             action=action, attribution=attribution, revalidate=conversation.revalidate, enactor=operation
         )
         if isinstance(outcome, Refused):

@@ -123,16 +123,16 @@ class Line:
 
     async def _settle(self, walk: _Walk, judged: _Judged) -> Permit | Refused:
         """What is left of the operation once everybody was heard: leave to enact, or a denial."""
+        if judged.decision.says is Says.DENY:
+            return await self._refuse(walk.attribution, judged)
+        lacking = _lacking(judged.decision, walk.honours)  # before anybody is asked: no yes could be enacted
+        if lacking is not None:
+            return await self._refuse(walk.attribution, judged, settled=judged.decision.settled_as_denial(lacking))
         if judged.decision.says is Says.APPROVE:
             if judged.answer is None:
                 return await self._ask(walk, judged.action)
             why = f"{judged.decision.because or 'an approval is needed'} ({judged.answer.why_not})"
             return await self._refuse(walk.attribution, judged, settled=judged.decision.settled_as_denial(why))
-        if judged.decision.says is Says.DENY:
-            return await self._refuse(walk.attribution, judged)
-        lacking = _lacking(judged.decision, walk.honours)
-        if lacking is not None:
-            return await self._refuse(walk.attribution, judged, settled=judged.decision.settled_as_denial(lacking))
         if judged.decision.says is Says.ALLOW:
             return await self._permitted(walk.attribution, judged, Allow())
         return await self._steer(walk, judged)

@@ -1,6 +1,6 @@
 """Who is at fault when nothing could be decided: the three roots of every error a person may see.
 
-A denial is a value (`decision.Decision`), never an exception. An exception means that no decision could be made; at the
+A denial is a value (`decision.py`), never an exception. An exception means that no decision could be made; at the
 edge it ends in a denial. Exit codes follow `spec/home.md`. Our own fault is an assertion, not one of these.
 """
 

@@ -259,6 +259,12 @@ def test_an_obligation_is_denied_by_what_the_enactor_says_it_honours(says: str, 
     assert refused.decision.rules == ("test/allow",), "denied by the rule that said it"
 
 
+def test_nobody_is_asked_about_what_could_not_be_enacted_after_a_yes() -> None:
+    world = World(decision("approve", obligations={"mask": ["email"]}), answer=YES)
+    refused = world.walk()
+    assert isinstance(refused, Refused) and world.happened == ["ordered action.decided"]
+
+
 STEERS = Honours(steers=frozenset({"tool"}))
 STEERED = {"steer": {"tool": "safer"}}
 
