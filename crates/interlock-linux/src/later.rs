@@ -1,150 +1,127 @@
-//! What a session changed that something outside would run later: hooks, start-up files, build steps, configuration that names programs.
+//! What a session changed that something outside would run later: hooks, start-up files, build steps, programs, configuration that names any of them.
 //!
-//! Such files may be writable on purpose, so they are listed at the end instead. Left out: what was changed and is gone again by then.
+//! Such files may be writable on purpose, so they are listed at the end: by object, not by the name that was used, and by what it is, not by its name
+//! alone. What was changed is remembered as it is done (`found`); what of it would run is looked at once the session is over (`left`).
+
+mod content;
+mod found;
+mod git;
+mod keys;
+mod kinds;
+mod left;
+mod replay;
+mod walk;
 
 use crate::messages::RunsLater;
-use interlock_core::action::{Bytes, Target, Verb};
-use interlock_core::pattern::Pattern;
-use interlock_core::patterns::Patterns;
-use serde_json::{Value, json};
-use std::collections::BTreeMap;
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use found::{CHANGED, Change, Found, MADE};
+use interlock_core::action::Bytes;
+use interlock_core::target::{FileEnd, Target};
+use interlock_core::verb::Verb;
+use kinds::Kinds;
+use left::Before;
+pub use left::Left;
+pub use replay::run as replay;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Paths kept; the rest are counted.
-const PATHS_MAX: usize = 1000;
+/// Keyed files whose content before the session is remembered.
+const BEFORE_MAX: usize = 1_000;
 
-/// The patterns, and what was changed of theirs.
+/// The kinds, and what was changed.
 pub struct Later {
-    paths: Patterns,
-    except: Patterns,
+    kinds: Kinds,
     found: Mutex<Found>,
+    before: Mutex<Before>,
 }
 
-/// A name that was changed, and whether by moving something there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub struct Changed {
-    pub path: Vec<u8>,
-    pub moved: bool,
-}
-
-#[derive(Default)]
-struct Found {
-    /// Whether it was moved here, by name.
-    paths: BTreeMap<Vec<u8>, bool>,
-    more: u64,
-}
+/// What a call would change, once it is done.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Changes(Vec<Change>);
 
 impl Later {
     /// # Errors
     /// A pattern that is none.
-    pub fn new(wanted: &RunsLater) -> Result<Self, String> {
-        let patterns = |texts: &[Bytes]| texts.iter().map(Pattern::compile).collect::<Result<Vec<_>, _>>().map(Patterns::from);
-        Ok(Self { paths: patterns(&wanted.paths)?, except: patterns(&wanted.except)?, found: Mutex::default() })
+    pub fn new(wanted: &RunsLater, workspace: &Bytes, home: &Bytes) -> Result<Self, String> {
+        Ok(Self { kinds: Kinds::new(wanted, &workspace.0, &home.0)?, found: Mutex::default(), before: Mutex::default() })
     }
 
-    /// The names an act would change that run later.
-    #[must_use]
-    pub fn of(&self, verb: Verb, target: &Target) -> Vec<Changed> {
-        if !verb.is_file() || matches!(verb, Verb::FileRead | Verb::FileDelete | Verb::FileUtime) || self.paths.is_empty() {
-            return Vec::new();
+    /// What the acts of one call would change. What lies at a keyed name is looked at first, since it is not there afterwards.
+    pub fn of<'a>(&self, acts: impl Iterator<Item = (Verb, &'a Target)> + Clone) -> Changes {
+        if self.kinds.is_empty() || acts.clone().all(|(verb, _)| !changes(verb)) {
+            return Changes::default();
         }
-        let changed = |path: &Bytes, moved| Changed { path: path.0.clone(), moved };
-        let runs = |path: &Bytes| self.paths.matches(&path.0) && !self.except.matches(&path.0);
-        match target {
-            Target::File(end) => std::iter::once(&end.path).filter(|path| runs(path)).map(|path| changed(path, false)).collect(),
-            Target::Pair { path, to, exchange, .. } => {
-                let source = exchange.then_some(path);
-                std::iter::once(&to.path).chain(source).filter(|path| runs(path)).map(|path| changed(path, true)).collect()
-            }
-            _ => Vec::new(),
+        // A deletion beside another act is what overwriting amounts to.
+        let alone = acts.clone().take(2).count() == 1;
+        let mut found: Vec<Change> = acts.filter_map(|(verb, target)| change(verb, target, alone)).collect();
+        found.dedup();
+        for path in found.iter().flat_map(|change| names(change)) {
+            self.remember(path);
         }
+        Changes(found)
     }
 
     /// Remembers what was changed.
-    pub fn note(&self, changed: Vec<Changed>) {
-        if changed.is_empty() {
+    pub fn note(&self, changes: Changes) {
+        if changes.0.is_empty() {
             return;
         }
-        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        for Changed { path, moved } in changed {
-            if found.paths.len() < PATHS_MAX || found.paths.contains_key(&path) {
-                *found.paths.entry(path).or_default() |= moved;
-            } else {
-                found.more += 1;
-            }
+        let mut found = self.found();
+        for change in changes.0 {
+            found.note(&self.kinds, change);
         }
     }
 
-    /// What is still there, in order; and how many changes found no room.
+    /// What of it would run.
     #[must_use]
-    pub fn left(&self) -> (Value, u64) {
-        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_there = |(path, moved): &(&Vec<u8>, &bool)| {
-            let there = std::fs::symlink_metadata(Path::new(std::ffi::OsStr::from_bytes(path)));
-            // A folder runs nothing. One that was moved here brought what it holds along.
-            there.is_ok_and(|there| **moved || !there.is_dir())
+    pub fn left(&self) -> Left {
+        left::left(&self.kinds, &self.found(), &self.before.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn found(&self) -> MutexGuard<'_, Found> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remember(&self, path: &[u8]) {
+        if !self.kinds.is_keyed(path) {
+            return;
+        }
+        let Some(of) = self.kinds.by_name(path).and_then(|kind| self.kinds.all.get(kind)).and_then(|kind| kind.keys.as_ref()) else {
+            return;
         };
-        let left: Vec<Bytes> = found.paths.iter().filter(is_there).map(|(path, _)| Bytes(path.clone())).collect();
-        (json!(left), found.more)
+        let mut before = self.before.lock().unwrap_or_else(PoisonError::into_inner);
+        if before.len() < BEFORE_MAX && !before.contains_key(path) {
+            before.insert(path.to_vec(), content::content(path).and_then(|bytes| keys::keys(of.format, &bytes)));
+        }
     }
 }
 
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use interlock_core::action::FileEnd;
+fn changes(verb: Verb) -> bool {
+    verb.is_file() && !matches!(verb, Verb::FileRead | Verb::FileUtime)
+}
 
-    fn later(paths: &[&str], except: &[&str]) -> Later {
-        let bytes = |texts: &[&str]| texts.iter().map(|text| Bytes(text.as_bytes().to_vec())).collect();
-        Later::new(&RunsLater { paths: bytes(paths), except: bytes(except) }).unwrap()
+fn change(verb: Verb, target: &Target, alone: bool) -> Option<Change> {
+    let owned = |path: &Bytes| path.0.clone();
+    match (verb, target) {
+        (verb, _) if !changes(verb) => None,
+        (Verb::FileDelete, Target::File(end)) => alone.then(|| Change::Gone { path: owned(&end.path) }),
+        (Verb::FileCreate | Verb::FileMknod, Target::File(FileEnd { path, inode, .. })) => {
+            Some(Change::At { path: owned(path), how: MADE, object: *inode })
+        }
+        (_, Target::File(FileEnd { path, inode, .. })) => Some(Change::At { path: owned(path), how: CHANGED, object: *inode }),
+        (Verb::FileLink, Target::Pair { path, inode, to, .. }) => {
+            Some(Change::Linked { from: owned(path), to: owned(&to.path), object: *inode })
+        }
+        (_, Target::Pair { path, inode, to, exchange, .. }) => {
+            Some(Change::Moved { from: owned(path), to: owned(&to.path), object: *inode, exchange: *exchange })
+        }
+        _ => None,
     }
+}
 
-    fn plain(path: &str) -> Changed {
-        Changed { path: path.as_bytes().to_vec(), moved: false }
-    }
-
-    fn end(path: &str) -> FileEnd {
-        FileEnd { path: Bytes(path.as_bytes().to_vec()), aliases: Vec::new(), inode: None }
-    }
-
-    fn of(later: &Later, verb: Verb, path: &str) -> Vec<Changed> {
-        later.of(verb, &Target::File(end(path)))
-    }
-
-    #[test]
-    fn changes_are_found_and_reads_are_not() {
-        let later = later(&["**/hooks/*", "/w/Makefile"], &["**/*.sample"]);
-        assert_eq!(of(&later, Verb::FileWrite, "/w/Makefile"), [plain("/w/Makefile")]);
-        assert_eq!(of(&later, Verb::FileChmod, "/x/hooks/post"), [plain("/x/hooks/post")]);
-        assert!(of(&later, Verb::FileRead, "/w/Makefile").is_empty());
-        assert!(of(&later, Verb::FileCreate, "/x/hooks/post.sample").is_empty());
-        assert!(of(&later, Verb::FileCreate, "/w/other").is_empty());
-    }
-
-    #[test]
-    fn a_rename_is_found_where_it_leads_and_an_exchange_at_both_ends() {
-        let later = later(&["/w/Makefile"], &[]);
-        let pair = |from: &str, to: &str, exchange| {
-            let FileEnd { path, aliases, inode } = end(from);
-            later.of(Verb::FileRename, &Target::Pair { path, aliases, inode, to: end(to), exchange })
-        };
-        assert_eq!(pair("/w/a", "/w/Makefile", false).len(), 1);
-        assert!(pair("/w/Makefile", "/w/a", false).is_empty());
-        assert_eq!(pair("/w/Makefile", "/w/a", true).len(), 1);
-    }
-
-    #[test]
-    fn the_list_is_bounded_and_holds_what_is_there() {
-        let later = later(&["/**"], &[]);
-        later.note((0..PATHS_MAX + 5).map(|number| plain(&format!("/nowhere/{number:05}"))).collect());
-        later.note(vec![plain("/nowhere/00001")]);
-        assert_eq!(later.left(), (json!([]), 5));
-        let one = self::later(&["/**"], &[]);
-        one.note(vec![plain("/etc/passwd"), plain("/etc"), plain("/nowhere"), Changed { path: b"/usr".to_vec(), moved: true }]);
-        assert_eq!(one.left(), (json!(["/etc/passwd", "/usr"]), 0));
+/// The names at which something else will be.
+fn names(change: &Change) -> Vec<&[u8]> {
+    match change {
+        Change::At { path, .. } | Change::Gone { path } => vec![path],
+        Change::Moved { from, to, .. } => vec![from, to],
+        Change::Linked { to, .. } => vec![to],
     }
 }

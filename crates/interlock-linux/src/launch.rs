@@ -363,7 +363,8 @@ pub fn session(
     // Faster hand-over from 6.6 on; without it only slower.
     let listener = Listener::from(listener);
     let _older = listener.wake_synchronously();
-    let later = Later::new(&launch.runs_later).map_err(|error| Failed::new(120, format!("`runs_later`: {error}"), ""))?;
+    let later = Later::new(&launch.runs_later, &launch.workspace, &launch.home)
+        .map_err(|error| Failed::new(120, format!("`runs_later`: {error}"), ""))?;
     let line = Line::new(launch.session.clone(), launch.agent.clone(), judge, later, Box::new(log), uplink, ending);
     let gateway = launch.gateway.as_ref().map(|place| Gateway { address: place.address, port: place.port, socket: path(&place.socket) });
     Session::start(launch.session.clone(), line, members, gateway, path(&launch.runtime).join("inside.sock"), listener).map_err(own)

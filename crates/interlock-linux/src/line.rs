@@ -14,7 +14,7 @@ mod transcripts;
 use crate::denials::Denials;
 use crate::ending::Ending;
 use crate::judge::{Judge, Judged};
-use crate::later::{Changed, Later};
+use crate::later::{Changes, Later};
 use crate::questions::Questions;
 use crate::record::{Recorder, Totals};
 use crate::sys::notify::Call;
@@ -92,7 +92,7 @@ pub enum Settled<'a> {
 pub struct Leave<'a> {
     line: &'a Line,
     permits: Vec<Permit>,
-    later: Vec<Changed>,
+    later: Changes,
 }
 
 /// The permit for one act of a call: what may be done, and all that its enactor keeps to.
@@ -120,8 +120,8 @@ pub enum Verdict {
 }
 
 impl<'a> Leave<'a> {
-    fn of(line: &'a Line, later: Vec<Changed>) -> Self {
-        Self { line, permits: Vec::new(), later }
+    fn of(line: &'a Line) -> Self {
+        Self { line, permits: Vec::new(), later: Changes::default() }
     }
 
     /// A permit for each act, in the order in which they were put to the line; none where the call was known to be routine.
@@ -221,8 +221,7 @@ impl Line {
             let _told = self.deny(around, call, action, &judged);
             return Settled::Denied;
         }
-        let changes = acts.iter().filter(|act| act.action.verb != Verb::FileRead);
-        let mut leave = Leave::of(self, changes.flat_map(|act| self.later.of(act.action.verb, &act.action.target)).collect());
+        let mut leave = Leave::of(self);
         for mut act in acts {
             match self.pass(around, call, enactor, &mut act) {
                 Ok(record) => leave.permits.push(act.permit(record)),
@@ -235,6 +234,8 @@ impl Line {
                 }
             }
         }
+        // Of what will be done, be it what an act was steered to.
+        leave.later = self.later.of(leave.permits.iter().map(|permit| (permit.action.verb, &permit.action.target)));
         Settled::Allowed(leave)
     }
 
@@ -255,7 +256,7 @@ impl Line {
             return None;
         }
         self.count_routine(Verb::FileRead.name(), &rule);
-        Some(Leave::of(self, Vec::new()))
+        Some(Leave::of(self))
     }
 
     fn count_routine(&self, verb: &'static str, rule: &str) {
@@ -267,7 +268,7 @@ impl Line {
     fn rehearsed(&self, observed: &[Observed]) -> Settled<'_> {
         match observed {
             [Observed { verb: Verb::FileRead, target: Target::File(end), .. }] if end.path.0 == crate::rehearsal::OPENED.as_bytes() => {
-                Settled::Allowed(Leave::of(self, Vec::new()))
+                Settled::Allowed(Leave::of(self))
             }
             _ => Settled::Denied,
         }

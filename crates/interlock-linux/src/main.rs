@@ -1,11 +1,11 @@
 //! `interlock-supervisor`: see `spec/supervisor.md`.
 
-use interlock_linux::supervise;
 use interlock_linux::sys::descriptors;
+use interlock_linux::{later, supervise};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: interlock-supervisor --control-fd N | --doctor | --syscalls | --version";
+const USAGE: &str = "usage: interlock-supervisor --control-fd N | --doctor | --syscalls | --changes | --version";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -18,6 +18,13 @@ fn main() -> ExitCode {
         ["--version"] => print(&format!("interlock-supervisor {}", env!("CARGO_PKG_VERSION"))),
         ["--doctor"] => print(&interlock_linux::doctor::examine().to_string()),
         ["--syscalls"] => print(&interlock_linux::listing::json()),
+        ["--changes"] => match later::replay(std::io::stdin().lock()) {
+            Ok(found) => print(&found.to_string()),
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::from(120)
+            }
+        },
         _ => usage(),
     }
 }

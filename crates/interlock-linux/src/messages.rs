@@ -75,13 +75,67 @@ pub struct Launch {
     pub own_layers: Value,
 }
 
-/// Patterns (`spec/policy.md`) of what something outside would run later.
+/// What something outside would run later, in the order of danger.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
 pub struct RunsLater {
+    pub kinds: Vec<LaterKind>,
+    /// Patterns of where a link may lead without being listed.
+    pub calm: Vec<Bytes>,
+}
+
+/// One kind of it. Patterns are those of `spec/policy.md`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct LaterKind {
+    pub name: String,
     pub paths: Vec<Bytes>,
     pub except: Vec<Bytes>,
+    /// The paths are folders, each listed as one thing.
+    #[serde(default)]
+    pub tree: bool,
+    /// It is listed by name even where it lies in such a folder.
+    #[serde(default)]
+    pub in_trees: bool,
+    #[serde(default)]
+    pub finds: Option<Finds>,
+    #[serde(default)]
+    pub keys: Option<KeysOf>,
+}
+
+/// What is found by what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Finds {
+    /// Programs that git's configuration leads to.
+    Hooks,
+    /// Configuration that git is led to.
+    Git,
+    /// Links that lead out of the workspace.
+    Links,
+    /// Executable files, and scripts.
+    Programs,
+}
+
+/// Which keys of a file make something run: those named, or, where none are, all but the harmless. A pattern holds one `*` at most.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct KeysOf {
+    pub format: Format,
+    pub named: Vec<String>,
+    pub harmless: Vec<String>,
+}
+
+/// How a file is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Format {
+    Git,
+    Json,
 }
 
 /// A message down.

@@ -13,6 +13,7 @@ use crate::sweep::sweep;
 use crate::sys::descriptors::{self, wait_readable};
 use crate::sys::process;
 use crate::uplink::Uplink;
+use interlock_core::decision::Record;
 use serde_json::{Value, json};
 use std::io::{BufReader, Write};
 use std::net::Shutdown;
@@ -225,10 +226,14 @@ impl Running {
             None => ("the last process ended".to_owned(), 0),
         };
         let counts = session.line.totals.json();
-        let (later, more) = session.line.later.left();
-        let closing = json!({
-            "type": "session.closed", "status": status, "counts": counts, "runs_later": later, "runs_later_more": more, "reason": reason,
-        });
+        let later = session.line.later.left();
+        let (listed, rest) = later.in_records();
+        for more in rest {
+            // Should it not be taken, the counts of the closing record still say how many there were.
+            let _poisoned = session.line.record(Record::Ordered, json!({"type": "session.changed", "runs_later": more}));
+        }
+        let mut closing = json!({"type": "session.closed", "status": status, "counts": counts, "reason": reason});
+        later.tell(&mut closing, &listed);
         let checkpoint = session.line.close(closing);
         let code = if checkpoint.is_err() { 123 } else { code };
         let reason = match (&checkpoint, code) {
@@ -236,10 +241,8 @@ impl Running {
             (Ok(_), 123) => format!("interlock failed: {reason}"),
             _ => reason,
         };
-        let message = json!({
-            "type": "ended", "code": code, "counts": counts, "runs_later": later, "runs_later_more": more, "checkpoint": checkpoint.ok(),
-            "reason": reason,
-        });
+        let mut message = json!({"type": "ended", "code": code, "counts": counts, "checkpoint": checkpoint.ok(), "reason": reason});
+        later.tell(&mut message, &listed);
         session.line.uplink.tell_suppressed();
         let _gone = session.line.uplink.send(message);
         code

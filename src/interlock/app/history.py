@@ -68,6 +68,11 @@ def records(directory: str) -> list[Record]:
     return [record for record, _ in zip(_read(directory), range(RECORDS_MAX), strict=False)]
 
 
+def every_record(home: Home, session: str) -> Iterator[Record]:
+    """The records of a session, in order, however many there are."""
+    return _read(f"{home.sessions}/{session}")
+
+
 class Told(NamedTuple):
     """What `why` tells of a session: its id, the files of what a person allowed (by layer), its denials, oldest first,
     in the form of the inside socket's answer (spec/supervisor.md).

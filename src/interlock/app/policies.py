@@ -5,36 +5,26 @@ Loading is `interlock.policy`, which puts `guard` first by itself.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from interlock.policy import Context, Source
+    from interlock.policy import Compiled, Context, Source
     from interlock.storage.home import Home
-
-#: Loaded beside the policy, so that its sets are expanded, resolved and cached as the policy's are.
-_RUNS_LATER: Final = b"""\
-interlock: 1
-name: runs-later
-rules:
-  - id: listed
-    deny: file.change
-    path: ["@runs-later", "@runs-later-listed"]
-    except: ["@sample-hooks"]
-"""
 
 
 class Loaded(NamedTuple):
-    """A policy ready to launch: the compiled form (spec/policy.md), what a person should know about it, the patterns
-    of what would run later outside (`paths`, `except`), its layers' names, and what they were read from.
+    """A policy ready to launch: the compiled form (spec/policy.md), what a person should know about it, what to
+    look for that would run later outside (spec/supervisor.md), its layers' names, and what they were read from.
     """
 
     document: Mapping[str, Any]
     warnings: Sequence[str]
-    runs_later: Mapping[str, Sequence[Any]]
+    runs_later: Mapping[str, Any]
     layers: Sequence[str]
     sources: Sequence[Mapping[str, str]]
 
@@ -64,11 +54,31 @@ def compiled(
     if generated is not None:
         sources.append(Source("agent-gateway.yaml", generated, Origin.BUILTIN))
     context = context_of(home, workspace=workspace, human_home=human_home, own=own, session_directory=session_directory)
-    found = load(sources, context, cache=home.cache, aside=Source("runs-later.yaml", _RUNS_LATER, Origin.BUILTIN))
+    found = load(sources, context, cache=home.cache, aside=_runs_later())
+    return Loaded(found.document(), found.warnings, _to_look_for(found), found.layers, named)
+
+
+def runs_later(home: Home, *, workspace: str, human_home: str) -> Mapping[str, Any]:
+    """What of a session's changes in `workspace` would run later outside, as the supervisor looks for it."""
+    from interlock.policy import Source, load
+
+    context = context_of(home, workspace=workspace, human_home=human_home, own=())
+    return _to_look_for(load([Source.preset("observe")], context, cache=home.cache, aside=_runs_later()))
+
+
+def _runs_later() -> Source:
+    """Loaded beside the policy, so that its sets are expanded, resolved and cached as the policy's are."""
+    from interlock.policy import Origin, Source
+    from interlock.policy.runs_later import layer
+
+    return Source("runs-later.yaml", json.dumps(layer()).encode(), Origin.BUILTIN)
+
+
+def _to_look_for(found: Compiled) -> Mapping[str, Any]:
+    from interlock.policy.runs_later import to_look_for
+
     assert found.aside is not None, "it was asked for"
-    match = found.aside["rules"][0]["match"]
-    later = {"paths": match["path"], "except": match["except"]}
-    return Loaded(found.document(), found.warnings, later, found.layers, named)
+    return to_look_for(found.aside)
 
 
 def chosen(files: Sequence[str], presets: Sequence[str], *, home: Home, workspace: str) -> list[Source]:

@@ -63,9 +63,10 @@ class SessionWanted(NamedTuple):
 
 
 class Ran(NamedTuple):
-    """A session that ran: its id and how it went."""
+    """A session that ran: its id, where, and how it went."""
 
     session: str
+    workspace: str
     course: Course
 
 
@@ -123,7 +124,7 @@ def run_session(wanted: SessionWanted, face: Face) -> Ran:
             supervisor, launch, face=face, asker=asker, headless=wanted.is_headless, closed=closed,
             meanwhile=lambda: clear_sockets(home),
         )  # fmt: skip
-        return Ran(session, course)
+        return Ran(session, workspace, course)
     finally:
         identity.end()
         os.close(held)

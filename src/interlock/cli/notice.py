@@ -54,6 +54,11 @@ class NoticeFace:
         self.denied_count = 0
         self.not_shown = 0
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the person asked for as few lines as can be."""
+        return self._quiet
+
     def begins(self, layers: Sequence[str], workspace: str, directory: str) -> None:
         """Keep what the line of the start says: a workspace that is more than the directory is said to be so."""
         shown = ", ".join(layer for layer in layers if layer not in _ALWAYS_THERE) or "guard"

@@ -13,6 +13,7 @@ from interlock.vocabulary.errors import EXIT_FAILED, EXIT_USAGE
 if TYPE_CHECKING:
     from interlock.app.run import Ran, SessionWanted
     from interlock.cli.notice import NoticeFace
+    from interlock.vocabulary.changes import Changes
     from interlock.vocabulary.supervision import Exited
 
 SUMMARY = "run a command and everything it starts under a policy"
@@ -137,6 +138,7 @@ def _report(ran: Ran, face: NoticeFace) -> int:
     if course.trouble is not None:
         say(f"{course.trouble}; the session's processes were ended")
         say(f"  hint: what was recorded: interlock session show {ran.session}", prefix="")
+        _tell_changes(_changes_of(ran), ran, face)
         return EXIT_FAILED
     _summary(ran, face)
     return _status(course.exited)
@@ -151,19 +153,43 @@ def _summary(ran: Ran, face: NoticeFace) -> None:
     if running and course.ended is None:
         what = "1 process of the session still runs" if len(running) == 1 else f"{len(running)} processes still run"
         say(f"{what}, held to the policy; to end it: interlock session end {ran.session}")
-    if course.ended is not None and course.ended.runs_later:
-        later = course.ended.runs_later
-        from interlock.vocabulary.printable import text_of
-
-        say("changed, and would run later outside this session:")
-        for path in later[:10]:
-            say(f"  {text_of(path)}", prefix="")
-        more = len(later) - 10 + course.ended.runs_later_more
-        if more > 0:
-            say(f"  and {more} more; see: interlock session show {ran.session}", prefix="")
+        say(f"what it has changed so far that would run later: interlock session changes {ran.session}")
+    _tell_changes(_changes_of(ran), ran, face)
     _tell_unruled(face)
     if face.not_shown:
         say(f"{face.denied_count} denials in all; see: interlock session show {ran.session}")
+
+
+def _changes_of(ran: Ran) -> Changes | None:
+    """From the supervisor's last word; where it had none, from the record. A session that still runs has no end yet."""
+    from interlock.app.changes import changes
+    from interlock.storage.home import Home
+    from interlock.vocabulary.errors import InterlockError
+
+    if ran.course.ended is not None:
+        return ran.course.ended.runs_later
+    if ran.course.trouble is None:
+        return None
+    try:
+        return changes(Home.from_environment(), ran.session)
+    except InterlockError:
+        return None  # Nothing was recorded, or the machine is in trouble too: it can be asked for later.
+
+
+def _tell_changes(found: Changes | None, ran: Ran, face: NoticeFace) -> None:
+    from interlock.cli.failure import say
+
+    if found is None or not (found.counts or found.unseen):
+        return
+    from interlock.cli.changes import in_short
+
+    if face.is_quiet:
+        return say(f"{found.number} changes would run later outside; interlock session changes {ran.session}")
+    from interlock.storage.home import user_home
+
+    say("changed, and would run later outside this session, by")
+    for line in in_short(found, ran.session, [(ran.workspace, ""), (user_home(), "~/")]):
+        say(f"  {line}", prefix="")
 
 
 def _tell_unruled(face: NoticeFace) -> None:
@@ -203,7 +229,8 @@ def _print_json(ran: Ran, face: NoticeFace, code: int) -> None:
         "counts": ended.counts if ended is not None else None,
         "denied": face.denied_count,
         "denials": _denials(ran, face),
-        "runs_later": ended.runs_later if ended is not None else [],
+        "runs_later": [change.as_object() for change in ended.runs_later.items] if ended is not None else [],
+        "runs_later_counts": ended.runs_later.counts if ended is not None else {},
         "running": exited.running if exited is not None else [],
         "enforced": course.started.enforced if course.started is not None else None,
         "checkpoint": ended.checkpoint if ended is not None else None,

@@ -1,4 +1,6 @@
-"""`interlock session`: which sessions run and ran, one of them as a tree, and the end of one."""
+"""`interlock session`: which sessions run and ran, one of them as a tree, what it left that runs later, and the end of
+one.
+"""
 
 from __future__ import annotations
 
@@ -11,24 +13,27 @@ from interlock.vocabulary.printable import printable, shell_words, text_of
 if TYPE_CHECKING:
     from interlock.storage.home import Home
 
-SUMMARY = "list sessions, draw one as a tree, end one"
+SUMMARY = "list sessions, draw one as a tree, end one, say what one left that runs"
 _EPILOG = """\
   interlock session list             running ones first, then the latest
   interlock session show last        who, what was called, what the tools did, what was denied, what was asked
+  interlock session changes          what the last session changed that something outside would run later, and who
   interlock session end s-2026…      end the whole process tree of a session that still runs"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """list, show, end."""
+    """list, show, changes, end."""
     parser.epilog = _EPILOG
     acts = parser.add_subparsers(dest="act", metavar="ACT", required=True)
     listing = acts.add_parser("list", help="sessions that run, and the latest that ran")
     listing.add_argument("--last", type=int, default=20, metavar="N", help="how many of those that ended (default 20)")
     showing = acts.add_parser("show", help="one session as a tree")
     showing.add_argument("id", metavar="ID", nargs="?", default="last", help="id, the start of one, or `last`")
+    changing = acts.add_parser("changes", help="what a session changed that something outside would run later")
+    changing.add_argument("id", metavar="ID", nargs="?", default="last", help="id, the start of one, or `last`")
     ending = acts.add_parser("end", help="end a running session's whole process tree")
     ending.add_argument("id", metavar="ID", help="id, or the start of one")
-    for parser_of_any in (listing, showing, ending):
+    for parser_of_any in (listing, showing, changing, ending):
         parser_of_any.add_argument("--json", action="store_true", help="JSON, for machines")
 
 
@@ -41,6 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
         return _list(home, arguments)
     if arguments.act == "show":
         return _show(home, arguments)
+    if arguments.act == "changes":
+        return _changes(home, arguments)
     return _end(home, arguments)
 
 
@@ -82,6 +89,27 @@ def _show(home: Home, arguments: argparse.Namespace) -> int:
         )
     else:
         print("\n".join(draw(found, session)))
+    return 0
+
+
+def _changes(home: Home, arguments: argparse.Namespace) -> int:
+    from interlock.app.changes import changes
+    from interlock.app.history import opening, resolve
+    from interlock.cli.changes import in_full, runner_of
+    from interlock.storage.home import user_home
+
+    session = resolve(home, arguments.id)
+    found = changes(home, session)
+    if arguments.json:
+        items = [item.as_object() | {"runner": runner_of(item.kind)} for item in found.items]
+        said = {"session": session, "changes": items, "counts": found.counts, "unseen": found.unseen}
+        print(json.dumps(said | {"ended": not found.is_from_changes}))
+        return 0
+    workspace = text_of(opening(home, session).get("workspace"))
+    if found.is_from_changes:
+        print(f"{session} has no record of its end: this is what is left of its record of changes now")
+    lines = in_full(found, [(workspace, ""), (user_home(), "~/")])
+    print("\n".join(lines or ["nothing that it changed would run later"]))
     return 0
 
 

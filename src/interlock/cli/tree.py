@@ -225,12 +225,23 @@ def _ending(records: list[Record]) -> list[Node]:
     nodes = [Node(f"records lost: {lost}", [])] if lost else []
     if closed is None:
         return nodes
-    later = closed.get("runs_later") or []
-    nodes += [Node(f"would run later outside: {_path(path)}", []) for path in later[:SHOWN_MAX]]
+    nodes += _runs_later(closed)
     return [
         *nodes,
         Node(f"closed: {printable(str(closed.get('reason')))}{_status(closed.get('status'))}", []),
     ]
+
+
+def _runs_later(closed: Record) -> list[Node]:
+    from interlock.cli.changes import runner_of
+    from interlock.vocabulary.changes import changes_of
+
+    found = changes_of(closed)
+    shown = found.items[:SHOWN_MAX]
+    nodes = [Node(f"{_path(item.path)} ({printable(runner_of(item.kind))})", []) for item in shown]
+    if found.number > len(nodes):
+        nodes.append(Node(f"and {found.number - len(nodes)} more: interlock session changes", []))
+    return [Node(f"would run later outside ({found.number})", nodes)] if nodes else []
 
 
 def _status(status: object) -> str:

@@ -7,6 +7,7 @@ import json
 import select
 from typing import TYPE_CHECKING, Final
 
+from interlock.vocabulary.changes import changes_of
 from interlock.vocabulary.errors import EXIT_FAILED, PeerError
 from interlock.vocabulary.supervision import (
     Asked,
@@ -142,13 +143,11 @@ def _course(message: JsonObject, kind: object) -> Told:
             left = [each for each in running if isinstance(each, int)] if isinstance(running, list) else []
             return Exited(_number(message, "code"), _number(message, "signal"), tuple(left))
         case "ended":
-            later = message.get("runs_later")
             return Ended(
                 code=_number(message, "code"),
                 reason=str(message.get("reason")),
                 counts=_object(message, "counts"),
-                runs_later=tuple(later) if isinstance(later, list) else (),
-                runs_later_more=_number(message, "runs_later_more") or 0,
+                runs_later=changes_of(message),
                 checkpoint=_text(message, "checkpoint"),
             )
         case _:

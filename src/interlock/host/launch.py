@@ -38,7 +38,7 @@ class Launch(NamedTuple):
     parent: Mapping[str, str] | None = None
     prompt: str | None = None
     gateway: Mapping[str, Any] | None = None
-    runs_later: Mapping[str, Sequence[Any]] | None = None
+    runs_later: Mapping[str, Any] | None = None
     sources: Sequence[Mapping[str, str]] = ()
     own_layers: Mapping[str, str] | None = None
 
@@ -65,7 +65,7 @@ class Launch(NamedTuple):
             "gateway": self.gateway,
             "end": self.end,
             "interlock": [text(directory) for directory in self.interlock],
-            "runs_later": self.runs_later or {"paths": [], "except": []},
+            "runs_later": self.runs_later or {"kinds": [], "calm": []},
             "sources": list(self.sources),
             "own_layers": {name: text(path) for name, path in (self.own_layers or {}).items()},
         }

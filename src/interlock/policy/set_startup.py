@@ -1,10 +1,7 @@
 """Built-in sets of what runs later, outside: start-up files, hooks, and the configuration of editors, clients and
 coding agents.
 
-Two lists, by what still works when they are closed. `@runs-later` is meant to be denied: no build, clone, commit or
-install needs to change it. `@runs-later-listed` must stay writable for git, builds and package clients, so it is
-reported instead of refused: a `.git/config` can name a program (`core.hooksPath`, `core.fsmonitor`), and `git clone`
-has to write one.
+What of them is denied, and what else is listed at a session's end, is said by one table (`runs_later`).
 """
 
 # ruff: noqa: S108 - patterns, not files of ours
@@ -23,6 +20,17 @@ SHELL: Final = (
     "~/.local/lib/python*/site-packages/{*.pth,sitecustomize.py,usercustomize.py}",
     "~/{bin,.local/bin,.cargo/bin}/**",
     "/etc/{profile,profile.d/**,bash.bashrc,environment,ld.so.preload,ld.so.conf,ld.so.conf.d/**,zsh/**,skel/**}",
+)
+
+#: What a shell sources or runs at its start, made by itself or by its plugins on an earlier day.
+SHELL_CACHES: Final = (
+    "~/.cache/{p10k-*,.zcompdump*,zcompdump*}",
+    "~/.cache/{zsh,gitstatus,fish,bash,bash-completion,nushell,starship,oh-my-posh,oh-my-zsh,carapace,atuin,zoxide,direnv}/**",
+    "~/.cache/{antidote,antibody,antigen,zinit,zplug,zgenom,sheldon,zsh-snap,zsh4humans,prezto,zim}/**",
+    "~/.{zcompdump*,p10k.zsh,p10k.zsh.zwc,zshrc.zwc,zshenv.zwc,zprofile.zwc,zlogin.zwc,zlogout.zwc}",
+    "~/.{zcompcache,zsh_sessions,antigen,antidote,zinit,zplug,zgen,zgenom,zim,zprezto,zsh-snap}/**",
+    "~/.local/share/{zinit,sheldon,antidote,zplug,atuin,direnv}/**",
+    "~/.local/state/zsh/**",
 )
 
 LOGIN: Final = (
@@ -130,6 +138,18 @@ AGENTS: Final = (
     "~/.{gemini,codeium,aider.conf.yml,continue,cline,copilot,qwen}/**",
 )
 
+#: The agents themselves, where they install what they update.
+AGENT_PROGRAMS: Final = (
+    "~/.local/share/claude/versions/**",
+    "~/.claude/{local,downloads}/**",
+    "${claude}/{local,downloads}/**",
+    "~/.cache/claude/staging/**",
+    "${codex}/{bin,packages}/**",
+    "~/.codex/{bin,packages}/**",
+    "~/.local/share/{cursor-agent,opencode,goose,crush,amp,gemini,droid,copilot}/{bin,versions}/**",
+    "~/.{opencode,amp,factory,gemini,cursor,copilot,goose,crush}/{bin,local,versions}/**",
+)
+
 AGENT_STATE: Final = (
     "${claude}/**",
     "~/.claude/**",
@@ -146,30 +166,9 @@ AGENT_STATE: Final = (
     "/tmp/codex-*/**",
 )
 
-LISTED: Final = (
-    "**/.git",
-    "**/.git/{config,config.worktree,hooks,commondir,gitdir,info/attributes}",
-    "**/.git/modules/**/config",
-    "**/*.git/config",
-    "**/.gitattributes",
-    "**/.gitmodules",
-    "**/.{husky,githooks,lefthook}/**",
-    "**/{lefthook.yml,.pre-commit-config.yaml,.lintstagedrc*,.envrc,.npmrc,.yarnrc.yml,.pnpmfile.cjs,pip.conf}",
-    "**/.github/{workflows,actions}/**",
-    "**/{.gitlab-ci.yml,Jenkinsfile,azure-pipelines.yml,.travis.yml,.drone.yml}",
-    "**/.circleci/**",
-    "**/{Makefile,GNUmakefile,justfile,Justfile,Taskfile.yml,package.json,setup.py,conftest.py,build.rs,Dockerfile}",
-    "**/.cargo/config.toml",
-    "**/{sitecustomize.py,usercustomize.py}",
-    "**/*.pth",
-    "**/{AGENTS.md,CLAUDE.md,GEMINI.md,.cursorrules,.windsurfrules}",
-    "~/.claude.json",
-    "${claude}/.claude.json",
-    "${claude}/plugins/**",
-)
-
 STARTUP_SETS: Final[dict[str, tuple[str, ...]]] = {
     "shell-startup": SHELL,
+    "shell-caches": SHELL_CACHES,
     "login-startup": LOGIN,
     "git-hooks": GIT_HOOKS,
     "git-user-config": GIT_USER,
@@ -179,18 +178,7 @@ STARTUP_SETS: Final[dict[str, tuple[str, ...]]] = {
     "package-config": PACKAGES,
     "remote-access": REMOTE,
     "agent-config": AGENTS,
+    "agent-programs": AGENT_PROGRAMS,
     "agent-state": AGENT_STATE,
     "sample-hooks": ("**/hooks/*.sample",),
-    "runs-later": (
-        "@shell-startup",
-        "@login-startup",
-        "@git-hooks",
-        "@git-user-config",
-        "@editor-config",
-        "@editor-user-config",
-        "@package-config",
-        "@remote-access",
-        "@agent-config",
-    ),
-    "runs-later-listed": LISTED,
 }

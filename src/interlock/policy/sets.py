@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from interlock.policy.pattern import escape
+from interlock.policy.runs_later import RUNS_LATER_SETS
 from interlock.policy.set_addresses import ADDRESS_SETS
 from interlock.policy.set_secrets import SECRET_SETS
 from interlock.policy.set_startup import OBJECT_FILES, REPOSITORY_FIXED, STARTUP_SETS
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ADDRESS_SETS", "MEANINGS", "PATH_SETS", "SETS_LATER", "ContextSets", "context_sets"]
 
-PATH_SETS: Final[dict[str, tuple[str, ...]]] = {**SYSTEM_SETS, **SECRET_SETS, **STARTUP_SETS}
+PATH_SETS: Final[dict[str, tuple[str, ...]]] = {**SYSTEM_SETS, **SECRET_SETS, **STARTUP_SETS, **RUNS_LATER_SETS}
 
 #: Sets of the design that need host names.
 SETS_LATER: Final[dict[str, str]] = {
@@ -48,6 +49,7 @@ MEANINGS: Final[dict[str, str]] = {
     "key-agents": "sockets of ssh, gpg and keyring agents",
     "runs-later": "all below that something outside would run later, `@agent-config` included",
     "shell-startup": "shell start-up files",
+    "shell-caches": "what shells and their plugins keep of an earlier day and run at the next start",
     "login-startup": "what a login, a timer or a desktop starts",
     "git-hooks": "git hooks, of repositories and of the user",
     "git-included": "what the user's git configuration names: included files, ignore lists, folders of hooks",
@@ -60,6 +62,7 @@ MEANINGS: Final[dict[str, str]] = {
     "package-config": "the user's package-client configuration: registries and scripts",
     "remote-access": "who may log in, and what ssh runs",
     "agent-config": "settings, tool servers, hooks, commands, skills and plugins of coding agents",
+    "agent-programs": "the coding agents themselves, where they install what they update",
     "agent-state": "the folders in which coding agents keep their own state",
     "sample-hooks": "the sample hooks that git itself installs and never runs",
     "runs-later-listed": "writable on purpose (git, builds and package clients need them), yet run "

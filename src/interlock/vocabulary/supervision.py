@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from interlock.vocabulary.changes import Changes
     from interlock.vocabulary.json_value import JsonObject
 
 
@@ -88,9 +89,7 @@ class Ended(NamedTuple):
     code: int | None
     reason: str
     counts: JsonObject | None
-    #: Paths as spec/action.md writes them.
-    runs_later: tuple[object, ...]
-    runs_later_more: int
+    runs_later: Changes
     checkpoint: str | None
 
 

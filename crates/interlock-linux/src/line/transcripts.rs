@@ -6,11 +6,12 @@ use super::{Enactor, Line, Observed, Settled, Verdict};
 use crate::ending::Ending;
 use crate::judge::Judge;
 use crate::later::Later;
+use crate::messages::RunsLater;
 use crate::questions::{Question, Reply};
 use crate::record::{Failure, Recorder};
 use crate::sys::notify::Call;
 use crate::uplink::Uplink;
-use interlock_core::action::{Action, FileEnd, Target};
+use interlock_core::action::{Action, Bytes, FileEnd, Target};
 use interlock_core::decision::Record;
 use interlock_core::facts::{Facts, Needs};
 use interlock_core::grant::Grant;
@@ -109,7 +110,7 @@ fn line(rules: &Value, book: &Book) -> Line {
         "s-1".into(),
         None,
         Judge::new(policy).unwrap(),
-        Later::new(&serde_json::from_value(json!({"paths": [], "except": []})).unwrap()).unwrap(),
+        Later::new(&RunsLater::default(), &Bytes::default(), &Bytes::default()).unwrap(),
         Box::new(book.clone()),
         Arc::new(Uplink::start(ours)),
         Arc::new(Ending::new().unwrap()),

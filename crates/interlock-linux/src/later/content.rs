@@ -1,0 +1,29 @@
+//! The content of a file that is looked at, not trusted: it may be a pipe, a link, or leased by somebody.
+
+use std::io::Read as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+/// The largest file that is read.
+const BYTES_MAX: u64 = 256 * 1024;
+
+/// The content of a regular file, if it can be had without waiting for anybody. No link is followed.
+pub fn content(path: &[u8]) -> Option<Vec<u8>> {
+    let file = open(path)?;
+    let mut bytes = Vec::new();
+    file.take(BYTES_MAX + 1).read_to_end(&mut bytes).ok()?;
+    (bytes.len() as u64 <= BYTES_MAX).then_some(bytes)
+}
+
+/// Whether a file is a program by its content: a script names its interpreter.
+pub fn is_script(path: &[u8]) -> bool {
+    let mut start = [0; 2];
+    open(path).is_some_and(|mut file| file.read_exact(&mut start).is_ok()) && &start == b"#!"
+}
+
+fn open(path: &[u8]) -> Option<std::fs::File> {
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
+    let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(Path::new(std::ffi::OsStr::from_bytes(path))).ok()?;
+    file.metadata().is_ok_and(|there| there.is_file()).then_some(file)
+}

@@ -1,0 +1,112 @@
+//! Files that are compared key by key: git configuration and JSON, as far as it takes to say which keys name something that runs.
+//!
+//! Left out: what the values do. A file that cannot be read as what it should be has no keys, and is then listed whole.
+
+use crate::messages::{Format, KeysOf};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Of a value, in characters.
+const VALUE_CHARACTERS_MAX: usize = 200;
+/// Of JSON: how deep keys are told apart.
+const DEPTH_MAX: usize = 3;
+
+/// Keys with their values, as text.
+pub type Keys = BTreeMap<String, String>;
+
+/// The keys of a file.
+pub fn keys(format: Format, bytes: &[u8]) -> Option<Keys> {
+    match format {
+        Format::Git => super::git::settings(bytes).map(|settings| {
+            let mut keys = Keys::new();
+            for (key, value) in settings {
+                keys.entry(key).and_modify(|all| *all = format!("{all}; {value}")).or_insert(value);
+            }
+            keys
+        }),
+        Format::Json => {
+            let mut keys = Keys::new();
+            flatten(&serde_json::from_slice(bytes).ok()?, "", 0, &mut keys);
+            Some(keys)
+        }
+    }
+}
+
+fn flatten(value: &Value, name: &str, depth: usize, keys: &mut Keys) {
+    match value {
+        Value::Object(members) if depth < DEPTH_MAX && !(members.is_empty() && depth > 0) => {
+            for (member, value) in members {
+                let name = if name.is_empty() { member.clone() } else { format!("{name}.{member}") };
+                flatten(value, &name, depth + 1, keys);
+            }
+        }
+        Value::String(text) => drop(keys.insert(name.to_owned(), text.clone())),
+        value => drop(keys.insert(name.to_owned(), value.to_string())),
+    }
+}
+
+/// Those keys that make something run, or may: changed or new since `before`, each with its value now.
+pub fn changed(of: &KeysOf, before: Option<&Keys>, now: &Keys) -> Keys {
+    let differs = |(key, value): &(&String, &String)| before.is_none_or(|before| before.get(*key) != Some(value));
+    let runs = |(key, value): &(&String, &String)| of.matters(key, value);
+    now.iter().filter(differs).filter(runs).map(|(key, value)| (key.clone(), shortened(value))).collect()
+}
+
+fn shortened(value: &str) -> String {
+    if value.chars().count() <= VALUE_CHARACTERS_MAX {
+        return value.to_owned();
+    }
+    value.chars().take(VALUE_CHARACTERS_MAX).chain(['…']).collect()
+}
+
+impl KeysOf {
+    /// Whether a key, with this value, may make something run.
+    fn matters(&self, key: &str, value: &str) -> bool {
+        let is_any = |patterns: &[String]| patterns.iter().any(|pattern| fits(pattern, key));
+        if !self.named.is_empty() {
+            return is_any(&self.named);
+        }
+        // A remote helper is a program, and so is what begins with `!`; a dash is an option of the program that is handed the value.
+        let is_program = self.format == Format::Git && (value.contains("::") || value.starts_with(['!', '-']));
+        is_program || !is_any(&self.harmless)
+    }
+}
+
+/// A pattern holds one `*` at most, for any text.
+fn fits(pattern: &str, key: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == key,
+        Some((start, end)) => key.len() >= start.len() + end.len() && key.starts_with(start) && key.ends_with(end),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn of(format: Format, harmless: &[&str]) -> KeysOf {
+        KeysOf { format, named: Vec::new(), harmless: harmless.iter().map(|text| (*text).to_owned()).collect() }
+    }
+
+    #[test]
+    fn what_is_not_known_to_be_harmless_is_named() {
+        let before = keys(Format::Git, b"[user]\nname = a\n[core]\nfsmonitor = x\n").unwrap();
+        let now = keys(Format::Git, b"[user]\nname = b\n[core]\nfsmonitor = x\n\thooksPath = y\n[branch \"a.b\"]\nremote=o\n").unwrap();
+        let found = changed(&of(Format::Git, &["user.name", "branch.*.remote"]), Some(&before), &now);
+        assert_eq!(found.keys().collect::<Vec<_>>(), ["core.hookspath"]);
+        let remote = keys(Format::Git, b"[remote \"o\"]\nurl = ext::sh -c id\n").unwrap();
+        assert_eq!(changed(&of(Format::Git, &["remote.*.url"]), None, &remote).len(), 1);
+    }
+
+    #[test]
+    fn json_is_told_apart_three_keys_deep() {
+        let now = keys(Format::Json, br#"{"name": "x", "scripts": {"test": "evil"}, "a": {"b": {"c": {"d": 1}}}}"#).unwrap();
+        let found = changed(&of(Format::Json, &["name"]), None, &now);
+        assert_eq!(
+            found.into_iter().collect::<Vec<_>>(),
+            [("a.b.c".into(), "{\"d\":1}".into()), ("scripts.test".into(), "evil".to_owned())]
+        );
+        assert!(keys(Format::Json, b"// comment").is_none());
+    }
+}

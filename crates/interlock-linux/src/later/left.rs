@@ -1,0 +1,270 @@
+//! What is left of a session's changes that something outside would run: each by its kind, the most dangerous first, with the keys that matter.
+//!
+//! Looked at when nothing of the session runs any more, by reading files only. Left out: what was changed and is gone again.
+
+use super::content::{content, is_script};
+use super::found::{CHANGED, Found, LINKED, MADE, MOVED};
+use super::git::{Followed, destination, is_in_dot_git, is_repository};
+use super::keys::{self, Keys};
+use super::kinds::{Kinds, above, is_at_or_below, last};
+use super::walk::{Walked, walk};
+use crate::messages::Finds;
+use interlock_core::action::{Bytes, Inode};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, HashSet};
+use std::fs::Metadata;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+/// Things listed; the rest are in the counts.
+const ITEMS_MAX: usize = 2_000;
+/// The first of each kind, which come before the others of any.
+const FIRST: usize = 5;
+/// Of the list, in one record; a record has room for twice as much, and replaces by a digest what exceeds it.
+const RECORD_BYTES: usize = 24 * 1024;
+
+/// What keyed files held before the session changed them: `None` where nothing was there.
+pub type Before = BTreeMap<Vec<u8>, Option<Keys>>;
+
+/// The list, in order; how many there are of each kind; and how many changes were not looked at.
+#[derive(Debug, Default)]
+#[allow(missing_docs)]
+pub struct Left {
+    pub items: Vec<Value>,
+    pub counts: BTreeMap<String, u64>,
+    pub unseen: u64,
+}
+
+impl Left {
+    /// Cut into what a record holds: what goes into the closing record, and the rest for records before it.
+    #[must_use]
+    pub fn in_records(&self) -> (Value, Vec<Value>) {
+        let (mut parts, mut bytes) = (vec![Vec::new()], 0);
+        for item in &self.items {
+            let more = item.to_string().len() + 1;
+            if bytes + more > RECORD_BYTES {
+                parts.push(Vec::new());
+                bytes = 0;
+            }
+            bytes += more;
+            parts.last_mut().map(|part| part.push(item.clone())).unwrap_or_default();
+        }
+        let mut parts = parts.into_iter().map(Value::Array);
+        (parts.next().unwrap_or_default(), parts.collect())
+    }
+
+    /// Puts the list into a message, with the counts of all.
+    pub fn tell(&self, message: &mut Value, listed: &Value) {
+        if let Some(object) = message.as_object_mut() {
+            object.insert("runs_later".into(), listed.clone());
+            object.insert("runs_later_counts".into(), json!(self.counts));
+            object.insert("runs_later_unseen".into(), json!(self.unseen));
+        }
+    }
+}
+
+struct Item {
+    kind: usize,
+    how: u8,
+    keys: Keys,
+    leads: Option<Vec<u8>>,
+    changes: Option<u64>,
+}
+
+struct Ending<'a> {
+    kinds: &'a Kinds,
+    before: &'a Before,
+    followed: Followed,
+    items: BTreeMap<Vec<u8>, Item>,
+}
+
+/// Looks at what was found.
+pub fn left(kinds: &Kinds, found: &Found, before: &Before) -> Left {
+    let objects: HashSet<Inode> = found.changed_objects().collect();
+    let mut names: BTreeMap<Vec<u8>, u8> = BTreeMap::new();
+    for (path, entry) in &found.names {
+        let through_another = entry.object.is_some_and(|object| objects.contains(&object));
+        let how = entry.how | if through_another { CHANGED } else { 0 };
+        if how != 0 && there(path).is_some() {
+            names.insert(path.clone(), how);
+        }
+    }
+    let mut unseen = found.more;
+    if !names.is_empty() || !objects.is_empty() {
+        let sought = if found.has_unseen_names() { objects } else { HashSet::new() };
+        let walked = walk(kinds, &kinds.workspace, &sought, false);
+        unseen += u64::from(walked.is_partial);
+        let mut ending = Ending { kinds, before, followed: Followed::default(), items: BTreeMap::new() };
+        ending.follow(&walked, &names);
+        unseen += ending.everything(walked, names);
+        for (root, changes) in &found.trees {
+            ending.tree(root, *changes);
+        }
+        return ending.told(unseen);
+    }
+    let mut ending = Ending { kinds, before, followed: Followed::default(), items: BTreeMap::new() };
+    for (root, changes) in &found.trees {
+        ending.tree(root, *changes);
+    }
+    ending.told(unseen)
+}
+
+impl Ending<'_> {
+    /// Where git is led by what stands now.
+    fn follow(&mut self, walked: &Walked, names: &BTreeMap<Vec<u8>, u8>) {
+        let home = &self.kinds.home;
+        let outer: Vec<&[u8]> =
+            std::iter::once(self.kinds.workspace.as_slice()).chain(walked.repositories.iter().map(Vec::as_slice)).collect();
+        for work in outer {
+            self.followed.user(home, work);
+            self.followed.repository(work, home);
+        }
+        for path in names.keys().filter(|path| last(path) == b"config" && is_repository(above(path))) {
+            let directory = above(path);
+            self.followed.bare(directory, if last(directory) == b".git" { above(directory) } else { directory }, home);
+        }
+    }
+
+    /// Every name, what moved folders brought along, and the names by which links lead to any of it; how many folders were not looked through.
+    fn everything(&mut self, walked: Walked, mut names: BTreeMap<Vec<u8>, u8>) -> u64 {
+        let (mut unseen, nothing) = (0, HashSet::new());
+        let folders: Vec<Vec<u8>> =
+            names.iter().filter(|(path, how)| *how & MOVED != 0 && is_folder(path)).map(|(path, _)| path.clone()).collect();
+        let inner = |path: &[u8]| folders.iter().any(|folder| path != folder.as_slice() && is_at_or_below(path, folder));
+        for folder in folders.iter().filter(|folder| !inner(folder)) {
+            let brought = walk(self.kinds, folder, &nothing, true);
+            unseen += u64::from(brought.is_partial);
+            for path in brought.files {
+                *names.entry(path).or_default() |= MOVED;
+            }
+            for root in brought.trees {
+                self.tree(&root, 1);
+            }
+        }
+        for (path, _) in walked.names {
+            *names.entry(path).or_default() |= CHANGED;
+        }
+        for (link, target) in walked.links {
+            let below = names.iter().filter(|(path, _)| is_at_or_below(path, &target));
+            let reached: Vec<(Vec<u8>, u8)> =
+                below.map(|(path, how)| ([link.as_slice(), path.get(target.len()..).unwrap_or_default()].concat(), *how)).collect();
+            for (path, how) in reached.into_iter().filter(|(path, _)| !is_folder(path)) {
+                *names.entry(path).or_default() |= how;
+            }
+        }
+        for (path, how) in &names {
+            self.name(path, *how);
+        }
+        unseen
+    }
+
+    fn name(&mut self, path: &[u8], how: u8) {
+        if matches!(last(path), b"HEAD" | b"objects" | b"refs" | b"config" | b"hooks") && !is_in_dot_git(path) && is_repository(above(path))
+        {
+            self.repository(above(path), how);
+        }
+        let Some(there) = there(path).filter(|there| !there.is_dir()) else { return };
+        let leads = there.is_symlink().then(|| destination(path));
+        let Some(kind) = self.kind(path, &there, leads.as_deref()) else { return };
+        self.list(path, kind, how, leads);
+    }
+
+    fn list(&mut self, path: &[u8], kind: usize, how: u8, leads: Option<Vec<u8>>) {
+        let mut found = Keys::new();
+        if let Some(of) = self.kinds.all.get(kind).and_then(|kind| kind.keys.as_ref()).filter(|_| leads.is_none()) {
+            if let Some(now) = content(path).and_then(|bytes| keys::keys(of.format, &bytes)) {
+                found = keys::changed(of, self.before.get(path).and_then(Option::as_ref), &now);
+                if found.is_empty() {
+                    return; // nothing in it that was changed makes anything run
+                }
+            }
+        }
+        self.items.insert(path.to_vec(), Item { kind, how, keys: found, leads, changes: None });
+    }
+
+    /// The most dangerous of what it is.
+    fn kind(&self, path: &[u8], there: &Metadata, leads: Option<&[u8]>) -> Option<usize> {
+        let finding = |what, holds: bool| if holds { self.kinds.finding(what) } else { None };
+        [
+            self.kinds.by_name(path),
+            finding(Finds::Hooks, self.followed.runs(path)),
+            finding(Finds::Git, self.followed.included.contains(path)),
+            finding(Finds::Links, leads.is_some_and(|target| !self.kinds.is_calm(target))),
+            finding(
+                Finds::Programs,
+                there.is_file() && !self.is_sample(path) && (there.permissions().mode() & 0o111 != 0 || is_script(path)),
+            ),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// A sample hook, where git installs it: it is no program that anybody starts.
+    fn is_sample(&self, path: &[u8]) -> bool {
+        self.kinds.leaves_out(path) && is_repository(above(above(path)))
+    }
+
+    /// A folder that git takes for a repository, whatever it is called: a shell prompt in it is enough.
+    fn repository(&mut self, directory: &[u8], how: u8) {
+        if let Some(kind) = self.kinds.finding(Finds::Git) {
+            self.list(&[directory, b"/config"].concat(), kind, how, None);
+        }
+        let hooks = [directory, b"/hooks"].concat();
+        let Some(kind) = self.kinds.finding(Finds::Hooks) else { return };
+        for hook in walk(self.kinds, &hooks, &HashSet::new(), true).files {
+            if !hook.ends_with(b".sample") {
+                self.list(&hook, kind, how, None);
+            }
+        }
+    }
+
+    fn tree(&mut self, root: &[u8], changes: u64) {
+        let Some(kind) = self.kinds.of_tree(root).filter(|_| there(root).is_some()) else { return };
+        self.items.insert(root.to_vec(), Item { kind, how: CHANGED, keys: Keys::new(), leads: None, changes: Some(changes) });
+    }
+
+    /// In order of danger; within a kind what was there before first, and what lies near the top. The first few of each kind come before the rest.
+    fn told(self, unseen: u64) -> Left {
+        let depth = |path: &[u8]| path.iter().filter(|byte| **byte == b'/').count();
+        let mut items: Vec<(Vec<u8>, Item)> = self.items.into_iter().collect();
+        items.sort_by_key(|(path, item)| (item.kind, item.how & MADE != 0, depth(path), path.clone()));
+        let (mut counts, mut first, mut rest) = (BTreeMap::<String, u64>::new(), Vec::new(), Vec::new());
+        for (path, item) in items {
+            let Some(kind) = self.kinds.all.get(item.kind) else { continue };
+            let count = counts.entry(kind.name.clone()).or_default();
+            *count += 1;
+            let told = item.told(&kind.name, path);
+            if *count <= FIRST as u64 { first.push(told) } else { rest.push(told) }
+        }
+        first.extend(rest);
+        first.truncate(ITEMS_MAX);
+        Left { items: first, counts, unseen }
+    }
+}
+
+impl Item {
+    fn told(self, kind: &str, path: Vec<u8>) -> Value {
+        let words = [(MADE, "made"), (CHANGED, "changed"), (MOVED, "moved"), (LINKED, "linked")];
+        let how: Vec<&str> = words.into_iter().filter(|(bit, _)| self.how & bit != 0).map(|(_, word)| word).collect();
+        let mut told = json!({"path": Bytes(path), "kind": kind, "how": how});
+        let mut also = |key: &str, value: Option<Value>| {
+            if let (Some(object), Some(value)) = (told.as_object_mut(), value) {
+                object.insert(key.to_owned(), value);
+            }
+        };
+        also("keys", (!self.keys.is_empty()).then(|| json!(self.keys)));
+        also("leads", self.leads.map(|leads| json!(Bytes(leads))));
+        also("changes", self.changes.map(|changes| json!(changes)));
+        told
+    }
+}
+
+fn there(path: &[u8]) -> Option<Metadata> {
+    std::fs::symlink_metadata(Path::new(std::ffi::OsStr::from_bytes(path))).ok()
+}
+
+fn is_folder(path: &[u8]) -> bool {
+    there(path).is_some_and(|there| there.is_dir())
+}

@@ -1,0 +1,81 @@
+//! One look through folders when a session is over: the other names of changed objects, links on the way to them, repositories, what a moved folder brought along.
+//!
+//! Bounded; what was not looked at is said. Left out: what lies in trees that count as one thing, and git's own objects.
+
+use super::git::destination;
+use super::kinds::{Kinds, last};
+use interlock_core::action::Inode;
+use std::collections::HashSet;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Entries looked at, and the time it may take.
+const ENTRIES_MAX: usize = 500_000;
+const TIME_MAX: Duration = Duration::from_secs(3);
+/// Links and repositories remembered.
+const LINKS_MAX: usize = 20_000;
+const REPOSITORIES_MAX: usize = 200;
+
+/// What a walk came upon.
+#[derive(Default)]
+pub struct Walked {
+    /// Names of the objects that were looked for.
+    pub names: Vec<(Vec<u8>, Inode)>,
+    /// Links that some kind names, with where they lead.
+    pub links: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Folders that hold a `.git`.
+    pub repositories: Vec<Vec<u8>>,
+    /// Files, where they were asked for.
+    pub files: Vec<Vec<u8>>,
+    /// Trees that were not entered.
+    pub trees: Vec<Vec<u8>>,
+    /// Not everything was looked at.
+    pub is_partial: bool,
+}
+
+/// Walks through everything below `top`. With `files`, every file is remembered.
+pub fn walk(kinds: &Kinds, top: &[u8], objects: &HashSet<Inode>, files: bool) -> Walked {
+    let (mut found, begun, mut entries) = (Walked::default(), Instant::now(), 0_usize);
+    let mut ahead = vec![top.to_vec()];
+    while let Some(folder) = ahead.pop() {
+        let Ok(listing) = std::fs::read_dir(path_of(&folder)) else { continue };
+        for entry in listing.flatten() {
+            entries += 1;
+            if entries > ENTRIES_MAX || begun.elapsed() > TIME_MAX {
+                found.is_partial = true;
+                return found;
+            }
+            let Ok(kind) = entry.file_type() else { continue };
+            let path = PathBuf::into_os_string(entry.path()).into_vec();
+            if entry.file_name().as_bytes() == b".git" && found.repositories.len() < REPOSITORIES_MAX {
+                found.repositories.push(folder.clone());
+            }
+            if kind.is_dir() {
+                if kinds.of_tree(&path).is_some() {
+                    found.trees.push(path);
+                } else if !(last(&path) == b"objects" && last(&folder) == b".git") {
+                    ahead.push(path);
+                }
+                continue;
+            }
+            if kind.is_symlink() && kinds.names(&path) && found.links.len() < LINKS_MAX {
+                let target = destination(&path);
+                found.links.push((path.clone(), target));
+            }
+            if !objects.is_empty() && kind.is_file() {
+                let object = entry.metadata().ok().map(|there| Inode { device: there.dev(), number: there.ino() });
+                found.names.extend(object.filter(|object| objects.contains(object)).map(|object| (path.clone(), object)));
+            }
+            if files {
+                found.files.push(path);
+            }
+        }
+    }
+    found
+}
+
+fn path_of(path: &[u8]) -> &Path {
+    Path::new(std::ffi::OsStr::from_bytes(path))
+}

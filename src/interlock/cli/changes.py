@@ -1,0 +1,95 @@
+"""What would run later, for people: a few lines at a session's end, and all of it in `interlock session changes`.
+Pure: `interlock.app.changes` in, lines out. Grouped by who would run it, the most dangerous first.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from interlock.cli.failure import LINE_CHARACTERS_MAX
+from interlock.policy.runs_later import KINDS
+from interlock.vocabulary.printable import printable, text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from interlock.vocabulary.changes import Change, Changes
+
+#: Lines at a session's end: kinds, what is left out, and where all of it is.
+_KINDS_SHOWN: Final = 8
+#: Of each kind at the end; and keys of each file.
+_NAMES_SHOWN: Final = 3
+_KEYS_SHOWN: Final = 3
+_VALUE_CHARACTERS_MAX: Final = 80
+_RUNNERS: Final = {kind.name: kind.runner for kind in KINDS}
+_ORDER: Final = {kind.name: place for place, kind in enumerate(KINDS)}
+
+
+def runner_of(kind: str) -> str:
+    """Who would run what is of this kind."""
+    return _RUNNERS.get(kind, kind)
+
+
+def in_short(found: Changes, session: str, places: Sequence[tuple[str, str]]) -> list[str]:
+    """At most ten lines, to be made printable by who shows them. `places` are folders and what they are called, such as
+    the workspace and nothing.
+    """
+    lines = []
+    kinds = sorted(found.counts, key=_place)
+    for kind in kinds[:_KINDS_SHOWN]:
+        items = [item for item in found.items if item.kind == kind]
+        names = [_short(item, places) for item in items[:_NAMES_SHOWN]]
+        more = found.counts[kind] - len(names)
+        what = ", ".join(names) + (f" and {more} more" if more > 0 else "")
+        lines.append(f"{runner_of(kind)}: {what}")
+    left = kinds[_KINDS_SHOWN:]
+    if left:
+        counted = ", ".join(f"{kind} {found.counts[kind]}" for kind in left)
+        lines.append(f"and {sum(found.counts[kind] for kind in left)} more ({counted})")
+    unseen = f"; {found.unseen} changes were too many to be looked at" if found.unseen else ""
+    return [*lines, f"all of it: interlock session changes {session}{unseen}"]
+
+
+def in_full(found: Changes, places: Sequence[tuple[str, str]]) -> list[str]:
+    """All of it: a heading for each kind, then each thing with what was done and the keys that matter."""
+    lines = []
+    for kind in sorted(found.counts, key=_place):
+        lines.append(f"{runner_of(kind)} ({kind})")
+        items = [item for item in found.items if item.kind == kind]
+        for item in items:
+            lines.append(f"  {', '.join(item.how)}  {_name(item, places)}")
+            lines += [f"      {key} = {value}" for key, value in item.keys.items()]
+        if (more := found.counts[kind] - len(items)) > 0:
+            lines.append(f"  and {more} more")
+    if found.unseen:
+        lines.append(f"{found.unseen} changes were too many to be looked at")
+    return [printable(line, LINE_CHARACTERS_MAX) for line in lines]
+
+
+def _place(kind: str) -> tuple[int, str]:
+    return _ORDER.get(kind, -1), kind
+
+
+def _short(item: Change, places: Sequence[tuple[str, str]]) -> str:
+    keys = [f"{key} = {_cut(value)}" for key, value in item.keys.items()]
+    if len(keys) > _KEYS_SHOWN:
+        keys = [*keys[:_KEYS_SHOWN], f"{len(keys) - _KEYS_SHOWN} keys more"]
+    return _name(item, places) + (f" ({'; '.join(keys)})" if keys else "")
+
+
+def _name(item: Change, places: Sequence[tuple[str, str]]) -> str:
+    leads = f" -> {_path(item.leads, places)}" if item.leads is not None else ""
+    count = "" if item.changes is None else f" ({item.changes} {'change' if item.changes == 1 else 'changes'})"
+    return f"{_path(item.path, places)}{leads}{count}"
+
+
+def _path(value: object, places: Sequence[tuple[str, str]]) -> str:
+    path = text_of(value)
+    for folder, called in places:
+        if path.startswith(f"{folder}/"):
+            return f"{called}{path[len(folder) + 1 :]}"
+    return path
+
+
+def _cut(value: str) -> str:
+    return value if len(value) <= _VALUE_CHARACTERS_MAX else f"{value[:_VALUE_CHARACTERS_MAX]}…"

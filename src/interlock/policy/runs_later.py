@@ -1,0 +1,439 @@
+"""What something outside would run later: one table, which says what of it is denied in the presets, what is listed at
+a session's end, by whom it would be run, and why it stands where it stands. docs/presets.md prints it.
+
+Denied is what nothing honest needs to change from within a session. Listed is what git, builds and package clients
+must be able to write. The order is that of danger: what runs without anybody asking for it comes first. Left out:
+finding it at the end (the supervisor's), and naming it to people (`interlock.cli`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from interlock.vocabulary.json_value import JsonObject
+
+#: Keys of git configuration that run nothing and lead nowhere; all others are named.
+_GIT_HARMLESS: Final = (
+    *(
+        f"core.{key}"
+        for key in [
+            "repositoryformatversion",
+            "filemode",
+            "bare",
+            "logallrefupdates",
+            "ignorecase",
+            "precomposeunicode",
+            "autocrlf",
+            "eol",
+            "safecrlf",
+            "symlinks",
+            "quotepath",
+            "abbrev",
+            "compression",
+            "bigfilethreshold",
+            "checkstat",
+            "trustctime",
+            "untrackedcache",
+            "preloadindex",
+            "sharedrepository",
+            "commentchar",
+            "whitespace",
+            "longpaths",
+            "splitindex",
+            "multipackindex",
+            "commitgraph",
+            "sparsecheckout",
+            "sparsecheckoutcone",
+        ]
+    ),
+    *("extensions.objectformat", "extensions.refstorage", "extensions.partialclone", "extensions.worktreeconfig"),
+    *("user.name", "user.email", "author.*", "committer.*", "color.*", "advice.*", "branch.*.remote", "branch.*.merge"),
+    *("branch.*.rebase", "branch.*.description", "branch.*.pushremote", "branch.autosetup*", "init.defaultbranch"),
+    *(f"remote.*.{key}" for key in ("url", "pushurl", "fetch", "push", "tagopt", "prune", "mirror", "promisor")),
+    *(
+        "remote.*.partialclonefilter",
+        "remote.*.gh-resolved",
+        "remote.pushdefault",
+        "submodule.active",
+        "submodule.recurse",
+    ),
+    *(
+        "submodule.*.url",
+        "submodule.*.active",
+        "submodule.*.branch",
+        "submodule.*.ignore",
+        "push.default",
+        "push.followtags",
+    ),
+    *("push.autosetupremote", "pull.rebase", "pull.ff", "fetch.prune", "fetch.parallel", "fetch.output", "rerere.*"),
+    *(
+        "merge.conflictstyle",
+        "merge.ff",
+        "rebase.autosquash",
+        "rebase.autostash",
+        "rebase.updaterefs",
+        "index.*",
+        "pack.*",
+    ),
+    *("gc.auto", "gc.autopacklimit", "gc.pruneexpire", "maintenance.auto", "maintenance.strategy", "log.*", "status.*"),
+    *(
+        "diff.renames",
+        "diff.algorithm",
+        "diff.colormoved",
+        "diff.mnemonicprefix",
+        "column.*",
+        "tag.sort",
+        "lfs.repositoryformatversion",
+    ),
+)
+#: Members of a package.json that no client runs.
+_PACKAGE_HARMLESS: Final = (
+    *(
+        "name",
+        "version",
+        "description",
+        "keywords*",
+        "author*",
+        "contributors*",
+        "license*",
+        "repository*",
+        "homepage",
+        "bugs*",
+    ),
+    *(
+        "private",
+        "funding*",
+        "files*",
+        "publishConfig*",
+        "sideEffects*",
+        "types",
+        "typings",
+        "browserslist*",
+        "engines*",
+    ),
+)
+#: Members of an agent's own state that start something, or let it start without a question.
+_AGENT_NAMED: Final = (
+    *("mcpServers*", "mcp_servers*", "hooks*", "permissions*", "apiKeyHelper", "statusLine*", "env*"),
+    *(
+        "projects.*mcpServers*",
+        "projects.*mcpContextUris*",
+        "projects.*allowedTools*",
+        "projects.*enabledMcpjsonServers*",
+    ),
+    *("projects.*hasTrustDialogAccepted", "projects.*hasClaudeMdExternalIncludesApproved"),
+)
+
+
+class Keys(NamedTuple):
+    """A file compared key by key: in which format, and which keys make something run."""
+
+    format: str
+    named: tuple[str, ...] = ()
+    harmless: tuple[str, ...] = ()
+
+
+class Kind(NamedTuple):
+    """A kind of what runs later.
+
+    Arguments:
+        name: its name in records.
+        runner: who would run it, and when.
+        denied, listed: patterns and sets; what no path names is found by what it is (`finds`).
+        reason: why it is denied, or why it cannot be.
+        tree: the paths are folders, each listed as one thing.
+        in_trees: it is listed by name within such folders too.
+    """
+
+    name: str
+    runner: str
+    denied: tuple[str, ...] = ()
+    listed: tuple[str, ...] = ()
+    reason: str = ""
+    tree: bool = False
+    in_trees: bool = False
+    finds: str | None = None
+    keys: Keys | None = None
+
+
+KINDS: Final = (
+    Kind(
+        "shell-startup",
+        "your shell, when it starts",
+        denied=("@shell-startup", "@shell-caches"),
+        reason="no build touches them; a shell inside goes without writing its caches",
+        in_trees=True,
+    ),
+    Kind(
+        "login-startup",
+        "a login, a timer or the desktop",
+        denied=("@login-startup",),
+        reason="a session installs nothing for other sessions",
+        in_trees=True,
+    ),
+    Kind(
+        "remote-access",
+        "ssh, when somebody logs in or out",
+        denied=("@remote-access",),
+        reason="who may log in is for a person to say",
+        in_trees=True,
+    ),
+    Kind(
+        "agent-programs",
+        "the coding agent itself, at its next start",
+        denied=("@agent-programs",),
+        reason="an agent that could replace itself would leave the session with whatever it likes; update it outside",
+        in_trees=True,
+    ),
+    Kind(
+        "git-hooks",
+        "git, at the next commit, checkout, merge or push",
+        denied=("@git-hooks",),
+        listed=(
+            "**/.git/hooks",
+            "**/.{husky,githooks,lefthook}/**",
+            "**/{.,}lefthook{,-local}.{yml,yaml,toml,json}",
+            "**/.pre-commit-config.yaml",
+            "**/.{lintstagedrc,huskyrc,simple-git-hooks}*",
+            "**/.overcommit.yml",
+        ),
+        reason="hooks are installed by a person; what a project keeps of its own is edited like its code",
+        finds="hooks",
+    ),
+    Kind(
+        "git-config",
+        "git, at its next command",
+        denied=("@git-user-config",),
+        listed=(
+            "**/.git/{config,config.worktree}",
+            "**/.git/{modules,worktrees}/**/{config,config.worktree}",
+            "**/*.git/config",
+        ),
+        reason="`git clone` and `git remote add` must write a repository's own; the keys that run something are named",
+        finds="git",
+        keys=Keys("git", harmless=_GIT_HARMLESS),
+    ),
+    Kind(
+        "git-links",
+        "git, led to other configuration, hooks and objects",
+        listed=("**/.git", "**/.git/{commondir,gitdir}", "**/.git/**/{commondir,gitdir}", "@borrowing"),
+        reason="git makes them for worktrees, submodules and shared clones",
+    ),
+    Kind(
+        "links",
+        "whoever writes or runs through the link",
+        reason="builds make links; one that leads out of the workspace changes or runs what lies there",
+        finds="links",
+    ),
+    Kind(
+        "agent-config",
+        "coding agents, when they start here",
+        denied=("@agent-config",),
+        listed=("${claude}/plugins/**",),
+        reason="tool servers, hooks and permissions are a person's to give",
+    ),
+    Kind(
+        "agent-state",
+        "coding agents, when they start",
+        listed=("~/.claude.json", "${claude}/.claude.json"),
+        reason="an agent rewrites it all the time; the members that start something are named",
+        keys=Keys("json", named=_AGENT_NAMED),
+    ),
+    Kind(
+        "editor-config",
+        "your editor, when it opens the folder",
+        denied=("@editor-config", "@editor-user-config"),
+        reason="editors run tasks and settings of a folder that is opened",
+    ),
+    Kind(
+        "package-config",
+        "package clients, at their next command",
+        denied=("@package-config",),
+        reason="registries and scripts for every project of yours",
+    ),
+    Kind(
+        "folder-environment",
+        "direnv, mise and their like, on entering the folder",
+        listed=(
+            "**/{.envrc,.tool-versions,mise.toml,.mise.toml,mise.local.toml,.mise/**,.config/mise/**,.autoenv*,.in,.out,devbox.json}",
+        ),
+        reason="edited like the project's code; these tools ask before they trust a changed file, or can be told to",
+    ),
+    Kind(
+        "package-scripts",
+        "npm, pnpm, yarn and bun, at install, test or run",
+        listed=("**/package.json",),
+        reason="adding a dependency writes it; the members that were changed are named",
+        keys=Keys("json", harmless=_PACKAGE_HARMLESS),
+    ),
+    Kind(
+        "make",
+        "make, just or task, when called",
+        listed=(
+            "**/[Mm]akefile",
+            "**/{GNU,BSD}makefile",
+            "**/[Mm]akefile.*",
+            "**/*.{mk,mak,make,just}",
+            "**/{.,}[Jj][Uu][Ss][Tt][Ff][Ii][Ll][Ee]",
+            "**/[Tt]askfile{,.dist}.{yml,yaml}",
+        ),
+        reason="edited like the project's code",
+    ),
+    Kind(
+        "javascript",
+        "Node's tools, when called",
+        listed=(
+            "**/.{npmrc,yarnrc,yarnrc.yml,pnpmfile.cjs,pnpmfile.mjs}",
+            "**/{pnpmfile.cjs,pnpm-workspace.yaml,bunfig.toml,deno.json,deno.jsonc,lerna.json,nx.json,turbo.json}",
+            "**/*.{config,setup}.{js,cjs,mjs,ts,cts,mts,json}",
+            "**/.{eslintrc,babelrc,prettierrc,stylelintrc,mocharc,swcrc,nycrc,postcssrc}{,.js,.cjs,.mjs,.json,.yml,.yaml}",
+            "**/{Gruntfile,Gulpfile,gulpfile,Jakefile}.{js,cjs,mjs,ts}",
+            "**/.yarn/{releases,plugins,sdks}/**",
+        ),
+        reason="edited like the project's code",
+    ),
+    Kind(
+        "python",
+        "Python and its tools, when called",
+        listed=(
+            "**/{setup.py,setup.cfg,pyproject.toml,conftest.py,noxfile.py,tox.ini,pytest.ini,manage.py,tasks.py,fabfile.py,dodo.py}",
+            "**/{sitecustomize.py,usercustomize.py,pip.conf,uv.toml,SConstruct,SConscript,wscript,.pythonrc,.pdbrc}",
+            "**/{*.pth,requirements*.txt,.python-version,pyvenv.cfg,meson.build}",
+        ),
+        reason="edited like the project's code",
+    ),
+    Kind(
+        "builds",
+        "the build tool, when called",
+        listed=(
+            "**/{build.rs,Cargo.toml,.cargo/config,.cargo/config.toml,rust-toolchain,rust-toolchain.toml}",
+            "**/{CMakeLists.txt,CMakePresets.json,CMakeUserPresets.json,*.cmake,configure,configure.ac,Makefile.am,config.status}",
+            "**/{Rakefile,Gemfile,*.gemspec,.rspec,config.ru,Guardfile,Vagrantfile,Procfile,Tiltfile,Earthfile,Berksfile}",
+            "**/{build,settings,init}.gradle{,.kts}",
+            "**/{gradlew,gradlew.bat,mvnw,mvnw.cmd,pom.xml,build.xml,build.sbt,build.sc,gradle.properties}",
+            "**/{gradle/wrapper,.mvn,project}/*.{jar,properties,xml,config,sbt,scala}",
+            "**/{WORKSPACE,WORKSPACE.bazel,MODULE.bazel,BUILD,BUILD.bazel,.bazelrc,*.bzl,BUCK,.buckconfig,tools/bazel}",
+            "**/{flake.nix,default.nix,shell.nix,devenv.nix,dune,dune-project,Setup.hs,stack.yaml,cabal.project,Package.swift,mix.exs}",
+            "**/{*.csproj,*.fsproj,*.vcxproj,*.props,*.targets,rebar.config,composer.json,build.zig,go.mod,go.work,tools.go,magefile.go}",
+        ),
+        reason="edited like the project's code",
+    ),
+    Kind(
+        "git-attributes",
+        "git, choosing filters and drivers; editors, for their settings",
+        listed=("**/{.gitattributes,.gitmodules,.git/info/attributes,.git/**/info/attributes,.editorconfig}",),
+        reason="they name filters and submodules, which configuration must define",
+    ),
+    Kind(
+        "continuous-integration",
+        "your forge or registry, after a push",
+        listed=(
+            "**/.github/{workflows,actions}/**",
+            "**/.{gitlab-ci,travis,drone,woodpecker}.{yml,yaml}",
+            "**/{Jenkinsfile,azure-pipelines.yml,bitbucket-pipelines.yml,cloudbuild.yaml,buildspec.yml,appveyor.yml}",
+            "**/.{circleci,buildkite,woodpecker,forgejo,gitea}/**",
+            "**/{Dockerfile,Containerfile}{,.*}",
+            "**/{*.Dockerfile,docker-bake.hcl}",
+            "**/{docker-,}compose{,.*}.{yml,yaml}",
+        ),
+        reason="edited like the project's code",
+    ),
+    Kind(
+        "agent-instructions",
+        "coding agents, which follow what they read",
+        listed=("**/{AGENTS.md,CLAUDE.md,GEMINI.md,QWEN.md,.cursorrules,.windsurfrules,.goosehints}",),
+        reason="instructions, not programs",
+    ),
+    Kind(
+        "dependencies",
+        "whatever uses the dependency, at its next start",
+        listed=(
+            "**/{node_modules,bower_components,.venv,venv,.virtualenv,.tox,.nox,.eggs,__pypackages__,.bundle,vendor/bundle,__pycache__}",
+        ),
+        reason="package clients fill them",
+        tree=True,
+    ),
+    Kind(
+        "build-output",
+        "whoever starts what was built",
+        listed=(
+            "**/target/{debug,release}",
+            "**/{.next,.nuxt,.svelte-kit,.turbo,.parcel-cache,.gradle,.dart_tool,.build,_build,.stack-work,zig-cache}",
+        ),
+        reason="builds fill them",
+        tree=True,
+    ),
+    Kind(
+        "caches",
+        "package clients and compilers, which run what they find there",
+        listed=(
+            "~/.cache/*",
+            "~/.{npm,pnpm-store,node-gyp,stack,ivy2,nuget,hex,mix}",
+            "~/.yarn/berry",
+            "~/.local/share/{pnpm,virtualenvs,NuGet,uv,pipx,mise}",
+            "~/.local/state/{pnpm,uv,yarn}",
+            "~/.cargo/{registry,git}",
+            "~/go/pkg",
+            "~/.m2/{repository,wrapper}",
+            "~/.gradle/*",
+            "~/.{gem,bundle,composer,cabal,bun,conda,pyenv,rustup,deno,terraform.d}",
+        ),
+        reason="package clients fill them, and check at most what they download",
+        tree=True,
+    ),
+    Kind(
+        "programs",
+        "whoever starts it",
+        reason="compilers make them, people write them: executable files, and scripts that name an interpreter",
+        finds="programs",
+    ),
+)
+
+#: Where a link may lead without being listed: only the system's owner puts programs there.
+_CALM: Final = ("/{usr,bin,sbin,lib,lib32,lib64,libx32,opt,nix,snap,proc,dev,sys}/**", "/gnu/store/**")
+
+RUNS_LATER_SETS: Final[dict[str, tuple[str, ...]]] = {
+    "runs-later": tuple(path for kind in KINDS for path in kind.denied),
+    "runs-later-listed": tuple(
+        path for kind in KINDS if not kind.tree for path in kind.listed if not path.startswith("@")
+    ),
+}
+
+
+def layer() -> JsonObject:
+    """A layer whose rules are the kinds, for their patterns to be expanded and placed as a policy's are. It decides
+    nothing.
+    """
+    rules = [
+        {
+            "id": kind.name,
+            "deny": "file.change",
+            "path": [*kind.denied, *kind.listed],
+            "except": ["@sample-hooks"],
+        }
+        for kind in KINDS
+        if kind.denied or kind.listed
+    ]
+    calm = {"id": "calm", "deny": "file.change", "path": list(_CALM)}
+    return {"interlock": 1, "name": "runs-later", "rules": [*rules, calm]}
+
+
+def to_look_for(compiled: Mapping[str, Any]) -> JsonObject:
+    """What the supervisor is to look for (`runs_later`, spec/supervisor.md), from `layer` as it was compiled."""
+    found = {rule["id"].rpartition("/")[2]: rule["match"] for rule in compiled["rules"]}
+    kinds = [
+        {
+            "name": kind.name,
+            "paths": found.get(kind.name, {}).get("path", []),
+            "except": found.get(kind.name, {}).get("except", []),
+            "tree": kind.tree,
+            "in_trees": kind.in_trees,
+            "finds": kind.finds,
+            "keys": kind.keys and kind.keys._asdict(),
+        }
+        for kind in KINDS
+    ]
+    return {"kinds": kinds, "calm": found["calm"]["path"]}

@@ -1,0 +1,181 @@
+"""What a session changed that something outside would run: listed by object and by what it is, whatever name was used, and whatever else was made
+to hide it.
+
+The judge reads the list of the session's record, as `interlock session changes` gives it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+
+import pytest
+
+from tests.escapes.arena import Arena
+
+Listed = dict[str, dict]
+
+
+def changes(arena: Arena) -> dict:
+    done = arena.run(arena.python.parent / "interlock", "session", "changes", "--json")
+    assert done.code == 0, done.errors
+    return json.loads(done.output)
+
+
+def listed(arena: Arena) -> Listed:
+    """What is listed, by path, in the workspace or from the root."""
+    return {item["path"].removeprefix(f"{arena.work}/"): item for item in changes(arena)["changes"]}
+
+
+def play(arena: Arena, script: str, preset: str = "coding-agent") -> Listed:
+    arena._own()
+    done = arena.held("sh", "-c", script, preset=preset)
+    assert done.code == 0, done.errors
+    return listed(arena)
+
+
+@pytest.fixture
+def made(arena: Arena) -> Arena:
+    (arena.work / "Makefile").write_text("all:\n\ttrue\n")
+    return arena
+
+
+def test_an_object_is_listed_by_its_own_name_whatever_name_was_used(made: Arena) -> None:
+    found = play(made, "ln Makefile .x && echo evil >> .x && rm .x")
+    assert (found["Makefile"]["kind"], found["Makefile"]["how"]) == ("make", ["changed"])
+
+
+def test_a_name_that_was_there_before_is_the_object_as_well(made: Arena) -> None:
+    os.link(made.work / "Makefile", made.work / "notes")
+    found = play(made, "echo evil >> notes && rm notes")
+    assert found["Makefile"]["kind"] == "make"
+
+
+def test_a_thousand_names_made_and_removed_hide_nothing(made: Arena) -> None:
+    script = (
+        "mkdir d && cd d && for i in $(seq 1500); do echo x > Makefile; mv Makefile $i.mk; done; rm *.mk; cd .. && echo evil >> Makefile"
+    )
+    assert "Makefile" in play(made, script)
+
+
+def test_names_that_sort_first_do_not_hide_what_is_dangerous(arena: Arena) -> None:
+    arena._own()
+    script = "for i in $(seq 40); do mkdir a$i; echo '{\"scripts\": {\"test\": \"x\"}}' > a$i/package.json; done; git init -q . ; git config core.fsmonitor ./evil"
+    done = arena.held("sh", "-c", script)
+    short = done.errors.partition("would run later")[2].splitlines()[1:]
+    assert ".git/config (core.fsmonitor = ./evil)" in short[0], done.errors
+    assert "and 37 more" in done.errors
+    found = listed(arena)
+    assert found[".git/config"]["keys"] == {"core.fsmonitor": "./evil"}
+    assert changes(arena)["counts"]["package-scripts"] == 40
+
+
+def test_the_keys_that_were_changed_are_named_and_those_that_run_nothing_are_not(arena: Arena) -> None:
+    subprocess.run(["git", "init", "-q", arena.work], check=True)
+    subprocess.run(["git", "config", "-f", arena.work / ".git" / "config", "alias.old", "!true"], check=True)
+    (arena.work / "package.json").write_text('{"name": "x", "scripts": {"build": "true"}}')
+    script = (
+        "git config user.name somebody; git config alias.st '!sh evil'; git config include.path ../more;"
+        'echo \'{"name": "y", "scripts": {"build": "true", "test": "evil"}}\' > package.json'
+    )
+    found = play(arena, script)
+    assert found[".git/config"]["keys"] == {"alias.st": "!sh evil", "include.path": "../more"}
+    assert found["package.json"]["keys"] == {"scripts.test": "evil"}
+
+
+def test_what_runs_nothing_is_not_listed(arena: Arena) -> None:
+    assert play(arena, "git init -q new; cd new; git config user.email a@b; echo text > README; cat README > other") == {}
+
+
+@pytest.mark.parametrize(
+    ("before", "script", "path", "kind"),
+    [
+        ("", "echo 'all:' > makefile", "makefile", "make"),
+        ("", "echo 'all:' > GNUmakefile", "GNUmakefile", "make"),
+        ("", "mkdir t; echo x > t/conftest.py", "t/conftest.py", "python"),
+        ("", "echo x > vite.config.ts", "vite.config.ts", "javascript"),
+        ("", "printf '#!/bin/sh\\n' > helper", "helper", "programs"),
+        ("echo x > tool", "chmod +x tool", "tool", "programs"),
+        ("", "cp /bin/true ./tool", "tool", "programs"),
+        ("mkdir -p .venv/bin; echo x > .venv/bin/activate", "echo evil >> .venv/bin/activate", ".venv", "dependencies"),
+        ("", "mkdir -p node_modules/a; echo x > node_modules/a/index.js", "node_modules", "dependencies"),
+        ("", "ln -s ../home/.bashrc out", "out", "links"),
+        ("", "mkdir free; echo x > free/Makefile; mv free kept", "kept/Makefile", "make"),
+        ("mkdir free; echo x > free/Makefile", "mv free kept", "kept/Makefile", "make"),
+        ("echo x > real; ln -s real Makefile", "echo evil >> real", "Makefile", "make"),
+        ("mkdir tools; echo x > tools/pre-commit; ln -s tools .husky", "echo evil >> tools/pre-commit", ".husky/pre-commit", "git-hooks"),
+        ("git config -f .git/config core.hooksPath my/hooks; mkdir -p my/hooks", "echo x > my/hooks/pre-commit", "my/hooks/pre-commit", "git-hooks"),
+        ("git config -f .git/config include.path ../more", "git config -f more core.pager evil", "more", "git-config"),
+        ("git config -f .git/config includeIf.onbranch:x.path ../more", "git config -f more core.pager evil", "more", "git-config"),
+        ("git config -f .git/config include.path ../one; git config -f one include.path two", "git config -f two core.pager evil", "two", "git-config"),
+        ("git config -f .git/config filter.x.clean 'python3 clean.py'", "echo evil > clean.py", "clean.py", "git-hooks"),
+        ("", "git init -q --bare data; git -C data config core.fsmonitor evil", "data/config", "git-config"),
+        ("mkdir data; printf '[core]\\n\\tbare = true\\n\\tfsmonitor = evil\\n' > data/config", "cd data; mkdir objects refs; echo 'ref: refs/heads/x' > HEAD", "data/config", "git-config"),
+        ("mkdir -p ../home/.cache/pre-commit/x", "echo evil > ~/.cache/pre-commit/x/hook.py", "~/.cache/pre-commit", "caches"),
+        ("mkdir -p ../home/.npm/_npx/x", "echo evil > ~/.npm/_npx/x/index.js", "~/.npm", "caches"),
+    ],
+)  # fmt: skip
+def test_what_would_run_is_listed(arena: Arena, before: str, script: str, path: str, kind: str) -> None:
+    subprocess.run(["sh", "-c", before], cwd=arena.work, check=True)
+    found = play(arena, script)
+    where = path.replace("~", str(arena.home))
+    assert where in found, sorted(found)
+    assert found[where]["kind"] == kind
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ".local/share/claude/versions/2.1.0",
+        ".claude/local/node_modules/x/cli.js",
+        ".codex/bin/codex",
+        ".cache/p10k-instant-prompt-ada.zsh",
+        ".cache/zsh/zcompdump",
+        ".cache/gitstatus/gitstatusd-linux-x86_64",
+        ".zcompdump",
+    ],
+)
+@pytest.mark.parametrize("preset", ["coding-agent", "ci"])
+def test_what_a_shell_or_an_agent_runs_of_itself_is_denied(arena: Arena, path: str, preset: str) -> None:
+    place = arena.home / path
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text("before\n")
+    arena._own()
+    script = 'echo evil > "$1"; mv "$1" moved; echo evil > new; mv new "$1"; rm -f "$1"; true'
+    arena.held("sh", "-c", script, "sh", str(place), preset=preset)
+    assert place.read_text() == "before\n"
+
+
+def test_the_same_is_listed_where_policy_allows_it(arena: Arena) -> None:
+    place = arena.home / ".cache" / "zsh" / "zcompdump"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    found = play(arena, "echo evil > ~/.cache/zsh/zcompdump; echo evil > ~/.bashrc", preset="observe")
+    assert {found[str(place)]["kind"], found[str(arena.home / ".bashrc")]["kind"]} == {"shell-startup"}
+
+
+def test_a_flood_of_live_names_displaces_nothing_near_the_top_and_is_counted(arena: Arena) -> None:
+    script = "mkdir -p a/b/c && cd a/b/c && seq 20500 | sed 's/$/.mk/' | xargs touch && cd ../../.. && echo x > Makefile"
+    found = play(arena, script)
+    said = changes(arena)
+    assert "Makefile" in found
+    assert said["counts"]["make"] + said["unseen"] >= 20_500
+
+
+def test_git_is_never_run_to_find_out(arena: Arena) -> None:
+    """A configuration that would run something at any git command, a pager or a monitor, ran nothing at the session's end."""
+    witness = arena.root / "ran"
+    play(arena, f"git init -q .; git config core.fsmonitor 'touch {witness}'; git config core.pager 'touch {witness}'")
+    assert not witness.exists()
+
+
+def test_a_file_that_cannot_be_read_in_time_holds_nothing_up(arena: Arena) -> None:
+    found = play(arena, "rm -f package.json; mkfifo package.json; mkfifo Makefile")
+    assert {"package.json", "Makefile"} <= set(found)
+
+
+def test_what_deceives_a_terminal_is_shown_escaped(arena: Arena) -> None:
+    arena._own()
+    done = arena.held("sh", "-c", "printf '#!/bin/sh\\n' > \"$(printf 'a\\033[2Jb')\"")
+    assert "\x1b" not in done.errors
+    assert "a\\x1b[2Jb" in done.errors
