@@ -289,6 +289,20 @@ class TestAsRoot:
             _, out, err = drive.finish(60)
         assert (out, err) == (b"up\nwent\n109\n", b"")
 
+    @pytest.mark.parametrize(("namespaces", "named"), [(["--pid", "--fork", "--mount-proc", "--kill-child"], True), ([], False)])
+    def test_root_of_a_user_namespace_names_processes_where_they_are_its_own(self, namespaces: list[str], named: bool) -> None:
+        """Its capabilities are whole either way: what counts is tried, and what cannot be used is given up."""
+        script = ENDS + "one, other = ends()\none.sendmsg([b'x'])\ntold = sender(other)\nprint(told[0] == os.getpid(), told[1:])\n"
+        held = (
+            "from tests.kernel.test_senders import *\n"
+            "with Drive([PYTHON, '-I', '-c', sys.argv[1]], TRAPPED) as drive:\n"
+            "    said = drive.until('started')['enforced']['unix-senders']\n"
+            "    print(said == 'full', bool(status(Path(f'/proc/{drive.process.pid}'))['CapPrm'] & SYS_ADMIN), *drive.finish()[1:])\n"
+        )
+        inside = ["unshare", "--user", "--map-root-user", *namespaces, "--", sys.executable, "-c", held, script]
+        ran = subprocess.run(inside, cwd=ROOT, capture_output=True, text=True, timeout=60)
+        assert (ran.stdout, ran.stderr) == (f"{named} {named} b'{named} [0, 0]\\n' b''\n", "")
+
     def test_without_leave_to_name_processes_the_ids_are_the_callers(self) -> None:
         """As in a container without CAP_SYS_ADMIN: whoever gave up its user is not told as root."""
         script = ENDS + (

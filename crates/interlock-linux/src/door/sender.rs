@@ -13,8 +13,9 @@ use super::caller::{Status, Stop};
 use super::errand::Errand;
 use crate::capability::{ASIDE, SETGID, SETUID};
 use crate::sys::errno::{Errno, Sys};
-use crate::sys::{credentials, raised, sockets};
+use crate::sys::{credentials, process, raised, sockets};
 use std::os::fd::AsFd as _;
+use std::sync::atomic::Ordering;
 
 /// The control message (unix(7)).
 pub(super) const SCM_CREDENTIALS: i32 = 2;
@@ -88,9 +89,7 @@ impl Sender {
         if voice == Voice::None {
             return Ok(Self::default());
         }
-        let status = errand.status()?;
-        let ([user, ..], [group, ..]) = (status.users, status.groups);
-        Ok(Self::saying(errand, voice, [status.process as u32, user, group]))
+        Ok(Self::saying(errand, voice, who(errand)?))
     }
 
     /// Who the caller says it is, in the data of its own SCM_CREDENTIALS.
@@ -125,6 +124,20 @@ impl Sender {
     pub fn send<T>(&self, send: impl FnOnce() -> Sys<T>) -> Sys<T> {
         raised::with(self.takes, send)
     }
+}
+
+/// Process, real user and real group of the caller. As long as nobody has changed ids, a look at `/proc` is spared for a process's first thread: its
+/// own id opens a descriptor of a process, which no other thread's does (pidfd_open(2)).
+fn who(errand: &Errand<'_>) -> Result<[u32; 3], Stop> {
+    let thread = errand.caller.thread();
+    if !errand.session.standing.ids_may_differ.load(Ordering::Acquire) && process::descriptor(thread).is_ok() {
+        errand.caller.confirm()?;
+        let (user, group) = errand.session.ground.ids;
+        return Ok([thread as u32, user, group]);
+    }
+    let status = errand.status()?;
+    let ([user, ..], [group, ..]) = (status.users, status.groups);
+    Ok([status.process as u32, user, group])
 }
 
 /// The kernel's rule for credentials that a sender gives (`scm_check_creds`): its own process, and ids that it has or may take. Nobody in a session
