@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from interlock.app.history import denied_action, last_denials, opening, resolve
 from interlock.app.own_layers import OwnLayer, own_layers
 from interlock.app.policies import context_of, recorded
-from interlock.policy.allowance import Denial, NoRuleError, Rule, folder_of, quoted, rule_for
+from interlock.policy.allowance import NoRuleError, Rule, folder_of, quoted, rule_for
 from interlock.storage.home import FILE_MODE, Home, user_home
+from interlock.vocabulary.denial import Denial
 from interlock.vocabulary.errors import HostError, OperatorError
 from interlock.vocabulary.printable import printable, text_of
 
@@ -54,7 +55,7 @@ def find(identity: str, home: Home) -> tuple[str, dict[str, Any]]:
         told = last_denials("last", count=1)
         if not told.denials:
             raise OperatorError("the last session was denied nothing", hint="interlock session list")
-        session, number = told.session, str(told.denials[0].get("record"))
+        session, number = told.session, str(told.denials[0].record)
     elif colon or number.isdecimal():
         session = resolve(home, session or "last")
     if not number.isdecimal():

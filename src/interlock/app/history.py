@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from interlock.storage.home import Home
+from interlock.vocabulary.denial import Denial, DenialsTold
 from interlock.vocabulary.errors import OperatorError
 from interlock.vocabulary.printable import text_of
 
@@ -73,17 +74,7 @@ def every_record(home: Home, session: str) -> Iterator[Record]:
     return _read(f"{home.sessions}/{session}")
 
 
-class Told(NamedTuple):
-    """What `why` tells of a session: its id, the files of what a person allowed (by layer), its denials, oldest first,
-    in the form of the inside socket's answer (spec/supervisor.md).
-    """
-
-    session: str
-    own_layers: dict[str, str]
-    denials: list[Record]
-
-
-def last_denials(name: str, *, count: int | None) -> Told:
+def last_denials(name: str, *, count: int | None) -> DenialsTold:
     """The last `count` denials of a session, or all, from its record."""
     from interlock.app.own_layers import own_layers
 
@@ -94,7 +85,8 @@ def last_denials(name: str, *, count: int | None) -> Told:
     found = [record for record in every if is_denial(record)]
     workspace = text_of(opening(home, session).get("workspace"))
     files = {layer.name: layer.path for layer in own_layers(home, workspace)}
-    return Told(session, files, [_denial(record, asked) for record in (found if count is None else found[-count:])])
+    shown = found if count is None else found[-count:]
+    return DenialsTold(session, files, tuple(Denial.read(_denial(record, asked)) for record in shown))
 
 
 def denied_action(session: str, number: int, home: Home) -> Record:

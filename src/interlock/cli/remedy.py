@@ -6,14 +6,14 @@ something is a person's to do, outside.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from interlock.vocabulary.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from interlock.policy.allowance import Denial
+    from interlock.vocabulary.denial import Denial
 
 #: Denials of one folder from which on a rule for the folder is shown.
 SHARED_MIN = 3
@@ -21,23 +21,20 @@ _ASK = "an agent cannot: it asks its human"
 
 
 def remedy(
-    told: dict[str, Any], *, session: str, files: Mapping[str, str], others: Sequence[dict[str, Any]]
+    denial: Denial, *, session: str, files: Mapping[str, str], others: Sequence[Denial]
 ) -> list[str]:
     """Lines on what would allow a denied act, or why nothing does.
 
-    Arguments: `told` is the denial as the inside socket tells it, `session` whose it is, `files` where the person's own
+    Arguments: `session` is whose denial it is, `files` where the person's own
         layers lie by name, `others` the denials told with it.
     """
-    from interlock.policy.allowance import Denial
-
-    denial = Denial.read(told)
     if denial.is_guard:
         return [
             "this protects Interlock itself, and no policy opens it",
             "what is meant to happen here, a person does outside the session",
         ]
     if denial.is_unruled:
-        return _by_rule(denial, told, session=session, files=files, others=others)
+        return _by_rule(denial, session=session, files=files, others=others)
     if denial.asked:
         return [
             "a person's yes is asked for each time, and there was none in time",
@@ -62,7 +59,7 @@ def _by_deny(denial: Denial) -> list[str]:
 
 
 def _by_rule(
-    denial: Denial, told: dict[str, Any], *, session: str, files: Mapping[str, str], others: Sequence[dict[str, Any]]
+    denial: Denial, *, session: str, files: Mapping[str, str], others: Sequence[Denial]
 ) -> list[str]:
     from interlock.policy.allowance import NoRuleError, rule_for
 
@@ -76,9 +73,9 @@ def _by_rule(
         what, whole = "of it, nor of what was denied beside it", f"all of {printable(folder)}"
     lines = [f"no rule speaks {what}; this one would allow {whole}, and a person can add it ({_ASK}):"]
     lines += [f"  {line}" for line in rule.splitlines()]
-    if told.get("record") is None:
+    if denial.record is None:
         return [*lines, "it could not be recorded, so the rule has to be added by hand"]
-    command = f"interlock allow {session}:{told['record']}" + (" --folder" if folder is not None else "")
+    command = f"interlock allow {session}:{denial.record}" + (" --folder" if folder is not None else "")
     return [
         *lines,
         f"for this workspace, outside the session: {command}",
@@ -92,11 +89,11 @@ def _file(files: Mapping[str, str], name: str) -> list[str]:
     return [f"  which adds it to {printable(str(files[name]), 1000)}"] if name in files else []
 
 
-def _shared_folder(denial: Denial, others: Sequence[dict[str, Any]]) -> str | None:
+def _shared_folder(denial: Denial, others: Sequence[Denial]) -> str | None:
     """The folder that the denied act shares with enough others of its kind; None when there is none, or it is too wide
     to be allowed as a whole.
     """
-    from interlock.policy.allowance import Denial, NoRuleError, folder_of
+    from interlock.policy.allowance import NoRuleError, folder_of
     from interlock.storage.home import user_home
 
     home = user_home()
@@ -105,7 +102,7 @@ def _shared_folder(denial: Denial, others: Sequence[dict[str, Any]]) -> str | No
     except NoRuleError:
         return None
     beside = set()
-    for other in map(Denial.read, others):
+    for other in others:
         if other.is_unruled and other.verb == denial.verb and "path" in other.target:
             try:
                 if folder_of(other, home) == folder:

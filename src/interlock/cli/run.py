@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from interlock.app.run import Ran, SessionWanted
     from interlock.cli.notice import NoticeFace
     from interlock.vocabulary.changes import Changes
+    from interlock.vocabulary.json_value import JsonObject
     from interlock.vocabulary.supervision import Exited
 
 SUMMARY = "run a command and everything it starts under a policy"
@@ -246,7 +247,7 @@ def _print_json(ran: Ran, face: NoticeFace, code: int) -> None:
         say(f"the report could not be written: {error.strerror}")
 
 
-def _denials(ran: Ran, face: NoticeFace) -> list[dict[str, Any]]:
+def _denials(ran: Ran, face: NoticeFace) -> list[JsonObject]:
     """Every denial, from the session's record: what was not announced is there as well."""
     from interlock.app.history import last_denials
     from interlock.vocabulary.errors import InterlockError
@@ -254,6 +255,6 @@ def _denials(ran: Ran, face: NoticeFace) -> list[dict[str, Any]]:
     if not face.denied_count:
         return []
     try:
-        return last_denials(ran.session, count=None).denials
+        return [denial._asdict() for denial in last_denials(ran.session, count=None).denials]
     except InterlockError:
         return []  # Nothing was recorded: the supervisor had not come so far.

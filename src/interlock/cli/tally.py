@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from interlock.vocabulary.printable import printable, text_of
+from interlock.vocabulary.words import NO_RULE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 PLACES_MAX: Final = 500
 #: Places told at the end.
 LINES_MAX: Final = 5
-#: The decision's own words where no rule of any layer speaks (`spec/action.md`).
-_NO_RULE: Final = "no rule allows it"
 
 
 class Tally:
@@ -93,4 +92,4 @@ def _place_told(place: object) -> str:
 
 def is_unruled(denied: Denied) -> bool:
     """Whether no rule of any layer speaks of the denied act."""
-    return not denied.decision.get("rules") and denied.decision.get("because") == _NO_RULE
+    return not denied.decision.get("rules") and denied.decision.get("because") == NO_RULE

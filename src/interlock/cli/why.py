@@ -7,13 +7,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from interlock.vocabulary.errors import OperatorError
-from interlock.vocabulary.printable import printable, text_of
+from interlock.vocabulary.printable import printable
 
 if TYPE_CHECKING:
-    from interlock.app.history import Told
+    from interlock.vocabulary.denial import Denial, DenialsTold
 
 SUMMARY = "explain the latest denials, inside a session or after it"
 _EPILOG = """\
@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     told = _told(arguments)
     if arguments.json:
         for denial in told.denials:
-            print(json.dumps({**denial, "session": told.session, "remedy": _remedy(denial, told)}))
+            print(json.dumps({**denial._asdict(), "session": told.session, "remedy": _remedy(denial, told)}))
         return 0
     if not told.denials:
         print("nothing was denied")
@@ -45,15 +45,15 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def explain(denial: dict[str, Any], told: Told, said: set[tuple[str, ...]]) -> str:
+def explain(denial: Denial, told: DenialsTold, said: set[tuple[str, ...]]) -> str:
     """One denial: what, which rule, why, and what can be done about it, unless that was `said` of another before."""
     from interlock.vocabulary import words
 
-    act = words.act({"verb": denial.get("verb"), "target": denial.get("target")})
-    rules = ", ".join(map(str, denial.get("rules") or [])) or "none"
+    act = words.act({"verb": denial.verb, "target": denial.target})
+    rules = ", ".join(denial.rules) or "none"
     lines = [f"denied {act}", f"  rule:    {printable(rules)}"]
-    if denial.get("because"):
-        lines.append(f"  because: {printable(str(denial['because']), 1000)}")
+    if denial.because:
+        lines.append(f"  because: {printable(denial.because, 1000)}")
     remedy = _remedy(denial, told)
     without_id = tuple(line.partition(": interlock allow ")[0] for line in remedy)
     first, *rest = ["as above"] if without_id in said else remedy
@@ -61,21 +61,18 @@ def explain(denial: dict[str, Any], told: Told, said: set[tuple[str, ...]]) -> s
     return "\n".join([*lines, f"  to do:   {first}", *(f"    {line}" for line in rest)])
 
 
-def _remedy(denial: dict[str, Any], told: Told) -> list[str]:
+def _remedy(denial: Denial, told: DenialsTold) -> list[str]:
     from interlock.cli.remedy import remedy
 
     return remedy(denial, session=told.session, files=told.own_layers, others=told.denials)
 
 
-def _told(arguments: argparse.Namespace) -> Told:
-    from interlock.app.history import Told, last_denials
+def _told(arguments: argparse.Namespace) -> DenialsTold:
+    from interlock.app.history import last_denials
     from interlock.host.inside import is_held, why
 
     if is_held() and not arguments.session:
-        answer = why(_inside_socket(), last=arguments.last)
-        files = answer.get("own_layers")
-        named = {name: text_of(path) for name, path in files.items()} if isinstance(files, dict) else {}
-        return Told(str(answer.get("session")), named, answer["denials"])
+        return why(_inside_socket(), last=arguments.last)
     return last_denials(arguments.session or "last", count=arguments.last)
 
 

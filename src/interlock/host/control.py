@@ -6,9 +6,12 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from interlock.host.inside import request
+
+if TYPE_CHECKING:
+    from interlock.vocabulary.json_value import JsonObject
 
 _SESSIONS_MAX: Final = 1000
 
@@ -22,12 +25,12 @@ def running_sessions(runtime: str) -> list[str]:
     return [name for name in names if name.startswith("s-") and _is_socket(f"{runtime}/{name}/control.sock")]
 
 
-def show(runtime: str, session: str) -> dict[str, Any]:
+def show(runtime: str, session: str) -> JsonObject:
     """State, command, start time, counts, processes. Raises `PeerError` when the session does not answer."""
     return request(f"{runtime}/{session}/control.sock", {"type": "show"})
 
 
-def end(runtime: str, session: str) -> dict[str, Any]:
+def end(runtime: str, session: str) -> JsonObject:
     """End the session's whole tree. Raises `PeerError` when it does not answer."""
     return request(f"{runtime}/{session}/control.sock", {"type": "end"})
 

@@ -5,9 +5,13 @@ run.
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from interlock.vocabulary.errors import PeerError
+
+if TYPE_CHECKING:
+    from interlock.vocabulary.denial import DenialsTold
+    from interlock.vocabulary.json_value import JsonObject
 
 #: The mark of a session's filter (`spec/supervisor.md`): a command that fcntl(2) does not have, and the errno that
 #: only that filter answers it with.
@@ -30,18 +34,22 @@ def is_held() -> bool:
     return False
 
 
-def why(path: str, *, last: int) -> dict[str, Any]:
-    """The session's answer to `why` from its inside socket at `path`: `session`, `own_layers`, and its `last` denials.
-    Raises `PeerError` when nobody answers, or not in kind.
+def why(path: str, *, last: int) -> DenialsTold:
+    """The session's answer to `why` from its inside socket at `path`, with its `last` denials. Raises `PeerError` when
+    nobody answers, or not in kind.
     """
+    from interlock.vocabulary.denial import Denial, DenialsTold
+    from interlock.vocabulary.printable import text_of
+
     answer = request(path, {"type": "why", "last": last})
-    denials = answer.get("denials")
-    if not isinstance(denials, list) or not all(isinstance(denial, dict) for denial in denials):
+    told, files = answer.get("denials"), answer.get("own_layers")
+    if not isinstance(told, list) or not all(isinstance(denial, dict) for denial in told):
         raise PeerError("the session did not answer with denials")
-    return answer
+    named = {name: text_of(place) for name, place in files.items()} if isinstance(files, dict) else {}
+    return DenialsTold(str(answer.get("session")), named, tuple(map(Denial.read, told)))
 
 
-def request(path: str, message: dict[str, Any]) -> dict[str, Any]:
+def request(path: str, message: JsonObject) -> JsonObject:
     """One request, one answer, over a unix socket. Raises `PeerError` when there is none in time, or it is no JSON
     object.
     """

@@ -7,15 +7,15 @@ there (`app.allowing`).
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from interlock.policy.fields import TEXT_CHARACTERS_MAX
 from interlock.policy.language import SIGNALS
 from interlock.policy.pattern import escape
+from interlock.vocabulary.denial import Denial
+from interlock.vocabulary.json_value import JsonObject
 from interlock.vocabulary.printable import printable, text_of
 
-#: The decision's own words where no rule of any layer speaks (`spec/action.md`).
-NO_RULE: Final = "no rule allows it"
 #: What goes with a verb, since the one without the other is of no use: a program is read to be run, a new file filled.
 _BESIDES: Final = {
     "process.exec": ("file.read", "process.exec"),
@@ -23,40 +23,6 @@ _BESIDES: Final = {
 }
 _SIGNAL_NAMES: Final = {number: name for name, number in SIGNALS.items()} | {0: "0"}
 _INDENT: Final = "  "
-
-
-class Denial(NamedTuple):
-    """A denied act and what was decided about it, as record and inside socket tell it."""
-
-    verb: str
-    target: dict[str, Any]
-    asked: bool
-    rules: tuple[str, ...]
-    layers: tuple[str, ...]
-    because: str
-
-    @classmethod
-    def read(cls, told: dict[str, Any]) -> Denial:
-        """From the form of the inside socket's answer (`spec/supervisor.md`)."""
-        target = told.get("target")
-        return cls(
-            verb=str(told.get("verb")),
-            target=target if isinstance(target, dict) else {},
-            asked=told.get("asked") is True,
-            rules=tuple(map(str, told.get("rules") or ())),
-            layers=tuple(map(str, told.get("layers") or ())),
-            because=str(told.get("because") or ""),
-        )
-
-    @property
-    def is_unruled(self) -> bool:
-        """Whether no rule of any layer spoke: the only denial that another rule can lift."""
-        return not self.rules and self.because == NO_RULE
-
-    @property
-    def is_guard(self) -> bool:
-        """Whether Interlock's own protection said it, or the door itself."""
-        return any(rule.startswith("guard/") for rule in self.rules)
 
 
 class NoRuleError(ValueError):
@@ -97,7 +63,7 @@ def folder_of(denial: Denial, home: str, *, of_folder: bool = False) -> str:
     meant itself). Raises `NoRuleError` for one that is too wide: the root, a folder right below it, the home or what
     holds it.
     """
-    if "to" in denial.target and isinstance(denial.target["to"], dict):
+    if isinstance(denial.target.get("to"), dict):
         raise NoRuleError("a rename or link has two ends; name each in a rule of your own")
     path = _path(denial.target)
     folder = path if of_folder else path.rpartition("/")[0]
@@ -130,7 +96,8 @@ def _selectors(denial: Denial) -> tuple[tuple[str, tuple[str, ...]], ...]:
         values = (str(target.get("address")), str(target.get("port")), str(target.get("protocol")))
         return tuple((key, (value,)) for key, value in zip(("address", "port", "protocol"), values, strict=True))
     if verb == "process.signal":
-        name = _SIGNAL_NAMES.get(int(target.get("signal", -1)))
+        number = target.get("signal")
+        name = _SIGNAL_NAMES.get(number) if isinstance(number, int) else None
         if name is None:
             raise NoRuleError(f"signal {target.get('signal')} has no name in a policy")
         return ("to", (str(target.get("to")),)), ("signal", (name,))
@@ -142,11 +109,12 @@ def _selectors(denial: Denial) -> tuple[tuple[str, tuple[str, ...]], ...]:
         raise NoRuleError("an abstract socket has no path, so no rule can name it alone")
     if not verb.startswith(("file.", "process.", "unix.")):
         raise NoRuleError(f"`{printable(verb)}` is not decided by a layer of a session")
-    ends = [target, target["to"]] if isinstance(target.get("to"), dict) else [target]
+    other = target.get("to")
+    ends = [target, other] if isinstance(other, dict) else [target]
     return (("path", tuple(dict.fromkeys(_exact(_path(end)) for end in ends))),)
 
 
-def _path(end: dict[str, Any]) -> str:
+def _path(end: JsonObject) -> str:
     path = end.get("path")
     if isinstance(path, dict) and "digest" in path:
         raise NoRuleError("the name was too long to be recorded")

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from interlock.vocabulary.effect import Effect
     from interlock.vocabulary.question import Answer, Question
 
+#: The decision's own words where no rule of any layer speaks (`spec/action.md`).
 NO_RULE: Final = "no rule allows it"
 NAME_CHARACTERS_MAX: Final = 120
 _COMMAND_CHARACTERS_MAX: Final = 120

@@ -10,8 +10,9 @@ import pytest
 
 from interlock.app.allowing import Proposal, adopt
 from interlock.app.own_layers import OwnLayer
-from interlock.policy.allowance import Denial, Rule
+from interlock.policy.allowance import Rule
 from interlock.storage.home import Home
+from interlock.vocabulary.denial import Denial
 from interlock.vocabulary.errors import OperatorError
 
 DENIAL = Denial("file.read", {"path": "/srv/x/y"}, False, (), (), "no rule allows it")

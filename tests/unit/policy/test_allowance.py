@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from interlock._native import Policy
 from interlock.policy import Context, Origin
-from interlock.policy.allowance import Denial, NoRuleError, folder_of, quoted, rule_for
+from interlock.policy.allowance import NoRuleError, folder_of, quoted, rule_for
 from interlock.policy.compile import compile_layer
 from interlock.policy.faults import Fault
 from interlock.policy.parse import parse_layer
+from interlock.vocabulary.denial import Denial
 
 CONTEXT = Context(
     home="/home/ada", workspace="/home/ada/work", user="ada", state="/il/state", config="/il/config", cache="/il/cache", runtime="/il/run"
