@@ -84,6 +84,28 @@ def test_the_keys_that_were_changed_are_named_and_those_that_run_nothing_are_not
     assert found["package.json"]["keys"] == {"scripts.test": "evil"}
 
 
+@pytest.mark.parametrize(
+    "script",
+    [
+        "mv .git .g && git config -f .g/config core.fsmonitor evil && mv .g .git && git config user.name x",
+        "ln .git/config .x && git config -f .x user.name y && printf '[core]\\n\\tfsmonitor = evil\\n' >> .x; cat .x > .git/config; git config user.name x",
+        "printf '[core]\\n\\tfsmonitor = evil\\n' >> alias && git config user.name x",
+        "mkdir n && cp -r .git n/.git && git config -f n/.git/config core.fsmonitor evil && mv .git old && mv n/.git .git && git config user.name x",
+        "rm .git/config && git config -f .git/config core.fsmonitor evil && git config user.name x",
+    ],
+)
+def test_what_the_session_put_there_is_not_taken_for_what_was_there_before(arena: Arena, script: str) -> None:
+    subprocess.run(["git", "init", "-q", arena.work], check=True)
+    os.link(arena.work / ".git" / "config", arena.work / "alias")
+    found = play(arena, f"{script}; true", preset="observe")
+    assert found[".git/config"]["keys"]["core.fsmonitor"] == "evil"
+
+
+def test_a_folder_that_counts_as_one_thing_does_so_however_it_came(arena: Arena) -> None:
+    found = play(arena, "mkdir p; for i in $(seq 30); do cp /bin/true p/$i; done; mv p .venv")
+    assert {path: item["kind"] for path, item in found.items()} == {".venv": "dependencies"}
+
+
 def test_what_runs_nothing_is_not_listed(arena: Arena) -> None:
     assert play(arena, "git init -q new; cd new; git config user.email a@b; echo text > README; cat README > other") == {}
 

@@ -10,6 +10,7 @@ mod keys;
 mod kinds;
 mod left;
 mod replay;
+mod snapshots;
 mod walk;
 
 use crate::messages::RunsLater;
@@ -18,19 +19,16 @@ use interlock_core::action::Bytes;
 use interlock_core::target::{FileEnd, Target};
 use interlock_core::verb::Verb;
 use kinds::Kinds;
-use left::Before;
 pub use left::Left;
 pub use replay::run as replay;
+use snapshots::Snapshots;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-
-/// Keyed files whose content before the session is remembered.
-const BEFORE_MAX: usize = 1_000;
 
 /// The kinds, and what was changed.
 pub struct Later {
     kinds: Kinds,
     found: Mutex<Found>,
-    before: Mutex<Before>,
+    before: Mutex<Snapshots>,
 }
 
 /// What a call would change, once it is done.
@@ -56,6 +54,11 @@ impl Later {
         for path in found.iter().flat_map(|change| names(change)) {
             self.remember(path);
         }
+        for change in &found {
+            if let Change::Moved { from, to, exchange, .. } = change {
+                self.before().moves(from, to, *exchange);
+            }
+        }
         Changes(found)
     }
 
@@ -73,11 +76,16 @@ impl Later {
     /// What of it would run.
     #[must_use]
     pub fn left(&self) -> Left {
-        left::left(&self.kinds, &self.found(), &self.before.lock().unwrap_or_else(PoisonError::into_inner))
+        let found = self.found();
+        left::left(&self.kinds, &found, self.before().keys())
     }
 
     fn found(&self) -> MutexGuard<'_, Found> {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn before(&self) -> MutexGuard<'_, Snapshots> {
+        self.before.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn remember(&self, path: &[u8]) {
@@ -87,10 +95,8 @@ impl Later {
         let Some(of) = self.kinds.by_name(path).and_then(|kind| self.kinds.all.get(kind)).and_then(|kind| kind.keys.as_ref()) else {
             return;
         };
-        let mut before = self.before.lock().unwrap_or_else(PoisonError::into_inner);
-        if before.len() < BEFORE_MAX && !before.contains_key(path) {
-            before.insert(path.to_vec(), content::content(path).and_then(|bytes| keys::keys(of.format, &bytes)));
-        }
+        let was_changed = self.found().has_changed(path);
+        self.before().take(path, of.format, was_changed);
     }
 }
 
@@ -117,11 +123,11 @@ fn change(verb: Verb, target: &Target, alone: bool) -> Option<Change> {
     }
 }
 
-/// The names at which something else will be.
+/// The names at which something else will be, or by which an object will be changed from elsewhere.
 fn names(change: &Change) -> Vec<&[u8]> {
     match change {
         Change::At { path, .. } | Change::Gone { path } => vec![path],
         Change::Moved { from, to, .. } => vec![from, to],
-        Change::Linked { to, .. } => vec![to],
+        Change::Linked { from, to, .. } => vec![from, to],
     }
 }

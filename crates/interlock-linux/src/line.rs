@@ -133,13 +133,15 @@ impl<'a> Leave<'a> {
     /// Notes what came of it: 0, or the errno the kernel gave.
     pub fn done(mut self, errno: i32) {
         self.end(Ended::Errno(errno));
+        let later = std::mem::take(&mut self.later);
         if errno == 0 {
-            self.line.later.note(std::mem::take(&mut self.later));
+            self.line.later.note(later);
         }
     }
 
     /// Another act of the same call was refused, so nothing of it is done.
     fn void(mut self) {
+        self.later = Changes::default();
         self.end(Ended::Refused);
     }
 
@@ -153,6 +155,8 @@ impl<'a> Leave<'a> {
 impl Drop for Leave<'_> {
     fn drop(&mut self) {
         self.end(Ended::Unknown);
+        // It may have been done.
+        self.line.later.note(std::mem::take(&mut self.later));
     }
 }
 

@@ -100,6 +100,15 @@ impl Found {
         self.objects.iter().filter(|(_, known)| known.changed).map(|(object, _)| *object)
     }
 
+    /// Whether what lies at this name was put there, or changed by whatever name, by the session.
+    pub fn has_changed(&self, path: &[u8]) -> bool {
+        let object = || {
+            let there = std::fs::symlink_metadata(Path::new(std::ffi::OsStr::from_bytes(path))).ok()?;
+            self.objects.get(&Inode { device: there.dev(), number: there.ino() })
+        };
+        self.names.get(path).is_some_and(|entry| entry.how != 0) || object().is_some_and(|known| known.changed)
+    }
+
     /// Whether some changed object may have a name that nobody has seen.
     pub fn has_unseen_names(&self) -> bool {
         self.objects.values().any(|known| known.changed && known.others)

@@ -129,8 +129,11 @@ impl Ending<'_> {
     /// Every name, what moved folders brought along, and the names by which links lead to any of it; how many folders were not looked through.
     fn everything(&mut self, walked: Walked, mut names: BTreeMap<Vec<u8>, u8>) -> u64 {
         let (mut unseen, nothing) = (0, HashSet::new());
-        let folders: Vec<Vec<u8>> =
-            names.iter().filter(|(path, how)| *how & MOVED != 0 && is_folder(path)).map(|(path, _)| path.clone()).collect();
+        let folders: Vec<Vec<u8>> = names
+            .iter()
+            .filter(|(path, how)| *how & MOVED != 0 && is_folder(path) && self.kinds.of_tree(path).is_none())
+            .map(|(path, _)| path.clone())
+            .collect();
         let inner = |path: &[u8]| folders.iter().any(|folder| path != folder.as_slice() && is_at_or_below(path, folder));
         for folder in folders.iter().filter(|folder| !inner(folder)) {
             let brought = walk(self.kinds, folder, &nothing, true);
