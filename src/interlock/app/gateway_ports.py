@@ -26,6 +26,8 @@ from interlock.vocabulary.question import Answer, Question
 #: The writer answers within milliseconds; a disk that hangs must not hold a call for ever.
 WAIT_S_MAX: Final = 30.0
 _DECIDED_AT_THE_CALL: Final = ("arguments",)
+#: What the engine takes for granted where it is told no Facts.
+_UNKNOWN: Final = Facts()
 _OBLIGATIONS: Final = frozenset({"record", "limit", "mask", "inject"})
 
 
@@ -73,7 +75,8 @@ class NativeEngine:
 
     def decide(self, action: JsonObject, facts: Facts) -> Decision:
         """See `Engine`."""
-        return read_decision(self._policy.decide(encode(action).decode(), encode(facts).decode()))
+        known = None if facts == _UNKNOWN else encode(facts).decode()
+        return read_decision(self._policy.decide(encode(action).decode(), known))
 
     def possible(self, action: JsonObject) -> Decision:
         """See `Engine`."""
@@ -149,6 +152,8 @@ def _obligations(value: object) -> Obligations:
     unknown = sorted(set(value) - _OBLIGATIONS)
     if unknown:
         raise ValueError(f"an obligation that is not known here: `{unknown[0]}`")
+    if len(value) == 1 and "record" in value:
+        return Obligations(text_at(value, "record") or "durable")
     limit, mask, inject = value.get("limit", {}), value.get("mask", []), value.get("inject")
     if not is_object(limit) or not isinstance(mask, list) or not isinstance(inject, str | None):
         raise ValueError("an obligation that cannot be read")
