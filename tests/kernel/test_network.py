@@ -316,3 +316,23 @@ def test_the_counts_of_several_messages_are_written_where_the_caller_may_write(u
     native = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
     assert native.splitlines()[2] == "-1 14"
     assert run(script, EVERYTHING, user=user) == native
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="gives up root's capabilities; expected where the tests run as root")
+@pytest.mark.parametrize("style", ["SOCK_STREAM", "SOCK_DGRAM"])
+def test_who_gave_up_its_capabilities_reaches_no_socket_by_the_supervisors(place: Path, style: str) -> None:
+    script = TRY + (
+        "import ctypes\nos.chdir(sys.argv[1])\n"
+        f"server = socket.socket(socket.AF_UNIX, socket.{style}); server.bind('theirs.sock')\n"
+        f"socket.{style} == socket.SOCK_STREAM and server.listen()\n"
+        "os.chmod('theirs.sock', 0o600); os.chown('theirs.sock', 1234, 1234)\n"
+        "attempt(lambda: socket.socket(socket.AF_UNIX, server.type).connect('theirs.sock'))\n"
+        "libc = ctypes.CDLL(None); libc.syscall(126, struct.pack('Ii', 0x20080522, 0), bytes(24))\n"  # capset: none
+        "for waits in (True, False):\n"
+        "    one = socket.socket(socket.AF_UNIX, server.type); one.setblocking(waits)\n"
+        "    attempt(lambda: one.connect('theirs.sock'))\n"
+    )
+    command = [PYTHON, "-I", "-c", "import os, socket, sys, struct\n" + script, str(place)]
+    native = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+    (place / "theirs.sock").unlink()
+    assert run(script, EVERYTHING, place) == native == "done\n" + EACCES * 2

@@ -178,6 +178,36 @@ class TestAsRoot:
         )
         assert run(script, TRAPPED, place) == "13\n"
 
+    def test_nor_may_it_after_it_had_to_wait_for_room(self, place: Path) -> None:
+        """Room in its own socket is looked for before the other's permissions are: who waits for it is no more than before."""
+        script = ENDS + (
+            "import select, time\n"
+            "os.chdir(sys.argv[1])\n"
+            "shut, free = (socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(2))\n"
+            "shut.bind('shut.sock'); os.chmod('shut.sock', 0o700); free.bind('free.sock'); os.chmod('free.sock', 0o777)\n"
+            "child = os.fork()\n"
+            "if child == 0:\n"
+            "    os.setgroups([]); os.setgid(1235); os.setuid(1234)\n"
+            "    one = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\n"
+            "    one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4608); one.setblocking(False)\n"
+            "    try:\n"
+            "        while True: one.sendto(b'x' * 2000, 'free.sock')\n"
+            "    except BlockingIOError: one.setblocking(True)\n"
+            "    open('full', 'w').close()\n"
+            "    try: one.sendto(b'x', 'shut.sock')\n"
+            "    except OSError as error: os._exit(error.errno)\n"
+            "    os._exit(0)\n"
+            "while not os.path.exists('full'): time.sleep(0.01)\n"
+            "time.sleep(0.5)\n"
+            "while select.select([free], [], [], 0.2)[0]: free.recv(4096)\n"
+            "print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), select.select([shut], [], [], 0)[0])\n"
+        )
+        native = subprocess.run([PYTHON, "-I", "-c", script, str(place)], capture_output=True, text=True, check=True, timeout=60).stdout
+        for name in ("shut.sock", "free.sock", "full"):
+            (place / name).unlink()
+        assert native == "13 []\n"
+        assert run(script, TRAPPED, place) == native
+
     def test_every_piece_of_a_long_stream_is_the_callers(self) -> None:
         script = ENDS + (
             "import threading\n"

@@ -47,6 +47,13 @@ pub enum Stop {
     Gone,
 }
 
+impl Stop {
+    /// What a wait (`Errand::blocking`) is told of it: the kernel's own answer, else EACCES.
+    pub fn into_errno(self) -> Errno {
+        if let Self::Errno(errno) = self { errno } else { Errno(libc::EACCES) }
+    }
+}
+
 /// What a refusal of the door's own is recorded as.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reached {

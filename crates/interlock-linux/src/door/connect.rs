@@ -97,10 +97,10 @@ fn needed(errand: &Errand<'_>, protocol: Protocol, place: (IpAddr, u16), side: S
     }
 }
 
-/// Connects, waiting where the caller would have waited.
+/// Connects as the caller, whom the permissions of a unix socket may keep out, waiting where it would have waited.
 pub fn reach(errand: &Errand<'_>, socket: &Socket, wire: &[u8]) -> Result<(), Stop> {
-    let once = || sys::connect(socket.as_fd(), wire).map_err(Errno::from);
-    if socket.waits && socket.kind.style != libc::SOCK_DGRAM { errand.blocking(once) } else { once().map_err(Stop::from) }
+    let once = || errand.as_caller(|| Ok(sys::connect(socket.as_fd(), wire).map_err(Errno::from)?));
+    if socket.waits && socket.kind.style != libc::SOCK_DGRAM { errand.blocking(|| once().map_err(Stop::into_errno)) } else { once() }
 }
 
 fn finish(result: Sys<()>) -> Result<i64, Stop> {

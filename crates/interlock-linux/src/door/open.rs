@@ -165,15 +165,11 @@ fn opened(errand: &Errand<'_>, request: &Request, object: &Object, flags: i32) -
     let reopened = || reopen(&errand.session.ground, object.file.as_fd(), flags, 0);
     let verbs = request.verbs(object.stat.kind());
     if may_block(request, object) {
-        let waiting = || errand.blocking(|| errand.as_caller(|| Ok(reopened()?)).map_err(into_errno));
+        let waiting = || errand.blocking(|| errand.as_caller(|| Ok(reopened()?)).map_err(Stop::into_errno));
         let acts = errand.acts_on(&verbs, object)?;
         return if acts.is_empty() { waiting() } else { errand.enact(&ENACTOR, acts, |_| waiting()) };
     }
     errand.enact_on(&ENACTOR, &verbs, object, |_| Ok(reopened()?))
-}
-
-fn into_errno(stop: Stop) -> Errno {
-    if let Stop::Errno(errno) = stop { errno } else { Errno(libc::EACCES) }
 }
 
 /// What the kernel says of the object's type alone, whoever asks.

@@ -258,10 +258,13 @@ struct Part<'a> {
 fn push(errand: &Errand<'_>, socket: &Socket, part: &Part<'_>, flags: i32) -> Result<usize, Stop> {
     let flags = flags | libc::MSG_NOSIGNAL;
     let once = |flags: i32| part.sender.send(|| Ok(sys::send(socket.as_fd(), part.name, part.data, part.control, flags)?));
-    let first = errand.as_caller(|| Ok(once(flags | libc::MSG_DONTWAIT)))?;
-    match first {
-        Err(Errno(libc::EAGAIN)) if socket.waits && flags & libc::MSG_DONTWAIT == 0 => errand.blocking(|| once(flags)),
-        result => result.map_err(Stop::from),
+    let as_caller = |flags: i32| errand.as_caller(|| Ok(once(flags)?));
+    match as_caller(flags | libc::MSG_DONTWAIT) {
+        // As the caller then, too: there may have been no room before the kernel looked at the permissions.
+        Err(Stop::Errno(Errno(libc::EAGAIN))) if socket.waits && flags & libc::MSG_DONTWAIT == 0 => {
+            errand.blocking(|| as_caller(flags).map_err(Stop::into_errno))
+        }
+        result => result,
     }
 }
 
