@@ -104,7 +104,7 @@ def place_policy(
     count: int,
     *,
     root: str,
-    session: tuple[str, str] | None,
+    stand_ins: list[tuple[str, str]],
     own: list[str],
     unsearched: list[str],
 ) -> tuple[str, str, list[str], str, list[str]]:
@@ -112,7 +112,7 @@ def place_policy(
 
     Arguments:
         root: where names are looked up; empty for the machine itself.
-        session: a path prefix in the patterns, and what to put in its stead.
+        stand_ins: paths in the patterns, each with what to put in its stead.
         own: what Interlock is loaded from.
         unsearched: folders not searched for hard links.
 

@@ -147,10 +147,10 @@ class Stage:
         return asked
 
 
-def decided(asked, actions):
-    """What it says of each. Line by line: neither side has to hold much."""
-    for action in actions:
-        asked.stdin.write(json.dumps({"action": action}) + "\n")
+def decided(asked, known):
+    """What it says of each action, with the facts known of it. Line by line: neither side has to hold much."""
+    for action, facts in known:
+        asked.stdin.write(json.dumps({"action": action, "facts": facts}) + "\n")
         yield json.loads(asked.stdout.readline())
 
 
@@ -210,12 +210,14 @@ def by_policy(each):
 
 def same_as_recorded(asked, recorded):
     recorded = [each for each in recorded if by_policy(each)]
-    for each, said in zip(recorded, decided(asked, [each["action"] for each in recorded]), strict=True):
+    known = [(each["action"], each["facts"]) for each in recorded]
+    for each, said in zip(recorded, decided(asked, known), strict=True):
         assert said == each["decision"], each["action"]
 
 
 def same_as_expected(asked, told, windows):
-    said = decided(asked, [action for act, *_ in told for action in questions(act)])
+    told_and_recorded = zip(told, windows, strict=True)
+    said = decided(asked, [(action, facts(action, window)) for (act, *_), window in told_and_recorded for action in questions(act)])
     found = Counter()
     for (act, code, _), window in zip(told, windows, strict=True):
         expected = strictest([next(said)["decision"] for _ in act.actions] + losses(act, said))
@@ -229,6 +231,13 @@ def same_as_expected(asked, told, windows):
         found[ran] += 1
         assert ran == expected or act.open_ended, (act, errno.errorcode.get(code, code), ran, expected, window)
     return found
+
+
+def facts(action, window):
+    """Where its objects come from, which the session alone knows: as it recorded it of this act; else they were there before."""
+    same = [each for each in window if all(each["action"].get(key) == action[key] for key in ("verb", "target"))]
+    known = next((each["facts"] for each in (*same, *window) if each["facts"]["origin"] is not None), {})
+    return {"now_ms": 0, "origin": known.get("origin") or "before", "origin_to": known.get("origin_to") or "session"}
 
 
 def questions(act):

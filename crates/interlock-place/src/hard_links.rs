@@ -73,7 +73,9 @@ impl Search<'_> {
     fn linked(&mut self, pattern: &[u8], rule: &str) -> Result<Vec<Linked>, String> {
         let front = Front::of(pattern);
         let is_made_up = [b"/proc".as_slice(), b"/sys", b"/dev"].iter().any(|root| is_in(&front.path, root));
-        if front.path.is_empty() || is_made_up {
+        // What begins with a pattern among everybody's temporary files is about names that others look for, not about what they hold.
+        let is_everybodys = !front.rest.is_empty() && self.unsearched.iter().any(|folder| folder.as_bytes() == &*front.path);
+        if front.path.is_empty() || is_made_up || is_everybodys {
             return Ok(Vec::new());
         }
         let Some(status) = self.names.at(&front.path).status else { return Ok(Vec::new()) };

@@ -20,8 +20,8 @@ use std::path::PathBuf;
 pub struct Ground {
     /// Where the machine's names are looked up: empty for the machine itself.
     pub root: PathBuf,
-    /// A path prefix in patterns and what to put in its stead: the session's own folder differs at every start.
-    pub session: Option<(String, String)>,
+    /// Paths in patterns and what to put in their stead: the session's own folders differ at every start.
+    pub stand_ins: Vec<(String, String)>,
     /// What Interlock is loaded from: not searched for hard links, unless an installer shared its files by them.
     pub own: Vec<String>,
     /// Folders not searched for hard links.
@@ -50,7 +50,7 @@ pub struct Placed {
 /// The text is no list of compiled layers.
 pub fn place(layers: &str, count: usize, ground: &Ground) -> Result<Placed, String> {
     let Value::Array(mut layers) = json::parse(layers)? else { return Err("the layers are not a list".into()) };
-    if let Some((before, after)) = &ground.session {
+    for (before, after) in &ground.stand_ins {
         let escaped = |path: &str| String::from_utf8_lossy(&links::escaped(path.as_bytes())).into_owned();
         layers::rename(&mut layers, &escaped(before), &escaped(after))?;
     }

@@ -186,7 +186,7 @@ fn the_sessions_folder_is_put_in_and_layers_beside_are_placed_but_bring_nothing(
     machine.file("home/k").link("l", "home");
     fs::hard_link(machine.at("home/k"), machine.at("k2")).unwrap();
     let mut ground = machine.ground();
-    ground.session = Some(("/run/stand-in".into(), "/run/s-[1]".into()));
+    ground.stand_ins = vec![("/run/stand-in".into(), "/run/s-[1]".into())];
     let both = json!([
         {"name": "a", "origin": "user", "rules": deny(json!(["/run/stand-in/x"]))},
         {"name": "b", "origin": "builtin", "rules": deny(json!(["/l/k"]))},

@@ -80,7 +80,7 @@ def propose(identity: str, *, always: bool, folder: bool, home: Home) -> Proposa
     before = _read(layer)
     after = _with_rule(before, layer, rule, note=f"{str(record.get('time'))[:10]}, after {session}:{record['record']}")
     proposal = Proposal(layer, before, after, denial, rule)
-    _check(proposal, record["action"], workspace=workspace, sources=opened.get("sources") or [], home=home)
+    _check(proposal, record, workspace=workspace, sources=opened.get("sources") or [], home=home)
     return proposal
 
 
@@ -160,14 +160,14 @@ def _new(layer: OwnLayer) -> str:
     return f"{head}workspace: {quoted(layer.workspace)}\nrules:\n"
 
 
-def _check(proposal: Proposal, action: dict[str, Any], *, workspace: str, sources: Any, home: Home) -> None:
+def _check(proposal: Proposal, record: dict[str, Any], *, workspace: str, sources: Any, home: Home) -> None:
     """Hold the proposal to what it is for, by the engine itself."""
     loaded = recorded(sources, home=home, workspace=workspace)
     others = [source for source in loaded if source.path != os.path.realpath(proposal.layer.path)]
-    now = _decide(loaded, action, workspace=workspace, home=home)
+    now = _decide(loaded, record, workspace=workspace, home=home)
     if now["decision"] == "allow":
         raise OperatorError(f"it is allowed by now ({', '.join(now['rules'])}); there is nothing to add")
-    then = _decide([*others, _source(proposal)], action, workspace=workspace, home=home, more=proposal)
+    then = _decide([*others, _source(proposal)], record, workspace=workspace, home=home, more=proposal)
     if then["decision"] != "allow":
         said = ", ".join(then["rules"]) or then["because"]
         raise OperatorError(
@@ -183,7 +183,7 @@ def _source(proposal: Proposal) -> Source:
 
 
 def _decide(
-    sources: list[Source], action: dict[str, Any], *, workspace: str, home: Home, more: Proposal | None = None
+    sources: list[Source], record: dict[str, Any], *, workspace: str, home: Home, more: Proposal | None = None
 ) -> dict[str, Any]:
     from interlock.facts.own_paths import own_paths
     from interlock.host.supervisor import find_supervisor
@@ -195,14 +195,16 @@ def _decide(
     found = load(sources, context)
     if more is not None:
         _only_one_more(found, more)
-    return _asked(engine(found), action)
+    return _asked(engine(found), record)
 
 
-def _asked(policy: Policy, action: dict[str, Any]) -> dict[str, Any]:
+def _asked(policy: Policy, record: dict[str, Any]) -> dict[str, Any]:
+    """The recorded act, decided with what was known of it, but for anybody's yes."""
     from interlock import _native
 
+    facts = json.dumps({**(record.get("facts") or {}), "grants": []})
     try:
-        decision: dict[str, Any] = json.loads(policy.decide(json.dumps(action), None))
+        decision: dict[str, Any] = json.loads(policy.decide(json.dumps(record["action"]), facts))
     except _native.NativeError as error:
         raise OperatorError(f"the recorded act cannot be decided again: {error}") from error
     return decision

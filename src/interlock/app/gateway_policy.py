@@ -36,7 +36,9 @@ def server_policy(
     stdio: Stdio, *, home: Home, scratch: str, workspace: str, session_directory: str
 ) -> Mapping[str, Any]:
     """The compiled policy of one server. Raises `PolicyError` (121)."""
-    context = _context(home, workspace=workspace, jail_home=scratch, session=session_directory)
+    context = _context(home, workspace=workspace, jail_home=scratch, session=session_directory)._replace(
+        temporary=scratch
+    )
     sources = _sources(stdio.policies, SERVER_PRESET, home)
     sources.append(Source("command.yaml", _command_layer(stdio).encode(), Origin.BUILTIN))
     return load(sources, context, cache=home.cache, workspace_layer=False).document()
@@ -76,11 +78,8 @@ def _sources(files: Sequence[str], preset: str | None, home: Home) -> list[Sourc
 
 
 def _context(home: Home, *, workspace: str, jail_home: str | None, session: str | None) -> Context:
-    environment = dict(os.environ)
-    if jail_home is not None:
-        environment["TMPDIR"] = jail_home
     return from_environment(
-        environment,
+        os.environ,
         workspace=workspace,
         directories=home.all_directories(),
         home=user_home(),

@@ -38,22 +38,30 @@ def compiled(
     human_home: str,
     workspace: str,
     own: Sequence[str],
-    generated: bytes | None = None,
+    generated: Sequence[tuple[str, bytes]] = (),
+    temporary: str | None = None,
 ) -> Loaded:
     """Load a session's policy: the preset if one is named, then the files in order, then what the person allowed for
     every run and for this workspace, then the workspace's own layer.
 
     Arguments: `files` are paths, or names of the user's own layers or of presets; `own` is what the next Interlock
-    would load from; `session_directory` holds the session's sockets; `generated` is a layer of Interlock's own
-    making. Raises `OperatorError` with code 121 when a layer does not load.
+    would load from; `session_directory` holds the session's sockets; `generated` are layers of Interlock's own
+    making, by name; `temporary` is the session's temporary folder. Raises `OperatorError` with code 121 when a layer
+    does not load.
     """
     from interlock.policy import Origin, Source, load
 
     sources = chosen(files, [preset] if preset is not None else [], home=home, workspace=workspace)
     named = [said for source in sources if (said := _said(source)) is not None]
-    if generated is not None:
-        sources.append(Source("agent-gateway.yaml", generated, Origin.BUILTIN))
-    context = context_of(home, workspace=workspace, human_home=human_home, own=own, session_directory=session_directory)
+    sources += [Source(name, data, Origin.BUILTIN) for name, data in generated]
+    context = context_of(
+        home,
+        workspace=workspace,
+        human_home=human_home,
+        own=own,
+        session_directory=session_directory,
+        temporary=temporary,
+    )
     found = load(sources, context, cache=home.cache, aside=_runs_later())
     return Loaded(found.document(), found.warnings, _to_look_for(found), found.layers, named)
 
@@ -107,7 +115,13 @@ def recorded(said: Sequence[Mapping[str, str]], *, home: Home, workspace: str) -
 
 
 def context_of(
-    home: Home, *, workspace: str, human_home: str, own: Sequence[str], session_directory: str | None = None
+    home: Home,
+    *,
+    workspace: str,
+    human_home: str,
+    own: Sequence[str],
+    session_directory: str | None = None,
+    temporary: str | None = None,
 ) -> Context:
     """What a session's policy is expanded with on this machine."""
     from interlock.facts.included import included
@@ -122,6 +136,7 @@ def context_of(
         home=human_home,
         user=_user(),
         session=session_directory,
+        temporary=temporary,
         interlock=own,
         python=list(dict.fromkeys((sys.prefix, sys.base_prefix))),
         terminals=_terminals(),

@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from interlock.app.own_layers import own_layers
+from interlock.app.sharing import share_layer
 from interlock.facts.own_paths import own_paths
 from interlock.facts.repository import top_around
 from interlock.facts.workspace import too_wide
@@ -18,11 +19,14 @@ from interlock.host.loop import Course, Loop
 from interlock.host.program import find_program
 from interlock.host.signals import Signals
 from interlock.host.supervisor import find_supervisor, start_supervisor
+from interlock.policy.context import temporaries
 from interlock.storage.home import SOCKET_PATH_BYTES_MAX, Home, user_home
-from interlock.storage.runtime import clear, clear_sockets, hold
+from interlock.storage.runtime import clear, clear_leftovers, clear_sockets, hold
+from interlock.storage.temporary import Temporary, choose
 from interlock.vocabulary.errors import EXIT_REFUSED, HostError, OperatorError
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Mapping, Sequence
 
     from interlock.app.policies import Loaded
@@ -31,6 +35,8 @@ if TYPE_CHECKING:
 DEFAULT_PRESET: Final = "coding-agent"
 #: Presets for places where nobody is there to answer, and nothing may outlive the command.
 HEADLESS_PRESETS: Final = frozenset({"ci"})
+#: What is left of killed sessions after this is left to the next start.
+_CLEARING_SECONDS_MAX: Final = 2.0
 #: What a session is called that left no name in the environment.
 _UNNAMED: Final = "(unnamed)"
 
@@ -45,11 +51,14 @@ class SessionWanted(NamedTuple):
     agent: str | None = None
     end: str | None = None
     ask: bool = True
+    share: Sequence[str] = ()
 
     @property
     def says_policy(self) -> bool:
         """Whether anything was asked for that a nested run could not honour."""
-        return bool(self.policies or self.preset or self.workspace or self.agent or self.end or not self.ask)
+        return bool(
+            self.policies or self.preset or self.workspace or self.agent or self.end or not self.ask or self.share
+        )
 
     @property
     def is_headless(self) -> bool:
@@ -89,19 +98,25 @@ def run_session(wanted: SessionWanted, face: Face) -> Ran:
     human_home = user_home()
     workspace = _workspace(wanted.workspace, directory, face)
     home.ensure(home.config, home.cache, home.runtime, home.keys, home.index, home.sessions)
-    policy = _policy(wanted, home, runtime=runtime, human_home=human_home, workspace=workspace, own=own)
+    temporary = choose(temporaries(environment))
+    policy = _policy(
+        wanted, home, runtime=runtime, human_home=human_home, workspace=workspace, own=own, temporary=temporary.folder
+    )
     face.begins(policy.layers, workspace, directory)
     for warning in policy.warnings:
         face.warn(warning)
     ledger = {"directory": f"{home.sessions}/{session}", "index": home.index, "keys": home.keys}
-    held = hold(home, session)
-    identity = _identity(wanted.agent, home, session)
+    held = hold(home, session, temporary=temporary.top)
+    identity = _made(wanted, home, session, temporary, held)
     launch = {
         "session": session,
         "command": wanted.command,
         "program": program,
         "environment": jail_environment(
-            environment, session=session, inside=f"{runtime}/inside.sock", extra=identity.environment
+            environment,
+            session=session,
+            inside=f"{runtime}/inside.sock",
+            extra=temporary.environment() | dict(identity.environment),
         ),
         "directory": directory,
         "workspace": workspace,
@@ -119,15 +134,18 @@ def run_session(wanted: SessionWanted, face: Face) -> Ran:
         "gateway": identity.gateway,
     }
     asker = _asker(home, session, wanted)
+    clearing: list[threading.Thread] = []
     try:
         course = _supervised(
             supervisor, launch, face=face, asker=asker, headless=wanted.is_headless, closed=closed,
-            meanwhile=lambda: clear_sockets(home),
+            meanwhile=lambda: clearing.append(_clear_up(home)),
         )  # fmt: skip
         return Ran(session, workspace, course)
     finally:
         identity.end()
         os.close(held)
+        for thread in clearing:
+            thread.join(_CLEARING_SECONDS_MAX)
         clear(home, session)  # a supervisor that goes on without us holds it, and takes it away itself
 
 
@@ -189,16 +207,44 @@ def _supervised(
         signals.remove()
 
 
+def _clear_up(home: Home) -> threading.Thread:
+    """What killed sessions left: sockets at once, folders beside the session."""
+    import threading
+
+    clear_sockets(home)
+    thread = threading.Thread(target=clear_leftovers, args=(home,), daemon=True)
+    thread.start()
+    return thread
+
+
+def _made(wanted: SessionWanted, home: Home, session: str, temporary: Temporary, held: int) -> _Identity:
+    """The session's temporary folder and its identity, or nothing of either."""
+    try:
+        temporary.make()
+        return _identity(wanted.agent, home, session)
+    except BaseException:
+        os.close(held)
+        clear(home, session)
+        raise
+
+
 def _policy(
-    wanted: SessionWanted, home: Home, *, runtime: str, human_home: str, workspace: str, own: Sequence[str]
+    wanted: SessionWanted,
+    home: Home,
+    *,
+    runtime: str,
+    human_home: str,
+    workspace: str,
+    own: Sequence[str],
+    temporary: str,
 ) -> Loaded:
     from interlock.app.policies import compiled
 
-    generated = None
+    generated = [] if not wanted.share else [("share.yaml", share_layer(wanted.share))]
     if wanted.agent is not None:
         from interlock.app.agent_session import gateway_layer
 
-        generated = gateway_layer(home)
+        generated.append(("agent-gateway.yaml", gateway_layer(home)))
     return compiled(
         files=wanted.policies,
         preset=wanted.preset or (None if wanted.policies else DEFAULT_PRESET),
@@ -208,6 +254,7 @@ def _policy(
         workspace=workspace,
         own=own,
         generated=generated,
+        temporary=temporary,
     )
 
 

@@ -191,7 +191,7 @@ def _test(arguments: argparse.Namespace) -> int:
     compiled = _load(arguments)
     cases = read_cases(Source.file(arguments.cases).data, arguments.cases, context)
     policy = engine(compiled)
-    outcomes = run_cases(cases, lambda action: policy.decide(action, None))
+    outcomes = run_cases(cases, policy.decide)
     failed = [outcome for outcome in outcomes if not outcome.holds]
     if arguments.json:
         shown = [

@@ -63,6 +63,13 @@ def add_session_options(parser: argparse.ArgumentParser) -> None:
         help="run as this agent: gives it a token for the gateway that works in this session only",
     )
     parser.add_argument(
+        "--share",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="a file or folder in /tmp, /var/tmp or /dev/shm that the session may change; may be given again",
+    )
+    parser.add_argument(
         "--end",
         choices=("keep", "kill"),
         help="processes that outlive the command: keep them held (default), or end them (ci)",
@@ -97,7 +104,7 @@ def run_words(words: list[str], arguments: argparse.Namespace) -> int:
 
     wanted = SessionWanted(
         command=words, policies=arguments.policy, preset=arguments.preset, workspace=arguments.workspace,
-        agent=arguments.agent, end=arguments.end, ask=arguments.ask,
+        agent=arguments.agent, end=arguments.end, ask=arguments.ask, share=arguments.share,
     )  # fmt: skip
     outer = outer_session()
     if outer is not None:

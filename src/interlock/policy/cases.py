@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from interlock.policy import values
 from interlock.policy.document import Mapping, Node, Sequence, Text, read_document
 from interlock.policy.faults import Fault, PolicyError, meant, quoted
-from interlock.policy.language import OPERATIONS, SIGNALS, VERBS, is_gateway
+from interlock.policy.language import OPERATIONS, ORIGINS, SIGNALS, VERBS, is_gateway
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 CASES_MAX: Final = 10_000
 _EXPECTATIONS: Final = ("allow", "deny", "approve")
+#: Verbs of which the object is not there yet.
+_MAKING: Final = ("file.create", "file.mknod")
 KEYS: Final = {
     "name": "what the case is about",
     "verb": "the verb of the act",
@@ -41,6 +43,7 @@ KEYS: Final = {
     "connector": "the connector of a tool call",
     "tool": "its tool",
     "operation": "its operation class",
+    "origin": "`before` (default; a name that is made is `session`), or `session`: what this session has made",
     "expect": "`allow`, `deny` or `approve`",
     "rule": "a rule, `layer/id`, that must be among those that said it",
 }
@@ -55,6 +58,12 @@ class Case:
     action: dict[str, Any]
     expect: str
     rule: str | None
+    origin: str = "before"
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """What would be known of the act."""
+        return {"now_ms": 0, "grants": [], "origin": self.origin, "origin_to": "session"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +104,9 @@ def read_cases(data: bytes, file: str, context: Context) -> list[Case]:
     return found
 
 
-def run_cases(cases: list[Case], decide: Callable[[str], str]) -> list[CaseResult]:
-    """Decide each case; `decide` takes an Action as JSON and returns a Decision as JSON."""
-    return [CaseResult(case, json.loads(decide(json.dumps(case.action)))) for case in cases]
+def run_cases(cases: list[Case], decide: Callable[[str, str], str]) -> list[CaseResult]:
+    """Decide each case; `decide` takes an Action and its Facts as JSON and returns a Decision as JSON."""
+    return [CaseResult(case, json.loads(decide(json.dumps(case.action), json.dumps(case.facts)))) for case in cases]
 
 
 def _cases(node: Node | None, root: Mapping, context: Context, faults: list[Fault]) -> list[Case]:
@@ -128,8 +137,10 @@ def _case(node: Node, number: int, context: Context, faults: list[Fault]) -> Cas
                 Fault(key.place, f"unknown key {quoted(key.value)} in a case", meant(key.value, KEYS, ", ".join(KEYS)))
             )
     texts = {key: values.text(value, key, faults) for key, value in entries.items() if key != "arguments"}
-    for field, known in (("verb", VERBS), ("expect", _EXPECTATIONS)):
-        if field not in texts:
+    for field, known in (("verb", VERBS), ("expect", _EXPECTATIONS), ("origin", ORIGINS)):
+        if field not in texts and field == "origin":
+            texts[field] = "session" if texts.get("verb") in _MAKING else "before"
+        elif field not in texts:
             faults.append(Fault(node.place, f"the case has no `{field}`", f"one of {', '.join(known[:6])} …"))
         elif texts[field] is not None and texts[field] not in known:
             hint = meant(str(texts[field]), known, f"one of {', '.join(known)}")
@@ -140,7 +151,12 @@ def _case(node: Node, number: int, context: Context, faults: list[Fault]) -> Cas
     if action is None or len(faults) > before:
         return None
     return Case(
-        str(texts.get("name") or f"case {number + 1}"), str(node.place), action, str(texts["expect"]), texts.get("rule")
+        str(texts.get("name") or f"case {number + 1}"),
+        str(node.place),
+        action,
+        str(texts["expect"]),
+        texts.get("rule"),
+        str(texts["origin"]),
     )
 
 

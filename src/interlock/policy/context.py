@@ -7,12 +7,16 @@ Whoever loads a policy builds a `Context` (from arguments, `from_environment`, o
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from interlock.policy.faults import Fault, Place, PolicyError, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+
+#: A socket's name has 107 bytes: what lies in front of a session's folder may take so many.
+TEMPORARIES_BYTES_MAX: Final = 40
 
 
 class Context(NamedTuple):
@@ -26,7 +30,9 @@ class Context(NamedTuple):
             nothing real).
         state, config, cache, runtime: Interlock's own directories (`spec/home.md`).
         jail_home: the jail's home, `${home}`; `home` unless given.
-        temporary: `${temporary}`.
+        temporary: the session's own temporary folder, `${temporary}`; None outside a session (then it matches
+            nothing real).
+        temporaries: where sessions' temporary folders are made.
         interlock: directories and files that the next Interlock would load from; readable, never writable. The
             first is the package.
         python: prefixes of the Python that runs Interlock; readable and executable.
@@ -50,7 +56,8 @@ class Context(NamedTuple):
     runtime: str
     session: str | None = None
     jail_home: str | None = None
-    temporary: str = "/tmp"  # noqa: S108 - the default of every program that the jail will run
+    temporary: str | None = None
+    temporaries: str = "/tmp"  # noqa: S108 - the default of every program that the jail will run
     interlock: tuple[str, ...] = ()
     python: tuple[str, ...] = ()
     terminals: tuple[str, ...] = ()
@@ -71,7 +78,7 @@ class Context(NamedTuple):
         return {
             "home": self.jail_home or self.home,
             "workspace": self.workspace,
-            "temporary": self.temporary,
+            "temporary": self.temporary or f"{self.runtime}/no-temporary-folder",
             "session": self.session or f"{self.runtime}/no-session",
             "state": self.state,
             "config": self.config,
@@ -131,6 +138,7 @@ def from_environment(
     home: str,
     user: str,
     session: str | None = None,
+    temporary: str | None = None,
     jail_home: str | None = None,
     interlock: Sequence[str] = (),
     python: Sequence[str] = (),
@@ -159,7 +167,8 @@ def from_environment(
         runtime=runtime,
         session=os.path.realpath(session) if session else None,
         jail_home=os.path.realpath(jail_home) if jail_home else None,
-        temporary=_temporary(environment),
+        temporary=temporary,
+        temporaries=temporaries(environment),
         interlock=_resolved(interlock),
         python=_resolved(python),
         terminals=tuple(terminals),
@@ -203,9 +212,17 @@ def resolvers(file: str = "/etc/resolv.conf") -> tuple[str, ...]:
     return tuple(named[:3]) or ("127.0.0.1",)
 
 
-def _temporary(environment: Mapping[str, str]) -> str:
+def temporaries(environment: Mapping[str, str]) -> str:
+    """Where a session's temporary folder is made: in `TMPDIR`, if it is a folder that this user may write and whose
+    name leaves room for sockets', else in /tmp or /var/tmp.
+    """
     named = environment.get("TMPDIR", "")
-    return os.path.realpath(named if named.startswith("/") else "/tmp")  # noqa: S108 - see Context.temporary
+    candidates = [os.path.realpath(named)] if named.startswith("/") and len(named) <= TEMPORARIES_BYTES_MAX else []
+    for folder in (*candidates, "/tmp", "/var/tmp"):  # noqa: S108 - what every program would take
+        short = len(os.fsencode(folder)) <= TEMPORARIES_BYTES_MAX
+        if short and os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK):
+            return os.path.realpath(folder)
+    return "/tmp"  # noqa: S108
 
 
 def _resolved(paths: Sequence[str]) -> tuple[str, ...]:

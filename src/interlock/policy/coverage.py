@@ -77,7 +77,7 @@ def _mechanism(verb: str, rule: dict[str, Any], document: dict[str, Any]) -> str
 def _is_tree(rule: dict[str, Any], verb: str) -> bool:
     """Whether Landlock can say it: whole trees, no exceptions, no conditions."""
     match = rule["match"]
-    if set(match) - {"path"} or rule["obligations"]:
+    if set(match) - {"path"} or rule["obligations"] or rule["when"]:
         return False
     bases = [pattern.removesuffix("/**") for pattern in match.get("path", ())]
     return bool(bases) and not any(character in base for base in bases for character in "*?[\\")
@@ -105,6 +105,8 @@ def _notes(rule: dict[str, Any], verbs: tuple[str, ...]) -> list[str]:
         notes.append(f"{len(match['inodes'])} files are matched by inode as well (they have other hard links)")
     if any(verb.startswith("net.") for verb in verbs):
         notes.append("judged by literal address and port; host names are not enforced yet")
+    if rule["when"]:
+        notes.append("asked of each object by its file handle; without one it was there before")
     if rule["best_effort"]:
         notes.append("best effort: a machine that cannot enforce it starts anyway and says PARTIAL")
     return notes

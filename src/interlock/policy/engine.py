@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from interlock.vocabulary.errors import HostError, OperatorError
@@ -37,9 +38,22 @@ def decide_line(policy: Policy, line: str, number: int) -> str:
     from interlock import _native
 
     try:
-        return policy.decide_many([line])[0]
+        return policy.decide_many([_with_facts(line)])[0]
     except _native.NativeError as error:
         raise OperatorError(
             f"line {number} cannot be decided: {error}",
             hint='each line is {"action": …} as in spec/action.md; `facts` may be left out',
         ) from error
+
+
+def _with_facts(line: str) -> str:
+    """Without facts of its own, an act is upon what was there before the session, and a name that it makes is new."""
+    try:
+        asked = json.loads(line)
+    except ValueError:
+        return line
+    if not isinstance(asked, dict) or not isinstance(asked.get("action"), dict) or "facts" in asked:
+        return line
+    made = asked["action"].get("verb") in ("file.create", "file.mknod")
+    facts = json.dumps({"origin": "session" if made else "before", "origin_to": "session"})
+    return f'{line.rstrip()[:-1]}, "facts": {facts}}}'

@@ -60,9 +60,11 @@ RULE: Final[dict[str, Field]] = {
     "arguments": Field(TAKES["arguments"], "conditions on a tool call's arguments"),
     "timeout": Field("duration", "how long to wait for a human", decisions=("approve",)),
     "record": Field("record", "how surely it is recorded before it happens", decisions=("allow", "approve")),
+    "when": Field(
+        "when", "`{origin: session}`: what this session made; `{origin: before}`: what it did not"
+    ),
     "best_effort": Field("flag", "`true`: a machine that cannot enforce this rule starts anyway and says PARTIAL"),
     "host": Field("later", "host names", later=True),
-    "when": Field("later", "conditions on facts", later=True),
     "sql": Field("later", "parsed SQL", later=True),
     "keys": Field("later", "keys of a structured file", later=True),
     "limit": Field("later", "an obligation to limit", later=True),
@@ -76,7 +78,8 @@ RULE: Final[dict[str, Field]] = {
 #: What to do instead, for what is known and not enforced yet.
 INSTEAD: Final[dict[str, str]] = {
     "host": "use `address` and `port`; host names come with the name-answering network",
-    "when": "leave the condition out, or make the rule `approve`",
+    "when.risk": "leave the condition out, or make the rule `approve`",
+    "when.labels": "leave the condition out, or make the rule `approve`",
     "steer": "use `deny` or `approve` until steering is there",
     "sql": "use `operation` and `arguments` conditions on the connector's tools",
     "keys": "deny the whole file, or allow it whole",

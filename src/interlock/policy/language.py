@@ -21,9 +21,7 @@ VERBS: Final = (*HOST_VERBS, *GATEWAY_VERBS)
 GROUPS: Final[dict[str, tuple[str, ...]]] = {name: tuple(verbs) for name, verbs in _TABLE["groups"].items()}
 _WRITTEN: Final = [selector for selector in _TABLE["selectors"] if selector["takes"] != "inodes"]
 #: Selector → the verbs it can narrow.
-SELECTORS: Final[dict[str, frozenset[str]]] = {
-    selector["name"]: frozenset(selector["verbs"]) for selector in _WRITTEN
-}
+SELECTORS: Final[dict[str, frozenset[str]]] = {selector["name"]: frozenset(selector["verbs"]) for selector in _WRITTEN}
 #: Selector → what it takes.
 TAKES: Final[dict[str, str]] = {selector["name"]: selector["takes"] for selector in _WRITTEN}
 OPERATIONS: Final[tuple[str, ...]] = tuple(_TABLE["operations"])
@@ -31,6 +29,9 @@ COMMAND_KEYS: Final[tuple[str, ...]] = tuple(_TABLE["command_keys"])
 CONDITION_TESTS: Final[tuple[str, ...]] = tuple(_TABLE["condition_tests"])
 PROTOCOLS: Final[tuple[str, ...]] = tuple(_TABLE["protocols"])
 SIDES: Final[tuple[str, ...]] = tuple(_TABLE["sides"])
+ORIGINS: Final[tuple[str, ...]] = tuple(_TABLE["origins"]["words"])
+#: The verbs whose acts are upon an object that somebody has made.
+ORIGIN_VERBS: Final[frozenset[str]] = frozenset(_TABLE["origins"]["verbs"])
 #: What a rule may ask for: `routine` is nobody's wish.
 RECORDS: Final[tuple[str, ...]] = tuple(record for record in _TABLE["records"] if record != "routine")
 

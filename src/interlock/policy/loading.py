@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 PRESETS: Final = ("coding-agent", "ci", "strict", "observe", "mcp-server", "gateway-baseline", "guard", "base")
 #: Layers that stand under every policy by themselves, in this order.
 _OWN_LAYERS: Final = ("guard", "base")
-_SESSION_STAND_IN: Final = "the-session-to-come"
+#: In Interlock's own folder, where no name of the person's can be: they stand for folders that differ at every start.
+_STAND_INS: Final = {"session": "the-session-to-come", "temporary": "the-temporary-folder-to-come"}
 WORKSPACE_LAYER: Final = ".interlock/policy.yaml"
 
 
@@ -123,15 +124,18 @@ def load(
     context.check()
     from interlock.policy.cache import cached
 
-    # The session's folder differs at every start; a stand-in keeps the cached half the same.
-    stand_in = f"{context.runtime}/{_SESSION_STAND_IN}"
-    still = context._replace(session=stand_in)
+    # Stand-ins keep the cached half the same.
+    stand_ins = {name: f"{context.runtime}/{word}" for name, word in _STAND_INS.items()}
+    still = context._replace(session=stand_ins["session"], temporary=stand_ins["temporary"])
     beside = [aside] if aside is not None else []
     key = _key([*everything, *beside], still)
     layers, from_cache = cached(cache, key, lambda: [*_compile(everything, still), *_compile(beside, still)])
     from interlock.policy.place import place
 
-    placed = place(layers, len(everything), context, stand_in=stand_in)
+    meant = context.variables()
+    placed = place(
+        layers, len(everything), context, stand_ins=[(stands, meant[name]) for name, stands in stand_ins.items()]
+    )
     return Compiled(
         placed.policy,
         placed.digest,

@@ -12,7 +12,7 @@ from interlock.policy import values
 from interlock.policy.document import Mapping, Node, Sequence, Text, read_document
 from interlock.policy.faults import Fault, Place, meant, quoted
 from interlock.policy.fields import DECISIONS, DECISIONS_LATER, INSTEAD, RULE, TIMEOUT_MS_DEFAULT, TOP, Field
-from interlock.policy.language import GROUPS, SELECTORS, VERBS, VERBS_LATER
+from interlock.policy.language import GROUPS, ORIGIN_VERBS, SELECTORS, VERBS, VERBS_LATER
 from interlock.policy.layer import Item, Layer, Origin, Rule
 from interlock.policy.limits import RULES_MAX
 
@@ -150,6 +150,8 @@ class _LayerParser:
             if name != "id" and self._fits(name, decision, node)
         }
         self._selectors(node, found, verbs)
+        if fields.get("when") is not None:
+            self._origin_narrows(node, verbs)
         if verbs is None or identity is None:
             return None
         if decision == "approve":
@@ -247,6 +249,16 @@ class _LayerParser:
         if "except" in found and "path" not in found:
             place = next(key.place for key, _ in node.entries if key.value == "except")
             self._fault(place, "`except` without `path`", "add `path:`; `except` takes away from it")
+
+    def _origin_narrows(self, node: Mapping, verbs: tuple[str, ...] | None) -> None:
+        """As with a selector: what has no origin would make the rule err for that verb."""
+        without = [verb for verb in verbs or () if verb not in ORIGIN_VERBS]
+        if not without:
+            return
+        place = next(key.place for key, _ in node.entries if key.value == "when")
+        able = ", ".join(_named_shortly(ORIGIN_VERBS))
+        message = f"`when: {{origin: …}}` does not narrow `{without[0]}`: what it is about was made by nobody"
+        self._fault(place, message, f"it is for {able}; make a rule of its own for the other verbs")
 
     def _field(self, name: str, kind: str, value: Node) -> object | None:
         return values.READERS[kind](value, name, self._faults)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from interlock.vocabulary.errors import HostError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from interlock.policy.context import Context
 
 
@@ -26,10 +28,10 @@ class Placed(NamedTuple):
     warnings: list[str]
 
 
-def place(layers: str, count: int, context: Context, *, stand_in: str) -> Placed:
+def place(layers: str, count: int, context: Context, *, stand_ins: Sequence[tuple[str, str]]) -> Placed:
     """Place the first `count` layers of a JSON list, and beside them what follows, which decides nothing.
 
-    Arguments: `stand_in` is the folder that stands for the session's own in the layers' patterns. Raises `HostError`
+    Arguments: `stand_ins` are paths in the layers' patterns, each with the one to put in its place. Raises `HostError`
     when this installation lacks the native module.
     """
     try:
@@ -43,8 +45,11 @@ def place(layers: str, count: int, context: Context, *, stand_in: str) -> Placed
         layers,
         count,
         root=context.root,
-        session=(stand_in, context.variables()["session"]),
+        stand_ins=list(stand_ins),
         own=list(context.interlock),
-        unsearched=[f"{context.state}/ledger/{logs}" for logs in ("sessions", "gateway")],
+        unsearched=[
+            *(f"{context.state}/ledger/{logs}" for logs in ("sessions", "gateway")),
+            *dict.fromkeys((context.temporaries, "/tmp", "/var/tmp")),  # noqa: S108 - names of others
+        ],
     )
     return Placed(*placed)

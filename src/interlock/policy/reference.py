@@ -16,6 +16,7 @@ from interlock.policy.language import (
     GROUPS,
     HOST_VERBS,
     OPERATIONS,
+    ORIGINS,
     PROTOCOLS,
     RECORDS,
     SELECTORS,
@@ -48,6 +49,7 @@ _TAKES: Final[dict[str, str]] = {
     "conditions": f"a list of `at` and one of {', '.join(f'`{test}`' for test in CONDITION_TESTS)}",
     "duration": "`120s`, `5m`",
     "record": ", ".join(f"`{record}`" for record in RECORDS),
+    "when": " or ".join(f"`origin: {origin}`" for origin in ORIGINS),
 }
 
 

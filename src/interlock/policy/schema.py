@@ -10,6 +10,7 @@ from interlock.policy.language import (
     CONDITION_TESTS,
     GROUPS,
     OPERATIONS,
+    ORIGINS,
     PROTOCOLS,
     RECORDS,
     SIDES,
@@ -105,4 +106,10 @@ _KINDS: Final[dict[str, dict[str, Any]]] = {
     },
     "duration": {"type": "string", "pattern": "^[0-9]{1,6}(ms|s|m|h)$"},
     "record": {"enum": list(RECORDS)},
+    "when": {
+        "type": "object",
+        "required": ["origin"],
+        "additionalProperties": False,
+        "properties": {"origin": {"enum": list(ORIGINS)}},
+    },
 }

@@ -57,7 +57,8 @@ CLOUD_IMAGES: Final = (
     "/var/run/secrets/**",
     "/run/credentials/**",
     "/var/lib/{docker,containerd,kubelet,rancher,cloud}/**",
-    "/tmp/krb5cc_*",
+    "/tmp/{krb5cc*,xauth*,.xauth*,serverauth.*}",
+    "/var/tmp/krb5cc*",
     "/root/.{ssh,aws,gnupg,kube,docker,azure}/**",
 )
 

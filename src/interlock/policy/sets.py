@@ -13,6 +13,7 @@ from interlock.policy.pattern import escape
 from interlock.policy.runs_later import RUNS_LATER_SETS
 from interlock.policy.set_addresses import ADDRESS_SETS
 from interlock.policy.set_secrets import SECRET_SETS
+from interlock.policy.set_shared import SHARED_SETS
 from interlock.policy.set_startup import OBJECT_FILES, REPOSITORY_FIXED, STARTUP_SETS
 from interlock.policy.set_system import SYSTEM_SETS
 
@@ -21,7 +22,13 @@ if TYPE_CHECKING:
 
 __all__ = ["ADDRESS_SETS", "MEANINGS", "PATH_SETS", "SETS_LATER", "ContextSets", "context_sets"]
 
-PATH_SETS: Final[dict[str, tuple[str, ...]]] = {**SYSTEM_SETS, **SECRET_SETS, **STARTUP_SETS, **RUNS_LATER_SETS}
+PATH_SETS: Final[dict[str, tuple[str, ...]]] = {
+    **SYSTEM_SETS,
+    **SHARED_SETS,
+    **SECRET_SETS,
+    **STARTUP_SETS,
+    **RUNS_LATER_SETS,
+}
 
 #: Sets of the design that need host names.
 SETS_LATER: Final[dict[str, str]] = {
@@ -34,6 +41,9 @@ MEANINGS: Final[dict[str, str]] = {
     "devices": "the harmless devices: null, zero, full, random, terminals of one's own",
     "toolchains": "language toolchains outside the system: pyenv, nvm, rustup, cargo, go, /opt, /nix, ~/.local/bin",
     "caches": "what package clients and compilers keep for speed",
+    "shared-places": "folders in which everybody makes names: /tmp, /var/tmp, POSIX shared memory",
+    "known-names": "names there that programs outside look for: sockets of tmux, ssh, X, databases, editors",
+    "session-folders": "the temporary folders of sessions",
     "shared-memory": "POSIX shared memory and semaphores",
     "python": "the Python that runs Interlock",
     "interlock": "what the next Interlock would load",
@@ -90,6 +100,7 @@ def context_sets(context: Context) -> ContextSets:
         paths={
             "interlock": tuple(f"{escape(path)}/**" for path in context.interlock) or ("${interlock}/**",),
             "python": tuple(f"{escape(path)}/**" for path in context.python if path != "/") or ("/usr/bin/python3",),
+            "session-folders": (f"{escape(context.temporaries)}/interlock.*/**",),
             "outside-terminals": tuple(escape(path) for path in context.terminals) or ("/dev/console",),
             "repository": tuple(f"{escape(path)}/**" for path in context.repository) or ("${workspace}/.git/**",),
             "repository-fixed": tuple(

@@ -14,6 +14,7 @@ from interlock.policy.document import Mapping, Node, Sequence, Text
 from interlock.policy.faults import Fault, meant, quoted
 from interlock.policy.fields import (
     FOLDER_CHARACTERS_MAX,
+    INSTEAD,
     NAME,
     NAME_CHARACTERS_MAX,
     TEXT_CHARACTERS_MAX,
@@ -23,6 +24,7 @@ from interlock.policy.language import (
     COMMAND_KEYS,
     CONDITION_TESTS,
     OPERATIONS,
+    ORIGINS,
     PROTOCOLS,
     RECORDS,
     SIDES,
@@ -218,6 +220,28 @@ def _command_fits(key: str, listed: tuple[Item, ...], faults: Faults) -> bool:
     return len(faults) == before
 
 
+def when(node: Node, field: str, faults: Faults) -> str | None:
+    """`{origin: before}` or `{origin: session}`: the origin."""
+    if not isinstance(node, Mapping):
+        return _wrong(faults, node, f"`{field}` is a mapping", "write `when: {origin: session}`")
+    origin: str | None = None
+    for key, value in node.entries:
+        if key.value == "origin":
+            origin = _choice(value, "origin", faults, ORIGINS)
+        elif (instead := INSTEAD.get(f"when.{key.value}")) is not None:
+            _wrong(faults, key, f"`{key.value}` in `when` is not enforced yet", instead)
+        else:
+            _wrong(
+                faults,
+                key,
+                f"unknown key {quoted(key.value)} in `when`",
+                meant(key.value, ("origin",), "known here: origin"),
+            )
+    if not node.entries:
+        _wrong(faults, node, "`when` says nothing", "write `when: {origin: session}`, or leave it out")
+    return origin
+
+
 def conditions(node: Node, field: str, faults: Faults) -> tuple[Condition, ...] | None:
     """Conditions on arguments: a list of `{at: /pointer, <test>: value}`."""
     if not isinstance(node, Sequence) or not node.items:
@@ -340,4 +364,5 @@ READERS: Final[dict[str, Callable[[Node, str, Faults], object | None]]] = {
     "conditions": conditions,
     "duration": duration,
     "record": _record,
+    "when": when,
 }

@@ -13,6 +13,8 @@ import stat
 import time
 from typing import TYPE_CHECKING, Final
 
+from interlock.storage.removal import remove_folder
+from interlock.storage.temporary import PREFIX
 from interlock.vocabulary.ids import parse_session_id
 
 if TYPE_CHECKING:
@@ -26,25 +28,27 @@ LOOKED_AT_MAX: Final = 256
 _FRESH: Final = ".new-"
 _FRESH_SECONDS_MAX: Final = 60.0
 _SOCKETS: Final = ("control.sock", "inside.sock")
-#: Names the folder that a tool server was given for a home, to be cleared with the session.
-_SCRATCH: Final = "scratch"
-_SCRATCH_PREFIX: Final = "interlock-server-"
-_SCRATCH_BYTES_MAX: Final = 4096
+#: Files that name folders made for the session alone, to be cleared with it, and how such a folder is called: the home
+#: of a tool server, the temporary folder.
+_FOLDERS: Final = {"scratch": "interlock-server-", "temporary": PREFIX}
+_FOLDER_BYTES_MAX: Final = 4096
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def hold(home: Home, session: str, *, scratch: str | None = None) -> int:
+def hold(home: Home, session: str, *, scratch: str | None = None, temporary: str | None = None) -> int:
     """Make the session's directory and hold it until the returned descriptor is closed.
 
-    Arguments: `scratch` is a folder made for this session alone, whose base name begins with `interlock-server-`.
+    Arguments: `scratch` and `temporary` are folders that are this session's alone, made by now or not; their base names
+        begin with `interlock-server-` and `interlock.`.
     Raises `OperatorError` and `HostError` as `Home.ensure`.
     """
     fresh = f"{home.runtime}/{_FRESH}{session}"
     home.ensure(fresh)
     held = os.open(fresh, _DIRECTORY)
     _lock(held)
-    if scratch is not None:
-        _note(held, scratch)
+    for kind, folder in (("scratch", scratch), ("temporary", temporary)):
+        if folder is not None:
+            _note(held, kind, folder)
     os.rename(fresh, home.session_runtime(session))
     return held
 
@@ -60,13 +64,13 @@ def clear(home: Home, session: str) -> bool:
 
 
 def clear_leftovers(home: Home) -> int:
-    """Take away what killed sessions left, tool servers' folders too, however long it takes. How many were cleared."""
+    """Take away what killed sessions left, their folders too, however long it takes. How many were cleared."""
     return _clear_fitting(home, lambda directory: True)
 
 
 def clear_sockets(home: Home) -> int:
     """As `clear_leftovers`, but for sessions without a folder: for a start that waits for nothing."""
-    return _clear_fitting(home, lambda directory: _found(_SCRATCH, directory) is None)
+    return _clear_fitting(home, lambda directory: all(_found(kind, directory) is None for kind in _FOLDERS))
 
 
 def _clear_fitting(home: Home, fits: Callable[[int], bool]) -> int:
@@ -114,7 +118,8 @@ def _clear(stack: contextlib.ExitStack, runtime: int, session: str, fits: Callab
         fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    _clear_scratch(directory)
+    for kind, prefix in _FOLDERS.items():
+        _clear_folder(directory, kind, prefix)
     for name in _SOCKETS:
         if (found := _found(name, directory)) is not None and stat.S_ISSOCK(found.st_mode):
             os.unlink(name, dir_fd=directory)
@@ -122,27 +127,23 @@ def _clear(stack: contextlib.ExitStack, runtime: int, session: str, fits: Callab
     return True
 
 
-def _note(directory: int, scratch: str) -> None:
-    descriptor = os.open(_SCRATCH, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=directory)
+def _note(directory: int, kind: str, folder: str) -> None:
+    descriptor = os.open(kind, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=directory)
     with open(descriptor, "wb") as file:
-        file.write(os.fsencode(scratch))
+        file.write(os.fsencode(folder))
 
 
-def _clear_scratch(directory: int) -> None:
-    """Only what this user owns and what is named as such folders are; `shutil.rmtree` follows no link either."""
-    found = _found(_SCRATCH, directory)
+def _clear_folder(directory: int, kind: str, prefix: str) -> None:
+    """Only what this user owns and what is named as such folders are."""
+    found = _found(kind, directory)
     if found is None or not stat.S_ISREG(found.st_mode):
         return
-    with open(os.open(_SCRATCH, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory), "rb") as file:
-        scratch = os.fsdecode(file.read(_SCRATCH_BYTES_MAX))
-    with contextlib.suppress(OSError):
-        there = os.lstat(scratch)
-        ours = stat.S_ISDIR(there.st_mode) and there.st_uid == os.geteuid()
-        if ours and os.path.basename(scratch).startswith(_SCRATCH_PREFIX):
-            import shutil
-
-            shutil.rmtree(scratch, ignore_errors=True)
-    os.unlink(_SCRATCH, dir_fd=directory)
+    with open(os.open(kind, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory), "rb") as file:
+        folder = os.fsdecode(file.read(_FOLDER_BYTES_MAX))
+    with contextlib.suppress(FileNotFoundError):
+        if os.path.basename(folder).startswith(prefix) and os.lstat(folder).st_uid == os.geteuid():
+            remove_folder(folder)
+    os.unlink(kind, dir_fd=directory)
 
 
 def _found(name: str, directory: int) -> os.stat_result | None:

@@ -35,7 +35,7 @@ def context(**changes: object) -> Context:
 def test_cases_hold(path: Path) -> None:
     here = context()
     policy = native.Policy(load([Source.preset(path.stem)], here, workspace_layer=False).json)
-    outcomes = run_cases(read_cases(path.read_bytes(), path.name, here), lambda action: policy.decide(action))
+    outcomes = run_cases(read_cases(path.read_bytes(), path.name, here), policy.decide)
     failed = [f"{each.case.name}: {each.decision['decision']} by {each.decision['rules']}" for each in outcomes if not each.holds]
     assert len(outcomes) > 5
     assert not failed, "\n".join(failed)

@@ -84,7 +84,8 @@ pub fn abstract_name(errand: &Errand<'_>, name: &[u8], purpose: Purpose) -> Resu
     }
     let target = Target::UnixAbstract { r#abstract: Bytes(name.to_vec()), to: answering.side() };
     refuse_other_ids(errand, Observed::new(Verb::UnixConnect, target.clone()), purpose)?;
-    settle(errand, target, None)?;
+    let origin = if answering.side() == Side::Inside { Origin::Session } else { Origin::Before };
+    settle(errand, target, Some(origin))?;
     Ok(sockets::unix_wire(&[b"\0".as_slice(), name].concat()).ok_or(Errno(libc::EINVAL))?)
 }
 
