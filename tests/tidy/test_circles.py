@@ -21,7 +21,6 @@ LEFT = [
     {"door/connect.rs", "door/unix.rs"},
     {"door/errand.rs", "door/loss.rs"},
     {"door/inside.rs", "door/listeners.rs"},
-    {"door/mod.rs", "receive.rs", "session.rs"},
 ]
 KNOWN = [{f"crates/interlock-linux/src/{name}" for name in circle} for circle in LEFT]
 

@@ -74,6 +74,11 @@ impl Plan {
         PlanAnswer::Answer(decide::combine(&voices, action, false))
     }
 
+    /// Whether any rule asks where an object comes from.
+    pub fn asks_origin(&self) -> bool {
+        self.rules().any(|rule| rule.when.as_ref().is_some_and(|when| when.origin.is_some()))
+    }
+
     /// The Facts that the rules touching the act ask for.
     pub fn needs(&self, action: &Action) -> Needs {
         let mut needs = Needs::default();

@@ -5,10 +5,11 @@
 //! another receiver is quicker with the call that it saw at the listener, the receiver sleeps there, and the quicker one looks here after its own
 //! call. A thread that is about to block or to end makes sure that another is awake ([`Backlog::attend`], `pool`), and the clock looks too.
 //! Calls are served in the order of their receipt, and each caller's thread has one at most, so none can put itself before another.
+//! A thread that calls alone does not pay for looks at a queue that nobody else is in ([`Crowd`]).
 //! Left out: whether a caller still waits, which is asked when its call is served.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Calls that wait here, and one more of each receiver; what comes then waits unreceived, in the kernel.
@@ -114,6 +115,33 @@ impl<C> Backlog<C> {
     }
 }
 
+/// Calls of one thread in a row after which it counts as alone.
+const ALONE_AFTER: u32 = 8;
+
+/// Who has called lately: a guess from the last calls. Two receivers that note theirs at once may lose one of both, which costs a look or a signal's
+/// interruption.
+#[derive(Default)]
+pub struct Crowd {
+    last: AtomicI32,
+    repeated: AtomicU32,
+}
+
+impl Crowd {
+    /// Notes a call of `thread`. Whether another thread has called shortly before.
+    pub fn is_seen_with(&self, thread: i32) -> bool {
+        let repeated = self.repeated.load(Ordering::Relaxed);
+        if self.last.load(Ordering::Relaxed) != thread {
+            self.last.store(thread, Ordering::Relaxed);
+            self.repeated.store(0, Ordering::Relaxed);
+            return true;
+        }
+        if repeated < ALONE_AFTER {
+            self.repeated.store(repeated + 1, Ordering::Relaxed);
+        }
+        repeated < ALONE_AFTER
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -160,5 +188,16 @@ mod tests {
             backlog.end();
             assert!(!helper.join().unwrap());
         });
+    }
+
+    #[test]
+    fn a_thread_is_alone_after_some_calls_and_not_when_another_calls() {
+        let crowd = Crowd::default();
+        let calls = |thread, times| (0..times).map(|_| crowd.is_seen_with(thread)).collect::<Vec<_>>();
+        assert!(calls(7, ALONE_AFTER + 1).iter().all(|seen| *seen));
+        assert!(!calls(7, 100).iter().any(|seen| *seen));
+        assert!(calls(8, ALONE_AFTER + 1).iter().all(|seen| *seen));
+        assert_eq!(calls(8, 1), [false]);
+        assert!((0..100).all(|turn| crowd.is_seen_with(turn % 2)));
     }
 }

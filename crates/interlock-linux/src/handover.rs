@@ -15,23 +15,22 @@ const WAIT_MAX: Duration = Duration::from_millis(100);
 /// What is being handed over, by the call it answers.
 #[derive(Default)]
 pub struct Handovers {
-    count: AtomicUsize,
+    /// How many there are: with none, nobody waits.
+    pub(crate) count: AtomicUsize,
     open: Mutex<Vec<(u64, Inode)>>,
     ended: Condvar,
 }
 
 impl Handovers {
-    /// Notes that the answer to `call` carries `object`.
-    pub fn begin(&self, call: u64, object: Inode) {
+    /// Notes that the answer to `call` carries `object`, until the value is dropped.
+    pub fn begin(&self, call: u64, object: Inode) -> Handover<'_> {
         self.open().push((call, object));
         self.count.fetch_add(1, Ordering::AcqRel);
+        Handover { all: self, call }
     }
 
     /// The supervisor holds nothing of `call` any more.
-    pub fn end(&self, call: u64) {
-        if self.count.load(Ordering::Acquire) == 0 {
-            return;
-        }
+    fn end(&self, call: u64) {
         let mut open = self.open();
         if let Some(at) = open.iter().position(|(own, _)| *own == call) {
             open.swap_remove(at);
@@ -53,6 +52,18 @@ impl Handovers {
     }
 }
 
+/// One file on its way. The supervisor has let go of it when this is dropped.
+pub struct Handover<'a> {
+    all: &'a Handovers,
+    call: u64,
+}
+
+impl Drop for Handover<'_> {
+    fn drop(&mut self) {
+        self.all.end(self.call);
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -64,16 +75,16 @@ mod tests {
     #[test]
     fn the_same_object_is_waited_for_and_no_other() {
         let handovers = Handovers::default();
-        handovers.begin(7, OBJECT);
+        let (other, own) = (handovers.begin(8, Inode { device: 1, number: 4 }), handovers.begin(7, OBJECT));
         let begun = Instant::now();
         handovers.settle(Inode { device: 1, number: 3 });
         assert!(begun.elapsed() < WAIT_MAX / 2);
         std::thread::scope(|scope| {
             let waits = scope.spawn(|| handovers.settle(OBJECT));
-            handovers.end(8);
+            drop(other);
             std::thread::sleep(WAIT_MAX / 10);
             assert!(!waits.is_finished());
-            handovers.end(7);
+            drop(own);
             waits.join().unwrap();
         });
         assert_eq!(handovers.count.load(Ordering::Acquire), 0);
@@ -82,10 +93,9 @@ mod tests {
     #[test]
     fn nobody_waits_for_ever() {
         let handovers = Handovers::default();
-        handovers.begin(7, OBJECT);
+        let own = handovers.begin(7, OBJECT);
         handovers.settle(OBJECT);
-        handovers.end(7);
-        handovers.end(7);
+        drop(own);
         assert_eq!(handovers.count.load(Ordering::Acquire), 0);
     }
 }

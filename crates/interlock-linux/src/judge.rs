@@ -23,6 +23,8 @@ pub struct Judge {
     routine: Routine,
     /// What it compiles to for this enforcement point.
     pub plan: Plan,
+    /// Whether any rule asks where an object comes from: otherwise nobody looks.
+    pub asks_origin: bool,
 }
 
 /// A decision, and the Facts it was made with.
@@ -44,7 +46,8 @@ impl Judge {
         if let Some(key) = policy.resources().asked() {
             return Err(PolicyError { place: None, message: format!("`{key}` is not enforced here") });
         }
-        Ok(Self { plan: Plan::compile(&policy), policy, routine: Routine::default() })
+        let plan = Plan::compile(&policy);
+        Ok(Self { asks_origin: plan.asks_origin(), plan, policy, routine: Routine::default() })
     }
 
     /// The Plan's answer, or `decide`'s with the Facts that policy asks for about this act.

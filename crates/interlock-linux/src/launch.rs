@@ -13,12 +13,12 @@ use crate::line::Line;
 use crate::members::Members;
 use crate::messages::Launch;
 use crate::need::Need;
-use crate::session::{Gateway, Session};
+use crate::session::{Gateway, Session, Threads};
 use crate::sys::descriptors::{self, pipe, take_from, write_all};
 use crate::sys::notify::Listener;
 use crate::sys::process::{self, Forked};
 use crate::uplink::Uplink;
-use crate::{capability, filter, foreign, table, wall, yama};
+use crate::{capability, filter, foreign, receive, table, wall, yama};
 use interlock_core::action::Bytes;
 use interlock_core::decision::Record;
 use serde_json::{Value, json};
@@ -367,7 +367,9 @@ pub fn session(
         .map_err(|error| Failed::new(120, format!("`runs_later`: {error}"), ""))?;
     let line = Line::new(launch.session.clone(), launch.agent.clone(), judge, later, Box::new(log), uplink, ending);
     let gateway = launch.gateway.as_ref().map(|place| Gateway { address: place.address, port: place.port, socket: path(&place.socket) });
-    Session::start(launch.session.clone(), line, members, gateway, path(&launch.runtime).join("inside.sock"), listener).map_err(own)
+    let threads = Threads { receive: receive::run, help: receive::help };
+    let inside = path(&launch.runtime).join("inside.sock");
+    Session::start(launch.session.clone(), line, members, gateway, inside, listener, threads).map_err(own)
 }
 
 /// Opens the session's log.

@@ -11,7 +11,6 @@ mod clock;
 pub mod command;
 pub mod container;
 pub mod control;
-pub mod crowd;
 pub mod denials;
 pub mod doctor;
 pub mod door;

@@ -92,7 +92,7 @@ pub enum Settled<'a> {
 pub struct Leave<'a> {
     line: &'a Line,
     permits: Vec<Permit>,
-    later: Changes,
+    later: Option<Changes>,
 }
 
 /// The permit for one act of a call: what may be done, and all that its enactor keeps to.
@@ -121,7 +121,7 @@ pub enum Verdict {
 
 impl<'a> Leave<'a> {
     fn of(line: &'a Line) -> Self {
-        Self { line, permits: Vec::new(), later: Changes::default() }
+        Self { line, permits: Vec::new(), later: None }
     }
 
     /// A permit for each act, in the order in which they were put to the line; none where the call was known to be routine.
@@ -133,15 +133,14 @@ impl<'a> Leave<'a> {
     /// Notes what came of it: 0, or the errno the kernel gave.
     pub fn done(mut self, errno: i32) {
         self.end(Ended::Errno(errno));
-        let later = std::mem::take(&mut self.later);
-        if errno == 0 {
-            self.line.later.note(later);
+        if let (Some(changes), 0) = (self.later.take(), errno) {
+            self.line.later.note(changes);
         }
     }
 
     /// Another act of the same call was refused, so nothing of it is done.
     fn void(mut self) {
-        self.later = Changes::default();
+        self.later = None;
         self.end(Ended::Refused);
     }
 
@@ -156,7 +155,9 @@ impl Drop for Leave<'_> {
     fn drop(&mut self) {
         self.end(Ended::Unknown);
         // It may have been done.
-        self.line.later.note(std::mem::take(&mut self.later));
+        if let Some(changes) = self.later.take() {
+            self.line.later.note(changes);
+        }
     }
 }
 
@@ -238,8 +239,10 @@ impl Line {
                 }
             }
         }
-        // Of what will be done, be it what an act was steered to.
-        leave.later = self.later.of(leave.permits.iter().map(|permit| (permit.action.verb, &permit.action.target)));
+        // Of what will be done, be it what an act was steered to. Reading changes nothing.
+        if leave.permits.iter().any(|permit| permit.action.verb != Verb::FileRead) {
+            leave.later = Some(self.later.of(leave.permits.iter().map(|permit| (permit.action.verb, &permit.action.target))));
+        }
         Settled::Allowed(leave)
     }
 

@@ -6,8 +6,7 @@
 //! by the clock: where none has finished a call between two looks, another helps for a while, up to [`HELPERS_MAX`].
 //! What is received and not served yet is the backlog's; besides the receivers one thread only helps with that.
 
-use crate::backlog::Backlog;
-use crate::crowd::Crowd;
+use crate::backlog::{Backlog, Crowd};
 use crate::sys::threads;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

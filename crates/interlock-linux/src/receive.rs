@@ -1,12 +1,16 @@
-//! Receiving calls and sending answers: one loop a thread. A receiver takes all that is pending before it serves, since a signal ends a call that
+//! Receiving calls, each for the family that answers it: one loop a thread. A receiver takes all that is pending before it serves, since a signal ends a call that
 //! nobody has received (`backlog`).
 //!
 //! INVARIANT: a call received is answered once. What the door's code does to a thread (a panic included) ends in EACCES, recorded.
 
-use crate::answer::{Calls, Pending};
-use crate::door;
+use crate::answer::{Answered, Calls, Pending, Proof};
+use crate::door::errand::Errand;
+use crate::door::{bind, connect, descriptors, exec, metadata, names, open, send, signal, sysv};
 use crate::line::Unforeseen;
+use crate::need::Need;
 use crate::session::Session;
+use crate::sys::errno::Errno;
+use crate::table::{Handler, Row, Verdict};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -87,7 +91,7 @@ fn serve_next(alone: Option<Pending>, session: &Session) {
 
 fn serve(pending: Pending, session: &Session) {
     let call = *pending.call();
-    match catch_unwind(AssertUnwindSafe(|| door::answer(pending, session))) {
+    match catch_unwind(AssertUnwindSafe(|| answer(pending, session))) {
         Ok(answered) => {
             // What was done for a caller that died meanwhile stays done and recorded.
             if let Some(errno) = answered.refused() {
@@ -97,5 +101,38 @@ fn serve(pending: Pending, session: &Session) {
         // Unanswered, it was denied on the way here.
         Err(_) => session.line.unforeseen(&call, Unforeseen::Panic),
     }
-    session.handovers.end(call.id);
+}
+
+/// Answers one call. Whatever cannot be observed or decided is an errno, never `continue`.
+fn answer(pending: Pending, session: &Session) -> Answered {
+    let call = *pending.call();
+    let Some(row) = Row::of(call.number) else {
+        return pending.errno(libc::ENOSYS);
+    };
+    if let Verdict::Refuse(errno) = row.verdict(&call.arguments, Need::ALL) {
+        session.line.refuse_call(&call, row.name, row.why, errno);
+        return pending.errno(errno);
+    }
+    let Some(handler) = row.handler() else {
+        return pending.errno(libc::ENOSYS);
+    };
+    let errand = Errand::new(&call, session);
+    match handler {
+        Handler::Credentials => pending.go_on(Proof::OwnStanding(session.standing.credentials(&call))),
+        Handler::Own => match session.standing.process(&call) {
+            Ok(own) => pending.go_on(Proof::OwnStanding(own)),
+            Err(Errno(errno)) => pending.errno(errno),
+        },
+        Handler::Exec => exec::exec(&errand, pending),
+        Handler::Open => open::answer(&errand, pending),
+        Handler::Names => names::answer(&errand, pending),
+        Handler::Metadata => metadata::answer(&errand, pending),
+        Handler::Ioctl => descriptors::request(&errand, pending),
+        Handler::Signal => signal::signal(&errand, pending),
+        Handler::Connect => connect::connect(&errand, pending),
+        Handler::Bind => bind::bind(&errand, pending),
+        Handler::Listen => bind::listen(&errand, pending),
+        Handler::Send => send::send(&errand, pending),
+        Handler::Sysv => sysv::answer(&errand, pending),
+    }
 }

@@ -30,6 +30,14 @@ pub struct Gateway {
     pub socket: PathBuf,
 }
 
+/// What the threads of a session do: each for as long as it is to run.
+#[derive(Clone, Copy)]
+#[allow(missing_docs)]
+pub struct Threads {
+    pub receive: fn(&Session),
+    pub help: fn(&Session),
+}
+
 /// One session.
 pub struct Session {
     /// Its name, `s-…`.
@@ -79,6 +87,7 @@ impl Session {
         gateway: Option<Gateway>,
         inside: PathBuf,
         listener: Listener,
+        threads: Threads,
     ) -> std::io::Result<Arc<Self>> {
         let (ground, mounts) = (crate::door::ground::Ground::open()?, Mounts::read()?);
         // INVARIANT: from here on whatever this process makes, it makes with the very mode it says: a caller's umask is worked out for each call
@@ -101,10 +110,14 @@ impl Session {
             names: RwLock::new(()),
             gateway,
             inside,
-            pool: Pool::new(receivers(own.clone())),
+            pool: Pool::new(receivers(own.clone(), threads.receive)),
             calls: Calls::new(listener, unanswered(own.clone())),
         });
-        if session.pool.start() && helper(&session) { Ok(session) } else { Err(std::io::Error::other("no thread could be started")) }
+        if session.pool.start() && helper(&session, threads.help) {
+            Ok(session)
+        } else {
+            Err(std::io::Error::other("no thread could be started"))
+        }
     }
 
     /// Whether a process (or thread) id belongs to this session's tree.
@@ -159,16 +172,16 @@ impl Waits for Session {
 }
 
 /// Starts the thread that helps with what waits.
-fn helper(session: &Arc<Session>) -> bool {
+fn helper(session: &Arc<Session>, help: fn(&Session)) -> bool {
     let session = Arc::clone(session);
-    std::thread::Builder::new().name("helper".into()).spawn(move || crate::receive::help(&session)).is_ok()
+    std::thread::Builder::new().name("helper".into()).spawn(move || help(&session)).is_ok()
 }
 
 /// Starts one receiver a call; each holds the session for as long as it runs.
-fn receivers(session: Weak<Session>) -> Box<dyn Fn() -> bool + Send + Sync> {
+fn receivers(session: Weak<Session>, receive: fn(&Session)) -> Box<dyn Fn() -> bool + Send + Sync> {
     Box::new(move || {
         let Some(session) = session.upgrade() else { return false };
-        std::thread::Builder::new().name("receiver".into()).spawn(move || crate::receive::run(&session)).is_ok()
+        std::thread::Builder::new().name("receiver".into()).spawn(move || receive(&session)).is_ok()
     })
 }
 

@@ -6,7 +6,7 @@ use crate::line::{Enactor, Leave, Line, Observed};
 
 #[cfg(misuse)]
 fn made_up(line: &Line) -> Leave<'_> {
-    Leave { line, permits: Vec::new(), later: Vec::new() } //~ E0451 Leave
+    Leave { line, permits: Vec::new(), later: None } //~ E0451 Leave
 }
 
 #[cfg(misuse)]

@@ -5,7 +5,6 @@
 use super::caller::Stop;
 use super::descriptors;
 use super::errand::{Errand, forbidden};
-use super::ground::Ground;
 use super::metadata::{object_at, object_of};
 use super::resolve::Object;
 use crate::line::Enactor;
@@ -151,7 +150,7 @@ fn verbs(object: &Object, change: &Change) -> Result<Vec<Verb>, Stop> {
 
 fn by_path(errand: &Errand<'_>, object: &Object, change: &Change) -> Result<(), Stop> {
     let verbs = verbs(object, change)?;
-    let magic = Ground::magic(object.file.as_fd()).absolute();
+    let magic = files::magic(object.file.as_fd()).absolute();
     errand.enact_on(&ENACTOR, &verbs, object, |_| {
         match change {
             Change::Set { name, value, flags } => files::set_attribute(&magic, name, value, *flags),

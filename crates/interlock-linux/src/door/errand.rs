@@ -3,7 +3,6 @@
 //! Left out: what a call means (`open`, `names`, `metadata`).
 
 use super::caller::{Caller, Reached, Status, Stop};
-use super::ground::Ground;
 use super::loss;
 use super::lost::{self, Lost};
 use super::refusal;
@@ -202,7 +201,8 @@ impl<'a> Errand<'a> {
     /// An act on one named file, held if it is there.
     pub fn act(&self, verb: Verb, path: &[u8], found: Option<(BorrowedFd<'_>, &Stat)>) -> Observed {
         let target = Target::File(self.end_at(path, found.map(|(_, stat)| stat)));
-        Observed { origin: found.map(|found| self.origin(found)), ..Observed::new(verb, target) }
+        let asked = found.filter(|_| self.session.line.judge.asks_origin);
+        Observed { origin: asked.map(|found| self.origin(found)), ..Observed::new(verb, target) }
     }
 
     /// Where what is held comes from.
@@ -212,7 +212,8 @@ impl<'a> Errand<'a> {
 
     /// The making of a name in a folder that is held.
     pub fn making(&self, verb: Verb, path: &[u8], folder: BorrowedFd<'_>) -> Observed {
-        Observed { origin: Some(self.origin_in(folder)), ..self.act(verb, path, None) }
+        let asked = self.session.line.judge.asks_origin;
+        Observed { origin: asked.then(|| self.origin_in(folder)), ..self.act(verb, path, None) }
     }
 
     /// Where a name comes from that is not there yet: it changes its folder. In one that is open to everybody it is the session's own.
@@ -262,7 +263,7 @@ impl<'a> Errand<'a> {
 /// The mode of what is made in `parent` with `mode` asked for: without the maker's umask, for the supervisor has none (`session`). Where the
 /// directory has a default ACL, that takes its place, as natively. Whoever changes the ACL meanwhile could have made it say anything.
 pub fn masked(mode: u32, umask: u32, parent: BorrowedFd<'_>) -> Sys<u32> {
-    let falls_under = mode & umask != 0 && !files::has_default_acl(&Ground::magic(parent).absolute())?;
+    let falls_under = mode & umask != 0 && !files::has_default_acl(&files::magic(parent).absolute())?;
     Ok(if falls_under { mode & !umask } else { mode })
 }
 

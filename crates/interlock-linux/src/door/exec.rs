@@ -7,7 +7,6 @@
 
 use super::caller::{Caller, Reached, Stop};
 use super::errand::Errand;
-use super::ground::Ground;
 use super::lost;
 use super::refusal;
 use super::resolve::{self, Last, Name, Object, Path};
@@ -179,7 +178,7 @@ fn head(errand: &Errand<'_>, object: &Object) -> Result<Head, Stop> {
 
 /// Opens the program as the caller could. Whoever runs what it may not read becomes unreadable itself: nothing of it could be decided.
 fn readable(errand: &Errand<'_>, object: &Object) -> Result<std::fs::File, Stop> {
-    let magic = Ground::magic(object.file.as_fd());
+    let magic = files::magic(object.file.as_fd());
     let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY;
     let opened = errand.as_caller(|| Ok(files::open_at(errand.caller.ground.own.as_fd(), magic.as_c_str(), flags, 0)))?;
     match opened {

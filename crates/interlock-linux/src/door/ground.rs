@@ -4,9 +4,8 @@
 
 use crate::sys::errno::Sys;
 use crate::sys::files::{self, Stat};
-use std::ffi::{CString, c_int};
 use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// The magic number of procfs (linux/magic.h).
 pub const PROC_MAGIC: i64 = 0x9fa0;
@@ -75,14 +74,9 @@ impl Ground {
         })
     }
 
-    /// The magic link to one of our own descriptors, as a name within [`Ground::own`].
-    pub fn magic(file: BorrowedFd<'_>) -> Magic {
-        Magic::of(file.as_raw_fd())
-    }
-
     /// The name the kernel gives to what a descriptor of ours refers to (d_path).
     pub fn name_of(&self, file: BorrowedFd<'_>) -> Sys<Vec<u8>> {
-        files::read_link(self.own.as_fd(), Self::magic(file).as_c_str())
+        files::read_link(self.own.as_fd(), files::magic(file).as_c_str())
     }
 }
 
@@ -96,53 +90,10 @@ fn into_io(error: crate::sys::errno::Errno) -> std::io::Error {
     std::io::Error::from_raw_os_error(error.0)
 }
 
-/// A descriptor's number as text, for `/proc/self/fd`.
-pub struct Magic {
-    digits: [u8; 12],
-    first: usize,
-}
-
-impl Magic {
-    fn of(number: c_int) -> Self {
-        let mut magic = Self { digits: [0; 12], first: 11 };
-        let mut rest = number.unsigned_abs();
-        loop {
-            magic.first -= 1;
-            if let Some(digit) = magic.digits.get_mut(magic.first) {
-                *digit = b'0' + (rest % 10) as u8;
-            }
-            rest /= 10;
-            if rest == 0 || magic.first == 0 {
-                return magic;
-            }
-        }
-    }
-
-    /// The number, NUL-terminated.
-    pub fn as_c_str(&self) -> &std::ffi::CStr {
-        self.digits.get(self.first..).and_then(|text| std::ffi::CStr::from_bytes_with_nul(text).ok()).unwrap_or(c"")
-    }
-
-    /// The same as an absolute path, for calls that take no directory.
-    pub fn absolute(&self) -> CString {
-        let mut path = b"/proc/self/fd/".to_vec();
-        path.extend_from_slice(self.as_c_str().to_bytes());
-        CString::new(path).unwrap_or_default()
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_magic_name_is_the_number() {
-        for number in [0, 7, 10, 99, 1_048_576, i32::MAX] {
-            assert_eq!(Magic::of(number).as_c_str().to_str().unwrap(), number.to_string());
-        }
-        assert_eq!(Magic::of(63).absolute().to_str().unwrap(), "/proc/self/fd/63");
-    }
 
     #[test]
     fn a_descriptor_has_the_kernels_name() {

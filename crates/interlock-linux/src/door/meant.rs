@@ -4,9 +4,8 @@
 //! Source: kill(2), tgkill(2), rt_sigqueueinfo(2), pidfd_send_signal(2).
 
 use super::caller::Caller;
-use super::ground::Ground;
 use crate::sys::errno::{Errno, Sys};
-use crate::sys::{process, sockets};
+use crate::sys::{files, process, sockets};
 use std::os::fd::{AsFd, OwnedFd};
 
 /// PIDFD_SELF_THREAD and PIDFD_SELF_THREAD_GROUP (6.14): numbers that stand for the caller.
@@ -126,7 +125,7 @@ fn held(caller: &Caller<'_>) -> Sys<Meant> {
 
 /// The process a pidfd stands for (`fdinfo`, pidfd_open(2)); a directory of `/proc` does as well.
 fn process_of(caller: &Caller<'_>, descriptor: &OwnedFd) -> Sys<i32> {
-    let number = Ground::magic(descriptor.as_fd());
+    let number = files::magic(descriptor.as_fd());
     let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", number.as_c_str().to_string_lossy()))?;
     if let Some(id) = info.lines().find_map(|line| line.strip_prefix("Pid:")) {
         let id = id.trim().parse::<i32>().map_err(|_| Errno(libc::EBADF))?;

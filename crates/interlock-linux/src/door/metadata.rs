@@ -5,7 +5,6 @@
 
 use super::caller::Stop;
 use super::errand::Errand;
-use super::ground::Ground;
 use super::names::start_of;
 use super::resolve::{self, Last, Object, Path};
 use super::{attributes, descriptors, terminal, times};
@@ -83,7 +82,7 @@ fn change_mode(errand: &Errand<'_>, at: (i32, usize), mode: u32, flags: i32) -> 
     }
     let ground = &errand.session.ground;
     errand.enact_on(&ENACTOR, &[Verb::FileChmod], &object, |_| {
-        Ok(files::change_mode(ground.own.as_fd(), Ground::magic(object.file.as_fd()).as_c_str(), mode)?)
+        Ok(files::change_mode(ground.own.as_fd(), files::magic(object.file.as_fd()).as_c_str(), mode)?)
     })
 }
 
@@ -108,7 +107,7 @@ fn truncate(errand: &Errand<'_>, length: i64) -> Result<(), Stop> {
         _ => return Err(Errno(libc::EINVAL).into()),
     }
     within_limit(errand, &object, length)?;
-    let magic = Ground::magic(object.file.as_fd()).absolute();
+    let magic = files::magic(object.file.as_fd()).absolute();
     errand.enact_on(&ENACTOR, &[Verb::FileTruncate], &object, |_| Ok(files::truncate(&magic, length)?))
 }
 

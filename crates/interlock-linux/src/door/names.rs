@@ -196,7 +196,7 @@ fn link(errand: &Errand<'_>, from: (i32, usize), to: (i32, usize), flags: i32) -
     let object = linked(errand, from, flags)?;
     let place = place_of(errand, to.0, to.1)?;
     let entry = place.entry()?;
-    let magic = super::ground::Ground::magic(object.file.as_fd());
+    let magic = files::magic(object.file.as_fd());
     // The object itself is linked, whatever its name is by now.
     let act = || files::link(errand.session.ground.own.as_fd(), magic.as_c_str(), place.parent.as_fd(), &entry);
     if !place.is_name() {

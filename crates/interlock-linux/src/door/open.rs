@@ -11,12 +11,14 @@ use super::request::{self, Parsed, Request};
 use super::resolve::{self, Name, Object, Path};
 use super::{procfs, terminal};
 use crate::answer::{Answered, Pending, Proof};
+use crate::handover::Handover;
 use crate::line::Enactor;
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::files;
 use interlock_core::action::Verb;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 /// Times that a file may appear and vanish again while it is being opened with O_CREAT.
 const CREATE_TRIES: usize = 16;
@@ -32,14 +34,26 @@ pub fn answer(errand: &Errand<'_>, pending: Pending) -> Answered {
     match request::read(&errand.caller) {
         Ok(Parsed::PathOnly(proof)) => pending.go_on(Proof::PathOnly(proof)),
         Ok(Parsed::Open(request)) => match open(errand, &request) {
-            Ok(file) => pending.inject(&file, request.flags & libc::O_CLOEXEC != 0),
+            Ok(opened) => pending.inject(&opened.file, request.flags & libc::O_CLOEXEC != 0),
             Err(stop) => errand.stop(pending, request.verb(), stop),
         },
         Err(stop) => errand.stop(pending, Verb::FileRead, stop),
     }
 }
 
-fn open(errand: &Errand<'_>, request: &Request) -> Result<OwnedFd, Stop> {
+/// A file to be handed over, noted as on its way where others may wait for it. Let go of before that is.
+struct Opened<'a> {
+    file: OwnedFd,
+    _on_its_way: Option<Handover<'a>>,
+}
+
+impl From<OwnedFd> for Opened<'_> {
+    fn from(file: OwnedFd) -> Self {
+        Self { file, _on_its_way: None }
+    }
+}
+
+fn open<'a>(errand: &'a Errand<'_>, request: &Request) -> Result<Opened<'a>, Stop> {
     let path = Path { directory: request.directory, text: &request.path, last: request.last(), resolve: request.resolve };
     let start = resolve::start(&errand.caller, &path)?;
     let start = start.as_ref().map_or(errand.session.ground.root.as_fd(), AsFd::as_fd);
@@ -75,14 +89,14 @@ fn open(errand: &Errand<'_>, request: &Request) -> Result<OwnedFd, Stop> {
 }
 
 /// Makes a file that is not there. `None`: meanwhile it is, or its directory has another name; look again.
-fn create(errand: &Errand<'_>, request: &Request, start: BorrowedFd<'_>, path: &Path<'_>) -> Result<Option<OwnedFd>, Stop> {
+fn create<'a>(errand: &'a Errand<'_>, request: &Request, start: BorrowedFd<'_>, path: &Path<'_>) -> Result<Option<Opened<'a>>, Stop> {
     match errand.as_caller(|| place::to_create(&errand.caller, start, path))? {
         Some(place) => create_at(errand, request, &place),
         None => Ok(None),
     }
 }
 
-fn create_at(errand: &Errand<'_>, request: &Request, place: &Place) -> Result<Option<OwnedFd>, Stop> {
+fn create_at<'a>(errand: &'a Errand<'_>, request: &Request, place: &Place) -> Result<Option<Opened<'a>>, Stop> {
     errand.forbid_privilege(request.mode, &place.name())?;
     let flags = (request.flags & !libc::O_TRUNC) | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW | libc::O_NOCTTY;
     let (entry, umask) = (place.entry()?, errand.umask()?);
@@ -97,12 +111,12 @@ fn create_at(errand: &Errand<'_>, request: &Request, place: &Place) -> Result<Op
     });
     match made {
         Ok(file) => {
-            if let Ok(stat) = files::stat(file.as_fd()) {
+            let on_its_way = files::stat(file.as_fd()).ok().map(|stat| {
                 let inode = super::errand::inode(&stat);
                 errand.session.made.note(inode, file.as_fd());
-                errand.session.handovers.begin(errand.call.id, inode);
-            }
-            Ok(Some(file))
+                errand.session.handovers.begin(errand.call.id, inode)
+            });
+            Ok(Some(Opened { file, _on_its_way: on_its_way }))
         }
         // Found again at the next look, which also knows what O_EXCL says to it.
         Err(Stop::Errno(Errno(libc::EEXIST))) => Ok(None),
@@ -110,7 +124,7 @@ fn create_at(errand: &Errand<'_>, request: &Request, place: &Place) -> Result<Op
     }
 }
 
-fn unnamed(errand: &Errand<'_>, request: &Request, directory: Object) -> Result<OwnedFd, Stop> {
+fn unnamed<'a>(errand: &'a Errand<'_>, request: &Request, directory: Object) -> Result<Opened<'a>, Stop> {
     let Name::Path(path) = &directory.name else {
         return Err(Errno(libc::ENOTDIR).into());
     };
@@ -127,10 +141,10 @@ fn unnamed(errand: &Errand<'_>, request: &Request, directory: Object) -> Result<
     if let Ok(stat) = files::stat(file.as_fd()) {
         errand.session.made.note_nameless(super::errand::inode(&stat), file.as_fd());
     }
-    Ok(file)
+    Ok(file.into())
 }
 
-fn existing(errand: &Errand<'_>, request: &Request, object: Object) -> Result<OwnedFd, Stop> {
+fn existing<'a>(errand: &'a Errand<'_>, request: &Request, object: Object) -> Result<Opened<'a>, Stop> {
     natively_refused(request, object.stat.kind())?;
     if request.writes() {
         unwritten(&object)?;
@@ -138,16 +152,17 @@ fn existing(errand: &Errand<'_>, request: &Request, object: Object) -> Result<Ow
     let flags = request.flags & !(libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW);
     let is_device = object.stat.kind() == libc::S_IFCHR;
     let object = if is_device { terminal::of_caller(errand, object)? } else { object };
-    let inode = super::errand::inode(&object.stat);
-    errand.session.handovers.settle(inode);
-    let file = opened(errand, request, &object, flags)?;
-    if request.writes() || request.flags & libc::O_CREAT != 0 || object.stat.kind() == libc::S_IFIFO {
-        errand.session.handovers.begin(errand.call.id, inode);
+    let (inode, handovers) = (super::errand::inode(&object.stat), &errand.session.handovers);
+    if handovers.count.load(Ordering::Acquire) > 0 {
+        handovers.settle(inode);
     }
+    let file = opened(errand, request, &object, flags)?;
+    let others_may_wait = request.writes() || request.flags & libc::O_CREAT != 0 || object.stat.kind() == libc::S_IFIFO;
+    let on_its_way = others_may_wait.then(|| handovers.begin(errand.call.id, inode));
     if is_device {
         terminal::learn(errand, &object, file.as_fd());
     }
-    Ok(file)
+    Ok(Opened { file, _on_its_way: on_its_way })
 }
 
 /// Refuses what is never written on procfs, whatever policy says.
@@ -196,5 +211,5 @@ fn may_block(request: &Request, object: &Object) -> bool {
 
 /// Opens what is held: the one moment at which the object, not a name, is given to the kernel.
 fn reopen(ground: &Ground, object: BorrowedFd<'_>, flags: i32, mode: u32) -> Sys<OwnedFd> {
-    files::open_at(ground.own.as_fd(), Ground::magic(object).as_c_str(), flags | libc::O_NOCTTY, mode)
+    files::open_at(ground.own.as_fd(), files::magic(object).as_c_str(), flags | libc::O_NOCTTY, mode)
 }

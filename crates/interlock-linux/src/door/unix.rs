@@ -7,7 +7,6 @@
 use super::caller::{Reached, Stop};
 use super::connect;
 use super::errand::{Errand, inode};
-use super::ground::Ground;
 use super::inside::Answering;
 use super::names;
 use super::place::{self, Found, Place};
@@ -62,7 +61,7 @@ pub fn path(errand: &Errand<'_>, text: &[u8], purpose: Purpose) -> Result<Held, 
         Name::Path(name) if object.stat.kind() == libc::S_IFSOCK => name.clone(),
         _ => return Err(Errno(libc::ECONNREFUSED).into()),
     };
-    let magic = Ground::magic(object.file.as_fd()).absolute();
+    let magic = files::magic(object.file.as_fd()).absolute();
     let bytes = sockets::unix_wire(magic.as_bytes()).ok_or(Errno(libc::EINVAL))?;
     if name == errand.session.inside.as_os_str().as_bytes() {
         return Ok(Held { bytes, _object: object });
@@ -170,7 +169,7 @@ fn address(place: &Place, start: BorrowedFd<'_>, text: &[u8]) -> Sys<Vec<u8>> {
     let wire = if place.is_reached_by(start, text) {
         sockets::unix_wire(text)
     } else {
-        let held = Ground::magic(place.parent.as_fd()).absolute();
+        let held = files::magic(place.parent.as_fd()).absolute();
         sockets::unix_wire(&[held.as_bytes(), b"/", place.component()?.as_bytes()].concat())
     };
     wire.ok_or(Errno(libc::EINVAL))

@@ -4,7 +4,7 @@
 //! what the kernel may follow, and no function decides anything.
 
 use super::errno::{Errno, Sys, check};
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, c_int};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 /// `struct open_how` of openat2(2).
@@ -311,4 +311,59 @@ pub fn size_limit(thread: i32) -> Sys<u64> {
     // SAFETY: limit is live; the new limit is null, so nothing is changed.
     check(i64::from(unsafe { libc::prlimit64(thread, libc::RLIMIT_FSIZE, std::ptr::null(), &mut limit) }))?;
     Ok(limit.rlim_cur)
+}
+
+/// The magic link to one of our own descriptors, as a name within `/proc/self/fd`.
+#[must_use]
+pub fn magic(file: BorrowedFd<'_>) -> Magic {
+    Magic::of(file.as_raw_fd())
+}
+
+/// A descriptor's number as text, for `/proc/self/fd`.
+pub struct Magic {
+    digits: [u8; 12],
+    first: usize,
+}
+
+impl Magic {
+    fn of(number: c_int) -> Self {
+        let mut magic = Self { digits: [0; 12], first: 11 };
+        let mut rest = number.unsigned_abs();
+        loop {
+            magic.first -= 1;
+            if let Some(digit) = magic.digits.get_mut(magic.first) {
+                *digit = b'0' + (rest % 10) as u8;
+            }
+            rest /= 10;
+            if rest == 0 || magic.first == 0 {
+                return magic;
+            }
+        }
+    }
+
+    /// The number, NUL-terminated.
+    pub fn as_c_str(&self) -> &std::ffi::CStr {
+        self.digits.get(self.first..).and_then(|text| std::ffi::CStr::from_bytes_with_nul(text).ok()).unwrap_or(c"")
+    }
+
+    /// The same as an absolute path, for calls that take no directory.
+    pub fn absolute(&self) -> CString {
+        let mut path = b"/proc/self/fd/".to_vec();
+        path.extend_from_slice(self.as_c_str().to_bytes());
+        CString::new(path).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_magic_name_is_the_number() {
+        for number in [0, 7, 10, 99, 1_048_576, i32::MAX] {
+            assert_eq!(Magic::of(number).as_c_str().to_str().unwrap(), number.to_string());
+        }
+        assert_eq!(Magic::of(63).absolute().to_str().unwrap(), "/proc/self/fd/63");
+    }
 }
