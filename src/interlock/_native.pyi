@@ -105,19 +105,18 @@ def place_policy(
     *,
     root: str,
     stand_ins: list[tuple[str, str]],
-    own: list[str],
-    unsearched: list[str],
-) -> tuple[str, str, list[str], str, list[str]]:
+    lists: dict[str, list[str]],
+) -> tuple[str, str, list[str], str, list[str], str]:
     """Place the first `count` layers of a JSON list on this machine, and beside them what follows.
 
     Arguments:
         root: where names are looked up; empty for the machine itself.
         stand_ins: paths in the patterns, each with what to put in its stead.
-        own: what Interlock is loaded from.
-        unsearched: folders not searched for hard links.
+        lists: `own`, what Interlock is loaded from; `unsearched`, folders not searched for hard links; `worked_in`,
+            where a pattern that begins with `**/` is mostly meant; `missing`, what to take for missing (tests).
 
-    Returns the compiled policy (RFC 8785), its digest, the layers' names, the layers beside it as a JSON list, and
-    warnings.
+    Returns the compiled policy (RFC 8785), its digest, the layers' names, the layers beside it as a JSON list,
+    warnings, and as a JSON list the rules that this machine does not enforce whole.
 
     Raises:
         PolicyError: the text is no list of compiled layers.

@@ -83,7 +83,7 @@ def test_under_a_closed_layer_there_is_no_base(installed, user, place):
 
 def test_base_is_shown_as_the_layer_that_it_is(installed, user, place):
     policy = layer(place, OWN)
-    assert "base/own-signals" in run(installed, user, place, "policy", "explain", "--policy", policy).stdout
+    assert "base/own-signals" in run(installed, user, place, "policy", "explain", "--rules", "--policy", policy).stdout
     assert "closed" in run(installed, user, place, "policy", "presets", "show", "base").stdout
 
 

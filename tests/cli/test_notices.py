@@ -231,10 +231,17 @@ def test_in_a_log_only_headless_runs_say_it(cli):
 
 
 def test_what_is_enforced_in_part_is_said(cli):
-    script = [{"type": "started", "process": 1, "enforced": {"notify": "full", "scopes": "partial: signals only", "ipc": "refused: x"}}]
-    p = cli.terminal("run", "--", "sleep", "0.3", fake=script)
+    enforced = {
+        "notify": {"state": "fully"},
+        "ipc": {"state": "fully", "how": "by the door"},
+        "scopes": {"state": "partially", "reason": "signals only", "around": "abstract sockets"},
+        "new": {"state": "splendid"},
+    }
+    script = [{"type": "started", "process": 1, "enforced": enforced}]
+    p = cli.terminal("run", "--", "sleep", "0.3", fake=script, columns=200)
     p.expect(pexpect.EOF)
-    assert "; partial: scopes (partial: signals only)\r\n" in p.before
+    lacking = "; PARTIAL: scopes (signals only: abstract sockets); new (not enforced: its state is not understood)\r\n"
+    assert lacking in p.before
 
 
 def test_a_line_that_a_program_has_begun_stays_whole(cli):

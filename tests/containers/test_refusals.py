@@ -161,9 +161,9 @@ def test_doctor_says_what_run_says(container: Container, kind: Kind) -> None:
     """Where a session starts doctor finds nothing missing, and what keeps one from starting it says in the same words."""
     whole, short = docker(["SYS_PTRACE"]), without(docker(["SYS_PTRACE"]), "memfd_create")
     found = json.loads(container(whole, kind, "doctor", "--json", powers=(19,)).stdout)
-    assert found["healthy"], [finding for finding in found["findings"] if finding["status"] == "not"]
+    assert found["healthy"], [finding for finding in found["findings"] if finding["enforcement"]["state"] == "not enforced"]
     [rehearsal] = [finding for finding in found["findings"] if finding["name"] == "rehearsal"]
-    assert rehearsal["status"] == "full"
+    assert rehearsal["enforcement"] == {"state": "fully"}
     started = container(short, kind, "run", "--", "true", powers=(19,))
     found = json.loads(container(short, kind, "doctor", "--json", powers=(19,)).stdout)
     [rehearsal] = [finding for finding in found["findings"] if finding["name"] == "rehearsal"]

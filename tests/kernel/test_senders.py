@@ -488,9 +488,9 @@ def test_doctor_and_the_start_say_what_holds(user: int | None, simulated: bool) 
     with Drive(["/bin/true"], TRAPPED, user=user, supervisor_environment=environment) as drive:
         said = drive.until("started")["enforced"]["unix-senders"]
         drive.finish()
-    assert said == "full" if holds else said.startswith("door: ")
+    assert said == {"state": "fully"} if holds else said["how"].startswith("by the door: ")
     with Drive(["/bin/true"], FREED, user=user, supervisor_environment=environment) as drive:
-        assert drive.until("started")["enforced"]["unix-senders"] == "full"
+        assert drive.until("started")["enforced"]["unix-senders"] == {"state": "fully"}
         drive.finish()
 
 
@@ -504,5 +504,6 @@ def test_doctor_tries_it(simulated: bool) -> None:
         timeout=60,
     )
     [found] = [finding for finding in json.loads(ran.stdout)["findings"] if finding["name"] == "unix-senders"]
-    assert found["status"] == ("full" if os.getuid() == 0 and not simulated else "partial"), found
-    assert found["status"] == "full" or "CAP_SYS_ADMIN" in found["advice"]
+    assert found["enforcement"]["state"] == "fully"
+    assert ("how" in found["enforcement"]) == (os.getuid() != 0 or simulated), found
+    assert "how" not in found["enforcement"] or "CAP_SYS_ADMIN" in found["advice"]

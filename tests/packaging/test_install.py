@@ -51,7 +51,7 @@ def test_the_wheel_installs_and_works(built: Built, tmp_path: Path, state: str, 
     run = {"cwd": project, "env": environment, "capture_output": True, "text": True, "timeout": 120}
     doctor = subprocess.run([venv / "bin/interlock", "doctor", "--json"], **run)
     found = json.loads(doctor.stdout)
-    assert doctor.returncode == 0 and found["healthy"], [one for one in found["findings"] if one["status"] != "full"]
+    assert doctor.returncode == 0 and found["healthy"], [one for one in found["findings"] if one["enforcement"]["state"] != "fully"]
     [engine] = [one["detail"] for one in found["findings"] if one["name"] == "engine"]
     assert Path(engine).is_relative_to(venv), engine
     assert subprocess.run([venv / "bin/interlock", "run", "--", "true"], **run).returncode == 0

@@ -3,6 +3,7 @@
 //! Runs without a policy and leaves nothing behind. What a session would refuse to start without is `needed`.
 
 use crate::door::sender;
+use crate::enforcement::{self, Enforcement};
 use crate::need::Need;
 use crate::sys::descriptors::{self, pipe, read_byte, write_all};
 use crate::sys::notify::{self, Call, Instruction, Listener};
@@ -17,38 +18,35 @@ use std::path::Path;
 /// How long a trapped call of the doctor's own child is waited for, in milliseconds.
 const WAIT_MS: i32 = 5000;
 
-/// What each mechanism gave, as JSON: `{"kernel", "user", "ready", "mechanisms": [{name, status, needed, works, detail, hint}]}`.
+/// What each mechanism gave, as JSON: `{"kernel", "user", "ready", "lacking", "mechanisms": [{name, needed, enforcement, detail, hint}]}`.
 #[must_use]
 pub fn examine() -> Value {
     let surroundings = capability::surroundings();
     let checks = match &surroundings {
-        Some(found) => vec![check("surroundings", true, Err(found.what.clone()), &found.hint)],
-        None => std::iter::once(check("surroundings", true, Ok(standing()), "")).chain(mechanisms()).collect(),
+        Some(found) => vec![needed("surroundings", Err(found.what.clone()), &found.hint)],
+        None => std::iter::once(needed("surroundings", Ok(standing()), "")).chain(mechanisms()).collect(),
     };
-    let ready = checks.iter().all(|check| check["works"] == json!(true) || check["needed"] == json!(false));
+    let ready = checks.iter().all(|check| check.pointer("/enforcement/state") == Some(&json!("fully")));
     let lacking = capability::lacking().map(|found| found.what);
     json!({"kernel": launch::kernel(), "user": process::user(), "ready": ready && lacking.is_none(), "lacking": lacking, "mechanisms": checks})
 }
 
 fn mechanisms() -> [Value; 7] {
+    let own_ipc = in_child(|| process::own_ipc().map(|()| "a session gets System V and POSIX messages of its own".into()));
+    let (senders, wakes) = (in_child(says_who), wakes());
     [
-        check("landlock", true, wall_holds(), "Linux 6.12 or later, with `landlock` in the kernel's `lsm=` list"),
-        check("notification", true, notified(), "Linux 5.19 or later; a container must not hold a seccomp listener of its own"),
-        check("sentinel", true, scoped(), "Linux 6.12 or later (Landlock ABI 6)"),
-        check("read-caller", true, readable(), &yama::advice()),
-        check(
-            "ipc-namespace",
-            false,
-            in_child(|| process::own_ipc().map(|()| "a session gets System V and POSIX messages of its own".into())),
-            "needs CAP_SYS_ADMIN; without it the door keeps a session to System V objects of its own, and POSIX queues are refused",
-        ),
-        check(
+        needed("landlock", wall_holds(), "Linux 6.12 or later, with `landlock` in the kernel's `lsm=` list"),
+        needed("notification", notified(), "Linux 5.19 or later; a container must not hold a seccomp listener of its own"),
+        needed("sentinel", scoped(), "Linux 6.12 or later (Landlock ABI 6)"),
+        needed("read-caller", readable(), &yama::advice()),
+        or_else("ipc-namespace", own_ipc, enforcement::ipc, "CAP_SYS_ADMIN gives a session a namespace of its own"),
+        or_else(
             "unix-senders",
-            false,
-            in_child(says_who),
-            "needs CAP_SYS_ADMIN, CAP_SETUID and CAP_SETGID; without them a unix message that a rule has the door send carries the supervisor's process id",
+            senders,
+            |works| if works { Enforcement::Fully { how: None } } else { sender::standing_without() },
+            "CAP_SYS_ADMIN, CAP_SETUID and CAP_SETGID let a message name its caller",
         ),
-        check("wake-up", false, wakes(), "Linux 6.6 or later; only speed is lost"),
+        or_else("wake-up", wakes, enforcement::wake_up, "Linux 6.6 or later"),
     ]
 }
 
@@ -61,15 +59,27 @@ fn standing() -> String {
     format!("Linux {}, a proc file system of its own; {filter}", launch::kernel())
 }
 
-fn check(name: &str, needed: bool, result: Result<String, String>, hint: &str) -> Value {
-    let works = result.is_ok() && !capability::simulated(name);
-    let detail = result.unwrap_or_else(|why| why);
-    let status = match (works, needed) {
-        (true, _) => "full",
-        (false, true) => "not",
-        (false, false) => "partial",
-    };
-    json!({"name": name, "status": status, "needed": needed, "works": works, "detail": detail, "hint": if works { Value::Null } else { json!(hint) }})
+/// A mechanism without which nothing starts.
+fn needed(name: &str, result: Result<String, String>, hint: &str) -> Value {
+    let (works, detail) = tried(name, result);
+    let enforcement = if works { Enforcement::Fully { how: None } } else { Enforcement::NotEnforced { reason: detail.clone() } };
+    let hint = if works { Value::Null } else { json!(hint) };
+    json!({"name": name, "needed": true, "enforcement": enforcement, "detail": detail, "hint": hint})
+}
+
+/// A mechanism that another stands in for. `hint`: what would give it.
+fn or_else(name: &str, result: Result<String, String>, enforced: impl FnOnce(bool) -> Enforcement, hint: &str) -> Value {
+    let (works, detail) = tried(name, result);
+    let hint = if works { Value::Null } else { json!(hint) };
+    json!({"name": name, "needed": false, "enforcement": enforced(works), "detail": detail, "hint": hint})
+}
+
+fn tried(name: &str, result: Result<String, String>) -> (bool, String) {
+    match result {
+        Ok(_) if capability::simulated(name) => (false, "it is simulated to be missing".to_owned()),
+        Ok(detail) => (true, detail),
+        Err(why) => (false, why),
+    }
 }
 
 /// A domain that admits nothing keeps a child from a file that it could read before.

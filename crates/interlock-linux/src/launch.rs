@@ -6,6 +6,7 @@
 use crate::command::{Ends, Start};
 use crate::door::sender;
 use crate::ending::Ending;
+use crate::enforcement::{self, Enforcement, Mechanisms};
 use crate::guardian::{self, Word};
 use crate::judge::Judge;
 use crate::later::Later;
@@ -22,7 +23,7 @@ use crate::{capability, filter, foreign, receive, table, wall, yama};
 use interlock_core::action::Bytes;
 use interlock_core::decision::Record;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::ffi::{CString, OsString};
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -78,7 +79,8 @@ pub struct Tree {
     go: OwnedFd,
     wall: wall::Wall,
     need: Need,
-    results: BTreeMap<String, Value>,
+    /// Parts of the self-test of which every test ended as it must.
+    passed: BTreeSet<String>,
 }
 
 /// Bytes as an operating-system path.
@@ -141,8 +143,8 @@ pub fn tree(launch: &Launch, judge: &Judge) -> Result<Tree, Failed> {
                 crate::sys::capabilities::keep(capability::supervisor(), 0).map_err(own)?;
             }
             let lines = BufReader::new(std::fs::File::from(up_read));
-            let results = BTreeMap::new();
-            Ok(Tree { guardian, words, orders: mine, neck, command, lines, go, wall, need, results })
+            let passed = BTreeSet::new();
+            Ok(Tree { guardian, words, orders: mine, neck, command, lines, go, wall, need, passed })
         }
     }
 }
@@ -278,8 +280,8 @@ impl Tree {
     }
 
     fn note(&mut self, part: &str, name: &str, result: &str) -> Result<(), Failed> {
-        self.results.insert(format!("{part}.{name}"), json!("full"));
         if result == "ok" {
+            self.passed.insert(part.to_owned());
             return Ok(());
         }
         let found = match result {
@@ -289,16 +291,11 @@ impl Tree {
         Err(Failed::new(122, format!("self-test `{part} {name}` in the jail did not end as it must: {found}"), "nothing was run"))
     }
 
-    /// What stands, for `started` and the record of the wall.
+    /// What stands, for `started` and the record that opens the session.
     #[must_use]
-    pub fn enforced(&self) -> Value {
-        let mut enforced = self.results.clone();
-        let kept = "door: no IPC namespace without CAP_SYS_ADMIN; POSIX message queues are refused";
-        let ipc = if self.need.shared_ipc { json!(kept) } else { json!("full") };
-        enforced.insert("ipc".into(), ipc);
-        let senders = if self.need.sends { sender::standing() } else { "full" };
-        enforced.insert("unix-senders".into(), json!(senders));
-        json!(enforced)
+    pub fn enforced(&self) -> Mechanisms {
+        let senders = if self.need.sends { sender::standing() } else { Enforcement::Fully { how: None } };
+        enforcement::of_session(&self.passed, self.need.shared_ipc, senders)
     }
 
     /// The record of the sealed wall.
@@ -401,7 +398,7 @@ pub fn open(launch: &Launch, session: &Session, tree: &Tree) -> Result<(), Faile
     let opened = json!({
         "type": "session.opened", "agent": launch.agent, "human": launch.human, "command": launch.command, "directory": launch.directory,
         "workspace": launch.workspace, "policy": judge.digest(), "layers": judge.layers(), "sources": launch.sources, "parent": launch.parent, "prompt": launch.prompt,
-        "host": {"kernel": kernel(), "enforced": tree.enforced()},
+        "host": {"kernel": kernel(), "enforced": tree.enforced(), "rules": launch.short},
     });
     let refused = |_| Failed::new(123, "the ledger refused the session's first records", "");
     // The second one's sync is the first one's too.

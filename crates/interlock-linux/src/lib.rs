@@ -15,6 +15,7 @@ pub mod denials;
 pub mod doctor;
 pub mod door;
 pub mod ending;
+pub mod enforcement;
 pub mod faces;
 pub mod filter;
 pub mod foreign;

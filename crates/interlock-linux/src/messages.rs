@@ -1,5 +1,6 @@
 //! What `interlock run` says to the supervisor (`spec/supervisor.md`), parsed strictly: an unknown type or key is an error.
 
+use crate::enforcement::Enforcement;
 use interlock_core::action::Bytes;
 use interlock_core::grant::Grant;
 use serde::Deserialize;
@@ -73,6 +74,9 @@ pub struct Launch {
     /// The files of what the human allowed, for `why`.
     #[serde(default)]
     pub own_layers: Value,
+    /// The state of each rule that this machine does not enforce fully, for the record.
+    #[serde(default)]
+    pub short: BTreeMap<String, Enforcement>,
 }
 
 /// What something outside would run later, in the order of danger.

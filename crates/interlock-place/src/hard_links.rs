@@ -7,6 +7,7 @@ use crate::Ground;
 use crate::layers::{Rule, all_compiled, compiled, rules};
 use crate::links::{Front, escaped, is_in};
 use crate::names::Names;
+use crate::short::{Holds, Short};
 use interlock_core::pattern::Component;
 use interlock_core::patterns::Patterns;
 use serde_json::{Value, json};
@@ -14,22 +15,49 @@ use std::collections::BTreeSet;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 
-/// Directory entries looked at in one load.
+/// Directory entries looked at for one rule; those that say `best_effort` share them.
 const ENTRIES_MAX: usize = 4_096;
+/// Names read on the way to those, which no pattern leads to: a crowded `/tmp` says little about what a rule denies in it.
+const NAMES_MAX: usize = 65_536;
 /// Hard-linked files that one rule names by inode.
 const INODES_MAX: usize = 1_024;
 
-/// Adds `inodes` to each rule that denies or holds named files. Gives the warnings, none twice.
-pub(crate) fn collect(layers: &mut [Value], names: &mut Names, ground: &Ground) -> Result<Vec<String>, String> {
+const AROUND: &str = "another hard link of such a file, made before the session, is not matched";
+const INSTEAD: &str = "name fewer files, or folders with fewer files in them";
+
+/// Adds `inodes` to each rule that denies or holds named files. Gives the rules for which not every file was looked at.
+pub(crate) fn collect(layers: &mut [Value], names: &mut Names, ground: &Ground) -> Result<Vec<Short>, String> {
     let own = ground.own.iter().map(|path| [escaped(path.as_bytes()).as_slice(), b"/**"].concat()).collect();
-    let mut search = Search { names, own, unsearched: &ground.unsearched, left: ENTRIES_MAX, warnings: Vec::new() };
+    let each = if ground.simulates("hard-links") { Left { entries: 0, names: 0 } } else { Left { entries: ENTRIES_MAX, names: NAMES_MAX } };
+    let mut search = Search { names, own, unsearched: &ground.unsearched, left: each, short: None };
+    let mut shared = each;
+    let mut found = Vec::new();
     for mut rule in rules(layers)? {
         let is_of_sockets = rule.verbs.first().is_some_and(|verb| verb.starts_with("unix."));
         if !rule.allows && !is_of_sockets && rule.selectors.contains_key("path") {
+            search.left = if rule.best_effort { shared } else { each };
             search.rule(&mut rule)?;
+            shared = if rule.best_effort { search.left } else { shared };
+            found.extend(search.short.take().map(|reason| Short::of(&rule, Holds::Partially { reason, around: AROUND, instead: INSTEAD })));
         }
     }
-    Ok(search.warnings)
+    Ok(found)
+}
+
+/// What may still be looked at.
+#[derive(Clone, Copy)]
+struct Left {
+    entries: usize,
+    names: usize,
+}
+
+impl Left {
+    /// Takes one name off; nothing when too many were read.
+    fn take(&mut self, is_led_to: bool) -> Option<()> {
+        self.names = self.names.checked_sub(1)?;
+        self.entries = if is_led_to { self.entries.checked_sub(1)? } else { self.entries };
+        Some(())
+    }
 }
 
 struct Search<'a> {
@@ -37,8 +65,9 @@ struct Search<'a> {
     /// Patterns of what Interlock is loaded from.
     own: Vec<Vec<u8>>,
     unsearched: &'a [String],
-    left: usize,
-    warnings: Vec<String>,
+    left: Left,
+    /// Why not every file of the rule at hand was looked at.
+    short: Option<String>,
 }
 
 type Linked = (Vec<u8>, Metadata);
@@ -48,7 +77,7 @@ impl Search<'_> {
         let mut found = BTreeSet::new();
         let mut except: Option<Patterns> = None;
         for pattern in rule.patterns("path")? {
-            for (path, status) in self.linked(&pattern, &rule.name)? {
+            for (path, status) in self.linked(&pattern)? {
                 let except = match &mut except {
                     Some(except) => except,
                     none => none.insert(all_compiled(&rule.patterns("except")?)?),
@@ -59,8 +88,7 @@ impl Search<'_> {
             }
         }
         if found.len() > INODES_MAX {
-            let what = format!("more than {INODES_MAX} denied files have other hard links; the rest is matched by name only");
-            self.warn(&rule.name, &what);
+            self.short = Some(format!("more than {INODES_MAX} of its files have other hard links"));
         }
         if !found.is_empty() {
             let inodes = found.iter().take(INODES_MAX).map(|(device, number)| json!({"device": device, "number": number}));
@@ -70,7 +98,7 @@ impl Search<'_> {
     }
 
     /// The files of this pattern that have other names.
-    fn linked(&mut self, pattern: &[u8], rule: &str) -> Result<Vec<Linked>, String> {
+    fn linked(&mut self, pattern: &[u8]) -> Result<Vec<Linked>, String> {
         let front = Front::of(pattern);
         let is_made_up = [b"/proc".as_slice(), b"/sys", b"/dev"].iter().any(|root| is_in(&front.path, root));
         // What begins with a pattern among everybody's temporary files is about names that others look for, not about what they hold.
@@ -86,7 +114,7 @@ impl Search<'_> {
         let wanted = compiled(pattern)?;
         let mut found = vec![(front.path.to_vec(), status)];
         if is_searched {
-            self.below(&front.path, wanted.rest(), rule, &mut found);
+            self.below(&front.path, wanted.rest(), &mut found);
         }
         found.retain(|(path, status)| has_other_names(status) && wanted.matches(path));
         Ok(found)
@@ -97,19 +125,17 @@ impl Search<'_> {
     }
 
     /// Files with other names below `base`, wherever these components could lead.
-    fn below(&mut self, base: &[u8], rest: &[Component], rule: &str, found: &mut Vec<Linked>) {
+    fn below(&mut self, base: &[u8], rest: &[Component], found: &mut Vec<Linked>) {
         let open_from = rest.iter().position(|component| *component == Component::Depth).unwrap_or(rest.len());
         let mut waiting = vec![(base.to_vec(), 0)];
         while let Some((directory, depth)) = waiting.pop() {
             for (name, is_directory) in self.names.entries(&directory) {
-                if self.left == 0 {
-                    let what = format!(
-                        "more than {ENTRIES_MAX} files lie below denied names; other hard links of those not looked at are matched by name only"
-                    );
-                    return self.warn(rule, &what);
+                let is_led_to = depth >= open_from || rest.get(depth).is_some_and(|component| admits(component, &name));
+                if self.left.take(is_led_to).is_none() {
+                    self.short = Some(format!("more than {ENTRIES_MAX} files lie below the names of such rules"));
+                    return;
                 }
-                self.left -= 1;
-                if depth < open_from && !rest.get(depth).is_some_and(|component| admits(component, &name)) {
+                if !is_led_to {
                     continue;
                 }
                 let path = [directory.as_slice(), b"/", &name].concat();
@@ -129,13 +155,6 @@ impl Search<'_> {
     fn is_installed_by_links(&self, base: &[u8]) -> bool {
         let first = self.names.entries(base).find(|(_, is_directory)| !is_directory);
         first.and_then(|(name, _)| self.names.status(&[base, b"/", &name].concat())).is_some_and(|status| status.nlink() > 1)
-    }
-
-    fn warn(&mut self, rule: &str, what: &str) {
-        let warning = format!("`{rule}`: {what}");
-        if !self.warnings.contains(&warning) {
-            self.warnings.push(warning);
-        }
     }
 }
 

@@ -16,6 +16,9 @@ pub(crate) struct Rule<'a> {
     pub name: String,
     pub allows: bool,
     pub denies: bool,
+    pub best_effort: bool,
+    /// Where it stands: file, line, column.
+    pub source: Value,
     pub verbs: Vec<&'a str>,
     /// Its `match`.
     pub selectors: &'a mut Map<String, Value>,
@@ -36,11 +39,14 @@ pub(crate) fn rules(layers: &mut [Value]) -> Result<Vec<Rule<'_>>, String> {
 
 fn one<'a>(layer: &str, rule: &'a mut Map<String, Value>) -> Result<Rule<'a>, String> {
     let (mut id, mut decision, mut verbs, mut selectors) = (None, None, None, None);
+    let (mut best_effort, mut source) = (false, Value::Null);
     for (key, value) in rule.iter_mut() {
         match key.as_str() {
             "id" => id = Some(&*value),
             "decision" => decision = Some(&*value),
             "verbs" => verbs = value.as_array(),
+            "best_effort" => best_effort = *value == Value::Bool(true),
+            "source" => source = value.clone(),
             "match" => selectors = value.as_object_mut(),
             _ => {}
         }
@@ -50,6 +56,8 @@ fn one<'a>(layer: &str, rule: &'a mut Map<String, Value>) -> Result<Rule<'a>, St
         name: format!("{layer}/{}", text(id, "id")?),
         allows: decision == "allow",
         denies: decision == "deny",
+        best_effort,
+        source,
         verbs: verbs.ok_or("a rule without `verbs`")?.iter().filter_map(Value::as_str).collect(),
         selectors: selectors.ok_or("a rule without `match`")?,
     })

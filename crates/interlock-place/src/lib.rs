@@ -9,6 +9,8 @@ mod hard_links;
 mod layers;
 mod links;
 mod names;
+mod short;
+mod spelling;
 
 use interlock_core::{digest, json};
 use names::Names;
@@ -26,6 +28,16 @@ pub struct Ground {
     pub own: Vec<String>,
     /// Folders not searched for hard links.
     pub unsearched: Vec<String>,
+    /// Where a pattern that begins with `**/` is mostly meant: the workspace first, then the home.
+    pub worked_in: Vec<String>,
+    /// What to take for missing, for tests: `exact-names`, `hard-links`. It can only show less to be enforced.
+    pub missing: Vec<String>,
+}
+
+impl Ground {
+    fn simulates(&self, what: &str) -> bool {
+        self.missing.iter().any(|missing| missing == what)
+    }
 }
 
 /// A policy in its place.
@@ -41,6 +53,8 @@ pub struct Placed {
     pub aside: String,
     /// What a person should know.
     pub warnings: Vec<String>,
+    /// The rules that this machine does not enforce whole, as a JSON list of `{"rule", "enforcement", "best_effort", "source", "instead"}`.
+    pub short: String,
 }
 
 /// Places the layers of a JSON list. The first `count` are the policy; what follows is placed as they are, but decides nothing: it brings
@@ -56,13 +70,16 @@ pub fn place(layers: &str, count: usize, ground: &Ground) -> Result<Placed, Stri
     }
     let mut aside = layers.split_off(count.min(layers.len()));
     let mut names = Names::below(ground.root.clone());
-    let mut warnings = follow::follow(&mut layers, &mut names)?;
-    warnings.extend(hard_links::collect(&mut layers, &mut names, ground)?);
+    let warnings = follow::follow(&mut layers, &mut names)?;
+    let mut found = hard_links::collect(&mut layers, &mut names, ground)?;
+    found.extend(spelling::collect(&mut layers, &mut names, ground)?);
+    found.extend(layers::rules(&mut layers)?.iter().filter_map(short::tracing));
     follow::follow(&mut aside, &mut names)?;
-    Ok(finished(layers, aside, warnings))
+    let short = Value::Array(found.iter().map(short::Short::json).collect()).to_string();
+    Ok(finished(layers, aside, warnings, short))
 }
 
-fn finished(mut layers: Vec<Value>, aside: Vec<Value>, warnings: Vec<String>) -> Placed {
+fn finished(mut layers: Vec<Value>, aside: Vec<Value>, warnings: Vec<String>, short: String) -> Placed {
     for layer in &mut layers {
         let own = digest_of(layer);
         if let Some(layer) = layer.as_object_mut() {
@@ -75,7 +92,7 @@ fn finished(mut layers: Vec<Value>, aside: Vec<Value>, warnings: Vec<String>) ->
     if let Some(policy) = policy.as_object_mut() {
         policy.insert("digest".into(), digest.clone().into());
     }
-    Placed { policy: json::canonical(&policy), digest, names, aside: json::canonical(&Value::Array(aside)), warnings }
+    Placed { policy: json::canonical(&policy), digest, names, aside: json::canonical(&Value::Array(aside)), warnings, short }
 }
 
 fn digest_of(value: &Value) -> String {

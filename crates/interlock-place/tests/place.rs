@@ -162,7 +162,83 @@ fn folders_that_are_not_searched_and_those_no_component_leads_to_are_not_counted
     let placed = place(&layers(deny(json!(["/state/**", "/tmp/ssh-*/agent.*"]))), 1, &ground).unwrap();
     assert_eq!(placed.warnings, Vec::<String>::new());
     let searched = machine.place(deny(json!(["/state/**"])));
-    assert!(searched.warnings[0].contains("more than 4096 files"), "{:?}", searched.warnings);
+    assert!(searched.short.contains("more than 4096 files"), "{:?}", searched.short);
+    assert_eq!(placed.short, "[]");
+}
+
+/// The rules that are not enforced whole: each its name, state and whether it says so.
+fn short(placed: &Placed) -> Vec<(String, String, bool)> {
+    let all: Value = serde_json::from_str(&placed.short).unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let one = |each: &Value| (text(&each["rule"]), text(&each["enforcement"]["state"]), each["best_effort"] == true);
+    all.as_array().unwrap().iter().map(one).collect()
+}
+
+fn single(id: &str, decision: &str, verb: &str, matched: Value, best_effort: bool) -> Value {
+    json!({"id": id, "decision": decision, "verbs": [verb], "match": matched, "best_effort": best_effort, "source": {"file": "p", "line": 1, "column": 1}})
+}
+
+#[test]
+fn best_effort_rules_share_what_is_looked_at_and_each_other_has_its_own() {
+    let machine = Machine::new();
+    for number in 0..4_200 {
+        machine.file(&format!("much/{number}"));
+    }
+    machine.file("little/a");
+    let deny = |id: &str, path: &str, best_effort| single(id, "deny", "file.read", json!({"path": [path]}), best_effort);
+    let rules = json!([deny("much", "/much/**", true), deny("after", "/little/**", true), deny("own", "/little/**", false)]);
+    let found = short(&machine.place(rules));
+    assert_eq!(found, [("a/much".into(), "partially".into(), true), ("a/after".into(), "partially".into(), true)]);
+}
+
+#[test]
+fn a_crowded_folder_hides_nothing_that_a_pattern_leads_to() {
+    let machine = Machine::new();
+    for number in 0..4_200 {
+        machine.file(&format!("tmp/other-{number}"));
+    }
+    machine.file("tmp/key-1");
+    fs::hard_link(machine.at("tmp/key-1"), machine.at("tmp/another")).unwrap();
+    let placed = machine.place(json!([single("keys", "deny", "file.read", json!({"path": ["/tmp/key-*"]}), false)]));
+    assert_eq!((short(&placed), &matched(&placed)["inodes"]), (vec![], &json!([machine.inode("tmp/key-1")])));
+}
+
+#[test]
+fn names_are_exact_on_a_file_system_that_tells_spellings_apart() {
+    let machine = Machine::new();
+    machine.file("work/Readme").file("work/readme").file("work/empty/x");
+    fs::remove_file(machine.at("work/empty/x")).unwrap();
+    fs::hard_link(machine.at("work/Readme"), machine.at("work/rEADME")).unwrap();
+    let rules = json!([single("names", "deny", "file.read", json!({"path": ["/work/**/readme", "/work/empty/**/x", "**/x"]}), false)]);
+    let mut ground = Ground { worked_in: vec!["/work".into()], ..machine.ground() };
+    assert_eq!(short(&place(&layers(rules.clone()), 1, &ground).unwrap()), []);
+    ground.missing = vec!["exact-names".into()];
+    assert_eq!(short(&place(&layers(rules), 1, &ground).unwrap()), [("a/names".into(), "partially".into(), false)]);
+}
+
+#[test]
+fn a_whole_folder_needs_exact_names_only_on_the_way_to_it() {
+    let machine = Machine::new();
+    machine.file("work/a");
+    let ground = Ground { worked_in: vec!["/work".into()], missing: vec!["exact-names".into()], ..machine.ground() };
+    let of = |path: &str| json!([single("names", "deny", "file.read", json!({"path": [path]}), true)]);
+    assert_eq!(short(&place(&layers(of("/work/**")), 1, &ground).unwrap()), []);
+    assert_eq!(short(&place(&layers(of("/work/keys/**")), 1, &ground).unwrap()).len(), 1);
+    let allowed = json!([single("names", "allow", "file.read", json!({"path": ["/work/a"]}), false)]);
+    assert_eq!(short(&place(&layers(allowed), 1, &ground).unwrap()), []);
+}
+
+#[test]
+fn a_rule_that_only_lets_trace_is_not_enforced() {
+    let machine = Machine::new();
+    let mut both = single("both", "allow", "process.ptrace", json!({}), false);
+    both["verbs"] = json!(["process.exec", "process.ptrace"]);
+    let rules = json!([
+        single("trace", "allow", "process.ptrace", json!({}), false),
+        single("never", "deny", "process.ptrace", json!({}), false),
+        both,
+    ]);
+    assert_eq!(short(&machine.place(rules)), [("a/trace".into(), "not enforced".into(), false)]);
 }
 
 #[test]

@@ -10,6 +10,7 @@ import subprocess
 from typing import Any, Final, NamedTuple
 
 from interlock.storage.home import SOCKET_PATH_BYTES_MAX, Home
+from interlock.vocabulary.enforcement import Enforcement, Fully, NotEnforced, Partially, in_words, read
 from interlock.vocabulary.errors import EXIT_HOST, InterlockError
 
 _SECONDS_MAX: Final = 30
@@ -17,25 +18,34 @@ _REINSTALL: Final = "reinstall interlock-security"
 _AUDITOR_ADVICE: Final = (
     "move it to another machine: with it here, an intruder of your own user could forge the record's MACs"
 )
-#: Status words, worst last.
-STATUSES: Final = ("full", "partial", "not")
+_SUPERVISOR: Final = "supervisor"
 
 
 class Finding(NamedTuple):
-    """One thing looked at. `status`: full, partial or not; `advice` says what to do about anything but full."""
+    """One thing looked at. `enforcement`: whether it holds, as `policy explain` and a session's record say it; `advice`
+    says what to do about anything that does not hold fully.
+    """
 
     area: str
     name: str
-    status: str
+    enforcement: Enforcement
     detail: str
     advice: str
 
 
+def _whole(area: str, name: str, detail: str) -> Finding:
+    return Finding(area, name, Fully(), detail, "")
+
+
+def _missing(area: str, name: str, why: str, advice: str) -> Finding:
+    return Finding(area, name, NotEnforced(why), why, advice)
+
+
 def examine() -> list[Finding]:
-    """Every finding: machine first, then this installation, then this user's state. Nothing is changed but missing
-    directories.
+    """Every finding: the machine first, then the default policy here, this installation, and this user's state. Nothing
+    is changed but missing directories.
     """
-    return [*_mechanisms(), rehearsed(), *_installation(), *_state()]
+    return [*_mechanisms(), rehearsed(), *_policy(), *_installation(), *_state()]
 
 
 def _mechanisms() -> list[Finding]:
@@ -44,15 +54,15 @@ def _mechanisms() -> list[Finding]:
     try:
         executable = find_supervisor()
     except InterlockError as error:
-        return [Finding("machine", "supervisor", "not", str(error), error.hint or "")]
+        return [_missing("machine", _SUPERVISOR, str(error), error.hint or "")]
     try:
         ran = subprocess.run(
             [executable, "--doctor"], capture_output=True, timeout=_SECONDS_MAX, stdin=subprocess.DEVNULL, check=False
         )
         answer = json.loads(ran.stdout)
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
-        return [Finding("machine", "supervisor", "not", f"`{executable} --doctor` failed: {error}", _REINSTALL)]
-    return [Finding("machine", "supervisor", "full", executable, ""), *findings_of(answer)]
+        return [_missing("machine", _SUPERVISOR, f"`{executable} --doctor` failed: {error}", _REINSTALL)]
+    return [_whole("machine", _SUPERVISOR, executable), *findings_of(answer)]
 
 
 def rehearsed() -> Finding:
@@ -62,41 +72,56 @@ def rehearsed() -> Finding:
     from interlock.app.rehearsal import rehearse
 
     code, detail, advice = rehearse()
-    return Finding(
-        "machine" if code in (0, EXIT_HOST) else "session", "rehearsal", "not" if code else "full", detail, advice
-    )
+    area = "machine" if code in (0, EXIT_HOST) else "session"
+    return _missing(area, "rehearsal", detail, advice) if code else _whole(area, "rehearsal", detail)
 
 
 def findings_of(answer: Any) -> list[Finding]:
-    """Read the supervisor's answer: a map or list of mechanisms, each with a status and reasons."""
-    if isinstance(answer, dict) and "mechanisms" in answer:
-        answer = answer["mechanisms"]
-    if isinstance(answer, dict):
-        answer = [
-            {"name": name, **(value if isinstance(value, dict) else {"status": value})}
-            for name, value in answer.items()
-        ]
-    if not isinstance(answer, list):
-        return [Finding("machine", "supervisor", "not", "its answer is not understood", _REINSTALL)]
-    return [_mechanism(entry) for entry in answer if isinstance(entry, dict)]
+    """Read the supervisor's answer (`--doctor`): a list of mechanisms, each with its state and what was seen."""
+    mechanisms = answer.get("mechanisms") if isinstance(answer, dict) else None
+    if not isinstance(mechanisms, list):
+        return [_missing("machine", _SUPERVISOR, "its answer is not understood", _REINSTALL)]
+    return [_mechanism(entry) for entry in mechanisms if isinstance(entry, dict)]
 
 
 def _mechanism(entry: dict[str, Any]) -> Finding:
-    status = str(entry.get("status", "not"))
-    if status == "not" and entry.get("needed") is False:
-        status = "partial"  # some rule is the poorer for it; no session is refused
-    reason = entry.get("reason", entry.get("reasons", entry.get("detail", "")))
-    detail = ", ".join(map(str, reason)) if isinstance(reason, list) else str(reason or "")
-    advice = str(entry.get("advice") or entry.get("hint") or "")
-    return Finding("machine", str(entry.get("name", "?")), status if status in STATUSES else "not", detail, advice)
+    name, detail, hint = (str(entry.get(key) or "") for key in ("name", "detail", "hint"))
+    try:
+        enforcement = read(entry.get("enforcement"))
+    except ValueError:
+        enforcement = NotEnforced("its state is not understood")
+    match enforcement:
+        case Fully(how) if how:
+            detail = f"{how} ({detail})"
+        case Partially() | NotEnforced():
+            detail = detail or in_words(enforcement)
+    return Finding("machine", name or "?", enforcement, detail, hint)
+
+
+def _policy() -> list[Finding]:
+    """The preset that runs without being named, loaded here: the rules that this machine does not enforce fully."""
+    from interlock.app.policy_here import DEFAULT_PRESET, load_here, workspace_here
+    from interlock.policy import PolicyError
+
+    try:
+        compiled = load_here([], [], workspace=workspace_here(None))
+    except PolicyError as error:
+        first = error.faults[0]
+        return [_missing("policy", DEFAULT_PRESET, f"{first.place}: {first.message}", first.hint or "")]
+    except InterlockError as error:
+        return [_missing("policy", DEFAULT_PRESET, str(error), error.hint or "")]
+    if not compiled.enforcement:
+        return [_whole("policy", DEFAULT_PRESET, "every rule is enforced fully here")]
+    rules = compiled.enforcement.items()
+    return [Finding("policy", rule, state, in_words(state), "interlock policy explain") for rule, state in rules]
 
 
 def _installation() -> list[Finding]:
     try:
         from interlock import _native
     except ImportError as error:
-        return [Finding("installation", "engine", "not", f"the native module does not load: {error}", _REINSTALL)]
-    return [Finding("installation", "engine", "full", str(_native.__file__), "")]
+        return [_missing("installation", "engine", f"the native module does not load: {error}", _REINSTALL)]
+    return [_whole("installation", "engine", str(_native.__file__))]
 
 
 def _state() -> list[Finding]:
@@ -104,12 +129,12 @@ def _state() -> list[Finding]:
         home = Home.from_environment()
         home.ensure(*home.all_directories())
     except InterlockError as error:
-        return [Finding("state", "directories", "not", str(error), error.hint or "")]
-    found = [Finding("state", "directories", "full", f"state {home.state}, sockets {home.runtime}", "")]
+        return [_missing("state", "directories", str(error), error.hint or "")]
+    found = [_whole("state", "directories", f"state {home.state}, sockets {home.runtime}")]
     longest = len(os.fsencode(f"{home.session_runtime('s-20260101T000000-000000')}/control.sock"))
     if longest > SOCKET_PATH_BYTES_MAX:
         detail = "the runtime directory's path is too long"
-        found.append(Finding("state", "sockets", "not", detail, "set INTERLOCK_HOME to a shorter one"))
+        found.append(_missing("state", "sockets", detail, "set INTERLOCK_HOME to a shorter one"))
     return [*found, _inbox(home), _keys(home), *_ledger(home)]
 
 
@@ -122,31 +147,32 @@ def _inbox(home: Home) -> Finding:
         waiting = len(inbox.pending())
         inbox.close()
     except InterlockError as error:
-        return Finding("state", "inbox", "not", str(error), error.hint or "")
-    return Finding("state", "inbox", "full", f"{waiting} waiting", "")
+        return _missing("state", "inbox", str(error), error.hint or "")
+    return _whole("state", "inbox", f"{waiting} waiting")
 
 
 def _keys(home: Home) -> Finding:
     key = f"{home.keys}/ledger.ed25519"
     if not os.path.exists(key):
-        return Finding("state", "keys", "full", "none yet; made with the first session", "")
+        return _whole("state", "keys", "none yet; made with the first session")
     try:
         home.check_file(key)
     except InterlockError as error:
-        return Finding("state", "keys", "not", str(error), error.hint or "")
+        return _missing("state", "keys", str(error), error.hint or "")
     auditor = f"{home.keys}/auditor.x25519"
     if os.path.exists(auditor):
-        return Finding("state", "keys", "partial", f"the auditor's private key is here: {auditor}", _AUDITOR_ADVICE)
-    return Finding("state", "keys", "full", key, "")
+        here = Partially("the auditor's private key is here", "who reads it can forge the record's MACs")
+        return Finding("state", "keys", here, f"the auditor's private key is here: {auditor}", _AUDITOR_ADVICE)
+    return _whole("state", "keys", key)
 
 
 def _ledger(home: Home) -> list[Finding]:
     if not os.path.isdir(home.index) or not os.listdir(home.index):
-        return [Finding("state", "ledger", "full", "empty; the first session opens it", "")]
+        return [_whole("state", "ledger", "empty; the first session opens it")]
     from interlock import _native
 
     try:
         _native.index_head(home.index, home.keys)
     except _native.NativeError as error:
-        return [Finding("state", "ledger", "not", str(error), "interlock ledger verify says where the damage is")]
-    return [Finding("state", "ledger", "full", home.index, "")]
+        return [_missing("state", "ledger", str(error), "interlock ledger verify says where the damage is")]
+    return [_whole("state", "ledger", home.index)]

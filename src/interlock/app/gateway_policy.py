@@ -17,7 +17,7 @@ from typing import Any, Final
 from interlock.connectors.configuration import Stdio
 from interlock.facts.own_paths import own_paths
 from interlock.host.supervisor import find_supervisor
-from interlock.policy import Context, Source, from_environment, is_file, load
+from interlock.policy import Compiled, Context, Source, from_environment, is_file, load
 from interlock.policy.layer import Origin
 from interlock.storage.home import Home, user_home
 
@@ -32,16 +32,14 @@ def call_policy(files: Sequence[str], preset: str | None, home: Home) -> tuple[M
     return found.document(), found.warnings
 
 
-def server_policy(
-    stdio: Stdio, *, home: Home, scratch: str, workspace: str, session_directory: str
-) -> Mapping[str, Any]:
-    """The compiled policy of one server. Raises `PolicyError` (121)."""
+def server_policy(stdio: Stdio, *, home: Home, scratch: str, workspace: str, session_directory: str) -> Compiled:
+    """The policy of one server. Raises `PolicyError` (121)."""
     context = _context(home, workspace=workspace, jail_home=scratch, session=session_directory)._replace(
         temporary=scratch
     )
     sources = _sources(stdio.policies, SERVER_PRESET, home)
     sources.append(Source("command.yaml", _command_layer(stdio).encode(), Origin.BUILTIN))
-    return load(sources, context, cache=home.cache, workspace_layer=False).document()
+    return load(sources, context, cache=home.cache, workspace_layer=False)
 
 
 def _command_layer(stdio: Stdio) -> str:

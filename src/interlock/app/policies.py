@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 
     from interlock.policy import Compiled, Context, Source
     from interlock.storage.home import Home
+    from interlock.vocabulary.enforcement import Enforcement
 
 
 class Loaded(NamedTuple):
     """A policy ready to launch: the compiled form (spec/policy.md), what a person should know about it, what to
-    look for that would run later outside (spec/supervisor.md), its layers' names, and what they were read from.
+    look for that would run later outside (spec/supervisor.md), its layers' names, what they were read from, and
+    the state of each rule that is not enforced fully.
     """
 
     document: Mapping[str, Any]
@@ -27,6 +29,7 @@ class Loaded(NamedTuple):
     runs_later: Mapping[str, Any]
     layers: Sequence[str]
     sources: Sequence[Mapping[str, str]]
+    enforcement: Mapping[str, Enforcement]
 
 
 def compiled(
@@ -63,7 +66,7 @@ def compiled(
         temporary=temporary,
     )
     found = load(sources, context, cache=home.cache, aside=_runs_later())
-    return Loaded(found.document(), found.warnings, _to_look_for(found), found.layers, named)
+    return Loaded(found.document(), found.warnings, _to_look_for(found), found.layers, named, found.enforcement)
 
 
 def runs_later(home: Home, *, workspace: str, human_home: str) -> Mapping[str, Any]:

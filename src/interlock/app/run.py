@@ -102,7 +102,7 @@ def run_session(wanted: SessionWanted, face: Face) -> Ran:
     policy = _policy(
         wanted, home, runtime=runtime, human_home=human_home, workspace=workspace, own=own, temporary=temporary.folder
     )
-    face.begins(policy.layers, workspace, directory)
+    face.begins(policy.layers, workspace, directory, policy.enforcement)
     for warning in policy.warnings:
         face.warn(warning)
     ledger = {"directory": f"{home.sessions}/{session}", "index": home.index, "keys": home.keys}
@@ -124,6 +124,7 @@ def run_session(wanted: SessionWanted, face: Face) -> Ran:
         "policy": policy.document,
         "runs_later": policy.runs_later,
         "sources": policy.sources,
+        "short": policy.enforcement,
         "own_layers": {layer.name: layer.path for layer in own_layers(home, workspace)},
         "human": f"uid:{os.getuid()}",
         "runtime": runtime,

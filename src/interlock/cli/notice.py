@@ -12,8 +12,9 @@ from interlock.vocabulary import words
 from interlock.vocabulary.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from interlock.vocabulary.enforcement import Enforcement
     from interlock.vocabulary.supervision import Asked, Denied, Started, Suppressed
 
 #: Notices at once, and one more after each interval. What is not shown is counted, recorded, and shown by `why`.
@@ -49,6 +50,7 @@ class NoticeFace:
         self._seen: dict[str, float] = {}
         self._warned = 0
         self._holds = ""
+        self._short_of: dict[str, Enforcement] = {}
         self._kinds: set[str] = set()
         self.tally = Tally()
         self.denied_count = 0
@@ -59,19 +61,23 @@ class NoticeFace:
         """Whether the person asked for as few lines as can be."""
         return self._quiet
 
-    def begins(self, layers: Sequence[str], workspace: str, directory: str) -> None:
-        """Keep what the line of the start says: a workspace that is more than the directory is said to be so."""
+    def begins(
+        self, layers: Sequence[str], workspace: str, directory: str, short_of: Mapping[str, Enforcement]
+    ) -> None:
+        """Keep what the line of the start says: a workspace that is more than the directory is said to be so, and the
+        rules that are not enforced fully (`short_of`) are named.
+        """
         shown = ", ".join(layer for layer in layers if layer not in _ALWAYS_THERE) or "guard"
         around = f", the repository around {words.short(directory)}" if directory.startswith(f"{workspace}/") else ""
         self._holds = f"{printable(shown)} in {words.short(workspace)}{around}"
+        self._short_of = dict(short_of)
 
     def started(self, started: Started) -> str | None:
-        """`interlock: LAYERS in WORKSPACE`, and what is enforced in part only."""
-        if not self._opening:
+        """`interlock: LAYERS in WORKSPACE`, and what is not enforced fully. The latter is said in a log, too."""
+        lacking = lacking_words({**self._short_of, **started.enforced})
+        if self._quiet or not (self._opening or lacking):
             return None
-        states = started.enforced.items()
-        partly = [f"{name} ({said})" for name, said in states if said.startswith(("partial", "not"))]
-        return f"interlock: {self._holds}" + (f"; partial: {printable(', '.join(partly))}" if partly else "")
+        return f"interlock: {self._holds}" + (f"; PARTIAL: {printable(lacking, 1000)}" if lacking else "")
 
     def warn(self, text: str) -> None:
         """A warning of the policy's, on stderr; the first few, since a policy can have many."""
@@ -128,6 +134,19 @@ class NoticeFace:
         self._seen[line] = now
         self._room -= 1
         return True
+
+
+def lacking_words(states: Mapping[str, Enforcement]) -> str:
+    """What is not enforced fully, and why: names with one reason together. Empty where all is."""
+    if not states:
+        return ""
+    from interlock.vocabulary.enforcement import Fully, in_words
+
+    named: dict[str, list[str]] = {}
+    for name, state in states.items():
+        if not isinstance(state, Fully):
+            named.setdefault(in_words(state), []).append(name)
+    return "; ".join(f"{', '.join(names)} ({why})" for why, names in named.items())
 
 
 def denial_line(denied: Denied) -> str:

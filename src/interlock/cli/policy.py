@@ -8,19 +8,20 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from interlock.cli.colour import bold, green, red
 from interlock.vocabulary.errors import EXIT_POLICY, EXIT_USAGE
 
 if TYPE_CHECKING:
-    from interlock.policy import Compiled, Context, PolicyError, Source
+    from interlock.policy import Compiled, PolicyError
 
 SUMMARY = "check, explain, test and ask a policy"
 
 _EPILOG = """\
 examples:
   interlock policy check team.yaml                 every mistake, with file, line, column and what to do
-  interlock policy explain --preset coding-agent   what enforces each rule, and the routes around it
+  interlock policy explain --preset coding-agent   what is allowed, asked and denied, and the ways around it
   interlock policy test cases.yaml team.yaml       hold the policy to what you expect of it
   interlock policy decide team.yaml < actions      one decision a line, as the supervisor would decide
   interlock policy presets show coding-agent       read a preset, to start from it
@@ -38,8 +39,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     branches = parser.add_subparsers(dest="act", metavar="SUBCOMMAND", required=True)
     check = branches.add_parser("check", help="say every mistake of a policy, with file, line and column")
     _sources(check)
-    explain = branches.add_parser("explain", help="say what enforces each rule, and the routes around it")
+    explain = branches.add_parser("explain", help="say what is allowed, asked and denied, and the ways around it")
     _sources(explain)
+    explain.add_argument("--rules", action="store_true", help="a line for each rule: what enforces it, and how far")
     explain.add_argument(
         "--compiled", action="store_true", help="print the compiled policy that the engine reads, and nothing else"
     )
@@ -106,7 +108,7 @@ def _refused(error: PolicyError, *, as_json: bool) -> int:
         return EXIT_POLICY
     for fault in error.faults:
         place = _shown(str(fault.place))
-        print(f"{_bold(place)}: {_red('error')}: {fault.message}", file=sys.stderr)
+        print(f"{bold(place)}: {red('error')}: {fault.message}", file=sys.stderr)
         if fault.hint:
             print(f"  hint: {fault.hint}", file=sys.stderr)
     count = len(error.faults)
@@ -119,75 +121,47 @@ def _check(arguments: argparse.Namespace) -> int:
     document = compiled.document()
     rules = {layer["name"]: len(layer["rules"]) for layer in document["layers"]}
     if arguments.json:
-        found = {"ok": True, "digest": compiled.digest, "layers": rules, "warnings": list(compiled.warnings)}
+        found = {
+            "ok": True,
+            "digest": compiled.digest,
+            "layers": rules,
+            "warnings": list(compiled.warnings),
+            "enforcement": _states(compiled),
+        }
         print(json.dumps(found))
         return 0
     _warn(compiled)
+    _say_partial(compiled)
     shown = ", ".join(f"{name} ({count} rules)" for name, count in rules.items())
-    print(f"{_green('ok')}: {shown}\n{compiled.digest}")
+    print(f"{green('ok')}: {shown}\n{compiled.digest}")
     return 0
 
 
 def _explain(arguments: argparse.Namespace) -> int:
-    from dataclasses import asdict
+    from interlock.app.policy_here import look_here, workspace_here
+    from interlock.cli.explain import as_json, page, rule_lines
 
-    from interlock.policy.closure import routes
-    from interlock.policy.coverage import coverage, untrapped
-
-    compiled = _load(arguments)
+    files, workspace = [*arguments.files, *arguments.policy], workspace_here(arguments.workspace)
+    here = look_here(files, arguments.preset, workspace=workspace)
     if arguments.compiled:
-        print(compiled.json)
+        print(here.compiled.json)
         return 0
-    document = compiled.document()
-    rows, found, left = coverage(document), routes(document), untrapped(compiled)
     if arguments.json:
-        print(
-            json.dumps(
-                {
-                    "digest": compiled.digest,
-                    "coverage": [asdict(row) for row in rows],
-                    "routes": [asdict(route) for route in found],
-                    "untrapped": list(left),
-                    "warnings": list(compiled.warnings),
-                }
-            )
-        )
+        print(as_json(here))
         return 0
-    for row in rows:
-        _print_row(row)
-    if left:
-        print(f"\nleft to the kernel, since every send is allowed, and not recorded one by one: {', '.join(left)}")
-    print(
-        "\nroutes around what is denied, and the rule that opens each:"
-        if found
-        else "\nno route around what is denied was found"
-    )
-    for route in found:
-        print(f"  {route.message}")
-    _warn(compiled)
+    for line in rule_lines(here) if arguments.rules else page(here):
+        print(line)
+    _warn(here.compiled)
     return 0
 
 
-def _print_row(row: Any) -> None:
-    from interlock.policy.language import GROUPS
-
-    verbs = set(row.verbs)
-    groups = [name for name in ("file.*", "file.change", "process.*", "net.*") if verbs >= set(GROUPS[name])]
-    shown = [groups[0], *(verb for verb in row.verbs if verb not in GROUPS[groups[0]])] if groups else list(row.verbs)
-    print(f"{_bold(row.rule)}: {row.decision} {', '.join(shown)}")
-    print(f"  enforced by {' and '.join(row.enforced_by)}; {row.cost}")
-    if row.raceable:
-        print(f"  can it be raced: {row.raceable}")
-    for note in row.notes:
-        print(f"  {note}")
-
-
 def _test(arguments: argparse.Namespace) -> int:
+    from interlock.app.policy_here import context_here, workspace_here
     from interlock.policy.cases import read_cases, run_cases
     from interlock.policy.engine import engine
     from interlock.policy.loading import Source
 
-    context = _context(arguments)
+    context = context_here(workspace_here(arguments.workspace))
     compiled = _load(arguments)
     cases = read_cases(Source.file(arguments.cases).data, arguments.cases, context)
     policy = engine(compiled)
@@ -202,7 +176,7 @@ def _test(arguments: argparse.Namespace) -> int:
     else:
         for each in failed:
             said = ", ".join(each.decision["rules"]) or each.decision["because"]
-            print(f"{_red('failed')}: {_shown(each.case.place)}: {_shown(each.case.name)}")
+            print(f"{red('failed')}: {_shown(each.case.place)}: {_shown(each.case.name)}")
             wanted = each.case.expect + (f" by {_shown(each.case.rule)}" if each.case.rule else "")
             print(f"  expected {wanted}, decided {each.decision['decision']} ({_shown(said)})")
         print(f"{len(outcomes) - len(failed)} of {len(outcomes)} cases hold")
@@ -257,81 +231,38 @@ def _presets(arguments: argparse.Namespace) -> int:
         print(json.dumps([{"name": name, "description": text} for name, text in found.items()]))
     else:
         for name, text in found.items():
-            print(f"{_bold(name):<18} {text}" if not sys.stdout.isatty() else f"{_bold(f'{name:<18}')} {text}")
+            print(f"{bold(name):<18} {text}" if not sys.stdout.isatty() else f"{bold(f'{name:<18}')} {text}")
     return 0
 
 
 def _load(arguments: argparse.Namespace) -> Compiled:
-    from interlock.policy import load
-
-    return load(_layers(arguments), _context(arguments))
-
-
-def _layers(arguments: argparse.Namespace) -> list[Source]:
     """What `interlock run` would load for the same words."""
-    from interlock.app.policies import chosen
-    from interlock.storage.home import Home
+    from interlock.app.policy_here import load_here, workspace_here
 
-    presets, files = list(arguments.preset), [*arguments.files, *arguments.policy]
-    if not presets and not files:
-        presets = ["coding-agent"]
-    return chosen(files, presets, home=Home.from_environment(), workspace=_workspace(arguments))
-
-
-def _workspace(arguments: argparse.Namespace) -> str:
-    """As `run` would have it."""
-    import os
-
-    from interlock.facts.repository import top_around
-
-    named = getattr(arguments, "workspace", None)
-    return os.path.realpath(named) if named else top_around(os.path.realpath(os.curdir), os.environ)
-
-
-def _context(arguments: argparse.Namespace) -> Context:
-    import os
-
-    from interlock.app.policies import context_of
-    from interlock.facts.own_paths import own_paths
-    from interlock.host.supervisor import find_supervisor
-    from interlock.storage.home import Home, user_home
-    from interlock.vocabulary.errors import HostError
-
-    workspace = _workspace(arguments)
-    try:
-        supervisor = find_supervisor()
-    except HostError:
-        supervisor = sys.executable  # a policy can be read where nothing can be run
-    own = own_paths(os.environ, supervisor=supervisor)
-    # Looking at a policy from inside a directory that Interlock is loaded from is no danger: nothing is started here.
-    apart = [path for path in own if workspace != path and not workspace.startswith(f"{path}/")]
-    return context_of(Home.from_environment(), workspace=workspace, human_home=user_home(), own=apart)
+    files = [*arguments.files, *arguments.policy]
+    return load_here(files, arguments.preset, workspace=workspace_here(arguments.workspace))
 
 
 def _warn(compiled: Compiled) -> None:
     for warning in compiled.warnings:
-        print(f"{_bold('warning')}: {_shown(warning)}", file=sys.stderr)
+        print(f"{bold('warning')}: {_shown(warning)}", file=sys.stderr)
+
+
+def _states(compiled: Compiled) -> dict[str, dict[str, str]]:
+    """The rules that are not enforced fully here."""
+    from interlock.vocabulary.enforcement import written
+
+    return {rule: written(state) for rule, state in compiled.enforcement.items()}
+
+
+def _say_partial(compiled: Compiled) -> None:
+    from interlock.cli.notice import lacking_words
+
+    if lacking := lacking_words(compiled.enforcement):
+        print(f"{bold('PARTIAL')}: {_shown(lacking)}", file=sys.stderr)
 
 
 def _shown(text: str) -> str:
     from interlock.vocabulary.printable import printable
 
     return printable(text, 1_000)
-
-
-def _coloured(code: str, text: str) -> str:
-    import os
-
-    return f"\x1b[{code}m{text}\x1b[0m" if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else text
-
-
-def _bold(text: str) -> str:
-    return _coloured("1", text)
-
-
-def _red(text: str) -> str:
-    return _coloured("31", text)
-
-
-def _green(text: str) -> str:
-    return _coloured("32", text)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from interlock.cli.notice import NoticeFace
     from interlock.vocabulary.changes import Changes
     from interlock.vocabulary.json_value import JsonObject
-    from interlock.vocabulary.supervision import Exited
+    from interlock.vocabulary.supervision import Exited, Started
 
 SUMMARY = "run a command and everything it starts under a policy"
 _EPILOG = """\
@@ -240,7 +240,7 @@ def _print_json(ran: Ran, face: NoticeFace, code: int) -> None:
         "runs_later": [change.as_object() for change in ended.runs_later.items] if ended is not None else [],
         "runs_later_counts": ended.runs_later.counts if ended is not None else {},
         "running": exited.running if exited is not None else [],
-        "enforced": course.started.enforced if course.started is not None else None,
+        "enforced": None if course.started is None else _states(course.started),
         "checkpoint": ended.checkpoint if ended is not None else None,
         "trouble": course.trouble or (failed.message if failed is not None else None),
     }
@@ -252,6 +252,12 @@ def _print_json(ran: Ran, face: NoticeFace, code: int) -> None:
         from interlock.cli.failure import say
 
         say(f"the report could not be written: {error.strerror}")
+
+
+def _states(started: Started) -> dict[str, dict[str, str]]:
+    from interlock.vocabulary.enforcement import written
+
+    return {name: written(state) for name, state in started.enforced.items()}
 
 
 def _denials(ran: Ran, face: NoticeFace) -> list[JsonObject]:

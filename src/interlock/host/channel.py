@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Mapping
 
+    from interlock.vocabulary.enforcement import Enforcement
     from interlock.vocabulary.json_value import JsonObject
 
 #: One message, in bytes, newline included.
@@ -135,7 +136,7 @@ def _course(message: JsonObject, kind: object) -> Told:
         case "started":
             enforced = _object(message, "enforced") or {}
             process = _number(message, "process")
-            return Started(process or -1, {name: str(said) for name, said in enforced.items()})
+            return Started(process or -1, {name: _enforcement(said) for name, said in enforced.items()})
         case "failed":
             return Failed(_number(message, "code"), str(message.get("message")), _text(message, "hint"))
         case "exited":
@@ -170,6 +171,16 @@ def _group(value: JsonObject) -> DenialGroup:
         number=_number(value, "count") or 0,
         first=_object(value, "first"),
     )
+
+
+def _enforcement(said: object) -> Enforcement:
+    """What is not understood is not taken to hold."""
+    from interlock.vocabulary.enforcement import NotEnforced, read
+
+    try:
+        return read(said)
+    except ValueError:
+        return NotEnforced("its state is not understood")
 
 
 def _object(message: JsonObject, key: str) -> JsonObject | None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import base64
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from interlock.vocabulary.enforcement import written
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from interlock.vocabulary.enforcement import Enforcement
     from interlock.vocabulary.json_value import JsonObject
 
 #: What becomes 0, 1 and 2 of the command; None is one that it is to find closed.
@@ -17,7 +21,9 @@ _OWN_PREFIX: Final = "INTERLOCK_"
 
 
 class Launch(NamedTuple):
-    """Everything a session starts from. Fields as in the message of the same names."""
+    """Everything a session starts from. Fields as in the message of the same names; `short` is the state of each rule
+    that this machine does not enforce fully.
+    """
 
     session: str
     command: Sequence[str]
@@ -41,6 +47,7 @@ class Launch(NamedTuple):
     runs_later: Mapping[str, Any] | None = None
     sources: Sequence[Mapping[str, str]] = ()
     own_layers: Mapping[str, str] | None = None
+    short: Mapping[str, Enforcement] = MappingProxyType({})
 
     def message(self) -> JsonObject:
         """As it crosses the wire."""
@@ -68,6 +75,7 @@ class Launch(NamedTuple):
             "runs_later": self.runs_later or {"kinds": [], "calm": []},
             "sources": list(self.sources),
             "own_layers": {name: text(path) for name, path in (self.own_layers or {}).items()},
+            "short": {rule: written(state) for rule, state in self.short.items()},
         }
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from interlock.vocabulary.enforcement import Enforcement
     from interlock.vocabulary.supervision import Answered, Asked, Denied, Started, Suppressed, Withdrawn
 
 
@@ -18,8 +19,8 @@ class Face(Protocol):
     def warn(self, text: str) -> None:
         """Tell the person something about the policy, before anything runs."""
 
-    def begins(self, layers: Sequence[str], workspace: str, directory: str) -> None:
-        """The policy is loaded: its layers, and the folder that it is about."""
+    def begins(self, layers: Sequence[str], workspace: str, directory: str, short: Mapping[str, Enforcement]) -> None:
+        """The policy is loaded: its layers, the folder that it is about, and the rules not enforced fully."""
 
     def started(self, started: Started) -> str | None:
         """The one line for the start, or None when it is not to be shown."""

@@ -36,11 +36,14 @@ _OUTSIDE_HANDS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A way around `rule` that `opened_by` leaves, in words."""
+    """A way around `rule` that `opened_by` leaves: as a sentence, and the `way` by itself, the same for each rule that
+    it leads around.
+    """
 
     rule: str
     opened_by: str
     message: str
+    way: str
 
 
 def routes(document: dict[str, Any]) -> list[Route]:
@@ -67,11 +70,8 @@ def _replaced(name: str, rule: dict[str, Any], allows: list[Any], named: list[An
     for opener, allowing in allows:
         open_verbs = [verb for verb in _REPLACES if verb in allowing["verbs"] and verb not in verbs]
         if open_verbs and _meets(patterns, allowing["match"].get("path")) and not _denied(open_verbs, patterns, named):
-            message = (
-                f"denies {rule['verbs'][0]}, while `{opener}` allows {open_verbs[0]} there: a "
-                f"prepared file can take its place"
-            )
-            yield Route(name, opener, f"`{name}` {message}; deny `file.change` instead")
+            way = f"`{opener}` allows {open_verbs[0]} there, so a prepared file can take its place"
+            yield Route(name, opener, f"`{name}` denies {rule['verbs'][0]}, and {way}; deny `file.change` instead", way)
             return
 
 
@@ -92,12 +92,11 @@ def _copied(name: str, rule: dict[str, Any], allows: list[Any]) -> Iterator[Rout
         return
     for opener, allowing in allows:
         if "process.exec" in allowing["verbs"] and {"file.create", "file.write"} & set(allowing["verbs"]):
-            message = (
-                f"`{name}` is about a program by its name, while `{opener}` allows writing and "
-                f"running programs: a copy under another "
-                "name runs; what bounds it are the file and network rules"
+            way = (
+                f"a copy of the program under another name runs, since `{opener}` allows writing and running programs; "
+                "file and network rules bound what it does"
             )
-            yield Route(name, opener, message)
+            yield Route(name, opener, f"`{name}` is about a program by its name: {way}", way)
             return
 
 
@@ -114,11 +113,8 @@ def _handed_out(name: str, rule: dict[str, Any], named: list[Any]) -> Iterator[R
     ]
     for socket in _OUTSIDE_HANDS:
         if any(covers(pattern, socket) for pattern in patterns) and not any(covers(each, socket) for each in denied):
-            yield Route(
-                name,
-                name,
-                f"`{name}` lets the session reach `{socket}`: what listens there starts programs outside every rule",
-            )
+            way = f"what listens at `{socket}` starts programs outside every rule"
+            yield Route(name, name, f"`{name}` lets the session reach it: {way}", way)
             return
 
 
@@ -126,15 +122,16 @@ def _too_wide(name: str, rule: dict[str, Any]) -> Iterator[Route]:
     """Allows that undo what the plane promises."""
     outside = rule["match"].get("to") != "inside"
     if "process.ptrace" in rule["verbs"]:
-        yield Route(name, name, f"`{name}` allows ptrace: a traced program can be made to run what exec rules refuse")
+        way = "a traced program can be made to run what exec rules refuse"
+        yield Route(name, name, f"`{name}` allows ptrace: {way}", way)
     if "process.signal" in rule["verbs"] and outside:
-        yield Route(name, name, f"`{name}` allows signals to processes outside the session")
+        way = "signals reach processes outside the session"
+        yield Route(name, name, f"`{name}`: {way}", way)
     if _CHANGES & set(rule["verbs"]):
         for pattern in rule["match"].get("path", ["/**"]):
             if any(covers(pattern, system) for system in ("/usr/bin/**", "/etc/**", "/usr/lib/**")):
-                yield Route(
-                    name, name, f"`{name}` allows changes of `{pattern}`: programs and settings that others run"
-                )
+                way = f"programs and settings that others run can be changed, by `{pattern}`"
+                yield Route(name, name, f"`{name}`: {way}", way)
                 return
 
 

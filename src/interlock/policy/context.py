@@ -44,6 +44,7 @@ class Context(NamedTuple):
         borrowed: object directories that it borrows from.
         included: files that the person's git configuration names; `included_folders`, folders of hooks and templates;
             `included_ssh`, files that the ssh configuration includes; `included_links`, links on the way to them.
+        missing: mechanisms to take for missing, for tests (`INTERLOCK_SIMULATE_MISSING`).
         root: where links and hard links are looked up; empty for the machine itself.
     """
 
@@ -71,6 +72,7 @@ class Context(NamedTuple):
     included_folders: tuple[str, ...] = ()
     included_ssh: tuple[str, ...] = ()
     included_links: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
     root: str = ""  # last: what the cache is keyed by ends before it
 
     def variables(self) -> dict[str, str]:
@@ -149,7 +151,8 @@ def from_environment(
 ) -> Context:
     """A context of this machine, every path resolved.
 
-    Arguments: `environment`, read for `TMPDIR`, `CLAUDE_CONFIG_DIR` and `CODEX_HOME`; `directories`, Interlock's
+    Arguments: `environment`, read for `TMPDIR`, `CLAUDE_CONFIG_DIR`, `CODEX_HOME` and
+        `INTERLOCK_SIMULATE_MISSING`; `directories`, Interlock's
         configuration,
     state, cache and runtime directories, in this order (`Home.all_directories()`); `included`, files, folders, ssh's
     files and links (`Context`), in this order; the rest as in `Context`.
@@ -175,6 +178,7 @@ def from_environment(
         resolvers=resolvers(),
         claude=os.path.realpath(claude) if claude else None,
         codex=os.path.realpath(codex) if codex else None,
+        missing=tuple(filter(None, environment.get("INTERLOCK_SIMULATE_MISSING", "").split(","))),
         repository=tuple(repository),
         borrowed=tuple(borrowed),
         included=tuple(files),

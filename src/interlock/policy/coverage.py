@@ -1,8 +1,8 @@
-"""Coverage: for each rule of a compiled policy, what enforces it, whether it can be raced, what it costs, and what
-it does not do.
+"""Coverage: for each rule of a compiled policy, what enforces it and how far, whether it can be raced, and what it does
+not do; and what each mechanism costs.
 
-Costs are the measured orders of magnitude of `docs/benchmarks.md`, not promises. What this machine has is
-`interlock doctor`'s.
+Costs are the measured orders of magnitude of `docs/benchmarks.md`, not promises. Reading is never left to the wall
+(docs/adr/0001): a mode in which it is (`reads: wall`) does not exist yet.
 """
 
 from __future__ import annotations
@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 from interlock.policy.engine import engine
 from interlock.policy.language import is_gateway
+from interlock.vocabulary.enforcement import Enforcement, Fully
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from interlock.policy.loading import Compiled
 
-WALL: Final = "wall"
 DOOR: Final = "door"
 GATEWAY: Final = "gateway"
 
-_COST: Final = {
-    WALL: "under 1 µs an open; nothing else",
-    DOOR: "20 µs and more for each call of its kind (docs/benchmarks.md)",
+#: What each mechanism costs, and when.
+COSTS: Final = {
+    DOOR: "20 µs and more a call, of the kinds that rules speak of (docs/benchmarks.md)",
     GATEWAY: "part of each tool call",
 }
 
@@ -32,22 +34,23 @@ _SENDS: Final = ("sendmsg", "sendmmsg")
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Where one rule is enforced. `raceable` is a sentence about who could change what was checked, or None."""
+    """Where one rule is enforced, and how far. `raceable` is a sentence about who could change what was checked, or
+    None.
+    """
 
     rule: str
     decision: str
     verbs: tuple[str, ...]
     enforced_by: tuple[str, ...]
+    enforcement: Enforcement
     raceable: str | None
-    cost: str
     notes: tuple[str, ...]
 
 
-def coverage(document: dict[str, Any]) -> list[Coverage]:
-    """The coverage of every rule, in the order of the layers."""
-    return [
-        _of(f"{layer['name']}/{rule['id']}", rule, document) for layer in document["layers"] for rule in layer["rules"]
-    ]
+def coverage(document: dict[str, Any], short: Mapping[str, Enforcement]) -> list[Coverage]:
+    """The coverage of every rule, in the order of the layers. `short`: what is not enforced fully here."""
+    named = [(f"{layer['name']}/{rule['id']}", rule) for layer in document["layers"] for rule in layer["rules"]]
+    return [_of(name, rule, short.get(name, Fully())) for name, rule in named]
 
 
 def untrapped(compiled: Compiled) -> tuple[str, ...]:
@@ -55,39 +58,13 @@ def untrapped(compiled: Compiled) -> tuple[str, ...]:
     return _SENDS if engine(compiled).sends_are_plain else ()
 
 
-def _of(name: str, rule: dict[str, Any], document: dict[str, Any]) -> Coverage:
+def _of(name: str, rule: dict[str, Any], enforcement: Enforcement) -> Coverage:
     verbs = tuple(rule["verbs"])
-    mechanisms = sorted({_mechanism(verb, rule, document) for verb in verbs}, key=(WALL, DOOR, GATEWAY).index)
+    mechanisms = sorted({GATEWAY if is_gateway(verb) else DOOR for verb in verbs})
     raceable = None
     if "process.exec" in verbs and rule["decision"] != "allow":
         raceable = "no: path and arguments are checked again on the new image, before its first instruction"
-    return Coverage(
-        name, rule["decision"], verbs, tuple(mechanisms), raceable, _COST[mechanisms[-1]], tuple(_notes(rule, verbs))
-    )
-
-
-def _mechanism(verb: str, rule: dict[str, Any], document: dict[str, Any]) -> str:
-    if is_gateway(verb):
-        return GATEWAY
-    if rule["decision"] == "allow" and verb in ("file.read", "process.exec") and _is_tree(rule, verb):
-        return DOOR if _narrowed(verb, document) else WALL
-    return DOOR
-
-
-def _is_tree(rule: dict[str, Any], verb: str) -> bool:
-    """Whether Landlock can say it: whole trees, no exceptions, no conditions."""
-    match = rule["match"]
-    if set(match) - {"path"} or rule["obligations"] or rule["when"]:
-        return False
-    bases = [pattern.removesuffix("/**") for pattern in match.get("path", ())]
-    return bool(bases) and not any(character in base for base in bases for character in "*?[\\")
-
-
-def _narrowed(verb: str, document: dict[str, Any]) -> bool:
-    """Whether some rule denies or asks within what is allowed: then each call of the family goes through the door."""
-    return any(
-        rule["decision"] != "allow" and verb in rule["verbs"] for layer in document["layers"] for rule in layer["rules"]
-    )
+    return Coverage(name, rule["decision"], verbs, tuple(mechanisms), enforcement, raceable, tuple(_notes(rule, verbs)))
 
 
 def _notes(rule: dict[str, Any], verbs: tuple[str, ...]) -> list[str]:
@@ -108,5 +85,5 @@ def _notes(rule: dict[str, Any], verbs: tuple[str, ...]) -> list[str]:
     if rule["when"]:
         notes.append("asked of each object by its file handle; without one it was there before")
     if rule["best_effort"]:
-        notes.append("best effort: a machine that cannot enforce it starts anyway and says PARTIAL")
+        notes.append("best effort: where it is not enforced fully, a session starts all the same and says PARTIAL")
     return notes

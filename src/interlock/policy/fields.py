@@ -63,7 +63,7 @@ RULE: Final[dict[str, Field]] = {
     "when": Field(
         "when", "`{origin: session}`: what this session made; `{origin: before}`: what it did not"
     ),
-    "best_effort": Field("flag", "`true`: a machine that cannot enforce this rule starts anyway and says PARTIAL"),
+    "best_effort": Field("flag", "`true`: where it is not enforced fully, sessions start and say PARTIAL"),
     "host": Field("later", "host names", later=True),
     "sql": Field("later", "parsed SQL", later=True),
     "keys": Field("later", "keys of a structured file", later=True),

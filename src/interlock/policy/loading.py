@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from interlock.policy.digest import sha256
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from interlock.policy.context import Context
+    from interlock.policy.layer import Layer
+    from interlock.vocabulary.enforcement import Enforcement
 
 PRESETS: Final = ("coding-agent", "ci", "strict", "observe", "mcp-server", "gateway-baseline", "guard", "base")
 #: Layers that stand under every policy by themselves, in this order.
@@ -82,7 +85,8 @@ class Compiled(NamedTuple):
 
     `json` is the compiled form, `digest` its `sha256:…`, `layers` the names in order, `warnings` what a person
     should know, `from_cache`
-    whether the expensive half was taken from the cache, `aside` the compiled layer that was to stay out of it.
+    whether the expensive half was taken from the cache, `aside` the compiled layer that was to stay out of it,
+    `enforcement` the state of each rule that this machine does not enforce fully.
     """
 
     json: str
@@ -91,6 +95,7 @@ class Compiled(NamedTuple):
     warnings: tuple[str, ...]
     from_cache: bool = False
     aside: Mapping[str, Any] | None = None
+    enforcement: Mapping[str, Enforcement] = MappingProxyType({})
 
     def document(self) -> dict[str, Any]:
         """The compiled form as an object."""
@@ -143,7 +148,40 @@ def load(
         tuple(placed.warnings),
         from_cache,
         next(iter(json.loads(placed.aside)), None),
+        _enforcement(json.loads(placed.short)),
     )
+
+
+def _enforcement(short: list[dict[str, Any]]) -> dict[str, Enforcement]:
+    """The rules that are not enforced fully here, each with its state. Raises `PolicyError` where one does not say
+    `best_effort`.
+    """
+    from interlock.vocabulary.enforcement import in_words, read
+
+    found: dict[str, Enforcement] = {}
+    faults: list[Fault] = []
+    for each in short:
+        state = found[each["rule"]] = read(each["enforcement"])
+        if not each["best_effort"]:
+            source = each["source"]
+            place = Place(source["file"], source["line"], source["column"])
+            message = f"rule `{each['rule']}` is not enforced fully on this machine: {in_words(state)}"
+            hint = f"{each['instead']}; or write `best_effort: true` in the rule, and each start says what is missing"
+            faults.append(Fault(place, message, hint))
+    if faults:
+        raise PolicyError(faults)
+    return found
+
+
+def written(sources: Sequence[Source], context: Context) -> list[Layer]:
+    """The layers as they are written, Interlock's own and the workspace's included, in order. Those with faults, which
+    `load` tells, are left out.
+    """
+    from interlock.policy.parse import parse_layer
+
+    everything = _all_sources(sources, context, workspace_layer=True, guard=True)
+    parsed = (parse_layer(each.data, file=each.name, origin=each.origin, faults=[]) for each in everything)
+    return [layer for layer in parsed if layer is not None]
 
 
 def _all_sources(sources: Sequence[Source], context: Context, *, workspace_layer: bool, guard: bool) -> list[Source]:

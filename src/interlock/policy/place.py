@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 class Placed(NamedTuple):
     """A policy in its place: the compiled form, its digest, its layers' names, the layers that were to stay out of it
-    (a JSON list), and what a person should know.
+    (a JSON list), what a person should know, and the rules that this machine does not enforce whole (a JSON list).
     """
 
     policy: str
@@ -26,6 +26,7 @@ class Placed(NamedTuple):
     names: list[str]
     aside: str
     warnings: list[str]
+    short: str
 
 
 def place(layers: str, count: int, context: Context, *, stand_ins: Sequence[tuple[str, str]]) -> Placed:
@@ -46,10 +47,14 @@ def place(layers: str, count: int, context: Context, *, stand_ins: Sequence[tupl
         count,
         root=context.root,
         stand_ins=list(stand_ins),
-        own=list(context.interlock),
-        unsearched=[
-            *(f"{context.state}/ledger/{logs}" for logs in ("sessions", "gateway")),
-            *dict.fromkeys((context.temporaries, "/tmp", "/var/tmp")),  # noqa: S108 - names of others
-        ],
+        lists={
+            "own": list(context.interlock),
+            "unsearched": [
+                *(f"{context.state}/ledger/{logs}" for logs in ("sessions", "gateway")),
+                *dict.fromkeys((context.temporaries, "/tmp", "/var/tmp")),  # noqa: S108 - names of others
+            ],
+            "worked_in": [context.workspace, context.home],
+            "missing": list(context.missing),
+        },
     )
     return Placed(*placed)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from interlock.vocabulary.changes import Changes
+    from interlock.vocabulary.enforcement import Enforcement
     from interlock.vocabulary.json_value import JsonObject
 
 
@@ -19,7 +20,7 @@ class Started(NamedTuple):
     """The self-test passed, and the command runs. `enforced` says how far, by mechanism."""
 
     process: int
-    enforced: Mapping[str, str]
+    enforced: Mapping[str, Enforcement]
 
 
 class Failed(NamedTuple):

@@ -1,6 +1,7 @@
-"""doctor: reads the supervisor's findings, and calls missing only what every session needs."""
+"""doctor: reads the supervisor's findings, and takes nothing to hold that it does not understand."""
 
 from interlock.app.doctor import findings_of
+from interlock.vocabulary.enforcement import Fully, NotEnforced, Partially
 
 
 def one(**entry):
@@ -8,16 +9,15 @@ def one(**entry):
     return found
 
 
-def test_status_and_reason_are_kept():
-    found = one(status="partial", detail="only reads", hint="a newer kernel")
-    assert (found.status, found.detail, found.advice) == ("partial", "only reads", "a newer kernel")
-
-
-def test_a_mechanism_that_no_session_needs_is_not_missing():
-    assert one(status="not", needed=False).status == "partial"
-    assert one(status="not", needed=True).status == "not"
+def test_state_detail_and_hint_are_kept():
+    partial = {"state": "partially", "reason": "only reads", "around": "writes"}
+    found = one(enforcement=partial, detail="seen", hint="a newer kernel")
+    assert (found.enforcement, found.detail, found.advice) == (Partially("only reads", "writes"), "seen", "a newer kernel")
+    assert one(enforcement={"state": "fully", "how": "by the door"}, detail="EPERM").detail == "by the door (EPERM)"
+    assert one(enforcement={"state": "fully"}, detail="seen").enforcement == Fully()
 
 
 def test_an_answer_that_is_not_understood_is_a_failure():
-    assert [found.status for found in findings_of("hello")] == ["not"]
-    assert one(status="splendid").status == "not"
+    assert [type(found.enforcement) for found in findings_of("hello")] == [NotEnforced]
+    assert isinstance(one(enforcement="splendid").enforcement, NotEnforced)
+    assert isinstance(one().enforcement, NotEnforced)

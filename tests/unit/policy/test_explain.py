@@ -1,10 +1,9 @@
-"""The escape closure names the rule that opens a route; coverage names what enforces; the schema follows the parser's tables."""
+"""The escape closure names the rule that opens a route; the schema follows the parser's tables."""
 
 from __future__ import annotations
 
 from interlock.policy import Context, Source, load
 from interlock.policy.closure import routes
-from interlock.policy.coverage import coverage
 from interlock.policy.fields import RULE
 from interlock.policy.schema import schema
 
@@ -43,13 +42,6 @@ def test_a_denied_program_is_open_to_a_copy() -> None:
 def test_a_socket_that_starts_programs_outside_is_named() -> None:
     assert openers('  - {id: sockets, allow: unix.connect, path: "/run/**"}\n') == [("mine/sockets", "mine/sockets")]
     assert openers("  - {id: sockets, allow: unix.connect, to: inside}\n") == []
-
-
-def test_what_narrows_reading_sends_reading_through_the_door() -> None:
-    system = '  - {id: system, allow: file.read, path: "/usr/**"}\n'
-    assert coverage(document(system))[0].enforced_by == ("wall",)
-    narrowed = coverage(document(system + '  - {id: env, deny: file.read, path: "**/.env"}\n'))
-    assert narrowed[0].enforced_by == ("door",)
 
 
 def test_the_schema_knows_what_the_parser_knows_and_refuses_the_rest() -> None:

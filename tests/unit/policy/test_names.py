@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import pytest
 
 from interlock.app.policies import _source
-from interlock.cli.policy import _layers
+from interlock.app.policy_here import _named
 from interlock.policy import PolicyError, Source
 from interlock.storage.home import Home
 
@@ -28,8 +27,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
 
 def both(word: str, home: Home) -> set[bytes]:
     """What `run` takes and what `policy check` reads."""
-    arguments = argparse.Namespace(preset=[], files=[word], policy=[])
-    return {_source(word, home).data, *(source.data for source in _layers(arguments))}
+    return {_source(word, home).data, *(source.data for source in _named([word], [], str(Path.cwd())))}
 
 
 @pytest.mark.parametrize("name", ["team", "ci"])

@@ -12,6 +12,7 @@ use super::ancillary::message;
 use super::caller::{Status, Stop};
 use super::errand::Errand;
 use crate::capability::{ASIDE, SETGID, SETUID};
+use crate::enforcement::Enforcement;
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::{credentials, process, raised, sockets};
 use std::os::fd::AsFd as _;
@@ -43,14 +44,28 @@ impl Voice {
     }
 }
 
-/// How much of it holds here, for `started` and the record of the wall.
+/// How it holds here, for `started` and the record that opens the session: a message is judged in any case, and what its peer is told of the
+/// sender depends on capabilities.
 #[must_use]
-pub fn standing() -> &'static str {
-    match Voice::here() {
-        Voice::Whole => "full",
-        Voice::Ids => "door: a unix message that is sent on behalf carries the supervisor's process id, and the caller's user and group",
-        Voice::None => "door: a unix message that is sent on behalf carries the supervisor's process id, user and group",
-    }
+pub fn standing() -> Enforcement {
+    said_of(Voice::here())
+}
+
+/// How it holds where the kernel lets nobody name another process.
+#[must_use]
+pub fn standing_without() -> Enforcement {
+    said_of(if Voice::here() == Voice::None { Voice::None } else { Voice::Ids })
+}
+
+fn said_of(voice: Voice) -> Enforcement {
+    let how = match voice {
+        Voice::Whole => None,
+        Voice::Ids => {
+            Some("by the door: a unix message that is sent on behalf carries the supervisor's process id, and the caller's user and group")
+        }
+        Voice::None => Some("by the door: a unix message that is sent on behalf carries the supervisor's process id, user and group"),
+    };
+    Enforcement::Fully { how: how.map(str::to_owned) }
 }
 
 /// Names `another` process in a message to itself: whether the kernel lets this one do so, which its capabilities do not tell (they may be those of

@@ -1,0 +1,68 @@
+"""A policy as `interlock run` would load it here, to look at: nothing is started. `policy` and `doctor` ask for it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+from interlock.app.policies import chosen, context_of
+from interlock.facts.own_paths import own_paths
+from interlock.facts.repository import top_around
+from interlock.host.supervisor import find_supervisor
+from interlock.storage.home import Home, user_home
+from interlock.vocabulary.errors import HostError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from interlock.policy import Compiled, Context, Source
+    from interlock.policy.layer import Layer
+
+DEFAULT_PRESET = "coding-agent"
+
+
+def workspace_here(named: str | None) -> str:
+    """The folder that was named, or the repository around the current one; resolved."""
+    return os.path.realpath(named) if named else top_around(os.path.realpath(os.curdir), os.environ)
+
+
+def context_here(workspace: str) -> Context:
+    """What the policy is expanded with."""
+    try:
+        supervisor = find_supervisor()
+    except HostError:
+        supervisor = sys.executable  # a policy can be read where nothing can be run
+    own = own_paths(os.environ, supervisor=supervisor)
+    # Looking at a policy from inside a directory that Interlock is loaded from is no danger: nothing is started here.
+    apart = [path for path in own if workspace != path and not workspace.startswith(f"{path}/")]
+    return context_of(Home.from_environment(), workspace=workspace, human_home=user_home(), own=apart)
+
+
+class Here(NamedTuple):
+    """A policy loaded here: what the engine reads, its layers as they are written, and the workspace."""
+
+    compiled: Compiled
+    layers: Sequence[Layer]
+    workspace: str
+
+
+def load_here(files: Sequence[str], presets: Sequence[str], *, workspace: str) -> Compiled:
+    """The layers of a command line, loaded; the default preset where it names none. Raises `PolicyError`."""
+    from interlock.policy import load
+
+    return load(_named(files, presets, workspace), context_here(workspace))
+
+
+def look_here(files: Sequence[str], presets: Sequence[str], *, workspace: str) -> Here:
+    """The same, with the layers as they are written."""
+    from interlock.policy import load
+    from interlock.policy.loading import written
+
+    sources, context = _named(files, presets, workspace), context_here(workspace)
+    return Here(load(sources, context), written(sources, context), workspace)
+
+
+def _named(files: Sequence[str], presets: Sequence[str], workspace: str) -> list[Source]:
+    named = list(presets) if presets or files else [DEFAULT_PRESET]
+    return chosen(files, named, home=Home.from_environment(), workspace=workspace)

@@ -1,0 +1,118 @@
+"""A policy in sum: what is allowed, asked and denied, as its rules are written, with one row for the rules of a kind.
+
+Pure: from the layers as parsed to rows. What enforces them is `coverage`'s, how a row looks is the command line's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from interlock.policy.language import GROUPS, SIGNALS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from interlock.policy.layer import Command, Layer, Rule
+
+#: Patterns of one selector that a row names; the rest is counted.
+PATTERNS_MAX: Final = 3
+#: Layers that are said in one line: they are the same under every policy.
+_OWN: Final = ("guard", "base")
+_WORDS: Final = {
+    "file.read": "read",
+    "process.exec": "run",
+    "process.signal": "signal",
+    "process.ptrace": "trace",
+    "net.connect": "connect",
+    "net.send": "send",
+    "net.bind": "bind",
+    "net.listen": "listen",
+    "unix.connect": "local sockets",
+    "tool.call": "call tools",
+    "tool.list": "list tools",
+    "resource.read": "read resources",
+    "prompt.get": "get prompts",
+}
+_SIGNAL_NAMES: Final = {number: name for name, number in SIGNALS.items()}
+
+
+class Row(NamedTuple):
+    """Rules that say the same of the same verbs, for the same reason: each with what it is about."""
+
+    decision: str
+    because: str | None
+    verbs: str
+    rules: tuple[tuple[str, str], ...]
+
+
+class Own(NamedTuple):
+    """A layer of Interlock's own: its name, what it says of itself, and how many rules it has."""
+
+    name: str
+    description: str
+    rules: int
+
+
+def rows(layers: Sequence[Layer]) -> list[Row]:
+    """The rows of all layers but Interlock's own, in the order of their first rules."""
+    others = shown(layers)
+    found: dict[tuple[str, str | None, str], list[tuple[str, str]]] = {}
+    for layer in others:
+        for rule in layer.rules:
+            name = rule.id if len(others) == 1 else f"{layer.name}/{rule.id}"
+            found.setdefault((rule.decision, rule.because, in_short(rule.verbs)), []).append((name, target(rule)))
+    return [Row(*key, tuple(rules)) for key, rules in found.items()]
+
+
+def shown(layers: Sequence[Layer]) -> list[Layer]:
+    """The layers that have rows."""
+    return [layer for layer in layers if layer.name not in _OWN]
+
+
+def own(layers: Sequence[Layer]) -> list[Own]:
+    """Interlock's own layers among them."""
+    return [Own(layer.name, layer.description, len(layer.rules)) for layer in layers if layer.name in _OWN]
+
+
+def in_short(verbs: Sequence[str]) -> str:
+    """`read, change, run` for the verbs of a rule."""
+    left, words = list(verbs), []
+    if set(GROUPS["file.change"]) <= set(left):
+        left = [verb for verb in left if verb not in GROUPS["file.change"]]
+        words = ["change"]
+    if set(GROUPS["net.*"]) <= set(left):
+        left = [verb for verb in left if verb not in GROUPS["net.*"]]
+        words.append("network")
+    for verb in left:
+        words.append(_WORDS.get(verb, verb.partition(".")[2]))
+    return ", ".join(sorted(dict.fromkeys(words), key=lambda word: (word != "read", word != "change")))
+
+
+def target(rule: Rule) -> str:
+    """What a rule is about, as it is written: the first patterns, and how many more. Nothing where it is about all."""
+    parts = [_listed([item.text for item in items]) for items in (rule.path, rule.address) if items]
+    parts += [_command(rule.command)] if rule.command else []
+    parts += [f"port {_ports(rule.port)}"] if rule.port else []
+    parts += [_listed(texts) for texts in (rule.protocol, rule.connector, rule.tool, rule.operation) if texts]
+    parts += [f"{len(rule.arguments)} conditions on arguments"] if rule.arguments else []
+    parts += [_listed([_SIGNAL_NAMES.get(number, str(number)) for number in rule.signal])] if rule.signal else []
+    parts += [f"{rule.to} the session"] if rule.to else []
+    parts += [f"except {_listed([item.text for item in rule.except_])}"] if rule.except_ else []
+    return ", ".join(parts)
+
+
+def _command(command: Command) -> str:
+    programs = "|".join(item.text for item in command.program[:PATTERNS_MAX])
+    more = len(command.program) - PATTERNS_MAX
+    named = f"{programs} and {more} more" if more > 0 else programs
+    return " ".join([named, *command.words, *command.any_flag])
+
+
+def _ports(ports: Sequence[tuple[int, int]]) -> str:
+    return _listed([str(first) if first == last else f"{first}-{last}" for first, last in ports])
+
+
+def _listed(texts: Sequence[str]) -> str:
+    first = ", ".join(texts[:PATTERNS_MAX])
+    more = len(texts) - PATTERNS_MAX
+    return f"{first} and {more} more" if more > 0 else first

@@ -1,0 +1,151 @@
+"""What this machine enforces of each rule and mechanism is one typed value: a load error where a rule does not say
+`best_effort`, and shown by doctor, `policy explain`, the line of the start and the session's record where it does.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+
+import pexpect
+import pytest
+
+POLICY = """\
+interlock: 1
+name: mine
+rules:
+  - id: machine
+    allow: [file.read, process.exec]
+    path: ["/usr/**", "/bin/**", "/lib*/**", "/etc/ld.so.*", "/", "@python"]
+  - id: keep
+    deny: file.change
+    path: "${workspace}/**/keep"%s
+    because: it stays as it is
+"""
+BEST_EFFORT = "\n    best_effort: true"
+SPELLED = {"INTERLOCK_SIMULATE_MISSING": "exact-names"}
+AROUND = "another spelling of the name is not matched"
+
+
+def state(workspace):
+    return {"state": "partially", "reason": f"`{workspace}` takes `A` for `a`", "around": AROUND}
+
+
+@pytest.fixture
+def place(user, cli):
+    if user is not None:
+        for path in (cli.root, *cli.root.iterdir()):
+            shutil.chown(path, user)
+    cli.root.chmod(0o755)
+    return cli
+
+
+def run(installed, user, place, *arguments, **more):
+    options = {} if user is None else {"user": user, "extra_groups": []}
+    return subprocess.run(
+        [str(installed.interlock), *arguments], env=place.environment | more, cwd=place.workspace, capture_output=True,
+        text=True, timeout=60, stdin=subprocess.DEVNULL, **options,
+    )  # fmt: skip
+
+
+def layer(place, best_effort=""):
+    path = place.write("mine.yaml", POLICY % best_effort)
+    os.chmod(path, 0o644)
+    return path
+
+
+def opened(place):
+    ledger = place.home / "state/ledger/sessions"
+    [session] = os.listdir(ledger)
+    from interlock.ledger.reader import records
+
+    return next(each.value for each in records(str(ledger / session)) if each.value["type"] == "session.opened")
+
+
+def test_a_rule_that_is_not_enforced_fully_is_a_load_error_with_its_place(installed, user, place):
+    policy = layer(place)
+    for command in (("run", "--policy", policy, "--", "touch", "ran"), ("policy", "check", policy)):
+        refused = run(installed, user, place, *command, **SPELLED)
+        assert refused.returncode == 121
+        assert f"{policy}:7:5: " in refused.stderr and "rule `mine/keep` is not enforced fully" in refused.stderr
+        assert AROUND in refused.stderr and "`best_effort: true`" in refused.stderr
+    assert not (place.workspace / "ran").exists()
+    assert run(installed, user, place, "policy", "check", policy).returncode == 0
+
+
+def test_with_best_effort_it_loads_and_is_said_everywhere_in_the_same_words(installed, user, place):
+    policy = layer(place, BEST_EFFORT)
+    expected = state(place.workspace)
+    started = run(installed, user, place, "run", "--policy", policy, "--", "true", **SPELLED)
+    assert started.returncode == 0, started.stderr
+    assert "PARTIAL: " in started.stderr and f"{expected['reason']}: {AROUND}" in started.stderr
+    assert opened(place)["host"]["rules"]["mine/keep"] == expected
+    explained = json.loads(run(installed, user, place, "policy", "explain", "--json", policy, **SPELLED).stdout)
+    [row] = [row for row in explained["coverage"] if row["rule"] == "mine/keep"]
+    assert row["enforcement"] == expected
+    page = run(installed, user, place, "policy", "explain", policy, **SPELLED).stdout
+    assert AROUND in " ".join(page.split("PARTIAL")[1].split())
+    checked = json.loads(run(installed, user, place, "policy", "check", "--json", policy, **SPELLED).stdout)
+    assert checked["enforcement"]["mine/keep"] == expected
+
+
+def test_doctor_says_it_of_the_default_policy(installed, user, place):
+    found = json.loads(run(installed, user, place, "doctor", "--json", **SPELLED).stdout)["findings"]
+    rules = {each["name"]: each["enforcement"] for each in found if each["area"] == "policy"}
+    assert rules["coding-agent/secrets"] == state(place.workspace)
+    assert "  PARTIAL " in run(installed, user, place, "doctor", **SPELLED).stdout
+    whole = json.loads(run(installed, user, place, "doctor", "--json").stdout)["findings"]
+    assert [each["enforcement"] for each in whole if each["area"] == "policy"] == [{"state": "fully"}]
+
+
+def test_files_that_nobody_looked_at_are_said(cli):
+    folder = cli.human / ".aws"
+    folder.mkdir()
+    for number in range(4_200):
+        (folder / str(number)).touch()
+    policy = cli.write("mine.yaml", POLICY.replace("${workspace}/**/keep", str(folder) + "/**") % "")
+    refused = cli("policy", "check", policy)
+    assert refused.returncode == 121 and "more than 4096 files" in refused.stderr
+    (cli.root / "mine.yaml").write_text(POLICY.replace("${workspace}/**/keep", str(folder) + "/**") % BEST_EFFORT)
+    assert cli("run", "--policy", policy, "--", "true").returncode == 0
+    assert "more than 4096 files" in opened(cli)["host"]["rules"]["mine/keep"]["reason"]
+    assert "PARTIAL: mine/keep (more than 4096" in cli("policy", "check", policy).stderr
+
+
+def test_letting_trace_is_not_enforced(cli):
+    policy = cli.write("mine.yaml", POLICY % BEST_EFFORT + "  - id: trace\n    allow: process.ptrace\n    to: inside\n")
+    refused = cli("policy", "check", policy)
+    assert refused.returncode == 121 and "rule `mine/trace` is not enforced fully" in refused.stderr
+    with open(policy, "a") as more:
+        more.write("    best_effort: true\n")
+    [row] = [
+        row
+        for row in json.loads(cli("policy", "explain", "--json", policy).stdout)["coverage"]
+        if row["rule"] == "mine/trace"
+    ]
+    assert row["enforcement"]["state"] == "not enforced"
+
+
+def test_mechanisms_have_the_same_state_in_doctor_and_record(installed, user, place):
+    found = json.loads(run(installed, user, place, "doctor", "--json").stdout)["findings"]
+    said = {each["name"]: each["enforcement"] for each in found if each["area"] == "machine"}
+    run(installed, user, place, "run", "--", "true")
+    enforced = opened(place)["host"]["enforced"]
+    assert set(enforced) == {"landlock", "notification", "filter", "sentinel", "ipc-namespace", "unix-senders"}
+    assert {name: said[name] for name in enforced if name in said} == {
+        name: state for name, state in enforced.items() if name in said
+    }
+    assert len(set(enforced) & set(said)) == 5
+    if user is not None or os.geteuid() != 0:
+        assert enforced["ipc-namespace"]["how"].startswith("by the door")
+
+
+def test_the_line_of_the_start_names_it_on_a_terminal(cli):
+    policy = cli.write("mine.yaml", POLICY % BEST_EFFORT)
+    cli.environment |= SPELLED
+    p = cli.terminal("run", "--policy", policy, "--", "true", columns=300)
+    p.expect(pexpect.EOF)
+    assert f"interlock: mine in {cli.workspace}; PARTIAL: " in p.before and "mine/keep (" in p.before
+    p = cli.terminal("run", "--quiet", "--policy", policy, "--", "true")
+    p.expect(pexpect.EOF)
+    assert "PARTIAL" not in p.before
