@@ -7,6 +7,8 @@ import os
 import re
 import shlex
 import stat
+import subprocess
+import sys
 
 import pexpect
 import pytest
@@ -61,14 +63,20 @@ def test_the_command_that_why_shows_allows_it_from_then_on(place):
 def test_the_rule_that_why_shows_can_be_pasted(place):
     read(place, "f0")
     rule = re.search(r"- id: allowed-1\n *allow: .*\n *path: .*", why(place))[0]
-    lines = "".join(f"  {line.strip() if number == 0 else '  ' + line.strip()}\n" for number, line in enumerate(rule.splitlines()))
+    lines = "".join(
+        f"  {line.strip() if number == 0 else '  ' + line.strip()}\n" for number, line in enumerate(rule.splitlines())
+    )
     pasted = place.write("pasted.yaml", f"interlock: 1\nname: pasted\nrules:\n{lines}")
-    ran = place("run", "--quiet", "--preset", "coding-agent", "--policy", pasted, "--", "cat", str(place.outside / "f0"))
+    ran = place(
+        "run", "--quiet", "--preset", "coding-agent", "--policy", pasted, "--", "cat", str(place.outside / "f0")
+    )
     assert ran.stdout == "content 0\n"
 
 
 def test_inside_and_outside_the_same_is_said(place):
-    inside = place("run", "--quiet", "--", "sh", "-c", f"cat {place.outside}/f0; {shlex.join(place.command())} why").stdout
+    inside = place(
+        "run", "--quiet", "--", "sh", "-c", f"cat {place.outside}/f0; {shlex.join(place.command())} why"
+    ).stdout
     assert inside == why(place)
     assert "an agent cannot: it asks its human" in inside and "outside the session: interlock allow s-" in inside
     assert str(place.home / "config/policies/always.yaml") in inside and str(place.home / "config/projects") in inside
@@ -102,19 +110,31 @@ def test_every_policy_command_loads_what_run_loads(place):
     place("allow", "last", "--always", "--yes")
     assert "this-project (1 rules)" in place("policy", "check").stdout
     assert "this-project/allowed-1" in place("policy", "explain").stdout
-    action = {"id": "s/0", "plane": "host", "verb": "file.read", "target": {"path": str(place.outside / "f0")}, "subject": {}}
+    action = {
+        "id": "s/0",
+        "plane": "host",
+        "verb": "file.read",
+        "target": {"path": str(place.outside / "f0")},
+        "subject": {},
+    }
     decided = place("policy", "decide", input=json.dumps({"action": action}), stdin=None)
     assert json.loads(decided.stdout)["rules"] == ["this-project/allowed-1"]
-    other = place("policy", "decide", "--workspace", str(place.root / "t"), input=json.dumps({"action": action}), stdin=None)
+    other = place(
+        "policy", "decide", "--workspace", str(place.root / "t"), input=json.dumps({"action": action}), stdin=None
+    )
     assert json.loads(other.stdout)["decision"] == "deny"
-    opened = next(json.loads(line) for line in place("ledger", "query", "--json", "--type", "session.opened").stdout.splitlines())
+    opened = next(
+        json.loads(line) for line in place("ledger", "query", "--json", "--type", "session.opened").stdout.splitlines()
+    )
     assert opened["sources"] == [{"preset": "coding-agent"}]
 
 
 def test_what_a_rule_denies_is_not_allowed_and_the_ways_are_told(place):
     (place.human / ".ssh").mkdir()
     (place.human / ".ssh/id_rsa").write_text("secret")
-    place("run", "--quiet", "--", "sh", "-c", f"cat {place.human}/.ssh/id_rsa; cat {place.home}/state/keys/ledger.ed25519")
+    place(
+        "run", "--quiet", "--", "sh", "-c", f"cat {place.human}/.ssh/id_rsa; cat {place.home}/state/keys/ledger.ed25519"
+    )
     told = why(place)
     assert "`coding-agent/secrets` denies it, and no other layer loosens what one denies" in told
     assert "interlock policy presets show coding-agent > mine.yaml" in told and "interlock allow" not in told
@@ -163,10 +183,16 @@ def test_on_a_terminal_it_shows_the_change_and_asks(place, typed, written):
 
 def test_what_was_edited_by_hand_stays_and_what_cannot_be_added_to_is_left_alone(place):
     read(place, "f0", "f1")
-    ids = [f"{told['session']}:{told['record']}" for told in map(json.loads, place("why", "--json").stdout.splitlines())]
+    ids = [
+        f"{told['session']}:{told['record']}" for told in map(json.loads, place("why", "--json").stdout.splitlines())
+    ]
     assert place("allow", ids[0], "--always", "--yes").returncode == 0
     [file] = files(place)
-    edited = file.read_text().replace("rules:\n", "rules:  # mine\n  - id: own\n    deny: file.read\n    path: /srv/x\n").rstrip("\n")
+    edited = (
+        file.read_text()
+        .replace("rules:\n", "rules:  # mine\n  - id: own\n    deny: file.read\n    path: /srv/x\n")
+        .rstrip("\n")
+    )
     file.write_text(edited)
     assert place("allow", ids[1], "--always", "--yes").returncode == 0
     assert file.read_text().startswith(edited + "\n") and "allowed-2" in file.read_text()
@@ -210,7 +236,9 @@ def test_a_layer_of_another_workspace_is_not_loaded_under_this_ones_name(place):
     assert ran.returncode == 121 and "this layer is for the workspace" in ran.stderr
 
 
-@pytest.mark.parametrize("name", ["a*b", "{x,y}", "${home}", "n\nl", "esc\x1b[2J", "[a]?", "'\"\\", "rtl\u202etxt", "# x", " "])
+@pytest.mark.parametrize(
+    "name", ["a*b", "{x,y}", "${home}", "n\nl", "esc\x1b[2J", "[a]?", "'\"\\", "rtl\u202etxt", "# x", " "]
+)
 def test_hostile_names_are_allowed_exactly_or_not_at_all(place, name):
     (place.outside / name).write_text("hostile\n")
     (place.outside / "ab").write_text("beside\n")
@@ -234,10 +262,15 @@ def test_a_name_that_is_not_utf8_has_no_rule(place):
 
 def test_a_rule_that_would_not_do_is_not_written(place):
     """The act is of one layer unruled, but a closed layer, loaded since, says no."""
-    closed = place.write("closed.yaml", "interlock: 1\nname: closed\nrules:\n  - id: w\n    allow: file.*\n    path: /srv/none/**\n")
+    closed = place.write(
+        "closed.yaml", "interlock: 1\nname: closed\nrules:\n  - id: w\n    allow: file.*\n    path: /srv/none/**\n"
+    )
     ran = ["run", "--quiet", "--preset", "coding-agent", "--policy", closed, "--", "cat", str(place.outside / "f0")]
     place(*ran)
-    place.write("closed.yaml", "interlock: 1\nname: closed\nclosed: true\nrules:\n  - id: w\n    allow: file.*\n    path: /srv/none/**\n")
+    place.write(
+        "closed.yaml",
+        "interlock: 1\nname: closed\nclosed: true\nrules:\n  - id: w\n    allow: file.*\n    path: /srv/none/**\n",
+    )
     refused = place("allow", "last", "--yes")
     assert refused.returncode == 120 and "with this rule it would still be: deny" in refused.stderr, refused
     assert files(place) == []
@@ -255,3 +288,77 @@ def test_what_names_no_denial_is_refused(place, identity):
     read(place, "f0")
     refused = place("allow", identity, "--yes")
     assert refused.returncode == 120 and "internal error" not in refused.stderr and files(place) == []
+
+
+PUSHING = """\
+interlock: 1
+name: pushing
+rules:
+  - id: machine
+    allow: [file.read, process.exec]
+    path: ["@system", "@toolchains", "~/.gitconfig"]
+  - id: work
+    allow: [file.*, process.exec]
+    path: "${workspace}/**"
+  - id: bare
+    allow: file.read
+    path: ["%s/**"]
+"""
+
+
+def test_a_name_for_one_time_is_allowed_by_its_folder(place):
+    """What `git push` writes in a repository beside: a rule for its temporary names would never match again."""
+    bare = place.outside / "bare.git"
+    who = ["-c", "user.name=x", "-c", "user.email=x@y"]
+    for command in (
+        ["git", "init", "-q", "--bare", bare],
+        ["git", "init", "-q", place.workspace],
+        ["git", *who, "commit", "-q", "--allow-empty", "-m", "one"],
+    ):
+        subprocess.run(command, check=True, cwd=place.workspace)
+    policy = place.write("pushing.yaml", PUSHING % bare)
+    ran = place("run", "--policy", policy, "--", "git", "push", "-q", str(bare), "HEAD:refs/heads/main")
+    assert ran.returncode != 0
+    [said] = [line for line in why(place).splitlines() if "incoming-" in line]
+    assert said.startswith("denied file.create ")
+    assert f'path: "{bare}/objects/**"' in why(place)
+    added = place("allow", "last", "--yes")
+    assert added.returncode == 0 and f'+    path: "{bare}/objects/**"' in added.stdout, added.stderr + added.stdout
+
+
+def test_one_denial_by_its_record_and_the_last(place):
+    read(place, "f0", "f1", "f2")
+    every = [json.loads(line) for line in why(place, "--json").splitlines()]
+    session, numbers = every[0]["session"], [denial["record"] for denial in every]
+    assert len(numbers) == 3
+    for name, expected in (
+        ("last", numbers[-1:]),
+        (f"{session}:{numbers[1]}", [numbers[1]]),
+        (f":{numbers[0]}", [numbers[0]]),
+        (session, numbers),
+        (session[:-2], numbers),
+    ):
+        assert [json.loads(line)["record"] for line in why(place, name, "--json").splitlines()] == expected, name
+    for wrong in ("nothing", f"{session}:x", f"{session}:1"):
+        assert place("why", wrong).returncode == 120, wrong
+    assert "named twice" in place("why", "--session", "last", session).stderr
+
+
+def test_inside_only_ones_own_session_is_told(place):
+    script = 'cat {0}/f0 {0}/f1; interlock why last; echo =; interlock why "$INTERLOCK_SESSION"; echo =; interlock why s-2020'
+    path = os.path.dirname(sys.executable)
+    place.environment["PATH"] = f"{path}:{place.environment['PATH']}"
+    ran = place("run", "--quiet", "--", "sh", "-c", script.format(place.outside))
+    last, own, other = ran.stdout.split("=\n")
+    assert last.count("denied ") == 1 and f"{place.outside}/f1" in last
+    assert own.count("denied file.read") == 2 and other == ""
+    assert "another session" in ran.stderr
+
+
+def test_a_start_in_a_subdirectory_of_a_repository_denies_git_nothing(place):
+    subprocess.run(["git", "init", "-q", place.workspace], check=True)
+    below = place.workspace / "a/b"
+    below.mkdir(parents=True)
+    ran = place("run", "--", "git", "status", "--short", cwd=below)
+    assert (ran.returncode, ran.stderr) == (0, ""), ran.stderr
+    assert "nothing was denied" in why(place)

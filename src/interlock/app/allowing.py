@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from interlock.app.history import denied_action, last_denials, opening, resolve
 from interlock.app.own_layers import OwnLayer, own_layers
 from interlock.app.policies import context_of, recorded
-from interlock.policy.allowance import NoRuleError, Rule, folder_of, quoted, rule_for
+from interlock.policy.allowance import NoRuleError, Rule, folder_of, quoted, rule_for, settled_folder
 from interlock.storage.home import FILE_MODE, Home, user_home
 from interlock.vocabulary.denial import Denial
 from interlock.vocabulary.errors import HostError, OperatorError
@@ -122,6 +122,9 @@ def _liftable(record: dict[str, Any]) -> Denial:
 
 def _rule(denial: Denial, *, folder: bool) -> Rule:
     try:
+        settled = settled_folder(denial, os.path.realpath(user_home()))
+        if settled is not None:
+            return rule_for(denial, folder=settled)
         if not folder:
             return rule_for(denial)
         of_folder = os.path.isdir(text_of(denial.target.get("path")))

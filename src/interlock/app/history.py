@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from interlock.storage.home import Home
 from interlock.vocabulary.denial import Denial, DenialsTold
 from interlock.vocabulary.errors import OperatorError
-from interlock.vocabulary.printable import text_of
+from interlock.vocabulary.printable import printable, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,6 +87,25 @@ def last_denials(name: str, *, count: int | None) -> DenialsTold:
     files = {layer.name: layer.path for layer in own_layers(home, workspace)}
     shown = found if count is None else found[-count:]
     return DenialsTold(session, files, tuple(Denial.read(_denial(record, asked)) for record in shown))
+
+
+def one_denial(identity: str) -> DenialsTold:
+    """One denial, `SESSION:RECORD`. Raises `OperatorError` when there is none of that name."""
+    from interlock.app.own_layers import own_layers
+
+    home = Home.from_environment()
+    name, _, number = identity.rpartition(":")
+    if not number.isdecimal():
+        raise OperatorError(
+            f"`{printable(identity)}` names no denial", hint="SESSION:RECORD as `interlock why` prints it"
+        )
+    session = resolve(home, name or "last")
+    record = denied_action(session, int(number), home)
+    every = records(f"{home.sessions}/{session}")
+    asked = {each.get("action") for each in every if each.get("type") == "approval.asked"}
+    workspace = text_of(opening(home, session).get("workspace"))
+    files = {layer.name: layer.path for layer in own_layers(home, workspace)}
+    return DenialsTold(session, files, (Denial.read(_denial(record, asked)),))
 
 
 def denied_action(session: str, number: int, home: Home) -> Record:

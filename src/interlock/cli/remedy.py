@@ -63,7 +63,7 @@ def _by_rule(
 ) -> list[str]:
     from interlock.policy.allowance import NoRuleError, rule_for
 
-    folder = _shared_folder(denial, others)
+    folder = _settled(denial) or _shared_folder(denial, others)
     try:
         rule = rule_for(denial, folder=folder).text("allowed-1", indent=0)
     except NoRuleError as error:
@@ -87,6 +87,13 @@ def _by_rule(
 
 def _file(files: Mapping[str, str], name: str) -> list[str]:
     return [f"  which adds it to {printable(str(files[name]), 1000)}"] if name in files else []
+
+
+def _settled(denial: Denial) -> str | None:
+    from interlock.policy.allowance import settled_folder
+    from interlock.storage.home import user_home
+
+    return settled_folder(denial, user_home())
 
 
 def _shared_folder(denial: Denial, others: Sequence[Denial]) -> str | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from interlock.vocabulary.errors import OperatorError
 from interlock.vocabulary.printable import printable
@@ -15,15 +15,26 @@ from interlock.vocabulary.printable import printable
 if TYPE_CHECKING:
     from interlock.vocabulary.denial import Denial, DenialsTold
 
+#: Denials that a session keeps for those inside it (spec/supervisor.md, Limits).
+_KEPT_MAX: Final = 256
 SUMMARY = "explain the latest denials, inside a session or after it"
 _EPILOG = """\
 Inside `interlock run` this asks the session, so that a program (and the model that reads it) learns what was refused,
 by which rule, and what a person could do about it. Outside it reads the record of the last session, or of the one
-named. Where no rule spoke, the rule that would allow it is shown whole, with the command that adds it."""
+named. Where no rule spoke, the rule that would allow it is shown whole, with the command that adds it.
+
+examples:
+  interlock why                             the latest five
+  interlock why last                        the latest one
+  interlock why s-20261128T101500-3f9a1c    the latest five of that session, from outside
+  interlock why s-20261128T101500-3f9a1c:17 one denial, by its record"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """How many, whose, and the form."""
+    parser.add_argument(
+        "id", metavar="ID", nargs="?", help="`last`, a session (its id, or the start of one), or SESSION:RECORD"
+    )
     parser.add_argument("--last", type=_positive, default=5, metavar="N", help="how many denials (default 5)")
     parser.add_argument("--session", metavar="ID", help="a session's record, from outside (default: the last one)")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
@@ -68,12 +79,36 @@ def _remedy(denial: Denial, told: DenialsTold) -> list[str]:
 
 
 def _told(arguments: argparse.Namespace) -> DenialsTold:
-    from interlock.app.history import last_denials
-    from interlock.host.inside import is_held, why
+    from interlock.app.history import last_denials, one_denial
+    from interlock.host.inside import is_held
 
+    named, count = arguments.id, 1 if arguments.id == "last" else arguments.last
+    if named and named != "last" and arguments.session:
+        raise OperatorError("a session is named twice", hint="leave out --session")
     if is_held() and not arguments.session:
-        return why(_inside_socket(), last=arguments.last)
-    return last_denials(arguments.session or "last", count=arguments.last)
+        return _told_inside(named, count)
+    if named and ":" in named:
+        return one_denial(named)
+    session = named if named and named != "last" else arguments.session
+    return last_denials(session or "last", count=count)
+
+
+def _told_inside(named: str | None, count: int) -> DenialsTold:
+    """What this session says of itself: no other can be asked from inside."""
+    from interlock.host.inside import why
+    from interlock.vocabulary.denial import DenialsTold
+
+    session, _, record = (named or "last").partition(":")
+    told = why(_inside_socket(), last=_KEPT_MAX if record else count)
+    if session != "last" and not told.session.startswith(session):
+        raise OperatorError(
+            f"`{printable(session)}` is another session, and from inside only one's own can be asked",
+            hint="ask your human to run this outside",
+        )
+    denials = tuple(denial for denial in told.denials if not record or str(denial.record) == record)
+    if record and not denials:
+        raise OperatorError(f"record {printable(record)} is not among the denials that the session keeps")
+    return DenialsTold(told.session, told.own_layers, denials)
 
 
 def _inside_socket() -> str:

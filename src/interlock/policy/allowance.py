@@ -7,6 +7,7 @@ there (`app.allowing`).
 
 from __future__ import annotations
 
+import re
 from typing import Final, NamedTuple
 
 from interlock.policy.fields import TEXT_CHARACTERS_MAX
@@ -21,6 +22,14 @@ _BESIDES: Final = {
     "process.exec": ("file.read", "process.exec"),
     "file.create": ("file.create", "file.write"),
 }
+#: Acts that make or fill a file, by which a name for one time comes about.
+_MAKING: Final = frozenset({"file.create", "file.write", "file.mknod"})
+#: Names that a program makes up for one time: they say so, and end in letters or digits of two kinds at least, as git's
+#: (`tmp_obj_Xa3k9Q`, `tmp_objdir-incoming-8fKe2p`), mktemp's and Python's do.
+_PASSING: Final = re.compile(
+    r"\.?(?:(?:tmp|temp|incoming|quarantine)[._-](?:.*[._-])?|tmp)"
+    r"(?!(?:[a-z]*|[A-Z]*|[0-9]*)$)[A-Za-z0-9_]{6,}"
+)
 _SIGNAL_NAMES: Final = {number: name for name, number in SIGNALS.items()} | {0: "0"}
 _INDENT: Final = "  "
 
@@ -70,6 +79,24 @@ def folder_of(denial: Denial, home: str, *, of_folder: bool = False) -> str:
     if folder.count("/") < 2 or folder == home or home.startswith(f"{folder}/"):
         raise NoRuleError(f"the folder `{printable(folder or '/')}` is too wide to be allowed as a whole")
     return folder
+
+
+def settled_folder(denial: Denial, home: str) -> str | None:
+    """The folder that is meant where the denied act made a file or folder of a name for one time (`tmp_obj_Xa3k9Q`,
+    `incoming-8fKe2p`): the one in which the first such name stands. A rule for the name itself would never match
+    again. None where no name is of that kind, or the folder is too wide.
+    """
+    try:
+        names = _path(denial.target).split("/")
+    except NoRuleError:
+        return None
+    at = next((index for index, name in enumerate(names) if _PASSING.fullmatch(name)), None)
+    if at is None or denial.verb not in _MAKING or isinstance(denial.target.get("to"), dict):
+        return None
+    try:
+        return folder_of(denial._replace(target={"path": "/".join(names[: at + 1])}), home)
+    except NoRuleError:
+        return None
 
 
 def quoted(text: str) -> str:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from interlock._native import Policy
 from interlock.policy import Context, Origin
-from interlock.policy.allowance import NoRuleError, folder_of, quoted, rule_for
+from interlock.policy.allowance import NoRuleError, folder_of, quoted, rule_for, settled_folder
 from interlock.policy.compile import compile_layer
 from interlock.policy.faults import Fault
 from interlock.policy.parse import parse_layer
@@ -119,3 +119,24 @@ def test_what_cannot_be_named_exactly_has_no_rule(verb, target, because):
 def test_a_folder_that_holds_too_much_is_not_allowed_whole(path):
     with pytest.raises(NoRuleError, match="too wide"):
         folder_of(denial("file.read", {"path": path}), "/home/ada")
+
+
+@pytest.mark.parametrize(
+    ("path", "folder"),
+    [
+        ("/srv/x.git/objects/incoming-8fKe2p", "/srv/x.git/objects"),
+        ("/srv/x.git/objects/incoming-8fKe2p/pack/tmp_pack_a1b2c3", "/srv/x.git/objects"),
+        ("/srv/x/tmpk3j9d8fa", "/srv/x"),
+        ("/srv/x/tmp.Xk29slLqZ1", "/srv/x"),
+        ("/srv/tmp.Xk29slLqZ1", None),  # a folder right below the root is too wide
+        ("/home/ada/tmp_obj_Xa3k9Q", None),  # so is the home
+        ("/srv/x/Cargo.lock", None),
+        ("/srv/x/tmp/report.txt", None),
+        ("/srv/x/temperature1", None),
+        ("/srv/x/template.py", None),
+        ("/srv/x/tmp_data", None),
+    ],
+)
+def test_a_name_for_one_time_stands_for_its_folder(path: str, folder: str | None) -> None:
+    assert settled_folder(denial("file.create", {"path": path}), "/home/ada") == folder
+    assert settled_folder(denial("file.read", {"path": path}), "/home/ada") is None
