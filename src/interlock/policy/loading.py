@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from interlock.policy.context import Context
     from interlock.policy.layer import Layer
+    from interlock.policy.place import Short
     from interlock.vocabulary.enforcement import Enforcement
 
 PRESETS: Final = ("coding-agent", "ci", "strict", "observe", "mcp-server", "gateway-baseline", "guard", "base")
@@ -148,29 +149,28 @@ def load(
         tuple(placed.warnings),
         from_cache,
         next(iter(json.loads(placed.aside)), None),
-        _enforcement(json.loads(placed.short)),
+        _enforcement(placed.not_whole()),
     )
 
 
-def _enforcement(short: list[dict[str, Any]]) -> dict[str, Enforcement]:
+def _enforcement(short: Sequence[Short]) -> dict[str, Enforcement]:
     """The rules that are not enforced fully here, each with its state. Raises `PolicyError` where one does not say
     `best_effort`.
     """
-    from interlock.vocabulary.enforcement import in_words, read
+    from interlock.vocabulary.enforcement import in_words
 
-    found: dict[str, Enforcement] = {}
-    faults: list[Fault] = []
-    for each in short:
-        state = found[each["rule"]] = read(each["enforcement"])
-        if not each["best_effort"]:
-            source = each["source"]
-            place = Place(source["file"], source["line"], source["column"])
-            message = f"rule `{each['rule']}` is not enforced fully on this machine: {in_words(state)}"
-            hint = f"{each['instead']}; or write `best_effort: true` in the rule, and each start says what is missing"
-            faults.append(Fault(place, message, hint))
+    faults = [
+        Fault(
+            each.place,
+            f"rule `{each.rule}` is not enforced fully on this machine: {in_words(each.enforcement)}",
+            f"{each.instead}; or write `best_effort: true` in the rule, and each start says what is missing",
+        )
+        for each in short
+        if not each.best_effort
+    ]
     if faults:
         raise PolicyError(faults)
-    return found
+    return {each.rule: each.enforcement for each in short}
 
 
 def written(sources: Sequence[Source], context: Context) -> list[Layer]:

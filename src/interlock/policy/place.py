@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from interlock.policy.context import Context
+    from interlock.policy.faults import Place
+    from interlock.vocabulary.enforcement import Enforcement
 
 
 class Placed(NamedTuple):
@@ -27,6 +29,32 @@ class Placed(NamedTuple):
     aside: str
     warnings: list[str]
     short: str
+
+    def not_whole(self) -> list[Short]:
+        """The last, read."""
+        import json
+
+        from interlock.policy.faults import Place
+        from interlock.vocabulary.enforcement import read
+
+        found = []
+        for each in json.loads(self.short):
+            source = each["source"]
+            where = Place(source["file"], source["line"], source["column"])
+            found.append(Short(each["rule"], read(each["enforcement"]), each["best_effort"], where, each["instead"]))
+        return found
+
+
+class Short(NamedTuple):
+    """A rule that this machine does not enforce whole: how far, whether it says `best_effort`, where it stands, and
+    what a person can do instead.
+    """
+
+    rule: str
+    enforcement: Enforcement
+    best_effort: bool
+    place: Place
+    instead: str
 
 
 def place(layers: str, count: int, context: Context, *, stand_ins: Sequence[tuple[str, str]]) -> Placed:
