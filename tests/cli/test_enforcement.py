@@ -149,3 +149,12 @@ def test_the_line_of_the_start_names_it_on_a_terminal(cli):
     p = cli.terminal("run", "--quiet", "--policy", policy, "--", "true")
     p.expect(pexpect.EOF)
     assert "PARTIAL" not in p.before
+
+
+def test_a_large_workspace_and_a_large_home_start_under_every_preset_that_is_run(cli):
+    for folder in (cli.workspace / "src", cli.human / ".vscode", cli.human / ".mozilla"):
+        folder.mkdir()
+        for number in range(4_200):
+            (folder / str(number)).touch()
+    for preset in ("coding-agent", "ci", "strict", "observe", "mcp-server"):
+        assert cli("policy", "check", "--preset", preset).returncode == 0, preset
