@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,8 @@ def stopped(seconds: str, wanted: str) -> Message:
             if guardian is None:
                 continue
             time.sleep(STOPPED_S)
-            os.kill(guardian, signal.SIGCONT)
+            with suppress(ProcessLookupError):
+                os.kill(guardian, signal.SIGCONT)
             said = drive.until("failed", "started")
             if said["type"] == wanted:
                 return said
@@ -51,6 +53,21 @@ def test_the_step_that_was_waited_for_is_named() -> None:
     assert failed["code"] == 123
     assert "the guardian did not start the command's process within 1 s" in failed["message"]
     assert "INTERLOCK_START_SECONDS" in failed["hint"]
+
+
+def test_what_was_forked_for_a_start_that_failed_is_ended() -> None:
+    """A guardian that stands still neither sees its supervisor go nor ends what it has started."""
+    for _ in range(TRIES):
+        with Drive(["/bin/sleep", "60"], supervisor_environment={"INTERLOCK_START_SECONDS": "1"}) as drive:
+            guardian = caught(drive)
+            if guardian is not None and drive.until("failed", "started")["type"] == "failed":
+                assert drive.process.wait(10) == 123
+                with pytest.raises(ProcessLookupError):
+                    os.kill(guardian, signal.SIGCONT)
+                return
+            if guardian is not None:
+                os.kill(guardian, signal.SIGCONT)
+    pytest.fail("no start was caught on its way")
 
 
 def test_the_time_can_be_raised() -> None:

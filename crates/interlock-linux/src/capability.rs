@@ -20,6 +20,12 @@ const fn bits(numbers: &[u32]) -> u64 {
 
 const SYS_PTRACE: u32 = 19;
 
+/// The kernel's release.
+#[must_use]
+pub fn kernel() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned()
+}
+
 /// The jail: its own files, ids, ports, priorities. Nothing that reaches the kernel, devices, other processes, mounts or raw packets:
 /// CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID, SETPCAP, NET_BIND_SERVICE, IPC_LOCK, IPC_OWNER, SYS_NICE, SYS_RESOURCE, LEASE, SETFCAP.
 pub const JAIL: u64 = bits(&[0, 1, 3, 4, 5, 6, 7, 8, 10, 14, 15, 23, 24, 28, 31]);

@@ -9,7 +9,7 @@ use crate::sys::descriptors::{self, pipe, read_byte, write_all};
 use crate::sys::notify::{self, Call, Instruction, Listener};
 use crate::sys::process::{self, Forked};
 use crate::sys::{self, capabilities, landlock};
-use crate::{capability, filter, foreign, launch, wall, yama};
+use crate::{capability, filter, foreign, wall, yama};
 use serde_json::{Value, json};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -28,7 +28,7 @@ pub fn examine() -> Value {
     };
     let ready = checks.iter().all(|check| check.pointer("/enforcement/state") == Some(&json!("fully")));
     let lacking = capability::lacking().map(|found| found.what);
-    json!({"kernel": launch::kernel(), "user": process::user(), "ready": ready && lacking.is_none(), "lacking": lacking, "mechanisms": checks})
+    json!({"kernel": capability::kernel(), "user": process::user(), "ready": ready && lacking.is_none(), "lacking": lacking, "mechanisms": checks})
 }
 
 fn mechanisms() -> [Value; 7] {
@@ -56,7 +56,7 @@ fn standing() -> String {
     } else {
         "no other seccomp filter stands"
     };
-    format!("Linux {}, a proc file system of its own; {filter}", launch::kernel())
+    format!("Linux {}, a proc file system of its own; {filter}", capability::kernel())
 }
 
 /// A mechanism without which nothing starts.

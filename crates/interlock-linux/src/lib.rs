@@ -1,6 +1,6 @@
 //! The supervisor: the host plane's wall (Landlock, seccomp) and door (user notification), on Linux.
 //!
-//! `launch` builds the tree, `receive` takes notifications, `door` observes and enacts, `line` decides, asks and records.
+//! `start` builds the tree, `receive` takes notifications, `door` observes and enacts, `line` decides, asks and records.
 //! unsafe code lives in `sys` only.
 #![deny(unsafe_code)]
 
@@ -24,7 +24,6 @@ pub mod handover;
 pub mod judge;
 pub mod keepers;
 pub mod later;
-pub mod launch;
 pub mod line;
 pub mod listing;
 pub mod made;
@@ -41,6 +40,7 @@ pub mod record;
 pub mod rehearsal;
 pub mod sentinel;
 pub mod session;
+pub mod start;
 pub mod supervise;
 pub mod sweep;
 pub mod sys;

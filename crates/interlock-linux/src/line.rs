@@ -17,6 +17,7 @@ use crate::judge::{Judge, Judged};
 use crate::later::{Changes, Later};
 use crate::questions::Questions;
 use crate::record::{Recorder, Totals};
+use crate::start::Passed;
 use crate::sys::notify::Call;
 use crate::uplink::Uplink;
 use interlock_core::action::{Action, Inode, Plane, Process, Subject};
@@ -281,8 +282,8 @@ impl Line {
         }
     }
 
-    /// The self-test is over: from now on policy decides.
-    pub(crate) fn begin(&self) {
+    /// The self-test has passed: from now on policy decides.
+    pub(crate) fn begin(&self, _passed: &Passed) {
         self.rehearsing.store(false, Ordering::Release);
     }
 

@@ -6,8 +6,11 @@ use interlock_core::grant::Grant;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::{BufRead, Read};
 use std::net::IpAddr;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 
 /// The longest message, in bytes.
 const LINE_MAX: u64 = 4 << 20;
@@ -39,6 +42,12 @@ pub struct GatewayPlace {
     pub address: IpAddr,
     pub port: u16,
     pub socket: Bytes,
+}
+
+/// Bytes as an operating-system path.
+#[must_use]
+pub fn path(bytes: &Bytes) -> PathBuf {
+    PathBuf::from(OsString::from_vec(bytes.0.clone()))
 }
 
 /// All that a session is started with.

@@ -27,8 +27,10 @@ pub struct Uplink {
 
 impl Uplink {
     /// Starts the writer thread over the control socket.
-    #[must_use]
-    pub fn start(socket: UnixStream) -> Self {
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub fn start(socket: UnixStream) -> std::io::Result<Self> {
         let (sender, receiver) = sync_channel(QUEUE_MAX);
         let open = Arc::new(AtomicBool::new(true));
         let state = Arc::clone(&open);
@@ -37,15 +39,14 @@ impl Uplink {
             write_all(socket, &receiver, &state);
             let _nobody = done.send(());
         };
-        // A thread that could not be started drops its end: every message is then refused.
-        let _thread = std::thread::Builder::new().name("uplink".into()).spawn(write);
-        Self {
+        std::thread::Builder::new().name("uplink".into()).spawn(write)?;
+        Ok(Self {
             queue: Mutex::new(Some(sender)),
             written: Mutex::new(written),
             open,
             notices: Mutex::new((Instant::now(), 0)),
             tally: Mutex::default(),
-        }
+        })
     }
 
     /// Queues a message. `false`: nobody reads any more, or the queue is full.

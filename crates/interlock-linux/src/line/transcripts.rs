@@ -20,6 +20,7 @@ use interlock_core::verb::Verb;
 use interlock_ledger::Ended;
 use serde_json::{Value, json};
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 /// What was recorded, in order; an effect is a step of its own.
@@ -112,10 +113,10 @@ fn line(rules: &Value, book: &Book) -> Line {
         Judge::new(policy).unwrap(),
         Later::new(&RunsLater::default(), &Bytes::default(), &Bytes::default()).unwrap(),
         Box::new(book.clone()),
-        Arc::new(Uplink::start(ours)),
+        Arc::new(Uplink::start(ours).unwrap()),
         Arc::new(Ending::new().unwrap()),
     );
-    line.begin();
+    line.rehearsing.store(false, Ordering::Release);
     line
 }
 

@@ -1,0 +1,45 @@
+//! The session's log at its start: opened, begun with the first records, or closed because nothing was run.
+
+use super::enforced::Enforced;
+use super::failed::Failed;
+use crate::capability;
+use crate::messages::{Launch, path};
+use crate::session::Session;
+use interlock_core::decision::Record;
+use interlock_ledger::{Error, Keys, Log};
+use serde_json::json;
+
+/// Opens the session's log.
+pub(super) fn create(launch: &Launch) -> Result<Log, Failed> {
+    let (directory, index, keys) = (path(&launch.ledger.directory), path(&launch.ledger.index), path(&launch.ledger.keys));
+    let refused =
+        |error: Error| Failed::new(123, format!("the ledger cannot be opened: {error}"), "`interlock ledger verify` says what is damaged");
+    let keys = Keys::ensure(&keys, Some(&index)).map_err(refused)?;
+    interlock_ledger::open_session(&directory, &format!("sessions/{}", launch.session), &index, &keys).map_err(refused)
+}
+
+/// Closes the log of a session that did not come to stand behind wall and filter.
+pub(super) fn not_begun(log: &Log, failed: &Failed) {
+    let reason = format!("nothing was run: {}", failed.message);
+    // Should this fail as well, the next start completes the log.
+    let _left = log.close(Some(json!({"type": "session.closed", "status": null, "reason": reason})));
+}
+
+/// Closes the log of a session whose command could not be run.
+pub(super) fn not_run(session: &Session) {
+    let _log = session.line.close(json!({"type": "session.closed", "status": null, "reason": "the command could not be run"}));
+}
+
+/// The records that open the session, on disk.
+pub(super) fn begin(launch: &Launch, session: &Session, enforced: &Enforced) -> Result<(), Failed> {
+    let judge = &session.line.judge;
+    let opened = json!({
+        "type": "session.opened", "agent": launch.agent, "human": launch.human, "command": launch.command, "directory": launch.directory,
+        "workspace": launch.workspace, "policy": judge.digest(), "layers": judge.layers(), "sources": launch.sources, "parent": launch.parent, "prompt": launch.prompt,
+        "host": {"kernel": capability::kernel(), "enforced": enforced.told(), "rules": launch.short},
+    });
+    let refused = |_| Failed::new(123, "the ledger refused the session's first records", "");
+    // The second one's sync is the first one's too.
+    session.line.record(Record::Ordered, opened).map_err(refused)?;
+    session.line.record(Record::Durable, enforced.sealed()).map_err(refused).map(drop)
+}

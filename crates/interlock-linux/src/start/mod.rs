@@ -1,0 +1,23 @@
+//! The start: a way of four states, [`Forked`] → [`Listening`] → [`Rehearsed`] → [`Running`]. Each owns what exists in it and is consumed by the one
+//! step that leads on, so an illegal order is a method that is not there. Only a tree that was rehearsed can be run.
+//!
+//! A step that fails drops its state, and with it ends what that state owned (`tree`). What needs a process with one thread (wall, capabilities, fork)
+//! comes first, since ledger and receivers start theirs. The same way as the command's own process goes it is `command`.
+
+mod enforced;
+mod failed;
+mod forked;
+mod listening;
+mod log;
+mod passed;
+mod rehearsed;
+mod running;
+mod steps;
+mod tree;
+
+pub use failed::Failed;
+pub use forked::Forked;
+pub use listening::Listening;
+pub use passed::Passed;
+pub use rehearsed::Rehearsed;
+pub use running::Running;
