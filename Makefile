@@ -25,8 +25,8 @@ $(STAMP): pyproject.toml $(RUST_SOURCES)
 demo: setup ## the main job on both planes: an agent works, then misbehaves
 	@$(BIN)/python examples/demo/demo.py
 
-test: setup ## the tests, as CI runs them
-	$(BIN)/python -m pytest
+test: setup ## the tests, as CI runs them; JOBS=2 shares them between two processes
+	$(BIN)/python -m pytest $(if $(JOBS),--numprocesses $(JOBS) --dist loadfile)
 
 test-long: setup ## the same with the long counts (hours)
 	INTERLOCK_LONG=1 $(BIN)/python -m pytest --timeout=14400

@@ -44,6 +44,15 @@ def _base_python() -> str:
     return "/usr/bin/python3" if closed and os.geteuid() == 0 else str(Path(sys.base_prefix) / "bin" / "python3")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Where several processes share the tests, the first one installs what all of them use."""
+    shares = getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput")
+    if shares and not config.option.collectonly and "INTERLOCK_TEST_INSTALLED" not in os.environ:
+        place = _place()
+        config.add_cleanup(lambda: shutil.rmtree(place, ignore_errors=True))
+        os.environ["INTERLOCK_TEST_INSTALLED"] = str(_install(place))
+
+
 @pytest.fixture(scope="session")
 def installed() -> Iterator[Installed]:
     """Build the wheel, install it into a fresh environment that every user can read.
@@ -53,8 +62,18 @@ def installed() -> Iterator[Installed]:
     if ready := os.environ.get("INTERLOCK_TEST_INSTALLED"):
         yield Installed(Path(ready))
         return
+    place = _place()
+    yield Installed(_install(place))
+    shutil.rmtree(place, ignore_errors=True)
+
+
+def _place() -> Path:
     place = Path(tempfile.mkdtemp(prefix="interlock-installed-"))
     place.chmod(0o755)
+    return place
+
+
+def _install(place: Path) -> Path:
     python = place / "venv" / "bin" / "python"
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
     subprocess.run([*build, "--wheel-dir", place, ROOT], check=True, cwd=ROOT)
@@ -62,8 +81,7 @@ def installed() -> Iterator[Installed]:
     [wheel] = place.glob("*.whl")
     quiet = ["--quiet", "--disable-pip-version-check"]
     subprocess.run([python, "-m", "pip", "install", *quiet, wheel], check=True, cwd=place)
-    yield Installed(python)
-    shutil.rmtree(place, ignore_errors=True)
+    return python
 
 
 @pytest.fixture(scope="session")

@@ -109,7 +109,7 @@ def test_every_policy_command_loads_what_run_loads(place):
     place("allow", "last", "--yes")
     place("allow", "last", "--always", "--yes")
     assert "this-project (1 rules)" in place("policy", "check").stdout
-    assert "this-project/allowed-1" in place("policy", "explain").stdout
+    assert "this-project/allowed-1" in place("policy", "explain", "--rules").stdout
     action = {
         "id": "s/0",
         "plane": "host",

@@ -7,6 +7,7 @@ It leaves out what the real one does for people: no YAML, no terminal, no inbox.
 from __future__ import annotations
 
 import argparse
+import atexit
 import hashlib
 import json
 import os
@@ -90,6 +91,13 @@ EVERYTHING = policy(
 )
 
 
+def _own_state() -> Path:
+    """A state directory that is looked at after the session, and goes with the tests."""
+    place = Path(tempfile.mkdtemp(prefix="interlock-drive-"))
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    return place
+
+
 class Drive:
     """One session. Use as a context manager; leaving it ends the tree."""
 
@@ -105,7 +113,7 @@ class Drive:
         state: Path | None = None,
         **changes: Any,
     ) -> None:
-        self.state = state or Path(tempfile.mkdtemp(prefix="interlock-drive-"))
+        self.state = state or _own_state()
         lay_state(self.state, user)
         self.session = time.strftime("s-%Y%m%dT%H%M%S-") + secrets.token_hex(3)
         self.stdout, stdout = os.pipe()

@@ -327,7 +327,7 @@ class TestAsRoot:
             "from tests.kernel.test_senders import *\n"
             "with Drive([PYTHON, '-I', '-c', sys.argv[1]], TRAPPED) as drive:\n"
             "    said = drive.until('started')['enforced']['unix-senders']\n"
-            "    print(said == 'full', bool(status(Path(f'/proc/{drive.process.pid}'))['CapPrm'] & SYS_ADMIN), *drive.finish()[1:])\n"
+            "    print(said['state'] == 'fully', bool(status(Path(f'/proc/{drive.process.pid}'))['CapPrm'] & SYS_ADMIN), *drive.finish()[1:])\n"
         )
         inside = ["unshare", "--user", "--map-root-user", *namespaces, "--", sys.executable, "-c", held, script]
         ran = subprocess.run(inside, cwd=ROOT, capture_output=True, text=True, timeout=60)
@@ -403,7 +403,7 @@ def test_nobody_but_the_supervisor_may_take_anything_up(user: int | None) -> Non
     with Drive([PYTHON, "-I", "-c", WAITS], TRAPPED, user=user) as drive:
         drive.until("started")
         own = drive.process.pid
-        threads = [status(thread) for thread in Path(f"/proc/{own}/task").iterdir()]
+        threads = [found for thread in Path(f"/proc/{own}/task").iterdir() if (found := status_if_there(thread))]
         [guardian], sentinels = named("jail-guardian", own), named("jail-sentinel", own)
         [command] = [path for path in map(Path, Path("/proc").glob("[0-9]*")) if is_command(path, guardian)]
         held = {"guardian": [status(guardian)], "sentinels": list(map(status, sentinels)), "command": [status(command)]}
@@ -419,6 +419,14 @@ def test_nobody_but_the_supervisor_may_take_anything_up(user: int | None) -> Non
             assert not root or not found["CapBnd"] & SYS_ADMIN, who
             assert root or found["CapPrm"] == 0, who
     assert not root or not held["command"][0]["CapPrm"] & SYS_PTRACE
+
+
+def status_if_there(thread: Path) -> dict[str, int] | None:
+    """A thread may end while they are counted."""
+    try:
+        return status(thread)
+    except (FileNotFoundError, ProcessLookupError):
+        return None
 
 
 def is_command(path: Path, guardian: Path) -> bool:

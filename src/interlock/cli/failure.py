@@ -67,9 +67,17 @@ def _disk_fault(error: Exception) -> int:
     database = isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _DATABASE_ERRORS
     if not database and not (isinstance(error, OSError) and error.errno in _DISK_ERRORS):
         return 0
-    say(f"cannot write: {error}")
+    say(_file_limit() or f"cannot write: {error}")
     say(f"  hint: {_room_hint()}", prefix="")
     return EXIT_FAILED
+
+
+def _file_limit() -> str | None:
+    """The limit on files that a fault of the disk comes from, in the supervisor's words."""
+    import resource
+
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    return None if limit else "a file may have 0 bytes here (`ulimit -f`): too few for the session's log"
 
 
 def _room_hint() -> str:
