@@ -174,7 +174,10 @@ def test_a_level_for_log_messages_waits_for_no_server_that_does_not_take_it(stag
     alone = session(stage, stage.token, "/mcp/plain")
     began = time.monotonic()
     _, _, answer = post(stage, stage.token, level, "/mcp/plain", **alone)
-    assert time.monotonic() - began < AT_ONCE_S and last(answer)["result"] == {}
+    assert time.monotonic() - began < AT_ONCE_S
+    # Its end may be noticed before the level is sent, and it is started again, or by the sending.
+    said = last(answer)
+    assert said.get("result") == {} or "the level was not taken by `plain`" in said["error"]["message"], said
     stage.good_works()
 
 
