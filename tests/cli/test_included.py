@@ -128,3 +128,12 @@ def test_a_folder_that_holds_the_home_is_not_opened(place):
     place.outside("printf '[core]\\n\\thooksPath = /\\n[init]\\n\\ttemplateDir = ~\\n' >> .gitconfig")
     assert place.inside(f"cat {place.home}/private/f").stdout == ""
     assert os.path.exists(place.home / "private/f")
+
+
+def test_links_on_the_way_to_the_configuration_itself_are_kept(place):
+    place.outside("mv .gitconfig dotfiles/v1/config && ln -s v1 dotfiles/now && ln -s dotfiles/now/config .gitconfig && mkdir v2 && echo '[alias]' > v2/config")
+    before = (place.home / ".gitconfig").read_text()
+    place.inside("ln -sfn ../v2 dotfiles/now", ".", "--workspace", ".", "--no-ask")
+    assert (place.home / ".gitconfig").read_text() == before
+    place.outside("ln -sfn ../v2 dotfiles/now")
+    assert (place.home / ".gitconfig").read_text() != before

@@ -51,9 +51,11 @@ class Included(NamedTuple):
 def included(environment: Mapping[str, str], home: str) -> Included:
     """Read the configuration of the person whose home that is. Arguments: `environment` is the person's own."""
     search = _Search(home)
-    for path in _git_files(environment, home):
+    for path in (roots := _git_files(environment, home)):
         search.git(path, 0)
     search.ssh(f"{home}/.ssh/config", 0)
+    # A configuration is often a link itself, into a folder of dotfiles.
+    search.links += [link for path in (*roots, f"{home}/.ssh/config") for link in resolved(path)[1]]
     return Included(
         *(tuple(dict.fromkeys(found)) for found in (search.files, search.folders, search.ssh_files, search.links))
     )
