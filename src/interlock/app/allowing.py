@@ -188,10 +188,10 @@ def _source(proposal: Proposal) -> Source:
 def _decide(
     sources: list[Source], record: dict[str, Any], *, workspace: str, home: Home, more: Proposal | None = None
 ) -> dict[str, Any]:
-    from interlock.facts.own_paths import own_paths
     from interlock.host.supervisor import find_supervisor
     from interlock.policy import load
     from interlock.policy.engine import engine
+    from interlock.surroundings.own_paths import own_paths
 
     own = own_paths(os.environ, supervisor=find_supervisor())
     context = context_of(home, workspace=workspace, human_home=user_home(), own=own)

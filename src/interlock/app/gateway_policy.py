@@ -15,11 +15,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from interlock.connectors.configuration import Stdio
-from interlock.facts.own_paths import own_paths
 from interlock.host.supervisor import find_supervisor
 from interlock.policy import Compiled, Context, Source, from_environment, is_file, load
 from interlock.policy.layer import Origin
 from interlock.storage.home import Home, user_home
+from interlock.surroundings.own_paths import own_paths
 
 SERVER_PRESET: Final = "mcp-server"
 _GLOB_CHARACTERS: Final = frozenset("*?[]{}\\@$~")

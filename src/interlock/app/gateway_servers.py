@@ -19,13 +19,13 @@ from typing import Final
 from interlock.app.gateway_policy import server_policy
 from interlock.connectors.configuration import Connector, Stdio
 from interlock.connectors.launch import LastWords, LaunchFailed
-from interlock.facts.own_paths import own_paths
 from interlock.host.launch import Launch
 from interlock.host.program import find_program
 from interlock.host.supervisor import Supervisor, find_supervisor, start_supervisor
 from interlock.mediate.json_text import TEXT_BYTES_MAX, JsonObject
 from interlock.storage.home import Home
 from interlock.storage.runtime import clear, hold
+from interlock.surroundings.own_paths import own_paths
 from interlock.vocabulary import words
 from interlock.vocabulary.errors import InterlockError
 from interlock.vocabulary.ids import session_id

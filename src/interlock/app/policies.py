@@ -127,9 +127,9 @@ def context_of(
     temporary: str | None = None,
 ) -> Context:
     """What a session's policy is expanded with on this machine."""
-    from interlock.facts.included import included
-    from interlock.facts.repository import elsewhere
     from interlock.policy import from_environment
+    from interlock.surroundings.included import included
+    from interlock.surroundings.repository import elsewhere
 
     git = elsewhere(workspace)
     return from_environment(

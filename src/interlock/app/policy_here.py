@@ -7,10 +7,10 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from interlock.app.policies import chosen, context_of
-from interlock.facts.own_paths import own_paths
-from interlock.facts.repository import top_around
 from interlock.host.supervisor import find_supervisor
 from interlock.storage.home import Home, user_home
+from interlock.surroundings.own_paths import own_paths
+from interlock.surroundings.repository import top_around
 from interlock.vocabulary.errors import HostError
 
 if TYPE_CHECKING:

@@ -10,9 +10,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from interlock.app.own_layers import own_layers
 from interlock.app.sharing import share_layer
-from interlock.facts.own_paths import own_paths
-from interlock.facts.repository import top_around
-from interlock.facts.workspace import too_wide
 from interlock.host.descriptors import open_standard_descriptors
 from interlock.host.launch import Launch, jail_environment
 from interlock.host.loop import Course, Loop
@@ -23,6 +20,9 @@ from interlock.policy.context import temporaries
 from interlock.storage.home import SOCKET_PATH_BYTES_MAX, Home, user_home
 from interlock.storage.runtime import clear, clear_leftovers, clear_sockets, hold
 from interlock.storage.temporary import Temporary, choose
+from interlock.surroundings.own_paths import own_paths
+from interlock.surroundings.repository import top_around
+from interlock.surroundings.workspace import too_wide
 from interlock.vocabulary.errors import EXIT_REFUSED, HostError, OperatorError
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ import pwd
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from interlock.facts.git_config import settings
-from interlock.facts.text import text_of
+from interlock.surroundings.git_config import settings
+from interlock.surroundings.text import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

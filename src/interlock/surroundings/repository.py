@@ -13,9 +13,9 @@ import os
 import stat
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from interlock.facts.git_config import settings
-from interlock.facts.text import text_of
-from interlock.facts.workspace import mount_points, parents, too_wide
+from interlock.surroundings.git_config import settings
+from interlock.surroundings.text import text_of
+from interlock.surroundings.workspace import mount_points, parents, too_wide
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
