@@ -2,14 +2,16 @@
 //!
 //! Runs without a policy and leaves nothing behind. What a session would refuse to start without is `needed`.
 
-use crate::door::sender;
-use crate::enforcement::{self, Enforcement};
-use crate::need::Need;
+use crate::door::net::sender;
+use crate::filter::need::Need;
+use crate::filter::program::program;
+use crate::machine::enforcement::{self, Enforcement};
+use crate::machine::{capability, foreign, yama};
 use crate::sys::descriptors::{self, pipe, read_byte, write_all};
 use crate::sys::notify::{self, Call, Instruction, Listener};
 use crate::sys::process::{self, Forked};
 use crate::sys::{self, capabilities, landlock};
-use crate::{capability, filter, foreign, wall, yama};
+use crate::tree::wall;
 use serde_json::{Value, json};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -153,7 +155,7 @@ fn wakes() -> Result<String, String> {
 
 /// Runs a child behind the real filter up to its first open, and answers that one.
 fn trapped(answer: impl FnOnce(&Listener, &Call) -> io::Result<String>) -> Result<String, String> {
-    trap(&filter::program(Need::ALL), answer).map_err(|error| error.to_string())
+    trap(&program(Need::ALL), answer).map_err(|error| error.to_string())
 }
 
 fn trap(program: &[Instruction], answer: impl FnOnce(&Listener, &Call) -> io::Result<String>) -> io::Result<String> {

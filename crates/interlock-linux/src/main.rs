@@ -17,7 +17,7 @@ fn main() -> ExitCode {
             .map_or_else(usage, |control| ExitCode::from(supervise::run(UnixStream::from(control)))),
         ["--version"] => print(&format!("interlock-supervisor {}", env!("CARGO_PKG_VERSION"))),
         ["--doctor"] => print(&interlock_linux::doctor::examine().to_string()),
-        ["--syscalls"] => print(&interlock_linux::listing::json()),
+        ["--syscalls"] => print(&interlock_linux::filter::listing::json()),
         ["--changes"] => match later::replay(std::io::stdin().lock()) {
             Ok(found) => print(&found.to_string()),
             Err(error) => {

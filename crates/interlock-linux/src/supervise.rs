@@ -1,11 +1,11 @@
 //! One session from launch to end: the supervisor's own thread.
 
-use crate::faces;
-use crate::judge::Judge;
-use crate::messages::{self, Down, Launch};
+use crate::line::judge::Judge;
+use crate::outside::faces;
 use crate::start::{Failed, Forked};
 use crate::sys::descriptors;
-use crate::uplink::Uplink;
+use crate::wire::messages::{self, Down, Launch};
+use crate::wire::uplink::Uplink;
 use std::io::{BufReader, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;

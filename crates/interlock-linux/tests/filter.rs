@@ -1,10 +1,10 @@
 //! The emitted program against the table's meaning: an interpreter of classic BPF runs it on every number and on registers near every condition.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
-use interlock_linux::filter::program;
-use interlock_linux::need::Need;
+use interlock_linux::filter::need::Need;
+use interlock_linux::filter::program::program;
+use interlock_linux::filter::table::{Class, ROWS, Row, Test, Verdict};
 use interlock_linux::sys::notify::Instruction;
-use interlock_linux::table::{Class, ROWS, Row, Test, Verdict};
 
 const X86_64: u32 = 0xc000_003e;
 const KILL: u32 = 0x8000_0000;

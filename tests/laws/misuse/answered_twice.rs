@@ -1,6 +1,6 @@
 //! A call is answered twice, or its one answer is copied first.
 
-use crate::answer::{Answered, Pending};
+use crate::door::answer::{Answered, Pending};
 
 #[cfg(misuse)]
 fn twice(pending: Pending) -> Answered {

@@ -1,7 +1,7 @@
 //! A call is answered around its `Pending`.
 
-use crate::answer::{Answered, Calls};
-use crate::session::Session;
+use crate::door::answer::{Answered, Calls};
+use crate::door::session::Session;
 
 #[cfg(misuse)]
 fn through_the_listener(calls: &Calls, call: u64) {

@@ -1,6 +1,6 @@
 //! A second copy of what a call is answered with.
 
-use crate::answer::{Pending, Proof};
+use crate::door::answer::{Pending, Proof};
 
 #[cfg(misuse)]
 fn of_a_call(pending: &Pending) -> Pending {

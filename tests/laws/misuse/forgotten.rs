@@ -1,6 +1,6 @@
 //! A call is not answered, and it is said that it was; or one that never arrived is.
 
-use crate::answer::{Answered, Calls, Pending};
+use crate::door::answer::{Answered, Calls, Pending};
 use crate::door::errand::Errand;
 use crate::sys::errno::Sys;
 

@@ -1,17 +1,17 @@
 //! The kernel is told to go on with a proof that nobody has earned.
 
-use crate::answer::{Answered, Pending, Proof};
-use crate::own::Standing;
+use crate::door::answer::{Answered, Pending, Proof};
+use crate::door::process::own::Standing;
 use crate::sys::notify::Call;
 
 #[cfg(misuse)]
 mod made_up {
     use super::{Call, Proof};
-    use crate::door::meant::StaysInside;
-    use crate::door::request::PathOnly;
-    use crate::door::trace::{Expected, Traced};
-    use crate::own::OwnStanding;
-    use crate::sysv::{Limits, MadeHere};
+    use crate::door::process::meant::StaysInside;
+    use crate::door::seen::request::PathOnly;
+    use crate::door::process::trace::{Expected, Traced};
+    use crate::door::process::own::OwnStanding;
+    use crate::door::process::objects::{Limits, MadeHere};
 
     fn own(call: &Call) -> Proof {
         Proof::OwnStanding(OwnStanding { call: call.id }) //~ E0451 OwnStanding

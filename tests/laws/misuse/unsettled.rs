@@ -1,6 +1,6 @@
 //! An act is enacted with a leave that the line did not give.
 
-use crate::door::caller::Stop;
+use crate::door::seen::caller::Stop;
 use crate::door::errand::Errand;
 use crate::line::{Enactor, Leave, Line, Observed};
 

@@ -6,7 +6,7 @@ use crate::start::Passed;
 #[cfg(misuse)]
 mod made_up {
     use super::{Line, Passed};
-    use crate::session::Session;
+    use crate::door::session::Session;
     use crate::start::Rehearsed;
     use std::sync::Arc;
 

@@ -2,15 +2,15 @@
 //!
 //! Left out: what a call means (`open`, `names`, `metadata`).
 
-use super::caller::{Caller, Reached, Status, Stop};
-use super::loss;
-use super::lost::{self, Lost};
+use super::answer::{Answered, Pending};
+use super::file::loss;
 use super::refusal;
-use super::resolve::{Name, Object};
 use super::restart;
-use crate::answer::{Answered, Pending};
+use super::seen::caller::{Caller, Reached, Status, Stop};
+use super::seen::lost::{self, Lost};
+use super::seen::resolve::{Name, Object};
+use super::session::Session;
 use crate::line::{Enactor, Leave, Observed, Permit, Settled};
-use crate::session::Session;
 use crate::sys::credentials;
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::files::{self, Stat};

@@ -2,12 +2,12 @@
 //!
 //! Left out: refusals by policy, which the line records.
 
-use super::caller::{Reached, Stop};
-use super::procfs;
+use super::answer::{Answered, Pending};
 use super::restart;
-use crate::answer::{Answered, Pending};
+use super::seen::caller::{Reached, Stop};
+use super::seen::procfs;
+use super::session::Session;
 use crate::line::Observed;
-use crate::session::Session;
 
 /// What refusals are counted under that every listing of processes meets by the hundred.
 const LISTING: &str = "guard/processes-outside";

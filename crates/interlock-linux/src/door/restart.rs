@@ -5,10 +5,10 @@
 //! a stop under trace, and restarts the call unseen if nothing is left for it.
 //! Left out: waits of an exec and of a question, which no signal but a deadly one ends; a stop that only the seventeenth thread or a later one took.
 
-use super::caller::Caller;
-use super::trace::Stopping;
-use crate::answer::{Answered, Pending};
-use crate::session::Session;
+use super::answer::{Answered, Pending};
+use super::process::trace::Stopping;
+use super::seen::caller::Caller;
+use super::session::Session;
 
 /// The kernel's own: restart the call or return EINTR, as the handler of the signal asks.
 const RESTART_OR_INTERRUPT: i32 = 512;

@@ -2,7 +2,7 @@
 //!
 //! Left out: what the values do. A file that cannot be read as what it should be has no keys, and is then listed whole.
 
-use crate::messages::{Format, KeysOf};
+use crate::wire::messages::{Format, KeysOf};
 use serde_json::Value;
 use std::collections::BTreeMap;
 

@@ -2,7 +2,7 @@
 //!
 //! Left out: what the kinds are (one table, on the policy's side) and what was changed (`found`).
 
-use crate::messages::{Finds, KeysOf, RunsLater};
+use crate::wire::messages::{Finds, KeysOf, RunsLater};
 use interlock_core::action::Bytes;
 use interlock_core::pattern::Pattern;
 use interlock_core::patterns::Patterns;
@@ -45,11 +45,11 @@ impl Kinds {
     /// A pattern that is none.
     pub fn new(wanted: &RunsLater, workspace: &[u8], home: &[u8]) -> Result<Self, String> {
         let compile = |texts: &[Bytes]| texts.iter().map(Pattern::compile).collect::<Result<Vec<_>, _>>();
-        let of = |which: &dyn Fn(&crate::messages::LaterKind) -> bool| {
+        let of = |which: &dyn Fn(&crate::wire::messages::LaterKind) -> bool| {
             let texts: Vec<Bytes> = wanted.kinds.iter().filter(|kind| which(kind)).flat_map(|kind| kind.paths.clone()).collect();
             compile(&texts).map(Patterns::from)
         };
-        let kind = |kind: &crate::messages::LaterKind| {
+        let kind = |kind: &crate::wire::messages::LaterKind| {
             Ok::<_, String>(Kind {
                 name: kind.name.clone(),
                 paths: compile(&kind.paths)?.into(),

@@ -8,7 +8,7 @@ use super::git::{Followed, destination, is_in_dot_git, is_repository};
 use super::keys::{self, Keys};
 use super::kinds::{Kinds, above, is_at_or_below, last};
 use super::walk::{Walked, walk};
-use crate::messages::Finds;
+use crate::wire::messages::Finds;
 use interlock_core::action::{Bytes, Inode};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashSet};

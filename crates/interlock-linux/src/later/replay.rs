@@ -4,7 +4,7 @@
 //! something is there is looked at.
 
 use super::Later;
-use crate::messages::RunsLater;
+use crate::wire::messages::RunsLater;
 use interlock_core::action::Bytes;
 use interlock_core::target::Target;
 use interlock_core::verb::Verb;

@@ -6,7 +6,7 @@ use super::content::content;
 use super::keys;
 use super::kinds::is_at_or_below;
 use super::left::Before;
-use crate::messages::Format;
+use crate::wire::messages::Format;
 use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;

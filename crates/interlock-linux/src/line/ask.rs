@@ -2,11 +2,11 @@
 //!
 //! INVARIANT: an answer never edits a decision. Whatever is not a yes that covers this very act ends in a denial of its own record.
 
+use super::judge::Judged;
 use super::log::program_of;
 use super::ports::Around;
+use super::questions::{Reply, TIMEOUT_MS};
 use super::{Act, Enactor, Line, Refused};
-use crate::judge::Judged;
-use crate::questions::{Reply, TIMEOUT_MS};
 use crate::sys::notify::Call;
 use crate::sys::process;
 use interlock_core::action::{Action, Process};

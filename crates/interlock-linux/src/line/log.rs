@@ -2,8 +2,8 @@
 //!
 //! INVARIANT: a line that has failed to write takes nothing more: everything is denied from then on.
 
+use super::record::Failure;
 use super::{Line, Refused};
-use crate::record::Failure;
 use crate::sys::notify::Call;
 use interlock_core::action::{Action, Bytes};
 use interlock_core::decision::{Decision, Record};

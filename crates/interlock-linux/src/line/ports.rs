@@ -1,7 +1,7 @@
 //! What the line needs from around it: Facts to decide with, a place to wait for a human, and what the kernel would have said by itself. The session
 //! gives all three.
 
-use crate::questions::{Question, Reply};
+use super::questions::{Question, Reply};
 use crate::sys::notify::Call;
 use interlock_core::action::Action;
 use interlock_core::facts::{Facts, Needs};

@@ -1,10 +1,10 @@
 //! Denials: recorded, told to the human and to whoever asks `why`; and the refusals of the door's own, which no rule spoke and none can lift.
 
+use super::denials::Denial;
+use super::judge::Judged;
 use super::log::program_of;
 use super::ports::Around;
 use super::{Line, Observed, Refused, now_us};
-use crate::denials::Denial;
-use crate::judge::Judged;
 use crate::sys::notify::Call;
 use interlock_core::action::{Action, Process};
 use interlock_core::decision::{Decision, Obligations, Outcome, Record};

@@ -2,9 +2,9 @@
 //!
 //! Left out: what an enactor does in the place of what (`Enactor`).
 
+use super::judge::Judged;
 use super::ports::Around;
 use super::{Act, Enactor, Line, Observed, Refused, Verdict};
-use crate::judge::Judged;
 use crate::sys::notify::Call;
 use interlock_core::action::Action;
 use interlock_core::decision::{Outcome, Record};

@@ -1,16 +1,16 @@
 //! The sequences of records in `spec/vectors/record.jsonl`, walked by this line: the other plane's line walks the same file.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+use super::judge::Judge;
 use super::ports::{Gather, Permissions, Waits};
+use super::questions::{Question, Reply};
+use super::record::{Failure, Recorder};
 use super::{Enactor, Line, Observed, Settled, Verdict};
-use crate::ending::Ending;
-use crate::judge::Judge;
 use crate::later::Later;
-use crate::messages::RunsLater;
-use crate::questions::{Question, Reply};
-use crate::record::{Failure, Recorder};
 use crate::sys::notify::Call;
-use crate::uplink::Uplink;
+use crate::tree::ending::Ending;
+use crate::wire::messages::RunsLater;
+use crate::wire::uplink::Uplink;
 use interlock_core::action::{Action, Bytes, FileEnd, Target};
 use interlock_core::decision::Record;
 use interlock_core::facts::{Facts, Needs};

@@ -1,11 +1,12 @@
 //! What was found to stand: the wall as it was built, the filter as it was emitted, and the self-test's results.
 
 use super::failed::Failed;
-use crate::door::sender;
-use crate::enforcement::{self, Enforcement, Mechanisms};
-use crate::need::Need;
-use crate::wall::Wall;
-use crate::{filter, table};
+use crate::door::net::sender;
+use crate::filter::need::Need;
+use crate::filter::program::{digest, program};
+use crate::filter::table;
+use crate::machine::enforcement::{self, Enforcement, Mechanisms};
+use crate::tree::wall::Wall;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -48,7 +49,7 @@ impl Enforced {
         let admitted: Vec<String> = self.wall.admitted.iter().map(|path| path.display().to_string()).collect();
         json!({
             "type": "wall.sealed", "landlock": {"abi": self.wall.abi, "execute": admitted},
-            "filter": filter::digest(&filter::program(self.need)), "trapped": trapped,
+            "filter": digest(&program(self.need)), "trapped": trapped,
         })
     }
 }

@@ -1,7 +1,7 @@
 //! Why nothing was run, with the exit codes of `spec/home.md`: 120 usage, 121 policy, 122 machine, 123 own failure, 124 refused.
 
-use crate::ending::{Ending, Reason};
-use crate::{foreign, yama};
+use crate::machine::{foreign, yama};
+use crate::tree::ending::{Ending, Reason};
 use serde_json::{Value, json};
 use std::time::Duration;
 

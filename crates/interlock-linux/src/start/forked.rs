@@ -6,23 +6,27 @@ use super::listening::Listening;
 use super::log;
 use super::steps::Steps;
 use super::tree::Tree;
-use crate::command::{Ends, Start};
-use crate::door::sender;
-use crate::ending::Ending;
-use crate::judge::Judge;
+use crate::door::net::sender;
+use crate::door::receive;
+use crate::door::session::{Gateway, Session, Threads};
+use crate::filter::need::Need;
+use crate::filter::program::program;
 use crate::later::Later;
 use crate::line::Line;
-use crate::members::Members;
-use crate::messages::{Launch, path};
-use crate::need::Need;
-use crate::session::{Gateway, Session, Threads};
+use crate::line::judge::Judge;
+use crate::machine::{capability, foreign};
+use crate::outside::control;
 use crate::sys::capabilities;
 use crate::sys::descriptors::{self, pipe, take_from};
 use crate::sys::notify::Listener;
 use crate::sys::process::{self, Forked as Side};
-use crate::uplink::Uplink;
-use crate::wall::{self, Wall};
-use crate::{capability, control, filter, foreign, guardian, receive};
+use crate::tree::command::{Ends, Start};
+use crate::tree::ending::Ending;
+use crate::tree::guardian;
+use crate::tree::members::Members;
+use crate::tree::wall::{self, Wall};
+use crate::wire::messages::{Launch, path};
+use crate::wire::uplink::Uplink;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ffi::CString;
@@ -173,7 +177,7 @@ fn start(launch: &Launch, ends: Ends, need: Need, held: u64) -> Result<Start, Fa
         terminal: launch.terminal,
         closed: (0..).zip(launch.stdio).filter(|(_, given)| given.is_none()).map(|(number, _)| number).collect(),
         apart: launch.terminal || !process::leads_its_session(),
-        filter: filter::program(need),
+        filter: program(need),
         filtered: foreign::stands(),
         capabilities: capability::jail(held),
         supervisor: process::id(),

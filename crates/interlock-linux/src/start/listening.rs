@@ -6,9 +6,9 @@ use super::passed::Passed;
 use super::rehearsed::Rehearsed;
 use super::steps::Steps;
 use super::tree::Tree;
-use crate::ending::Ending;
-use crate::messages::Launch;
-use crate::session::Session;
+use crate::door::session::Session;
+use crate::tree::ending::Ending;
+use crate::wire::messages::Launch;
 use std::sync::Arc;
 
 /// A tree with its session, whose mechanisms nobody has tried yet.

@@ -2,9 +2,9 @@
 
 use super::enforced::Enforced;
 use super::failed::Failed;
-use crate::capability;
-use crate::messages::{Launch, path};
-use crate::session::Session;
+use crate::door::session::Session;
+use crate::machine::capability;
+use crate::wire::messages::{Launch, path};
 use interlock_core::decision::Record;
 use interlock_ledger::{Error, Keys, Log};
 use serde_json::json;

@@ -2,7 +2,7 @@
 //! step that leads on, so an illegal order is a method that is not there. Only a tree that was rehearsed can be run.
 //!
 //! A step that fails drops its state, and with it ends what that state owned (`tree`). What needs a process with one thread (wall, capabilities, fork)
-//! comes first, since ledger and receivers start theirs. The same way as the command's own process goes it is `command`.
+//! comes first, since ledger and receivers start theirs. The same way as the command's own process goes it is `tree::command`.
 
 mod enforced;
 mod failed;

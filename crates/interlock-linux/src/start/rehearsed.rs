@@ -7,11 +7,11 @@ use super::passed::Passed;
 use super::running::Running;
 use super::steps::Steps;
 use super::tree::Tree;
-use crate::control;
-use crate::ending::{Ending, Reason};
-use crate::faces::{self, Shown};
-use crate::messages::{Launch, path};
-use crate::session::Session;
+use crate::door::session::Session;
+use crate::outside::control;
+use crate::outside::faces::{self, Shown};
+use crate::tree::ending::{Ending, Reason};
+use crate::wire::messages::{Launch, path};
 use serde_json::{Value, json};
 use std::io::BufReader;
 use std::os::unix::net::UnixStream;
@@ -52,7 +52,7 @@ impl Rehearsed {
 }
 
 fn show(launch: &Launch, session: &Arc<Session>, ending: &Arc<Ending>) -> std::io::Result<()> {
-    let started = crate::clock::rfc3339(crate::line::now_us());
+    let started = crate::line::clock::rfc3339(crate::line::now_us());
     let shown = Shown { command: json!(launch.command), started, own_layers: launch.own_layers.clone() };
     faces::serve(&path(&launch.runtime), session, ending, shown)
 }

@@ -1,10 +1,10 @@
 //! Running: the command is what its program makes of it. Watched until the tree is empty or is to be ended.
 
 use super::tree::Tree;
-use crate::ending::{Ending, Reason};
-use crate::guardian::Word;
-use crate::messages::End;
-use crate::session::Session;
+use crate::door::session::Session;
+use crate::tree::ending::{Ending, Reason};
+use crate::tree::guardian::Word;
+use crate::wire::messages::End;
 use interlock_core::decision::Record;
 use serde_json::{Value, json};
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! What the supervisor acts as: without a umask, and as root a thread with the ids, groups and capabilities of the caller.
 //!
 //! All calls are raw, hence of the calling thread alone (glibc's wrappers would change every thread). Reading another
-//! thread's credentials is `door::caller`'s; whether they are needed at all is the session's.
+//! thread's credentials is `door::seen::caller`'s; whether they are needed at all is the session's.
 
 use super::errno::{Errno, Sys, check};
 use std::cell::{Cell, OnceCell};

@@ -1,6 +1,6 @@
 //! Landlock by its three system calls (landlock(7)): a ruleset is built by the supervisor and put on by the command.
 //!
-//! What it admits is `wall`'s matter.
+//! What it admits is `tree::wall`'s matter.
 
 use super::check;
 use std::io;

@@ -1,5 +1,5 @@
 //! Reading another thread's memory, and writing results into it. Nothing here trusts what is read: it is a snapshot that others may change, and the
-//! thread id may have been given to somebody else meanwhile, which only a valid notification rules out (`door::caller`).
+//! thread id may have been given to somebody else meanwhile, which only a valid notification rules out (`door::seen::caller`).
 
 use super::errno::{Errno, Sys};
 use std::fs::File;

@@ -1,6 +1,6 @@
 //! seccomp user notification: installing the filter, receiving calls, answering them (seccomp(2), seccomp_unotify(2)).
 //!
-//! The program itself is emitted by `filter`; which thread receives is `receive`'s matter.
+//! The program itself is emitted by `filter`; which thread receives is `door::receive`'s matter.
 
 use super::check;
 use std::io;
@@ -175,7 +175,7 @@ impl Listener {
         self.send(&Response { id, value: 0, error: -errno, flags: 0 })
     }
 
-    /// Lets the kernel go on with the caller's own arguments. Whoever calls this has a proof that it may (`answer`).
+    /// Lets the kernel go on with the caller's own arguments. Whoever calls this has a proof that it may (`door::answer`).
     ///
     /// # Errors
     /// ENOENT: the caller is gone.

@@ -1,6 +1,6 @@
 //! Capabilities that are permitted and not effective, taken up by the calling thread for one act and laid down at once (capset(2)).
 //!
-//! What they are taken up for is the caller's to know (`door::sender`).
+//! What they are taken up for is the caller's to know (`door::net::sender`).
 //!
 //! INVARIANT: no thread goes on with what it took up: a thread that cannot lay it down ends the whole process, which ends the tree.
 

@@ -1,6 +1,6 @@
 //! Socket calls on raw addresses: the door passes on the bytes it decided on, not a library's rendering of them.
 //!
-//! Leaves out what an address means (`door::sockets`). Every call acts on the supervisor's own copy of a descriptor.
+//! Leaves out what an address means (`door::net::sockets`). Every call acts on the supervisor's own copy of a descriptor.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};

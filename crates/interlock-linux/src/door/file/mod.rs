@@ -1,0 +1,13 @@
+//! The families of calls on files: opens, names made, moved and removed, metadata.
+
+pub mod attributes;
+pub mod below;
+pub mod descriptors;
+pub mod links;
+pub mod loss;
+pub mod metadata;
+pub mod names;
+pub mod open;
+pub mod rename;
+pub mod terminal;
+pub mod times;

@@ -1,0 +1,277 @@
+//! Calls that make or remove one name: mkdir, mknod, symlink, link, unlink, rmdir. Performed below held directories, one component each.
+//!
+//! Left out: rename, which has two places and may carry a tree (`rename`).
+
+use super::{links, loss, rename};
+use crate::door::answer::{Answered, Pending};
+use crate::door::errand::{Errand, forbidden, inode, masked};
+use crate::door::seen::caller::Stop;
+use crate::door::seen::lost;
+use crate::door::seen::place::{self, Found, Place};
+use crate::door::seen::resolve::{self, Last, Name, Object, Path};
+use crate::line::{Enactor, Observed};
+use crate::sys::errno::{Errno, Sys};
+use crate::sys::files::{self, Stat};
+use crate::sys::memory::PATH_BYTES_MAX;
+use interlock_core::action::{Inode, Target, Verb};
+use interlock_core::facts::Origin;
+use std::ffi::CStr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::PoisonError;
+
+const MODE_BITS: u32 = 0o7777;
+/// Times that others of the session may move what a call names between decision and act.
+pub const TRIES: usize = 8;
+/// Between decision and act something else has come to stand there: the call is looked at afresh. The kernel's own word for it.
+pub const MOVED: Stop = Stop::Errno(Errno(libc::ESTALE));
+
+/// What is allowed is done as it is, or not at all.
+const ENACTOR: Enactor = Enactor::PLAIN;
+
+/// Answers one call of the family.
+pub fn answer(errand: &Errand<'_>, pending: Pending) -> Answered {
+    let (mut verb, mut result) = serve(errand);
+    for _ in 1..TRIES {
+        if result != Err(MOVED) {
+            break;
+        }
+        (verb, result) = serve(errand);
+    }
+    errand.end(pending, verb, result.map(|()| 0))
+}
+
+fn serve(errand: &Errand<'_>) -> (Verb, Result<(), Stop>) {
+    let caller = &errand.caller;
+    let (int, mode) = (|index| caller.int(index), |index| caller.argument(index) as u32);
+    let here = libc::AT_FDCWD;
+    match i64::from(caller.number()) {
+        libc::SYS_mkdir => (Verb::FileCreate, make_directory(errand, here, 0, mode(1))),
+        libc::SYS_mkdirat => (Verb::FileCreate, make_directory(errand, int(0), 1, mode(2))),
+        libc::SYS_mknod => (Verb::FileMknod, make_node(errand, here, 0, mode(1))),
+        libc::SYS_mknodat => (Verb::FileMknod, make_node(errand, int(0), 1, mode(2))),
+        libc::SYS_symlink => (Verb::FileCreate, make_symlink(errand, here, 1)),
+        libc::SYS_symlinkat => (Verb::FileCreate, make_symlink(errand, int(1), 2)),
+        libc::SYS_link => (Verb::FileLink, link(errand, (here, 0), (here, 1), 0)),
+        libc::SYS_linkat => (Verb::FileLink, link(errand, (int(0), 1), (int(2), 3), int(4))),
+        libc::SYS_unlink => (Verb::FileDelete, remove(errand, here, 0, 0)),
+        libc::SYS_rmdir => (Verb::FileDelete, remove(errand, here, 0, libc::AT_REMOVEDIR)),
+        libc::SYS_unlinkat => (Verb::FileDelete, remove(errand, int(0), 1, int(2))),
+        libc::SYS_rename => (Verb::FileRename, rename::rename(errand, (here, 0), (here, 1), 0)),
+        libc::SYS_renameat => (Verb::FileRename, rename::rename(errand, (int(0), 1), (int(2), 3), 0)),
+        libc::SYS_renameat2 => (Verb::FileRename, rename::rename(errand, (int(0), 1), (int(2), 3), mode(4))),
+        _ => (Verb::FileCreate, Err(Errno(libc::ENOSYS).into())),
+    }
+}
+
+/// The place that descriptor `directory` and the path in argument `index` mean.
+pub fn place_of(errand: &Errand<'_>, directory: i32, index: usize) -> Result<Place, Stop> {
+    let text = errand.caller.path(index)?;
+    let start = start_of(errand, directory, &text)?;
+    errand.as_caller(|| place::place(&errand.caller, start.as_fd(), &text))
+}
+
+/// Where `text` starts, held.
+pub fn start_of(errand: &Errand<'_>, directory: i32, text: &[u8]) -> Result<OwnedFd, Stop> {
+    let path = Path { directory, text, last: Last::Keep, resolve: 0 };
+    match resolve::start(&errand.caller, &path)? {
+        Some(start) => Ok(start),
+        None => Ok(files::duplicate(errand.session.ground.root.as_fd())?),
+    }
+}
+
+fn make_directory(errand: &Errand<'_>, directory: i32, index: usize, mode: u32) -> Result<(), Stop> {
+    let place = place_of(errand, directory, index)?;
+    let (umask, parent) = (errand.umask()?, place.parent.as_fd());
+    make(errand, &place, Verb::FileCreate, |entry| files::make_directory(parent, entry, masked(mode & MODE_BITS, umask, parent)?))
+}
+
+fn make_node(errand: &Errand<'_>, directory: i32, index: usize, mode: u32) -> Result<(), Stop> {
+    let verb = match mode & libc::S_IFMT {
+        0 | libc::S_IFREG => Verb::FileCreate,
+        libc::S_IFIFO | libc::S_IFSOCK => Verb::FileMknod,
+        libc::S_IFCHR | libc::S_IFBLK => {
+            let place = place_of(errand, directory, index)?;
+            return Err(forbidden(&place.name(), "no device is made"));
+        }
+        libc::S_IFDIR => return Err(Errno(libc::EPERM).into()),
+        _ => return Err(Errno(libc::EINVAL).into()),
+    };
+    let place = place_of(errand, directory, index)?;
+    errand.forbid_privilege(mode, &place.name())?;
+    let (umask, parent) = (errand.umask()?, place.parent.as_fd());
+    make(errand, &place, verb, |entry| files::make_node(parent, entry, masked(mode, umask, parent)?))
+}
+
+fn make_symlink(errand: &Errand<'_>, directory: i32, index: usize) -> Result<(), Stop> {
+    let content = errand.caller.path(index - if index == 2 { 2 } else { 1 })?;
+    if content.is_empty() {
+        return Err(Errno(libc::ENOENT).into());
+    }
+    let place = place_of(errand, directory, index)?;
+    let below = links::acts(errand, place.parent.as_fd(), &place.name(), &content);
+    let content = files::text(&content)?;
+    make_with(errand, &place, Verb::FileCreate, below, |entry| files::make_symlink(&content, place.parent.as_fd(), entry))
+}
+
+/// Settles and makes a new name at `place`. What is there already is the kernel's to say, and so is what can be no name.
+fn make(errand: &Errand<'_>, place: &Place, verb: Verb, act: impl FnOnce(&CStr) -> Sys<()>) -> Result<(), Stop> {
+    make_with(errand, place, verb, Vec::new(), act)
+}
+
+/// The same, where the new name brings others into being (`below`).
+fn make_with(errand: &Errand<'_>, place: &Place, verb: Verb, below: Vec<Observed>, act: impl FnOnce(&CStr) -> Sys<()>) -> Result<(), Stop> {
+    let entry = place.entry()?;
+    if !place.is_name() {
+        return errand.as_caller(|| Ok(act(&entry)?));
+    }
+    if let Found::Object(..) = errand.as_caller(|| Ok(place.look()?))? {
+        return Err(Errno(libc::EEXIST).into());
+    }
+    let acts = std::iter::once(errand.making(verb, &place.name(), place.parent.as_fd())).chain(below).collect();
+    let made = errand.enact_as_caller(&ENACTOR, acts, |_| {
+        // Looked at before anything of the session can put another object there.
+        in_place(errand, place, None, || act(&entry).map(|()| place.look().ok()))
+    })?;
+    match made {
+        Some(Found::Object(file, stat)) if stat.kind() == libc::S_IFDIR || stat.links == 1 => {
+            errand.session.made.note(inode(&stat), file.as_fd())
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Acts on a name while no directory of the session moves, if its place is still what was decided.
+///
+/// # Errors
+/// [`MOVED`] when it is not: the directory was renamed, or something else stands there now.
+fn in_place<T>(errand: &Errand<'_>, place: &Place, before: Option<&Stat>, act: impl FnOnce() -> Sys<T>) -> Result<T, Stop> {
+    let _names = errand.session.names.read().unwrap_or_else(PoisonError::into_inner);
+    if !place.stands(&errand.session.ground) {
+        return Err(MOVED);
+    }
+    // A name that has appeared meanwhile is EEXIST by the call itself.
+    if before.is_some() && !place.holds(before) {
+        return Err(MOVED);
+    }
+    Ok(act()?)
+}
+
+fn remove(errand: &Errand<'_>, directory: i32, index: usize, flags: i32) -> Result<(), Stop> {
+    if flags & !libc::AT_REMOVEDIR != 0 {
+        return Err(Errno(libc::EINVAL).into());
+    }
+    let place = place_of(errand, directory, index)?;
+    let entry = place.entry()?;
+    let act = || files::unlink(place.parent.as_fd(), &entry, flags);
+    if !place.is_name() {
+        return errand.as_caller(|| Ok(act()?));
+    }
+    let object = errand.as_caller(|| Ok(place::object_at(&place)?))?;
+    natively_refused(errand, &object.stat, &place, flags)?;
+    errand.enact_on(&ENACTOR, &[Verb::FileDelete], &object, |_| in_place(errand, &place, Some(&object.stat), act))?;
+    if object.stat.links <= 1 || flags != 0 {
+        errand.session.made.unnamed(inode(&object.stat));
+    }
+    Ok(())
+}
+
+/// What the kernel says of the object's type, after whether its name may be taken away at all; a slash behind a file's name it sees first.
+fn natively_refused(errand: &Errand<'_>, stat: &Stat, place: &Place, flags: i32) -> Result<(), Stop> {
+    let errno = match (stat.kind() == libc::S_IFDIR, flags != 0) {
+        (true, false) => libc::EISDIR,
+        (false, true) => libc::ENOTDIR,
+        (false, false) if place.slash() => libc::ENOTDIR,
+        _ => return Ok(()),
+    };
+    if flags != 0 || !place.slash() {
+        errand.as_caller(|| Ok(place.may_lose(stat)?))?;
+    }
+    Err(Errno(errno).into())
+}
+
+fn link(errand: &Errand<'_>, from: (i32, usize), to: (i32, usize), flags: i32) -> Result<(), Stop> {
+    if flags & !(libc::AT_SYMLINK_FOLLOW | libc::AT_EMPTY_PATH) != 0 {
+        return Err(Errno(libc::EINVAL).into());
+    }
+    let object = linked(errand, from, flags)?;
+    let place = place_of(errand, to.0, to.1)?;
+    let entry = place.entry()?;
+    let magic = files::magic(object.file.as_fd());
+    // The object itself is linked, whatever its name is by now.
+    let act = || files::link(errand.session.ground.own.as_fd(), magic.as_c_str(), place.parent.as_fd(), &entry);
+    if !place.is_name() {
+        return errand.as_caller(|| Ok(act()?));
+    }
+    if let Found::Object(..) = errand.as_caller(|| Ok(place.look()?))? {
+        return Err(Errno(libc::EEXIST).into());
+    }
+    if place.slash() {
+        return Err(Errno(libc::ENOENT).into());
+    }
+    if object.stat.kind() == libc::S_IFDIR {
+        // A directory gets no second name, whoever asks: the kernel has the word for why.
+        return errand.as_caller(|| Ok(act()?));
+    }
+    let acts = match &object.name {
+        // Memory files and pipes lie on file systems that hold no names: EXDEV.
+        Name::Held(_) => return errand.as_caller(|| Ok(act()?)),
+        // A file made without a name gets its first one.
+        Name::Lost(_) => {
+            lost::admitted(&errand.caller, &errand.session.made, &object, &[Verb::FileLink])?;
+            vec![first_name(errand, &object, &place)]
+        }
+        Name::Path(path) => {
+            let end = errand.end_at(path, Some(&object.stat));
+            let to = errand.end_at(&place.name(), None);
+            let target = Target::Pair { path: end.path, aliases: end.aliases, inode: end.inode, to, exchange: false };
+            let (origin, origin_to) =
+                (Some(errand.origin((object.file.as_fd(), &object.stat))), Some(errand.origin_in(place.parent.as_fd())));
+            let mut acts = vec![Observed { origin, origin_to, ..Observed::new(Verb::FileLink, target) }];
+            acts.extend(linked_out(errand, path, (Some(inode(&object.stat)), origin), &place.name()));
+            if object.stat.kind() == libc::S_IFLNK {
+                let content = files::read_link(object.file.as_fd(), c"")?;
+                acts.extend(links::acts(errand, place.parent.as_fd(), &place.name(), &content));
+            }
+            acts
+        }
+    };
+    errand.enact_as_caller(&ENACTOR, acts, |_| {
+        if !resolve::still_named(&errand.session.ground, &object) {
+            return Err(MOVED);
+        }
+        in_place(errand, &place, None, act)
+    })?;
+    errand.session.made.named(inode(&object.stat));
+    Ok(())
+}
+
+/// The first name of a file that was made without one. It is the session's only where both are, the file and the folder.
+fn first_name(errand: &Errand<'_>, object: &Object, place: &Place) -> Observed {
+    let act = errand.act(Verb::FileCreate, &place.name(), Some((object.file.as_fd(), &object.stat)));
+    match errand.origin_in(place.parent.as_fd()) {
+        Origin::Session => act,
+        Origin::Before => Observed { origin: Some(Origin::Before), ..act },
+    }
+}
+
+/// A second name beyond what keeps the first: by it the file could be overwritten.
+fn linked_out(errand: &Errand<'_>, from: &[u8], object: (Option<Inode>, Option<Origin>), to: &[u8]) -> Option<Observed> {
+    let names = || (loss::of_name(errand, from, object), loss::of_name(errand, to, object));
+    loss::cares(errand, Verb::FileLink).then(names).and_then(|(from, to)| loss::moved_out(errand, from, &to))
+}
+
+/// What is to be linked: by path, or with AT_EMPTY_PATH the descriptor's own object.
+fn linked(errand: &Errand<'_>, (directory, index): (i32, usize), flags: i32) -> Result<Object, Stop> {
+    let text = errand.caller.text(errand.caller.argument(index), PATH_BYTES_MAX, libc::ENAMETOOLONG)?;
+    if text.is_empty() && flags & libc::AT_EMPTY_PATH != 0 {
+        let file = errand.caller.directory(directory)?;
+        errand.caller.confirm()?;
+        let stat = files::stat(file.as_fd())?;
+        return resolve::named(&errand.session.ground, file, stat);
+    }
+    let last = if flags & libc::AT_SYMLINK_FOLLOW != 0 { Last::Follow } else { Last::Keep };
+    let path = Path { directory, text: &text, last, resolve: 0 };
+    let start = start_of(errand, directory, &text)?;
+    errand.as_caller(|| resolve::object_from(&errand.caller, start.as_fd(), &path))
+}

@@ -1,0 +1,216 @@
+//! The open family: open, openat, creat, openat2. Decided on the object that is opened, performed here, injected into the caller.
+//!
+//! Left out: O_PATH, which carries no data: the kernel goes on with it. openat2 with O_PATH is ENOSYS, since its flags lie in
+//! memory where another thread could change them.
+
+use super::terminal;
+use crate::door::answer::{Answered, Pending, Proof};
+use crate::door::errand::{Errand, masked};
+use crate::door::handover::Handover;
+use crate::door::seen::caller::{Reached, Stop};
+use crate::door::seen::ground::Ground;
+use crate::door::seen::place::{self, Place};
+use crate::door::seen::procfs;
+use crate::door::seen::request::{self, Parsed, Request};
+use crate::door::seen::resolve::{self, Name, Object, Path};
+use crate::line::Enactor;
+use crate::sys::errno::{Errno, Sys};
+use crate::sys::files;
+use interlock_core::action::Verb;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+
+/// Times that a file may appear and vanish again while it is being opened with O_CREAT.
+const CREATE_TRIES: usize = 16;
+/// What an unnamed file (O_TMPFILE) is called in its directory until it is linked.
+const UNNAMED: &[u8] = b"/#unnamed";
+const MEMORY_DEVICES: u32 = 1;
+
+/// What is allowed is done as it is, or not at all.
+const ENACTOR: Enactor = Enactor::PLAIN;
+
+/// Answers one call of the family.
+pub fn answer(errand: &Errand<'_>, pending: Pending) -> Answered {
+    match request::read(&errand.caller) {
+        Ok(Parsed::PathOnly(proof)) => pending.go_on(Proof::PathOnly(proof)),
+        Ok(Parsed::Open(request)) => match open(errand, &request) {
+            Ok(opened) => pending.inject(&opened.file, request.flags & libc::O_CLOEXEC != 0),
+            Err(stop) => errand.stop(pending, request.verb(), stop),
+        },
+        Err(stop) => errand.stop(pending, Verb::FileRead, stop),
+    }
+}
+
+/// A file to be handed over, noted as on its way where others may wait for it. Let go of before that is.
+struct Opened<'a> {
+    file: OwnedFd,
+    _on_its_way: Option<Handover<'a>>,
+}
+
+impl From<OwnedFd> for Opened<'_> {
+    fn from(file: OwnedFd) -> Self {
+        Self { file, _on_its_way: None }
+    }
+}
+
+fn open<'a>(errand: &'a Errand<'_>, request: &Request) -> Result<Opened<'a>, Stop> {
+    let path = Path { directory: request.directory, text: &request.path, last: request.last(), resolve: request.resolve };
+    let start = resolve::start(&errand.caller, &path)?;
+    let start = start.as_ref().map_or(errand.session.ground.root.as_fd(), AsFd::as_fd);
+    if request.is_unnamed() {
+        let directory = errand.as_caller(|| resolve::object_from(&errand.caller, start, &path))?;
+        return unnamed(errand, request, directory);
+    }
+    if request.flags & libc::O_CREAT == 0 {
+        let object = errand.as_caller(|| resolve::object_from(&errand.caller, start, &path))?;
+        return existing(errand, request, object);
+    }
+    if request.path.ends_with(b"/") && request.path.iter().any(|byte| *byte != b'/') {
+        // Whatever is there: only the way to it is looked at (path_resolution(7)). Dots are there by their nature.
+        let place = errand.as_caller(|| place::scoped(&errand.caller, start, &request.path, request.resolve))?;
+        if place.is_name() {
+            return Err(Errno(libc::EISDIR).into());
+        }
+    }
+    for _ in 0..CREATE_TRIES {
+        match errand.as_caller(|| resolve::object_from(&errand.caller, start, &path)) {
+            Ok(_) if request.flags & libc::O_EXCL != 0 => return Err(Errno(libc::EEXIST).into()),
+            Ok(object) => return existing(errand, request, object),
+            Err(Stop::Errno(Errno(libc::ENOENT))) => {}
+            // Perhaps a link that leads to a name with a slash behind it: no name for a file, whatever is there, be it the link again.
+            Err(Stop::Errno(Errno(libc::ENOTDIR | libc::ELOOP))) if request.resolve == 0 => {}
+            Err(stop) => return Err(stop),
+        }
+        if let Some(file) = create(errand, request, start, &path)? {
+            return Ok(file);
+        }
+    }
+    Err(Errno(libc::EAGAIN).into())
+}
+
+/// Makes a file that is not there. `None`: meanwhile it is, or its directory has another name; look again.
+fn create<'a>(errand: &'a Errand<'_>, request: &Request, start: BorrowedFd<'_>, path: &Path<'_>) -> Result<Option<Opened<'a>>, Stop> {
+    match errand.as_caller(|| place::to_create(&errand.caller, start, path))? {
+        Some(place) => create_at(errand, request, &place),
+        None => Ok(None),
+    }
+}
+
+fn create_at<'a>(errand: &'a Errand<'_>, request: &Request, place: &Place) -> Result<Option<Opened<'a>>, Stop> {
+    errand.forbid_privilege(request.mode, &place.name())?;
+    let flags = (request.flags & !libc::O_TRUNC) | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW | libc::O_NOCTTY;
+    let (entry, umask) = (place.entry()?, errand.umask()?);
+    let making = errand.making(Verb::FileCreate, &place.name(), place.parent.as_fd());
+    let made = errand.enact_as_caller(&ENACTOR, vec![making], |_| {
+        let _names = errand.session.names.read().unwrap_or_else(PoisonError::into_inner);
+        if !place.stands(&errand.session.ground) {
+            return Err(Errno(libc::EEXIST).into());
+        }
+        let mode = masked(request.mode, umask, place.parent.as_fd())?;
+        Ok(files::open_at(place.parent.as_fd(), &entry, flags, mode)?)
+    });
+    match made {
+        Ok(file) => {
+            let on_its_way = files::stat(file.as_fd()).ok().map(|stat| {
+                let inode = crate::door::errand::inode(&stat);
+                errand.session.made.note(inode, file.as_fd());
+                errand.session.handovers.begin(errand.call.id, inode)
+            });
+            Ok(Some(Opened { file, _on_its_way: on_its_way }))
+        }
+        // Found again at the next look, which also knows what O_EXCL says to it.
+        Err(Stop::Errno(Errno(libc::EEXIST))) => Ok(None),
+        Err(stop) => Err(stop),
+    }
+}
+
+fn unnamed<'a>(errand: &'a Errand<'_>, request: &Request, directory: Object) -> Result<Opened<'a>, Stop> {
+    let Name::Path(path) = &directory.name else {
+        return Err(Errno(libc::ENOTDIR).into());
+    };
+    if directory.stat.kind() != libc::S_IFDIR {
+        return Err(Errno(libc::ENOTDIR).into());
+    }
+    let name = [if path == b"/" { &[][..] } else { path }, UNNAMED].concat();
+    errand.forbid_privilege(request.mode, &name)?;
+    let (umask, flags) = (errand.umask()?, request.flags & !libc::O_NOFOLLOW);
+    let file = errand.enact_as_caller(&ENACTOR, vec![errand.making(Verb::FileCreate, &name, directory.file.as_fd())], |_| {
+        let mode = masked(request.mode, umask, directory.file.as_fd())?;
+        Ok(reopen(&errand.session.ground, directory.file.as_fd(), flags, mode)?)
+    })?;
+    if let Ok(stat) = files::stat(file.as_fd()) {
+        errand.session.made.note_nameless(crate::door::errand::inode(&stat), file.as_fd());
+    }
+    Ok(file.into())
+}
+
+fn existing<'a>(errand: &'a Errand<'_>, request: &Request, object: Object) -> Result<Opened<'a>, Stop> {
+    natively_refused(request, object.stat.kind())?;
+    if request.writes() {
+        unwritten(&object)?;
+    }
+    let flags = request.flags & !(libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW);
+    let is_device = object.stat.kind() == libc::S_IFCHR;
+    let object = if is_device { terminal::of_caller(errand, object)? } else { object };
+    let (inode, handovers) = (crate::door::errand::inode(&object.stat), &errand.session.handovers);
+    if handovers.count.load(Ordering::Acquire) > 0 {
+        handovers.settle(inode);
+    }
+    let file = opened(errand, request, &object, flags)?;
+    let others_may_wait = request.writes() || request.flags & libc::O_CREAT != 0 || object.stat.kind() == libc::S_IFIFO;
+    let on_its_way = others_may_wait.then(|| handovers.begin(errand.call.id, inode));
+    if is_device {
+        terminal::learn(errand, &object, file.as_fd());
+    }
+    Ok(Opened { file, _on_its_way: on_its_way })
+}
+
+/// Refuses what is never written on procfs, whatever policy says.
+fn unwritten(object: &Object) -> Result<(), Stop> {
+    let Name::Path(name) = &object.name else { return Ok(()) };
+    match procfs::unwritten(name) {
+        Some(because) if resolve::on_procfs(object.file.as_fd(), &object.stat)? => {
+            Err(Stop::Refused { reached: Reached::Path(name.clone()), because, errno: libc::EACCES })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn opened(errand: &Errand<'_>, request: &Request, object: &Object, flags: i32) -> Result<OwnedFd, Stop> {
+    let reopened = || reopen(&errand.session.ground, object.file.as_fd(), flags, 0);
+    let verbs = request.verbs(object.stat.kind());
+    if may_block(request, object) {
+        let waiting = || errand.blocking(|| errand.as_caller(|| Ok(reopened()?)).map_err(Stop::into_errno));
+        let acts = errand.acts_on(&verbs, object)?;
+        return if acts.is_empty() { waiting() } else { errand.enact(&ENACTOR, acts, |_| waiting()) };
+    }
+    errand.enact_on(&ENACTOR, &verbs, object, |_| Ok(reopened()?))
+}
+
+/// What the kernel says of the object's type alone, whoever asks.
+fn natively_refused(request: &Request, kind: u32) -> Sys<()> {
+    let wants_directory = request.flags & libc::O_DIRECTORY != 0;
+    match kind {
+        libc::S_IFLNK if wants_directory => Err(Errno(libc::ENOTDIR)),
+        libc::S_IFLNK => Err(Errno(libc::ELOOP)),
+        libc::S_IFDIR if request.writes() || request.flags & libc::O_CREAT != 0 => Err(Errno(libc::EISDIR)),
+        libc::S_IFDIR => Ok(()),
+        _ if wants_directory => Err(Errno(libc::ENOTDIR)),
+        _ => Ok(()),
+    }
+}
+
+/// Whether opening may wait for somebody else: a FIFO for its other end, a device for itself. A regular file waits for a lease at most.
+fn may_block(request: &Request, object: &Object) -> bool {
+    match object.stat.kind() {
+        libc::S_IFIFO => request.flags & libc::O_NONBLOCK == 0 && request.flags & libc::O_ACCMODE != libc::O_RDWR,
+        libc::S_IFCHR => request.flags & libc::O_NONBLOCK == 0 && libc::major(object.stat.special) != MEMORY_DEVICES,
+        _ => false,
+    }
+}
+
+/// Opens what is held: the one moment at which the object, not a name, is given to the kernel.
+fn reopen(ground: &Ground, object: BorrowedFd<'_>, flags: i32, mode: u32) -> Sys<OwnedFd> {
+    files::open_at(ground.own.as_fd(), files::magic(object).as_c_str(), flags | libc::O_NOCTTY, mode)
+}

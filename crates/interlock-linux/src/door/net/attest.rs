@@ -1,0 +1,58 @@
+//! Attestation: the gateway hears from the supervisor which connection is this session's, before the caller sees its connect return.
+//!
+//! `spec/gateway.md`. Leaves out what the gateway does with it. A connection that cannot be attested is taken back.
+
+use super::socket::{self, Socket};
+use super::sockets::{self, Endpoint};
+use crate::door::errand::Errand;
+use crate::door::seen::caller::Stop;
+use crate::door::session::Gateway;
+use crate::sys::sockets as sys;
+use interlock_core::action::{Protocol, Side, Verb};
+use serde_json::{Value, json};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::os::fd::AsFd as _;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+/// How long the gateway may take to answer, for each step.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+/// The longest answer read.
+const ANSWER_BYTES_MAX: u64 = 4096;
+
+/// Attests a connection just made, if it leads to the gateway.
+///
+/// # Errors
+/// [`Stop::Refused`] with ECONNREFUSED; the socket is disconnected again.
+pub fn connection(errand: &Errand<'_>, socket: &Socket, endpoint: &Endpoint) -> Result<(), Stop> {
+    let Some(gateway) = &errand.session.gateway else { return Ok(()) };
+    if (gateway.address, gateway.port) != (endpoint.address, endpoint.port) || socket.kind.style != libc::SOCK_STREAM {
+        return Ok(());
+    }
+    let told = errand.session.room_to_block(errand.call).is_ok_and(|_room| tell(errand, gateway, socket).unwrap_or(false));
+    if told {
+        return Ok(());
+    }
+    let _closed = sys::connect(socket.as_fd(), &sockets::dissolve_wire());
+    Err(Stop::Refused {
+        reached: socket::act(Verb::NetConnect, Protocol::Tcp, (endpoint.address, endpoint.port), Side::Outside).into(),
+        because: "the gateway did not take the attestation of this connection",
+        errno: libc::ECONNREFUSED,
+    })
+}
+
+fn tell(errand: &Errand<'_>, gateway: &Gateway, socket: &Socket) -> io::Result<bool> {
+    let (address, port) = socket.local();
+    let process = errand.caller.process().map_err(|error| io::Error::from_raw_os_error(error.0))?;
+    let message = json!({
+        "type": "attest", "session": errand.session.name, "address": address, "port": port, "inode": socket.inode, "process": process,
+    });
+    let mut stream = UnixStream::connect(&gateway.socket)?;
+    stream.set_read_timeout(Some(ANSWER_WITHIN))?;
+    stream.set_write_timeout(Some(ANSWER_WITHIN))?;
+    stream.write_all(format!("{message}\n").as_bytes())?;
+    let mut answer = String::new();
+    BufReader::new(stream.take(ANSWER_BYTES_MAX)).read_line(&mut answer)?;
+    let answer: Value = serde_json::from_str(&answer)?;
+    Ok(answer.get("ok") == Some(&Value::Bool(true)))
+}

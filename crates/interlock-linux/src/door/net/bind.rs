@@ -1,0 +1,80 @@
+//! bind and listen: a name for the caller's socket, given on its behalf.
+//!
+//! Whoever connects later may be anybody, so the `to` of both is `outside`. Leaves out unix paths (`unix`). bind(2), listen(2).
+
+use super::socket::{self, Socket};
+use super::sockets::{self, Name, Purpose};
+use super::unix;
+use crate::door::answer::{Answered, Pending};
+use crate::door::errand::Errand;
+use crate::door::seen::caller::Stop;
+use crate::line::Enactor;
+use crate::sys::errno::Errno;
+use crate::sys::sockets as sys;
+use interlock_core::action::{Protocol, Side, Verb};
+use std::os::fd::AsFd as _;
+
+/// What is allowed is done as it is, or not at all.
+const ENACTOR: Enactor = Enactor::PLAIN;
+
+/// Answers bind(2).
+pub fn bind(errand: &Errand<'_>, pending: Pending) -> Answered {
+    let result = attempt_bind(errand);
+    // The name of a unix socket is made; nobody is reached by it.
+    errand.end(pending, Verb::FileMknod, result)
+}
+
+fn attempt_bind(errand: &Errand<'_>) -> Result<i64, Stop> {
+    let caller = &errand.caller;
+    let socket = Socket::take(errand, caller.int(0))?;
+    let name = socket::name_at(errand, caller.argument(1), caller.int(2), socket.kind, Purpose::Bind)?;
+    caller.confirm()?;
+    match name {
+        Name::Inet(endpoint) => {
+            let place = (endpoint.address, endpoint.port);
+            let protocol = socket::transport(socket.kind, Verb::NetBind, place)?;
+            let act = socket::act(Verb::NetBind, protocol, place, Side::Outside);
+            errand.enact_as_caller(&ENACTOR, vec![act], |_| give(&socket, &endpoint.wire()))?;
+        }
+        Name::Path(path) => unix::bind(errand, &socket, &path)?,
+        Name::Abstract(name) => {
+            let wire = sockets::unix_wire(&[b"\0".as_slice(), &name].concat()).ok_or(Errno(libc::EINVAL))?;
+            give(&socket, &wire)?;
+        }
+        Name::Autobind => give(&socket, &sockets::autobind_wire())?,
+        Name::Netlink { port, groups } => give(&socket, &sockets::netlink_wire(port, groups))?,
+        Name::Dissolve | Name::Absent => return Err(Errno(libc::EINVAL).into()),
+    }
+    socket.note(errand);
+    Ok(0)
+}
+
+fn give(socket: &Socket, wire: &[u8]) -> Result<(), Stop> {
+    sys::bind(socket.as_fd(), wire).map_err(|error| Errno::from(error).into())
+}
+
+/// Answers listen(2).
+pub fn listen(errand: &Errand<'_>, pending: Pending) -> Answered {
+    let result = attempt_listen(errand);
+    socket::end(errand, pending, result, unix::reaching)
+}
+
+fn attempt_listen(errand: &Errand<'_>) -> Result<i64, Stop> {
+    let socket = Socket::take(errand, errand.caller.int(0))?;
+    let backlog = errand.caller.int(1);
+    let enact = || sys::listen(socket.as_fd(), backlog).map_err(|error| Errno::from(error).into());
+    match socket.kind.domain {
+        // A unix socket was judged when it was bound; the kernel refuses to listen on what has no name.
+        libc::AF_UNIX => enact()?,
+        libc::AF_INET | libc::AF_INET6 => {
+            if socket::transport(socket.kind, Verb::NetListen, socket.local())? != Protocol::Tcp {
+                return Err(Errno(libc::EOPNOTSUPP).into());
+            }
+            let act = socket::act(Verb::NetListen, Protocol::Tcp, socket.local(), Side::Outside);
+            errand.enact_as_caller(&ENACTOR, vec![act], |_| enact())?;
+        }
+        _ => return Err(Errno(libc::EOPNOTSUPP).into()),
+    }
+    socket.note(errand);
+    Ok(0)
+}

@@ -1,0 +1,108 @@
+//! connect: the caller's socket, connected on its behalf to the address that was judged.
+//!
+//! Nobody asks about what is sent through a connected datagram socket (`write`, `sendfile`): where policy lets a caller connect and not send, the
+//! socket is shut for sending before it is connected, so that it tells the source address and nothing leaves by it.
+//! Leaves out unix addresses (`unix`) and what a session socket is (`inside`). Source: connect(2), ip(7), tcp(7), udp(7), shutdown(2).
+
+use super::attest;
+use super::inside::Answering;
+use super::socket::{self, Socket};
+use super::sockets::{self, Endpoint, Name, Purpose};
+use super::unix;
+use crate::door::answer::{Answered, Pending};
+use crate::door::errand::Errand;
+use crate::door::seen::caller::Stop;
+use crate::line::{Enactor, Observed};
+use crate::sys::errno::{Errno, Sys};
+use crate::sys::sockets as sys;
+use interlock_core::action::{Protocol, Side, Verb};
+use interlock_core::decision::Outcome;
+use interlock_core::facts::Facts;
+use std::net::IpAddr;
+use std::os::fd::AsFd as _;
+
+/// What is allowed is done as it is, or not at all.
+const ENACTOR: Enactor = Enactor::PLAIN;
+
+/// Answers connect(2).
+pub fn connect(errand: &Errand<'_>, pending: Pending) -> Answered {
+    let result = attempt(errand);
+    socket::end(errand, pending, result, unix::reaching)
+}
+
+fn attempt(errand: &Errand<'_>) -> Result<i64, Stop> {
+    let caller = &errand.caller;
+    let socket = Socket::take(errand, caller.int(0))?;
+    let name = socket::name_at(errand, caller.argument(1), caller.int(2), socket.kind, Purpose::Connect)?;
+    caller.confirm()?;
+    match name {
+        // Ending an association reaches nobody.
+        Name::Dissolve => finish(sys::connect(socket.as_fd(), &sockets::dissolve_wire()).map_err(Errno::from)),
+        Name::Inet(endpoint) => internet(errand, &socket, endpoint),
+        Name::Path(path) => unix::connect(errand, &socket, &path),
+        Name::Abstract(name) => unix::connect_abstract(errand, &socket, &name),
+        // The kernel itself; other processes' netlink ports and groups have no rule.
+        Name::Netlink { port: 0, groups: 0 } => finish(sys::connect(socket.as_fd(), &sockets::netlink_wire(0, 0)).map_err(Errno::from)),
+        Name::Netlink { .. } => Err(Errno(libc::EPERM).into()),
+        Name::Absent | Name::Autobind => Err(Errno(libc::EINVAL).into()),
+    }
+}
+
+fn internet(errand: &Errand<'_>, socket: &Socket, endpoint: Endpoint) -> Result<i64, Stop> {
+    let endpoint = endpoint.towards(socket.own().map(|own| own.address));
+    let protocol = socket::transport(socket.kind, Verb::NetConnect, (endpoint.address, endpoint.port))?;
+    let answering = errand.session.sockets.answering(errand.call.thread, protocol, endpoint.address, endpoint.port);
+    let alone = answering == Answering::Nobody && protocol == Protocol::Tcp;
+    let side = if alone { Side::Inside } else { answering.side() };
+    let (acts, sends) = needed(errand, protocol, (endpoint.address, endpoint.port), side);
+    let leave = errand.settle(&ENACTOR, acts)?;
+    let result = errand.carry_out(leave, |_| {
+        if alone {
+            // A loopback port where nobody listens is nobody else's: a program that waits for its own server hears the kernel's word. It is given
+            // without asking the kernel, for somebody outside may begin to listen between question and act.
+            return Err(Errno(libc::ECONNREFUSED).into());
+        }
+        if !sends {
+            // Before it is connected: another thread may be sending through it already.
+            sys::shut_writing(socket.as_fd()).map_err(Errno::from)?;
+        }
+        reach(errand, socket, &endpoint.wire())
+    });
+    if alone {
+        return result.map(|()| 0);
+    }
+    if protocol == Protocol::Udp {
+        // It has a port of its own now, at which others of this session may answer.
+        socket.note(errand);
+    }
+    if matches!(result, Ok(()) | Err(Stop::Errno(Errno(libc::EINPROGRESS)))) {
+        attest::connection(errand, socket, &endpoint)?;
+    }
+    result.map(|()| 0)
+}
+
+/// What a connection needs, and whether it may carry anything then. A datagram socket's may where sending to that place is allowed as well; whoever
+/// is asked about connecting is asked about sending in the same breath.
+fn needed(errand: &Errand<'_>, protocol: Protocol, place: (IpAddr, u16), side: Side) -> (Vec<Observed>, bool) {
+    let act = |verb| socket::act(verb, protocol, place, side);
+    let said = |verb| errand.session.line.judge.first(&act(verb).alone(), |_| Facts::default()).decision.decision;
+    let connecting = vec![act(Verb::NetConnect)];
+    if protocol != Protocol::Udp {
+        return (connecting, true);
+    }
+    match said(Verb::NetSend) {
+        Outcome::Allow => (connecting, true),
+        Outcome::Approve if said(Verb::NetConnect) == Outcome::Approve => (vec![act(Verb::NetConnect), act(Verb::NetSend)], true),
+        _ => (connecting, false),
+    }
+}
+
+/// Connects as the caller, whom the permissions of a unix socket may keep out, waiting where it would have waited.
+pub fn reach(errand: &Errand<'_>, socket: &Socket, wire: &[u8]) -> Result<(), Stop> {
+    let once = || errand.as_caller(|| Ok(sys::connect(socket.as_fd(), wire).map_err(Errno::from)?));
+    if socket.waits && socket.kind.style != libc::SOCK_DGRAM { errand.blocking(|| once().map_err(Stop::into_errno)) } else { once() }
+}
+
+fn finish(result: Sys<()>) -> Result<i64, Stop> {
+    result.map(|()| 0).map_err(Stop::from)
+}

@@ -1,0 +1,282 @@
+//! sendto with an address, sendmsg, sendmmsg: one snapshot of message, address and control data, sent on the caller's behalf.
+//!
+//! A sendmsg without an address is done the same way: between look and act another thread could exchange descriptor or address.
+//! Leaves out control data (`control`) and unix addresses (`unix`). Source: send(2), sendmmsg(2), tcp(7), udp(7), unix(7).
+
+use super::control::{self, Control};
+use super::netlink;
+use super::sender::Sender;
+use super::socket::{self, Socket};
+use super::sockets::{self, Name, Purpose};
+use super::unix::{self, Held};
+use crate::door::answer::{Answered, Pending};
+use crate::door::errand::Errand;
+use crate::door::seen::caller::Stop;
+use crate::line::Enactor;
+use crate::sys::errno::{Errno, Sys};
+use crate::sys::{sockets as sys, trace};
+use interlock_core::action::Verb;
+use std::os::fd::AsFd as _;
+
+/// Parts of one message (UIO_MAXIOV), and messages of one sendmmsg.
+const PARTS_MAX: u64 = 1024;
+/// Bytes taken from the caller at a time; a longer stream is sent piece by piece.
+const PIECE_BYTES_MAX: usize = 1024 * 1024;
+const HEADER_BYTES: usize = 56;
+const ENTRY_BYTES: u64 = 64;
+const PART_BYTES: usize = 16;
+const SO_ZEROCOPY: i32 = 60;
+
+/// What is allowed is done as it is, or not at all.
+const ENACTOR: Enactor = Enactor::PLAIN;
+
+/// One message as the caller described it.
+#[derive(Default)]
+struct Message {
+    name: Option<(u64, i32)>,
+    parts: Vec<(u64, usize)>,
+    control: (u64, u64),
+}
+
+/// Answers sendto, sendmsg and sendmmsg.
+pub fn send(errand: &Errand<'_>, pending: Pending) -> Answered {
+    let result = match i64::from(errand.caller.number()) {
+        libc::SYS_sendto => sendto(errand),
+        libc::SYS_sendmsg => sendmsg(errand),
+        libc::SYS_sendmmsg => sendmmsg(errand),
+        _ => Err(Errno(libc::ENOSYS).into()),
+    };
+    socket::end(errand, pending, result, unix::reaching)
+}
+
+fn sendto(errand: &Errand<'_>) -> Result<i64, Stop> {
+    let caller = &errand.caller;
+    let socket = Socket::take(errand, caller.int(0))?;
+    let length = usize::try_from(caller.argument(2)).map_err(|_| Errno(libc::EFAULT))?;
+    let name = (caller.argument(4) != 0).then(|| (caller.argument(4), caller.int(5)));
+    let message = Message { name, parts: vec![(caller.argument(1), length)], control: (0, 0) };
+    deliver(errand, &socket, &message, caller.int(3))
+}
+
+fn sendmsg(errand: &Errand<'_>) -> Result<i64, Stop> {
+    let socket = Socket::take(errand, errand.caller.int(0))?;
+    let message = message_at(errand, errand.caller.argument(1))?;
+    deliver(errand, &socket, &message, errand.caller.int(2))
+}
+
+/// Sends until one fails; that one's error is the call's only if it is the first.
+fn sendmmsg(errand: &Errand<'_>) -> Result<i64, Stop> {
+    let caller = &errand.caller;
+    let socket = Socket::take(errand, caller.int(0))?;
+    let mut sent = 0;
+    for index in 0..(caller.argument(2) & 0xffff_ffff).min(PARTS_MAX) {
+        match send_entry(errand, &socket, index) {
+            Ok(()) => sent += 1,
+            Err(Stop::Gone) => return Err(Stop::Gone),
+            Err(stop) if sent == 0 => return Err(stop),
+            Err(_) => break,
+        }
+    }
+    Ok(sent)
+}
+
+fn send_entry(errand: &Errand<'_>, socket: &Socket, index: u64) -> Result<(), Stop> {
+    let caller = &errand.caller;
+    let entry = caller.argument(1).checked_add(index * ENTRY_BYTES).ok_or(Errno(libc::EFAULT))?;
+    let message = message_at(errand, entry)?;
+    let count = deliver(errand, socket, &message, caller.int(3))?;
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    caller.write(entry + HEADER_BYTES as u64, &count.to_ne_bytes())
+}
+
+/// Reads a `struct msghdr` and its parts.
+fn message_at(errand: &Errand<'_>, address: u64) -> Sys<Message> {
+    let mut header = [0_u8; HEADER_BYTES];
+    errand.caller.read(address, &mut header)?;
+    let word = |index: usize| header.chunks_exact(8).nth(index).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_ne_bytes);
+    let length = (word(1) & 0xffff_ffff) as u32 as i32;
+    if length < 0 {
+        return Err(Errno(libc::EINVAL));
+    }
+    // A longer name is cut, not refused: sendmsg differs from sendto here.
+    let length = length.min(sockets::ADDRESS_BYTES_MAX as i32);
+    let name = (word(0) != 0 && length != 0).then(|| (word(0), length));
+    Ok(Message { name, parts: parts_at(errand, word(2), word(3))?, control: (word(4), word(5)) })
+}
+
+fn parts_at(errand: &Errand<'_>, address: u64, count: u64) -> Sys<Vec<(u64, usize)>> {
+    if count > PARTS_MAX {
+        return Err(Errno(libc::EMSGSIZE));
+    }
+    let mut bytes = vec![0_u8; count as usize * PART_BYTES];
+    errand.caller.read(address, &mut bytes)?;
+    let word = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_ne_bytes);
+    let mut parts = Vec::with_capacity(count as usize);
+    for part in bytes.chunks_exact(PART_BYTES) {
+        let (base, length) = part.split_at(PART_BYTES / 2);
+        let length = i64::try_from(word(length)).map_err(|_| Errno(libc::EINVAL))?;
+        parts.push((word(base), usize::try_from(length).map_err(|_| Errno(libc::EINVAL))?));
+    }
+    Ok(parts)
+}
+
+/// Where a message goes: what the kernel is given as its name, and what must be held until then.
+enum Destination {
+    Connected,
+    Wire(Vec<u8>),
+    Object(Held),
+}
+
+impl Destination {
+    fn wire(&self) -> &[u8] {
+        match self {
+            Self::Connected => &[],
+            Self::Wire(wire) => wire,
+            Self::Object(held) => &held.bytes,
+        }
+    }
+}
+
+fn deliver(errand: &Errand<'_>, socket: &Socket, message: &Message, flags: i32) -> Result<i64, Stop> {
+    if flags & libc::MSG_FASTOPEN != 0 {
+        return Err(Errno(libc::EOPNOTSUPP).into());
+    }
+    if flags & libc::MSG_ZEROCOPY != 0 && sys::option(socket.as_fd(), libc::SOL_SOCKET, SO_ZEROCOPY).is_ok_and(|set| set != 0) {
+        // The kernel's word for "copy it yourself": memory of the supervisor cannot be lent.
+        return Err(Errno(libc::ENOBUFS).into());
+    }
+    let name = named(errand, socket, message)?;
+    let control = control::read(errand, message.control.0, message.control.1, socket.kind.domain)?;
+    errand.caller.confirm()?;
+    let destination = judged(errand, socket, name)?;
+    let sent = transmit(errand, socket, message, &destination, &control, flags & !libc::MSG_ZEROCOPY);
+    if socket.kind.transport().is_some() && !matches!(destination, Destination::Connected) {
+        // It has a port of its own now, at which others of this session may answer.
+        socket.note(errand);
+    }
+    complain(errand, socket, flags, &sent);
+    sent.map(|count| i64::try_from(count).unwrap_or(i64::MAX))
+}
+
+fn named(errand: &Errand<'_>, socket: &Socket, message: &Message) -> Sys<Option<Name>> {
+    let Some((address, length)) = message.name else { return Ok(None) };
+    let connected = matches!(socket.kind.style, libc::SOCK_STREAM | libc::SOCK_SEQPACKET);
+    if connected && socket.kind.domain != libc::AF_UNIX {
+        return Ok(None); // ignored, as the kernel does
+    }
+    if connected {
+        // A stream says EISCONN or EOPNOTSUPP to any name, a sequence of packets ignores it: neither looks at it.
+        let ignored = socket.kind.style == libc::SOCK_SEQPACKET || length == 0;
+        return Ok((!ignored).then_some(Name::Autobind));
+    }
+    socket::name_at(errand, address, length, socket.kind, Purpose::Send).map(Some)
+}
+
+fn judged(errand: &Errand<'_>, socket: &Socket, name: Option<Name>) -> Result<Destination, Stop> {
+    match name {
+        None | Some(Name::Absent) => Ok(Destination::Connected),
+        Some(Name::Autobind) => Ok(Destination::Wire(sockets::autobind_wire())),
+        Some(Name::Inet(endpoint)) => {
+            let endpoint = endpoint.towards(socket.own().map(|own| own.address));
+            let protocol = socket::transport(socket.kind, Verb::NetSend, (endpoint.address, endpoint.port))?;
+            let answering = errand.session.sockets.answering(errand.call.thread, protocol, endpoint.address, endpoint.port);
+            let act = socket::act(Verb::NetSend, protocol, (endpoint.address, endpoint.port), answering.side());
+            errand.settle(&ENACTOR, vec![act])?.done(0);
+            Ok(Destination::Wire(endpoint.wire()))
+        }
+        Some(Name::Path(path)) => unix::path(errand, &path, Purpose::Send).map(Destination::Object),
+        Some(Name::Abstract(name)) => unix::abstract_name(errand, &name, Purpose::Send).map(Destination::Wire),
+        Some(Name::Netlink { port: 0, groups: 0 }) => Ok(Destination::Wire(sockets::netlink_wire(0, 0))),
+        Some(Name::Netlink { .. }) => Err(Errno(libc::EPERM).into()),
+        Some(Name::Dissolve) => Err(Errno(libc::EINVAL).into()),
+    }
+}
+
+/// Sends all of a message, waiting where the caller would have waited. A stream that stops half way returns what went.
+fn transmit(
+    errand: &Errand<'_>,
+    socket: &Socket,
+    message: &Message,
+    destination: &Destination,
+    control: &Control,
+    flags: i32,
+) -> Result<usize, Stop> {
+    let stream = socket.kind.style == libc::SOCK_STREAM;
+    let total = message.parts.iter().try_fold(0_usize, |sum, (_, length)| sum.checked_add(*length)).ok_or(Errno(libc::EINVAL))?;
+    if !stream && total > PIECE_BYTES_MAX {
+        return Err(Errno(libc::EMSGSIZE).into());
+    }
+    let mut sent = 0;
+    loop {
+        let piece = gather(errand, &message.parts, sent)?;
+        errand.caller.confirm()?;
+        if socket.kind.domain == libc::AF_NETLINK {
+            netlink::check(&piece)?;
+        }
+        let ancillary = if sent == 0 { control.first() } else { control.further() };
+        let part = Part { name: destination.wire(), data: &piece, control: &ancillary, sender: &control.sender };
+        match push(errand, socket, &part, flags) {
+            Ok(count) => sent += count,
+            Err(_) if sent > 0 => return Ok(sent),
+            Err(stop) => return Err(stop),
+        }
+        if !stream || sent >= total || piece.is_empty() {
+            return Ok(sent);
+        }
+    }
+}
+
+/// Up to a piece of the message, from its byte `from` on.
+fn gather(errand: &Errand<'_>, parts: &[(u64, usize)], from: usize) -> Sys<Vec<u8>> {
+    let mut piece = Vec::new();
+    let mut skip = from;
+    for (address, length) in parts {
+        let past = skip.min(*length);
+        skip -= past;
+        let wanted = (length - past).min(PIECE_BYTES_MAX - piece.len());
+        if wanted == 0 {
+            continue;
+        }
+        let start = piece.len();
+        piece.resize(start + wanted, 0);
+        let address = address.checked_add(past as u64).ok_or(Errno(libc::EFAULT))?;
+        let into = piece.get_mut(start..).ok_or(Errno(libc::EFAULT))?;
+        errand.caller.read(address, into)?;
+    }
+    Ok(piece)
+}
+
+/// What one system call sends.
+struct Part<'a> {
+    name: &'a [u8],
+    data: &'a [u8],
+    control: &'a [u8],
+    sender: &'a Sender,
+}
+
+/// One send: at once if it can be, else waiting in a thread that others take the place of.
+fn push(errand: &Errand<'_>, socket: &Socket, part: &Part<'_>, flags: i32) -> Result<usize, Stop> {
+    let flags = flags | libc::MSG_NOSIGNAL;
+    let once = |flags: i32| part.sender.send(|| Ok(sys::send(socket.as_fd(), part.name, part.data, part.control, flags)?));
+    let as_caller = |flags: i32| errand.as_caller(|| Ok(once(flags)?));
+    match as_caller(flags | libc::MSG_DONTWAIT) {
+        // As the caller then, too: there may have been no room before the kernel looked at the permissions.
+        Err(Stop::Errno(Errno(libc::EAGAIN))) if socket.waits && flags & libc::MSG_DONTWAIT == 0 => {
+            errand.blocking(|| as_caller(flags).map_err(Stop::into_errno))
+        }
+        result => result,
+    }
+}
+
+/// SIGPIPE to the calling thread, where the kernel would have sent it.
+fn complain(errand: &Errand<'_>, socket: &Socket, flags: i32, sent: &Result<usize, Stop>) {
+    let broken = matches!(sent, Err(Stop::Errno(Errno(libc::EPIPE))));
+    if !broken || flags & libc::MSG_NOSIGNAL != 0 || socket.kind.style != libc::SOCK_STREAM {
+        return;
+    }
+    let Ok(process) = errand.caller.process() else { return };
+    if errand.caller.waits() {
+        // ESRCH: it died meanwhile.
+        let _dead = trace::signal_thread(process, errand.caller.thread(), libc::SIGPIPE);
+    }
+}

@@ -1,0 +1,103 @@
+//! A caller's socket, taken out of its descriptor table once: the door acts on this copy, whatever the number means a moment later.
+//!
+//! Leaves out addresses (`sockets`) and what is decided.
+
+use super::sockets::{self, ADDRESS_BYTES_MAX, Endpoint, Kind, Name, Purpose};
+use crate::door::answer::{Answered, Pending};
+use crate::door::errand::Errand;
+use crate::door::refusal;
+use crate::door::seen::caller::Stop;
+use crate::line::Observed;
+use crate::sys::errno::{Errno, Sys};
+use crate::sys::{files, sockets as sys};
+use interlock_core::action::{Protocol, Side, Target, Verb};
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// A copy of a caller's socket.
+pub struct Socket {
+    file: OwnedFd,
+    /// What it is.
+    pub kind: Kind,
+    /// Its number among all sockets of the machine.
+    pub inode: u64,
+    /// Whether its calls wait (O_NONBLOCK is not set).
+    pub waits: bool,
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+impl Socket {
+    /// Takes descriptor `number` of the caller.
+    ///
+    /// # Errors
+    /// EBADF, ENOTSOCK as the kernel; [`Stop::Gone`].
+    pub fn take(errand: &Errand<'_>, number: i32) -> Result<Self, Stop> {
+        let file = errand.caller.open_file(number)?;
+        errand.caller.confirm()?;
+        Ok(Self::of(file)?)
+    }
+
+    fn of(file: OwnedFd) -> Sys<Self> {
+        let option = |name| sys::option(file.as_fd(), libc::SOL_SOCKET, name).map_err(Errno::from);
+        let kind = Kind { domain: option(libc::SO_DOMAIN)?, style: option(libc::SO_TYPE)?, protocol: option(libc::SO_PROTOCOL)? };
+        let inode = files::stat(file.as_fd())?.inode;
+        let waits = files::open_flags(file.as_fd())? & libc::O_NONBLOCK == 0;
+        Ok(Self { file, kind, inode, waits })
+    }
+
+    /// Its own internet address, if it has one.
+    pub fn own(&self) -> Option<Endpoint> {
+        sys::local_name(self.file.as_fd()).ok().and_then(|name| sockets::own_endpoint(&name))
+    }
+
+    /// Its local address as an act would name it; unbound it is any address, port 0.
+    pub fn local(&self) -> (IpAddr, u16) {
+        self.own().map_or((IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0), |own| (own.address, own.port))
+    }
+
+    /// Remembers it as this session's.
+    pub fn note(&self, errand: &Errand<'_>) {
+        errand.session.sockets.note(self.inode, errand.call.thread);
+    }
+}
+
+/// The address of `length` bytes at `address`, copied once.
+///
+/// # Errors
+/// EINVAL for an impossible length, EFAULT, and what the kernel says of an address that does not fit the socket.
+pub fn name_at(errand: &Errand<'_>, address: u64, length: i32, kind: Kind, purpose: Purpose) -> Sys<Name> {
+    let length = usize::try_from(length).ok().filter(|length| *length <= ADDRESS_BYTES_MAX).ok_or(Errno(libc::EINVAL))?;
+    let mut bytes = vec![0_u8; length];
+    errand.caller.read(address, &mut bytes)?;
+    sockets::parse(&bytes, kind, purpose).map_err(Errno)
+}
+
+/// An act upon an internet address.
+pub fn act(verb: Verb, protocol: Protocol, (address, port): (IpAddr, u16), to: Side) -> Observed {
+    Observed::new(verb, Target::Net { protocol, address, port, to, host: None })
+}
+
+/// The transport a rule can name; any other is refused, recorded as `verb` at `place`.
+///
+/// # Errors
+/// [`Stop::Refused`] with EPERM.
+pub fn transport(kind: Kind, verb: Verb, place: (IpAddr, u16)) -> Result<Protocol, Stop> {
+    kind.transport().ok_or_else(|| Stop::Refused {
+        reached: act(verb, Protocol::Other, place, Side::Outside).into(),
+        because: "only TCP and UDP have rules",
+        errno: libc::EPERM,
+    })
+}
+
+/// Ends a socket call; a refusal of the door's own that names a path is recorded as `act` says.
+pub fn end(errand: &Errand<'_>, pending: Pending, result: Result<i64, Stop>, act: impl FnOnce(&[u8]) -> Observed) -> Answered {
+    match result {
+        Ok(value) => pending.value(value),
+        Err(stop) => refusal::stopped(errand.session, pending, stop, act),
+    }
+}

@@ -1,0 +1,10 @@
+//! The families of calls on processes: exec, signals, a process's own standing, System V objects.
+
+pub mod exec;
+pub mod meant;
+pub mod objects;
+pub mod own;
+pub mod script;
+pub mod signal;
+pub mod sysv;
+pub mod trace;

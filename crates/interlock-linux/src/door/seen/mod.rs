@@ -1,0 +1,13 @@
+//! What the door sees: who calls, which object a path means and under which names, and what this session has made.
+
+pub mod caller;
+pub mod ground;
+pub mod lost;
+pub mod made;
+pub mod mounts;
+pub mod place;
+pub mod procfs;
+pub mod request;
+pub mod resolve;
+pub mod terminals;
+pub mod walk;

@@ -1,0 +1,195 @@
+//! What one session is made of, as the door sees it: the line, the listener, who belongs to the tree, and what the door must remember.
+//!
+//! Built once by `start`; shared by every receiver.
+
+use super::answer::{Calls, Pending};
+use super::handover::Handovers;
+use super::pool::{BLOCKED_MAX, BRIEF_MAX, Blocked, Exhausted, Pool};
+use super::process::objects::Objects;
+use super::process::own::Standing;
+use super::seen::made::Made;
+use super::seen::mounts::Mounts;
+use super::seen::terminals::Terminals;
+use crate::line::ports::{Gather, Waits};
+use crate::line::questions::{Question, Reply};
+use crate::line::{Line, Unforeseen, now_us};
+use crate::sys::notify::{Call, Listener};
+use crate::tree::keepers::Keepers;
+use crate::tree::members::Members;
+use interlock_core::action::Action;
+use interlock_core::facts::{Facts, Needs};
+use std::path::PathBuf;
+use std::sync::{Arc, RwLock, Weak};
+
+/// Where attestations of connections to the gateway go (`spec/gateway.md`).
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Gateway {
+    pub address: std::net::IpAddr,
+    pub port: u16,
+    pub socket: PathBuf,
+}
+
+/// What the threads of a session do: each for as long as it is to run.
+#[derive(Clone, Copy)]
+#[allow(missing_docs)]
+pub struct Threads {
+    pub receive: fn(&Session),
+    pub help: fn(&Session),
+}
+
+/// One session.
+pub struct Session {
+    /// Its name, `s-…`.
+    pub name: String,
+    /// Where observed acts are decided and recorded.
+    pub line: Line,
+    /// Who belongs to the tree.
+    pub members: Members,
+    /// Interlock's own processes, which no policy opens.
+    pub keepers: Keepers,
+    /// Which terminals are this session's.
+    pub terminals: Terminals,
+    /// What the door stands on.
+    pub ground: super::seen::ground::Ground,
+    /// Which sockets are this session's.
+    pub sockets: super::net::inside::Sockets,
+    /// Which paths are other names of one another, from mountinfo at start.
+    pub mounts: Mounts,
+    /// What callers began with, and whether they may have something else by now.
+    pub standing: Standing,
+    /// What this session's own door has made (`origin`).
+    pub made: Made,
+    /// The System V objects that this session's door has made.
+    pub objects: Objects,
+    /// Files that answers carry just now.
+    pub handovers: Handovers,
+    /// Taken for writing while a directory changes its name or moves, for reading by everything that makes a name.
+    pub names: RwLock<()>,
+    /// The gateway, if this session has one.
+    pub gateway: Option<Gateway>,
+    /// The inside socket, the one thing of the runtime directory the tree may connect to.
+    pub inside: PathBuf,
+    pub(crate) pool: Pool<Pending>,
+    /// Where calls arrive.
+    pub(crate) calls: Arc<Calls>,
+}
+
+impl Session {
+    /// Builds the session and starts its receivers.
+    ///
+    /// # Errors
+    /// The mount table or `/proc` cannot be read, or no thread can be started.
+    pub fn start(
+        name: String,
+        line: Line,
+        members: Members,
+        gateway: Option<Gateway>,
+        inside: PathBuf,
+        listener: Listener,
+        threads: Threads,
+    ) -> std::io::Result<Arc<Self>> {
+        let (ground, mounts) = (super::seen::ground::Ground::open()?, Mounts::read()?);
+        // INVARIANT: from here on whatever this process makes, it makes with the very mode it says: a caller's umask is worked out for each call
+        // (`errand::masked`), since threads share theirs and a umask apart takes unshare(2), which containers refuse.
+        crate::sys::credentials::set_umask(0);
+        let standing = Standing::of(&ground);
+        let session = Arc::new_cyclic(|own: &Weak<Self>| Self {
+            name,
+            line,
+            members,
+            keepers: Keepers::of(members),
+            terminals: Terminals::default(),
+            ground,
+            sockets: super::net::inside::Sockets::default(),
+            mounts,
+            standing,
+            made: Made::default(),
+            objects: Objects::default(),
+            handovers: Handovers::default(),
+            names: RwLock::new(()),
+            gateway,
+            inside,
+            pool: Pool::new(receivers(own.clone(), threads.receive)),
+            calls: Calls::new(listener, unanswered(own.clone())),
+        });
+        if session.pool.start() && helper(&session, threads.help) {
+            Ok(session)
+        } else {
+            Err(std::io::Error::other("no thread could be started"))
+        }
+    }
+
+    /// Whether a process (or thread) id belongs to this session's tree.
+    #[must_use]
+    pub fn is_inside(&self, process: i32) -> bool {
+        self.members.is_inside(process)
+    }
+
+    /// Whether the caller still waits for its answer. What was read of a caller counts only if this holds afterwards.
+    #[must_use]
+    pub fn still_waits(&self, call: &Call) -> bool {
+        self.calls.watch().waits(call.id)
+    }
+
+    /// Room to block (a FIFO, a connect) while other receivers go on, until the value is dropped. The thread is interrupted (EINTR) when the
+    /// caller dies.
+    ///
+    /// # Errors
+    /// [`Exhausted`]: as many calls as the limit allows block already; answer EAGAIN.
+    pub fn room_to_block(&self, call: &Call) -> Result<Blocked<'_>, Exhausted> {
+        self.pool.block(call.id, BLOCKED_MAX)
+    }
+
+    /// As [`Session::room_to_block`], for what ends by itself soon: there is room besides the calls that block for as long as they like.
+    ///
+    /// # Errors
+    /// [`Exhausted`].
+    pub fn room_for_a_moment(&self, call: &Call) -> Result<Blocked<'_>, Exhausted> {
+        self.pool.block(call.id, BLOCKED_MAX + BRIEF_MAX)
+    }
+
+    /// Waits until no call is being answered, so that what was done is recorded before the log closes.
+    pub(crate) fn settle_down(&self, at_most: std::time::Duration) {
+        let begun = std::time::Instant::now();
+        while !self.pool.is_quiet() && begun.elapsed() < at_most {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+    }
+}
+
+impl Gather for Session {
+    fn facts(&self, _: &Action, _: &Needs) -> Facts {
+        Facts { now_ms: now_us() / 1000, ..Facts::default() }
+    }
+}
+
+impl Waits for Session {
+    fn wait(&self, call: &Call, question: &Question) -> Reply {
+        let Ok(_room) = self.room_to_block(call) else { return Reply::Nobody("too many calls wait") };
+        question.wait()
+    }
+}
+
+/// Starts the thread that helps with what waits.
+fn helper(session: &Arc<Session>, help: fn(&Session)) -> bool {
+    let session = Arc::clone(session);
+    std::thread::Builder::new().name("helper".into()).spawn(move || help(&session)).is_ok()
+}
+
+/// Starts one receiver a call; each holds the session for as long as it runs.
+fn receivers(session: Weak<Session>, receive: fn(&Session)) -> Box<dyn Fn() -> bool + Send + Sync> {
+    Box::new(move || {
+        let Some(session) = session.upgrade() else { return false };
+        std::thread::Builder::new().name("receiver".into()).spawn(move || receive(&session)).is_ok()
+    })
+}
+
+/// Records that a call was given up unanswered.
+fn unanswered(session: Weak<Session>) -> Box<dyn Fn(&Call) + Send + Sync> {
+    Box::new(move |call| {
+        if let Some(session) = session.upgrade() {
+            session.line.unforeseen(call, Unforeseen::Unanswered);
+        }
+    })
+}

@@ -1,0 +1,113 @@
+//! Messages up to `interlock run`: queued, written by one thread, so that a reader who stops reading holds up nobody's system call.
+
+use super::tally::Tally;
+use interlock_core::action::Action;
+use interlock_core::decision::Decision;
+use serde_json::{Value, json};
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Messages that may wait to be written.
+const QUEUE_MAX: usize = 1024;
+/// Denial notices a second; the rest are counted.
+const NOTICES_PER_SECOND: u32 = 20;
+
+/// The sending side.
+pub struct Uplink {
+    queue: Mutex<Option<SyncSender<Value>>>,
+    written: Mutex<Receiver<()>>,
+    open: Arc<AtomicBool>,
+    notices: Mutex<(Instant, u32)>,
+    tally: Mutex<Tally>,
+}
+
+impl Uplink {
+    /// Starts the writer thread over the control socket.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub fn start(socket: UnixStream) -> std::io::Result<Self> {
+        let (sender, receiver) = sync_channel(QUEUE_MAX);
+        let open = Arc::new(AtomicBool::new(true));
+        let state = Arc::clone(&open);
+        let (done, written) = sync_channel(1);
+        let write = move || {
+            write_all(socket, &receiver, &state);
+            let _nobody = done.send(());
+        };
+        std::thread::Builder::new().name("uplink".into()).spawn(write)?;
+        Ok(Self {
+            queue: Mutex::new(Some(sender)),
+            written: Mutex::new(written),
+            open,
+            notices: Mutex::new((Instant::now(), 0)),
+            tally: Mutex::default(),
+        })
+    }
+
+    /// Queues a message. `false`: nobody reads any more, or the queue is full.
+    #[must_use]
+    pub fn send(&self, message: Value) -> bool {
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        self.is_open() && queue.as_ref().is_some_and(|queue| queue.try_send(message).is_ok())
+    }
+
+    /// Whether somebody reads.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.open.load(Ordering::Acquire)
+    }
+
+    /// Nobody reads from now on: `run` has left.
+    pub fn leave(&self) {
+        self.open.store(false, Ordering::Release);
+    }
+
+    /// Queues the notice of a denial. Counted instead: what programs try by the hundred and take a no for, what their own permissions refuse as
+    /// well, and what comes too fast.
+    pub fn denied(&self, action: &Action, decision: &Decision, natively: bool, record: Option<u64>) {
+        let counted = natively || Tally::is_probe(action, decision);
+        let message = || json!({"type": "denied", "action": action, "decision": decision, "record": record});
+        if counted || !self.within_rate() || !self.send(message()) {
+            self.tally.lock().unwrap_or_else(PoisonError::into_inner).add(action, decision, natively);
+        }
+    }
+
+    fn within_rate(&self) -> bool {
+        let mut window = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
+        if window.0.elapsed().as_secs() >= 1 {
+            *window = (Instant::now(), 0);
+        }
+        window.1 += 1;
+        window.1 <= NOTICES_PER_SECOND
+    }
+
+    /// Tells which denials were counted since last asked.
+    pub fn tell_suppressed(&self) {
+        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = tally.message().is_some_and(|message| self.send(message) || !self.is_open());
+        if told {
+            *tally = Tally::default();
+        }
+    }
+
+    /// Lets what is queued be written, for at most this long: a reader who never reads again does not keep the process.
+    pub fn finish(&self, at_most: Duration) {
+        drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let _late = self.written.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(at_most);
+    }
+}
+
+fn write_all(mut socket: UnixStream, messages: &Receiver<Value>, open: &AtomicBool) {
+    for message in messages {
+        let mut line = message.to_string();
+        line.push('\n');
+        if open.load(Ordering::Acquire) && socket.write_all(line.as_bytes()).is_err() {
+            open.store(false, Ordering::Release);
+        }
+    }
+}
