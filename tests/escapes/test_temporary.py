@@ -84,7 +84,7 @@ def test_it_goes_whatever_it_holds_and_takes_nothing_along(arena: Arena) -> None
 
 
 def test_it_stays_while_something_of_the_session_runs(arena: Arena) -> None:
-    script = 'echo "$TMPDIR"; (sleep 3; echo late > "$TMPDIR/late"; cat "$TMPDIR/late" > done) > /dev/null 2>&1 &'
+    script = 'echo "$TMPDIR"; (sleep 3; echo late > "$TMPDIR/late"; cat "$TMPDIR/late" > doing; mv doing done) > /dev/null 2>&1 &'
     ran = arena.held("sh", "-c", script)
     [folder] = ran.output.split()
     assert Path(folder).is_dir()

@@ -327,7 +327,7 @@ class TestAsRoot:
             "from tests.kernel.test_senders import *\n"
             "with Drive([PYTHON, '-I', '-c', sys.argv[1]], TRAPPED) as drive:\n"
             "    said = drive.until('started')['enforced']['unix-senders']\n"
-            "    print(said['state'] == 'fully', bool(status(Path(f'/proc/{drive.process.pid}'))['CapPrm'] & SYS_ADMIN), *drive.finish()[1:])\n"
+            "    print(said == {'state': 'fully'}, bool(status(Path(f'/proc/{drive.process.pid}'))['CapPrm'] & SYS_ADMIN), *drive.finish()[1:])\n"
         )
         inside = ["unshare", "--user", "--map-root-user", *namespaces, "--", sys.executable, "-c", held, script]
         ran = subprocess.run(inside, cwd=ROOT, capture_output=True, text=True, timeout=60)

@@ -83,14 +83,6 @@ def _run(wanted: GatewayWanted, home: Home, connectors: Mapping[str, Connector],
     policy, warnings = call_policy(wanted.policies, wanted.preset or (None if wanted.policies else PRESET), home)
     for warning in warnings:
         print(f"interlock: {warning}", file=sys.stderr)
-    announce(home, url)
-    lines = (f"interlock gateway at {url}/mcp", *_described(connectors, policy))
-    print(*lines, sep="\n  ", file=sys.stderr, flush=True)
-    if wanted.anonymous is not None:
-        print(
-            f"  warning: local connections without a token act as `{wanted.anonymous}`: for tests only",
-            file=sys.stderr,
-        )
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_serve(wanted, home, connectors, listener, policy, session, url))
 
@@ -144,6 +136,7 @@ async def _serve(
     except RecordFailed as error:
         raise _refused(error) from error
     await attesting.start()
+    _open_to_agents(wanted, home, connectors, listener, policy, url)
     server = uvicorn_server(assemble(parts))
     caught = _ends_on_signal(server)
     told = Told()
@@ -157,6 +150,31 @@ async def _serve(
         await pool.close()
         recorder.close("the gateway was ended")
         inbox.close()
+
+
+def _open_to_agents(
+    wanted: GatewayWanted,
+    home: Home,
+    connectors: Mapping[str, Connector],
+    listener: socket.socket,
+    policy: Mapping[str, Any],
+    url: str,
+) -> None:
+    """Take connections and say where. Before this the port refuses them: who connects finds a gateway that can tell
+    who is asking. Raises `HostError` when another program began to listen there meanwhile.
+    """
+    try:
+        listener.listen(BACKLOG)
+    except OSError as error:
+        raise _taken(wanted.listen, error) from error
+    announce(home, url)
+    lines = (f"interlock gateway at {url}/mcp", *_described(connectors, policy))
+    print(*lines, sep="\n  ", file=sys.stderr, flush=True)
+    if wanted.anonymous is not None:
+        print(
+            f"  warning: local connections without a token act as `{wanted.anonymous}`: for tests only",
+            file=sys.stderr,
+        )
 
 
 def _say(lines: list[str]) -> None:
@@ -207,8 +225,8 @@ def _opened(policy: Mapping[str, Any], connectors: Mapping[str, Connector], url:
 
 
 def _listener(listen: str) -> socket.socket:
-    """The listening socket. Raises `OperatorError` for any address but loopback: tokens are bound to local
-    connections."""
+    """The socket at that address, which does not take connections yet. Raises `OperatorError` for any address but
+    loopback: tokens are bound to local connections."""
     host, _, port_text = listen.rpartition(":")
     try:
         address, port = ip_address(host.strip("[]") if host != "localhost" else "127.0.0.1"), int(port_text)
@@ -220,10 +238,20 @@ def _listener(listen: str) -> socket.socket:
             hint="agents authenticate by local connections: listen on 127.0.0.1",
         )
     family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
     try:
-        return socket.create_server((str(address), port), family=family, backlog=BACKLOG)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind((str(address), port))
+        return listener
     except (OSError, OverflowError) as error:
-        raise HostError(f"cannot listen on `{listen}`: {error}", hint="is a gateway running already?") from error
+        listener.close()
+        raise _taken(listen, error) from error
+
+
+def _taken(listen: str, error: Exception) -> HostError:
+    return HostError(f"cannot listen on `{listen}`: {error}", hint="is a gateway running already?")
 
 
 def _lock(home: Home) -> int:
