@@ -159,8 +159,8 @@ impl Session {
 }
 
 impl Gather for Session {
-    fn facts(&self, _: &Action, _: &Needs) -> Facts {
-        Facts { now_ms: now_us() / 1000, ..Facts::default() }
+    fn facts(&self, _: &Action, needs: &Needs) -> Facts {
+        Facts { now_ms: if needs.grants { now_us() / 1000 } else { 0 }, ..Facts::default() }
     }
 }
 

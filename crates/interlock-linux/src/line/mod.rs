@@ -66,17 +66,22 @@ impl Observed {
 }
 
 /// What a family of calls can keep to when it enacts: declared beside it. What it cannot keep to is a denial.
+///
+/// Who follows a steer declares so where the call is in hand: `steered` borrows the errand and what it holds, and may keep there what the steer
+/// leads to. The permit then says which of the two is to be done ([`Permit::verdict`]).
 #[derive(Clone, Copy)]
-pub struct Enactor {
+pub struct Enactor<'a> {
     /// Whether it keeps to these obligations. Their class of record is the line's own matter.
     pub honours: fn(&Obligations) -> bool,
-    /// What it would do in the place of an act; nothing where it cannot.
-    pub steered: fn(&Action, &Steer) -> Option<Observed>,
+    /// Whether it can do what a steer of this kind says.
+    pub follows: fn(&Steer) -> bool,
+    /// What it does in the place of an act: asked once for an act, and what it answers is decided. Nothing where it cannot after all.
+    pub steered: &'a dyn Fn(&Action, &Steer) -> Option<Observed>,
 }
 
-impl Enactor {
+impl Enactor<'_> {
     /// Does what is allowed as it is, or nothing: it keeps to no limit, hides nothing, injects no credential and follows no steer.
-    pub const PLAIN: Self = Self { honours: is_record_alone, steered: |_, _| None };
+    pub const PLAIN: Self = Self { honours: is_record_alone, follows: |_| false, steered: &|_, _| None };
 }
 
 fn is_record_alone(obligations: &Obligations) -> bool {
@@ -348,7 +353,7 @@ impl Act {
     fn may_pass(&self, enactor: &Enactor) -> bool {
         let Judged { decision, .. } = &self.judged;
         let may = match &decision.steer {
-            Some(steer) => decision.decision == Outcome::Steer && (enactor.steered)(&self.action, steer).is_some(),
+            Some(steer) => decision.decision == Outcome::Steer && (enactor.follows)(steer),
             None => matches!(decision.decision, Outcome::Allow | Outcome::Approve),
         };
         may && (enactor.honours)(&decision.obligations)

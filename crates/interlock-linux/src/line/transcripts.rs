@@ -19,6 +19,7 @@ use interlock_core::steer::Steer;
 use interlock_core::verb::Verb;
 use interlock_ledger::Ended;
 use serde_json::{Value, json};
+use std::cell::RefCell;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -173,18 +174,21 @@ fn every_sequence_is_recorded_as_the_specification_has_it() {
 }
 
 /// Writes elsewhere where it is told to, and keeps to a limit of bytes.
-const ABLE: Enactor = Enactor {
+const ABLE: Enactor<'_> = Enactor {
     honours: |obligations| {
         obligations.limit.keys().all(|name| name == "bytes") && obligations.mask.is_empty() && obligations.inject.is_none()
     },
-    steered: |action, steer| match steer {
-        Steer::Path(path) => Some(Observed::new(action.verb, write_to(&path.lossy()).target)),
-        _ => None,
-    },
+    follows: |steer| matches!(steer, Steer::Path(_)),
+    steered: &elsewhere,
 };
 
+fn elsewhere(action: &Action, steer: &Steer) -> Option<Observed> {
+    let Steer::Path(path) = steer else { return None };
+    Some(Observed::new(action.verb, write_to(&path.lossy()).target))
+}
+
 /// What is recorded, and what is permitted, where rules `rules` meet a write to `/w/a` by this enactor: each as a word.
-fn settled(rules: &Value, enactor: &Enactor) -> (Vec<String>, Vec<String>) {
+fn settled(rules: &Value, enactor: &Enactor<'_>) -> (Vec<String>, Vec<String>) {
     let book = Book::default();
     let line = line(rules, &book);
     let world = World { answer: "yes".into(), book: book.clone() };
@@ -217,6 +221,33 @@ fn a_steer_is_decided_again_on_what_it_leads_to_and_done_where_that_is_allowed()
     let (steps, permits) = settled(&rules, &ABLE);
     assert_eq!(steps, ["\"steer\" \"/w/a\"", "\"allow\" \"/e/b\"", "effect \"done\""]);
     assert_eq!(permits, ["\"/e/b\" steered true limits 1"]);
+}
+
+#[test]
+fn what_a_steer_leads_to_is_held_where_the_call_is_in_hand_and_looked_for_once() {
+    let held = RefCell::new(Vec::new());
+    let follow = |action: &Action, steer: &Steer| {
+        let led_to = elsewhere(action, steer)?;
+        held.borrow_mut().push(led_to.clone());
+        Some(led_to)
+    };
+    let rules = json!([rule("to", "steer", "/w/a", &json!({"steer": {"path": "/e/b"}})), rule("at", "allow", "/e/b", &json!({}))]);
+    let (book, answer) = (Book::default(), String::new());
+    let (line, world) = (line(&rules, &book), World { answer, book: book.clone() });
+    let Settled::Allowed(leave) = line.settle(&world, &CALL, &Enactor { steered: &follow, ..ABLE }, vec![write_to("/w/a")]) else {
+        panic!("what it leads to is allowed")
+    };
+    assert_eq!(*held.borrow(), [write_to("/e/b")]);
+    assert_eq!(leave.permits()[0].action.target, held.borrow()[0].target);
+    leave.done(0);
+}
+
+#[test]
+fn a_steer_that_leads_nowhere_after_all_is_denied() {
+    let rules = json!([rule("to", "steer", "/w/a", &json!({"steer": {"path": "/e/b"}})), rule("at", "allow", "/**", &json!({}))]);
+    let (steps, permits) = settled(&rules, &Enactor { steered: &|_, _| None, ..ABLE });
+    assert_eq!(steps, ["\"deny\" \"/w/a\""]);
+    assert!(permits.is_empty());
 }
 
 #[test]
