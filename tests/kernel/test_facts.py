@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from interlock.ledger import reader
-
 from tests.kernel.drive import EVERYTHING, Drive, grant, rule
 from tests.kernel.test_network import USERS
 

@@ -17,8 +17,9 @@ import re
 from collections.abc import AsyncIterator
 from typing import Final
 
-from interlock.gateway import enact, observe
+from interlock.gateway import observe
 from interlock.gateway.conversation import Conversation
+from interlock.gateway.failures import effect_data, unusable
 from interlock.gateway.limits import LIST_S_MAX, TOOL_NAME_CHARACTERS_MAX
 from interlock.gateway.message import INVALID_PARAMS, UPSTREAM_BROKEN, RpcError
 from interlock.gateway.observe import Tool, tools_of
@@ -61,22 +62,12 @@ class Catalogue:
             raise _unknown("tool", name)
         definitions = await upstream.definitions("tools")
         if isinstance(definitions, Broken):
-            raise enact.unusable(words.call(name), definitions)
+            raise unusable(words.call(name), definitions)
         tools = self._tools_of(conversation, upstream, definitions)
         own = name if conversation.connector else by_public_name(upstream.connector, list(tools)).get(name)
         if own is None or own not in tools:
             raise _unknown("tool", name)
         return upstream, tools[own]
-
-    async def named(
-        self, conversation: Conversation, method: str, params: JsonObject
-    ) -> tuple[Upstream, str, JsonObject]:
-        """The server of a prompt or resource, its own name there, and the parameters to send it."""
-        if method == "prompts/get":
-            upstream, own = await self.prompt(conversation, params.get("name"))
-            return upstream, own, {"name": own, "arguments": params.get("arguments", {})}
-        upstream, own = self.resource(conversation, params.get("uri"))
-        return upstream, own, {"uri": own}
 
     async def prompt(self, conversation: Conversation, name: object) -> tuple[Upstream, str]:
         """The server and own name of a prompt. Raises `RpcError` when there is none."""
@@ -89,7 +80,7 @@ class Catalogue:
             return upstream, name
         definitions = await upstream.definitions("prompts")
         if isinstance(definitions, Broken):
-            raise enact.unusable(f"the use of the prompt {words.shown(name)}", definitions)
+            raise unusable(f"the use of the prompt {words.shown(name)}", definitions)
         names = [each for each in (text_at(entry, "name") for entry in definitions) if each]
         own = by_public_name(upstream.connector, names).get(name)
         if own is None:
@@ -126,7 +117,7 @@ class Catalogue:
             reason = str(missing[0]["reason"])
             named = f"`{conversation.connector}` "
             words = reason if reason.startswith(named) else f"{named}is unavailable: {reason}"
-            raise RpcError(UPSTREAM_BROKEN, words, data=enact.effect_data(Effect.NOT_SENT))
+            raise RpcError(UPSTREAM_BROKEN, words, data=effect_data(Effect.NOT_SENT))
         entries.sort(key=lambda entry: str(entry[_KEYS[kind]]))
         return {kind: entries, **({"_meta": {UNAVAILABLE: missing}} if missing else {})}
 

@@ -1,17 +1,19 @@
 """One request to a server, enacted: sent as it was decided, and what came of it in the form that goes to the
 agent.
 
-INVARIANT: what is decided is what is sent: the parameters are made of the permit's own Action. A result that is
-not what its tool's definition and the protocol say it is, is withheld. Left out: the words themselves
-(`words.py`), what travels beside the parameters (`methods.py`).
+INVARIANT: what is decided is what is sent: the parameters of every method are made of the permit's own Action
+(`parameters`). A result that is not what its tool's definition and the protocol say it is, is withheld. Left out: the
+words (`failures.py`), what travels beside the parameters (`methods.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Final, assert_never
 
+from interlock.gateway.catalogue import Catalogue
+from interlock.gateway.conversation import Conversation
+from interlock.gateway.failures import broken, effect_data, failure
 from interlock.gateway.message import MISSING_CAPABILITY, REFUSED, UPSTREAM_BROKEN, RpcError
 from interlock.gateway.observe import Tool
 from interlock.mediate.json_text import JsonObject, is_object, measure, object_at
@@ -24,8 +26,6 @@ from interlock.vocabulary.effect import Effect
 #: What goes back to an agent.
 ToAgent = JsonObject | RpcError
 
-#: Where a result's `_meta` or an error's `data` says how far the operation came, in the ledger's word.
-EFFECT_KEY: Final = "interlock/effect"
 #: Codes of a server that keep their meaning on the way to an agent; others become ours.
 _PASSED_CODES: Final = frozenset({-32602, -32603, -32601, -32600, MISSING_CAPABILITY, -32042})
 _HONOURS: Final = Honours()
@@ -35,15 +35,18 @@ _HONOURS: Final = Honours()
 class Operation:
     """One request about one named thing of a server, ready to be enacted.
 
-    `sent` makes the request's parameters of the target that was decided on, `exchange` is the caller's side of it,
-    `tool` is there for `tools/call`, whose denial is a result and no error.
+    `catalogue` knows what else this server has for the agent of `conversation`, and what it is called there.
+    `exchange` is the caller's side of the request, `beside` what travels with its parameters. `tool` is there for
+    `tools/call`, whose denial is a result and not an error.
     """
 
+    catalogue: Catalogue
+    conversation: Conversation
     upstream: Upstream
     method: str
     name: str
-    sent: Callable[[JsonObject], JsonObject]
     exchange: Exchange
+    beside: JsonObject = field(default_factory=dict)
     tool: Tool | None = None
 
     @property
@@ -63,7 +66,7 @@ class Operation:
         """See `Enactor`."""
         return self.exchange.passage.effect
 
-    def led_to(self, action: JsonObject, steer: Steer) -> JsonObject:
+    async def led_to(self, action: JsonObject, steer: Steer) -> JsonObject:
         """See `Enactor`."""
         raise ValueError(f"`{steer.kind}` is not something that a request can be steered to")
 
@@ -71,8 +74,8 @@ class Operation:
         """See `Enactor`."""
         match permit.verdict:
             case Allow():
-                sent = self.sent(object_at(permit.action, "target"))
-                return self._read(await self.upstream.request(self.method, sent, self.exchange))
+                sent = parameters(self.method, object_at(permit.action, "target"))
+                return self._read(await self.upstream.request(self.method, {**sent, **self.beside}, self.exchange))
             case Steer():
                 raise ValueError("a request is not steered")
             case never:
@@ -94,9 +97,15 @@ class Operation:
         size = measure(reply.value)
         lie = _lie(self.tool, reply.value) if self.tool is not None else None
         if lie is None:
-            return Enacted(reply.value, _done(reply.value), status=_status(reply.value), result=size)
+            return Enacted(self._named(reply.value), _done(reply.value), status=_status(reply.value), result=size)
         text = f"Interlock withheld the result of {self.what}: {lie}. The call itself was made."
         return Enacted(failure(text, Effect.DONE), Effect.DONE, result=size, withheld=lie)
+
+    def _named(self, result: JsonObject) -> JsonObject:
+        """The result with the names that this agent knows."""
+        if result.get("resultType") == "input_required":
+            return result
+        return self.catalogue.renamed(self.conversation, self.upstream.connector, result)
 
     def _no_result(self, reply: Fault | Broken) -> Enacted[ToAgent]:
         if isinstance(reply, Fault):
@@ -113,29 +122,21 @@ class Operation:
         return Enacted(failure(text, reply.effect), reply.effect, status[:1_000])
 
 
-def failure(text: str, effect: Effect) -> JsonObject:
-    """A result that says it is an error, and how far the call came."""
-    return {"content": [{"type": "text", "text": text}], "isError": True, "_meta": {EFFECT_KEY: effect.value}}
-
-
-def effect_data(effect: Effect, data: object = None) -> JsonObject:
-    """The `data` of an error: the server's, with the effect beside it."""
-    own: JsonObject = {EFFECT_KEY: effect.value}
-    if data is None:
-        return own
-    return {**data, **own} if is_object(data) else {"data": data, **own}
-
-
-def broken(what: str, reply: Broken) -> str:
-    """What an agent is told of a server that gave no answer of use."""
-    return words.broken(what, reply.reason, reply.said, reply.effect)
-
-
-def unusable(what: str, reply: Broken) -> RpcError:
-    """The answer where a server cannot say what it has. The operation itself was not sent, whatever became of the
-    question."""
-    text = broken(what, replace(reply, effect=Effect.NOT_SENT))
-    return RpcError(UPSTREAM_BROKEN, text, data=effect_data(Effect.NOT_SENT))
+def parameters(method: str, target: JsonObject) -> JsonObject:
+    """A request's parameters: of the target that was decided on, and of nothing else. Raises `ValueError` for a method
+    that is not about one named thing."""
+    name, arguments = target["tool"], object_at(target, "arguments")
+    match method:
+        case "tools/call" | "prompts/get":
+            return {"name": name, "arguments": arguments}
+        case "resources/read" | "resources/subscribe" | "resources/unsubscribe":
+            return {"uri": name}
+        case "completion/complete":
+            reference = object_at(arguments, "ref")
+            key = "name" if reference.get("type") == "ref/prompt" else "uri"
+            return {**arguments, "ref": {**reference, key: name}}
+        case _:
+            raise ValueError(f"`{method}` is not about one named thing")
 
 
 def _done(result: JsonObject) -> Effect:

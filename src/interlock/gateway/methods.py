@@ -7,12 +7,14 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from interlock.gateway import observe
 from interlock.gateway.catalogue import UNAVAILABLE, Catalogue
 from interlock.gateway.conversation import Conversation
-from interlock.gateway.enact import Operation, ToAgent, effect_data, failure
+from interlock.gateway.enact import Operation, ToAgent
+from interlock.gateway.failures import effect_data, failure
 from interlock.gateway.limits import LEVEL_S_MAX, LIST_S_MAX
 from interlock.gateway.message import (
     INTERNAL,
@@ -52,13 +54,23 @@ _LISTS: Final = {
 }
 _CACHEABLE: Final = frozenset({*_LISTS, "resources/read", "server/discover"})
 _LEVELS: Final = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
-_VERBS: Final = {"resources/read": "resource.read", "prompts/get": "prompt.get"}
 _KINDS: Final = {"elicitation/create": "elicitation", "sampling/createMessage": "sampling", "roots/list": "roots"}
 INSTRUCTIONS: Final = (
     "Tools here are held to a policy. A refused call says which rule refused it and why: do not repeat it unchanged."
 )
 
 Method = Callable[[Conversation, JsonObject], Awaitable[JsonObject]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """What is asked about one named thing of a server, and as the use of what it is decided."""
+
+    method: str
+    verb: str
+    name: str
+    arguments: JsonObject = field(default_factory=dict)
+    beside: JsonObject = field(default_factory=dict)
 
 
 class Methods:
@@ -85,8 +97,8 @@ class Methods:
         self._number = itertools.count()
         shared: dict[str, Method] = {
             "tools/call": self._call,
-            "resources/read": lambda talk, params: self._named(talk, "resources/read", params),
-            "prompts/get": lambda talk, params: self._named(talk, "prompts/get", params),
+            "resources/read": self._read_resource,
+            "prompts/get": self._get_prompt,
             "completion/complete": self._complete,
             **{method: self._lister(kind) for method, kind in _LISTS.items()},
         }
@@ -123,9 +135,7 @@ class Methods:
 
     async def _call(self, conversation: Conversation, params: JsonObject) -> JsonObject:
         """`tools/call`. A denial is a result that says so; a protocol error stays one."""
-        arguments = params.get("arguments", {})
-        if not is_object(arguments):
-            raise RpcError(INVALID_PARAMS, "`arguments` is not an object")
+        arguments = _arguments(params)
         upstream, tool = await self._catalogue.tool(conversation, params.get("name"))
         if conversation.modern:
             check_parameters(conversation.headers, object_at(tool.definition, "inputSchema"), arguments)
@@ -134,81 +144,69 @@ class Methods:
             identity=identity, subject=subject, tool=tool, upstream=upstream, arguments=arguments
         )
         attribution = await self._attribution(conversation, params)
-
-        def sent(target: JsonObject) -> JsonObject:
-            return {"name": target["tool"], "arguments": target["arguments"], **beside}
-
-        exchange = self._exchange(conversation, identity)
-        operation = Operation(upstream, "tools/call", tool.name, sent, exchange, tool)
+        operation = self._operation(conversation, upstream, "tools/call", tool.name, identity, tool)
         if isinstance(attribution, Refused):
             return operation.denied(attribution)
         unfit = self._unfit(action, tool, arguments)
         if unfit is not None:
             return operation.denied(await self._line.deny(action=action, attribution=attribution, because=unfit))
-        beside = self._beside(conversation, params)
-        outcome = await self._mediated(conversation, operation, action, attribution)
+        operation = replace(operation, beside=self._beside(conversation, params))
+        outcome = await self._mediated(operation, action, attribution)
         return self._handed_back(outcome, conversation, params, upstream)
 
-    async def _named(self, conversation: Conversation, method: str, params: JsonObject) -> JsonObject:
-        """`resources/read` and `prompts/get`."""
-        upstream, name, own = await self._catalogue.named(conversation, method, params)
-        arguments = own.get("arguments", {})
-        if not is_object(arguments):
-            raise RpcError(INVALID_PARAMS, "`arguments` is not an object")
-        sent = {**own, **self._beside(conversation, params)}
-        outcome = await self._decided(
-            conversation,
-            upstream,
-            method,
-            verb=_VERBS[method],
-            name=name,
-            arguments=arguments,
-            sent=sent,
-            params=params,
-        )
-        return self._handed_back(outcome, conversation, params, upstream)
+    async def _get_prompt(self, conversation: Conversation, params: JsonObject) -> JsonObject:
+        """`prompts/get`."""
+        upstream, own = await self._catalogue.prompt(conversation, params.get("name"))
+        use = _Use("prompts/get", "prompt.get", own, _arguments(params), self._beside(conversation, params))
+        return self._handed_back(await self._used(conversation, upstream, use, params), conversation, params, upstream)
 
-    async def _decided(
-        self,
-        conversation: Conversation,
-        upstream: Upstream,
-        method: str,
-        *,
-        verb: str,
-        name: str,
-        arguments: JsonObject,
-        sent: JsonObject,
-        params: JsonObject,
+    async def _read_resource(self, conversation: Conversation, params: JsonObject) -> JsonObject:
+        """`resources/read`."""
+        upstream, own = self._catalogue.resource(conversation, params.get("uri"))
+        use = _Use("resources/read", "resource.read", own, beside=self._beside(conversation, params))
+        return self._handed_back(await self._used(conversation, upstream, use, params), conversation, params, upstream)
+
+    async def _used(
+        self, conversation: Conversation, upstream: Upstream, use: _Use, params: JsonObject
     ) -> JsonObject:
-        """Anything asked of a server about one named thing: decided as `verb` on that name. A denial is an
-        `RpcError`."""
+        """Anything asked of a server about one named thing that is not a tool. A denial is an `RpcError`."""
         identity = self._identity()
         action = observe.named(
             identity=identity,
-            verb=verb,
+            verb=use.verb,
             subject=self._subject(conversation),
             connector=upstream.connector,
-            name=name,
-            arguments=arguments,
+            name=use.name,
+            arguments=use.arguments,
         )
-        exchange = self._exchange(conversation, identity)
-        operation = Operation(upstream, method, name, lambda _: sent, exchange)
+        operation = self._operation(conversation, upstream, use.method, use.name, identity)
         attribution = await self._attribution(conversation, params)
         if isinstance(attribution, Refused):
             return operation.denied(attribution)
-        return await self._mediated(conversation, operation, action, attribution)
+        return await self._mediated(replace(operation, beside=use.beside), action, attribution)
 
-    async def _mediated(
-        self, conversation: Conversation, operation: Operation, action: JsonObject, attribution: Attribution
-    ) -> JsonObject:
+    async def _mediated(self, operation: Operation, action: JsonObject, attribution: Attribution) -> JsonObject:
+        revalidate = operation.conversation.revalidate
         outcome: ToAgent | Refused = await self._line.mediate(
-            action=action, attribution=attribution, revalidate=conversation.revalidate, enactor=operation
+            action=action, attribution=attribution, revalidate=revalidate, enactor=operation
         )
         if isinstance(outcome, Refused):
             return operation.denied(outcome)
         if isinstance(outcome, RpcError):
             raise outcome
         return outcome
+
+    def _operation(
+        self,
+        conversation: Conversation,
+        upstream: Upstream,
+        method: str,
+        name: str,
+        identity: str,
+        tool: Tool | None = None,
+    ) -> Operation:
+        exchange = self._exchange(conversation, identity)
+        return Operation(self._catalogue, conversation, upstream, method, name, exchange, tool=tool)
 
     def _exchange(self, conversation: Conversation, identity: str) -> Exchange:
         async def started(session: str, process: int) -> None:
@@ -276,7 +274,7 @@ class Methods:
         self, outcome: JsonObject, conversation: Conversation, params: JsonObject, upstream: Upstream
     ) -> JsonObject:
         if outcome.get("resultType") != "input_required":
-            return self._catalogue.renamed(conversation, upstream.connector, outcome)
+            return outcome
         if not conversation.modern:
             text = "The server asks for more input, which this client's revision of MCP cannot give."
             return failure(f"{text} {words.UNSURE}", Effect.UNKNOWN)
@@ -334,32 +332,20 @@ class Methods:
         reference, argument = object_at(params, "ref"), object_at(params, "argument")
         if text_at(reference, "type") == "ref/prompt":
             upstream, own = await self._catalogue.prompt(conversation, reference.get("name"))
-            verb, sent_reference = "prompt.get", {"type": "ref/prompt", "name": own}
+            verb, shown = "prompt.get", {"type": "ref/prompt", "name": own}
         elif text_at(reference, "type") == "ref/resource":
             upstream, own = self._catalogue.resource(conversation, reference.get("uri"))
-            verb, sent_reference = "resource.read", {"type": "ref/resource", "uri": own}
+            verb, shown = "resource.read", {"type": "ref/resource", "uri": own}
         else:
             raise RpcError(INVALID_PARAMS, "`ref` is neither a prompt nor a resource")
-        sent: JsonObject = {"ref": sent_reference, "argument": argument}
+        typed: JsonObject = {"ref": shown, "argument": argument}
         if is_object(params.get("context")):
-            sent["context"] = params["context"]
-        return await self._decided(
-            conversation,
-            upstream,
-            "completion/complete",
-            verb=verb,
-            name=own,
-            arguments=sent,
-            sent=sent,
-            params=params,
-        )
+            typed["context"] = params["context"]
+        return await self._used(conversation, upstream, _Use("completion/complete", verb, own, typed), params)
 
     async def _subscription(self, conversation: Conversation, method: str, params: JsonObject) -> JsonObject:
         upstream, own = self._catalogue.resource(conversation, params.get("uri"))
-        sent: JsonObject = {"uri": own}
-        return await self._decided(
-            conversation, upstream, method, verb="resource.read", name=own, arguments={}, sent=sent, params=params
-        )
+        return await self._used(conversation, upstream, _Use(method, "resource.read", own), params)
 
     async def _set_level(self, conversation: Conversation, params: JsonObject) -> JsonObject:
         """Passed to every server at this endpoint that logs; it carries nothing but one of eight words. A server that
@@ -379,6 +365,13 @@ class Methods:
             data: JsonObject = {UNAVAILABLE: missing}
             raise RpcError(UPSTREAM_BROKEN, f"the level was not taken by {who}: {answers[0]}", data=data)
         return {"_meta": {UNAVAILABLE: missing}} if missing else {}
+
+
+def _arguments(params: JsonObject) -> JsonObject:
+    arguments = params.get("arguments", {})
+    if not is_object(arguments):
+        raise RpcError(INVALID_PARAMS, "`arguments` is not an object")
+    return arguments
 
 
 async def _pong(conversation: Conversation, params: JsonObject) -> JsonObject:

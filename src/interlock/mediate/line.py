@@ -35,6 +35,8 @@ T = TypeVar("T")
 QUESTION_DIGITS: Final = 8
 #: For all the Facts of one act together.
 GATHER_S_MAX: Final = 5.0
+#: For an enactor to find what a steer leads to.
+STEER_S_MAX: Final = 5.0
 #: The longest a question may wait, whatever a policy says, in milliseconds.
 WAIT_MS_MAX: Final = 24 * 3_600_000
 _NOTHING: Final = Needs()
@@ -53,7 +55,7 @@ class _Walk:
     attribution: Attribution
     revalidate: Revalidate
     honours: Honours
-    led_to: Callable[[JsonObject, Steer], JsonObject]
+    led_to: Callable[[JsonObject, Steer], Awaitable[JsonObject]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +144,10 @@ class Line:
         steer = judged.decision.steer
         try:
             assert steer is not None, "`_lacking` finds a steer without its replacement"
-            instead = {**walk.led_to(judged.action, steer), "id": judged.action["id"]}
+            async with asyncio.timeout(STEER_S_MAX):
+                instead = {**await walk.led_to(judged.action, steer), "id": judged.action["id"]}
         except Exception as error:  # the edge of the enactor: what leads nowhere is not done
-            why = f"the steer leads nowhere: {error}"
+            why = f"the steer leads nowhere: {_words(error)}"
             return await self._refuse(walk.attribution, judged, settled=judged.decision.settled_as_denial(why))
         failure = await self._record_decided(walk.attribution, judged)
         if isinstance(failure, RecordFailed):

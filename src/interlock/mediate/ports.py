@@ -54,8 +54,9 @@ class Enactor(Protocol[T]):
     def effect(self) -> Effect:
         """How far it has come, should nothing more be heard of it."""
 
-    def led_to(self, action: JsonObject, steer: Steer) -> JsonObject:
-        """The Action that a steer of a kind it honours leads to. Raises `ValueError` when there is none such."""
+    async def led_to(self, action: JsonObject, steer: Steer) -> JsonObject:
+        """The Action that a steer of a kind it honours leads to, found in time or not at all. Asked once for an act:
+        what it answers is decided, and is what the permit says. Raises `ValueError` when there is none such."""
 
     async def enact(self, permit: Permit) -> Enacted[T]:
         """Do what is permitted, as the verdict and the obligations have it."""

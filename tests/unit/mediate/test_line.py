@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from interlock.app.gateway_ports import read_decision
+from interlock.mediate import line
 from interlock.mediate.line import Line
 from interlock.mediate.permit import Attribution, Enacted, Honours, Permit, Refused
 from interlock.mediate.ports import RecordFailed
@@ -46,6 +47,7 @@ class World:
         self.decided_on: list[Any] = []
         self.recorded: list[Any] = []
         self.permits: list[Permit] = []
+        self.followed: list[Steer] = []
 
     def needs(self, action: Any) -> Needs:
         return self.asks_for
@@ -94,7 +96,10 @@ class World:
     def nonce(self) -> str:
         return "n"
 
-    def led_to(self, action: Any, steer: Steer) -> Any:
+    async def led_to(self, action: Any, steer: Steer) -> Any:
+        self.followed.append(steer)
+        if steer.value == "slow":
+            await asyncio.sleep(60)
         if steer.value is None:
             raise ValueError("nowhere")
         return {**action, "id": "of its own", "target": {"tool": steer.value}}
@@ -284,6 +289,16 @@ def test_a_steer_is_decided_again_once_and_must_land_on_an_allow(then: str) -> N
     refused = world.walk()
     assert isinstance(refused, Refused) and "effect" not in world.happened
     assert world.recorded[-1]["decision"]["decision"] == "deny" and len(world.decided_on) == 2
+
+
+def test_what_a_steer_leads_to_is_looked_for_once_and_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(decision("steer", **STEERED), decision("allow"), honours=STEERS)
+    assert world.walk() == "outcome" and world.followed == [Steer("tool", "safer")]
+    monkeypatch.setattr(line, "STEER_S_MAX", 0.05)
+    slow = World(decision("steer", steer={"tool": "slow"}), decision("allow"), honours=STEERS)
+    refused = slow.walk()
+    assert isinstance(refused, Refused) and refused.reason == "the steer leads nowhere: it took too long"
+    assert slow.happened == ["ordered action.decided"]
 
 
 def test_a_yes_does_not_launder_a_steer() -> None:

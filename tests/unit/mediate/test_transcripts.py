@@ -77,7 +77,7 @@ class World:
     honours = Honours()
     effect = Effect.UNKNOWN
 
-    def led_to(self, action: Any, steer: Any) -> Any:
+    async def led_to(self, action: Any, steer: Any) -> Any:
         raise AssertionError("it honours no steer")
 
     async def enact(self, permit: Permit) -> Enacted[str]:

@@ -1,0 +1,43 @@
+"""What an agent is told where it gets no result of use: in words, and beside them how far the operation came.
+
+Left out: the words themselves (`vocabulary/words.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from interlock.gateway.message import UPSTREAM_BROKEN, RpcError
+from interlock.mediate.json_text import JsonObject, is_object
+from interlock.mediate.upstream import Broken
+from interlock.vocabulary import words
+from interlock.vocabulary.effect import Effect
+
+#: Where a result's `_meta` or an error's `data` says how far the operation came, in the ledger's word.
+EFFECT_KEY: Final = "interlock/effect"
+
+
+def failure(text: str, effect: Effect) -> JsonObject:
+    """A result that says it is an error, and how far the call came."""
+    return {"content": [{"type": "text", "text": text}], "isError": True, "_meta": {EFFECT_KEY: effect.value}}
+
+
+def effect_data(effect: Effect, data: object = None) -> JsonObject:
+    """The `data` of an error: the server's, with the effect beside it."""
+    own: JsonObject = {EFFECT_KEY: effect.value}
+    if data is None:
+        return own
+    return {**data, **own} if is_object(data) else {"data": data, **own}
+
+
+def broken(what: str, reply: Broken) -> str:
+    """What an agent is told of a server that gave no answer of use."""
+    return words.broken(what, reply.reason, reply.said, reply.effect)
+
+
+def unusable(what: str, reply: Broken) -> RpcError:
+    """The answer where a server cannot say what it has. The operation itself was not sent, whatever became of the
+    question."""
+    text = broken(what, replace(reply, effect=Effect.NOT_SENT))
+    return RpcError(UPSTREAM_BROKEN, text, data=effect_data(Effect.NOT_SENT))
