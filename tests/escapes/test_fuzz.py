@@ -18,8 +18,9 @@ from tests.escapes.test_writing import state
 LONG = os.environ.get("INTERLOCK_LONG") == "1"
 SEEDS, CALLS = (2_000 if LONG else 20), 300
 #: Seeds that once showed a difference: a name too long beside one that is absent, dots with a slash behind them made exclusively, a link to
-#: a file with a slash behind it, a directory that may not be searched, types on procfs, an unreadable directory moved, a directory linked.
-FOUND = [1000, 1003, 1006, 1009, 1011, 1015, 1016, 1044, 1051, 32370, 1353211]
+#: a file with a slash behind it, a directory that may not be searched, types on procfs, an unreadable directory moved, a directory linked,
+#: links to a descriptor that the supervisor does not have.
+FOUND = [1000, 1003, 1006, 1009, 1011, 1015, 1016, 1044, 1051, 32370, 1353211, 138269182, 632449852]
 
 ALL = """interlock: 1
 name: all

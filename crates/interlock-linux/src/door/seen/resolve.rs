@@ -98,10 +98,9 @@ pub fn object_from(caller: &Caller<'_>, start: BorrowedFd<'_>, path: &Path<'_>) 
             }
         }
         Err(Errno(libc::ELOOP)) => slow(caller, start, path),
-        Err(error) if path.resolve == 0 && may_mean_the_caller(path.text) => match error {
-            Errno(libc::ENOENT | libc::EACCES | libc::ENOTDIR | libc::EPERM) => slow(caller, start, path),
-            other => Err(other.into()),
-        },
+        Err(Errno(libc::ENOENT | libc::EACCES | libc::ENOTDIR | libc::EPERM)) if path.resolve == 0 && may_mean_the_caller(start, path) => {
+            slow(caller, start, path)
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -155,11 +154,23 @@ fn slow(caller: &Caller<'_>, start: BorrowedFd<'_>, path: &Path<'_>) -> Result<O
     named(caller.ground, file, stat)
 }
 
-/// Whether an errno could come from the supervisor having been taken for the caller on the way (`self`, `fd`, `stdin`, …).
-fn may_mean_the_caller(text: &[u8]) -> bool {
+/// Whether an errno could come from the supervisor having been taken for the caller on the way (`self`, `fd`, `stdin`, …): by the path's own
+/// words, or by a link on the way, which may say anything.
+fn may_mean_the_caller(start: BorrowedFd<'_>, path: &Path<'_>) -> bool {
+    says_itself(path.text) || leads_by_links(start, path)
+}
+
+fn says_itself(text: &[u8]) -> bool {
     text.windows(2).any(|pair| pair == b"fd")
         || text.windows(3).any(|three| three == b"std" || three == b"net")
         || text.windows(4).any(|four| four == b"self" || four == b"proc")
+}
+
+/// Whether the kernel comes upon a link before whatever else stops it.
+fn leads_by_links(start: BorrowedFd<'_>, path: &Path<'_>) -> bool {
+    let keep = if path.last == Last::Keep { libc::O_NOFOLLOW } else { 0 };
+    let how = OpenHow { flags: (libc::O_PATH | keep) as u64, mode: 0, resolve: libc::RESOLVE_NO_SYMLINKS | libc::RESOLVE_NO_MAGICLINKS };
+    files::text(path.text).and_then(|text| files::open_how(start, &text, how)).is_err_and(|error| error == Errno(libc::ELOOP))
 }
 
 /// Names what is held.
@@ -192,9 +203,12 @@ fn name(ground: &Ground, file: &OwnedFd, stat: &Stat) -> Result<Name, Stop> {
         return unnamed(raw);
     }
     match raw.strip_suffix(DELETED) {
-        Some(before) if !bears(ground, &raw, stat) && stat.kind() == libc::S_IFDIR => Ok(Name::Path(before.to_vec())),
-        Some(before) if !bears(ground, &raw, stat) => Ok(Name::Lost(before.to_vec())),
-        _ => Ok(Name::Path(raw)),
+        Some(_) if bears(ground, &raw, stat) => Ok(Name::Path(raw)),
+        // A directory has one name: while it counts one it is called so, though nobody may look at it there.
+        Some(_) if stat.kind() == libc::S_IFDIR && stat.links > 0 => Ok(Name::Path(raw)),
+        Some(before) if stat.kind() == libc::S_IFDIR => Ok(Name::Path(before.to_vec())),
+        Some(before) => Ok(Name::Lost(before.to_vec())),
+        None => Ok(Name::Path(raw)),
     }
 }
 
