@@ -137,3 +137,37 @@ def test_links_on_the_way_to_the_configuration_itself_are_kept(place):
     assert (place.home / ".gitconfig").read_text() == before
     place.outside("ln -sfn ../v2 dotfiles/now")
     assert (place.home / ".gitconfig").read_text() != before
+
+
+@pytest.mark.parametrize("kind", ["long", "many"])
+def test_however_long_a_configuration_is_what_it_names_is_readable_and_kept(place, kind):
+    """70 KiB in front of the include, or 300 files of which the last one matters."""
+    if kind == "long":
+        place.outside("(head -c 70000 /dev/zero | tr '\\0' '#'; echo; printf '[include]\\n\\tpath = ~/last\\n') >> .gitconfig")
+    else:
+        place.outside(
+            "mkdir many; for n in $(seq 300); do printf '[include]\\n\\tpath = many/%s\\n' $n; : > many/$n; done >> .gitconfig;"
+            "printf '[include]\\n\\tpath = ~/last\\n' >> .gitconfig"
+        )
+    place.outside("printf '[alias]\\n\\tlast = !echo last\\n' > last")
+    ran = place.inside("git last; echo '[core]' >> ~/last")
+    assert ran.stdout == "last\n", ran.stderr
+    # The home is the workspace of somebody who works on their dotfiles: there nothing but this protection denies it.
+    ran = place.inside("echo '[core]' >> last; ls", ".", "--workspace", ".")
+    assert "last" in ran.stdout and "[core]" not in (place.home / "last").read_text(), ran.stderr
+
+
+@pytest.mark.parametrize("kind", ["git", "ssh", "many"])
+def test_what_nobody_searches_is_refused_aloud(place, kind):
+    long = "head -c 5000000 /dev/zero | tr '\\0' '#'"
+    place.outside(
+        {
+            "git": f"({long}) >> .gitconfig",
+            "ssh": f"({long}) >> .ssh/config",
+            "many": "for n in $(seq 4200); do printf '[include]\\n\\tpath = many/%s\\n' $n; done >> .gitconfig",
+        }[kind]
+    )
+    ran = place.inside("echo began")
+    assert (ran.returncode, ran.stdout) == (121, "")
+    assert {"git": ".gitconfig` is longer than 4 MiB", "ssh": ".ssh/config` is longer than 4 MiB", "many": "more than 4096"}[kind] in ran.stderr
+    assert "hint:" in ran.stderr

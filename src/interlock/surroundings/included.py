@@ -11,20 +11,19 @@ from __future__ import annotations
 import glob
 import os
 import pwd
-from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from interlock.surroundings.git_config import settings
-from interlock.surroundings.text import text_of
+from interlock.surroundings.links import resolved
+from interlock.surroundings.text import own_text_of
+from interlock.vocabulary.errors import EXIT_POLICY, OperatorError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 #: Git's own limit (MAX_INCLUDE_DEPTH), and ssh's (READCONF_MAX_DEPTH is 16).
 _DEPTH_MAX: Final = 10
-_FILES_MAX: Final = 256
-#: Links followed for one path: the kernel's own limit, path_resolution(7).
-_LINKS_MAX: Final = 40
+_FILES_MAX: Final = 4_096
 _FILE_KEYS: Final = frozenset(
     {"core.excludesfile", "core.attributesfile", "commit.template", "gpg.ssh.allowedsignersfile"}
 )
@@ -49,7 +48,10 @@ class Included(NamedTuple):
 
 
 def included(environment: Mapping[str, str], home: str) -> Included:
-    """Read the configuration of the person whose home that is. Arguments: `environment` is the person's own."""
+    """Read the configuration of the person whose home that is. Arguments: `environment` is the person's own.
+
+    Raises `OperatorError` when there is more of it than is searched.
+    """
     search = _Search(home)
     for path in (roots := _git_files(environment, home)):
         search.git(path, 0)
@@ -77,22 +79,22 @@ class _Search:
 
     def git(self, path: str, depth: int) -> None:
         """Note what the file names, and what its includes do."""
-        for setting in settings(text_of(path)):
+        for setting in settings(own_text_of(path)):
             name = f"{setting.section}.{setting.key}"
             if name in ("include.path", "includeif.path"):
                 place = self._place(setting.value, os.path.dirname(path))
                 if place and self._note(place, self.files) and depth < _DEPTH_MAX:
                     self.git(place, depth + 1)
             elif name in _FILE_KEYS | _FOLDER_KEYS and (place := self._place(setting.value, None)):
-                is_ssh = place.startswith(f"{self._home}/.ssh/") and _KEY_MARK not in text_of(place)
+                is_ssh = place.startswith(f"{self._home}/.ssh/") and _KEY_MARK not in own_text_of(place)
                 self._note(place, self.folders if name in _FOLDER_KEYS else self.ssh_files if is_ssh else self.files)
 
     def ssh(self, path: str, depth: int) -> None:
         """Note what the file includes. What is a key is none of its configuration."""
-        for word in _includes(text_of(path)):
+        for word in _includes(own_text_of(path)):
             place = self._place(word, f"{self._home}/.ssh")
             for each in sorted(glob.glob(place) or [place] if place else []):
-                if _KEY_MARK not in text_of(each) and self._note(each, self.ssh_files) and depth < _DEPTH_MAX:
+                if _KEY_MARK not in own_text_of(each) and self._note(each, self.ssh_files) and depth < _DEPTH_MAX:
                     self.ssh(each, depth + 1)
 
     def _place(self, named: str, beside: str | None) -> str | None:
@@ -109,33 +111,17 @@ class _Search:
         """Keep it, resolved, unless it is known, or a folder that holds the home."""
         place, links = resolved(path)
         holds_home = self._home == place or self._home.startswith(f"{place.rstrip('/')}/")
-        if place in found or holds_home or len(found) >= _FILES_MAX:
+        if place in found or holds_home:
             return False
+        if len(found) >= _FILES_MAX:
+            raise OperatorError(
+                f"the configuration of git and ssh names more than {_FILES_MAX} files: they cannot all be protected",
+                hint="`git config --global --list --show-origin` and `Include` in ~/.ssh/config show what names them",
+                exit_code=EXIT_POLICY,
+            )
         found.append(place)
         self.links += links
         return True
-
-
-def resolved(path: str) -> tuple[str, list[str]]:
-    """Where an absolute path leads, whether it is there or not, and the links on the way, by their own names."""
-    done, rest = "", deque(path.split("/"))
-    links: list[str] = []
-    while rest:
-        name = rest.popleft()
-        if name in ("", "."):
-            continue
-        if name == "..":
-            done = os.path.dirname(done)
-            continue
-        place = f"{done.rstrip('/')}/{name}"
-        if len(links) < _LINKS_MAX and os.path.islink(place):
-            links.append(place)
-            target = os.readlink(place)
-            done = "" if target.startswith("/") else done
-            rest.extendleft(reversed(target.split("/")))
-        else:
-            done = place
-    return done or "/", links
 
 
 def _includes(text: str) -> Iterator[str]:
