@@ -67,7 +67,7 @@ def test_a_folder_is_that_folder(path):
     assert decided(policy, "file.read", {"path": f"{folder}/x"}) == "allow"
     assert decided(policy, "file.read", {"path": f"{folder}/deep/er"}) == "allow"
     assert decided(policy, "file.read", {"path": f"{folder}x/y"}) == "deny"
-    assert decided(policy, "file.read", {"path": "/srv/data/x"}) == ("allow" if folder == "/srv/data" else "deny")
+    assert decided(policy, "file.read", {"path": "/srv/data/x"}) == ("allow" if folder == "/srv/data/x" else "deny")
 
 
 @settings(max_examples=300, deadline=None)
