@@ -220,3 +220,10 @@ def recover_ledger(ledger: str, keys: str) -> list[tuple[str, int, str | None]]:
     Raises:
         LedgerError: the index or the keys cannot be read.
     """
+
+def adopt_orphans() -> None:
+    """From now on the kernel gives descendants whose parents ended to this process (a sub-reaper, prctl(2)).
+
+    Raises:
+        OSError: the kernel does not.
+    """

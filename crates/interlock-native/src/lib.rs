@@ -1,10 +1,11 @@
-//! Python face of the engine, of placing a policy and of the ledger writer, `interlock._native`: conversions and one error map, nothing else.
+//! Python face of the engine, of placing a policy, of the ledger writer and of one call to the kernel, `interlock._native`: conversions and one error map, nothing else.
 //!
 //! `src/interlock/_native.pyi` mirrors it.
 
 mod engine;
 mod error;
 mod ledger;
+mod orphans;
 mod place;
 
 use pyo3::prelude::*;
@@ -15,5 +16,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     error::register(module)?;
     engine::register(module)?;
     ledger::register(module)?;
-    place::register(module)
+    place::register(module)?;
+    orphans::register(module)
 }

@@ -151,6 +151,22 @@ def opening(home: Home, session: str) -> Record:
     return {}
 
 
+def is_closed(home: Home, session: str) -> bool:
+    """Whether a session's own supervisor recorded its end, and so the end of its processes. A log that was completed
+    after its writer was killed (spec/record.md) says nothing of them.
+    """
+    import json
+    from pathlib import Path
+
+    from interlock.ledger.reader import last
+
+    try:
+        found = json.loads(last(Path(home.sessions, session)) or b"{}")
+    except (OSError, ValueError):
+        return False
+    return found.get("type") == "session.closed" and found.get("runs_later") is not None
+
+
 def _is_reached(found: list[Record], calls: set[Any]) -> bool:
     return any(_parent(record) in calls for record in found)
 

@@ -13,6 +13,7 @@ from interlock.app.sharing import share_layer
 from interlock.host.descriptors import open_standard_descriptors
 from interlock.host.launch import Launch, jail_environment
 from interlock.host.loop import Course, Loop
+from interlock.host.orphans import Orphans
 from interlock.host.program import find_program
 from interlock.host.signals import Signals
 from interlock.host.supervisor import find_supervisor, start_supervisor
@@ -190,6 +191,7 @@ def _supervised(
     signals = Signals()
     signals.install()
     try:
+        orphans = Orphans()
         terminal = SessionTerminal(prompts=not headless, closed=closed)
         supervisor = start_supervisor(executable, inherited=terminal.inherited)
         terminal.close_handed_on()
@@ -203,7 +205,7 @@ def _supervised(
         course = loop.run()
         if course.ended is not None or course.failed is not None:
             supervisor.reap(wait=True)
-        return course
+        return course if course.trouble is None else course._replace(left=not orphans.end())
     finally:
         signals.remove()
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from interlock.vocabulary.errors import EXIT_FAILED, EXIT_USAGE
 
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from interlock.vocabulary.supervision import Exited, Started
 
 SUMMARY = "run a command and everything it starts under a policy"
+#: A session whose keepers are all gone, and which nobody could end in their place.
+_LEFT: Final = (
+    "processes of the session may still run; they stay behind the wall, and each call that the supervisor would decide "
+    "fails"
+)
 _EPILOG = """\
 examples:
   interlock run -- claude                             the coding-agent preset, this repository as workspace
@@ -144,7 +149,7 @@ def _report(ran: Ran, face: NoticeFace) -> int:
             say(f"  hint: {course.failed.hint}", prefix="")
         return _failure_code(course.failed.code)
     if course.trouble is not None:
-        say(f"{course.trouble}; the session's processes were ended")
+        say(f"{course.trouble}; {_LEFT if course.left else 'the processes of the session were ended'}")
         say(f"  hint: what was recorded: interlock session show {ran.session}", prefix="")
         _tell_changes(_changes_of(ran), ran, face)
         return EXIT_FAILED

@@ -52,13 +52,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _list(home: Home, arguments: argparse.Namespace) -> int:
-    from interlock.app.history import opening, session_ids
+    from interlock.app.history import is_closed, opening, session_ids
 
     running = _running(home)
     ended = [session for session in session_ids(home) if session not in running]
     for session in [*running, *reversed(ended[-arguments.last :] if arguments.last > 0 else [])]:
         entry = running.get(session) or opening(home, session)
-        state = "runs" if session in running else "ended"
+        state = "runs" if session in running else "ended" if is_closed(home, session) else "lost"
         if arguments.json:
             print(
                 json.dumps(

@@ -50,13 +50,16 @@ _NOTICES_MAX: Final = 50
 
 
 class Course(NamedTuple):
-    """How a session went, for the caller to report. `trouble` is set when Interlock failed and not the command."""
+    """How a session went, for the caller to report. `trouble` is set when Interlock failed and not the command; then
+    `left` says whether processes of the session may still run.
+    """
 
     failed: Failed | None = None
     started: Started | None = None
     exited: Exited | None = None
     ended: Ended | None = None
     trouble: str | None = None
+    left: bool = False
 
 
 class Loop:

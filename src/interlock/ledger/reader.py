@@ -77,6 +77,17 @@ def follow(directory: Path, position: Position) -> Iterator[tuple[Record, Positi
         position = Position(position.segment + 1, 0, number)
 
 
+def last(directory: Path) -> bytes | None:
+    """The last committed record of a log; None when there is none. Reads one segment, and parses nothing."""
+    for segment in sorted(directory.glob("segment-*"), reverse=True):
+        raw = None
+        for batch, _ in _batches(segment, 0):
+            raw = batch[-1] if batch else raw
+        if raw is not None:
+            return raw
+    return None
+
+
 def _batches(path: Path, offset: int) -> Iterator[tuple[list[bytes], int]]:
     """The records of each batch that has its mark, and where the batch ends."""
     batch: list[bytes] = []

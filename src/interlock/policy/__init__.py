@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from interlock.policy.context import Context, from_environment, own_places
+    from interlock.policy.context import Context, from_environment
     from interlock.policy.faults import Fault, Place, PolicyError
     from interlock.policy.loading import PRESETS, Compiled, Source, is_file, load
     from interlock.policy.origin import Origin
@@ -26,13 +26,11 @@ __all__ = [
     "from_environment",
     "is_file",
     "load",
-    "own_places",
 ]
 
 _HOME = {
     "Context": "context",
     "from_environment": "context",
-    "own_places": "context",
     "Fault": "faults",
     "Place": "faults",
     "PolicyError": "faults",

@@ -3,10 +3,11 @@
 Whoever loads a policy builds a `Context` (from arguments, `from_environment`, or in a test) and passes it in.
 """
 
-# ruff: noqa: PTH112, PTH113, PTH123
+# ruff: noqa: PTH112, PTH123
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from interlock.policy.faults import Fault, Place, PolicyError, quoted
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 #: A socket's name has 107 bytes: what lies in front of a session's folder may take so many.
 TEMPORARIES_BYTES_MAX: Final = 40
+#: How mountinfo writes space, tab, newline and backslash.
+_OCTAL: Final = re.compile(r"\\([0-7]{3})")
 
 
 class Context(NamedTuple):
@@ -38,6 +41,7 @@ class Context(NamedTuple):
         python: prefixes of the Python that runs Interlock; readable and executable.
         terminals: the human's terminals, which no jail may open.
         resolvers: addresses of the DNS servers.
+        control_groups: where control groups are mounted besides /sys/fs/cgroup.
         claude: the folder of Claude Code (`CLAUDE_CONFIG_DIR`); `~/.claude` unless given.
         codex: the folder of Codex (`CODEX_HOME`); `~/.codex` unless given.
         repository: directories of the workspace's git repository that lie outside of it.
@@ -63,6 +67,7 @@ class Context(NamedTuple):
     python: tuple[str, ...] = ()
     terminals: tuple[str, ...] = ()
     resolvers: tuple[str, ...] = ()
+    control_groups: tuple[str, ...] = ()
     claude: str | None = None
     codex: str | None = None
     policies: tuple[str, ...] = ()
@@ -127,6 +132,7 @@ class Context(NamedTuple):
 
     def _texts(self) -> tuple[str, ...]:
         many = (*self.interlock, *self.python, *self.terminals, *self.resolvers, *self.policies)
+        many += self.control_groups
         many += (*self.repository, *self.borrowed)
         many += (*self.included, *self.included_folders, *self.included_ssh, *self.included_links)
         return (*self.variables().values(), self.home, *many)
@@ -176,6 +182,7 @@ def from_environment(
         python=_resolved(python),
         terminals=tuple(terminals),
         resolvers=resolvers(),
+        control_groups=control_groups(),
         claude=os.path.realpath(claude) if claude else None,
         codex=os.path.realpath(codex) if codex else None,
         missing=tuple(filter(None, environment.get("INTERLOCK_SIMULATE_MISSING", "").split(","))),
@@ -188,22 +195,6 @@ def from_environment(
     )
 
 
-def own_places(package: str, search_path: Sequence[str], prefixes: Sequence[str], script: str) -> tuple[str, ...]:
-    """What the next Interlock would load: its package, each directory of the module search path, its script, its
-    interpreter's settings.
-
-    Arguments: `package`, the directory of the `interlock` package; `search_path`, `sys.path`; `prefixes`,
-        `sys.prefix` and the like;
-    `script`, the path it was started by.
-    """
-    found = [package]
-    found += [entry for entry in search_path if entry.startswith("/") and os.path.isdir(entry)]
-    found += [f"{prefix}/pyvenv.cfg" for prefix in prefixes if os.path.isfile(f"{prefix}/pyvenv.cfg")]
-    if script.startswith("/") and os.path.isfile(script):
-        found.append(script)
-    return _resolved(found)
-
-
 def resolvers(file: str = "/etc/resolv.conf") -> tuple[str, ...]:
     """The name servers of resolv.conf(5), at most its own limit of three; without any, the resolver on loopback."""
     try:
@@ -214,6 +205,18 @@ def resolvers(file: str = "/etc/resolv.conf") -> tuple[str, ...]:
     words = [line.split() for line in lines]
     named = [entry[1].partition("%")[0] for entry in words if len(entry) > 1 and entry[0] == "nameserver"]
     return tuple(named[:3]) or ("127.0.0.1",)
+
+
+def control_groups(file: str = "/proc/self/mountinfo") -> tuple[str, ...]:
+    """Where control groups of either version are mounted but below /sys/fs/cgroup, as proc_pid_mountinfo(5) tells."""
+    try:
+        with open(file, encoding="utf-8", errors="surrogateescape") as opened:
+            lines = [line.partition(" - ") for line in opened]
+    except OSError:
+        return ()
+    points = [fields.split(" ")[4] for fields, _, system in lines if system.startswith(("cgroup ", "cgroup2 "))]
+    plain = [_OCTAL.sub(lambda found: chr(int(found[1], 8)), point) for point in points]
+    return tuple(dict.fromkeys(point for point in plain if not f"{point}/".startswith("/sys/fs/cgroup/")))
 
 
 def temporaries(environment: Mapping[str, str]) -> str:

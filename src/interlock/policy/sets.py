@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from interlock.policy.pattern import escape
 from interlock.policy.runs_later import RUNS_LATER_SETS
 from interlock.policy.set_addresses import ADDRESS_SETS
+from interlock.policy.set_loader import LOADER_SETS
 from interlock.policy.set_secrets import SECRET_SETS
 from interlock.policy.set_shared import SHARED_SETS
 from interlock.policy.set_startup import OBJECT_FILES, REPOSITORY_FIXED, STARTUP_SETS
@@ -24,6 +25,7 @@ __all__ = ["ADDRESS_SETS", "MEANINGS", "PATH_SETS", "SETS_LATER", "ContextSets",
 
 PATH_SETS: Final[dict[str, tuple[str, ...]]] = {
     **SYSTEM_SETS,
+    **LOADER_SETS,
     **SHARED_SETS,
     **SECRET_SETS,
     **STARTUP_SETS,
@@ -47,6 +49,8 @@ MEANINGS: Final[dict[str, str]] = {
     "shared-memory": "POSIX shared memory and semaphores",
     "python": "the Python that runs Interlock",
     "interlock": "what the next Interlock would load",
+    "loader": "what the C library loads and reads before and beside it: loader, libraries, their configuration",
+    "control-groups": "control groups, wherever they are mounted",
     "repository": "what git keeps of a worktree's or submodule's repository outside of the workspace",
     "repository-fixed": "of that, what names programs or other directories: configuration, hooks, pointers",
     "borrowed-objects": "the objects that the repository borrows from another one",
@@ -99,6 +103,7 @@ def context_sets(context: Context) -> ContextSets:
     return ContextSets(
         paths={
             "interlock": tuple(f"{escape(path)}/**" for path in context.interlock) or ("${interlock}/**",),
+            "control-groups": ("/sys/fs/cgroup/**", *(f"{escape(path)}/**" for path in context.control_groups)),
             "python": tuple(f"{escape(path)}/**" for path in context.python if path != "/") or ("/usr/bin/python3",),
             "session-folders": (f"{escape(context.temporaries)}/interlock.*/**",),
             "outside-terminals": tuple(escape(path) for path in context.terminals) or ("/dev/console",),

@@ -134,6 +134,8 @@ const TIOCSTI: u32 = 0x5412;
 const TIOCLINUX: u32 = 0x541c;
 const TIOCCONS: u32 = 0x541d;
 const TIOCSETD: u32 = 0x5423;
+/// As vhangup(2): everybody who has the terminal loses it, and the one who leads its session is told by a deadly signal.
+const TIOCVHANGUP: u32 = 0x5437;
 const MAGIC: u32 = 0xff00;
 /// Inode flags, versions, project ids, verity, encryption, FAT's attributes: decided as a change of the file.
 const INODE: &[u32] = &[0x4004_7211, 0x4008_6602, 0x4004_6602, 0x401c_5820, 0x4008_7602, 0x4004_7602, 0x4080_6685];
@@ -145,7 +147,7 @@ const CLONES: &[u32] = &[0x4004_9409, 0x4020_940d, 0xc018_9436];
 const USERFAULTFD_IOC_NEW: u32 = 0xaa00;
 
 pub(super) const IOCTL: &[Clause] = &[
-    refuse(&[is(1, &[TIOCSTI, TIOCLINUX, TIOCCONS, TIOCSETD, USERFAULTFD_IOC_NEW])], libc::EPERM),
+    refuse(&[is(1, &[TIOCSTI, TIOCLINUX, TIOCCONS, TIOCSETD, TIOCVHANGUP, USERFAULTFD_IOC_NEW])], libc::EPERM),
     notify(&[is(1, INODE)]),
     allow(&[is(1, READS)]),
     allow(&[is(1, CLONES)]),
