@@ -1,7 +1,7 @@
 //! A tree is run that was not rehearsed.
 
 use crate::start::{Failed, Forked, Listening, Rehearsed, Running};
-use crate::uplink::Uplink;
+use crate::wire::uplink::Uplink;
 use std::io::BufReader;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! What supervisor and jail may keep of root's powers, and what the machine must have before anything is started.
 
 use super::{container, foreign};
-use crate::door::seen::ground::PROC_MAGIC;
 use crate::filter::table;
+use crate::sys::files::PROC_MAGIC;
 use crate::sys::{capabilities, files, notify, process};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::OpenOptionsExt as _;

@@ -24,6 +24,7 @@ use crate::tree::command::{Ends, Start};
 use crate::tree::ending::Ending;
 use crate::tree::guardian;
 use crate::tree::members::Members;
+use crate::tree::rehearsal::Rehearsal;
 use crate::tree::wall::{self, Wall};
 use crate::wire::messages::{Launch, path};
 use crate::wire::uplink::Uplink;
@@ -178,10 +179,8 @@ fn start(launch: &Launch, ends: Ends, need: Need, held: u64) -> Result<Start, Fa
         closed: (0..).zip(launch.stdio).filter(|(_, given)| given.is_none()).map(|(number, _)| number).collect(),
         apart: launch.terminal || !process::leads_its_session(),
         filter: program(need),
-        filtered: foreign::stands(),
         capabilities: capability::jail(held),
-        supervisor: process::id(),
-        runtime: path(&launch.runtime),
+        rehearsal: Rehearsal { filtered: foreign::stands(), supervisor: process::id(), runtime: path(&launch.runtime) },
     })
 }
 

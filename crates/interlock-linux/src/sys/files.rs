@@ -7,6 +7,9 @@ use super::errno::{Errno, Sys, check};
 use std::ffi::{CStr, CString, c_int};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
+/// The magic number of procfs (linux/magic.h).
+pub const PROC_MAGIC: i64 = 0x9fa0;
+
 /// `struct open_how` of openat2(2).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

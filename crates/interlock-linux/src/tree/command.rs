@@ -3,7 +3,7 @@
 //!
 //! Runs in a process of its own with one thread. Anything that fails is said to the supervisor and nothing is run.
 
-use super::rehearsal;
+use super::rehearsal::{self, Rehearsal};
 use super::sentinel;
 use crate::sys::descriptors::{self, read_byte, write_all};
 use crate::sys::notify::{self, Instruction};
@@ -45,11 +45,8 @@ pub struct Start {
     pub(crate) closed: Vec<RawFd>,
     pub(crate) apart: bool,
     pub(crate) filter: Vec<Instruction>,
-    /// Whether another's filter stands before this one.
-    pub(crate) filtered: bool,
     pub(crate) capabilities: u64,
-    pub(crate) supervisor: i32,
-    pub(crate) runtime: PathBuf,
+    pub(crate) rehearsal: Rehearsal,
 }
 
 impl Start {
@@ -156,7 +153,7 @@ impl<'s> Watched<'s> {
         let Self { inner, link } = self;
         landlock::restrict(inner.as_fd()).map_err(at("landlock"))?;
         process::default_signal(libc::SIGPIPE);
-        for result in rehearsal::wall(link.start) {
+        for result in rehearsal::wall(&link.start.rehearsal) {
             say(link.up.as_raw_fd(), &result);
         }
         Ok(Walled(link))
@@ -186,7 +183,7 @@ impl<'s> Filtered<'s> {
         let Self(link) = self;
         match process::fork().map_err(at("rehearsal"))? {
             Forked::Child => {
-                for result in rehearsal::door(link.start) {
+                for result in rehearsal::door(&link.start.rehearsal) {
                     say(link.up.as_raw_fd(), &result);
                 }
                 process::leave(0)

@@ -2,8 +2,7 @@
 //!
 //! RULE: `security.*` and `trusted.*` are the kernel's and the administrator's. An access control list is a change of mode as well.
 
-use super::descriptors;
-use super::metadata::{object_at, object_of};
+use super::object::{object_at, object_of, open_file};
 use crate::door::errand::{Errand, forbidden};
 use crate::door::seen::caller::Stop;
 use crate::door::seen::resolve::Object;
@@ -52,12 +51,12 @@ pub fn change(errand: &Errand<'_>) -> Result<(), Stop> {
             by_path(errand, &object, &change)
         }
         libc::SYS_fsetxattr => {
-            let object = descriptors::open_file(errand, caller.int(0))?;
+            let object = open_file(errand, caller.int(0))?;
             let change = set(errand, 1, caller.argument(2), caller.argument(3), caller.int(4))?;
             by_descriptor(errand, &object, &change)
         }
         libc::SYS_fremovexattr => {
-            let object = descriptors::open_file(errand, caller.int(0))?;
+            let object = open_file(errand, caller.int(0))?;
             let change = Change::Remove { name: name(errand, 1)? };
             by_descriptor(errand, &object, &change)
         }
@@ -82,7 +81,7 @@ fn newer(errand: &Errand<'_>, change: &Change) -> Result<(), Stop> {
     match newer_text(errand, errand.caller.int(2))? {
         // An empty path is the descriptor itself, which must carry data here as for the older call.
         text if text.is_empty() && errand.caller.int(0) != libc::AT_FDCWD => {
-            by_descriptor(errand, &descriptors::open_file(errand, errand.caller.int(0))?, change)
+            by_descriptor(errand, &open_file(errand, errand.caller.int(0))?, change)
         }
         text => by_path(errand, &object_at(errand, errand.caller.int(0), &text, errand.caller.int(2))?, change),
     }

@@ -3,7 +3,7 @@
 //! Left out: what the names mean to a rule (`rename`).
 
 use crate::door::errand::inode;
-use crate::door::seen::caller::Stop;
+use crate::door::seen::caller::{Reached, Stop};
 use crate::door::seen::made::Made;
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::files;
@@ -46,8 +46,14 @@ pub fn entries(directory: BorrowedFd<'_>, name: &[u8], made: &Made) -> Result<Ve
             found.entries.sort();
             Ok(found.entries)
         }
-        Err(_unseen) => Err(super::rename::too_much(name)),
+        Err(_unseen) => Err(too_much(name)),
     }
+}
+
+/// A record's name for what could not be walked.
+fn too_much(name: &[u8]) -> Stop {
+    let reached = Reached::Path(name.to_vec());
+    Stop::Refused { reached, because: "more lies below it than is decided at once, or it cannot be read", errno: libc::EACCES }
 }
 
 /// What was found until now, and how many bytes may follow.

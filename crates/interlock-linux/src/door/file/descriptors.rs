@@ -2,39 +2,18 @@
 //!
 //! Done to the caller's own open file, so that what the kernel says of it (EBADF, EINVAL, EROFS) stays true; decided by its name.
 
-use super::metadata::{forbid_privilege, within_limit};
-use super::terminal;
+use super::object::{forbid_privilege, open_file, within_limit};
 use crate::door::answer::{Answered, Pending};
 use crate::door::errand::{Errand, forbidden};
 use crate::door::seen::caller::Stop;
-use crate::door::seen::resolve::{self, Object};
 use crate::line::Enactor;
 use crate::sys::errno::Errno;
 use crate::sys::files;
 use interlock_core::action::Verb;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 
 /// What is allowed is done as it is, or not at all.
 const ENACTOR: Enactor = Enactor::PLAIN;
-
-/// What descriptor `number` of the caller refers to, O_PATH; AT_FDCWD for its directory.
-pub fn object(errand: &Errand<'_>, number: i32) -> Result<Object, Stop> {
-    let file = errand.caller.directory(number)?;
-    errand.caller.confirm()?;
-    held(errand, file)
-}
-
-/// The caller's open file, with its name.
-pub fn open_file(errand: &Errand<'_>, number: i32) -> Result<Object, Stop> {
-    let file = errand.caller.open_file(number)?;
-    errand.caller.confirm()?;
-    held(errand, file)
-}
-
-fn held(errand: &Errand<'_>, file: OwnedFd) -> Result<Object, Stop> {
-    let stat = files::stat(file.as_fd())?;
-    terminal::admitted(errand, resolve::named(&errand.session.ground, file, stat)?)
-}
 
 /// fchmod.
 pub fn change_mode(errand: &Errand<'_>, number: i32, mode: u32) -> Result<(), Stop> {

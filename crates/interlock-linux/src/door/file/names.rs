@@ -2,6 +2,7 @@
 //!
 //! Left out: rename, which has two places and may carry a tree (`rename`).
 
+use super::moved::{MOVED, afresh, in_place, place_of};
 use super::{links, loss, rename};
 use crate::door::answer::{Answered, Pending};
 use crate::door::errand::{Errand, forbidden, inode, masked};
@@ -16,27 +17,15 @@ use crate::sys::memory::PATH_BYTES_MAX;
 use interlock_core::action::{Inode, Target, Verb};
 use interlock_core::facts::Origin;
 use std::ffi::CStr;
-use std::os::fd::{AsFd, OwnedFd};
-use std::sync::PoisonError;
+use std::os::fd::AsFd;
 
 const MODE_BITS: u32 = 0o7777;
-/// Times that others of the session may move what a call names between decision and act.
-pub const TRIES: usize = 8;
-/// Between decision and act something else has come to stand there: the call is looked at afresh. The kernel's own word for it.
-pub const MOVED: Stop = Stop::Errno(Errno(libc::ESTALE));
-
 /// What is allowed is done as it is, or not at all.
 const ENACTOR: Enactor = Enactor::PLAIN;
 
 /// Answers one call of the family.
 pub fn answer(errand: &Errand<'_>, pending: Pending) -> Answered {
-    let (mut verb, mut result) = serve(errand);
-    for _ in 1..TRIES {
-        if result != Err(MOVED) {
-            break;
-        }
-        (verb, result) = serve(errand);
-    }
+    let (verb, result) = afresh(|| serve(errand), |(_, result)| *result == Err(MOVED));
     errand.end(pending, verb, result.map(|()| 0))
 }
 
@@ -60,22 +49,6 @@ fn serve(errand: &Errand<'_>) -> (Verb, Result<(), Stop>) {
         libc::SYS_renameat => (Verb::FileRename, rename::rename(errand, (int(0), 1), (int(2), 3), 0)),
         libc::SYS_renameat2 => (Verb::FileRename, rename::rename(errand, (int(0), 1), (int(2), 3), mode(4))),
         _ => (Verb::FileCreate, Err(Errno(libc::ENOSYS).into())),
-    }
-}
-
-/// The place that descriptor `directory` and the path in argument `index` mean.
-pub fn place_of(errand: &Errand<'_>, directory: i32, index: usize) -> Result<Place, Stop> {
-    let text = errand.caller.path(index)?;
-    let start = start_of(errand, directory, &text)?;
-    errand.as_caller(|| place::place(&errand.caller, start.as_fd(), &text))
-}
-
-/// Where `text` starts, held.
-pub fn start_of(errand: &Errand<'_>, directory: i32, text: &[u8]) -> Result<OwnedFd, Stop> {
-    let path = Path { directory, text, last: Last::Keep, resolve: 0 };
-    match resolve::start(&errand.caller, &path)? {
-        Some(start) => Ok(start),
-        None => Ok(files::duplicate(errand.session.ground.root.as_fd())?),
     }
 }
 
@@ -139,22 +112,6 @@ fn make_with(errand: &Errand<'_>, place: &Place, verb: Verb, below: Vec<Observed
         _ => {}
     }
     Ok(())
-}
-
-/// Acts on a name while no directory of the session moves, if its place is still what was decided.
-///
-/// # Errors
-/// [`MOVED`] when it is not: the directory was renamed, or something else stands there now.
-fn in_place<T>(errand: &Errand<'_>, place: &Place, before: Option<&Stat>, act: impl FnOnce() -> Sys<T>) -> Result<T, Stop> {
-    let _names = errand.session.names.read().unwrap_or_else(PoisonError::into_inner);
-    if !place.stands(&errand.session.ground) {
-        return Err(MOVED);
-    }
-    // A name that has appeared meanwhile is EEXIST by the call itself.
-    if before.is_some() && !place.holds(before) {
-        return Err(MOVED);
-    }
-    Ok(act()?)
 }
 
 fn remove(errand: &Errand<'_>, directory: i32, index: usize, flags: i32) -> Result<(), Stop> {
@@ -272,6 +229,6 @@ fn linked(errand: &Errand<'_>, (directory, index): (i32, usize), flags: i32) -> 
     }
     let last = if flags & libc::AT_SYMLINK_FOLLOW != 0 { Last::Follow } else { Last::Keep };
     let path = Path { directory, text: &text, last, resolve: 0 };
-    let start = start_of(errand, directory, &text)?;
+    let start = resolve::held_start(&errand.caller, directory, &text)?;
     errand.as_caller(|| resolve::object_from(&errand.caller, start.as_fd(), &path))
 }

@@ -170,7 +170,7 @@ fn existing<'a>(errand: &'a Errand<'_>, request: &Request, object: Object) -> Re
 fn unwritten(object: &Object) -> Result<(), Stop> {
     let Name::Path(name) = &object.name else { return Ok(()) };
     match procfs::unwritten(name) {
-        Some(because) if resolve::on_procfs(object.file.as_fd(), &object.stat)? => {
+        Some(because) if procfs::on_procfs(object.file.as_fd(), &object.stat)? => {
             Err(Stop::Refused { reached: Reached::Path(name.clone()), because, errno: libc::EACCES })
         }
         _ => Ok(()),

@@ -6,9 +6,9 @@
 use super::below::{self, Entry};
 use super::links;
 use super::loss;
-use super::names::{MOVED, place_of};
+use super::moved::{MOVED, nothing_else, place_of};
 use crate::door::errand::{Errand, forbidden, inode};
-use crate::door::seen::caller::{Reached, Stop};
+use crate::door::seen::caller::Stop;
 use crate::door::seen::place::{Found, Place};
 use crate::line::{Enactor, Observed};
 use crate::sys::errno::{Errno, Sys};
@@ -18,7 +18,6 @@ use interlock_core::decision::{Outcome, Record};
 use interlock_core::facts::Origin;
 use interlock_core::plan::PlanAnswer;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::PoisonError;
 
 const KNOWN: u32 = libc::RENAME_NOREPLACE | libc::RENAME_EXCHANGE | libc::RENAME_WHITEOUT;
 
@@ -96,7 +95,7 @@ pub fn rename(errand: &Errand<'_>, from: (i32, usize), to: (i32, usize), flags: 
     }
     let walked = walked(errand, &from, &to, exchange)?;
     errand.enact_as_caller(&ENACTOR, acts(errand, &from, &to, exchange, &walked), |_| {
-        let _names = errand.session.names.write().unwrap_or_else(PoisonError::into_inner);
+        let _names = nothing_else(errand);
         still(errand, &from, &to, exchange, &walked)?;
         Ok(act(&from.place, &to.place)?)
     })?;
@@ -285,10 +284,4 @@ fn still(errand: &Errand<'_>, from: &End, to: &End, exchange: bool, walked: &Wal
         return Ok(());
     }
     Err(MOVED)
-}
-
-/// A record's name for what could not be walked.
-pub fn too_much(name: &[u8]) -> Stop {
-    let reached = Reached::Path(name.to_vec());
-    Stop::Refused { reached, because: "more lies below it than is decided at once, or it cannot be read", errno: libc::EACCES }
 }

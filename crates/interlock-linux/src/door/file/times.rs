@@ -1,7 +1,6 @@
 //! utime, utimes, futimesat, utimensat: four ways to say two times, one act.
 
-use super::descriptors;
-use super::metadata::object_of;
+use super::object::{object_of, open_file};
 use crate::door::errand::Errand;
 use crate::door::seen::caller::Stop;
 use crate::line::Enactor;
@@ -52,7 +51,7 @@ fn at(errand: &Errand<'_>, place: (i32, usize), times: Times, flags: i32) -> Res
 }
 
 fn of(errand: &Errand<'_>, number: i32, times: Times) -> Result<(), Stop> {
-    let object = descriptors::open_file(errand, number)?;
+    let object = open_file(errand, number)?;
     check(times)?;
     errand.enact_on(&ENACTOR, &[Verb::FileUtime], &object, |_| Ok(files::change_times_of(object.file.as_fd(), times)?))
 }

@@ -6,6 +6,7 @@
 
 use super::attest;
 use super::inside::Answering;
+use super::reach::reach;
 use super::socket::{self, Socket};
 use super::sockets::{self, Endpoint, Name, Purpose};
 use super::unix;
@@ -95,12 +96,6 @@ fn needed(errand: &Errand<'_>, protocol: Protocol, place: (IpAddr, u16), side: S
         Outcome::Approve if said(Verb::NetConnect) == Outcome::Approve => (vec![act(Verb::NetConnect), act(Verb::NetSend)], true),
         _ => (connecting, false),
     }
-}
-
-/// Connects as the caller, whom the permissions of a unix socket may keep out, waiting where it would have waited.
-pub fn reach(errand: &Errand<'_>, socket: &Socket, wire: &[u8]) -> Result<(), Stop> {
-    let once = || errand.as_caller(|| Ok(sys::connect(socket.as_fd(), wire).map_err(Errno::from)?));
-    if socket.waits && socket.kind.style != libc::SOCK_DGRAM { errand.blocking(|| once().map_err(Stop::into_errno)) } else { once() }
 }
 
 fn finish(result: Sys<()>) -> Result<i64, Stop> {

@@ -8,6 +8,7 @@ pub mod control;
 pub mod inside;
 mod listeners;
 pub mod netlink;
+pub mod reach;
 pub mod send;
 pub mod sender;
 pub mod socket;

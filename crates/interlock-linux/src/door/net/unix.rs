@@ -4,13 +4,13 @@
 //! supervisor's own is therefore refused, or its peer would take it for more than it is. A message says whose it is (`sender`), where the supervisor
 //! may say so. Source: unix(7), unix_sock behaviour of Linux.
 
-use super::connect;
 use super::inside::Answering;
+use super::reach::reach;
 use super::sender;
 use super::socket::Socket;
 use super::sockets::{self, Purpose};
 use crate::door::errand::{Errand, inode};
-use crate::door::file::names;
+use crate::door::file::moved::{MOVED, afresh, nothing_else};
 use crate::door::seen::caller::{Reached, Stop};
 use crate::door::seen::place::{self, Found, Place};
 use crate::door::seen::resolve::{self, Last, Name, Object, Path};
@@ -21,7 +21,6 @@ use interlock_core::action::{Bytes, Side, Target, Verb};
 use interlock_core::facts::Origin;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt as _;
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 /// Landlock's right to make a socket in a directory.
@@ -33,14 +32,14 @@ const ENACTOR: Enactor = Enactor::PLAIN;
 /// Answers a connect to a path.
 pub fn connect(errand: &Errand<'_>, socket: &Socket, text: &[u8]) -> Result<i64, Stop> {
     let wire = path(errand, text, Purpose::Connect)?;
-    connect::reach(errand, socket, &wire.bytes)?;
+    reach(errand, socket, &wire.bytes)?;
     Ok(0)
 }
 
 /// Answers a connect to an abstract name.
 pub fn connect_abstract(errand: &Errand<'_>, socket: &Socket, name: &[u8]) -> Result<i64, Stop> {
     let wire = abstract_name(errand, name, Purpose::Connect)?;
-    connect::reach(errand, socket, &wire)?;
+    reach(errand, socket, &wire)?;
     Ok(0)
 }
 
@@ -55,7 +54,7 @@ pub struct Held {
 pub fn path(errand: &Errand<'_>, text: &[u8], purpose: Purpose) -> Result<Held, Stop> {
     let wanted = Path { directory: libc::AT_FDCWD, text, last: Last::Follow, resolve: 0 };
     // Held before: who changed its ids cannot be looked into with its own.
-    let start = names::start_of(errand, libc::AT_FDCWD, text)?;
+    let start = resolve::held_start(&errand.caller, libc::AT_FDCWD, text)?;
     let object = errand.as_caller(|| resolve::object_from(&errand.caller, start.as_fd(), &wanted))?;
     let name = match &object.name {
         Name::Path(name) if object.stat.kind() == libc::S_IFSOCK => name.clone(),
@@ -127,18 +126,11 @@ fn refuse_other_ids(errand: &Errand<'_>, act: Observed, purpose: Purpose) -> Res
 
 /// Answers a bind to a path: the name is made in the directory that was judged, under the text the caller gave, which peers will see.
 pub fn bind(errand: &Errand<'_>, socket: &Socket, text: &[u8]) -> Result<(), Stop> {
-    let mut result = bind_once(errand, socket, text);
-    for _ in 1..names::TRIES {
-        if result != Err(names::MOVED) {
-            break;
-        }
-        result = bind_once(errand, socket, text);
-    }
-    result
+    afresh(|| bind_once(errand, socket, text), |result| *result == Err(MOVED))
 }
 
 fn bind_once(errand: &Errand<'_>, socket: &Socket, text: &[u8]) -> Result<(), Stop> {
-    let start = names::start_of(errand, libc::AT_FDCWD, text)?;
+    let start = resolve::held_start(&errand.caller, libc::AT_FDCWD, text)?;
     let place = errand.as_caller(|| place::place(&errand.caller, start.as_fd(), text))?;
     if !place.is_name() {
         return Err(Errno(libc::EADDRINUSE).into());
@@ -153,9 +145,9 @@ fn bind_once(errand: &Errand<'_>, socket: &Socket, text: &[u8]) -> Result<(), St
     errand.enact_as_caller(&ENACTOR, vec![act], |_| {
         // Only now: whoever is asked about it may take as long as they like, and others make and move names meanwhile. While the kernel walks the
         // text once more, nobody of the session makes or moves any.
-        let _names = errand.session.names.write().unwrap_or_else(PoisonError::into_inner);
+        let _names = nothing_else(errand);
         if !place.stands(&errand.session.ground) {
-            return Err(names::MOVED);
+            return Err(MOVED);
         }
         let wire = address(&place, start.as_fd(), text)?;
         make(errand, socket, &place, start.as_fd(), &wire)?;

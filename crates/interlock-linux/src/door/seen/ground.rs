@@ -3,12 +3,9 @@
 //! Left out: anything of a caller (`caller`), and what a rule says.
 
 use crate::sys::errno::Sys;
-use crate::sys::files::{self, Stat};
+use crate::sys::files::{self, PROC_MAGIC, Stat};
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-
-/// The magic number of procfs (linux/magic.h).
-pub const PROC_MAGIC: i64 = 0x9fa0;
 
 /// Descriptors opened once for a session.
 #[derive(Debug)]

@@ -5,6 +5,7 @@
 
 use super::caller::{Caller, Stop};
 use super::ground::Ground;
+use super::procfs;
 use super::resolve::{self, Last, Name, Object, Path};
 use super::walk::{LINKS_MAX, may_follow};
 use crate::sys::credentials;
@@ -107,7 +108,7 @@ impl Place {
 
     /// Whether it is a directory of procfs.
     pub fn is_on_procfs(&self) -> Sys<bool> {
-        resolve::on_procfs(self.parent.as_fd(), &self.stat)
+        procfs::on_procfs(self.parent.as_fd(), &self.stat)
     }
 
     /// Whether slashes followed the component.
@@ -170,7 +171,7 @@ pub fn to_create(caller: &Caller<'_>, start: BorrowedFd<'_>, path: &Path<'_>) ->
             Found::Nothing => return Ok(Some(place)),
             Found::Object(file, stat) => (file, stat),
         };
-        if stat.kind() != libc::S_IFLNK || path.last == Last::Keep || resolve::on_procfs(file.as_fd(), &stat)? {
+        if stat.kind() != libc::S_IFLNK || path.last == Last::Keep || procfs::on_procfs(file.as_fd(), &stat)? {
             return Ok(None);
         }
         may_follow(&files::stat(place.parent.as_fd())?, &stat)?;

@@ -5,15 +5,19 @@
 //! Left out: the rest of `/proc`, which policy decides by name like any other file.
 
 use super::caller::{Caller, Reached, Stop};
-use super::resolve::on_procfs;
-use crate::sys::errno::Errno;
-use crate::sys::files::Stat;
-use std::os::fd::{AsFd, OwnedFd};
+use crate::sys::errno::{Errno, Sys};
+use crate::sys::files::{self, PROC_MAGIC, Stat};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Why what belongs to a process outside is refused.
 pub const OUTSIDE: &str = "it belongs to a process outside the session";
 /// Why another procfs is refused.
 const FOREIGN: &str = "it lies on a proc file system whose process numbers are not this session's";
+
+/// Whether an object lies on procfs. Only file systems without a device of their own can be it.
+pub fn on_procfs(file: BorrowedFd<'_>, stat: &Stat) -> Sys<bool> {
+    Ok(libc::major(stat.device) == 0 && files::file_system(file)? == PROC_MAGIC)
+}
 
 /// Where an object that a path has led to stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,20 +5,12 @@
 //! Left out: what is decided, and names that do not exist yet (`place`).
 
 use super::caller::{Caller, Reached, Stop};
-use super::ground::{Ground, PROC_MAGIC};
+use super::ground::Ground;
+pub use super::walk::Last;
 use super::{procfs, walk};
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::files::{self, OpenHow, Stat};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-
-/// Whether a symlink as the last component is followed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Last {
-    /// Followed.
-    Follow,
-    /// The symlink itself is meant.
-    Keep,
-}
 
 /// What the kernel calls an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,7 +76,19 @@ pub fn start(caller: &Caller<'_>, path: &Path<'_>) -> Result<Option<OwnedFd>, St
     Ok(start)
 }
 
-/// The same from a directory that is held already.
+/// The same, held.
+pub fn held_start(caller: &Caller<'_>, directory: i32, text: &[u8]) -> Result<OwnedFd, Stop> {
+    let path = Path { directory, text, last: Last::Keep, resolve: 0 };
+    match start(caller, &path)? {
+        Some(start) => Ok(start),
+        None => Ok(files::duplicate(caller.ground.root.as_fd())?),
+    }
+}
+
+/// The object that `path` means from a directory that is held already.
+///
+/// # Errors
+/// As [`object`].
 pub fn object_from(caller: &Caller<'_>, start: BorrowedFd<'_>, path: &Path<'_>) -> Result<Object, Stop> {
     if let Some(object) = plain(caller, path)? {
         return Ok(object);
@@ -230,11 +234,6 @@ fn bears(ground: &Ground, name: &[u8], stat: &Stat) -> bool {
     };
     let found = files::text(name).and_then(|name| files::open_how(ground.root.as_fd(), &name, how));
     found.and_then(|file| files::stat(file.as_fd())).is_ok_and(|found| found.same(stat))
-}
-
-/// Whether an object lies on procfs. Only file systems without a device of their own can be it.
-pub fn on_procfs(file: BorrowedFd<'_>, stat: &Stat) -> Sys<bool> {
-    Ok(libc::major(stat.device) == 0 && files::file_system(file)? == PROC_MAGIC)
 }
 
 #[cfg(test)]

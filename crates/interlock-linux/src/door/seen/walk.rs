@@ -4,8 +4,7 @@
 //! the session. Everything else is what path_resolution(7) says. Left out: openat2's scopes, which admit no magic link anyway.
 
 use super::caller::{Caller, Stop};
-use super::procfs;
-use super::resolve::{Last, on_procfs};
+use super::procfs::{self, on_procfs};
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::files::{self, OpenHow, Stat};
 use std::collections::VecDeque;
@@ -15,6 +14,15 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 pub const LINKS_MAX: u32 = 40;
 /// Components of one path with all its symlinks; 40 of them at PATH_MAX.
 const COMPONENTS_MAX: usize = 40 * 2048;
+
+/// Whether a symlink as the last component is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Last {
+    /// Followed.
+    Follow,
+    /// The symlink itself is meant.
+    Keep,
+}
 
 struct Walk<'a> {
     caller: &'a Caller<'a>,
