@@ -64,7 +64,7 @@ class Layout:
         """Links that lead to what is protected, and another hard link of a key."""
         os.symlink(self.home / ".ssh", self.workspace / "keys-link")
         os.symlink("../.git/hooks", self.workspace / "src/hooks-link")
-        os.symlink("/etc/passwd", self.workspace / "passwd-link")
+        os.symlink(self.elsewhere / "data.csv", self.workspace / "data-link")
         os.symlink("nowhere", self.workspace / "dangling")
         os.symlink(self.workspace / "src", self.elsewhere / "src-link")
         os.link(self.home / ".ssh/id_rsa", self.workspace / "notes.txt")
