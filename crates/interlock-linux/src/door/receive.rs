@@ -6,7 +6,7 @@
 use super::answer::{Answered, Calls, Pending, Proof};
 use super::errand::Errand;
 use super::file::{descriptors, metadata, names, open};
-use super::net::{bind, connect, send};
+use super::net::{bind, connect, options, send, shutdown};
 use super::process::{exec, signal, sysv};
 use super::session::Session;
 use crate::filter::need::Need;
@@ -135,6 +135,8 @@ fn answer(pending: Pending, session: &Session) -> Answered {
         Handler::Bind => bind::bind(&errand, pending),
         Handler::Listen => bind::listen(&errand, pending),
         Handler::Send => send::send(&errand, pending),
+        Handler::Shares => options::answer(&errand, pending),
+        Handler::Shutdown => shutdown::answer(&errand, pending),
         Handler::Sysv => sysv::answer(&errand, pending),
     }
 }

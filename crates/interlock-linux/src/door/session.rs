@@ -14,6 +14,7 @@ use crate::line::ports::{Gather, Waits};
 use crate::line::questions::{Question, Reply};
 use crate::line::{Line, Unforeseen, now_us};
 use crate::sys::notify::{Call, Listener};
+use crate::sys::scope::Scope;
 use crate::tree::keepers::Keepers;
 use crate::tree::members::Members;
 use interlock_core::action::Action;
@@ -54,6 +55,8 @@ pub struct Session {
     pub ground: super::seen::ground::Ground,
     /// Which sockets are this session's.
     pub sockets: super::net::inside::Sockets,
+    /// Where abstract names mean the session's own.
+    pub scope: Scope,
     /// Which paths are other names of one another, from mountinfo at start.
     pub mounts: Mounts,
     /// What callers began with, and whether they may have something else by now.
@@ -86,7 +89,7 @@ impl Session {
         members: Members,
         gateway: Option<Gateway>,
         inside: PathBuf,
-        listener: Listener,
+        (listener, scope): (Listener, Scope),
         threads: Threads,
     ) -> std::io::Result<Arc<Self>> {
         let (ground, mounts) = (super::seen::ground::Ground::open()?, Mounts::read()?);
@@ -102,6 +105,7 @@ impl Session {
             terminals: Terminals::default(),
             ground,
             sockets: super::net::inside::Sockets::default(),
+            scope,
             mounts,
             standing,
             made: Made::default(),

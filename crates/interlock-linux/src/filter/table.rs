@@ -24,6 +24,8 @@ pub enum Handler {
     Bind,
     Listen,
     Send,
+    Shares,
+    Shutdown,
     Credentials,
     Own,
     Sysv,

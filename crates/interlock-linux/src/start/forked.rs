@@ -16,10 +16,11 @@ use crate::line::Line;
 use crate::line::judge::Judge;
 use crate::machine::{capability, foreign};
 use crate::outside::control;
-use crate::sys::capabilities;
 use crate::sys::descriptors::{self, pipe, take_from};
 use crate::sys::notify::Listener;
 use crate::sys::process::{self, Forked as Side};
+use crate::sys::scope::Scope;
+use crate::sys::{capabilities, landlock};
 use crate::tree::command::{Ends, Start};
 use crate::tree::ending::Ending;
 use crate::tree::guardian;
@@ -53,6 +54,7 @@ pub struct Forked {
     enforced: Enforced,
     tree: Tree,
     steps: Steps,
+    scope: Scope,
 }
 
 impl Forked {
@@ -72,23 +74,17 @@ impl Forked {
         let held = capabilities::permitted().map_err(unprepared)?;
         let need = Need::of(judge.policy(), held, own_ipc);
         let start = start(&launch, theirs.command, need, held)?;
-        match process::fork().map_err(unprepared)? {
-            Side::Child => {
-                drop(ours);
-                guardian::run(&start, theirs.link, theirs.neck)
-            }
-            Side::Parent(guardian) => {
-                start.forget();
-                drop((theirs.link, theirs.neck));
-                let mut tree = Tree::new(guardian, ours.words, ours.orders, ours.neck);
-                let (steps, enforced) = (Steps::new(ours.lines, ours.go), Enforced::new(wall, need));
-                let command = tree.born()?;
-                if sender::names(guardian).is_err() {
-                    capabilities::keep(capability::supervisor(), 0).map_err(unprepared)?;
-                }
-                Ok(Self { launch, judge, command, enforced, tree, steps })
-            }
+        let scope = landlock::abstract_only().and_then(Scope::enter).map_err(unprepared)?;
+        let (ours, guardian) = scope.fork(|| fork(&start, ours, theirs.link, theirs.neck)).map_err(unprepared)?;
+        start.forget();
+        let mut tree = Tree::new(guardian, ours.words, ours.orders, ours.neck);
+        let (steps, enforced) = (Steps::new(ours.lines, ours.go), Enforced::new(wall, need));
+        let command = tree.born()?;
+        if sender::names(guardian).is_err() {
+            let give_up = || capabilities::keep(capability::supervisor(), 0);
+            give_up().and_then(|()| scope.within(give_up)).map_err(unprepared)?;
         }
+        Ok(Self { launch, judge, command, enforced, tree, steps, scope })
     }
 
     /// Where the session's sockets will be.
@@ -102,7 +98,7 @@ impl Forked {
     /// # Errors
     /// [`Failed`]: the wall does not hold, the log cannot be opened, or the machine refused.
     pub fn listen(self, uplink: &Arc<Uplink>) -> Result<Listening, Failed> {
-        let Self { launch, judge, command, mut enforced, mut tree, mut steps } = self;
+        let Self { launch, judge, command, mut enforced, mut tree, mut steps, scope } = self;
         let ending = Arc::new(Ending::new().map_err(|error| Failed::new(123, error.to_string(), ""))?);
         harden()?;
         // While the command's process puts on its wall and its filter.
@@ -110,10 +106,21 @@ impl Forked {
         let (listener, sentinels) =
             listener(command, &mut tree, &mut steps, &mut enforced).inspect_err(|failed| log::not_begun(&log, failed))?;
         let members = Members { guardian: tree.guardian(), sentinels };
-        let session = session(&launch, judge, log, listener, members, Arc::clone(uplink), Arc::clone(&ending))?;
+        let session = session(&launch, judge, log, (listener, scope), members, Arc::clone(uplink), Arc::clone(&ending))?;
         control::keep_time(&session).map_err(|error| Failed::sockets(&error))?;
         session.terminals.given(session.ground.root.as_fd(), command);
         Ok(Listening { launch, command, enforced, tree, steps, session, ending })
+    }
+}
+
+/// Forks the guardian; in it this does not return.
+fn fork(start: &Start, ours: Ours, link: UnixStream, neck: OwnedFd) -> std::io::Result<(Ours, i32)> {
+    match process::fork()? {
+        Side::Child => {
+            drop(ours);
+            guardian::run(start, link, neck)
+        }
+        Side::Parent(guardian) => Ok((ours, guardian)),
     }
 }
 
@@ -235,7 +242,7 @@ fn session(
     launch: &Launch,
     judge: Judge,
     log: interlock_ledger::Log,
-    listener: Listener,
+    (listener, scope): (Listener, Scope),
     members: Members,
     uplink: Arc<Uplink>,
     ending: Arc<Ending>,
@@ -249,5 +256,5 @@ fn session(
     let gateway = launch.gateway.as_ref().map(|place| Gateway { address: place.address, port: place.port, socket: path(&place.socket) });
     let threads = Threads { receive: receive::run, help: receive::help };
     let inside = path(&launch.runtime).join("inside.sock");
-    Session::start(launch.session.clone(), line, members, gateway, inside, listener, threads).map_err(own)
+    Session::start(launch.session.clone(), line, members, gateway, inside, (listener, scope), threads).map_err(own)
 }

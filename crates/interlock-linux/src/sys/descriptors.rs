@@ -109,6 +109,17 @@ pub fn lock_shared(file: BorrowedFd<'_>) -> io::Result<()> {
     check(i64::from(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_SH) })).map(|_| ())
 }
 
+/// Bytes written to a socket that have not left it (SIOCOUTQ, udp(7)).
+///
+/// # Errors
+/// ENOTTY and the like.
+pub fn unsent(socket: BorrowedFd<'_>) -> io::Result<i32> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: an open descriptor, and a live int that the kernel fills.
+    check(i64::from(unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) }))?;
+    Ok(bytes)
+}
+
 /// Credentials of a unix socket's peer: (process, user).
 ///
 /// # Errors

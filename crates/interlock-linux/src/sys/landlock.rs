@@ -21,6 +21,8 @@ pub const READ_FILE: u64 = 1 << 2;
 pub const NETWORK_RIGHTS: u64 = 3;
 /// Abstract unix sockets and signals stay within the domain (ABI 6).
 pub const SCOPES: u64 = 3;
+/// Abstract unix sockets alone.
+const ABSTRACT: u64 = 1;
 
 #[repr(C)]
 struct Ruleset {
@@ -66,6 +68,14 @@ fn make(handled: &Ruleset) -> io::Result<OwnedFd> {
 /// EINVAL: the kernel lacks them (ABI below 6).
 pub fn scopes_only() -> io::Result<OwnedFd> {
     make(&Ruleset { files: 0, network: 0, scopes: SCOPES })
+}
+
+/// A ruleset that holds one scope only: abstract unix sockets.
+///
+/// # Errors
+/// EINVAL: the kernel lacks it (ABI below 6).
+pub fn abstract_only() -> io::Result<OwnedFd> {
+    make(&Ruleset { files: 0, network: 0, scopes: ABSTRACT })
 }
 
 /// Opens what a rule stands on: an `O_PATH` descriptor, symlinks followed.

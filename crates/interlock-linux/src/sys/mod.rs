@@ -16,6 +16,7 @@ pub mod memory;
 pub mod notify;
 pub mod process;
 pub mod raised;
+pub mod scope;
 pub mod sockets;
 pub mod sysv;
 pub mod threads;

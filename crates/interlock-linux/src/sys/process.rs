@@ -17,7 +17,7 @@ pub enum Forked {
 /// # Errors
 /// EAGAIN: a limit on processes. ENOMEM.
 pub fn fork() -> io::Result<Forked> {
-    // SAFETY: by contract the process has one thread, so no lock is held by another that the child would lack.
+    // SAFETY: by contract no other thread of the process runs (it has none, or they stand still), so no lock is held by one that the child would lack.
     side(check(i64::from(unsafe { libc::fork() }))?)
 }
 

@@ -53,6 +53,15 @@ pub fn shut_writing(socket: BorrowedFd<'_>) -> io::Result<()> {
     }
 }
 
+/// shutdown(2).
+///
+/// # Errors
+/// As shutdown(2).
+pub fn shutdown(socket: BorrowedFd<'_>, how: i32) -> io::Result<()> {
+    // SAFETY: two integers.
+    checked(unsafe { libc::shutdown(socket.as_raw_fd(), how) })
+}
+
 /// An integer option of the socket.
 ///
 /// # Errors
@@ -62,6 +71,42 @@ pub fn option(socket: BorrowedFd<'_>, level: i32, name: i32) -> io::Result<i32> 
     let mut size = libc::socklen_t::try_from(size_of::<libc::c_int>()).unwrap_or(0);
     // SAFETY: `value` and `size` outlive the call and `size` is the size of `value`.
     checked(unsafe { libc::getsockopt(socket.as_raw_fd(), level, name, (&raw mut value).cast(), &raw mut size) })?;
+    Ok(value)
+}
+
+/// Sets an integer option of the socket.
+///
+/// # Errors
+/// As setsockopt(2).
+pub fn set_option(socket: BorrowedFd<'_>, level: i32, name: i32, value: i32) -> io::Result<()> {
+    let size = libc::socklen_t::try_from(size_of::<libc::c_int>()).unwrap_or(0);
+    // SAFETY: `value` outlives the call and `size` is its size.
+    checked(unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), size) })
+}
+
+/// What the kernel gives to this socket and to no other as long as the machine runs (SO_COOKIE, socket(7)).
+///
+/// # Errors
+/// As getsockopt(2).
+pub fn cookie(socket: BorrowedFd<'_>) -> io::Result<u64> {
+    const SO_COOKIE: i32 = 57;
+    wide(socket, SO_COOKIE)
+}
+
+/// The same of the network namespace that it lives in (SO_NETNS_COOKIE, 5.14).
+///
+/// # Errors
+/// As getsockopt(2).
+pub fn namespace(socket: BorrowedFd<'_>) -> io::Result<u64> {
+    const SO_NETNS_COOKIE: i32 = 71;
+    wide(socket, SO_NETNS_COOKIE)
+}
+
+fn wide(socket: BorrowedFd<'_>, name: i32) -> io::Result<u64> {
+    let mut value = 0_u64;
+    let mut size = libc::socklen_t::try_from(size_of::<u64>()).unwrap_or(0);
+    // SAFETY: `value` and `size` outlive the call and `size` is the size of `value`.
+    checked(unsafe { libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, name, (&raw mut value).cast(), &raw mut size) })?;
     Ok(value)
 }
 

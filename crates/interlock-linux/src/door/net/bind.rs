@@ -3,7 +3,7 @@
 //! Whoever connects later may be anybody, so the `to` of both is `outside`. Leaves out unix paths (`unix`). bind(2), listen(2).
 
 use super::socket::{self, Socket};
-use super::sockets::{self, Name, Purpose};
+use super::sockets::{self, Endpoint, Name, Purpose};
 use super::unix;
 use crate::door::answer::{Answered, Pending};
 use crate::door::errand::Errand;
@@ -34,7 +34,7 @@ fn attempt_bind(errand: &Errand<'_>) -> Result<i64, Stop> {
             let place = (endpoint.address, endpoint.port);
             let protocol = socket::transport(socket.kind, Verb::NetBind, place)?;
             let act = socket::act(Verb::NetBind, protocol, place, Side::Outside);
-            errand.enact_as_caller(&ENACTOR, vec![act], |_| give(&socket, &endpoint.wire()))?;
+            errand.enact_as_caller(&ENACTOR, vec![act], |_| take_port(errand, &socket, &endpoint))?;
         }
         Name::Path(path) => unix::bind(errand, &socket, &path)?,
         Name::Abstract(name) => {
@@ -47,6 +47,19 @@ fn attempt_bind(errand: &Errand<'_>) -> Result<i64, Stop> {
     }
     socket.note(errand);
     Ok(0)
+}
+
+/// A port that only the door still holds is the session's to take again.
+fn take_port(errand: &Errand<'_>, socket: &Socket, endpoint: &Endpoint) -> Result<(), Stop> {
+    let (sockets, members) = (&errand.session.sockets, &errand.session.members);
+    let take = || {
+        let _sharing = sockets.sharing();
+        give(socket, &endpoint.wire())
+    };
+    match take() {
+        Err(Stop::Errno(Errno(libc::EADDRINUSE))) if sockets.kept.give_way(members, endpoint.port) => take(),
+        result => result,
+    }
 }
 
 fn give(socket: &Socket, wire: &[u8]) -> Result<(), Stop> {

@@ -4,12 +4,15 @@
 //! socket is shut for sending before it is connected, so that it tells the source address and nothing leaves by it.
 //! Leaves out unix addresses (`unix`) and what a session socket is (`inside`). Source: connect(2), ip(7), tcp(7), udp(7), shutdown(2).
 
+use super::abstracts;
 use super::attest;
-use super::inside::Answering;
+use super::inside::{Answering, Sockets};
+use super::kept;
 use super::reach::reach;
 use super::socket::{self, Socket};
 use super::sockets::{self, Endpoint, Name, Purpose};
 use super::unix;
+use super::whereabouts::Answerer;
 use crate::door::answer::{Answered, Pending};
 use crate::door::errand::Errand;
 use crate::door::seen::caller::Stop;
@@ -38,10 +41,10 @@ fn attempt(errand: &Errand<'_>) -> Result<i64, Stop> {
     caller.confirm()?;
     match name {
         // Ending an association reaches nobody.
-        Name::Dissolve => finish(sys::connect(socket.as_fd(), &sockets::dissolve_wire()).map_err(Errno::from)),
+        Name::Dissolve => dissolve(errand, &socket),
         Name::Inet(endpoint) => internet(errand, &socket, endpoint),
         Name::Path(path) => unix::connect(errand, &socket, &path),
-        Name::Abstract(name) => unix::connect_abstract(errand, &socket, &name),
+        Name::Abstract(name) => abstracts::connect(errand, &socket, &name),
         // The kernel itself; other processes' netlink ports and groups have no rule.
         Name::Netlink { port: 0, groups: 0 } => finish(sys::connect(socket.as_fd(), &sockets::netlink_wire(0, 0)).map_err(Errno::from)),
         Name::Netlink { .. } => Err(Errno(libc::EPERM).into()),
@@ -52,8 +55,8 @@ fn attempt(errand: &Errand<'_>) -> Result<i64, Stop> {
 fn internet(errand: &Errand<'_>, socket: &Socket, endpoint: Endpoint) -> Result<i64, Stop> {
     let endpoint = endpoint.towards(socket.own().map(|own| own.address));
     let protocol = socket::transport(socket.kind, Verb::NetConnect, (endpoint.address, endpoint.port))?;
-    let answering = errand.session.sockets.answering(errand.call.thread, protocol, endpoint.address, endpoint.port);
-    let alone = answering == Answering::Nobody && protocol == Protocol::Tcp;
+    let answering = errand.session.sockets.answering(socket.as_fd(), &errand.session.members, protocol, endpoint.address, endpoint.port);
+    let alone = matches!(answering, Answering::Nobody) && protocol == Protocol::Tcp;
     let side = if alone { Side::Inside } else { answering.side() };
     let (acts, sends) = needed(errand, protocol, (endpoint.address, endpoint.port), side);
     let leave = errand.settle(&ENACTOR, acts)?;
@@ -67,7 +70,12 @@ fn internet(errand: &Errand<'_>, socket: &Socket, endpoint: Endpoint) -> Result<
             // Before it is connected: another thread may be sending through it already.
             sys::shut_writing(socket.as_fd()).map_err(Errno::from)?;
         }
-        reach(errand, socket, &endpoint.wire())
+        match answering {
+            Answering::Inside(held) if sends && socket::is_told_apart(errand, protocol, (endpoint.address, endpoint.port)) => {
+                inwards(errand, socket, &endpoint, &held)
+            }
+            _ => reach(errand, socket, &endpoint.wire()).inspect(|()| errand.session.sockets.kept.led_elsewhere(socket.leading())),
+        }
     });
     if alone {
         return result.map(|()| 0);
@@ -80,6 +88,40 @@ fn internet(errand: &Errand<'_>, socket: &Socket, endpoint: Endpoint) -> Result<
         attest::connection(errand, socket, &endpoint)?;
     }
     result.map(|()| 0)
+}
+
+/// Connects to sockets of this session alone, which are held so that nobody else can come to their place: until the connection stands, and for a
+/// datagram socket as long as it is connected.
+fn inwards(errand: &Errand<'_>, socket: &Socket, endpoint: &Endpoint, held: &[Answerer]) -> Result<(), Stop> {
+    let (sockets, members, place) = (&errand.session.sockets, errand.session.members, (endpoint.address, endpoint.port));
+    let protocol = socket.kind.transport().unwrap_or(Protocol::Other);
+    let taken = || socket::taken(Verb::NetConnect, protocol, place);
+    let still = || Sockets::still(held, protocol, endpoint.address, endpoint.port);
+    let _sharing = (protocol == Protocol::Udp).then(|| sockets.sharing());
+    let hold = sockets.kept.hold(held, socket.leading(), protocol, endpoint.port).ok_or_else(taken)?;
+    if protocol == Protocol::Udp {
+        if hold.was_shared() && !still() {
+            return Err(taken());
+        }
+        return reach(errand, socket, &endpoint.wire()).inspect(|()| hold.stay(socket.leading(), members));
+    }
+    let result = reach(errand, socket, &endpoint.wire());
+    let (pending, shared) = (kept::is_pending(socket.as_fd()), hold.was_shared_by_several());
+    if pending && !shared {
+        hold.stay(socket.leading(), members);
+    } else if shared && (pending || result.is_ok() && !still()) {
+        // A listener that lets others of the same user listen beside it: they cannot be kept away, so it is looked whether one came.
+        let _closed = sys::connect(socket.as_fd(), &sockets::dissolve_wire());
+        return Err(if pending { Errno(libc::ECONNREFUSED).into() } else { taken() });
+    }
+    result
+}
+
+fn dissolve(errand: &Errand<'_>, socket: &Socket) -> Result<i64, Stop> {
+    let kept = &errand.session.sockets.kept;
+    kept.leaving(socket.cookie, &errand.session.members, || Ok(sys::connect(socket.as_fd(), &sockets::dissolve_wire())?))?;
+    kept.led_elsewhere(socket.leading());
+    Ok(0)
 }
 
 /// What a connection needs, and whether it may carry anything then. A datagram socket's may where sending to that place is allowed as well; whoever

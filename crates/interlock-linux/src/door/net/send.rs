@@ -3,19 +3,23 @@
 //! A sendmsg without an address is done the same way: between look and act another thread could exchange descriptor or address.
 //! Leaves out control data (`control`) and unix addresses (`unix`). Source: send(2), sendmmsg(2), tcp(7), udp(7), unix(7).
 
+use super::abstracts;
 use super::control::{self, Control};
+use super::inside::{Answering, Sockets};
+use super::kept::Hold;
 use super::netlink;
 use super::sender::Sender;
 use super::socket::{self, Socket};
-use super::sockets::{self, Name, Purpose};
+use super::sockets::{self, Endpoint, Name, Purpose};
 use super::unix::{self, Held};
+use super::whereabouts::Answerer;
 use crate::door::answer::{Answered, Pending};
 use crate::door::errand::Errand;
 use crate::door::seen::caller::Stop;
 use crate::line::Enactor;
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::{sockets as sys, trace};
-use interlock_core::action::Verb;
+use interlock_core::action::{Protocol, Verb};
 use std::os::fd::AsFd as _;
 
 /// Parts of one message (UIO_MAXIOV), and messages of one sendmmsg.
@@ -121,17 +125,19 @@ fn parts_at(errand: &Errand<'_>, address: u64, count: u64) -> Sys<Vec<(u64, usiz
 }
 
 /// Where a message goes: what the kernel is given as its name, and what must be held until then.
-enum Destination {
+enum Destination<'a> {
     Connected,
     Wire(Vec<u8>),
     Object(Held),
+    Abstract(Vec<u8>, Vec<u8>),
+    Inside { wire: Vec<u8>, _hold: Hold<'a> },
 }
 
-impl Destination {
+impl Destination<'_> {
     fn wire(&self) -> &[u8] {
         match self {
             Self::Connected => &[],
-            Self::Wire(wire) => wire,
+            Self::Wire(wire) | Self::Inside { wire, .. } | Self::Abstract(wire, _) => wire,
             Self::Object(held) => &held.bytes,
         }
     }
@@ -148,8 +154,12 @@ fn deliver(errand: &Errand<'_>, socket: &Socket, message: &Message, flags: i32) 
     let name = named(errand, socket, message)?;
     let control = control::read(errand, message.control.0, message.control.1, socket.kind.domain)?;
     errand.caller.confirm()?;
-    let destination = judged(errand, socket, name)?;
-    let sent = transmit(errand, socket, message, &destination, &control, flags & !libc::MSG_ZEROCOPY);
+    let destination = judged(errand, socket, name, flags)?;
+    let transmit = |errand: &Errand<'_>| transmit(errand, socket, message, destination.wire(), &control, flags & !libc::MSG_ZEROCOPY);
+    let sent = match &destination {
+        Destination::Abstract(_, name) => abstracts::towards(errand, socket, name, Purpose::Send, transmit),
+        _ => transmit(errand),
+    };
     if socket.kind.transport().is_some() && !matches!(destination, Destination::Connected) {
         // It has a port of its own now, at which others of this session may answer.
         socket.note(errand);
@@ -172,35 +182,49 @@ fn named(errand: &Errand<'_>, socket: &Socket, message: &Message) -> Sys<Option<
     socket::name_at(errand, address, length, socket.kind, Purpose::Send).map(Some)
 }
 
-fn judged(errand: &Errand<'_>, socket: &Socket, name: Option<Name>) -> Result<Destination, Stop> {
+fn judged<'a>(errand: &Errand<'a>, socket: &Socket, name: Option<Name>, flags: i32) -> Result<Destination<'a>, Stop> {
     match name {
         None | Some(Name::Absent) => Ok(Destination::Connected),
         Some(Name::Autobind) => Ok(Destination::Wire(sockets::autobind_wire())),
         Some(Name::Inet(endpoint)) => {
             let endpoint = endpoint.towards(socket.own().map(|own| own.address));
             let protocol = socket::transport(socket.kind, Verb::NetSend, (endpoint.address, endpoint.port))?;
-            let answering = errand.session.sockets.answering(errand.call.thread, protocol, endpoint.address, endpoint.port);
-            let act = socket::act(Verb::NetSend, protocol, (endpoint.address, endpoint.port), answering.side());
+            let place = (endpoint.address, endpoint.port);
+            let answering =
+                errand.session.sockets.answering(socket.as_fd(), &errand.session.members, protocol, endpoint.address, endpoint.port);
+            let act = socket::act(Verb::NetSend, protocol, place, answering.side());
             errand.settle(&ENACTOR, vec![act])?.done(0);
-            Ok(Destination::Wire(endpoint.wire()))
+            match answering {
+                Answering::Inside(held) if protocol == Protocol::Udp && socket::is_told_apart(errand, protocol, place) => {
+                    inwards(errand, socket, &endpoint, &held, flags)
+                }
+                _ => Ok(Destination::Wire(endpoint.wire())),
+            }
         }
         Some(Name::Path(path)) => unix::path(errand, &path, Purpose::Send).map(Destination::Object),
-        Some(Name::Abstract(name)) => unix::abstract_name(errand, &name, Purpose::Send).map(Destination::Wire),
+        Some(Name::Abstract(name)) => Ok(Destination::Abstract(unix::abstract_wire(&name)?, name)),
         Some(Name::Netlink { port: 0, groups: 0 }) => Ok(Destination::Wire(sockets::netlink_wire(0, 0))),
         Some(Name::Netlink { .. }) => Err(Errno(libc::EPERM).into()),
         Some(Name::Dissolve) => Err(Errno(libc::EINVAL).into()),
     }
 }
 
+/// A datagram for sockets of this session alone: they are held until it has left, so that nobody else can come to their place.
+fn inwards<'a>(errand: &Errand<'a>, socket: &Socket, endpoint: &Endpoint, held: &[Answerer], flags: i32) -> Result<Destination<'a>, Stop> {
+    if flags & libc::MSG_MORE != 0 {
+        // It would leave with a later call, by which nobody is held.
+        return Err(Errno(libc::EOPNOTSUPP).into());
+    }
+    let taken = || socket::taken(Verb::NetSend, Protocol::Udp, (endpoint.address, endpoint.port));
+    let hold = errand.session.sockets.kept.hold(held, socket.leading(), Protocol::Udp, endpoint.port).ok_or_else(taken)?;
+    if hold.was_shared() && !Sockets::still(held, Protocol::Udp, endpoint.address, endpoint.port) {
+        return Err(taken());
+    }
+    Ok(Destination::Inside { wire: endpoint.wire(), _hold: hold })
+}
+
 /// Sends all of a message, waiting where the caller would have waited. A stream that stops half way returns what went.
-fn transmit(
-    errand: &Errand<'_>,
-    socket: &Socket,
-    message: &Message,
-    destination: &Destination,
-    control: &Control,
-    flags: i32,
-) -> Result<usize, Stop> {
+fn transmit(errand: &Errand<'_>, socket: &Socket, message: &Message, name: &[u8], control: &Control, flags: i32) -> Result<usize, Stop> {
     let stream = socket.kind.style == libc::SOCK_STREAM;
     let total = message.parts.iter().try_fold(0_usize, |sum, (_, length)| sum.checked_add(*length)).ok_or(Errno(libc::EINVAL))?;
     if !stream && total > PIECE_BYTES_MAX {
@@ -214,7 +238,7 @@ fn transmit(
             netlink::check(&piece)?;
         }
         let ancillary = if sent == 0 { control.first() } else { control.further() };
-        let part = Part { name: destination.wire(), data: &piece, control: &ancillary, sender: &control.sender };
+        let part = Part { name, data: &piece, control: &ancillary, sender: &control.sender };
         match push(errand, socket, &part, flags) {
             Ok(count) => sent += count,
             Err(_) if sent > 0 => return Ok(sent),

@@ -2,7 +2,9 @@
 //!
 //! Leaves out addresses (`sockets`) and what is decided.
 
+use super::kept::Leading;
 use super::sockets::{self, ADDRESS_BYTES_MAX, Endpoint, Kind, Name, Purpose};
+use super::whereabouts::Whereabouts;
 use crate::door::answer::{Answered, Pending};
 use crate::door::errand::Errand;
 use crate::door::refusal;
@@ -11,6 +13,8 @@ use crate::line::Observed;
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::{files, sockets as sys};
 use interlock_core::action::{Protocol, Side, Target, Verb};
+use interlock_core::decision::Outcome;
+use interlock_core::facts::Facts;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -19,8 +23,12 @@ pub struct Socket {
     file: OwnedFd,
     /// What it is.
     pub kind: Kind,
-    /// Its number among all sockets of the machine.
+    /// Its number among all sockets of the machine that live.
     pub inode: u64,
+    /// What the kernel gives to it and to no other socket, now or later.
+    pub cookie: u64,
+    /// The thread it was taken from, and its number there.
+    place: (i32, i32),
     /// Whether its calls wait (O_NONBLOCK is not set).
     pub waits: bool,
 }
@@ -39,15 +47,16 @@ impl Socket {
     pub fn take(errand: &Errand<'_>, number: i32) -> Result<Self, Stop> {
         let file = errand.caller.open_file(number)?;
         errand.caller.confirm()?;
-        Ok(Self::of(file)?)
+        Ok(Self::of(file, (errand.call.thread, number))?)
     }
 
-    fn of(file: OwnedFd) -> Sys<Self> {
+    fn of(file: OwnedFd, place: (i32, i32)) -> Sys<Self> {
         let option = |name| sys::option(file.as_fd(), libc::SOL_SOCKET, name).map_err(Errno::from);
         let kind = Kind { domain: option(libc::SO_DOMAIN)?, style: option(libc::SO_TYPE)?, protocol: option(libc::SO_PROTOCOL)? };
         let inode = files::stat(file.as_fd())?.inode;
+        let cookie = sys::cookie(file.as_fd()).map_err(Errno::from)?;
         let waits = files::open_flags(file.as_fd())? & libc::O_NONBLOCK == 0;
-        Ok(Self { file, kind, inode, waits })
+        Ok(Self { file, kind, inode, cookie, place, waits })
     }
 
     /// Its own internet address, if it has one.
@@ -60,9 +69,20 @@ impl Socket {
         self.own().map_or((IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0), |own| (own.address, own.port))
     }
 
+    /// As what leads to others.
+    pub(super) fn leading(&self) -> Leading<'_> {
+        Leading { file: self.file.as_fd(), seen: self.seen() }
+    }
+
+    /// Where it is.
+    pub(super) fn seen(&self) -> Whereabouts {
+        let (thread, number) = self.place;
+        Whereabouts { cookie: self.cookie, inode: self.inode, thread, number }
+    }
+
     /// Remembers it as this session's.
     pub fn note(&self, errand: &Errand<'_>) {
-        errand.session.sockets.note(self.inode, errand.call.thread);
+        errand.session.sockets.note(self.seen());
     }
 }
 
@@ -80,6 +100,22 @@ pub fn name_at(errand: &Errand<'_>, address: u64, length: i32, kind: Kind, purpo
 /// An act upon an internet address.
 pub fn act(verb: Verb, protocol: Protocol, (address, port): (IpAddr, u16), to: Side) -> Observed {
     Observed::new(verb, Target::Net { protocol, address, port, to, host: None })
+}
+
+/// Whether it matters that an address is inside: what is outside would not simply be allowed.
+pub(super) fn is_told_apart(errand: &Errand<'_>, protocol: Protocol, place: (IpAddr, u16)) -> bool {
+    let verb = if protocol == Protocol::Udp { Verb::NetSend } else { Verb::NetConnect };
+    let outside = act(verb, protocol, place, Side::Outside);
+    errand.session.line.judge.first(&outside.alone(), |_| Facts::default()).decision.decision != Outcome::Allow
+}
+
+/// What stops an act that was decided as inside.
+pub(super) fn taken(verb: Verb, protocol: Protocol, place: (IpAddr, u16)) -> Stop {
+    Stop::Refused {
+        reached: act(verb, protocol, place, Side::Outside).into(),
+        because: "another socket came to this port while the call was decided",
+        errno: libc::EACCES,
+    }
 }
 
 /// The transport a rule can name; any other is refused, recorded as `verb` at `place`.

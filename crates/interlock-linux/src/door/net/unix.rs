@@ -4,7 +4,6 @@
 //! supervisor's own is therefore refused, or its peer would take it for more than it is. A message says whose it is (`sender`), where the supervisor
 //! may say so. Source: unix(7), unix_sock behaviour of Linux.
 
-use super::inside::Answering;
 use super::reach::reach;
 use super::sender;
 use super::socket::Socket;
@@ -33,13 +32,6 @@ const ENACTOR: Enactor = Enactor::PLAIN;
 pub fn connect(errand: &Errand<'_>, socket: &Socket, text: &[u8]) -> Result<i64, Stop> {
     let wire = path(errand, text, Purpose::Connect)?;
     reach(errand, socket, &wire.bytes)?;
-    Ok(0)
-}
-
-/// Answers a connect to an abstract name.
-pub fn connect_abstract(errand: &Errand<'_>, socket: &Socket, name: &[u8]) -> Result<i64, Stop> {
-    let wire = abstract_name(errand, name, Purpose::Connect)?;
-    reach(errand, socket, &wire)?;
     Ok(0)
 }
 
@@ -74,17 +66,9 @@ pub fn path(errand: &Errand<'_>, text: &[u8], purpose: Purpose) -> Result<Held, 
     Ok(Held { bytes, _object: object })
 }
 
-/// Judges an abstract name by whose it is.
-pub fn abstract_name(errand: &Errand<'_>, name: &[u8], purpose: Purpose) -> Result<Vec<u8>, Stop> {
-    let answering = errand.session.sockets.answering_abstract(errand.call.thread, name);
-    if answering == Answering::Nobody {
-        return Err(Errno(libc::ECONNREFUSED).into());
-    }
-    let target = Target::UnixAbstract { r#abstract: Bytes(name.to_vec()), to: answering.side() };
-    refuse_other_ids(errand, Observed::new(Verb::UnixConnect, target.clone()), purpose)?;
-    let origin = if answering.side() == Side::Inside { Origin::Session } else { Origin::Before };
-    settle(errand, target, Some(origin))?;
-    Ok(sockets::unix_wire(&[b"\0".as_slice(), name].concat()).ok_or(Errno(libc::EINVAL))?)
+/// The address of an abstract name.
+pub fn abstract_wire(name: &[u8]) -> Sys<Vec<u8>> {
+    sockets::unix_wire(&[b"\0".as_slice(), name].concat()).ok_or(Errno(libc::EINVAL))
 }
 
 fn settle(errand: &Errand<'_>, target: Target, origin: Option<Origin>) -> Result<(), Stop> {
@@ -113,7 +97,7 @@ fn refused(act: Observed, because: &'static str) -> Stop {
     Stop::Refused { reached: act.into(), because, errno: libc::EACCES }
 }
 
-fn refuse_other_ids(errand: &Errand<'_>, act: Observed, purpose: Purpose) -> Result<(), Stop> {
+pub(super) fn refuse_other_ids(errand: &Errand<'_>, act: Observed, purpose: Purpose) -> Result<(), Stop> {
     if !errand.session.standing.ids_may_differ.load(Ordering::Acquire) || purpose == Purpose::Send && sender::says_ids() {
         return Ok(());
     }

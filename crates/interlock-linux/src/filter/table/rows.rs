@@ -1,8 +1,8 @@
 //! The rows, in the order of their numbers: kernels up to 7.0. Made once from the kernel's own list; edited by hand since.
 
 use super::clauses::{
-    ALWAYS, CLONE, FCNTL, FIRST, GROUP, IO_PRIORITY, IOCTL, PRCTL, PRIORITY, PRLIMIT, SENDMMSG, SENDMSG, SENDTO, SETSOCKOPT, SOCKET,
-    UNSHARE,
+    ALWAYS, CLONE, FCNTL, FIRST, GROUP, IO_PRIORITY, IOCTL, PRCTL, PRIORITY, PRLIMIT, SENDMMSG, SENDMSG, SENDTO, SETSOCKOPT, SHUTDOWN,
+    SOCKET, UNSHARE,
 };
 use super::{Class, Clause, Handler, Row, Shared, Verdict};
 use crate::filter::need::For;
@@ -151,13 +151,13 @@ pub const ROWS: &[Row] = &[
     row(45, "recvfrom", SOCKETS),
     row(46, "sendmsg", by_need(Handler::Send, For::Sends, SENDMSG, SENDING)),
     row(47, "recvmsg", SOCKETS),
-    row(48, "shutdown", SOCKETS),
+    row(48, "shutdown", mediated(Handler::Shutdown, SHUTDOWN, "for reading it takes a listener from its port; performed on behalf")),
     row(49, "bind", mediated(Handler::Bind, ALWAYS, "binds to an address; performed on behalf")),
     row(50, "listen", mediated(Handler::Listen, ALWAYS, "listens, binding a port of its own if none was bound")),
     row(51, "getsockname", SOCKETS),
     row(52, "getpeername", SOCKETS),
     row(53, "socketpair", SOCKETS),
-    row(54, "setsockopt", filtered(None, SETSOCKOPT, Verdict::Allow, "by option: source routes and repaired connections are refused")),
+    row(54, "setsockopt", mediated(Handler::Shares, SETSOCKOPT, "what leads elsewhere or later is refused; sharing a port is on behalf")),
     row(55, "getsockopt", SOCKETS),
     row(56, "clone", filtered(None, CLONE, Verdict::Allow, "threads and processes; no new namespace")),
     row(57, "fork", THREADS),

@@ -1,0 +1,94 @@
+//! Abstract unix names: the kernel says whose they are.
+//!
+//! An abstract name has no file to look at, and no question to the kernel is by name: its tables say neither which bytes a name has nor all that is
+//! there. So the call is done in the session's scope (`sys::scope`), where the sockets of the session answer and the kernel refuses every other with
+//! EPERM; only if policy lets it reach those as well is it done once more outside the scope.
+//! Source: unix(7), landlock(7).
+
+use super::reach::reach;
+use super::socket::Socket;
+use super::sockets::Purpose;
+use super::unix;
+use crate::door::errand::Errand;
+use crate::door::seen::caller::Stop;
+use crate::line::{Enactor, Leave, Observed};
+use crate::sys::errno::{Errno, Sys};
+use crate::sys::sockets as sys;
+use interlock_core::action::{Bytes, Side, Target, Verb};
+use interlock_core::decision::Outcome;
+use interlock_core::facts::{Facts, Origin};
+use std::os::fd::AsFd as _;
+
+/// What is allowed is done as it is, or not at all.
+const ENACTOR: Enactor = Enactor::PLAIN;
+/// What the kernel says in the scope of a socket that was made outside.
+const OUTSIDE: Stop = Stop::Errno(Errno(libc::EPERM));
+
+/// Answers a connect to an abstract name.
+///
+/// # Errors
+/// The kernel's, and what policy says.
+pub fn connect(errand: &Errand<'_>, socket: &Socket, name: &[u8]) -> Result<i64, Stop> {
+    let wire = unix::abstract_wire(name)?;
+    towards(errand, socket, name, Purpose::Connect, |errand| reach(errand, socket, &wire))?;
+    Ok(0)
+}
+
+/// Does `act` towards an abstract name, as far as policy lets it.
+///
+/// # Errors
+/// `act`'s own, and what policy says.
+pub fn towards<T>(
+    errand: &Errand<'_>,
+    socket: &Socket,
+    name: &[u8],
+    purpose: Purpose,
+    act: impl Fn(&Errand<'_>) -> Result<T, Stop> + Sync,
+) -> Result<T, Stop> {
+    unix::refuse_other_ids(errand, reaching(name, Side::Outside), purpose)?;
+    if !is_allowed(errand, name) {
+        // Nothing may be done to find out that would be done to a socket of the session.
+        match probe(errand, socket, name) {
+            Ok(()) | Err(Errno(libc::EAGAIN)) => {}
+            Err(Errno(libc::EPERM)) => return outside(errand, name, act),
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    let leave = settle(errand, name, Side::Inside)?;
+    let result = scoped(errand, &act);
+    let is_outside = matches!(&result, Err(stop) if *stop == OUTSIDE);
+    leave.done(result.as_ref().err().map_or(0, |stop| stop.clone().into_errno().0));
+    if is_outside { outside(errand, name, act) } else { result }
+}
+
+fn is_allowed(errand: &Errand<'_>, name: &[u8]) -> bool {
+    let act = reaching(name, Side::Inside).alone();
+    errand.session.line.judge.first(&act, |_| Facts::default()).decision.decision == Outcome::Allow
+}
+
+fn outside<T>(errand: &Errand<'_>, name: &[u8], act: impl Fn(&Errand<'_>) -> Result<T, Stop>) -> Result<T, Stop> {
+    settle(errand, name, Side::Outside)?.done(0);
+    act(errand)
+}
+
+/// The errand is not the scoped thread's: it is served there by one of its own.
+fn scoped<T>(errand: &Errand<'_>, act: &(impl Fn(&Errand<'_>) -> Result<T, Stop> + Sync)) -> Result<T, Stop> {
+    let (call, session) = (errand.call, errand.session);
+    session.scope.beside(move || act(&Errand::new(call, session)))?
+}
+
+/// Connects a socket of the supervisor's own and lets it go: what that says.
+fn probe(errand: &Errand<'_>, socket: &Socket, name: &[u8]) -> Sys<()> {
+    let own = sys::open(libc::AF_UNIX, socket.kind.style | libc::SOCK_NONBLOCK, 0).map_err(Errno::from)?;
+    let wire = unix::abstract_wire(name)?;
+    errand.session.scope.beside(move || Ok(sys::connect(own.as_fd(), &wire)?))?
+}
+
+fn settle<'a>(errand: &'a Errand<'_>, name: &[u8], to: Side) -> Result<Leave<'a>, Stop> {
+    let origin = if to == Side::Inside { Origin::Session } else { Origin::Before };
+    errand.settle(&ENACTOR, vec![Observed { origin: Some(origin), ..reaching(name, to) }])
+}
+
+fn reaching(name: &[u8], to: Side) -> Observed {
+    Observed::new(Verb::UnixConnect, Target::UnixAbstract { r#abstract: Bytes(name.to_vec()), to })
+}
