@@ -8,7 +8,7 @@ use super::process::meant::StaysInside;
 use super::process::objects::{Limits, MadeHere};
 use super::process::own::OwnStanding;
 use super::process::trace::{Outcome, Traced};
-use super::seen::request::PathOnly;
+use super::seen::path_only::PathOnly;
 use crate::sys;
 use crate::sys::notify::{Call, Listener, Watch};
 use std::io;

@@ -9,11 +9,10 @@ use super::answer::{Answered, Pending};
 use super::process::trace::Stopping;
 use super::seen::caller::Caller;
 use super::session::Session;
+use interlock_abi::status::{Signals, state_and_parent};
 
 /// The kernel's own: restart the call or return EINTR, as the handler of the signal asks.
 const RESTART_OR_INTERRUPT: i32 = 512;
-/// SIGSTOP, SIGTSTP, SIGTTIN and SIGTTOU: what stops a process that neither handles nor ignores it.
-const STOPS: u64 = 0b1111 << (libc::SIGSTOP - 1);
 /// Threads of one process that are looked at.
 const SIBLINGS_MAX: usize = 16;
 
@@ -47,70 +46,5 @@ pub fn answer(session: &Session, pending: Pending) -> Answered {
 fn is_to_stop(caller: &Caller<'_>) -> bool {
     let Ok(tasks) = std::fs::read_dir(format!("/proc/{}/task", caller.thread())) else { return false };
     let stats = tasks.take(SIBLINGS_MAX).filter_map(|task| std::fs::read(task.ok()?.path().join("stat")).ok());
-    stats.into_iter().any(|stat| state(&stat) == Some(b'T'))
-}
-
-/// The letter after the name, which may hold anything (proc_pid_stat(5)).
-fn state(stat: &[u8]) -> Option<u8> {
-    let end = stat.iter().rposition(|byte| *byte == b')')?;
-    stat.get(end + 2).copied()
-}
-
-/// The waiting signals that a thread would take: a bit each, from signal 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Signals {
-    /// Sent to it alone.
-    own: u64,
-    /// Sent to its process.
-    shared: u64,
-    /// Whether its process has no other thread.
-    alone: bool,
-}
-
-impl Signals {
-    /// Reads `/proc/TID/status` (proc_pid_status(5)).
-    fn of(status: &[u8]) -> Option<Self> {
-        let text = String::from_utf8_lossy(status);
-        let line = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
-        let bits = |key: &str| line(key).and_then(|rest| u64::from_str_radix(rest, 16).ok());
-        let taken = !bits("SigBlk:")? & (bits("SigCgt:")? | STOPS & !bits("SigIgn:")?);
-        Some(Self { own: bits("SigPnd:")? & taken, shared: bits("ShdPnd:")? & taken, alone: line("Threads:")? == "1" })
-    }
-
-    fn surely_own(self) -> bool {
-        self.own != 0 || (self.alone && self.shared != 0)
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    fn signals(own: u64, shared: u64, threads: u32) -> Signals {
-        let text = format!(
-            "Name:\tx\nThreads:\t{threads}\nSigPnd:\t{own:016x}\nShdPnd:\t{shared:016x}\nSigBlk:\t0000000000000002\n\
-            SigIgn:\t0000000000080000\nSigCgt:\t0000000000000006\n"
-        );
-        Signals::of(text.as_bytes()).unwrap()
-    }
-
-    #[test]
-    fn what_is_handled_or_stops_and_is_not_blocked_is_taken() {
-        assert_eq!(signals(0, 0x1c_0007, 2), Signals { own: 0, shared: 0x14_0004, alone: false });
-    }
-
-    #[test]
-    fn a_signal_for_the_process_is_surely_ones_own_only_alone() {
-        assert!(signals(4, 0, 9).surely_own());
-        assert!(signals(0, 4, 1).surely_own());
-        assert!(!signals(0, 4, 2).surely_own());
-        assert!(!signals(2, 2, 1).surely_own());
-    }
-
-    #[test]
-    fn a_state_follows_the_name_whatever_that_is() {
-        assert_eq!(state(b"7 (a) T (b) S 1 2"), Some(b'S'));
-        assert_eq!(state(b"7 (a"), None);
-    }
+    stats.into_iter().any(|stat| state_and_parent(&stat).is_some_and(|(state, _)| state == b'T'))
 }

@@ -3,7 +3,7 @@
 //! That is what unshare(2) with CLONE_FS gives a thread; containers refuse it, and leave clone(2) without CLONE_FS. The calling thread stands still
 //! meanwhile (CLONE_VFORK), so the child may use what is that thread's (its errno, its thread-locals) as if it were it.
 
-use super::errno::{Errno, Sys, check};
+use super::errno::{Errno, Sys, check, last};
 use super::raised;
 use std::ffi::{c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,7 +23,7 @@ pub fn run<T>(act: impl FnOnce() -> Sys<T>) -> Sys<T> {
     // SAFETY: the stack is live and the child's alone; the job outlives it, for this thread goes on only when the child has ended.
     let child = check(i64::from(unsafe { libc::clone(begin, stack.top(), flags, argument) }))?;
     // SAFETY: no status is asked for. Such a child has no exit signal and is waited for by name (__WALL).
-    while unsafe { libc::waitpid(child as i32, std::ptr::null_mut(), libc::__WALL) } == -1 && Errno::last() == Errno(libc::EINTR) {}
+    while unsafe { libc::waitpid(child as i32, std::ptr::null_mut(), libc::__WALL) } == -1 && last() == Errno(libc::EINTR) {}
     job.result.unwrap_or(Err(Errno(libc::EACCES)))
 }
 
@@ -54,7 +54,7 @@ impl Stack {
         // SAFETY: new memory, of no file.
         let base = unsafe { libc::mmap(std::ptr::null_mut(), STACK + GUARD, libc::PROT_READ | libc::PROT_WRITE, kind, -1, 0) };
         if base == libc::MAP_FAILED {
-            return Err(Errno::last());
+            return Err(last());
         }
         let stack = Self(base);
         // SAFETY: the first page of what was just mapped.

@@ -4,21 +4,11 @@
 //! thread's credentials is `door::seen::caller`'s; whether they are needed at all is the session's.
 
 use super::errno::{Errno, Sys, check};
+pub use interlock_abi::status::Identity;
 use std::cell::{Cell, OnceCell};
 
 /// Most supplementary groups the kernel takes (NGROUPS_MAX).
 pub const GROUPS_MAX: usize = 65_536;
-
-/// Who a file act is done as.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub struct Identity {
-    pub user: u32,
-    pub group: u32,
-    pub groups: Vec<u32>,
-    /// Effective capabilities, one bit each.
-    pub capabilities: u64,
-}
 
 #[repr(C)]
 struct CapabilityHeader {

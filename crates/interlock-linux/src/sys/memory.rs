@@ -1,7 +1,7 @@
 //! Reading another thread's memory, and writing results into it. Nothing here trusts what is read: it is a snapshot that others may change, and the
 //! thread id may have been given to somebody else meanwhile, which only a valid notification rules out (`door::seen::caller`).
 
-use super::errno::{Errno, Sys};
+use super::errno::{Errno, Sys, last};
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::FileExt as _;
@@ -58,7 +58,7 @@ fn read_some(thread: i32, address: u64, into: &mut [u8]) -> Sys<usize> {
     if count >= 0 {
         return Ok(count as usize);
     }
-    match Errno::last() {
+    match last() {
         Errno(libc::EPERM | libc::ENOSYS) => read_by_file(thread, address, into),
         error => Err(error),
     }

@@ -2,6 +2,7 @@
 //!
 //! The guardian is a sub-reaper, so an orphan of the tree becomes its child and stays a descendant.
 
+use interlock_abi::status::state_and_parent;
 use std::io::Read as _;
 use std::path::Path;
 
@@ -59,7 +60,7 @@ pub fn own_children() -> Vec<i32> {
     listed_by(Path::new(&format!("/proc/{process}/task/{thread}"))).unwrap_or_else(|| children(process))
 }
 
-/// The parent of a process, from the fourth field of `/proc/PID/stat`; the second, the name, may itself hold brackets and spaces.
+/// The parent of a process.
 #[must_use]
 pub fn parent_of(process: i32) -> Option<i32> {
     stat(process).map(|(_, parent)| parent)
@@ -69,11 +70,7 @@ pub fn parent_of(process: i32) -> Option<i32> {
 fn stat(process: i32) -> Option<(u8, i32)> {
     let mut text = [0; STAT_BYTES];
     let count = std::fs::File::open(format!("/proc/{process}/stat")).ok()?.read(&mut text).ok()?;
-    let text = text.get(..count)?;
-    let end = text.iter().rposition(|byte| *byte == b')')?;
-    let mut fields = std::str::from_utf8(text.get(end + 2..)?).ok()?.split(' ');
-    let state = fields.next()?.bytes().next()?;
-    Some((state, fields.next()?.parse().ok()?))
+    state_and_parent(text.get(..count)?)
 }
 
 /// The same by the lists of children that the kernel keeps (CONFIG_PROC_CHILDREN), at a cost of the tree and not of the machine. A child may

@@ -7,15 +7,16 @@ use super::terminal;
 use crate::door::answer::{Answered, Pending, Proof};
 use crate::door::errand::{Errand, masked};
 use crate::door::handover::Handover;
-use crate::door::seen::caller::{Reached, Stop};
+use crate::door::seen::caller::{Caller, Reached, Stop};
 use crate::door::seen::ground::Ground;
+use crate::door::seen::path_only::PathOnly;
 use crate::door::seen::place::{self, Place};
 use crate::door::seen::procfs;
-use crate::door::seen::request::{self, Parsed, Request};
-use crate::door::seen::resolve::{self, Name, Object, Path};
+use crate::door::seen::resolve::{self, Last, Name, Object, Path};
 use crate::line::Enactor;
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::files;
+use interlock_abi::open::{self, How};
 use interlock_core::action::Verb;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::PoisonError;
@@ -32,13 +33,83 @@ const ENACTOR: Enactor = Enactor::PLAIN;
 
 /// Answers one call of the family.
 pub fn answer(errand: &Errand<'_>, pending: Pending) -> Answered {
-    match request::read(&errand.caller) {
-        Ok(Parsed::PathOnly(proof)) => pending.go_on(Proof::PathOnly(proof)),
-        Ok(Parsed::Open(request)) => match open(errand, &request) {
-            Ok(opened) => pending.inject(&opened.file, request.flags & libc::O_CLOEXEC != 0),
+    match read(&errand.caller) {
+        Ok(Asked::PathOnly(proof)) => pending.go_on(Proof::PathOnly(proof)),
+        Ok(Asked::Data(request)) => match opened_for(errand, &request) {
+            Ok(opened) => pending.inject(&opened.file, request.how.flags & libc::O_CLOEXEC != 0),
             Err(stop) => errand.stop(pending, request.verb(), stop),
         },
         Err(stop) => errand.stop(pending, Verb::FileRead, stop),
+    }
+}
+
+/// An open as its caller put it.
+#[derive(Debug)]
+enum Asked {
+    /// O_PATH.
+    PathOnly(PathOnly),
+    /// A descriptor that carries data.
+    Data(Request),
+}
+
+/// An open that carries data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Request {
+    /// Where a relative path starts.
+    directory: i32,
+    /// As given, NUL excluded.
+    path: Vec<u8>,
+    how: How,
+}
+
+/// Reads the call, the path last and once.
+fn read(caller: &Caller<'_>) -> Result<Asked, Stop> {
+    let (directory, path, how) = match i64::from(caller.number()) {
+        libc::SYS_open => (libc::AT_FDCWD, 0, open::legacy(caller.int(1), caller.argument(2))),
+        libc::SYS_creat => (libc::AT_FDCWD, 0, open::legacy(libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC, caller.argument(1))),
+        libc::SYS_openat => (caller.int(0), 1, open::legacy(caller.int(2), caller.argument(3))),
+        libc::SYS_openat2 => (caller.int(0), 1, extended(caller)?),
+        _ => return Err(Errno(libc::ENOSYS).into()),
+    };
+    if how.flags & libc::O_PATH != 0 {
+        // openat2 says it in memory.
+        return PathOnly::of(caller.call()).map(Asked::PathOnly).ok_or(Stop::Errno(Errno(libc::ENOSYS)));
+    }
+    how.check()?;
+    Ok(Asked::Data(Request { directory, path: caller.path(path)?, how }))
+}
+
+fn extended(caller: &Caller<'_>) -> Sys<How> {
+    let mut how = vec![0_u8; open::how_bytes(caller.argument(3))?];
+    caller.read(caller.argument(2), &mut how)?;
+    open::extended(&how)
+}
+
+impl Request {
+    /// What a last symlink means.
+    fn last(&self) -> Last {
+        if self.how.follows() { Last::Follow } else { Last::Keep }
+    }
+
+    /// What opening an existing object of this type is.
+    fn verbs(&self, kind: u32) -> Vec<Verb> {
+        let (access, mut verbs) = (self.how.flags & libc::O_ACCMODE, Vec::with_capacity(3));
+        // The access mode 3 asks for both permissions and gives neither.
+        if access != libc::O_WRONLY {
+            verbs.push(Verb::FileRead);
+        }
+        if access != libc::O_RDONLY {
+            verbs.push(Verb::FileWrite);
+        }
+        if self.how.flags & libc::O_TRUNC != 0 && kind == libc::S_IFREG {
+            verbs.push(Verb::FileTruncate);
+        }
+        verbs
+    }
+
+    /// The verb a refusal is recorded under.
+    fn verb(&self) -> Verb {
+        if self.how.writes() { Verb::FileWrite } else { Verb::FileRead }
     }
 }
 
@@ -54,32 +125,32 @@ impl From<OwnedFd> for Opened<'_> {
     }
 }
 
-fn open<'a>(errand: &'a Errand<'_>, request: &Request) -> Result<Opened<'a>, Stop> {
-    let path = Path { directory: request.directory, text: &request.path, last: request.last(), resolve: request.resolve };
+fn opened_for<'a>(errand: &'a Errand<'_>, request: &Request) -> Result<Opened<'a>, Stop> {
+    let path = Path { directory: request.directory, text: &request.path, last: request.last(), resolve: request.how.resolve };
     let start = resolve::start(&errand.caller, &path)?;
     let start = start.as_ref().map_or(errand.session.ground.root.as_fd(), AsFd::as_fd);
-    if request.is_unnamed() {
+    if request.how.is_unnamed() {
         let directory = errand.as_caller(|| resolve::object_from(&errand.caller, start, &path))?;
         return unnamed(errand, request, directory);
     }
-    if request.flags & libc::O_CREAT == 0 {
+    if request.how.flags & libc::O_CREAT == 0 {
         let object = errand.as_caller(|| resolve::object_from(&errand.caller, start, &path))?;
         return existing(errand, request, object);
     }
     if request.path.ends_with(b"/") && request.path.iter().any(|byte| *byte != b'/') {
         // Whatever is there: only the way to it is looked at (path_resolution(7)). Dots are there by their nature.
-        let place = errand.as_caller(|| place::scoped(&errand.caller, start, &request.path, request.resolve))?;
+        let place = errand.as_caller(|| place::scoped(&errand.caller, start, &request.path, request.how.resolve))?;
         if place.is_name() {
             return Err(Errno(libc::EISDIR).into());
         }
     }
     for _ in 0..CREATE_TRIES {
         match errand.as_caller(|| resolve::object_from(&errand.caller, start, &path)) {
-            Ok(_) if request.flags & libc::O_EXCL != 0 => return Err(Errno(libc::EEXIST).into()),
+            Ok(_) if request.how.flags & libc::O_EXCL != 0 => return Err(Errno(libc::EEXIST).into()),
             Ok(object) => return existing(errand, request, object),
             Err(Stop::Errno(Errno(libc::ENOENT))) => {}
             // Perhaps a link that leads to a name with a slash behind it: no name for a file, whatever is there, be it the link again.
-            Err(Stop::Errno(Errno(libc::ENOTDIR | libc::ELOOP))) if request.resolve == 0 => {}
+            Err(Stop::Errno(Errno(libc::ENOTDIR | libc::ELOOP))) if request.how.resolve == 0 => {}
             Err(stop) => return Err(stop),
         }
         if let Some(file) = create(errand, request, start, &path)? {
@@ -98,8 +169,8 @@ fn create<'a>(errand: &'a Errand<'_>, request: &Request, start: BorrowedFd<'_>, 
 }
 
 fn create_at<'a>(errand: &'a Errand<'_>, request: &Request, place: &Place) -> Result<Option<Opened<'a>>, Stop> {
-    errand.forbid_privilege(request.mode, &place.name())?;
-    let flags = (request.flags & !libc::O_TRUNC) | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW | libc::O_NOCTTY;
+    errand.forbid_privilege(request.how.mode, &place.name())?;
+    let flags = (request.how.flags & !libc::O_TRUNC) | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW | libc::O_NOCTTY;
     let (entry, umask) = (place.entry()?, errand.umask()?);
     let making = errand.making(Verb::FileCreate, &place.name(), place.parent.as_fd());
     let made = errand.enact_as_caller(&ENACTOR, vec![making], |_| {
@@ -107,7 +178,7 @@ fn create_at<'a>(errand: &'a Errand<'_>, request: &Request, place: &Place) -> Re
         if !place.stands(&errand.session.ground) {
             return Err(Errno(libc::EEXIST).into());
         }
-        let mode = masked(request.mode, umask, place.parent.as_fd())?;
+        let mode = masked(request.how.mode, umask, place.parent.as_fd())?;
         Ok(files::open_at(place.parent.as_fd(), &entry, flags, mode)?)
     });
     match made {
@@ -133,10 +204,10 @@ fn unnamed<'a>(errand: &'a Errand<'_>, request: &Request, directory: Object) -> 
         return Err(Errno(libc::ENOTDIR).into());
     }
     let name = [if path == b"/" { &[][..] } else { path }, UNNAMED].concat();
-    errand.forbid_privilege(request.mode, &name)?;
-    let (umask, flags) = (errand.umask()?, request.flags & !libc::O_NOFOLLOW);
+    errand.forbid_privilege(request.how.mode, &name)?;
+    let (umask, flags) = (errand.umask()?, request.how.flags & !libc::O_NOFOLLOW);
     let file = errand.enact_as_caller(&ENACTOR, vec![errand.making(Verb::FileCreate, &name, directory.file.as_fd())], |_| {
-        let mode = masked(request.mode, umask, directory.file.as_fd())?;
+        let mode = masked(request.how.mode, umask, directory.file.as_fd())?;
         Ok(reopen(&errand.session.ground, directory.file.as_fd(), flags, mode)?)
     })?;
     if let Ok(stat) = files::stat(file.as_fd()) {
@@ -147,10 +218,10 @@ fn unnamed<'a>(errand: &'a Errand<'_>, request: &Request, directory: Object) -> 
 
 fn existing<'a>(errand: &'a Errand<'_>, request: &Request, object: Object) -> Result<Opened<'a>, Stop> {
     natively_refused(request, object.stat.kind())?;
-    if request.writes() {
+    if request.how.writes() {
         unwritten(&object)?;
     }
-    let flags = request.flags & !(libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW);
+    let flags = request.how.flags & !(libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW);
     let is_device = object.stat.kind() == libc::S_IFCHR;
     let object = if is_device { terminal::of_caller(errand, object)? } else { object };
     let (inode, handovers) = (crate::door::errand::inode(&object.stat), &errand.session.handovers);
@@ -158,7 +229,7 @@ fn existing<'a>(errand: &'a Errand<'_>, request: &Request, object: Object) -> Re
         handovers.settle(inode);
     }
     let file = opened(errand, request, &object, flags)?;
-    let others_may_wait = request.writes() || request.flags & libc::O_CREAT != 0 || object.stat.kind() == libc::S_IFIFO;
+    let others_may_wait = request.how.writes() || request.how.flags & libc::O_CREAT != 0 || object.stat.kind() == libc::S_IFIFO;
     let on_its_way = others_may_wait.then(|| handovers.begin(errand.call.id, inode));
     if is_device {
         terminal::learn(errand, &object, file.as_fd());
@@ -190,11 +261,11 @@ fn opened(errand: &Errand<'_>, request: &Request, object: &Object, flags: i32) -
 
 /// What the kernel says of the object's type alone, whoever asks.
 fn natively_refused(request: &Request, kind: u32) -> Sys<()> {
-    let wants_directory = request.flags & libc::O_DIRECTORY != 0;
+    let wants_directory = request.how.flags & libc::O_DIRECTORY != 0;
     match kind {
         libc::S_IFLNK if wants_directory => Err(Errno(libc::ENOTDIR)),
         libc::S_IFLNK => Err(Errno(libc::ELOOP)),
-        libc::S_IFDIR if request.writes() || request.flags & libc::O_CREAT != 0 => Err(Errno(libc::EISDIR)),
+        libc::S_IFDIR if request.how.writes() || request.how.flags & libc::O_CREAT != 0 => Err(Errno(libc::EISDIR)),
         libc::S_IFDIR => Ok(()),
         _ if wants_directory => Err(Errno(libc::ENOTDIR)),
         _ => Ok(()),
@@ -204,8 +275,8 @@ fn natively_refused(request: &Request, kind: u32) -> Sys<()> {
 /// Whether opening may wait for somebody else: a FIFO for its other end, a device for itself. A regular file waits for a lease at most.
 fn may_block(request: &Request, object: &Object) -> bool {
     match object.stat.kind() {
-        libc::S_IFIFO => request.flags & libc::O_NONBLOCK == 0 && request.flags & libc::O_ACCMODE != libc::O_RDWR,
-        libc::S_IFCHR => request.flags & libc::O_NONBLOCK == 0 && libc::major(object.stat.special) != MEMORY_DEVICES,
+        libc::S_IFIFO => request.how.flags & libc::O_NONBLOCK == 0 && request.how.flags & libc::O_ACCMODE != libc::O_RDWR,
+        libc::S_IFCHR => request.how.flags & libc::O_NONBLOCK == 0 && libc::major(object.stat.special) != MEMORY_DEVICES,
         _ => false,
     }
 }
@@ -213,4 +284,23 @@ fn may_block(request: &Request, object: &Object) -> bool {
 /// Opens what is held: the one moment at which the object, not a name, is given to the kernel.
 fn reopen(ground: &Ground, object: BorrowedFd<'_>, flags: i32, mode: u32) -> Sys<OwnedFd> {
     files::open_at(ground.own.as_fd(), files::magic(object).as_c_str(), flags | libc::O_NOCTTY, mode)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_open_is_all_the_acts_it_could_become() {
+        let verbs = |flags: i32, kind: u32| {
+            Request { directory: libc::AT_FDCWD, path: b"x".to_vec(), how: How { flags, mode: 0, resolve: 0 } }.verbs(kind)
+        };
+        let kinds = |flags| verbs(flags, libc::S_IFREG);
+        assert_eq!(kinds(libc::O_RDONLY), [Verb::FileRead]);
+        assert_eq!(kinds(libc::O_WRONLY | libc::O_APPEND), [Verb::FileWrite]);
+        assert_eq!(kinds(libc::O_RDWR), [Verb::FileRead, Verb::FileWrite]);
+        assert_eq!(kinds(libc::O_ACCMODE), [Verb::FileRead, Verb::FileWrite]);
+        assert_eq!(kinds(libc::O_RDONLY | libc::O_TRUNC), [Verb::FileRead, Verb::FileTruncate]);
+        assert_eq!(verbs(libc::O_WRONLY | libc::O_TRUNC, libc::S_IFCHR), [Verb::FileWrite]);
+    }
 }

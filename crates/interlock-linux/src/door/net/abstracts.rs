@@ -7,13 +7,13 @@
 
 use super::reach::reach;
 use super::socket::Socket;
-use super::sockets::Purpose;
 use super::unix;
 use crate::door::errand::Errand;
 use crate::door::seen::caller::Stop;
 use crate::line::{Enactor, Leave, Observed};
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::sockets as sys;
+use interlock_abi::address::Purpose;
 use interlock_core::action::{Bytes, Side, Target, Verb};
 use interlock_core::decision::Outcome;
 use interlock_core::facts::{Facts, Origin};

@@ -3,11 +3,11 @@
 //! `spec/gateway.md`. Leaves out what the gateway does with it. A connection that cannot be attested is taken back.
 
 use super::socket::{self, Socket};
-use super::sockets::{self, Endpoint};
 use crate::door::errand::Errand;
 use crate::door::seen::caller::Stop;
 use crate::door::session::Gateway;
 use crate::sys::sockets as sys;
+use interlock_abi::address::{self, Endpoint};
 use interlock_core::action::{Protocol, Side, Verb};
 use serde_json::{Value, json};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -33,7 +33,7 @@ pub fn connection(errand: &Errand<'_>, socket: &Socket, endpoint: &Endpoint) -> 
     if told {
         return Ok(());
     }
-    let _closed = sys::connect(socket.as_fd(), &sockets::dissolve_wire());
+    let _closed = sys::connect(socket.as_fd(), &address::dissolve_wire());
     Err(Stop::Refused {
         reached: socket::act(Verb::NetConnect, Protocol::Tcp, (endpoint.address, endpoint.port), Side::Outside).into(),
         because: "the gateway did not take the attestation of this connection",

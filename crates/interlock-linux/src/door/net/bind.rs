@@ -3,7 +3,6 @@
 //! Whoever connects later may be anybody, so the `to` of both is `outside`. Leaves out unix paths (`unix`). bind(2), listen(2).
 
 use super::socket::{self, Socket};
-use super::sockets::{self, Endpoint, Name, Purpose};
 use super::unix;
 use crate::door::answer::{Answered, Pending};
 use crate::door::errand::Errand;
@@ -11,6 +10,7 @@ use crate::door::seen::caller::Stop;
 use crate::line::Enactor;
 use crate::sys::errno::Errno;
 use crate::sys::sockets as sys;
+use interlock_abi::address::{self, Endpoint, Name, Purpose};
 use interlock_core::action::{Protocol, Side, Verb};
 use std::os::fd::AsFd as _;
 
@@ -38,11 +38,11 @@ fn attempt_bind(errand: &Errand<'_>) -> Result<i64, Stop> {
         }
         Name::Path(path) => unix::bind(errand, &socket, &path)?,
         Name::Abstract(name) => {
-            let wire = sockets::unix_wire(&[b"\0".as_slice(), &name].concat()).ok_or(Errno(libc::EINVAL))?;
+            let wire = address::unix_wire(&[b"\0".as_slice(), &name].concat()).ok_or(Errno(libc::EINVAL))?;
             give(&socket, &wire)?;
         }
-        Name::Autobind => give(&socket, &sockets::autobind_wire())?,
-        Name::Netlink { port, groups } => give(&socket, &sockets::netlink_wire(port, groups))?,
+        Name::Autobind => give(&socket, &address::autobind_wire())?,
+        Name::Netlink { port, groups } => give(&socket, &address::netlink_wire(port, groups))?,
         Name::Dissolve | Name::Absent => return Err(Errno(libc::EINVAL).into()),
     }
     socket.note(errand);

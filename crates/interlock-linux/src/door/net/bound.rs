@@ -6,16 +6,13 @@
 //! Left out: what follows from it (`inside`). `/proc/net` is not read: its tables are told in such parts, too. Source: `linux/inet_diag.h`, netlink(7).
 
 use crate::sys::sockets;
+use interlock_abi::sock_diag::{Message, Said, question};
 use interlock_core::action::Protocol;
 use std::fs::File;
 use std::io::Read as _;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::os::fd::AsFd as _;
 
-const SOCK_DIAG_BY_FAMILY: u16 = 20;
-const HEADER_BYTES: usize = 16;
-/// `struct inet_diag_req_v2`.
-const ASKED_BYTES: usize = 56;
 /// TCP_LISTEN.
 const LISTENING: u32 = 0x0a;
 /// The kernel fills at most so much in one message (netlink_dump, `min(max_recvmsg_len, 32 KiB)`).
@@ -62,22 +59,6 @@ pub(super) fn at(protocol: Protocol, port: u16) -> Option<Vec<Bound>> {
     Some(found)
 }
 
-/// A question about one family's sockets with this port of their own.
-fn question(family: u8, protocol: u8, states: u32, port: u16) -> Vec<u8> {
-    let length = u32::try_from(HEADER_BYTES + ASKED_BYTES).unwrap_or(0);
-    let flags = u16::try_from(libc::NLM_F_REQUEST | libc::NLM_F_DUMP).unwrap_or(0);
-    let mut message = Vec::with_capacity(HEADER_BYTES + ASKED_BYTES);
-    message.extend(length.to_ne_bytes());
-    message.extend(SOCK_DIAG_BY_FAMILY.to_ne_bytes());
-    message.extend(flags.to_ne_bytes());
-    message.extend([0; 8]); // sequence and port: the kernel's answer is the only one this socket gets
-    message.extend([family, protocol, 0, 0]);
-    message.extend(states.to_ne_bytes());
-    message.extend(port.to_be_bytes());
-    message.resize(HEADER_BYTES + ASKED_BYTES, 0);
-    message
-}
-
 /// Reads one answer: at most one message of sockets, then its end.
 fn whole(answers: &mut File, found: &mut Vec<Bound>) -> Option<()> {
     let mut buffer = vec![0; ANSWER_BYTES_MAX];
@@ -85,11 +66,11 @@ fn whole(answers: &mut File, found: &mut Vec<Bound>) -> Option<()> {
         let count = answers.read(&mut buffer).ok()?;
         let mut rest = buffer.get(..count)?;
         while let Some(message) = Message::first(rest) {
-            match i32::from(message.kind) {
-                libc::NLMSG_DONE => return Some(()),
-                libc::NLMSG_ERROR => return None,
-                _ if count + SOCKET_BYTES_MAX > MESSAGE_BYTES_MIN => return None,
-                _ => found.push(bound(message.body)?),
+            match message.said() {
+                Said::Done => return Some(()),
+                Said::Error => return None,
+                Said::Socket(..) if count + SOCKET_BYTES_MAX > MESSAGE_BYTES_MIN => return None,
+                Said::Socket(address, cookie) => found.push(Bound { address, cookie }),
             }
             rest = message.rest;
         }
@@ -97,42 +78,11 @@ fn whole(answers: &mut File, found: &mut Vec<Bound>) -> Option<()> {
     None
 }
 
-struct Message<'a> {
-    kind: u16,
-    body: &'a [u8],
-    rest: &'a [u8],
-}
-
-impl<'a> Message<'a> {
-    fn first(bytes: &'a [u8]) -> Option<Self> {
-        let length = usize::try_from(u32::from_ne_bytes(field(bytes, 0)?)).ok()?;
-        let rest = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
-        Some(Self { kind: u16::from_ne_bytes(field(bytes, 4)?), body: bytes.get(HEADER_BYTES..length)?, rest })
-    }
-}
-
-/// `struct inet_diag_msg`: four bytes, then the socket's id (ports, addresses, device and cookie).
-fn bound(body: &[u8]) -> Option<Bound> {
-    let address = match i32::from(*body.first()?) {
-        libc::AF_INET => IpAddr::V4(Ipv4Addr::from(field::<4>(body, 8)?)),
-        libc::AF_INET6 => {
-            let address = Ipv6Addr::from(field::<16>(body, 8)?);
-            address.to_ipv4_mapped().map_or(IpAddr::V6(address), IpAddr::V4)
-        }
-        _ => return None,
-    };
-    Some(Bound { address, cookie: u64::from_ne_bytes(field(body, 44)?) })
-}
-
-fn field<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
-    bytes.get(at..at + N)?.try_into().ok()
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use std::net::{TcpListener, TcpStream, UdpSocket};
+    use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
     use std::os::fd::AsFd;
 
     fn cookies(protocol: Protocol, port: u16) -> Vec<(IpAddr, u64)> {

@@ -10,7 +10,6 @@ use super::inside::{Answering, Sockets};
 use super::kept;
 use super::reach::reach;
 use super::socket::{self, Socket};
-use super::sockets::{self, Endpoint, Name, Purpose};
 use super::unix;
 use super::whereabouts::Answerer;
 use crate::door::answer::{Answered, Pending};
@@ -19,6 +18,7 @@ use crate::door::seen::caller::Stop;
 use crate::line::{Enactor, Observed};
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::sockets as sys;
+use interlock_abi::address::{self, Endpoint, Name, Purpose};
 use interlock_core::action::{Protocol, Side, Verb};
 use interlock_core::decision::Outcome;
 use interlock_core::facts::Facts;
@@ -46,7 +46,7 @@ fn attempt(errand: &Errand<'_>) -> Result<i64, Stop> {
         Name::Path(path) => unix::connect(errand, &socket, &path),
         Name::Abstract(name) => abstracts::connect(errand, &socket, &name),
         // The kernel itself; other processes' netlink ports and groups have no rule.
-        Name::Netlink { port: 0, groups: 0 } => finish(sys::connect(socket.as_fd(), &sockets::netlink_wire(0, 0)).map_err(Errno::from)),
+        Name::Netlink { port: 0, groups: 0 } => finish(sys::connect(socket.as_fd(), &address::netlink_wire(0, 0)).map_err(Errno::from)),
         Name::Netlink { .. } => Err(Errno(libc::EPERM).into()),
         Name::Absent | Name::Autobind => Err(Errno(libc::EINVAL).into()),
     }
@@ -94,7 +94,7 @@ fn internet(errand: &Errand<'_>, socket: &Socket, endpoint: Endpoint) -> Result<
 /// datagram socket as long as it is connected.
 fn inwards(errand: &Errand<'_>, socket: &Socket, endpoint: &Endpoint, held: &[Answerer]) -> Result<(), Stop> {
     let (sockets, members, place) = (&errand.session.sockets, errand.session.members, (endpoint.address, endpoint.port));
-    let protocol = socket.kind.transport().unwrap_or(Protocol::Other);
+    let protocol = socket::carried(socket.kind).unwrap_or(Protocol::Other);
     let taken = || socket::taken(Verb::NetConnect, protocol, place);
     let still = || Sockets::still(held, protocol, endpoint.address, endpoint.port);
     let _sharing = (protocol == Protocol::Udp).then(|| sockets.sharing());
@@ -111,7 +111,7 @@ fn inwards(errand: &Errand<'_>, socket: &Socket, endpoint: &Endpoint, held: &[An
         hold.stay(socket.leading(), members);
     } else if shared && (pending || result.is_ok() && !still()) {
         // A listener that lets others of the same user listen beside it: they cannot be kept away, so it is looked whether one came.
-        let _closed = sys::connect(socket.as_fd(), &sockets::dissolve_wire());
+        let _closed = sys::connect(socket.as_fd(), &address::dissolve_wire());
         return Err(if pending { Errno(libc::ECONNREFUSED).into() } else { taken() });
     }
     result
@@ -119,7 +119,7 @@ fn inwards(errand: &Errand<'_>, socket: &Socket, endpoint: &Endpoint, held: &[An
 
 fn dissolve(errand: &Errand<'_>, socket: &Socket) -> Result<i64, Stop> {
     let kept = &errand.session.sockets.kept;
-    kept.leaving(socket.cookie, &errand.session.members, || Ok(sys::connect(socket.as_fd(), &sockets::dissolve_wire())?))?;
+    kept.leaving(socket.cookie, &errand.session.members, || Ok(sys::connect(socket.as_fd(), &address::dissolve_wire())?))?;
     kept.led_elsewhere(socket.leading());
     Ok(0)
 }

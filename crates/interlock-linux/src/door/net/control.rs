@@ -3,12 +3,12 @@
 //! Descriptors are taken out of the caller and passed on; credentials must be the caller's own (`sender`); options of internet sockets pass where
 //! they choose nothing but the packet's own fields. Source: cmsg(3), unix(7), ip(7), ipv6(7), udp(7).
 
-use super::ancillary::{Item, items, message};
 use super::sender::{SCM_CREDENTIALS, Sender};
 use crate::door::errand::Errand;
 use crate::door::seen::caller::Stop;
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::sockets as sys;
+use interlock_abi::ancillary::{Item, items, message};
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::sync::atomic::Ordering;
 

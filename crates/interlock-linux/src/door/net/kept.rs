@@ -10,12 +10,12 @@
 
 use super::bound;
 use super::shares::{self, Shares};
-use super::sockets;
 use super::whereabouts::{Answerer, Whereabouts};
 use crate::sys::descriptors;
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::sockets as sys;
 use crate::tree::members::Members;
+use interlock_abi::address;
 use interlock_core::action::Protocol;
 use std::collections::HashMap;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -263,7 +263,7 @@ impl User {
 
     /// Ends its association; whether nothing of it arrives any more. A call that is being done is not disturbed, unless all it does is wait.
     fn dissolve(&mut self, members: &Members) -> bool {
-        let end = |file: BorrowedFd<'_>| sys::connect(file, &sockets::dissolve_wire()).is_ok() && !is_loaded(file);
+        let end = |file: BorrowedFd<'_>| sys::connect(file, &address::dissolve_wire()).is_ok() && !is_loaded(file);
         match &self.busy {
             Some(file) => is_pending(file.as_fd()) && end(file.as_fd()),
             None => self.seen.find(members).is_some_and(|file| end(file.as_fd())),
@@ -278,7 +278,7 @@ fn stands(socket: BorrowedFd<'_>, protocol: Protocol, port: u16) -> bool {
 }
 
 fn port_of(socket: BorrowedFd<'_>) -> Option<u16> {
-    sys::local_name(socket).ok().and_then(|name| sockets::own_endpoint(&name)).map(|own| own.port)
+    sys::local_name(socket).ok().and_then(|name| address::own_endpoint(&name)).map(|own| own.port)
 }
 
 /// Whether a TCP socket still tries to connect (`struct tcp_info` begins with the state; TCP_SYN_SENT is 2).

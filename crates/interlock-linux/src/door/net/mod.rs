@@ -1,7 +1,6 @@
 //! The families of calls on sockets: connect, bind and listen, send; and whose the other end is.
 
 mod abstracts;
-mod ancillary;
 pub mod attest;
 pub mod bind;
 mod bound;
@@ -9,7 +8,6 @@ pub mod connect;
 pub mod control;
 pub mod inside;
 mod kept;
-pub mod netlink;
 pub mod options;
 pub mod reach;
 pub mod send;
@@ -17,6 +15,5 @@ pub mod sender;
 mod shares;
 pub mod shutdown;
 pub mod socket;
-pub mod sockets;
 pub mod unix;
 mod whereabouts;

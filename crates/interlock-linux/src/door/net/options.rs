@@ -29,7 +29,7 @@ fn attempt(errand: &Errand<'_>) -> Result<i64, Stop> {
     caller.confirm()?;
     let is = sys::option(socket.as_fd(), libc::SOL_SOCKET, option).map_err(Errno::from)? != 0;
     let (address, port) = socket.local();
-    if socket.kind.transport() == Some(Protocol::Udp) && port != 0 && is != (value != 0) {
+    if socket::carried(socket.kind) == Some(Protocol::Udp) && port != 0 && is != (value != 0) {
         return Err(Stop::Refused {
             reached: socket::act(Verb::NetBind, Protocol::Udp, (address, port), Side::Outside).into(),
             because: "whether a port is shared is said before it is taken",
@@ -37,7 +37,7 @@ fn attempt(errand: &Errand<'_>) -> Result<i64, Stop> {
         });
     }
     sys::set_option(socket.as_fd(), libc::SOL_SOCKET, option, value).map_err(Errno::from)?;
-    if socket.kind.transport() == Some(Protocol::Udp) && port == 0 && socket.local().1 != 0 {
+    if socket::carried(socket.kind) == Some(Protocol::Udp) && port == 0 && socket.local().1 != 0 {
         // It was given a port at this very moment.
         sys::set_option(socket.as_fd(), libc::SOL_SOCKET, option, i32::from(is)).map_err(Errno::from)?;
     }

@@ -7,10 +7,8 @@ use super::abstracts;
 use super::control::{self, Control};
 use super::inside::{Answering, Sockets};
 use super::kept::Hold;
-use super::netlink;
 use super::sender::Sender;
 use super::socket::{self, Socket};
-use super::sockets::{self, Endpoint, Name, Purpose};
 use super::unix::{self, Held};
 use super::whereabouts::Answerer;
 use crate::door::answer::{Answered, Pending};
@@ -19,16 +17,15 @@ use crate::door::seen::caller::Stop;
 use crate::line::Enactor;
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::{sockets as sys, trace};
+use interlock_abi::address::{self, Endpoint, Name, Purpose};
+use interlock_abi::message::{self, HEADER_BYTES, PARTS_MAX};
+use interlock_abi::netlink;
 use interlock_core::action::{Protocol, Verb};
 use std::os::fd::AsFd as _;
 
-/// Parts of one message (UIO_MAXIOV), and messages of one sendmmsg.
-const PARTS_MAX: u64 = 1024;
 /// Bytes taken from the caller at a time; a longer stream is sent piece by piece.
 const PIECE_BYTES_MAX: usize = 1024 * 1024;
-const HEADER_BYTES: usize = 56;
 const ENTRY_BYTES: u64 = 64;
-const PART_BYTES: usize = 16;
 const SO_ZEROCOPY: i32 = 60;
 
 /// What is allowed is done as it is, or not at all.
@@ -97,31 +94,10 @@ fn send_entry(errand: &Errand<'_>, socket: &Socket, index: u64) -> Result<(), St
 fn message_at(errand: &Errand<'_>, address: u64) -> Sys<Message> {
     let mut header = [0_u8; HEADER_BYTES];
     errand.caller.read(address, &mut header)?;
-    let word = |index: usize| header.chunks_exact(8).nth(index).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_ne_bytes);
-    let length = (word(1) & 0xffff_ffff) as u32 as i32;
-    if length < 0 {
-        return Err(Errno(libc::EINVAL));
-    }
-    // A longer name is cut, not refused: sendmsg differs from sendto here.
-    let length = length.min(sockets::ADDRESS_BYTES_MAX as i32);
-    let name = (word(0) != 0 && length != 0).then(|| (word(0), length));
-    Ok(Message { name, parts: parts_at(errand, word(2), word(3))?, control: (word(4), word(5)) })
-}
-
-fn parts_at(errand: &Errand<'_>, address: u64, count: u64) -> Sys<Vec<(u64, usize)>> {
-    if count > PARTS_MAX {
-        return Err(Errno(libc::EMSGSIZE));
-    }
-    let mut bytes = vec![0_u8; count as usize * PART_BYTES];
-    errand.caller.read(address, &mut bytes)?;
-    let word = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_ne_bytes);
-    let mut parts = Vec::with_capacity(count as usize);
-    for part in bytes.chunks_exact(PART_BYTES) {
-        let (base, length) = part.split_at(PART_BYTES / 2);
-        let length = i64::try_from(word(length)).map_err(|_| Errno(libc::EINVAL))?;
-        parts.push((word(base), usize::try_from(length).map_err(|_| Errno(libc::EINVAL))?));
-    }
-    Ok(parts)
+    let header = message::Header::of(&header)?;
+    let mut parts = vec![0_u8; header.parts_bytes()?];
+    errand.caller.read(header.parts.0, &mut parts)?;
+    Ok(Message { name: header.name, parts: message::parts(&parts)?, control: header.control })
 }
 
 /// Where a message goes: what the kernel is given as its name, and what must be held until then.
@@ -160,7 +136,7 @@ fn deliver(errand: &Errand<'_>, socket: &Socket, message: &Message, flags: i32) 
         Destination::Abstract(_, name) => abstracts::towards(errand, socket, name, Purpose::Send, transmit),
         _ => transmit(errand),
     };
-    if socket.kind.transport().is_some() && !matches!(destination, Destination::Connected) {
+    if socket::carried(socket.kind).is_some() && !matches!(destination, Destination::Connected) {
         // It has a port of its own now, at which others of this session may answer.
         socket.note(errand);
     }
@@ -185,7 +161,7 @@ fn named(errand: &Errand<'_>, socket: &Socket, message: &Message) -> Sys<Option<
 fn judged<'a>(errand: &Errand<'a>, socket: &Socket, name: Option<Name>, flags: i32) -> Result<Destination<'a>, Stop> {
     match name {
         None | Some(Name::Absent) => Ok(Destination::Connected),
-        Some(Name::Autobind) => Ok(Destination::Wire(sockets::autobind_wire())),
+        Some(Name::Autobind) => Ok(Destination::Wire(address::autobind_wire())),
         Some(Name::Inet(endpoint)) => {
             let endpoint = endpoint.towards(socket.own().map(|own| own.address));
             let protocol = socket::transport(socket.kind, Verb::NetSend, (endpoint.address, endpoint.port))?;
@@ -203,7 +179,7 @@ fn judged<'a>(errand: &Errand<'a>, socket: &Socket, name: Option<Name>, flags: i
         }
         Some(Name::Path(path)) => unix::path(errand, &path, Purpose::Send).map(Destination::Object),
         Some(Name::Abstract(name)) => Ok(Destination::Abstract(unix::abstract_wire(&name)?, name)),
-        Some(Name::Netlink { port: 0, groups: 0 }) => Ok(Destination::Wire(sockets::netlink_wire(0, 0))),
+        Some(Name::Netlink { port: 0, groups: 0 }) => Ok(Destination::Wire(address::netlink_wire(0, 0))),
         Some(Name::Netlink { .. }) => Err(Errno(libc::EPERM).into()),
         Some(Name::Dissolve) => Err(Errno(libc::EINVAL).into()),
     }

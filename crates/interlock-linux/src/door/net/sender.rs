@@ -8,13 +8,14 @@
 //! The process id is read in the supervisor's own namespace, where the kernel looks it up; the receiver is told the number of the same process in
 //! its own. No caller is in another namespace than the supervisor's: the table refuses making or entering one. Source: unix(7), `net/core/scm.c`.
 
-use super::ancillary::message;
 use crate::door::errand::Errand;
-use crate::door::seen::caller::{Status, Stop};
+use crate::door::seen::caller::Stop;
 use crate::machine::capability::{ASIDE, SETGID, SETUID};
 use crate::machine::enforcement::Enforcement;
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::{credentials, process, raised, sockets};
+use interlock_abi::ancillary::message;
+use interlock_abi::status::Status;
 use std::os::fd::AsFd as _;
 use std::sync::atomic::Ordering;
 

@@ -3,7 +3,6 @@
 //! Leaves out addresses (`sockets`) and what is decided.
 
 use super::kept::Leading;
-use super::sockets::{self, ADDRESS_BYTES_MAX, Endpoint, Kind, Name, Purpose};
 use super::whereabouts::Whereabouts;
 use crate::door::answer::{Answered, Pending};
 use crate::door::errand::Errand;
@@ -12,6 +11,7 @@ use crate::door::seen::caller::Stop;
 use crate::line::Observed;
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::{files, sockets as sys};
+use interlock_abi::address::{self, ADDRESS_BYTES_MAX, Endpoint, Kind, Name, Purpose};
 use interlock_core::action::{Protocol, Side, Target, Verb};
 use interlock_core::decision::Outcome;
 use interlock_core::facts::Facts;
@@ -61,7 +61,7 @@ impl Socket {
 
     /// Its own internet address, if it has one.
     pub fn own(&self) -> Option<Endpoint> {
-        sys::local_name(self.file.as_fd()).ok().and_then(|name| sockets::own_endpoint(&name))
+        sys::local_name(self.file.as_fd()).ok().and_then(|name| address::own_endpoint(&name))
     }
 
     /// Its local address as an act would name it; unbound it is any address, port 0.
@@ -94,7 +94,7 @@ pub fn name_at(errand: &Errand<'_>, address: u64, length: i32, kind: Kind, purpo
     let length = usize::try_from(length).ok().filter(|length| *length <= ADDRESS_BYTES_MAX).ok_or(Errno(libc::EINVAL))?;
     let mut bytes = vec![0_u8; length];
     errand.caller.read(address, &mut bytes)?;
-    sockets::parse(&bytes, kind, purpose).map_err(Errno)
+    address::parse(&bytes, kind, purpose)
 }
 
 /// An act upon an internet address.
@@ -118,12 +118,21 @@ pub(super) fn taken(verb: Verb, protocol: Protocol, place: (IpAddr, u16)) -> Sto
     }
 }
 
+/// The transport a rule can name, or none: other protocols have no door.
+pub fn carried(kind: Kind) -> Option<Protocol> {
+    match (kind.domain, kind.style, kind.protocol) {
+        (libc::AF_INET | libc::AF_INET6, libc::SOCK_STREAM, libc::IPPROTO_TCP) => Some(Protocol::Tcp),
+        (libc::AF_INET | libc::AF_INET6, libc::SOCK_DGRAM, libc::IPPROTO_UDP) => Some(Protocol::Udp),
+        _ => None,
+    }
+}
+
 /// The transport a rule can name; any other is refused, recorded as `verb` at `place`.
 ///
 /// # Errors
 /// [`Stop::Refused`] with EPERM.
 pub fn transport(kind: Kind, verb: Verb, place: (IpAddr, u16)) -> Result<Protocol, Stop> {
-    kind.transport().ok_or_else(|| Stop::Refused {
+    carried(kind).ok_or_else(|| Stop::Refused {
         reached: act(verb, Protocol::Other, place, Side::Outside).into(),
         because: "only TCP and UDP have rules",
         errno: libc::EPERM,
@@ -135,5 +144,20 @@ pub fn end(errand: &Errand<'_>, pending: Pending, result: Result<i64, Stop>, act
     match result {
         Ok(value) => pending.value(value),
         Err(stop) => refusal::stopped(errand.session, pending, stop, act),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_named_protocols_have_a_door() {
+        let tcp = Kind { domain: libc::AF_INET, style: libc::SOCK_STREAM, protocol: libc::IPPROTO_TCP };
+        let udp = Kind { domain: libc::AF_INET6, style: libc::SOCK_DGRAM, protocol: libc::IPPROTO_UDP };
+        assert_eq!(carried(tcp), Some(Protocol::Tcp));
+        assert_eq!(carried(udp), Some(Protocol::Udp));
+        assert_eq!(carried(Kind { protocol: 262, ..tcp }), None);
+        assert_eq!(carried(Kind { protocol: libc::IPPROTO_ICMP, ..udp }), None);
     }
 }

@@ -7,7 +7,6 @@
 use super::reach::reach;
 use super::sender;
 use super::socket::Socket;
-use super::sockets::{self, Purpose};
 use crate::door::errand::{Errand, inode};
 use crate::door::file::moved::{MOVED, afresh, nothing_else};
 use crate::door::seen::caller::{Reached, Stop};
@@ -16,6 +15,7 @@ use crate::door::seen::resolve::{self, Last, Name, Object, Path};
 use crate::line::{Enactor, Observed};
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::{apart, credentials, files, landlock, process, sockets as sys};
+use interlock_abi::address::{self, Purpose};
 use interlock_core::action::{Bytes, Side, Target, Verb};
 use interlock_core::facts::Origin;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -53,7 +53,7 @@ pub fn path(errand: &Errand<'_>, text: &[u8], purpose: Purpose) -> Result<Held, 
         _ => return Err(Errno(libc::ECONNREFUSED).into()),
     };
     let magic = files::magic(object.file.as_fd()).absolute();
-    let bytes = sockets::unix_wire(magic.as_bytes()).ok_or(Errno(libc::EINVAL))?;
+    let bytes = address::unix_wire(magic.as_bytes()).ok_or(Errno(libc::EINVAL))?;
     if name == errand.session.inside.as_os_str().as_bytes() {
         return Ok(Held { bytes, _object: object });
     }
@@ -68,7 +68,7 @@ pub fn path(errand: &Errand<'_>, text: &[u8], purpose: Purpose) -> Result<Held, 
 
 /// The address of an abstract name.
 pub fn abstract_wire(name: &[u8]) -> Sys<Vec<u8>> {
-    sockets::unix_wire(&[b"\0".as_slice(), name].concat()).ok_or(Errno(libc::EINVAL))
+    address::unix_wire(&[b"\0".as_slice(), name].concat()).ok_or(Errno(libc::EINVAL))
 }
 
 fn settle(errand: &Errand<'_>, target: Target, origin: Option<Origin>) -> Result<(), Stop> {
@@ -143,10 +143,10 @@ fn bind_once(errand: &Errand<'_>, socket: &Socket, text: &[u8]) -> Result<(), St
 /// the walk began. A text with a magic link in it (`/proc/self/fd/N/name`) would mean the supervisor: then it is the held directory's own.
 fn address(place: &Place, start: BorrowedFd<'_>, text: &[u8]) -> Sys<Vec<u8>> {
     let wire = if place.is_reached_by(start, text) {
-        sockets::unix_wire(text)
+        address::unix_wire(text)
     } else {
         let held = files::magic(place.parent.as_fd()).absolute();
-        sockets::unix_wire(&[held.as_bytes(), b"/", place.component()?.as_bytes()].concat())
+        address::unix_wire(&[held.as_bytes(), b"/", place.component()?.as_bytes()].concat())
     };
     wire.ok_or(Errno(libc::EINVAL))
 }

@@ -5,7 +5,6 @@
 //! Left out: formats registered with binfmt_misc (their handler is not what was decided: killed, recorded), and what the program does
 //! once it runs. A rule on a path steers, it does not contain: a copy under another name is another program.
 
-use super::script::{self, Head};
 use super::trace::{Expected, Found, Outcome, Traced};
 use crate::door::answer::{Answered, Pending};
 use crate::door::errand::Errand;
@@ -17,6 +16,7 @@ use crate::door::session::Session;
 use crate::line::{Enactor, Leave, Observed};
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::files;
+use interlock_abi::script::{self, Head};
 use interlock_core::action::{Bytes, Inode, Target, Verb};
 use interlock_core::decision::Record;
 use serde_json::json;

@@ -4,7 +4,6 @@ pub mod exec;
 pub mod meant;
 pub mod objects;
 pub mod own;
-pub mod script;
 pub mod signal;
 pub mod sysv;
 pub mod trace;

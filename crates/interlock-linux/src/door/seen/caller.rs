@@ -6,11 +6,11 @@
 
 use super::ground::Ground;
 use crate::line::Observed;
-use crate::sys::credentials::Identity;
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::notify::{Call, Watch};
 use crate::sys::{files, memory};
 use crate::tree::members::Members;
+use interlock_abi::status::{Status, terminal};
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -73,21 +73,6 @@ impl From<Errno> for Stop {
     fn from(error: Errno) -> Self {
         Self::Errno(error)
     }
-}
-
-/// What `/proc/TID/status` says of a thread, as far as the door reads it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Status {
-    /// Its process.
-    pub process: i32,
-    /// Its umask.
-    pub umask: u32,
-    /// Its real, effective, saved and file-system user.
-    pub users: [u32; 4],
-    /// Its groups of the same kinds.
-    pub groups: [u32; 4],
-    /// Who it acts on files as.
-    pub identity: Identity,
 }
 
 impl<'a> Caller<'a> {
@@ -204,16 +189,13 @@ impl<'a> Caller<'a> {
 
     /// Umask and ids (proc_pid_status(5)).
     pub fn status(&self) -> Sys<Status> {
-        status_of(&self.proc_text("status")?).ok_or(Errno(libc::ESRCH))
+        Status::of(&self.proc_text("status")?).ok_or(Errno(libc::ESRCH))
     }
 
     /// The device number of its controlling terminal; 0 when it has none (proc_pid_stat(5), field 7).
     pub fn terminal(&self) -> Sys<u64> {
         let stat = self.proc_text("stat")?;
-        let after_name = stat.iter().rposition(|byte| *byte == b')').and_then(|end| stat.get(end + 1..)).unwrap_or(&[]);
-        let field = after_name.split(|byte| *byte == b' ').filter(|field| !field.is_empty()).nth(4);
-        let number = field.and_then(|text| std::str::from_utf8(text).ok()).and_then(|text| text.parse::<i32>().ok());
-        Ok(u64::from(number.ok_or(Errno(libc::ESRCH))? as u32))
+        terminal(&stat).ok_or(Errno(libc::ESRCH))
     }
 
     fn entry(&self, name: &str) -> Sys<OwnedFd> {
@@ -229,47 +211,6 @@ impl<'a> Caller<'a> {
         let path: CString = files::text(format!("{}/{name}", self.thread()).as_bytes())?;
         let file = files::open_at(self.ground.proc.as_fd(), &path, libc::O_RDONLY, 0)?;
         files::read_small(file)
-    }
-}
-
-/// Parses `/proc/TID/status`; `None` when a line that must be there is not. One pass: it is asked for every file that is made.
-pub fn status_of(text: &[u8]) -> Option<Status> {
-    let mut fields = Fields::default();
-    for line in text.split(|byte| *byte == b'\n') {
-        let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
-        let (name, value) = line.split_at(colon);
-        let value = std::str::from_utf8(value.get(1..)?).unwrap_or_default().trim();
-        fields.note(name, value);
-    }
-    let (users, groups) = (fields.users?, fields.groups?);
-    let ([_, _, _, user], [_, _, _, group]) = (users, groups);
-    let identity = Identity { user, group, groups: fields.supplementary?, capabilities: fields.capabilities? };
-    Some(Status { process: fields.process?, umask: fields.umask?, users, groups, identity })
-}
-
-/// The lines of proc_pid_status(5) that are read.
-#[derive(Default)]
-struct Fields {
-    process: Option<i32>,
-    umask: Option<u32>,
-    users: Option<[u32; 4]>,
-    groups: Option<[u32; 4]>,
-    supplementary: Option<Vec<u32>>,
-    capabilities: Option<u64>,
-}
-
-impl Fields {
-    fn note(&mut self, name: &[u8], value: &str) {
-        let ids = || value.split_whitespace().map(str::parse).collect::<Result<Vec<u32>, _>>();
-        match name {
-            b"Umask" => self.umask = u32::from_str_radix(value, 8).ok(),
-            b"Tgid" => self.process = value.parse().ok(),
-            b"Uid" => self.users = ids().ok().and_then(|ids| ids.try_into().ok()),
-            b"Gid" => self.groups = ids().ok().and_then(|ids| ids.try_into().ok()),
-            b"Groups" => self.supplementary = ids().ok(),
-            b"CapEff" => self.capabilities = u64::from_str_radix(value, 16).ok(),
-            _ => {}
-        }
     }
 }
 
@@ -309,16 +250,5 @@ mod tests {
     #[test]
     fn a_caller_that_waits_for_nothing_is_gone() {
         with_self(|caller| assert_eq!(caller.confirm(), Err(Stop::Gone)));
-    }
-
-    #[test]
-    fn status_is_read_by_line() {
-        let text = b"Name:\tx\nUmask:\t0027\nTgid:\t42\nUid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nGroups:\t9 10 \n\
-            CapEff:\t0000000000000003\n";
-        let status = status_of(text).unwrap();
-        assert_eq!((status.process, status.umask), (42, 0o27));
-        assert_eq!((status.users, status.groups), ([1, 2, 3, 4], [5, 6, 7, 8]));
-        assert_eq!(status.identity, Identity { user: 4, group: 8, groups: vec![9, 10], capabilities: 3 });
-        assert_eq!(status_of(b"Umask:\t0027\n"), None);
     }
 }

@@ -4,6 +4,7 @@
 
 use crate::sys::errno::Sys;
 use crate::sys::files::{self, PROC_MAGIC, Stat};
+use interlock_abi::status::Status;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -79,7 +80,7 @@ impl Ground {
 
 /// As `/proc` tells it, since umask(2) would have to change it first.
 fn own_umask() -> std::io::Result<u32> {
-    let status = super::caller::status_of(&std::fs::read("/proc/thread-self/status")?);
+    let status = Status::of(&std::fs::read("/proc/thread-self/status")?);
     Ok(status.ok_or_else(|| std::io::Error::other("`/proc/thread-self/status` cannot be understood"))?.umask)
 }
 

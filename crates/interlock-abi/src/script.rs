@@ -1,6 +1,6 @@
 //! The first line of a script, read as the kernel's `load_script` reads it: which program runs it, and with which arguments.
 //!
-//! Leaves out resolving the interpreter's path (`exec`). Source: execve(2), fs/binfmt_script.c's documented behaviour.
+//! Left out: resolving the interpreter's path. Source: execve(2), fs/binfmt_script.c's documented behaviour.
 
 /// The kernel looks at this much of a file (BINPRM_BUF_SIZE).
 pub const HEAD_BYTES: usize = 256;

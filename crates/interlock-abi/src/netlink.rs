@@ -2,7 +2,7 @@
 //!
 //! Source: netlink(7), rtnetlink(7): message types come in fours, the third of which (RTM_GET…) asks.
 
-use crate::sys::errno::{Errno, Sys};
+use crate::errno::{Errno, Sys};
 
 const HEADER: usize = 16;
 const FIRST_TYPE: u16 = 16;

@@ -1,22 +1,28 @@
 //! Control data as bytes: split as the kernel splits them, written as it reads them (cmsg(3)).
 //!
-//! Left out: what a message means (`control`, `sender`).
+//! Left out: what a message means.
 
-use crate::sys::errno::{Errno, Sys};
+use crate::errno::{Errno, Sys};
 
 const HEADER: usize = 16;
 const ALIGN: usize = 8;
 
 /// One control message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Item<'b> {
+pub struct Item<'b> {
+    /// Which protocol reads it (SOL_SOCKET, IPPROTO_*).
     pub level: i32,
+    /// What it is to that protocol.
     pub kind: i32,
+    /// What it holds.
     pub data: &'b [u8],
 }
 
-/// Splits control data; what does not fit is EINVAL, a tail too short for a header is ignored, as the kernel does.
-pub(super) fn items(bytes: &[u8]) -> Sys<Vec<Item<'_>>> {
+/// Splits control data; a tail too short for a header is ignored, as the kernel does.
+///
+/// # Errors
+/// EINVAL for what does not fit.
+pub fn items(bytes: &[u8]) -> Sys<Vec<Item<'_>>> {
     let mut items = Vec::new();
     let mut rest = bytes;
     while rest.len() >= HEADER {
@@ -31,7 +37,8 @@ pub(super) fn items(bytes: &[u8]) -> Sys<Vec<Item<'_>>> {
 }
 
 /// One control message as the kernel reads it.
-pub(super) fn message(level: i32, kind: i32, data: &[u8]) -> Vec<u8> {
+#[must_use]
+pub fn message(level: i32, kind: i32, data: &[u8]) -> Vec<u8> {
     let mut bytes = ((HEADER + data.len()) as u64).to_ne_bytes().to_vec();
     bytes.extend(level.to_ne_bytes());
     bytes.extend(kind.to_ne_bytes());

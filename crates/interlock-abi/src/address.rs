@@ -1,10 +1,11 @@
 //! What a socket address says, parsed once from one copy, and written out again from what was judged.
 //!
-//! Leaves out the socket itself (`socket`) and what is decided (`connect`, `bind`, `send`). ip(7), ipv6(7), unix(7), netlink(7).
+//! Left out: the socket itself, and what is decided. ip(7), ipv6(7), unix(7), netlink(7).
 //! INVARIANT: what reaches the kernel is built from the parsed value, never the caller's bytes: families the kernel treats as
 //! each other (AF_UNSPEC as AF_INET in UDP sends and binds) cannot be judged as one and used as the other.
 
-use interlock_core::action::Protocol;
+use crate::errno::{Errno, Sys};
+use crate::field::array;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Longest address the kernel copies (`struct sockaddr_storage`).
@@ -21,17 +22,6 @@ pub struct Kind {
     pub style: i32,
     /// IPPROTO_*.
     pub protocol: i32,
-}
-
-impl Kind {
-    /// The transport a rule can name, or none: other protocols have no door.
-    pub fn transport(self) -> Option<Protocol> {
-        match (self.domain, self.style, self.protocol) {
-            (libc::AF_INET | libc::AF_INET6, libc::SOCK_STREAM, libc::IPPROTO_TCP) => Some(Protocol::Tcp),
-            (libc::AF_INET | libc::AF_INET6, libc::SOCK_DGRAM, libc::IPPROTO_UDP) => Some(Protocol::Udp),
-            _ => None,
-        }
-    }
 }
 
 /// What the address is for: the kernel reads the same bytes differently.
@@ -163,8 +153,8 @@ pub fn netlink_wire(port: u32, groups: u32) -> Vec<u8> {
 ///
 /// # Errors
 /// The errno the kernel gives for an address it does not take.
-pub fn parse(bytes: &[u8], kind: Kind, purpose: Purpose) -> Result<Name, i32> {
-    let given = i32::from(u16::from_ne_bytes(array(bytes, 0).ok_or(libc::EINVAL)?));
+pub fn parse(bytes: &[u8], kind: Kind, purpose: Purpose) -> Sys<Name> {
+    let given = i32::from(u16::from_ne_bytes(array(bytes, 0).ok_or(Errno(libc::EINVAL))?));
     if given == libc::AF_UNSPEC && purpose == Purpose::Connect {
         return Ok(Name::Dissolve);
     }
@@ -173,41 +163,41 @@ pub fn parse(bytes: &[u8], kind: Kind, purpose: Purpose) -> Result<Name, i32> {
         libc::AF_INET6 => parse_on_six(bytes, given, kind, purpose),
         libc::AF_UNIX => parse_unix(bytes, given, purpose),
         libc::AF_NETLINK => parse_netlink(bytes, given),
-        _ => Err(libc::EAFNOSUPPORT),
+        _ => Err(Errno(libc::EAFNOSUPPORT)),
     }
 }
 
-fn parse_on_four(bytes: &[u8], given: i32, purpose: Purpose) -> Result<Endpoint, i32> {
+fn parse_on_four(bytes: &[u8], given: i32, purpose: Purpose) -> Sys<Endpoint> {
     let endpoint = read_four(bytes)?;
     match (given, purpose) {
         (libc::AF_INET, _) | (libc::AF_UNSPEC, Purpose::Send) => Ok(endpoint),
         (libc::AF_UNSPEC, Purpose::Bind) if endpoint.address.is_unspecified() => Ok(endpoint),
-        _ => Err(libc::EAFNOSUPPORT),
+        _ => Err(Errno(libc::EAFNOSUPPORT)),
     }
 }
 
-fn parse_on_six(bytes: &[u8], given: i32, kind: Kind, purpose: Purpose) -> Result<Name, i32> {
+fn parse_on_six(bytes: &[u8], given: i32, kind: Kind, purpose: Purpose) -> Sys<Name> {
     match (given, purpose) {
         (libc::AF_INET6, _) => read_six(bytes).map(Name::Inet),
         (libc::AF_INET, Purpose::Connect | Purpose::Send) if kind.style == libc::SOCK_DGRAM => read_four(bytes).map(Name::Inet),
         (libc::AF_UNSPEC, Purpose::Send) => Ok(Name::Absent),
-        _ => Err(libc::EAFNOSUPPORT),
+        _ => Err(Errno(libc::EAFNOSUPPORT)),
     }
 }
 
-fn read_four(bytes: &[u8]) -> Result<Endpoint, i32> {
+fn read_four(bytes: &[u8]) -> Sys<Endpoint> {
     if bytes.len() < 16 {
-        return Err(libc::EINVAL);
+        return Err(Errno(libc::EINVAL));
     }
-    let port = u16::from_be_bytes(array(bytes, 2).ok_or(libc::EINVAL)?);
-    let octets: [u8; 4] = array(bytes, 4).ok_or(libc::EINVAL)?;
+    let port = u16::from_be_bytes(array(bytes, 2).ok_or(Errno(libc::EINVAL))?);
+    let octets: [u8; 4] = array(bytes, 4).ok_or(Errno(libc::EINVAL))?;
     Ok(Endpoint { address: IpAddr::V4(Ipv4Addr::from(octets)), port, form: Form::Four })
 }
 
-fn read_six(bytes: &[u8]) -> Result<Endpoint, i32> {
-    let port = u16::from_be_bytes(array(bytes, 2).ok_or(libc::EINVAL)?);
-    let flow = u32::from_ne_bytes(array(bytes, 4).ok_or(libc::EINVAL)?);
-    let octets: [u8; 16] = array(bytes, 8).ok_or(libc::EINVAL)?;
+fn read_six(bytes: &[u8]) -> Sys<Endpoint> {
+    let port = u16::from_be_bytes(array(bytes, 2).ok_or(Errno(libc::EINVAL))?);
+    let flow = u32::from_ne_bytes(array(bytes, 4).ok_or(Errno(libc::EINVAL))?);
+    let octets: [u8; 16] = array(bytes, 8).ok_or(Errno(libc::EINVAL))?;
     // The scope is absent in the oldest form of the structure (RFC 2133), which the kernel still takes.
     let scope = array(bytes, 24).map_or(0, u32::from_ne_bytes);
     let address = Ipv6Addr::from(octets);
@@ -215,24 +205,24 @@ fn read_six(bytes: &[u8]) -> Result<Endpoint, i32> {
     Ok(Endpoint { address, port, form: Form::Six { flow, scope } })
 }
 
-fn parse_unix(bytes: &[u8], given: i32, purpose: Purpose) -> Result<Name, i32> {
+fn parse_unix(bytes: &[u8], given: i32, purpose: Purpose) -> Sys<Name> {
     if given != libc::AF_UNIX || bytes.len() > UNIX_BYTES_MAX {
-        return Err(libc::EINVAL);
+        return Err(Errno(libc::EINVAL));
     }
     match (bytes.get(FAMILY_BYTES..).unwrap_or_default(), purpose) {
         ([], Purpose::Bind) => Ok(Name::Autobind),
-        ([], _) => Err(libc::EINVAL),
+        ([], _) => Err(Errno(libc::EINVAL)),
         ([0, name @ ..], _) => Ok(Name::Abstract(name.to_vec())),
         (path, _) => Ok(Name::Path(path.split(|byte| *byte == 0).next().unwrap_or_default().to_vec())),
     }
 }
 
-fn parse_netlink(bytes: &[u8], given: i32) -> Result<Name, i32> {
+fn parse_netlink(bytes: &[u8], given: i32) -> Sys<Name> {
     if given != libc::AF_NETLINK || bytes.len() < 12 {
-        return Err(libc::EINVAL);
+        return Err(Errno(libc::EINVAL));
     }
-    let port = u32::from_ne_bytes(array(bytes, 4).ok_or(libc::EINVAL)?);
-    let groups = u32::from_ne_bytes(array(bytes, 8).ok_or(libc::EINVAL)?);
+    let port = u32::from_ne_bytes(array(bytes, 4).ok_or(Errno(libc::EINVAL))?);
+    let groups = u32::from_ne_bytes(array(bytes, 8).ok_or(Errno(libc::EINVAL))?);
     Ok(Name::Netlink { port, groups })
 }
 
@@ -243,10 +233,6 @@ pub fn own_endpoint(name: &[u8]) -> Option<Endpoint> {
         libc::AF_INET6 => read_six(name).ok(),
         _ => None,
     }
-}
-
-fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
-    bytes.get(at..at.checked_add(N)?)?.try_into().ok()
 }
 
 #[cfg(test)]
@@ -260,7 +246,7 @@ mod tests {
     const TCP6: Kind = Kind { domain: libc::AF_INET6, style: libc::SOCK_STREAM, protocol: libc::IPPROTO_TCP };
     const UNIX: Kind = Kind { domain: libc::AF_UNIX, style: libc::SOCK_STREAM, protocol: 0 };
 
-    fn inet(name: Result<Name, i32>) -> Endpoint {
+    fn inet(name: Sys<Name>) -> Endpoint {
         match name {
             Ok(Name::Inet(endpoint)) => endpoint,
             other => panic!("{other:?}"),
@@ -292,15 +278,15 @@ mod tests {
         assert_eq!(i32::from(endpoint.wire()[0]), libc::AF_INET);
         assert_eq!(parse(&wire, UDP4, Purpose::Connect), Ok(Name::Dissolve));
         assert_eq!(parse(&wire, UDP6, Purpose::Send), Ok(Name::Absent));
-        assert_eq!(parse(&wire, UDP4, Purpose::Bind), Err(libc::EAFNOSUPPORT));
+        assert_eq!(parse(&wire, UDP4, Purpose::Bind), Err(Errno(libc::EAFNOSUPPORT)));
     }
 
     #[test]
     fn four_on_six_for_datagrams_only() {
         let wire = four(53, Ipv4Addr::new(8, 8, 8, 8));
         assert_eq!(inet(parse(&wire, UDP6, Purpose::Send)).wire(), wire);
-        assert_eq!(parse(&wire, TCP6, Purpose::Connect), Err(libc::EAFNOSUPPORT));
-        assert_eq!(parse(&wire, UDP6, Purpose::Bind), Err(libc::EAFNOSUPPORT));
+        assert_eq!(parse(&wire, TCP6, Purpose::Connect), Err(Errno(libc::EAFNOSUPPORT)));
+        assert_eq!(parse(&wire, UDP6, Purpose::Bind), Err(Errno(libc::EAFNOSUPPORT)));
     }
 
     #[test]
@@ -322,23 +308,15 @@ mod tests {
         assert_eq!(parse(&wire, UNIX, Purpose::Connect), Ok(Name::Path(b"/tmp/s".to_vec())));
         assert_eq!(parse(&unix_wire(b"\0a\0b").unwrap(), UNIX, Purpose::Connect), Ok(Name::Abstract(b"a\0b".to_vec())));
         assert_eq!(parse(&family(libc::AF_UNIX), UNIX, Purpose::Bind), Ok(Name::Autobind));
-        assert_eq!(parse(&family(libc::AF_UNIX), UNIX, Purpose::Connect), Err(libc::EINVAL));
-        assert_eq!(parse(&[1], UNIX, Purpose::Connect), Err(libc::EINVAL));
+        assert_eq!(parse(&family(libc::AF_UNIX), UNIX, Purpose::Connect), Err(Errno(libc::EINVAL)));
+        assert_eq!(parse(&[1], UNIX, Purpose::Connect), Err(Errno(libc::EINVAL)));
         assert_eq!(unix_wire(&[b'x'; 109]), None);
     }
 
     #[test]
     fn what_is_too_short_is_refused_as_the_kernel_does() {
-        assert_eq!(parse(&four(80, Ipv4Addr::LOCALHOST)[..15], TCP4, Purpose::Connect), Err(libc::EINVAL));
-        assert_eq!(parse(&six(80, 0, Ipv6Addr::LOCALHOST, 0)[..23], TCP6, Purpose::Connect), Err(libc::EINVAL));
+        assert_eq!(parse(&four(80, Ipv4Addr::LOCALHOST)[..15], TCP4, Purpose::Connect), Err(Errno(libc::EINVAL)));
+        assert_eq!(parse(&six(80, 0, Ipv6Addr::LOCALHOST, 0)[..23], TCP6, Purpose::Connect), Err(Errno(libc::EINVAL)));
         assert!(parse(&six(80, 0, Ipv6Addr::LOCALHOST, 9)[..24], TCP6, Purpose::Connect).is_ok());
-    }
-
-    #[test]
-    fn only_named_protocols_have_a_door() {
-        assert_eq!(TCP4.transport(), Some(Protocol::Tcp));
-        assert_eq!(UDP6.transport(), Some(Protocol::Udp));
-        assert_eq!(Kind { protocol: 262, ..TCP4 }.transport(), None);
-        assert_eq!(Kind { protocol: libc::IPPROTO_ICMP, ..UDP4 }.transport(), None);
     }
 }
