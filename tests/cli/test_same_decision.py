@@ -46,7 +46,7 @@ rules:
     allow: file.create
     path: "${workspace}/marks/**"
 """
-_STRICTEST = ("allow", "approve", "deny")
+_STRICTEST = ("allow", "steer", "approve", "deny")
 #: What the kernel says before there is anything to decide: none of these is an answer of policy's.
 UNDECIDED = {
     errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY, errno.EINVAL, errno.ELOOP, errno.EXDEV, errno.ENXIO,
@@ -204,8 +204,9 @@ def divided(record, marks):
 
 
 def by_policy(each):
-    """Whether policy decided it, and not the door of its own."""
-    return each["decision"]["rules"] != ["guard/built-in"]
+    """Whether policy decided it, and not the door of its own, or what the call's family cannot do instead (a masked file opened for writing)."""
+    decision = each["decision"]
+    return decision["rules"] != ["guard/built-in"] and decision["because"] != "a steer is not enforced here"
 
 
 def same_as_recorded(asked, recorded):

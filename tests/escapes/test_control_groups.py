@@ -261,6 +261,8 @@ def test_a_tree_that_lost_all_its_keepers_at_once_is_ended_or_not_said_to_be(roo
     assert "the processes of the session were ended" in errors
     assert processes_that_say(word) == []
     assert run.returncode == 123
+    listed = root_arena.run(root_arena.python.parent / "interlock", "session", "list").output
+    assert [line.split()[1] for line in listed.splitlines() if word in line] == ["lost"]
 
 
 def below(of: int) -> list[int]:

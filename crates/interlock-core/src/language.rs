@@ -115,6 +115,7 @@ pub fn table() -> Value {
         "groups": groups(),
         "selectors": selectors.collect::<Vec<_>>(),
         "steers": steers.collect::<Vec<_>>(),
+        "masks": [steer::CREDENTIALS],
         "records": [Record::Routine, Record::Ordered, Record::Durable],
         "protocols": [Protocol::Tcp, Protocol::Udp],
         "sides": [Side::Inside, Side::Outside],

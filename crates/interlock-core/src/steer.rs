@@ -39,6 +39,9 @@ pub enum Steer {
     Tool(String),
 }
 
+/// What the policy language calls what a masked file is shown without (`mask`).
+pub const CREDENTIALS: &str = "credentials";
+
 /// A kind of steer, and the verbs whose acts it can stand in for.
 #[derive(Clone, Copy, Debug)]
 pub struct Kind {

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from interlock.policy.context import Context
 
 CASES_MAX: Final = 10_000
-_EXPECTATIONS: Final = ("allow", "deny", "approve")
+_EXPECTATIONS: Final = ("allow", "deny", "approve", "steer")
 #: Verbs of which the object is not there yet.
 _MAKING: Final = ("file.create", "file.mknod")
 KEYS: Final = {
@@ -44,7 +44,7 @@ KEYS: Final = {
     "tool": "its tool",
     "operation": "its operation class",
     "origin": "`before` (default; a name that is made is `session`), or `session`: what this session has made",
-    "expect": "`allow`, `deny` or `approve`",
+    "expect": "`allow`, `deny`, `approve`, or `steer` for a read that is masked",
     "rule": "a rule, `layer/id`, that must be among those that said it",
 }
 

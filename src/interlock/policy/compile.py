@@ -13,6 +13,8 @@ from interlock.policy.faults import Fault, quoted
 from interlock.policy.pattern import covers
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from interlock.policy.context import Context
     from interlock.policy.layer import Command, Layer, Rule
 
@@ -32,7 +34,7 @@ def compile_layer(layer: Layer, context: Context, faults: list[Fault]) -> dict[s
         "name": layer.name,
         "origin": str(layer.origin),
         "closed": layer.closed,
-        "rules": [_rule(rule, layer, expander, faults) for rule in layer.rules],
+        "rules": [each for rule in layer.rules for each in _rules(rule, layer, expander, faults)],
     }
 
 
@@ -42,6 +44,26 @@ def _check_set(name: str, items: Any, expander: Expander, faults: list[Fault]) -
     looks_like_path = first.startswith(("/", "~", "$", "**/"))
     if looks_like_path:
         expander.patterns(items, name)
+
+
+def _rules(
+    rule: Rule, layer: Layer, expander: Expander, faults: list[Fault]
+) -> Iterator[Mapping[str, object]]:
+    """The rule. One that masks what is read is a steer to the masked view, so that it holds by every name of the file,
+    as a denial does; and the file keeps its name, for under another it could be read whole tomorrow.
+    """
+    found = _rule(rule, layer, expander, faults)
+    if rule.mask is None:
+        yield found
+        return
+    yield found | {"decision": "steer", "steer": "masked"}
+    yield found | {
+        "id": f"{rule.id}-stays",
+        "decision": "deny",
+        "verbs": ["file.rename", "file.link"],
+        "because": "under another name it could be read whole",
+        "obligations": {},
+    }
 
 
 def _rule(rule: Rule, layer: Layer, expander: Expander, faults: list[Fault]) -> dict[str, Any]:

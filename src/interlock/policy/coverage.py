@@ -74,6 +74,11 @@ def _notes(rule: dict[str, Any], verbs: tuple[str, ...]) -> list[str]:
         notes.append(
             "names and metadata (ls, stat) stay visible; what may not be read may not be renamed or linked either"
         )
+    if rule["steer"] == "masked":
+        notes.append(
+            "read as a view without tokens and passwords; a form that is not understood is refused; "
+            "stat shows the file's own size"
+        )
     if "process.exec" in verbs and rule["decision"] != "allow":
         notes.append(
             "a copy of the program under another name is another program: exec rules steer, files and network contain"

@@ -63,12 +63,16 @@ RULE: Final[dict[str, Field]] = {
     "when": Field(
         "when", "`{origin: session}`: what this session made; `{origin: before}`: what it did not"
     ),
+    "mask": Field(
+        "mask",
+        "`credentials`: a configuration is read without its tokens and passwords, or not at all",
+        decisions=("allow",),
+    ),
     "best_effort": Field("flag", "`true`: where it is not enforced fully, sessions start and say PARTIAL"),
     "host": Field("later", "host names", later=True),
     "sql": Field("later", "parsed SQL", later=True),
     "keys": Field("later", "keys of a structured file", later=True),
     "limit": Field("later", "an obligation to limit", later=True),
-    "mask": Field("later", "an obligation to mask", later=True),
     "inject": Field("later", "an obligation to inject", later=True),
     "quorum": Field("later", "several approvers", later=True),
     "for": Field("later", "a task's duration", later=True),
@@ -85,7 +89,6 @@ INSTEAD: Final[dict[str, str]] = {
     "keys": "deny the whole file, or allow it whole",
     "quorum": "one approver answers; leave `quorum` out",
     "limit": "leave it out; nothing would limit yet",
-    "mask": "leave it out; nothing would mask yet",
     "inject": "leave it out; the connector's own configuration carries credentials",
     "environment": "start the command with a clean environment: env -u NAME interlock run …",
     "limits": "use ulimit or a cgroup around `interlock run`",

@@ -34,6 +34,8 @@ ORIGINS: Final[tuple[str, ...]] = tuple(_TABLE["origins"]["words"])
 ORIGIN_VERBS: Final[frozenset[str]] = frozenset(_TABLE["origins"]["verbs"])
 #: What a rule may ask for: `routine` is nobody's wish.
 RECORDS: Final[tuple[str, ...]] = tuple(record for record in _TABLE["records"] if record != "routine")
+#: What can be left out of a configuration that is read.
+MASKS: Final[tuple[str, ...]] = tuple(_TABLE["masks"])
 
 #: Named by the design, enforced by nothing yet.
 VERBS_LATER: Final = frozenset({"net.resolve"})

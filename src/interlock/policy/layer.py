@@ -60,6 +60,7 @@ class Rule:
     arguments: tuple[Condition, ...] | None = None
     timeout_ms: int | None = None
     record: str | None = None
+    mask: str | None = None
     best_effort: bool = False
 
 

@@ -152,6 +152,8 @@ class _LayerParser:
         self._selectors(node, found, verbs)
         if fields.get("when") is not None:
             self._origin_narrows(node, verbs)
+        if fields.get("mask") is not None:
+            self._masks(node, found, verbs)
         if verbs is None or identity is None:
             return None
         if decision == "approve":
@@ -259,6 +261,15 @@ class _LayerParser:
         able = ", ".join(_named_shortly(ORIGIN_VERBS))
         message = f"`when: {{origin: …}}` does not narrow `{without[0]}`: what it is about was made by nobody"
         self._fault(place, message, f"it is for {able}; make a rule of its own for the other verbs")
+
+    def _masks(self, node: Mapping, found: dict[str, Node], verbs: tuple[str, ...] | None) -> None:
+        """Only what is read can be shown otherwise; and without a path everything would be."""
+        place = next(key.place for key, _ in node.entries if key.value == "mask")
+        without = [verb for verb in verbs or () if verb != "file.read"]
+        if without:
+            self._fault(place, f"`mask` means nothing for `{without[0]}`", "make a rule of its own for `file.read`")
+        elif "path" not in found:
+            self._fault(place, "`mask` without `path`", "add `path:` with the configurations that are meant")
 
     def _field(self, name: str, kind: str, value: Node) -> object | None:
         return values.READERS[kind](value, name, self._faults)

@@ -15,6 +15,7 @@ from interlock.policy.language import (
     GATEWAY_VERBS,
     GROUPS,
     HOST_VERBS,
+    MASKS,
     OPERATIONS,
     ORIGINS,
     PROTOCOLS,
@@ -49,6 +50,7 @@ _TAKES: Final[dict[str, str]] = {
     "conditions": f"a list of `at` and one of {', '.join(f'`{test}`' for test in CONDITION_TESTS)}",
     "duration": "`120s`, `5m`",
     "record": ", ".join(f"`{record}`" for record in RECORDS),
+    "mask": " or ".join(f"`{mask}`" for mask in MASKS),
     "when": " or ".join(f"`origin: {origin}`" for origin in ORIGINS),
 }
 

@@ -9,6 +9,7 @@ from interlock.policy.language import (
     COMMAND_KEYS,
     CONDITION_TESTS,
     GROUPS,
+    MASKS,
     OPERATIONS,
     ORIGINS,
     PROTOCOLS,
@@ -106,6 +107,7 @@ _KINDS: Final[dict[str, dict[str, Any]]] = {
     },
     "duration": {"type": "string", "pattern": "^[0-9]{1,6}(ms|s|m|h)$"},
     "record": {"enum": list(RECORDS)},
+    "mask": {"enum": list(MASKS)},
     "when": {
         "type": "object",
         "required": ["origin"],

@@ -77,6 +77,16 @@ EXCEPTIONS: Final = (
     "@public-ssh-files",
 )
 
+#: What tools go by and what opens things, in one file: registries, proxies and certificates, tokens and passwords.
+CLIENT_CONFIGURATION: Final = (
+    "~/.{npmrc,yarnrc,yarnrc.yml,pypirc,netrc}",
+    "~/{.config/pip,.pip,.config/uv,.config/pypoetry}/{pip.conf,uv.toml,config.toml}",
+    "~/.cargo/{config,config.toml,credentials,credentials.toml}",
+    "~/.m2/settings.xml",
+    "~/.docker/config.json",
+    "~/.config/containers/auth.json",
+)
+
 KEY_AGENTS: Final = (
     "/tmp/ssh-*/agent.*",
     "/run/user/*/{ssh-agent,openssh_agent,ssh-agent.socket,keyring/ssh,keyring/.ssh,gcr/ssh}",
@@ -91,5 +101,6 @@ SECRET_SETS: Final[dict[str, tuple[str, ...]]] = {
     "secret-exceptions": EXCEPTIONS,
     "public-ssh-files": PUBLIC_SSH_FILES,
     "credentials-in-cloud-images": CLOUD_IMAGES,
+    "client-configuration": CLIENT_CONFIGURATION,
     "key-agents": KEY_AGENTS,
 }

@@ -58,6 +58,7 @@ MEANINGS: Final[dict[str, str]] = {
     "outside-terminals": "the human's terminals",
     "secrets": "keys, tokens, password stores, browser profiles, shell history, `.env` files",
     "secret-exceptions": "names that look like secrets and are none: `.env.example`, `known_hosts`, public keys",
+    "client-configuration": "what package clients and the like go by, with credentials in it",
     "public-ssh-files": "what ssh needs besides keys: `config`, `known_hosts`, public keys",
     "credentials-in-cloud-images": "credentials that cloud and container images place outside home",
     "key-agents": "sockets of ssh, gpg and keyring agents",

@@ -60,7 +60,8 @@ def rows(layers: Sequence[Layer]) -> list[Row]:
     for layer in others:
         for rule in layer.rules:
             name = rule.id if len(others) == 1 else f"{layer.name}/{rule.id}"
-            found.setdefault((rule.decision, rule.because, in_short(rule.verbs)), []).append((name, target(rule)))
+            verbs = in_short(rule.verbs) + (" (masked)" if rule.mask else "")
+            found.setdefault((rule.decision, rule.because, verbs), []).append((name, target(rule)))
     return [Row(*key, tuple(rules)) for key, rules in found.items()]
 
 

@@ -23,6 +23,7 @@ from interlock.policy.fields import (
 from interlock.policy.language import (
     COMMAND_KEYS,
     CONDITION_TESTS,
+    MASKS,
     OPERATIONS,
     ORIGINS,
     PROTOCOLS,
@@ -331,6 +332,12 @@ def _record(node: Node, field: str, faults: Faults) -> str | None:
     return _choice(node, field, faults, RECORDS)
 
 
+def _mask(node: Node, field: str, faults: Faults) -> str | None:
+    if isinstance(node, Sequence):
+        return _wrong(faults, node, f"`{field}` of a list of fields is not enforced yet", "leave it out of such rules")
+    return _choice(node, field, faults, MASKS)
+
+
 def _wrong(faults: Faults, node: Node, message: str, hint: str | None) -> Any:
     """Add the fault; the reader that found it answers None."""
     faults.append(Fault(node.place, message, hint))
@@ -364,5 +371,6 @@ READERS: Final[dict[str, Callable[[Node, str, Faults], object | None]]] = {
     "conditions": conditions,
     "duration": duration,
     "record": _record,
+    "mask": _mask,
     "when": when,
 }

@@ -308,6 +308,19 @@ pub fn memory_file() -> Sys<OwnedFd> {
     owned(i64::from(unsafe { libc::memfd_create(c"device".as_ptr(), libc::MFD_CLOEXEC) }))
 }
 
+/// A memory file that holds `bytes` and never anything else (memfd_create(2), File sealing).
+pub fn sealed(bytes: &[u8]) -> Sys<OwnedFd> {
+    use std::io::Write as _;
+    const SEALS: c_int = libc::F_SEAL_WRITE | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
+    // SAFETY: the text is NUL-terminated.
+    let file = owned(i64::from(unsafe { libc::memfd_create(c"view".as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING) }))?;
+    let mut file = std::fs::File::from(file);
+    file.write_all(bytes).map_err(Errno::from)?;
+    // SAFETY: no memory is passed.
+    check(i64::from(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, SEALS) }))?;
+    Ok(file.into())
+}
+
 /// The soft limit of `thread` on the size of a file it makes longer (RLIMIT_FSIZE), in bytes.
 pub fn size_limit(thread: i32) -> Sys<u64> {
     let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };

@@ -13,3 +13,4 @@ pub mod open;
 pub mod rename;
 pub mod terminal;
 pub mod times;
+pub mod view;

@@ -3,7 +3,7 @@
 //! Left out: O_PATH, which carries no data: the kernel goes on with it. openat2 with O_PATH is ENOSYS, since its flags lie in
 //! memory where another thread could change them.
 
-use super::terminal;
+use super::{terminal, view};
 use crate::door::answer::{Answered, Pending, Proof};
 use crate::door::errand::{Errand, masked};
 use crate::door::handover::Handover;
@@ -13,11 +13,13 @@ use crate::door::seen::path_only::PathOnly;
 use crate::door::seen::place::{self, Place};
 use crate::door::seen::procfs;
 use crate::door::seen::resolve::{self, Last, Name, Object, Path};
-use crate::line::Enactor;
+use crate::line::{Enactor, Observed, Permit, Verdict};
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::files;
 use interlock_abi::open::{self, How};
-use interlock_core::action::Verb;
+use interlock_core::action::{Action, Target, Verb};
+use interlock_core::facts::Origin;
+use interlock_core::steer::Steer;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
@@ -27,6 +29,9 @@ const CREATE_TRIES: usize = 16;
 /// What an unnamed file (O_TMPFILE) is called in its directory until it is linked.
 const UNNAMED: &[u8] = b"/#unnamed";
 const MEMORY_DEVICES: u32 = 1;
+
+/// Why a file has no masked view.
+const NOT_UNDERSTOOD: &str = "it is shown without its secrets, and not all of it is understood";
 
 /// What is allowed is done as it is, or not at all.
 const ENACTOR: Enactor = Enactor::PLAIN;
@@ -256,7 +261,41 @@ fn opened(errand: &Errand<'_>, request: &Request, object: &Object, flags: i32) -
         let acts = errand.acts_on(&verbs, object)?;
         return if acts.is_empty() { waiting() } else { errand.enact(&ENACTOR, acts, |_| waiting()) };
     }
-    errand.enact_on(&ENACTOR, &verbs, object, |_| Ok(reopened()?))
+    if verbs != [Verb::FileRead] {
+        return errand.enact_on(&ENACTOR, &verbs, object, |_| Ok(reopened()?));
+    }
+    let instead = |action: &Action, _: &Steer| {
+        let name = file_of(action)?;
+        view::of(name)?;
+        // Made for this session, at this moment.
+        Some(Observed { origin: Some(Origin::Session), ..errand.act(Verb::FileRead, &view::place(errand.session, name), None) })
+    };
+    let reader = Enactor { follows: |steer| *steer == Steer::Masked, steered: &instead, ..Enactor::PLAIN };
+    errand.enact_on(&reader, &verbs, object, |permits| match permits {
+        [Permit { verdict: Verdict::Steer(_), .. }] => viewed(errand, object, flags),
+        _ => Ok(reopened()?),
+    })
+}
+
+/// The name of the file that an act is upon.
+fn file_of(action: &Action) -> Option<&[u8]> {
+    match &action.target {
+        Target::File(end) => Some(&end.path.0),
+        _ => None,
+    }
+}
+
+/// The masked view in the place of the file, to be read.
+fn viewed(errand: &Errand<'_>, object: &Object, flags: i32) -> Result<OwnedFd, Stop> {
+    let reopened = |file, flags| reopen(&errand.session.ground, file, flags, 0);
+    let shown = match view::of(object.name.bytes()) {
+        Some(view) => view::shown(view, reopened(object.file.as_fd(), libc::O_RDONLY | libc::O_CLOEXEC)?)?,
+        None => None,
+    };
+    match shown {
+        Some(view) => Ok(reopened(view.as_fd(), flags & !libc::O_NOATIME)?),
+        None => Err(Stop::Refused { reached: Reached::Path(object.name.bytes().to_vec()), because: NOT_UNDERSTOOD, errno: libc::EACCES }),
+    }
 }
 
 /// What the kernel says of the object's type alone, whoever asks.
