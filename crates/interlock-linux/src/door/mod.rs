@@ -3,11 +3,13 @@
 //! `receive` takes calls and hands each to its family, which it reads off the table. What the families see by is `seen`; the families are in `file`,
 //! `net` and `process`, one module each.
 
+pub mod act;
 pub mod answer;
 pub mod backlog;
 pub mod errand;
 pub mod file;
 pub mod handover;
+pub mod mode;
 pub mod net;
 pub mod permission;
 pub mod pool;
@@ -17,3 +19,4 @@ pub mod refusal;
 pub mod restart;
 pub mod seen;
 pub mod session;
+pub mod wait;

@@ -3,14 +3,31 @@
 //! Left out: refusals by policy, which the line records.
 
 use super::answer::{Answered, Pending};
+use super::errand::Errand;
 use super::restart;
 use super::seen::caller::{Reached, Stop};
 use super::seen::procfs;
 use super::session::Session;
 use crate::line::Observed;
+use interlock_core::action::Verb;
 
 /// What refusals are counted under that every listing of processes meets by the hundred.
 const LISTING: &str = "guard/processes-outside";
+
+impl Errand<'_> {
+    /// Ends the call with a value, or as it stopped; a refusal of the door's own is recorded on the way as `verb`.
+    pub fn end(&self, pending: Pending, verb: Verb, result: Result<i64, Stop>) -> Answered {
+        match result {
+            Ok(value) => pending.value(value),
+            Err(stop) => self.stop(pending, verb, stop),
+        }
+    }
+
+    /// Ends a call that stopped short.
+    pub fn stop(&self, pending: Pending, verb: Verb, stop: Stop) -> Answered {
+        stopped(self.session, pending, stop, |path| self.act(verb, path, None))
+    }
+}
 
 /// Ends a call that stopped short; `act` describes it for the record, given the path that was reached for.
 pub fn stopped(session: &Session, pending: Pending, stop: Stop, act: impl FnOnce(&[u8]) -> Observed) -> Answered {

@@ -3,7 +3,8 @@
 //! RULE: `security.*` and `trusted.*` are the kernel's and the administrator's. An access control list is a change of mode as well.
 
 use super::object::{object_at, object_of, open_file};
-use crate::door::errand::{Errand, forbidden};
+use crate::door::act::forbidden;
+use crate::door::errand::Errand;
 use crate::door::seen::caller::Stop;
 use crate::door::seen::resolve::Object;
 use crate::line::Enactor;

@@ -2,7 +2,7 @@
 //!
 //! Left out: what the names mean to a rule (`rename`).
 
-use crate::door::errand::inode;
+use crate::door::act::inode;
 use crate::door::seen::caller::{Reached, Stop};
 use crate::door::seen::made::Made;
 use crate::sys::errno::{Errno, Sys};

@@ -3,8 +3,9 @@
 //! Done to the caller's own open file, so that what the kernel says of it (EBADF, EINVAL, EROFS) stays true; decided by its name.
 
 use super::object::{forbid_privilege, open_file, within_limit};
+use crate::door::act::forbidden;
 use crate::door::answer::{Answered, Pending};
-use crate::door::errand::{Errand, forbidden};
+use crate::door::errand::Errand;
 use crate::door::seen::caller::Stop;
 use crate::line::Enactor;
 use crate::sys::errno::Errno;

@@ -4,8 +4,10 @@
 
 use super::moved::{MOVED, afresh, in_place, place_of};
 use super::{links, loss, rename};
+use crate::door::act::{forbidden, inode};
 use crate::door::answer::{Answered, Pending};
-use crate::door::errand::{Errand, forbidden, inode, masked};
+use crate::door::errand::Errand;
+use crate::door::mode::masked;
 use crate::door::seen::caller::Stop;
 use crate::door::seen::lost;
 use crate::door::seen::place::{self, Found, Place};
@@ -214,8 +216,10 @@ fn first_name(errand: &Errand<'_>, object: &Object, place: &Place) -> Observed {
 
 /// A second name beyond what keeps the first: by it the file could be overwritten.
 fn linked_out(errand: &Errand<'_>, from: &[u8], object: (Option<Inode>, Option<Origin>), to: &[u8]) -> Option<Observed> {
-    let names = || (loss::of_name(errand, from, object), loss::of_name(errand, to, object));
-    loss::cares(errand, Verb::FileLink).then(names).and_then(|(from, to)| loss::moved_out(errand, from, &to))
+    let names = || (loss::of_name(errand.end_at(from, None), object), loss::of_name(errand.end_at(to, None), object));
+    loss::cares(&errand.session.line.judge, Verb::FileLink)
+        .then(names)
+        .and_then(|(from, to)| loss::moved_out(&errand.session.line.judge, from, &to))
 }
 
 /// What is to be linked: by path, or with AT_EMPTY_PATH the descriptor's own object.

@@ -5,8 +5,9 @@
 
 use super::{terminal, view};
 use crate::door::answer::{Answered, Pending, Proof};
-use crate::door::errand::{Errand, masked};
+use crate::door::errand::Errand;
 use crate::door::handover::Handover;
+use crate::door::mode::masked;
 use crate::door::seen::caller::{Caller, Reached, Stop};
 use crate::door::seen::ground::Ground;
 use crate::door::seen::path_only::PathOnly;
@@ -189,7 +190,7 @@ fn create_at<'a>(errand: &'a Errand<'_>, request: &Request, place: &Place) -> Re
     match made {
         Ok(file) => {
             let on_its_way = files::stat(file.as_fd()).ok().map(|stat| {
-                let inode = crate::door::errand::inode(&stat);
+                let inode = crate::door::act::inode(&stat);
                 errand.session.made.note(inode, file.as_fd());
                 errand.session.handovers.begin(errand.call.id, inode)
             });
@@ -216,7 +217,7 @@ fn unnamed<'a>(errand: &'a Errand<'_>, request: &Request, directory: Object) -> 
         Ok(reopen(&errand.session.ground, directory.file.as_fd(), flags, mode)?)
     })?;
     if let Ok(stat) = files::stat(file.as_fd()) {
-        errand.session.made.note_nameless(crate::door::errand::inode(&stat), file.as_fd());
+        errand.session.made.note_nameless(crate::door::act::inode(&stat), file.as_fd());
     }
     Ok(file.into())
 }
@@ -229,7 +230,7 @@ fn existing<'a>(errand: &'a Errand<'_>, request: &Request, object: Object) -> Re
     let flags = request.how.flags & !(libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW);
     let is_device = object.stat.kind() == libc::S_IFCHR;
     let object = if is_device { terminal::of_caller(errand, object)? } else { object };
-    let (inode, handovers) = (crate::door::errand::inode(&object.stat), &errand.session.handovers);
+    let (inode, handovers) = (crate::door::act::inode(&object.stat), &errand.session.handovers);
     if handovers.count.load(Ordering::Acquire) > 0 {
         handovers.settle(inode);
     }

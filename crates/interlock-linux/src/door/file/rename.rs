@@ -7,7 +7,8 @@ use super::below::{self, Entry};
 use super::links;
 use super::loss;
 use super::moved::{MOVED, nothing_else, place_of};
-use crate::door::errand::{Errand, forbidden, inode};
+use crate::door::act::{forbidden, inode};
+use crate::door::errand::Errand;
 use crate::door::seen::caller::Stop;
 use crate::door::seen::place::{Found, Place};
 use crate::line::{Enactor, Observed};
@@ -199,7 +200,7 @@ fn acts(errand: &Errand<'_>, from: &End, to: &End, exchange: bool, walked: &Walk
     if !exchange && to.object.is_some() {
         acts.push(errand.act(Verb::FileDelete, &to.name, to.found()));
     }
-    if loss::cares(errand, Verb::FileRename) {
+    if loss::cares(&errand.session.line.judge, Verb::FileRename) {
         acts.extend(lost(errand, from, to, &walked.from));
         if exchange {
             acts.extend(lost(errand, to, from, &walked.to));
@@ -226,7 +227,13 @@ fn lost(errand: &Errand<'_>, from: &End, to: &End, walked: &Option<Vec<Entry>>) 
         walked.iter().flatten().map(|entry| (name(&from.name, entry), name(&to.name, entry), (Some(entry.inode), Some(entry.origin))));
     std::iter::once(own)
         .chain(below)
-        .filter_map(|(old, new, object)| loss::moved_out(errand, loss::of_name(errand, &old, object), &loss::of_name(errand, &new, object)))
+        .filter_map(|(old, new, object)| {
+            loss::moved_out(
+                &errand.session.line.judge,
+                loss::of_name(errand.end_at(&old, None), object),
+                &loss::of_name(errand.end_at(&new, None), object),
+            )
+        })
         .collect()
 }
 

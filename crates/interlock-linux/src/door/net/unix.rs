@@ -7,7 +7,8 @@
 use super::reach::reach;
 use super::sender;
 use super::socket::Socket;
-use crate::door::errand::{Errand, inode};
+use crate::door::act::inode;
+use crate::door::errand::Errand;
 use crate::door::file::moved::{MOVED, afresh, nothing_else};
 use crate::door::seen::caller::{Reached, Stop};
 use crate::door::seen::place::{self, Found, Place};

@@ -216,7 +216,7 @@ fn enact(errand: &Errand<'_>, pending: Pending, images: &[Image], leave: Leave<'
     let (call, session) = (errand.call, errand.session);
     for image in images {
         // Whoever wrote it may have closed it just now.
-        session.handovers.settle(crate::door::errand::inode(&image.object.stat));
+        session.handovers.settle(crate::door::act::inode(&image.object.stat));
     }
     let Some(program) = images.last() else { return pending.errno(libc::EACCES) };
     let Ok(_room) = session.room_for_a_moment(call) else {
