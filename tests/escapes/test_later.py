@@ -135,6 +135,25 @@ def test_what_runs_nothing_is_not_listed(arena: Arena) -> None:
         ("", "git init -q --bare data; git -C data config core.fsmonitor evil", "data/config", "git-config"),
         ("mkdir data; printf '[core]\\n\\tbare = true\\n\\tfsmonitor = evil\\n' > data/config", "cd data; mkdir objects refs; echo 'ref: refs/heads/x' > HEAD", "data/config", "git-config"),
         ("mkdir -p ../home/.cache/pre-commit/x", "echo evil > ~/.cache/pre-commit/x/hook.py", "~/.cache/pre-commit", "caches"),
+        ("", "mkdir -p .git/rebase-merge; echo 'exec evil' > .git/rebase-merge/git-rebase-todo", ".git/rebase-merge/git-rebase-todo", "git-hooks"),
+        ("", "mkdir -p c o/objects o/refs; echo 'ref: refs/heads/x' > c/HEAD; echo ../o > c/commondir; git config -f o/config core.fsmonitor evil", "o/config", "git-config"),
+        ("mkdir -p c o/objects o/refs; echo 'ref: refs/heads/x' > c/HEAD; echo ../o > c/commondir", "git config -f o/config core.fsmonitor evil", "o/config", "git-config"),
+        ("", "git init -q r; cd r; echo x > f; git add f", "r/.git/objects", "git-content"),
+        ("mkdir deps; ln -s deps venv", "echo x > deps/start", "venv", "dependencies"),
+        ("mkdir ../out; echo x > ../out/one; ln ../out/one notes", "echo y >> notes", "notes", "links"),
+        ("mkdir -p node_modules ../out; echo x > ../out/one; ln ../out/one node_modules/one", "echo y >> node_modules/one", "node_modules/one", "links"),
+        ("echo 'include more' > Makefile", "echo x > more", "more", "named"),
+        ("echo 'include more' > Makefile", "echo x > hidden; ln -s hidden more", "more", "named"),
+        ("echo 'include a' > Makefile", "echo 'include b' > a; echo x > b", "b", "named"),
+        ("echo 'all: ; for i in parts/*; do sh $i; done' > Makefile; mkdir parts", "echo x > parts/1", "parts/1", "named"),
+        ("echo '. ~/../work/mine' > ../home/.bashrc", "echo x > mine", "mine", "named"),
+        ("", "echo x > util.py", "util.py", "code"),
+        ("", "echo x > .flaskenv", ".flaskenv", "folder-environment"),
+        ("", "echo '{}' > package-lock.json", "package-lock.json", "package-locks"),
+        ("", "cp /bin/true tool; chmod 644 tool", "tool", "programs"),
+        ("", "cp /bin/true tool; ln -s tool other", "other", "programs"),
+        ("echo '{}' > ../home/.claude.json", """echo '{"projects": {"/x": {"mcpServers": {"m": {"command": "evil"}}}}}' > ~/.claude.json""", "~/.claude.json", "agent-state"),
+        ("mkdir -p ../home/.claude/session-env/s", "echo x > ~/.claude/session-env/s/hook-0.sh", "~/.claude/session-env", "agent-memory"),
         ("mkdir -p ../home/.npm/_npx/x", "echo evil > ~/.npm/_npx/x/index.js", "~/.npm", "caches"),
     ],
 )  # fmt: skip
@@ -152,6 +171,7 @@ def test_what_would_run_is_listed(arena: Arena, before: str, script: str, path: 
         ".local/share/claude/versions/2.1.0",
         ".claude/local/node_modules/x/cli.js",
         ".codex/bin/codex",
+        ".codex/.env",
         ".cache/p10k-instant-prompt-ada.zsh",
         ".cache/zsh/zcompdump",
         ".cache/gitstatus/gitstatusd-linux-x86_64",
@@ -174,6 +194,15 @@ def test_the_same_is_listed_where_policy_allows_it(arena: Arena) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     found = play(arena, "echo evil > ~/.cache/zsh/zcompdump; echo evil > ~/.bashrc", preset="observe")
     assert {found[str(place)]["kind"], found[str(arena.home / ".bashrc")]["kind"]} == {"shell-startup"}
+
+
+def test_a_name_that_others_look_for_is_listed_where_policy_allows_it(arena: Arena) -> None:
+    folder = f"/tmp/ssh-{arena.root.name}"
+    try:
+        found = play(arena, f"mkdir {folder} && echo x > {folder}/agent.1", preset="observe")
+    finally:
+        subprocess.run(["rm", "-rf", folder], check=True)
+    assert {item["kind"] for path, item in found.items() if path.startswith(folder)} == {"meeting-places"}
 
 
 def test_a_flood_of_live_names_displaces_nothing_near_the_top_and_is_counted(arena: Arena) -> None:

@@ -57,6 +57,8 @@ def _syntax(pattern: str) -> Problem | None:
                     "a `\\` at the end",
                     "`\\` takes the next character as it is; write `\\\\` for the character itself",
                 )
+            if pattern[index + 1] == "/":
+                return ("a `\\` before `/`", "a name holds no `/`; leave the `\\` out")
             index += 1
         elif character == "[":
             end = _class_end(pattern, index)

@@ -10,122 +10,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from interlock.policy.runs_later_keys import AGENT_NAMED, GIT_HARMLESS, PACKAGE_HARMLESS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from interlock.vocabulary.json_value import JsonObject
-
-#: Keys of git configuration that run nothing and lead nowhere; all others are named.
-_GIT_HARMLESS: Final = (
-    *(
-        f"core.{key}"
-        for key in [
-            "repositoryformatversion",
-            "filemode",
-            "bare",
-            "logallrefupdates",
-            "ignorecase",
-            "precomposeunicode",
-            "autocrlf",
-            "eol",
-            "safecrlf",
-            "symlinks",
-            "quotepath",
-            "abbrev",
-            "compression",
-            "bigfilethreshold",
-            "checkstat",
-            "trustctime",
-            "untrackedcache",
-            "preloadindex",
-            "sharedrepository",
-            "commentchar",
-            "whitespace",
-            "longpaths",
-            "splitindex",
-            "multipackindex",
-            "commitgraph",
-            "sparsecheckout",
-            "sparsecheckoutcone",
-        ]
-    ),
-    *("extensions.objectformat", "extensions.refstorage", "extensions.partialclone", "extensions.worktreeconfig"),
-    *("user.name", "user.email", "author.*", "committer.*", "color.*", "advice.*", "branch.*.remote", "branch.*.merge"),
-    *("branch.*.rebase", "branch.*.description", "branch.*.pushremote", "branch.autosetup*", "init.defaultbranch"),
-    *(f"remote.*.{key}" for key in ("url", "pushurl", "fetch", "push", "tagopt", "prune", "mirror", "promisor")),
-    *(
-        "remote.*.partialclonefilter",
-        "remote.*.gh-resolved",
-        "remote.pushdefault",
-        "submodule.active",
-        "submodule.recurse",
-    ),
-    *(
-        "submodule.*.url",
-        "submodule.*.active",
-        "submodule.*.branch",
-        "submodule.*.ignore",
-        "push.default",
-        "push.followtags",
-    ),
-    *("push.autosetupremote", "pull.rebase", "pull.ff", "fetch.prune", "fetch.parallel", "fetch.output", "rerere.*"),
-    *(
-        "merge.conflictstyle",
-        "merge.ff",
-        "rebase.autosquash",
-        "rebase.autostash",
-        "rebase.updaterefs",
-        "index.*",
-        "pack.*",
-    ),
-    *("gc.auto", "gc.autopacklimit", "gc.pruneexpire", "maintenance.auto", "maintenance.strategy", "log.*", "status.*"),
-    *(
-        "diff.renames",
-        "diff.algorithm",
-        "diff.colormoved",
-        "diff.mnemonicprefix",
-        "column.*",
-        "tag.sort",
-        "lfs.repositoryformatversion",
-    ),
-)
-#: Members of a package.json that no client runs.
-_PACKAGE_HARMLESS: Final = (
-    *(
-        "name",
-        "version",
-        "description",
-        "keywords*",
-        "author*",
-        "contributors*",
-        "license*",
-        "repository*",
-        "homepage",
-        "bugs*",
-    ),
-    *(
-        "private",
-        "funding*",
-        "files*",
-        "publishConfig*",
-        "sideEffects*",
-        "types",
-        "typings",
-        "browserslist*",
-        "engines*",
-    ),
-)
-#: Members of an agent's own state that start something, or let it start without a question.
-_AGENT_NAMED: Final = (
-    *("mcpServers*", "mcp_servers*", "hooks*", "permissions*", "apiKeyHelper", "statusLine*", "env*"),
-    *(
-        "projects.*mcpServers*",
-        "projects.*mcpContextUris*",
-        "projects.*allowedTools*",
-        "projects.*enabledMcpjsonServers*",
-    ),
-    *("projects.*hasTrustDialogAccepted", "projects.*hasClaudeMdExternalIncludesApproved"),
-)
 
 
 class Keys(NamedTuple):
@@ -146,6 +36,8 @@ class Kind(NamedTuple):
         reason: why it is denied, or why it cannot be.
         tree: the paths are folders, each listed as one thing.
         in_trees: it is listed by name within such folders too.
+        rule: the rule of the presets that denies it, or asks about it.
+        is_code: it is what sessions are there to write; no preset denies it.
     """
 
     name: str
@@ -157,6 +49,8 @@ class Kind(NamedTuple):
     in_trees: bool = False
     finds: str | None = None
     keys: Keys | None = None
+    rule: str = "runs-later"
+    is_code: bool = False
 
 
 KINDS: Final = (
@@ -189,6 +83,13 @@ KINDS: Final = (
         in_trees=True,
     ),
     Kind(
+        "meeting-places",
+        "tmux, ssh, X and others, which take what they find there for each other's",
+        denied=("@known-names",),
+        reason="outside, whoever makes such a name first is taken for the program that usually does",
+        rule="known-names",
+    ),
+    Kind(
         "git-hooks",
         "git, at the next commit, checkout, merge or push",
         denied=("@git-hooks",),
@@ -199,6 +100,8 @@ KINDS: Final = (
             "**/.pre-commit-config.yaml",
             "**/.{lintstagedrc,huskyrc,simple-git-hooks}*",
             "**/.overcommit.yml",
+            "**/.git/{rebase-merge,rebase-apply,sequencer}/**",
+            "**/.git/{modules,worktrees}/**/{rebase-merge,rebase-apply,sequencer}/**",
         ),
         reason="hooks are installed by a person; what a project keeps of its own is edited like its code",
         finds="hooks",
@@ -214,12 +117,27 @@ KINDS: Final = (
         ),
         reason="`git clone` and `git remote add` must write a repository's own; the keys that run something are named",
         finds="git",
-        keys=Keys("git", harmless=_GIT_HARMLESS),
+        keys=Keys("git", harmless=GIT_HARMLESS),
+    ),
+    Kind(
+        "git-elsewhere",
+        "git, in the repository that a worktree or submodule belongs to",
+        denied=("@repository-fixed",),
+        reason="it lies outside of the workspace, and other work trees use it",
+        rule="repository-elsewhere",
+    ),
+    Kind(
+        "git-borrowed",
+        "git, led to objects of another repository",
+        denied=("@borrowing",),
+        reason="git makes it for shared clones; the next session would read what it names",
+        in_trees=True,
+        rule="borrowing",
     ),
     Kind(
         "git-links",
         "git, led to other configuration, hooks and objects",
-        listed=("**/.git", "**/.git/{commondir,gitdir}", "**/.git/**/{commondir,gitdir}", "@borrowing"),
+        listed=("**/.git", "**/.git/{commondir,gitdir}", "**/.git/**/{commondir,gitdir}"),
         reason="git makes them for worktrees, submodules and shared clones",
     ),
     Kind(
@@ -240,12 +158,16 @@ KINDS: Final = (
         "coding agents, when they start",
         listed=("~/.claude.json", "${claude}/.claude.json"),
         reason="an agent rewrites it all the time; the members that start something are named",
-        keys=Keys("json", named=_AGENT_NAMED),
+        keys=Keys("json", named=AGENT_NAMED),
     ),
     Kind(
         "editor-config",
         "your editor, when it opens the folder",
         denied=("@editor-config", "@editor-user-config"),
+        listed=(
+            "**/{.clangd,.ccls,compile_commands.json,compile_flags.txt,.vimspector.json,.projections.json,pyrightconfig.json}",
+            "**/{.luarc.json,.solargraph.yml}",
+        ),
         reason="editors run tasks and settings of a folder that is opened",
     ),
     Kind(
@@ -259,6 +181,7 @@ KINDS: Final = (
         "direnv, mise and their like, on entering the folder",
         listed=(
             "**/{.envrc,.tool-versions,mise.toml,.mise.toml,mise.local.toml,.mise/**,.config/mise/**,.autoenv*,.in,.out,devbox.json}",
+            "**/{.env,.env.*,.flaskenv}",
         ),
         reason="edited like the project's code; these tools ask before they trust a changed file, or can be told to",
     ),
@@ -267,7 +190,17 @@ KINDS: Final = (
         "npm, pnpm, yarn and bun, at install, test or run",
         listed=("**/package.json",),
         reason="adding a dependency writes it; the members that were changed are named",
-        keys=Keys("json", harmless=_PACKAGE_HARMLESS),
+        keys=Keys("json", harmless=PACKAGE_HARMLESS),
+    ),
+    Kind(
+        "package-locks",
+        "package clients, which fetch and run what it names",
+        listed=(
+            "**/{package-lock.json,npm-shrinkwrap.json,yarn.lock,pnpm-lock.yaml,bun.lock,bun.lockb,deno.lock}",
+            "**/{Cargo.lock,go.sum,go.work.sum,poetry.lock,uv.lock,pdm.lock,pixi.lock,Pipfile.lock,pylock.toml,pylock.*.toml}",
+            "**/{Gemfile.lock,composer.lock,mix.lock,pubspec.lock,Package.resolved,flake.lock,MODULE.bazel.lock,gradle.lockfile}",
+        ),
+        reason="adding a dependency writes it",
     ),
     Kind(
         "make",
@@ -288,6 +221,9 @@ KINDS: Final = (
         listed=(
             "**/.{npmrc,yarnrc,yarnrc.yml,pnpmfile.cjs,pnpmfile.mjs}",
             "**/{pnpmfile.cjs,pnpm-workspace.yaml,bunfig.toml,deno.json,deno.jsonc,lerna.json,nx.json,turbo.json}",
+            "**/{tsconfig,jsconfig}*.json",
+            "**/{angular,project,vercel,firebase,wrangler,cypress}.json{,c}",
+            "**/*.{gyp,gypi}",
             "**/*.{config,setup}.{js,cjs,mjs,ts,cts,mts,json}",
             "**/.{eslintrc,babelrc,prettierrc,stylelintrc,mocharc,swcrc,nycrc,postcssrc}{,.js,.cjs,.mjs,.json,.yml,.yaml}",
             "**/{Gruntfile,Gulpfile,gulpfile,Jakefile}.{js,cjs,mjs,ts}",
@@ -302,6 +238,7 @@ KINDS: Final = (
             "**/{setup.py,setup.cfg,pyproject.toml,conftest.py,noxfile.py,tox.ini,pytest.ini,manage.py,tasks.py,fabfile.py,dodo.py}",
             "**/{sitecustomize.py,usercustomize.py,pip.conf,uv.toml,SConstruct,SConscript,wscript,.pythonrc,.pdbrc}",
             "**/{*.pth,requirements*.txt,.python-version,pyvenv.cfg,meson.build}",
+            "**/{mypy.ini,.mypy.ini,.pylintrc,pylintrc,.flake8,.coveragerc,hatch.toml,pixi.toml,environment.yml,Pipfile,Snakefile}",
         ),
         reason="edited like the project's code",
     ),
@@ -318,6 +255,10 @@ KINDS: Final = (
             "**/{WORKSPACE,WORKSPACE.bazel,MODULE.bazel,BUILD,BUILD.bazel,.bazelrc,*.bzl,BUCK,.buckconfig,tools/bazel}",
             "**/{flake.nix,default.nix,shell.nix,devenv.nix,dune,dune-project,Setup.hs,stack.yaml,cabal.project,Package.swift,mix.exs}",
             "**/{*.csproj,*.fsproj,*.vcxproj,*.props,*.targets,rebar.config,composer.json,build.zig,go.mod,go.work,tools.go,magefile.go}",
+            "**/{.gdbinit,.lldbinit,.ghci,.ocamlinit,.iex.exs,.Rprofile,.Renviron,.rubocop.yml,.yardopts,.tmuxinator.yml,.tmuxp.yaml}",
+            "**/{ansible.cfg,*.tf,*.tofu,terragrunt.hcl,skaffold.yaml,helmfile.yaml,netlify.toml,wrangler.toml}",
+            "**/{phpunit,psalm}.xml{,.dist}",
+            "**/phpstan.neon{,.dist}",
         ),
         reason="edited like the project's code",
     ),
@@ -346,6 +287,23 @@ KINDS: Final = (
         "coding agents, which follow what they read",
         listed=("**/{AGENTS.md,CLAUDE.md,GEMINI.md,QWEN.md,.cursorrules,.windsurfrules,.goosehints}",),
         reason="instructions, not programs",
+    ),
+    Kind(
+        "agent-memory",
+        "coding agents, when they go on with an earlier session",
+        listed=(
+            "${claude}/{session-env,shell-snapshots,projects,sessions,file-history,ide}",
+            "${codex}/{sessions,memories,shell_snapshots,tmp,.tmp}",
+        ),
+        reason="an agent keeps there what it did and what it is to start with",
+        tree=True,
+    ),
+    Kind(
+        "git-content",
+        "git, when it checks out, merges or applies what was committed or stashed",
+        listed=("**/.git/objects", "**/.git/modules/**/objects", "**/*.git/objects"),
+        reason="committing is what a session may do; of a repository it is one thing",
+        tree=True,
     ),
     Kind(
         "dependencies",
@@ -387,8 +345,34 @@ KINDS: Final = (
     Kind(
         "programs",
         "whoever starts it",
-        reason="compilers make them, people write them: executable files, and scripts that name an interpreter",
+        reason="compilers make them, people write them: executable files, libraries, scripts that name an interpreter",
         finds="programs",
+    ),
+    Kind(
+        "code",
+        "whoever runs, builds or loads it",
+        listed=(
+            "**/*.{py,pyw,pyi,pyx,pxd,ipynb,js,cjs,mjs,jsx,ts,cts,mts,tsx,vue,svelte,astro,rb,rake,php,phtml,pl,pm,t,tcl,lua,r,R,jl}",
+            "**/*.{sh,bash,zsh,fish,ksh,csh,bat,cmd,ps1,psm1,awk,sed,vim,el,lisp,scm,clj,cljs,cljc,edn,ex,exs,erl,hrl,hs,lhs,ml,mli,nix}",
+            "**/*.{c,h,cc,cpp,cxx,hh,hpp,hxx,inc,inl,ipp,m,mm,s,S,asm,ld,cu,cl,rs,go,java,kt,kts,scala,groovy,swift,d,zig,nim,v,cr,cs,fs,vb}",
+            "**/*.{proto,thrift,g4,y,l,sql,html,htm,ejs,hbs,j2,jinja,jinja2,tmpl,erb,haml,pug,wasm,wat}",
+            "**/*.{so,so.*,dll,dylib,a,o,node,jar,war,class,whl,egg,pyc,pkl,pickle,joblib,gem,crate,tgz}",
+        ),
+        reason="it is what a session is there to write, so one line has it",
+        is_code=True,
+    ),
+    Kind(
+        "settings",
+        "the tool whose settings they are",
+        listed=("**/.*rc{,.*}", "**/*.{toml,ini,cfg,conf,rc,properties}"),
+        reason="many a tool loads programs that its settings name",
+        is_code=True,
+    ),
+    Kind(
+        "named",
+        "what names it: a build, a script, a task, settings",
+        reason="a build reads it, a script runs it; which of both, its name does not say",
+        finds="named",
     ),
 )
 
@@ -396,10 +380,8 @@ KINDS: Final = (
 _CALM: Final = ("/{usr,bin,sbin,lib,lib32,lib64,libx32,opt,nix,snap,proc,dev,sys}/**", "/gnu/store/**")
 
 RUNS_LATER_SETS: Final[dict[str, tuple[str, ...]]] = {
-    "runs-later": tuple(path for kind in KINDS for path in kind.denied),
-    "runs-later-listed": tuple(
-        path for kind in KINDS if not kind.tree for path in kind.listed if not path.startswith("@")
-    ),
+    "runs-later": tuple(path for kind in KINDS for path in kind.denied if kind.rule == "runs-later"),
+    "runs-later-listed": tuple(path for kind in KINDS if not (kind.tree or kind.is_code) for path in kind.listed),
 }
 
 

@@ -71,6 +71,11 @@ def test_a_pattern_is_refused_or_expands_to_ones_that_hold(pattern: str) -> None
                 re.compile(to_regex(each))
 
 
+@pytest.mark.parametrize("pattern", ["/\\/?", "/a\\/b", "**/\\/"])
+def test_a_separator_is_not_escaped(pattern: str) -> None:
+    assert problem_of(pattern) is not None
+
+
 @pytest.mark.parametrize(
     "data",
     [

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from tests.unit.policy.test_presets import context
 
 from interlock.policy import Source, load
@@ -17,13 +18,15 @@ PRESETS_PAGE = Path(__file__).parents[3] / "docs" / "presets.md"
 FOUND = {
     "hooks": "what git's configuration leads to or names as a program",
     "git": "what git's configuration includes; a folder that git takes for a repository",
-    "links": "a link that leads out of the workspace",
-    "programs": "an executable bit, or `#!`",
+    "links": "a link that leads out of the workspace; a changed file with names that were not found (`shared`)",
+    "programs": "an executable bit, `#!`, or compiled code",
+    "named": "any other file whose name a file of these kinds, or a program, has as a word",
 }
 
 
 def row(kind: Kind) -> str:
     denied = " ".join(f"`{each}`" for each in kind.denied) or "–"
+    denied += "" if kind.rule == "runs-later" else f" (rule `{kind.rule}`)"
     listed = "; ".join(filter(None, (" ".join(f"`{each}`" for each in kind.listed), FOUND.get(kind.finds or ""))))
     listed = (listed or "–") + (": each folder one thing" if kind.tree else "") + (" (by keys)" if kind.keys else "")
     return f"| `{kind.name}` | {kind.runner} | {denied} | {listed} | {kind.reason} |"
@@ -42,6 +45,21 @@ def test_every_kind_says_why_and_is_found_somehow() -> None:
 
 def test_a_pattern_stands_on_one_side_only() -> None:
     assert not set(RUNS_LATER_SETS["runs-later"]) & set(RUNS_LATER_SETS["runs-later-listed"])
+
+
+def test_the_presets_refuse_and_ask_about_what_the_table_says_and_nothing_else() -> None:
+    """Of what runs later: each rule about it names the sets of the table, whole, and the table names each such rule."""
+    rules = {kind.rule for kind in KINDS if kind.denied}
+    for preset in ("coding-agent", "ci", "strict", "mcp-server"):
+        found = {rule["id"]: rule for rule in yaml.safe_load(Source.preset(preset).data)["rules"] if rule["id"] in rules}
+        missing = {"git-elsewhere", "git-borrowed"} if preset == "mcp-server" else set()  # it has no repository
+        for kind in KINDS:
+            if kind.denied and kind.name not in missing:
+                rule = found[kind.rule]
+                assert (rule.get("deny") or rule.get("approve")) == "file.change", (preset, kind.name)
+                expected = {"@runs-later"} if kind.rule == "runs-later" else set(kind.denied)
+                assert expected <= set(rule["path"]) <= expected | {"@runs-later-listed"}, (preset, kind.name)
+        assert ("@runs-later-listed" in found["runs-later"]["path"]) == (preset == "strict")
 
 
 @pytest.mark.parametrize("preset", ["coding-agent", "ci", "strict", "mcp-server"])

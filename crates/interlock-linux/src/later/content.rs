@@ -16,10 +16,12 @@ pub fn content(path: &[u8]) -> Option<Vec<u8>> {
     (bytes.len() as u64 <= BYTES_MAX).then_some(bytes)
 }
 
-/// Whether a file is a program by its content: a script names its interpreter.
-pub fn is_script(path: &[u8]) -> bool {
-    let mut start = [0; 2];
-    open(path).is_some_and(|mut file| file.read_exact(&mut start).is_ok()) && &start == b"#!"
+/// Whether a file is a program by its content: a script names its interpreter, compiled code is marked. A library needs no executable bit.
+pub fn is_program(path: &[u8]) -> bool {
+    let mut start = [0; 4];
+    let Some(mut file) = open(path) else { return false };
+    let read = file.read(&mut start).unwrap_or_default();
+    start.get(..read).is_some_and(|start| start.starts_with(b"#!") || start == b"\x7fELF")
 }
 
 fn open(path: &[u8]) -> Option<std::fs::File> {

@@ -24,6 +24,8 @@ pub const MADE: u8 = 1;
 pub const CHANGED: u8 = 2;
 pub const MOVED: u8 = 4;
 pub const LINKED: u8 = 8;
+/// The object has names that the session did not use.
+pub const SHARED: u8 = 16;
 
 /// One thing that was done, with the object where it is known.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 //! git itself is never run: it would run what is being looked for. git-config(1). Left out: whether a condition of an `includeIf` holds; it may.
 
 use super::content::content;
-use super::kinds::{above, is_at_or_below};
+use super::kinds::{above, is_at_or_below, last};
 use std::collections::BTreeSet;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -122,8 +122,12 @@ impl Followed {
 
     /// The same, by its git directory.
     pub fn bare(&mut self, directory: &[u8], work: &[u8], home: &[u8]) {
-        let common = pointed(&[directory, b"/commondir"].concat(), b"", directory).unwrap_or_else(|| directory.to_vec());
-        self.file([common.as_slice(), b"/config"].concat(), work, home);
+        let common = common(directory);
+        let config = [common.as_slice(), b"/config"].concat();
+        if common != directory {
+            self.included.insert(real_or_clean(&config));
+        }
+        self.file(config, work, home);
         self.file([directory, b"/config.worktree"].concat(), work, home);
     }
 
@@ -160,15 +164,30 @@ impl Followed {
     }
 }
 
-/// Whether git takes a folder for a repository: it has the three things that git looks for.
+/// Whether git takes a folder for a repository: it has the three things that git looks for, two of them where its `commondir` says.
 pub fn is_repository(directory: &[u8]) -> bool {
-    let at = |name: &[u8]| std::fs::metadata(as_path(&[directory, b"/", name].concat()));
-    at(b"HEAD").is_ok() && at(b"objects").is_ok_and(|there| there.is_dir()) && at(b"refs").is_ok_and(|there| there.is_dir())
+    let common = common(directory);
+    let is_folder = |name: &[u8]| std::fs::metadata(as_path(&[common.as_slice(), b"/", name].concat())).is_ok_and(|there| there.is_dir());
+    std::fs::symlink_metadata(as_path(&[directory, b"/HEAD"].concat())).is_ok() && is_folder(b"objects") && is_folder(b"refs")
+}
+
+/// Where a git directory has what it shares with others: its configuration, hooks and objects.
+pub fn common(directory: &[u8]) -> Vec<u8> {
+    pointed(&[directory, b"/commondir"].concat(), b"", directory).unwrap_or_else(|| directory.to_vec())
 }
 
 /// Whether a path is, or lies in, a folder called `.git`.
 pub fn is_in_dot_git(path: &[u8]) -> bool {
     path.split(|byte| *byte == b'/').any(|part| part == b".git")
+}
+
+/// Whether git itself writes this in its directory, and runs none of it: where branches stand, and what was done last.
+pub fn is_bookkeeping(path: &[u8]) -> bool {
+    const NAMES: [&[u8]; 9] =
+        [b"HEAD", b"ORIG_HEAD", b"FETCH_HEAD", b"MERGE_HEAD", b"MERGE_MSG", b"COMMIT_EDITMSG", b"index", b"description", b"packed-refs"];
+    let mut inside = path.split(|byte| *byte == b'/').skip_while(|part| *part != b".git").skip(1).peekable();
+    inside.peek().is_some()
+        && (NAMES.contains(&last(path)) || path.ends_with(b"/info/exclude") || inside.any(|part| matches!(part, b"refs" | b"logs")))
 }
 
 /// What a `.git` stands for: itself, or what it names as a file.

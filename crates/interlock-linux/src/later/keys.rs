@@ -72,12 +72,16 @@ impl KeysOf {
     }
 }
 
-/// A pattern holds one `*` at most, for any text.
+/// A `*` in a pattern stands for any text.
 fn fits(pattern: &str, key: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == key,
-        Some((start, end)) => key.len() >= start.len() + end.len() && key.starts_with(start) && key.ends_with(end),
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = key.strip_prefix(parts.next().unwrap_or_default()) else { return false };
+    let Some(last) = parts.next_back() else { return rest.is_empty() };
+    for part in parts {
+        let Some((_, after)) = rest.split_once(part) else { return false };
+        rest = after;
     }
+    rest.ends_with(last)
 }
 
 #[cfg(test)]
@@ -97,6 +101,21 @@ mod tests {
         assert_eq!(found.keys().collect::<Vec<_>>(), ["core.hookspath"]);
         let remote = keys(Format::Git, b"[remote \"o\"]\nurl = ext::sh -c id\n").unwrap();
         assert_eq!(changed(&of(Format::Git, &["remote.*.url"]), None, &remote).len(), 1);
+    }
+
+    #[test]
+    fn a_pattern_may_hold_several_stars() {
+        for (pattern, key, does) in [
+            ("a", "a", true),
+            ("a", "ab", false),
+            ("a.*", "a.b", true),
+            ("projects.*mcpServers*", "projects./home/x.mcpServers", true),
+            ("projects.*mcpServers*", "projects./home/x.mcpServers.y", true),
+            ("projects.*mcpServers*", "projects./home/x.history", false),
+            ("a*a", "a", false),
+        ] {
+            assert_eq!(fits(pattern, key), does, "{pattern} {key}");
+        }
     }
 
     #[test]

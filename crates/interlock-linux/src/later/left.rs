@@ -2,19 +2,20 @@
 //!
 //! Looked at when nothing of the session runs any more, by reading files only. Left out: what was changed and is gone again.
 
-use super::content::{content, is_script};
-use super::found::{CHANGED, Found, LINKED, MADE, MOVED};
-use super::git::{Followed, destination, is_in_dot_git, is_repository};
+use super::content::{content, is_program};
+use super::found::{CHANGED, Found, LINKED, MADE, MOVED, SHARED};
+use super::git::{Followed, common, destination, is_bookkeeping, is_in_dot_git, is_repository};
 use super::keys::{self, Keys};
 use super::kinds::{Kinds, above, is_at_or_below, last};
+use super::named::named;
 use super::walk::{Walked, walk};
 use crate::wire::messages::Finds;
 use interlock_core::action::{Bytes, Inode};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::Metadata;
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
 /// Things listed; the rest are in the counts.
@@ -23,6 +24,9 @@ const ITEMS_MAX: usize = 2_000;
 const FIRST: usize = 5;
 /// Of the list, in one record; a record has room for twice as much, and replaces by a digest what exceeds it.
 const RECORD_BYTES: usize = 24 * 1024;
+
+/// Folders looked through before one that holds nothing else is taken to hold something.
+const FOLDERS_MAX: usize = 1_000;
 
 /// What keyed files held before the session changed them: `None` where nothing was there.
 pub type Before = BTreeMap<Vec<u8>, Option<Keys>>;
@@ -76,6 +80,8 @@ struct Ending<'a> {
     kinds: &'a Kinds,
     before: &'a Before,
     followed: Followed,
+    /// Files that are named by something that runs.
+    named: BTreeSet<Vec<u8>>,
     items: BTreeMap<Vec<u8>, Item>,
 }
 
@@ -92,10 +98,13 @@ pub fn left(kinds: &Kinds, found: &Found, before: &Before) -> Left {
     }
     let mut unseen = found.more;
     if !names.is_empty() || !objects.is_empty() {
-        let sought = if found.has_unseen_names() { objects } else { HashSet::new() };
+        let sought = if found.has_unseen_names() { objects.clone() } else { HashSet::new() };
         let walked = walk(kinds, &kinds.workspace, &sought, false);
         unseen += u64::from(walked.is_partial);
-        let mut ending = Ending { kinds, before, followed: Followed::default(), items: BTreeMap::new() };
+        if found.has_unseen_names() {
+            share(&mut names, found, &walked, &objects);
+        }
+        let mut ending = Ending { kinds, before, followed: Followed::default(), named: BTreeSet::new(), items: BTreeMap::new() };
         ending.follow(&walked, &names);
         unseen += ending.everything(walked, names);
         for (root, changes) in &found.trees {
@@ -103,11 +112,30 @@ pub fn left(kinds: &Kinds, found: &Found, before: &Before) -> Left {
         }
         return ending.told(unseen);
     }
-    let mut ending = Ending { kinds, before, followed: Followed::default(), items: BTreeMap::new() };
+    let mut ending = Ending { kinds, before, followed: Followed::default(), named: BTreeSet::new(), items: BTreeMap::new() };
     for (root, changes) in &found.trees {
         ending.tree(root, *changes);
     }
     ending.told(unseen)
+}
+
+/// Marks the names of changed objects that have more names than were found.
+fn share(names: &mut BTreeMap<Vec<u8>, u8>, found: &Found, walked: &Walked, objects: &HashSet<Inode>) {
+    let mut of: BTreeMap<(u64, u64), BTreeSet<&[u8]>> = BTreeMap::new();
+    let known = found.names.iter().filter_map(|(path, entry)| entry.object.map(|object| (path, object)));
+    for (path, object) in known.chain(walked.names.iter().map(|(path, object)| (path, *object))) {
+        if objects.contains(&object) && there(path).is_some_and(|at| at.dev() == object.device && at.ino() == object.number) {
+            of.entry((object.device, object.number)).or_default().insert(path);
+        }
+    }
+    for paths in of.values() {
+        let links = paths.first().and_then(|path| there(path)).map_or(0, |at| at.nlink());
+        if links > paths.len() as u64 {
+            for path in paths {
+                *names.entry(path.to_vec()).or_default() |= CHANGED | SHARED;
+            }
+        }
+    }
 }
 
 impl Ending<'_> {
@@ -123,6 +151,9 @@ impl Ending<'_> {
         for path in names.keys().filter(|path| last(path) == b"config" && is_repository(above(path))) {
             let directory = above(path);
             self.followed.bare(directory, if last(directory) == b".git" { above(directory) } else { directory }, home);
+        }
+        for directory in walked.led.iter().filter(|directory| is_repository(directory)) {
+            self.followed.bare(directory, directory, home);
         }
     }
 
@@ -150,26 +181,50 @@ impl Ending<'_> {
         }
         for (link, target) in walked.links {
             let below = names.iter().filter(|(path, _)| is_at_or_below(path, &target));
+            if self.kinds.of_tree(&link).is_some() {
+                let changes = below.filter(|(path, _)| !is_folder(path)).count() as u64;
+                if changes > 0 {
+                    self.tree(&link, changes);
+                }
+                continue;
+            }
             let reached: Vec<(Vec<u8>, u8)> =
                 below.map(|(path, how)| ([link.as_slice(), path.get(target.len()..).unwrap_or_default()].concat(), *how)).collect();
             for (path, how) in reached.into_iter().filter(|(path, _)| !is_folder(path)) {
                 *names.entry(path).or_default() |= how;
             }
         }
+        unseen += u64::from(self.look_for_names(&names));
         for (path, how) in &names {
             self.name(path, *how);
         }
         unseen
     }
 
+    /// Finds what is named by something that runs, of the files that are nothing else; whether not everything was looked at.
+    fn look_for_names(&mut self, names: &BTreeMap<Vec<u8>, u8>) -> bool {
+        if self.kinds.finding(Finds::Named).is_none() {
+            return false;
+        }
+        let is_plain = |path: &[u8], how: u8| {
+            let at = there(path).filter(|at| at.is_file() || at.is_symlink());
+            at.is_some_and(|at| !is_bookkeeping(path) && self.kinds.tree_of(path).is_none() && self.kind(path, how, &at, None).is_none())
+        };
+        let plain = names.iter().filter(|(path, how)| is_plain(path, **how)).map(|(path, _)| path.clone()).collect();
+        let found = named(self.kinds, plain);
+        self.named = found.paths;
+        found.is_partial
+    }
+
     fn name(&mut self, path: &[u8], how: u8) {
-        if matches!(last(path), b"HEAD" | b"objects" | b"refs" | b"config" | b"hooks") && !is_in_dot_git(path) && is_repository(above(path))
-        {
+        let is_of_repository =
+            matches!(last(path), b"HEAD" | b"objects" | b"refs" | b"config" | b"config.worktree" | b"commondir" | b"hooks");
+        if is_of_repository && !is_in_dot_git(path) && is_repository(above(path)) {
             self.repository(above(path), how);
         }
         let Some(there) = there(path).filter(|there| !there.is_dir()) else { return };
         let leads = there.is_symlink().then(|| destination(path));
-        let Some(kind) = self.kind(path, &there, leads.as_deref()) else { return };
+        let Some(kind) = self.kind(path, how, &there, leads.as_deref()) else { return };
         self.list(path, kind, how, leads);
     }
 
@@ -187,17 +242,19 @@ impl Ending<'_> {
     }
 
     /// The most dangerous of what it is.
-    fn kind(&self, path: &[u8], there: &Metadata, leads: Option<&[u8]>) -> Option<usize> {
+    fn kind(&self, path: &[u8], how: u8, there: &Metadata, leads: Option<&[u8]>) -> Option<usize> {
         let finding = |what, holds: bool| if holds { self.kinds.finding(what) } else { None };
         [
             self.kinds.by_name(path),
             finding(Finds::Hooks, self.followed.runs(path)),
             finding(Finds::Git, self.followed.included.contains(path)),
-            finding(Finds::Links, leads.is_some_and(|target| !self.kinds.is_calm(target))),
+            finding(Finds::Links, how & SHARED != 0 || leads.is_some_and(|target| !self.kinds.is_calm(target))),
+            finding(Finds::Programs, leads.is_some_and(|target| self.kinds.is_within(target) && is_executable(target))),
             finding(
                 Finds::Programs,
-                there.is_file() && !self.is_sample(path) && (there.permissions().mode() & 0o111 != 0 || is_script(path)),
+                there.is_file() && !self.is_sample(path) && (there.permissions().mode() & 0o111 != 0 || is_program(path)),
             ),
+            finding(Finds::Named, self.named.contains(path)),
         ]
         .into_iter()
         .flatten()
@@ -211,10 +268,15 @@ impl Ending<'_> {
 
     /// A folder that git takes for a repository, whatever it is called: a shell prompt in it is enough.
     fn repository(&mut self, directory: &[u8], how: u8) {
+        let shared = common(directory);
         if let Some(kind) = self.kinds.finding(Finds::Git) {
-            self.list(&[directory, b"/config"].concat(), kind, how, None);
+            for config in [[shared.as_slice(), b"/config"].concat(), [directory, b"/config.worktree"].concat()] {
+                if there(&config).is_some() {
+                    self.list(&config, kind, how, None);
+                }
+            }
         }
-        let hooks = [directory, b"/hooks"].concat();
+        let hooks = [shared.as_slice(), b"/hooks"].concat();
         let Some(kind) = self.kinds.finding(Finds::Hooks) else { return };
         for hook in walk(self.kinds, &hooks, &HashSet::new(), true).files {
             if !hook.ends_with(b".sample") {
@@ -224,7 +286,7 @@ impl Ending<'_> {
     }
 
     fn tree(&mut self, root: &[u8], changes: u64) {
-        let Some(kind) = self.kinds.of_tree(root).filter(|_| there(root).is_some()) else { return };
+        let Some(kind) = self.kinds.of_tree(root).filter(|_| holds_something(root)) else { return };
         self.items.insert(root.to_vec(), Item { kind, how: CHANGED, keys: Keys::new(), leads: None, changes: Some(changes) });
     }
 
@@ -249,7 +311,7 @@ impl Ending<'_> {
 
 impl Item {
     fn told(self, kind: &str, path: Vec<u8>) -> Value {
-        let words = [(MADE, "made"), (CHANGED, "changed"), (MOVED, "moved"), (LINKED, "linked")];
+        let words = [(MADE, "made"), (CHANGED, "changed"), (MOVED, "moved"), (LINKED, "linked"), (SHARED, "shared")];
         let how: Vec<&str> = words.into_iter().filter(|(bit, _)| self.how & bit != 0).map(|(_, word)| word).collect();
         let mut told = json!({"path": Bytes(path), "kind": kind, "how": how});
         let mut also = |key: &str, value: Option<Value>| {
@@ -266,6 +328,26 @@ impl Item {
 
 fn there(path: &[u8]) -> Option<Metadata> {
     std::fs::symlink_metadata(Path::new(std::ffi::OsStr::from_bytes(path))).ok()
+}
+
+/// Whether something is there, and if it is a folder, whether anything but folders lies in it.
+fn holds_something(path: &[u8]) -> bool {
+    let mut ahead = vec![path.to_vec()];
+    let mut entries = 0;
+    while let Some(path) = ahead.pop() {
+        let Some(at) = there(&path) else { continue };
+        entries += 1;
+        if !at.is_dir() || entries > FOLDERS_MAX {
+            return true;
+        }
+        let listing = std::fs::read_dir(Path::new(std::ffi::OsStr::from_bytes(&path)));
+        ahead.extend(listing.into_iter().flatten().flatten().map(|entry| entry.path().into_os_string().into_vec()));
+    }
+    false
+}
+
+fn is_executable(path: &[u8]) -> bool {
+    there(path).is_some_and(|there| there.is_file() && there.permissions().mode() & 0o111 != 0)
 }
 
 fn is_folder(path: &[u8]) -> bool {

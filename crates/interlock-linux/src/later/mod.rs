@@ -9,6 +9,7 @@ mod git;
 mod keys;
 mod kinds;
 mod left;
+mod named;
 mod replay;
 mod snapshots;
 mod walk;

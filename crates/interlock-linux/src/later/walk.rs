@@ -1,9 +1,9 @@
 //! One look through folders when a session is over: the other names of changed objects, links on the way to them, repositories, what a moved folder brought along.
 //!
-//! Bounded; what was not looked at is said. Left out: what lies in trees that count as one thing, and git's own objects.
+//! Bounded; what was not looked at is said. Left out: what lies in trees that count as one thing, such as git's own objects.
 
 use super::git::destination;
-use super::kinds::{Kinds, last};
+use super::kinds::Kinds;
 use interlock_core::action::Inode;
 use std::collections::HashSet;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -27,6 +27,8 @@ pub struct Walked {
     pub links: Vec<(Vec<u8>, Vec<u8>)>,
     /// Folders that hold a `.git`.
     pub repositories: Vec<Vec<u8>>,
+    /// Folders that hold a `commondir`: git directories whose configuration lies elsewhere.
+    pub led: Vec<Vec<u8>>,
     /// Files, where they were asked for.
     pub files: Vec<Vec<u8>>,
     /// Trees that were not entered.
@@ -52,15 +54,18 @@ pub fn walk(kinds: &Kinds, top: &[u8], objects: &HashSet<Inode>, files: bool) ->
             if entry.file_name().as_bytes() == b".git" && found.repositories.len() < REPOSITORIES_MAX {
                 found.repositories.push(folder.clone());
             }
+            if entry.file_name().as_bytes() == b"commondir" && found.led.len() < REPOSITORIES_MAX {
+                found.led.push(folder.clone());
+            }
             if kind.is_dir() {
                 if kinds.of_tree(&path).is_some() {
                     found.trees.push(path);
-                } else if !(last(&path) == b"objects" && last(&folder) == b".git") {
+                } else {
                     ahead.push(path);
                 }
                 continue;
             }
-            if kind.is_symlink() && kinds.names(&path) && found.links.len() < LINKS_MAX {
+            if kind.is_symlink() && (kinds.names(&path) || kinds.of_tree(&path).is_some()) && found.links.len() < LINKS_MAX {
                 let target = destination(&path);
                 found.links.push((path.clone(), target));
             }

@@ -130,9 +130,11 @@ pub enum Finds {
     Links,
     /// Executable files, and scripts.
     Programs,
+    /// Whatever is named by something that runs.
+    Named,
 }
 
-/// Which keys of a file make something run: those named, or, where none are, all but the harmless. A pattern holds one `*` at most.
+/// Which keys of a file make something run: those named, or, where none are, all but the harmless. A `*` in a pattern stands for any text.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]

@@ -1,0 +1,120 @@
+"""Of files that are compared key by key (`runs_later`): which keys make something run, or which do not.
+
+A `*` stands for any text.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+#: Keys of git configuration that run nothing and lead nowhere; all others are named.
+GIT_HARMLESS: Final = (
+    *(
+        f"core.{key}"
+        for key in [
+            "repositoryformatversion",
+            "filemode",
+            "bare",
+            "logallrefupdates",
+            "ignorecase",
+            "precomposeunicode",
+            "autocrlf",
+            "eol",
+            "safecrlf",
+            "symlinks",
+            "quotepath",
+            "abbrev",
+            "compression",
+            "bigfilethreshold",
+            "checkstat",
+            "trustctime",
+            "untrackedcache",
+            "preloadindex",
+            "sharedrepository",
+            "commentchar",
+            "whitespace",
+            "longpaths",
+            "splitindex",
+            "multipackindex",
+            "commitgraph",
+            "sparsecheckout",
+            "sparsecheckoutcone",
+        ]
+    ),
+    *("extensions.objectformat", "extensions.refstorage", "extensions.partialclone", "extensions.worktreeconfig"),
+    *("user.name", "user.email", "author.*", "committer.*", "color.*", "advice.*", "branch.*.remote", "branch.*.merge"),
+    *("branch.*.rebase", "branch.*.description", "branch.*.pushremote", "branch.autosetup*", "init.defaultbranch"),
+    *(f"remote.*.{key}" for key in ("url", "pushurl", "fetch", "push", "tagopt", "prune", "mirror", "promisor")),
+    *(
+        "remote.*.partialclonefilter",
+        "remote.*.gh-resolved",
+        "remote.pushdefault",
+        "submodule.active",
+        "submodule.recurse",
+    ),
+    *(
+        "submodule.*.url",
+        "submodule.*.active",
+        "submodule.*.branch",
+        "submodule.*.ignore",
+        "push.default",
+        "push.followtags",
+    ),
+    *("push.autosetupremote", "pull.rebase", "pull.ff", "fetch.prune", "fetch.parallel", "fetch.output", "rerere.*"),
+    *(
+        "merge.conflictstyle",
+        "merge.ff",
+        "rebase.autosquash",
+        "rebase.autostash",
+        "rebase.updaterefs",
+        "index.*",
+        "pack.*",
+    ),
+    *("gc.auto", "gc.autopacklimit", "gc.pruneexpire", "maintenance.auto", "maintenance.strategy", "log.*", "status.*"),
+    *(
+        "diff.renames",
+        "diff.algorithm",
+        "diff.colormoved",
+        "diff.mnemonicprefix",
+        "column.*",
+        "tag.sort",
+        "lfs.repositoryformatversion",
+    ),
+)
+#: Members of a package.json that no client runs.
+PACKAGE_HARMLESS: Final = (
+    *(
+        "name",
+        "version",
+        "description",
+        "keywords*",
+        "author*",
+        "contributors*",
+        "license*",
+        "repository*",
+        "homepage",
+        "bugs*",
+    ),
+    *(
+        "private",
+        "funding*",
+        "files*",
+        "publishConfig*",
+        "sideEffects*",
+        "types",
+        "typings",
+        "browserslist*",
+        "engines*",
+    ),
+)
+#: Members of an agent's own state that start something, or let it start without a question.
+AGENT_NAMED: Final = (
+    *("mcpServers*", "mcp_servers*", "hooks*", "permissions*", "apiKeyHelper", "statusLine*", "env*"),
+    *(
+        "projects.*mcpServers*",
+        "projects.*mcpContextUris*",
+        "projects.*allowedTools*",
+        "projects.*enabledMcpjsonServers*",
+    ),
+    *("projects.*hasTrustDialogAccepted", "projects.*hasClaudeMdExternalIncludesApproved"),
+)
