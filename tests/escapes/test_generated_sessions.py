@@ -122,6 +122,7 @@ class Session:
         with person.key_agent(house) as keys:
             done = house.person([*(interlock if preset else []), *command], stdin=json.dumps(self.operations), seconds=180)
             assert done is not None and done.returncode == 0, done
+            self._look_for_what_is_gone()
             house.ran.mkdir()
             house.ran.chmod(0o777)
             slow = person.at_work(house)
@@ -129,6 +130,12 @@ class Session:
         if slow:
             print(f"  took too long: {', '.join(slow)}")
         return {path.name for path in house.ran.iterdir()}
+
+    def _look_for_what_is_gone(self) -> None:
+        """What was committed and is not in the work tree can come back from git's objects alone."""
+        for _, objects in self.plants.values():
+            if not any(os.path.lexists(path) for path in objects):
+                objects.append(f"{self.house.work}/.git/objects")
 
     def unnamed(self, ran: set[str], changes: list[dict]) -> list[str]:
         """What ran and was not named."""
