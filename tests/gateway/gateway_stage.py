@@ -108,13 +108,12 @@ class DirectLauncher:
     contexts: list[str | None] = field(default_factory=list)
     started: list[str] = field(default_factory=list)
 
-    async def start(self, connector: Connector, agent: str) -> DirectServer:
-        assert isinstance(connector.server, Stdio)
-        self.started.append(connector.name)
-        environment = {"PATH": os.environ["PATH"], **connector.server.environment}
+    async def start(self, name: str, server: Stdio, agent: str) -> DirectServer:
+        self.started.append(name)
+        environment = {"PATH": os.environ["PATH"], **server.environment}
         try:
             process = await asyncio.create_subprocess_exec(
-                *connector.server.command, stdin=-1, stdout=-1, stderr=-1, env=environment, limit=5 * 1024 * 1024
+                *server.command, stdin=-1, stdout=-1, stderr=-1, env=environment, limit=5 * 1024 * 1024
             )
         except OSError as error:
             raise LaunchFailed(str(error)) from error

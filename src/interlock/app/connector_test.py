@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 from interlock.app.gateway_servers import SupervisedLauncher
 from interlock.connectors.configuration import Connector
 from interlock.connectors.http import HttpChannel
 from interlock.connectors.link import Link
 from interlock.connectors.pool import Pool
-from interlock.gateway.observe import operation_class, tools_of
+from interlock.gateway.observe import Tool, operation_class, tools_of
 from interlock.mediate.json_text import JsonObject
 from interlock.mediate.upstream import Broken
 from interlock.storage.home import Home
@@ -21,13 +21,33 @@ AGENT: Final = "connector-test"
 LOOK_S: Final = 0.2
 
 
-def examine(connector: Connector) -> dict[str, Any]:
-    """What was found: `fault` (or none) with what the server wrote as `detail`, what it was `denied`, `revision`,
-    `tools` with name, operation class, digest and fault."""
+class ExaminedTool(NamedTuple):
+    """One tool: its own name, its operation class, its definition's digest, and why it cannot be used, if so."""
+
+    name: str
+    operation: str
+    definition: str
+    fault: str | None
+
+
+class Examined(NamedTuple):
+    """What was found of the connector `name`: what is wrong, if anything, with what the server wrote as `detail`; what
+    it was `denied`; the revision it speaks; its tools."""
+
+    name: str
+    fault: str | None
+    detail: str | None
+    denied: tuple[str, ...]
+    revision: str | None = None
+    tools: tuple[ExaminedTool, ...] = ()
+
+
+def examine(connector: Connector) -> Examined:
+    """See the module."""
     return asyncio.run(_examine(connector))
 
 
-async def _examine(connector: Connector) -> dict[str, Any]:
+async def _examine(connector: Connector) -> Examined:
     home = Home.from_environment()
     home.ensure(home.config, home.state, home.runtime)
     launcher = SupervisedLauncher(home)
@@ -42,18 +62,9 @@ async def _examine(connector: Connector) -> dict[str, Any]:
         assert link is not None
         definitions = await _patiently(link)
         if isinstance(definitions, Broken):
-            return _nothing(connector, definitions, link.standing().denied)
-        tools = [
-            {
-                "name": tool.name,
-                "operation": operation_class(tool, link),
-                "definition": tool.digest,
-                "fault": tool.arguments if isinstance(tool.arguments, str) else None,
-            }
-            for tool in tools_of(connector.name, definitions).values()
-        ]
-        found = {"name": connector.name, "fault": None, "detail": None, "denied": list(link.standing().denied)}
-        return {**found, "revision": link.revision, "tools": tools}
+            return Examined(connector.name, definitions.reason, definitions.detail, link.standing().denied)
+        tools = tuple(_tool(tool, link) for tool in tools_of(connector.name, definitions).values())
+        return Examined(connector.name, None, None, link.standing().denied, link.revision, tools)
     finally:
         await pool.close()
 
@@ -67,6 +78,6 @@ async def _patiently(link: Link) -> list[JsonObject] | Broken:
         await asyncio.sleep(LOOK_S)
 
 
-def _nothing(connector: Connector, broken: Broken, denied: tuple[str, ...]) -> dict[str, Any]:
-    said: dict[str, Any] = {"fault": broken.reason, "detail": broken.detail, "denied": list(denied)}
-    return {"name": connector.name, **said, "revision": None, "tools": []}
+def _tool(tool: Tool, link: Link) -> ExaminedTool:
+    fault = tool.arguments if isinstance(tool.arguments, str) else None
+    return ExaminedTool(tool.name, operation_class(tool, link), tool.digest, fault)

@@ -8,9 +8,10 @@ import asyncio
 import contextlib
 import json
 import os
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from interlock.approvals.inbox import is_alive, process_identity
+from interlock.mediate.json_text import JsonObject, is_object
 from interlock.vocabulary.errors import InterlockError
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def standings(home: Home) -> list[ServerStanding]:
     if running(home) is None:
         return []
     told = _read(_standings(home), home).get("servers")
-    return [_standing(each) for each in told if isinstance(each, dict)] if isinstance(told, list) else []
+    return [_standing(each) for each in told if is_object(each)] if isinstance(told, list) else []
 
 
 async def keep_told(
@@ -85,7 +86,7 @@ def _standings(home: Home) -> str:
     return f"{home.runtime}/gateway-servers.json"
 
 
-def _write(path: str, value: dict[str, Any]) -> None:
+def _write(path: str, value: JsonObject) -> None:
     beside = f"{path}.{os.getpid()}.new"
     descriptor = os.open(beside, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "w") as file:
@@ -93,17 +94,17 @@ def _write(path: str, value: dict[str, Any]) -> None:
     os.replace(beside, path)
 
 
-def _read(path: str, home: Home) -> dict[str, Any]:
+def _read(path: str, home: Home) -> JsonObject:
     try:
         home.check_file(path)
         with open(path, "rb") as file:
             value = json.loads(file.read(FILE_BYTES_MAX))
     except (OSError, ValueError, InterlockError):
         return {}  # not there, or not what a gateway writes: then none is known to run
-    return value if isinstance(value, dict) else {}
+    return value if is_object(value) else {}
 
 
-def _standing(each: dict[str, Any]) -> ServerStanding:
+def _standing(each: JsonObject) -> ServerStanding:
     detail = each.get("detail")
     return ServerStanding(
         connector=str(each.get("connector")),

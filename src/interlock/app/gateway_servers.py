@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Final
 
 from interlock.app.gateway_policy import server_policy
-from interlock.connectors.configuration import Connector, Stdio
+from interlock.connectors.configuration import Stdio
 from interlock.connectors.launch import LastWords, LaunchFailed
 from interlock.host.launch import Launch
 from interlock.host.program import find_program
@@ -198,11 +198,10 @@ class SupervisedLauncher:
     def __init__(self, home: Home) -> None:
         self._home = home
 
-    async def start(self, connector: Connector, agent: str) -> SupervisedServer:
+    async def start(self, name: str, server: Stdio, agent: str) -> SupervisedServer:
         """See `Launcher`."""
-        assert isinstance(connector.server, Stdio)
         try:
-            return await self._start(connector.name, connector.server, agent)
+            return await self._start(name, server, agent)
         except (InterlockError, OSError) as error:
             raise LaunchFailed(str(error)) from error
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from interlock.connectors.configuration import Connector
     from interlock.storage.home import Home
+    from interlock.vocabulary.json_value import JsonObject
 
 SUMMARY: Final = "add, list, remove and test the tools behind the gateway"
 
@@ -100,6 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _add(arguments: argparse.Namespace, directory: str) -> int:
     from interlock.cli.connector_document import document_of
     from interlock.connectors.configuration import parse
+    from interlock.connectors.kind import kind_of
     from interlock.vocabulary.errors import OperatorError
     from interlock.vocabulary.printable import printable
 
@@ -114,7 +116,7 @@ def _add(arguments: argparse.Namespace, directory: str) -> int:
         file.write(text)
     beside.replace(path)
     print(f"added `{arguments.name}`: {path}")
-    for directory in getattr(parsed.server, "code", ()):
+    for directory in kind_of(parsed).code:
         print(f"  reads its code in {printable(directory)}")
     for note in _notes(arguments):
         print(f"  note: {printable(note, 1_000)}")
@@ -148,6 +150,7 @@ def _remove(name: str, directory: str) -> int:
 def _list(connectors: dict[str, Connector], home: Home, *, as_json: bool) -> int:
     """Each connector, and how the running gateway stands with it. Values of environment and headers are not shown."""
     from interlock.app.gateway_place import standings
+    from interlock.connectors.kind import kind_of
     from interlock.vocabulary.printable import printable
 
     if not connectors and not as_json:
@@ -158,8 +161,8 @@ def _list(connectors: dict[str, Connector], home: Home, *, as_json: bool) -> int
         if as_json:
             print(json.dumps({"name": name, **_described(connector), "servers": [each._asdict() for each in own]}))
             continue
-        kind, what = _shown(connector)
-        print(f"{name:<20} {kind:<6} {what}")
+        kind = kind_of(connector)
+        print(f"{name:<20} {kind.name:<6} {kind.shown}")
         for each in own:
             print(f"  {printable(each.agent)}: {each.state}")
             wrote = [f"it wrote: {line}" for line in (each.detail or "").splitlines()[-3:]]
@@ -168,31 +171,18 @@ def _list(connectors: dict[str, Connector], home: Home, *, as_json: bool) -> int
     return 0
 
 
-def _described(connector: Connector) -> dict[str, Any]:
-    from interlock.connectors.configuration import Stdio
+def _described(connector: Connector) -> JsonObject:
+    from interlock.connectors.kind import kind_of
 
-    server = connector.server
-    common = {
+    kind = kind_of(connector)
+    return {
+        "kind": kind.name,
+        **kind.told,
         "revision": connector.revision,
         "timeout_ms": connector.timeout_ms,
         "start_timeout_ms": connector.start_timeout_ms,
         "concurrency": connector.concurrency,
     }
-    if isinstance(server, Stdio):
-        kept = {"command": list(server.command), "code": list(server.code)}
-        return {"kind": "stdio", **kept, "environment": sorted(server.environment), **common}
-    return {"kind": "http", "url": server.url, "headers": sorted(server.headers), **common}
-
-
-def _shown(connector: Connector) -> tuple[str, str]:
-    from interlock.connectors.configuration import Stdio
-    from interlock.vocabulary.printable import printable, shell_words
-
-    server = connector.server
-    if isinstance(server, Stdio):
-        names = "".join(f" {name}=…" for name in sorted(server.environment))
-        return "stdio", f"{shell_words(list(server.command))}{printable(names)}"
-    return "http", printable(server.url)
 
 
 def _known(connectors: dict[str, Connector], name: str) -> Connector:
@@ -209,19 +199,19 @@ def _test(connector: Connector, *, as_json: bool) -> int:
 
     found = examine(connector)
     if as_json:
-        print(json.dumps(found))
-        return 0 if found["fault"] is None else 1
-    if found["fault"] is not None:
-        print(f"{connector.name}: {printable(str(found['fault']), 2_000)}")
-        for line in str(found["detail"] or "").splitlines():
+        print(json.dumps({**found._asdict(), "tools": [tool._asdict() for tool in found.tools]}))
+        return 0 if found.fault is None else 1
+    if found.fault is not None:
+        print(f"{connector.name}: {printable(found.fault, 2_000)}")
+        for line in (found.detail or "").splitlines():
             print(f"  it wrote: {printable(line)}")
-        for words in found["denied"]:
+        for words in found.denied:
             print(f"  it was denied: {printable(words)}")
         return 1
-    print(f"{connector.name}: speaks {found['revision']}, {len(found['tools'])} tools")
-    for tool in found["tools"]:
-        usable = f"  (not usable: {printable(tool['fault'])})" if tool["fault"] else ""
-        print(f"  {printable(tool['name']):<40} {tool['operation']:<8}{usable}")
-    for words in found["denied"]:
+    print(f"{connector.name}: speaks {found.revision}, {len(found.tools)} tools")
+    for tool in found.tools:
+        usable = f"  (not usable: {printable(tool.fault)})" if tool.fault else ""
+        print(f"  {printable(tool.name):<40} {tool.operation:<8}{usable}")
+    for words in found.denied:
         print(f"  it was denied: {printable(words)}")
     return 0

@@ -6,11 +6,11 @@ field; anchors, aliases, tags and merge keys are refused. Left out: starting any
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from collections.abc import Mapping as Map
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, TypedDict, TypeVar
+from typing import ClassVar, Final, TypedDict, TypeVar
 from urllib.parse import urlsplit
 
 from interlock.policy.document import Mapping, Node, Sequence, Text, read_document
@@ -46,6 +46,14 @@ class Stdio:
     workspace: str | None = None
     code: tuple[str, ...] = ()
 
+    #: Whether one that a first question may have upset can be had anew.
+    starts_afresh: ClassVar[bool] = True
+
+    @property
+    def secrets(self) -> Collection[str]:
+        """What nobody is shown."""
+        return self.environment.values()
+
 
 @dataclass(frozen=True, slots=True)
 class Http:
@@ -54,13 +62,24 @@ class Http:
     url: str
     headers: Map[str, str] = field(default_factory=dict, repr=False)
 
+    starts_afresh: ClassVar[bool] = False
+
+    @property
+    def secrets(self) -> Collection[str]:
+        """See `Stdio`."""
+        return self.headers.values()
+
+
+#: A server of any kind. What else a kind brings with it stands in `kind.py`.
+Server = Stdio | Http
+
 
 @dataclass(frozen=True, slots=True)
 class Connector:
     """One connector. Times in milliseconds."""
 
     name: str
-    server: Stdio | Http
+    server: Server
     revision: str = "auto"
     concurrency: int = 1
     timeout_ms: int = 60_000
@@ -117,12 +136,13 @@ class _Reader:
         top = self._mapping(node, _TOP_KEYS)
         self._require(top, node, "interlock")
         self._choice(top["interlock"], ("1",))
-        if ("stdio" in top) == ("http" in top):
-            raise self._error(node, "a connector is either `stdio` or `http`", "give exactly one of the two")
-        server = self._stdio(top["stdio"]) if "stdio" in top else self._http(top["http"])
+        kinds = [key for key in KINDS if key in top]
+        if len(kinds) != 1:
+            either = " or ".join(f"`{key}`" for key in KINDS)
+            raise self._error(node, f"a connector is either {either}", "give exactly one of them")
         return Connector(
             name=name,
-            server=server,
+            server=KINDS[kinds[0]](self, top[kinds[0]]),
             revision=self._optional(top, "revision", lambda each: self._choice(each, REVISIONS), "auto"),
             concurrency=self._optional(top, "concurrency", lambda each: self._number(each, 1, 64), 1),
             timeout_ms=self._optional(top, "timeout", self._duration, 60_000),
@@ -132,7 +152,7 @@ class _Reader:
             client_requests=self._optional(top, "client_requests", self._client_requests, ()),
         )
 
-    def _stdio(self, node: Node) -> Stdio:
+    def stdio(self, node: Node) -> Stdio:
         keys = self._mapping(node, ("command", "code", "environment", "policies", "workspace"))
         self._require(keys, node, "command")
         command = self._texts(keys["command"])
@@ -146,7 +166,7 @@ class _Reader:
             code=self._optional(keys, "code", self._code, ()),
         )
 
-    def _http(self, node: Node) -> Http:
+    def http(self, node: Node) -> Http:
         keys = self._mapping(node, ("url", "headers"))
         self._require(keys, node, "url")
         return Http(url=self._url(keys["url"]), headers=self._optional(keys, "headers", self._headers, {}))
@@ -257,10 +277,11 @@ class _Reader:
         return OperatorError(message, **_where(node.place), hint=hint)
 
 
+#: The kinds by the key that says which it is, each with what reads its keys.
+KINDS: Final[Map[str, Callable[[_Reader, Node], Server]]] = {"stdio": _Reader.stdio, "http": _Reader.http}
 _TOP_KEYS: Final = (
     "interlock",
-    "stdio",
-    "http",
+    *KINDS,
     "revision",
     "concurrency",
     "timeout",

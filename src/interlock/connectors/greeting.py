@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Final, Protocol
 
 from interlock.connectors import messages
-from interlock.connectors.configuration import Connector, Stdio
+from interlock.connectors.configuration import Connector
 from interlock.connectors.lapse import Lapsed
 from interlock.mediate.json_text import JsonObject, object_at, text_at
 from interlock.mediate.upstream import Broken, Exchange, Fault, Reply, Result
@@ -83,7 +83,7 @@ async def greet(channel: Channel, connector: Connector, *, probing: bool) -> Met
         return Unmet(f"it does not answer `server/discover` as revision 2026-07-28 asks ({why})")
     if isinstance(reply, Broken) and reply.effect is Effect.NOT_SENT:
         return Unmet(reply.reason)
-    if isinstance(reply, Broken) and isinstance(connector.server, Stdio):
+    if isinstance(reply, Broken) and connector.server.starts_afresh:
         return Fresh(reply.reason)
     return await _initialize(channel, connector)
 

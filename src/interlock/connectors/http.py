@@ -42,12 +42,13 @@ _SESSION: Final = "Mcp-Session-Id"
 
 
 class HttpChannel:
-    """See the module. Implements `link.Channel`; one for each (connector, agent), so a session is one agent's."""
+    """See the module. Implements `channel.Channel`; one for each (connector, agent), so a session is one agent's."""
 
-    def __init__(self, connector: Connector, agent: str, told: Callable[[messages.Told], None]) -> None:
-        assert isinstance(connector.server, Http)
+    def __init__(
+        self, connector: Connector, server: Http, agent: str, told: Callable[[messages.Told], None]
+    ) -> None:
         self._connector = connector
-        self._server = connector.server
+        self._server = server
         self._told = told
         self._ids = itertools.count(1)
         self._turns = asyncio.Semaphore(connector.concurrency if connector.concurrency > 1 else CONNECTIONS_MAX)
@@ -60,15 +61,15 @@ class HttpChannel:
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     def denied(self) -> tuple[str, ...]:
-        """See `link.Channel`."""
+        """See `channel.Channel`."""
         return ()
 
     def left(self) -> str:
-        """See `link.Channel`: nothing is heard of a server's process from here."""
+        """See `channel.Channel`: nothing is heard of a server's process from here."""
         return ""
 
     async def probe(self, method: str, params: JsonObject, start_ms: int, answer_ms: int) -> Reply:
-        """See `link.Channel`: who is reached has started, so only the time for an answer counts."""
+        """See `channel.Channel`: who is reached has started, so only the time for an answer counts."""
         reply = await self.request(method, params, Exchange(), answer_ms)
         return Broken(reply.reason, Effect.UNKNOWN) if isinstance(reply, Lapsed) else reply
 

@@ -7,7 +7,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
-from interlock.connectors.configuration import Connector
+from interlock.connectors.configuration import Stdio
 
 
 class LaunchFailed(Exception):
@@ -59,5 +59,5 @@ class Running(Protocol):
 class Launcher(Protocol):
     """Starts servers."""
 
-    async def start(self, connector: Connector, agent: str) -> Running:
-        """Start the connector's command for one agent. Raises `LaunchFailed`."""
+    async def start(self, name: str, server: Stdio, agent: str) -> Running:
+        """Start the command of the connector `name` for one agent. Raises `LaunchFailed`."""

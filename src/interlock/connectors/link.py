@@ -15,14 +15,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import Final
 
 from interlock.connectors import greeting, messages
-from interlock.connectors.configuration import Connector, Stdio
+from interlock.connectors.channel import Channel, Open
+from interlock.connectors.configuration import Connector
 from interlock.connectors.greeting import Era, Fresh, Met, Unmet
+from interlock.connectors.kind import kind_of
 from interlock.connectors.lapse import Lapsed, Processed
 from interlock.connectors.launch import LaunchFailed
-from interlock.connectors.messages import Noise
 from interlock.connectors.own_words import for_agent, for_operator
 from interlock.connectors.standing import Standing
 from interlock.mediate.json_text import JsonObject, is_object, object_at
@@ -53,25 +54,6 @@ PAUSE_MS_FIRST: Final = 500
 PAUSE_MS_MAX: Final = 60_000
 #: Who asks for a server that is being started waits until so long after its start began; the start itself goes on.
 START_PATIENCE_MS_MAX: Final = 15_000
-
-
-class Channel(greeting.Channel, Protocol):
-    """A live way to one server."""
-
-    ended: asyncio.Future[str]
-    noise: Noise
-
-    def denied(self) -> tuple[str, ...]:
-        """What its policy refused the server last; nothing where it is not held by one."""
-
-    def left(self) -> str:
-        """The end of what the server wrote to its standard error, once it has ended."""
-
-    async def close(self, why: str) -> None:
-        """End it."""
-
-
-Open = Callable[[Callable[[messages.Told], None]], Awaitable[Channel]]
 
 
 class Link:
@@ -245,7 +227,7 @@ class Link:
         return greeted
 
     def _unstarted(self, why: str, detail: str | None = None) -> Broken:
-        how = "started" if isinstance(self._connector.server, Stdio) else "reached"
+        how = kind_of(self._connector).met_by
         return self._failed(f"`{self.connector}` could not be {how}: {why}", detail)
 
     def _failed(self, why: str, detail: str | None = None) -> Broken:

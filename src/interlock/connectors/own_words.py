@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from interlock.connectors.configuration import Connector, Http
+from interlock.connectors.configuration import Connector
 from interlock.vocabulary.printable import printable
 
 DETAIL_CHARACTERS_MAX: Final = 1_000
@@ -15,9 +15,7 @@ SECRET_CHARACTERS_MIN: Final = 6
 
 def for_operator(text: str, connector: Connector) -> str | None:
     """The end of what it wrote, without the values of the connector's own configuration."""
-    server = connector.server
-    values = server.headers.values() if isinstance(server, Http) else server.environment.values()
-    for value in sorted(values, key=len, reverse=True):
+    for value in sorted(connector.server.secrets, key=len, reverse=True):
         for secret in {value, value.removeprefix("Bearer ")}:
             if len(secret) >= SECRET_CHARACTERS_MIN:
                 text = text.replace(secret, "…")

@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 
-from interlock.connectors import messages
-from interlock.connectors.configuration import Connector, Stdio
+from interlock.connectors.channel import Channel, Open, Sink
+from interlock.connectors.configuration import Connector
+from interlock.connectors.kind import Reach, Ways, kind_of
 from interlock.connectors.launch import Launcher
-from interlock.connectors.link import Channel, Link, Open
+from interlock.connectors.link import Link
 from interlock.connectors.standing import Standing
-from interlock.connectors.stdio import StdioChannel
 from interlock.mediate.json_text import JsonObject
 
 Listener = Callable[[str, str, str, JsonObject], None]
-Reach = Callable[[Connector, str, Callable[[messages.Told], None]], Channel]
 
 
 class Pool:
@@ -28,10 +27,8 @@ class Pool:
         reach: Reach,
         now_ms: Callable[[], int],
     ) -> None:
-        """`reach` makes the channel of an HTTP connector."""
         self._connectors = dict(connectors)
-        self._launcher = launcher
-        self._reach = reach
+        self._ways = Ways(launcher, reach)
         self._now_ms = now_ms
         self._links: dict[tuple[str, str], Link] = {}
         self.listener: Listener | None = None
@@ -62,13 +59,10 @@ class Pool:
         await asyncio.gather(*(link.close() for link in links), return_exceptions=True)
 
     def _opener(self, connector: Connector, agent: str) -> Open:
-        async def open_stdio(told: Callable[[messages.Told], None]) -> Channel:
-            return StdioChannel(await self._launcher.start(connector, agent), connector, told)
+        async def open_channel(told: Sink) -> Channel:
+            return await kind_of(connector).open(self._ways, agent, told)
 
-        async def open_http(told: Callable[[messages.Told], None]) -> Channel:
-            return self._reach(connector, agent, told)
-
-        return open_stdio if isinstance(connector.server, Stdio) else open_http
+        return open_channel
 
     def _hear(self, agent: str, connector: str, method: str, params: JsonObject) -> None:
         if self.listener is not None:

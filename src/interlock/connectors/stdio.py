@@ -76,15 +76,16 @@ class StdioChannel:
         return self._running.session
 
     def denied(self) -> tuple[str, ...]:
-        """See `link.Channel`."""
+        """See `channel.Channel`."""
         return self._running.denied
 
     def left(self) -> str:
-        """See `link.Channel`."""
+        """See `channel.Channel`."""
         return self._left.text
 
     async def probe(self, method: str, params: JsonObject, start_ms: int, answer_ms: int) -> Reply:
-        """See `link.Channel`: the time for an answer begins when the server has taken the question from its input."""
+        """See `channel.Channel`: the time for an answer begins when the server has taken the question from its
+        input."""
         async with self._turn:
             watched = Input(self._running.input)
             try:

@@ -40,16 +40,16 @@ class LegacyEra:
         self._methods = methods
         self._sessions = sessions
 
-    async def take(self, incoming: Incoming, said: message.Message, send: Send, gone: asyncio.Task[None]) -> None:
+    async def take(self, incoming: Incoming, said: message.RpcMessage, send: Send, gone: asyncio.Task[None]) -> None:
         """Serve one message of this era."""
-        if isinstance(said, message.Request) and said.method == "initialize":
+        if isinstance(said, message.RpcRequest) and said.method == "initialize":
             await self._initialize(incoming, said, send)
             return
         session = self._session(incoming)
-        if isinstance(said, message.Request):
+        if isinstance(said, message.RpcRequest):
             await self._request(incoming, session, said, send)
             return
-        if isinstance(said, message.Response):
+        if isinstance(said, message.RpcResponse):
             _settle(session, said)
         elif said.method == "notifications/cancelled":
             _cancel(session, said.params.get("requestId"))
@@ -87,7 +87,7 @@ class LegacyEra:
             raise Rejected(404, "there is no such session: begin with `initialize`")
         return session
 
-    async def _initialize(self, incoming: Incoming, said: message.Request, send: Send) -> None:
+    async def _initialize(self, incoming: Incoming, said: message.RpcRequest, send: Send) -> None:
         _check_version(incoming)
         capabilities = object_at(said.params, "capabilities")
         conversation = self._conversation(incoming, None, None)
@@ -101,7 +101,7 @@ class LegacyEra:
         header = (SESSION_HEADER.encode(), session.id.encode("ascii"))
         await message.send_json(send, 200, message.result(said.id, result), [header])
 
-    async def _request(self, incoming: Incoming, session: Session, said: message.Request, send: Send) -> None:
+    async def _request(self, incoming: Incoming, session: Session, said: message.RpcRequest, send: Send) -> None:
         if said.id in session.running:
             raise Rejected(400, "a request with this id is running already")
         if len(session.running) >= REQUESTS_PER_SESSION_MAX:
@@ -124,7 +124,7 @@ class LegacyEra:
                 task.add_done_callback(lambda _: session.running.pop(said.id, None))
 
     async def _work(
-        self, conversation: Conversation, session: Session, said: message.Request
+        self, conversation: Conversation, session: Session, said: message.RpcRequest
     ) -> tuple[int, JsonObject]:
         status, reply = await self._methods.answered(conversation, said)
         uri = text_at(said.params, "uri")
@@ -187,7 +187,7 @@ def _check_version(incoming: Incoming) -> None:
         raise Rejected(400, f"this gateway does not speak revision `{version[:32]}`", code=message.UNSUPPORTED_VERSION)
 
 
-def _settle(session: Session, said: message.Response) -> None:
+def _settle(session: Session, said: message.RpcResponse) -> None:
     waiting = session.asked.get(said.id) if isinstance(said.id, str) else None
     if waiting is not None and not waiting.done():
         waiting.set_result(said.outcome)

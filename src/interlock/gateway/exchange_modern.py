@@ -27,9 +27,9 @@ class ModernEra:
         self._methods = methods
         self._changes = changes
 
-    async def take(self, incoming: Incoming, said: message.Message, send: Send, gone: asyncio.Task[None]) -> None:
+    async def take(self, incoming: Incoming, said: message.RpcMessage, send: Send, gone: asyncio.Task[None]) -> None:
         """Serve one message of this era."""
-        if not isinstance(said, message.Request):
+        if not isinstance(said, message.RpcRequest):
             await message.send_empty(send, 202)
             return
         try:
@@ -49,7 +49,7 @@ class ModernEra:
             if not gone.done():
                 raise
 
-    async def _answer(self, incoming: Incoming, said: message.Request, outlet: Outlet) -> tuple[int, JsonObject]:
+    async def _answer(self, incoming: Incoming, said: message.RpcRequest, outlet: Outlet) -> tuple[int, JsonObject]:
         wants_log = _LEVEL in object_at(said.params, "_meta")
 
         def notify(told: JsonObject) -> None:
@@ -67,7 +67,7 @@ class ModernEra:
         )
         return await self._methods.answered(conversation, said)
 
-    async def _listen(self, incoming: Incoming, said: message.Request, send: Send, gone: asyncio.Task[None]) -> None:
+    async def _listen(self, incoming: Incoming, said: message.RpcRequest, send: Send, gone: asyncio.Task[None]) -> None:
         wanted = object_at(said.params, "notifications")
         queue = self._changes.subscribe(incoming.principal.agent, incoming.connector, wanted, said.id)
         if queue is None:

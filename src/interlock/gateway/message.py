@@ -57,7 +57,7 @@ _STREAM: Final[HeaderList] = [
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class RpcRequest:
     """A request: it gets one answer."""
 
     id: int | str
@@ -66,7 +66,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Notification:
+class RpcNotification:
     """A notification: it gets none."""
 
     method: str
@@ -74,14 +74,14 @@ class Notification:
 
 
 @dataclass(frozen=True, slots=True)
-class Response:
+class RpcResponse:
     """An answer to a question of ours: `outcome` holds `result` or `error`."""
 
     id: int | str
     outcome: JsonObject
 
 
-Message = Request | Notification | Response
+RpcMessage = RpcRequest | RpcNotification | RpcResponse
 
 
 class RpcError(Exception):
@@ -95,7 +95,7 @@ class RpcError(Exception):
         self.status = status
 
 
-def read(value: object) -> Message:
+def read(value: object) -> RpcMessage:
     """Tell a parsed body apart. Raises `RpcError` with status 400 for what is not a single message."""
     if isinstance(value, list):
         raise _invalid("batches are not taken: send each message by itself")
@@ -109,7 +109,7 @@ def read(value: object) -> Message:
     return _call(value)
 
 
-def _call(value: JsonObject) -> Request | Notification:
+def _call(value: JsonObject) -> RpcRequest | RpcNotification:
     method, params = value["method"], value.get("params", {})
     if not isinstance(method, str) or not 0 < len(method) <= ID_CHARACTERS_MAX:
         raise _invalid("`method` is not a name")
@@ -120,17 +120,17 @@ def _call(value: JsonObject) -> Request | Notification:
     if "_meta" in params and not is_object(params["_meta"]):
         raise RpcError(INVALID_PARAMS, "`_meta` is not an object", status=400)
     if "id" not in value:
-        return Notification(method, params)
-    return Request(_identity(value["id"]), method, params)
+        return RpcNotification(method, params)
+    return RpcRequest(_identity(value["id"]), method, params)
 
 
-def _response(value: JsonObject) -> Response:
+def _response(value: JsonObject) -> RpcResponse:
     if ("result" in value) == ("error" in value) or "id" not in value or "params" in value:
         raise _invalid("neither a request nor an answer")
     key = "result" if "result" in value else "error"
     if not is_object(value[key]):
         raise _invalid(f"`{key}` is not an object")
-    return Response(_identity(value["id"]), {key: value[key]})
+    return RpcResponse(_identity(value["id"]), {key: value[key]})
 
 
 def _identity(value: object) -> int | str:
@@ -190,7 +190,7 @@ def is_modern(headers: Headers, params: JsonObject) -> bool:
     return version is not None and version not in LEGACY and version != "2024-11-05"
 
 
-def check_modern(headers: Headers, request: Request) -> None:
+def check_modern(headers: Headers, request: RpcRequest) -> None:
     """Hold a modern request to its form. Raises `RpcError` (400) with the code that the revision gives."""
     meta = object_at(request.params, "_meta")
     version = text_at(meta, f"{META}protocolVersion")

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -24,8 +24,8 @@ from interlock.gateway.message import (
     METHOD_NOT_FOUND,
     MODERN,
     UPSTREAM_BROKEN,
-    Request,
     RpcError,
+    RpcRequest,
     check_parameters,
     error,
     result,
@@ -59,11 +59,8 @@ INSTRUCTIONS: Final = (
     "Tools here are held to a policy. A refused call says which rule refused it and why: do not repeat it unchanged."
 )
 
-Method = Callable[[Conversation, JsonObject], Awaitable[JsonObject]]
-
-
 @dataclass(frozen=True, slots=True)
-class _Use:
+class Use:
     """What is asked about one named thing of a server, and as the use of what it is decided."""
 
     method: str
@@ -73,45 +70,20 @@ class _Use:
     beside: JsonObject = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Methods:
     """See the module."""
 
-    def __init__(
-        self,
-        *,
-        line: Line,
-        engine: Engine,
-        recorder: Recorder,
-        catalogue: Catalogue,
-        prompts: Prompts,
-        seal: StateSeal,
-        session: str,
-    ) -> None:
-        self._line = line
-        self._engine = engine
-        self._recorder = recorder
-        self._catalogue = catalogue
-        self._prompts = prompts
-        self._seal = seal
-        self._session = session
-        self._number = itertools.count()
-        shared: dict[str, Method] = {
-            "tools/call": self._call,
-            "resources/read": self._read_resource,
-            "prompts/get": self._get_prompt,
-            "completion/complete": self._complete,
-            **{method: self._lister(kind) for method, kind in _LISTS.items()},
-        }
-        self._modern: dict[str, Method] = {**shared, "server/discover": self._discover}
-        self._legacy: dict[str, Method] = {
-            **shared,
-            "ping": _pong,
-            "logging/setLevel": self._set_level,
-            "resources/subscribe": lambda talk, params: self._subscription(talk, "resources/subscribe", params),
-            "resources/unsubscribe": lambda talk, params: self._subscription(talk, "resources/unsubscribe", params),
-        }
+    line: Line
+    engine: Engine
+    recorder: Recorder
+    catalogue: Catalogue
+    prompts: Prompts
+    seal: StateSeal
+    session: str
+    numbers: Iterator[int] = field(default_factory=itertools.count)
 
-    async def answered(self, conversation: Conversation, said: Request) -> tuple[int, JsonObject]:
+    async def answered(self, conversation: Conversation, said: RpcRequest) -> tuple[int, JsonObject]:
         """Status and message that answer a request. Whatever a method lets escape is an internal error, said without
         detail; and as nobody knows from here what was done by then, that is what is said."""
         try:
@@ -126,17 +98,17 @@ class Methods:
             return 200, error(said.id, RpcError(INTERNAL, text, data=effect_data(Effect.UNKNOWN)))
 
     async def _served(self, conversation: Conversation, method: str, params: JsonObject) -> JsonObject:
-        found = (self._modern if conversation.modern else self._legacy).get(method)
+        found = (_MODERN if conversation.modern else _LEGACY).get(method)
         if found is None:
             status = 404 if conversation.modern else 200
             raise RpcError(METHOD_NOT_FOUND, f"Method not found: {method[:64]}", status=status)
-        value = await found(conversation, params)
+        value = await found(self, conversation, params)
         return _modern_form(method, value) if conversation.modern else _legacy_form(value)
 
-    async def _call(self, conversation: Conversation, params: JsonObject) -> JsonObject:
+    async def call(self, conversation: Conversation, params: JsonObject) -> JsonObject:
         """`tools/call`. A denial is a result that says so; a protocol error stays one."""
         arguments = _arguments(params)
-        upstream, tool = await self._catalogue.tool(conversation, params.get("name"))
+        upstream, tool = await self.catalogue.tool(conversation, params.get("name"))
         if conversation.modern:
             check_parameters(conversation.headers, object_at(tool.definition, "inputSchema"), arguments)
         identity, subject = self._identity(), self._subject(conversation)
@@ -149,25 +121,25 @@ class Methods:
             return operation.denied(attribution)
         unfit = self._unfit(action, tool, arguments)
         if unfit is not None:
-            return operation.denied(await self._line.deny(action=action, attribution=attribution, because=unfit))
+            return operation.denied(await self.line.deny(action=action, attribution=attribution, because=unfit))
         operation = replace(operation, beside=self._beside(conversation, params))
         outcome = await self._mediated(operation, action, attribution)
         return self._handed_back(outcome, conversation, params, upstream)
 
-    async def _get_prompt(self, conversation: Conversation, params: JsonObject) -> JsonObject:
+    async def get_prompt(self, conversation: Conversation, params: JsonObject) -> JsonObject:
         """`prompts/get`."""
-        upstream, own = await self._catalogue.prompt(conversation, params.get("name"))
-        use = _Use("prompts/get", "prompt.get", own, _arguments(params), self._beside(conversation, params))
-        return self._handed_back(await self._used(conversation, upstream, use, params), conversation, params, upstream)
+        upstream, own = await self.catalogue.prompt(conversation, params.get("name"))
+        use = Use("prompts/get", "prompt.get", own, _arguments(params), self._beside(conversation, params))
+        return self._handed_back(await self.used(conversation, upstream, use, params), conversation, params, upstream)
 
-    async def _read_resource(self, conversation: Conversation, params: JsonObject) -> JsonObject:
+    async def read_resource(self, conversation: Conversation, params: JsonObject) -> JsonObject:
         """`resources/read`."""
-        upstream, own = self._catalogue.resource(conversation, params.get("uri"))
-        use = _Use("resources/read", "resource.read", own, beside=self._beside(conversation, params))
-        return self._handed_back(await self._used(conversation, upstream, use, params), conversation, params, upstream)
+        upstream, own = self.catalogue.resource(conversation, params.get("uri"))
+        use = Use("resources/read", "resource.read", own, beside=self._beside(conversation, params))
+        return self._handed_back(await self.used(conversation, upstream, use, params), conversation, params, upstream)
 
-    async def _used(
-        self, conversation: Conversation, upstream: Upstream, use: _Use, params: JsonObject
+    async def used(
+        self, conversation: Conversation, upstream: Upstream, use: Use, params: JsonObject
     ) -> JsonObject:
         """Anything asked of a server about one named thing that is not a tool. A denial is an `RpcError`."""
         identity = self._identity()
@@ -187,7 +159,7 @@ class Methods:
 
     async def _mediated(self, operation: Operation, action: JsonObject, attribution: Attribution) -> JsonObject:
         revalidate = operation.conversation.revalidate
-        outcome: ToAgent | Refused = await self._line.mediate(
+        outcome: ToAgent | Refused = await self.line.mediate(
             action=action, attribution=attribution, revalidate=revalidate, enactor=operation
         )
         if isinstance(outcome, Refused):
@@ -206,13 +178,13 @@ class Methods:
         tool: Tool | None = None,
     ) -> Operation:
         exchange = self._exchange(conversation, identity)
-        return Operation(self._catalogue, conversation, upstream, method, name, exchange, tool=tool)
+        return Operation(self.catalogue, conversation, upstream, method, name, exchange, tool=tool)
 
     def _exchange(self, conversation: Conversation, identity: str) -> Exchange:
         async def started(session: str, process: int) -> None:
             """What links the call to the system calls: the session of the host plane that works on it."""
             record: JsonObject = {"type": "action.observed", "action": identity, "by": "gateway"}
-            await self._recorder.ordered({**record, "observed_session": session, "process": process})
+            await self.recorder.ordered({**record, "observed_session": session, "process": process})
 
         return Exchange(identity, started, conversation.notify, conversation.ask)
 
@@ -221,7 +193,7 @@ class Methods:
         first)."""
         validator = tool.arguments
         faults = [validator] if isinstance(validator, str) else validator.faults(arguments)
-        if not faults or self._engine.possible(action).says is Says.DENY:
+        if not faults or self.engine.possible(action).says is Says.DENY:
             return None
         if isinstance(validator, str):
             return f"the tool cannot be used: {validator}"
@@ -229,9 +201,9 @@ class Methods:
 
     async def _attribution(self, conversation: Conversation, params: JsonObject) -> Attribution | Refused:
         try:
-            prompt = await self._prompts.reference(conversation.principal, params)
+            prompt = await self.prompts.reference(conversation.principal, params)
         except RecordFailed as failure:
-            return self._line.unrecorded(failure)
+            return self.line.unrecorded(failure)
         agent: JsonObject = {
             "name": conversation.principal.agent,
             "assurance": conversation.principal.assurance,
@@ -240,10 +212,10 @@ class Methods:
         return Attribution(agent=agent, prompt=prompt, trace=trace_of(params))
 
     def _subject(self, conversation: Conversation) -> JsonObject:
-        return observe.subject_of(conversation.principal.agent, conversation.principal.session or self._session)
+        return observe.subject_of(conversation.principal.agent, conversation.principal.session or self.session)
 
     def _identity(self) -> str:
-        return f"{self._session}/{next(self._number)}"
+        return f"{self.session}/{next(self.numbers)}"
 
     def _beside(self, conversation: Conversation, params: JsonObject) -> JsonObject:
         """What goes along with a request: `_meta` without what is ours or the envelope's, and a client's answers to
@@ -265,7 +237,7 @@ class Methods:
         sealed = params["requestState"]
         opened = None
         if isinstance(sealed, str):
-            opened = self._seal.open(sealed, binding=_binding(conversation, params))
+            opened = self.seal.open(sealed, binding=_binding(conversation, params))
         if opened is None:
             raise RpcError(INVALID_PARAMS, "`requestState` is not one of this request's, or was used already")
         return opened
@@ -283,7 +255,7 @@ class Methods:
             return failure(f"{text} {words.UNSURE}", Effect.UNKNOWN)
         state = outcome.get("requestState")
         if isinstance(state, str):
-            outcome = {**outcome, "requestState": self._seal.seal(state, binding=_binding(conversation, params))}
+            outcome = {**outcome, "requestState": self.seal.seal(state, binding=_binding(conversation, params))}
         return outcome
 
     async def initialize(self, conversation: Conversation, params: JsonObject) -> JsonObject:
@@ -298,7 +270,8 @@ class Methods:
             "instructions": INSTRUCTIONS,
         }
 
-    async def _discover(self, conversation: Conversation, params: JsonObject) -> JsonObject:
+    async def discover(self, conversation: Conversation, params: JsonObject) -> JsonObject:
+        """`server/discover`."""
         return {
             "supportedVersions": [MODERN, *LEGACY],
             "capabilities": await self._capabilities(conversation),
@@ -307,7 +280,7 @@ class Methods:
 
     async def _capabilities(self, conversation: Conversation) -> JsonObject:
         """What the servers at this endpoint can, together. Who cannot be asked in time claims nothing."""
-        upstreams = self._catalogue.reachable(conversation)
+        upstreams = self.catalogue.reachable(conversation)
         await asyncio.gather(*(_connected(upstream) for upstream in upstreams))
         claims: JsonObject = {"tools": {}}
         for said in (upstream.capabilities() for upstream in upstreams):
@@ -318,42 +291,30 @@ class Methods:
                 _claim_changes(claims, said)
         return claims
 
-    def _lister(self, kind: str) -> Method:
-        async def listed(conversation: Conversation, params: JsonObject) -> JsonObject:
-            if params.get("cursor") is not None:
-                raise RpcError(INVALID_PARAMS, "this list has one page, so no cursor is known")
-            return await self._catalogue.listed(conversation, kind)
-
-        return listed
-
-    async def _complete(self, conversation: Conversation, params: JsonObject) -> JsonObject:
+    async def complete(self, conversation: Conversation, params: JsonObject) -> JsonObject:
         """`completion/complete`: what is typed goes to the server, so it is decided as a use of the thing it belongs
         to."""
         reference, argument = object_at(params, "ref"), object_at(params, "argument")
         if text_at(reference, "type") == "ref/prompt":
-            upstream, own = await self._catalogue.prompt(conversation, reference.get("name"))
+            upstream, own = await self.catalogue.prompt(conversation, reference.get("name"))
             verb, shown = "prompt.get", {"type": "ref/prompt", "name": own}
         elif text_at(reference, "type") == "ref/resource":
-            upstream, own = self._catalogue.resource(conversation, reference.get("uri"))
+            upstream, own = self.catalogue.resource(conversation, reference.get("uri"))
             verb, shown = "resource.read", {"type": "ref/resource", "uri": own}
         else:
             raise RpcError(INVALID_PARAMS, "`ref` is neither a prompt nor a resource")
         typed: JsonObject = {"ref": shown, "argument": argument}
         if is_object(params.get("context")):
             typed["context"] = params["context"]
-        return await self._used(conversation, upstream, _Use("completion/complete", verb, own, typed), params)
+        return await self.used(conversation, upstream, Use("completion/complete", verb, own, typed), params)
 
-    async def _subscription(self, conversation: Conversation, method: str, params: JsonObject) -> JsonObject:
-        upstream, own = self._catalogue.resource(conversation, params.get("uri"))
-        return await self._used(conversation, upstream, _Use(method, "resource.read", own), params)
-
-    async def _set_level(self, conversation: Conversation, params: JsonObject) -> JsonObject:
+    async def set_level(self, conversation: Conversation, params: JsonObject) -> JsonObject:
         """Passed to every server at this endpoint that logs; it carries nothing but one of eight words. A server that
         does not take it in time is named, and nobody waits for it."""
         level = text_at(params, "level")
         if level not in _LEVELS:
             raise RpcError(INVALID_PARAMS, "`level` is not a level of RFC 5424")
-        logging = [each for each in self._catalogue.reachable(conversation) if "logging" in each.capabilities()]
+        logging = [each for each in self.catalogue.reachable(conversation) if "logging" in each.capabilities()]
         answers = await asyncio.gather(*(_levelled(each, level) for each in logging))
         missing: list[object] = [
             {"connector": each.connector, "reason": why}
@@ -374,8 +335,46 @@ def _arguments(params: JsonObject) -> JsonObject:
     return arguments
 
 
-async def _pong(conversation: Conversation, params: JsonObject) -> JsonObject:
+Method = Callable[[Methods, Conversation, JsonObject], Awaitable[JsonObject]]
+
+
+def _lister(kind: str) -> Method:
+    async def listed(methods: Methods, conversation: Conversation, params: JsonObject) -> JsonObject:
+        if params.get("cursor") is not None:
+            raise RpcError(INVALID_PARAMS, "this list has one page, so no cursor is known")
+        return await methods.catalogue.listed(conversation, kind)
+
+    return listed
+
+
+def _subscription(method: str) -> Method:
+    async def subscribed(methods: Methods, conversation: Conversation, params: JsonObject) -> JsonObject:
+        upstream, own = methods.catalogue.resource(conversation, params.get("uri"))
+        return await methods.used(conversation, upstream, Use(method, "resource.read", own), params)
+
+    return subscribed
+
+
+async def _pong(methods: Methods, conversation: Conversation, params: JsonObject) -> JsonObject:
     return {}
+
+
+#: What this gateway serves, by era.
+_SHARED: Final[dict[str, Method]] = {
+    "tools/call": Methods.call,
+    "resources/read": Methods.read_resource,
+    "prompts/get": Methods.get_prompt,
+    "completion/complete": Methods.complete,
+    **{method: _lister(kind) for method, kind in _LISTS.items()},
+}
+_MODERN: Final[dict[str, Method]] = {**_SHARED, "server/discover": Methods.discover}
+_LEGACY: Final[dict[str, Method]] = {
+    **_SHARED,
+    "ping": _pong,
+    "logging/setLevel": Methods.set_level,
+    "resources/subscribe": _subscription("resources/subscribe"),
+    "resources/unsubscribe": _subscription("resources/unsubscribe"),
+}
 
 
 async def _levelled(upstream: Upstream, level: str) -> str | None:

@@ -183,28 +183,18 @@ async def _collect(receive: Receive) -> bytes:
             return b"".join(parts)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gateway:
-    """The application."""
+    """The application. `hosts`: the values of `Host` (and of an `Origin` without its scheme) that are this gateway's
+    own."""
 
-    def __init__(
-        self,
-        *,
-        identity: Identity,
-        legacy: LegacyEra,
-        modern: ModernEra,
-        hook: Hook,
-        refusals: Refusals,
-        hosts: frozenset[str],
-        connectors: Callable[[], list[str]],
-    ) -> None:
-        """`hosts`: the values of `Host` (and of an `Origin` without its scheme) that are this gateway's own."""
-        self._identity = identity
-        self._legacy = legacy
-        self._modern = modern
-        self._hook = hook
-        self._refusals = refusals
-        self._hosts = hosts
-        self._connectors = connectors
+    identity: Identity
+    legacy: LegacyEra
+    modern: ModernEra
+    hook: Hook
+    refusals: Refusals
+    hosts: frozenset[str]
+    connectors: Callable[[], list[str]]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI 3."""
@@ -231,18 +221,18 @@ class Gateway:
         elif method == "POST":
             await self._post(incoming, receive, send)
         elif method == "GET":
-            await self._legacy.stream(incoming, receive, send)
+            await self.legacy.stream(incoming, receive, send)
         elif method == "DELETE":
-            await self._legacy.delete(incoming, send)
+            await self.legacy.delete(incoming, send)
         else:
             raise Rejected(405, "only POST, GET and DELETE are served here", [(b"allow", b"GET, POST, DELETE")])
 
     def _check_origin(self, headers: Headers) -> None:
         host = headers.one("host")
-        if host is None or host.lower() not in self._hosts:
+        if host is None or host.lower() not in self.hosts:
             raise Rejected(403, "the Host header names another host than this gateway")
         origin = headers.one("origin")
-        if origin is not None and origin.lower().partition("://")[2] not in self._hosts:
+        if origin is not None and origin.lower().partition("://")[2] not in self.hosts:
             raise Rejected(403, "the Origin is not this gateway's")
 
     def _endpoint(self, path: str) -> str | None:
@@ -250,21 +240,21 @@ class Gateway:
         if path in ("/mcp", "/hook"):
             return None
         head, _, name = path.rpartition("/")
-        if head != "/mcp" or name not in self._connectors():
+        if head != "/mcp" or name not in self.connectors():
             raise Rejected(404, "there is nothing here; agents connect to /mcp or /mcp/<connector>")
         return name
 
     async def _known(self, scope: Scope, headers: Headers, connector: str | None) -> Incoming:
         connection: Connection = scope[CONNECTION]  # type: ignore[assignment]
         authorization = headers.one("authorization")
-        principal = self._identity.authenticate(authorization, connection)
+        principal = self.identity.authenticate(authorization, connection)
         if isinstance(principal, Unknown):
-            await self._refusals.record(principal, connection)
+            await self.refusals.record(principal, connection)
             challenge = b'Bearer realm="interlock", error="invalid_token"'
             raise Rejected(401, f"no valid token: {principal.reason}", [(b"www-authenticate", challenge)])
 
         def revalidate() -> str | None:
-            return self._identity.still(principal, authorization)
+            return self.identity.still(principal, authorization)
 
         return Incoming(headers, principal, connector, revalidate)
 
@@ -272,7 +262,7 @@ class Gateway:
         if method != "POST":
             raise Rejected(405, "a hook is posted", [(b"allow", b"POST")])
         incoming.check_content_type()
-        status, value = await self._hook.take(incoming.principal, await read_body(receive, incoming.headers))
+        status, value = await self.hook.take(incoming.principal, await read_body(receive, incoming.headers))
         await message.send_json(send, status, value)
 
     async def _post(self, incoming: Incoming, receive: Receive, send: Send) -> None:
@@ -285,7 +275,7 @@ class Gateway:
             raise Rejected(400, str(error), code=message.PARSE_ERROR) from error
         gone = asyncio.ensure_future(_gone(receive))
         try:
-            era = self._modern if _is_modern(incoming, said) else self._legacy
+            era = self.modern if _is_modern(incoming, said) else self.legacy
             await era.take(incoming, said, send, gone)
         finally:
             gone.cancel()
@@ -293,8 +283,8 @@ class Gateway:
                 await gone
 
 
-def _is_modern(incoming: Incoming, said: message.Message) -> bool:
-    if isinstance(said, message.Response):
+def _is_modern(incoming: Incoming, said: message.RpcMessage) -> bool:
+    if isinstance(said, message.RpcResponse):
         return False
     return is_modern(incoming.headers, said.params)
 

@@ -68,19 +68,17 @@ class _Judged:
     answer: Answer | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """The line, with its ports. `mediate` may run any number of times at once; operations share nothing."""
+    """The line, with its ports. `mediate` may run any number of times at once; operations share nothing. `asker` names
+    the program whose questions these are."""
 
-    def __init__(
-        self, *, engine: Engine, facts: Gathering, recorder: Recorder, inbox: Inbox, clock: Clock, asker: str
-    ) -> None:
-        """`asker` names the program whose questions these are."""
-        self._engine = engine
-        self._gathering = facts
-        self._recorder = recorder
-        self._inbox = inbox
-        self._clock = clock
-        self._asker = asker
+    engine: Engine
+    facts: Gathering
+    recorder: Recorder
+    inbox: Inbox
+    clock: Clock
+    asker: str
 
     async def mediate(
         self, *, action: JsonObject, attribution: Attribution, revalidate: Revalidate, enactor: Enactor[T]
@@ -110,13 +108,13 @@ class Line:
         """Gather what is asked for and decide with it. Whatever goes wrong there is a denial."""
         facts = Facts()
         try:
-            needs = self._engine.needs(action)
+            needs = self.engine.needs(action)
             if needs != _NOTHING:
                 async with asyncio.timeout(GATHER_S_MAX):
-                    facts = await self._gathering.gather(needs, action)
+                    facts = await self.facts.gather(needs, action)
             if answer is not None:
                 facts = replace(facts, grants=answer.granted)
-            return _Judged(action, facts, self._engine.decide(action, facts), answer)
+            return _Judged(action, facts, self.engine.decide(action, facts), answer)
         except TimeoutError:
             why = f"the facts were not there within {GATHER_S_MAX:g} s"
         except Exception as error:  # the edge of engine and facts: an answer that cannot be read is a denial
@@ -170,7 +168,7 @@ class Line:
     async def _ask(self, walk: _Walk, action: JsonObject) -> Permit | Refused:
         """Ask a human about the Action with a nonce, so that no other call, not even an equal one, can use the
         answer."""
-        judged = await self._judge({**action, "nonce": self._clock.nonce()})
+        judged = await self._judge({**action, "nonce": self.clock.nonce()})
         if judged.decision.says is not Says.APPROVE:
             return await self._settle(walk, judged)
         try:
@@ -190,13 +188,13 @@ class Line:
 
     def _question(self, judged: _Judged) -> Question:
         """Raises `ValueError` where the Action has no digest."""
-        action, now_ms = judged.action, self._clock.now_ms()
+        action, now_ms = judged.action, self.clock.now_ms()
         return Question(
             id=f"q-{str(action['nonce'])[:QUESTION_DIGITS]}",
             session=str(action["id"]).partition("/")[0],
-            asker=self._asker,
+            asker=self.asker,
             agent=text_at(object_at(action, "subject"), "agent"),
-            digest=self._engine.digest(action),
+            digest=self.engine.digest(action),
             action=action,
             decision=judged.decision.document,
             asked_ms=now_ms,
@@ -206,7 +204,7 @@ class Line:
     async def _answer(self, question: Question) -> Answer:
         try:
             async with asyncio.timeout((question.expires_ms - question.asked_ms) / 1000):
-                return await self._inbox.ask(question)
+                return await self.inbox.ask(question)
         except TimeoutError:
             return Answer("timeout")
         except Exception as error:  # the edge of the inbox: whatever goes wrong there is nobody's yes
@@ -225,7 +223,7 @@ class Line:
         return await self._settle(walk, await self._judge(judged.action, answer))
 
     async def _enact(self, permit: Permit, enactor: Enactor[T]) -> T | Refused:
-        started_ns = self._clock.monotonic_ns()
+        started_ns = self.clock.monotonic_ns()
         try:
             enacted = await enactor.enact(permit)
         except BaseException as error:  # cancelled or broken midway: what is certain of how far it came is recorded
@@ -237,7 +235,7 @@ class Line:
         if enacted.withheld is not None:
             record["withheld"] = enacted.withheld
         try:
-            await self._recorder.ordered(record)
+            await self.recorder.ordered(record)
         except RecordFailed as failure:
             return replace(_unrecorded(failure, None, of="result"), effect=enacted.effect)
         return enacted.outcome
@@ -249,7 +247,7 @@ class Line:
         decision = settled or judged.decision
         why = decision.because or "no rule allows it"
         try:
-            number = await self._recorder.ordered(self._decided(attribution, replace(judged, decision=decision)))
+            number = await self.recorder.ordered(self._decided(attribution, replace(judged, decision=decision)))
         except RecordFailed as failure:
             return _unrecorded(failure, judged.answer)
         return Refused(decision, why, judged.answer, number)
@@ -265,7 +263,7 @@ class Line:
 
     async def _record_decided(self, attribution: Attribution, judged: _Judged) -> int | RecordFailed:
         try:
-            return await self._recorder.durable(self._decided(attribution, judged))
+            return await self.recorder.durable(self._decided(attribution, judged))
         except RecordFailed as failure:
             return failure
 
@@ -274,8 +272,8 @@ class Line:
     ) -> RecordFailed | None:
         record: JsonObject = {"type": "approval.asked", "action": judged.action["id"], "digest": question.digest}
         try:
-            await self._recorder.durable(self._decided(attribution, judged))
-            await self._recorder.durable({**record, "question": question.id})
+            await self.recorder.durable(self._decided(attribution, judged))
+            await self.recorder.durable({**record, "question": question.id})
         except RecordFailed as failure:
             return failure
         return None
@@ -290,7 +288,7 @@ class Line:
             "grant": answer.grant,
         }
         try:
-            await self._recorder.durable(record)
+            await self.recorder.durable(record)
         except RecordFailed as failure:
             return failure
         return None
@@ -299,7 +297,7 @@ class Line:
         """For a record on the way out with an error: the log itself says when it is poisoned, and nothing is handed
         back."""
         try:
-            await self._recorder.ordered(record)
+            await self.recorder.ordered(record)
         except RecordFailed:
             return
 
@@ -313,7 +311,7 @@ class Line:
             "parent": attribution.parent,
             "trace": attribution.trace,
             "decision": judged.decision.document,
-            "policy": self._engine.policy,
+            "policy": self.engine.policy,
             "facts": judged.facts,
         }
 
@@ -324,7 +322,7 @@ class Line:
             "effect": effect.value,
             "status": status,
             "result": None,
-            "duration_us": (self._clock.monotonic_ns() - started_ns) // 1000,
+            "duration_us": (self.clock.monotonic_ns() - started_ns) // 1000,
         }
 
 

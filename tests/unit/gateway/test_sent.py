@@ -10,7 +10,7 @@ import pytest
 
 from interlock.gateway.catalogue import Catalogue
 from interlock.gateway.conversation import Conversation
-from interlock.gateway.message import Headers, Request
+from interlock.gateway.message import Headers, RpcRequest
 from interlock.gateway.methods import Methods
 from interlock.gateway.observe import Prompts
 from interlock.gateway.state import StateSeal
@@ -95,6 +95,6 @@ def test_a_server_is_sent_what_is_permitted_and_not_what_was_asked(
     )  # fmt: skip
     principal = Principal("coder", "t-1", Binding.USER, None, "authenticated")
     talk = Conversation(principal, "c", modern=False, headers=Headers([]), session=None, revalidate=lambda: None)
-    status, answer = asyncio.run(methods.answered(talk, Request(1, method, params)))
+    status, answer = asyncio.run(methods.answered(talk, RpcRequest(1, method, params)))
     assert (status, "error" in answer) == (200, False), answer
     assert server.sent == [(method, wanted)]

@@ -1,0 +1,32 @@
+"""What carries messages to one server, whatever kind it is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from interlock.connectors import greeting, messages
+from interlock.connectors.messages import Noise
+
+#: Hears a server's notifications.
+Sink = Callable[[messages.Told], None]
+
+
+class Channel(greeting.Channel, Protocol):
+    """A live way to one server."""
+
+    ended: asyncio.Future[str]
+    noise: Noise
+
+    def denied(self) -> tuple[str, ...]:
+        """What its policy refused the server last; nothing where it is not held by one."""
+
+    def left(self) -> str:
+        """The end of what the server wrote to its standard error, once it has ended."""
+
+    async def close(self, why: str) -> None:
+        """End it."""
+
+
+Open = Callable[[Sink], Awaitable[Channel]]
