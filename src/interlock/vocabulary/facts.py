@@ -32,4 +32,6 @@ class Facts:
     grants: tuple[Grant, ...] = ()
     risk: int | None = None
     labels: Mapping[str, tuple[str, ...]] | None = None
+    #: `before` or `session`: of the object acted upon, and of what stands at the destination of a rename or link.
     origin: str | None = None
+    origin_to: str | None = None
