@@ -25,6 +25,7 @@ from interlock.vocabulary.printable import printable, text_of
 if TYPE_CHECKING:
     from interlock._native import Policy
     from interlock.policy import Compiled, Source
+    from interlock.vocabulary.json_value import JsonObject
 
 _ENTRY: Final = re.compile(r"^( *)- id: *allowed-([0-9]+)$", re.MULTILINE)
 _ANY_ENTRY: Final = re.compile(r"^( *)- ", re.MULTILINE)
@@ -46,7 +47,7 @@ class Proposal(NamedTuple):
     rule: Rule
 
 
-def find(identity: str, home: Home) -> tuple[str, dict[str, Any]]:
+def find(identity: str, home: Home) -> tuple[str, JsonObject]:
     """The session and record of the denial that `identity` names: `SESSION:RECORD`, `RECORD` of the last session, or
     `last`. Raises `OperatorError` when there is none.
     """
@@ -103,10 +104,10 @@ def adopt(proposal: Proposal, home: Home) -> None:
         os.close(held)
 
 
-def _liftable(record: dict[str, Any]) -> Denial:
+def _liftable(record: JsonObject) -> Denial:
     """The denial, if a rule could lift it at all. Why not is in the words of `interlock why`."""
     action, decision = record.get("action") or {}, record.get("decision") or {}
-    if not isinstance(decision, dict) or record.get("type") != "action.decided":
+    if not isinstance(action, dict) or not isinstance(decision, dict) or record.get("type") != "action.decided":
         raise OperatorError(
             f"no policy opens the call `{record.get('call')}`", hint="docs/syscalls.md says what is refused"
         )
@@ -163,18 +164,18 @@ def _new(layer: OwnLayer) -> str:
     return f"{head}workspace: {quoted(layer.workspace)}\nrules:\n"
 
 
-def _check(proposal: Proposal, record: dict[str, Any], *, workspace: str, sources: Any, home: Home) -> None:
+def _check(proposal: Proposal, record: JsonObject, *, workspace: str, sources: Any, home: Home) -> None:
     """Hold the proposal to what it is for, by the engine itself."""
     loaded = recorded(sources, home=home, workspace=workspace)
     others = [source for source in loaded if source.path != os.path.realpath(proposal.layer.path)]
     now = _decide(loaded, record, workspace=workspace, home=home)
-    if now["decision"] == "allow":
-        raise OperatorError(f"it is allowed by now ({', '.join(now['rules'])}); there is nothing to add")
+    if now.says == "allow":
+        raise OperatorError(f"it is allowed by now ({', '.join(now.rules)}); there is nothing to add")
     then = _decide([*others, _source(proposal)], record, workspace=workspace, home=home, more=proposal)
-    if then["decision"] != "allow":
-        said = ", ".join(then["rules"]) or then["because"]
+    if then.says != "allow":
+        said = ", ".join(then.rules) or then.because
         raise OperatorError(
-            f"with this rule it would still be: {then['decision']} ({printable(said)}); nothing was written",
+            f"with this rule it would still be: {then.says} ({printable(said)}); nothing was written",
             hint="interlock why says what can be done",
         )
 
@@ -186,8 +187,8 @@ def _source(proposal: Proposal) -> Source:
 
 
 def _decide(
-    sources: list[Source], record: dict[str, Any], *, workspace: str, home: Home, more: Proposal | None = None
-) -> dict[str, Any]:
+    sources: list[Source], record: JsonObject, *, workspace: str, home: Home, more: Proposal | None = None
+) -> _Answer:
     from interlock.host.supervisor import find_supervisor
     from interlock.policy import load
     from interlock.policy.engine import engine
@@ -201,16 +202,23 @@ def _decide(
     return _asked(engine(found), record)
 
 
-def _asked(policy: Policy, record: dict[str, Any]) -> dict[str, Any]:
+class _Answer(NamedTuple):
+    says: str
+    rules: tuple[str, ...]
+    because: str
+
+
+def _asked(policy: Policy, record: JsonObject) -> _Answer:
     """The recorded act, decided with what was known of it, but for anybody's yes."""
     from interlock import _native
 
-    facts = json.dumps({**(record.get("facts") or {}), "grants": []})
+    known = record.get("facts")
+    facts = json.dumps({**(known if isinstance(known, dict) else {}), "grants": []})
     try:
-        decision: dict[str, Any] = json.loads(policy.decide(json.dumps(record["action"]), facts))
+        decision = json.loads(policy.decide(json.dumps(record["action"]), facts))
     except _native.NativeError as error:
         raise OperatorError(f"the recorded act cannot be decided again: {error}") from error
-    return decision
+    return _Answer(decision["decision"], tuple(decision["rules"]), str(decision["because"]))
 
 
 def _only_one_more(found: Compiled, proposal: Proposal) -> None:

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import json
 import subprocess
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from interlock.vocabulary.errors import EXIT_FAILED, HostError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from interlock.vocabulary.json_value import JsonObject
 
 _SECONDS_MAX: Final = 30
 _EPERM: Final = 1
@@ -61,7 +63,7 @@ WITHHELD: Final[dict[str, tuple[str, ...]]] = {
 }  # fmt: skip
 
 
-def container_profile() -> dict[str, Any]:
+def container_profile() -> JsonObject:
     """The profile. Raises `HostError` when the supervisor does not tell its table."""
     from interlock.host.supervisor import find_supervisor
 
@@ -76,7 +78,7 @@ def container_profile() -> dict[str, Any]:
     return profile_of(names)
 
 
-def profile_of(names: Iterable[str]) -> dict[str, Any]:
+def profile_of(names: Iterable[str]) -> JsonObject:
     """The profile over these system calls. A call that is not among them fails with ENOSYS, as on an older kernel."""
     withheld = {name for group in WITHHELD.values() for name in group}
     plain = sorted(set(names) - withheld - _BY_ARGUMENT)
@@ -98,9 +100,9 @@ def profile_of(names: Iterable[str]) -> dict[str, Any]:
     }
 
 
-def _allowed(name: str, argument: dict[str, Any]) -> dict[str, Any]:
+def _allowed(name: str, argument: JsonObject) -> JsonObject:
     return {"names": [name], "action": "SCMP_ACT_ALLOW", "args": [argument]}
 
 
-def _argument(operator: str, value: int, value_two: int = 0) -> dict[str, Any]:
+def _argument(operator: str, value: int, value_two: int = 0) -> JsonObject:
     return {"index": 0, "value": value, "valueTwo": value_two, "op": f"SCMP_CMP_{operator}"}

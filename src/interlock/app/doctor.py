@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from interlock.storage.home import SOCKET_PATH_BYTES_MAX, Home
 from interlock.vocabulary.enforcement import Enforcement, Fully, NotEnforced, Partially, in_words, read
 from interlock.vocabulary.errors import EXIT_HOST, InterlockError
+from interlock.vocabulary.json_value import JsonObject
 
 _SECONDS_MAX: Final = 30
 _REINSTALL: Final = "reinstall interlock-security"
@@ -84,7 +85,7 @@ def findings_of(answer: Any) -> list[Finding]:
     return [_mechanism(entry) for entry in mechanisms if isinstance(entry, dict)]
 
 
-def _mechanism(entry: dict[str, Any]) -> Finding:
+def _mechanism(entry: JsonObject) -> Finding:
     name, detail, hint = (str(entry.get(key) or "") for key in ("name", "detail", "hint"))
     try:
         enforcement = read(entry.get("enforcement"))

@@ -90,7 +90,7 @@ class NativeEngine:
             raise ValueError(str(error)) from error
 
 
-def relaxed(compiled: Mapping[str, Any]) -> dict[str, Any]:
+def relaxed(compiled: Mapping[str, Any]) -> JsonObject:
     """The compiled policy with every condition of the call resolved in favour of allowing."""
     layers = [{key: value for key, value in layer.items() if key != "digest"} for layer in compiled["layers"]]
     for layer in layers:
@@ -98,7 +98,7 @@ def relaxed(compiled: Mapping[str, Any]) -> dict[str, Any]:
     return {"interlock": compiled["interlock"], "layers": layers}
 
 
-def _relaxed_rule(rule: Mapping[str, Any]) -> dict[str, Any] | None:
+def _relaxed_rule(rule: Mapping[str, Any]) -> JsonObject | None:
     match = rule.get("match", {})
     conditional = rule.get("when") is not None or any(key in match for key in _DECIDED_AT_THE_CALL)
     if not conditional:

@@ -6,12 +6,13 @@ import argparse
 import json
 import shutil
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from interlock.vocabulary.printable import printable
 
 if TYPE_CHECKING:
     from interlock.approvals.inbox import Inbox
+    from interlock.vocabulary.json_value import JsonObject
     from interlock.vocabulary.question import Answer, Question
 
 SUMMARY = "list, show and answer the questions that wait for a human"
@@ -94,7 +95,7 @@ def _answer(inbox: Inbox, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def as_value(question: Question, answer: Answer | None) -> dict[str, Any]:
+def as_value(question: Question, answer: Answer | None) -> JsonObject:
     """A question as JSON: the whole action as it is decided on, and the answer if there is one."""
     return {
         "id": question.id,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from interlock.ledger.ledger_check import LedgerReport
     from interlock.ledger.reader import Log, Record
     from interlock.storage.home import Home
+    from interlock.vocabulary.json_value import JsonObject
 
 SUMMARY = "read, verify and export the record"
 #: How often `tail --follow` looks for new records, seconds.
@@ -312,7 +313,7 @@ def _because(report: LedgerReport) -> str:
     return "what is said above is missing, changed or added since it was written"
 
 
-def _as_json(log: Any) -> dict[str, Any]:
+def _as_json(log: Any) -> JsonObject:
     return {
         "origin": log.origin,
         "verified": log.verified,

@@ -175,10 +175,9 @@ def _test(arguments: argparse.Namespace) -> int:
         print(json.dumps({"ok": not failed, "cases": shown}))
     else:
         for each in failed:
-            said = ", ".join(each.decision["rules"]) or each.decision["because"]
             print(f"{red('failed')}: {_shown(each.case.place)}: {_shown(each.case.name)}")
             wanted = each.case.expect + (f" by {_shown(each.case.rule)}" if each.case.rule else "")
-            print(f"  expected {wanted}, decided {each.decision['decision']} ({_shown(said)})")
+            print(f"  expected {wanted}, decided {each.says} ({_shown(each.why)})")
         print(f"{len(outcomes) - len(failed)} of {len(outcomes)} cases hold")
     return 1 if failed else 0
 

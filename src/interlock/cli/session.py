@@ -12,6 +12,7 @@ from interlock.vocabulary.printable import printable, shell_words, text_of
 
 if TYPE_CHECKING:
     from interlock.storage.home import Home
+    from interlock.vocabulary.json_value import JsonObject
 
 SUMMARY = "list sessions, draw one as a tree, end one, say what one left that runs"
 _EPILOG = """\
@@ -66,7 +67,8 @@ def _list(home: Home, arguments: argparse.Namespace) -> int:
                 )
             )
         else:
-            command = [text_of(word) for word in entry.get("command") or []]
+            said = entry.get("command")
+            command = [text_of(word) for word in said] if isinstance(said, list) else []
             print(f"{session}  {state:<6}{shell_words(command, 80)}".rstrip())
     return 0
 
@@ -113,7 +115,7 @@ def _changes(home: Home, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _as_value(node: Any) -> dict[str, Any]:
+def _as_value(node: Any) -> JsonObject:
     return {"text": node.text, "children": [_as_value(child) for child in node.children]}
 
 
@@ -130,13 +132,13 @@ def _end(home: Home, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _running(home: Home) -> dict[str, dict[str, Any]]:
+def _running(home: Home) -> dict[str, JsonObject]:
     """Sessions that answer, with what they say; what those left that never will again is taken away."""
     from interlock.host.control import running_sessions, show
     from interlock.storage.runtime import clear
     from interlock.vocabulary.errors import PeerError
 
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, JsonObject] = {}
     for session in running_sessions(home.runtime):
         try:
             found[session] = show(home.runtime, session)

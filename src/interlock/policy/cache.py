@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import os
 import stat
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from interlock.policy.digest import sha256
+from interlock.vocabulary.json_value import JsonObject
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +22,7 @@ ENTRY_BYTES_MAX: Final = 64 << 20
 ENTRIES_MAX: Final = 64
 _HEX: Final = 64
 
-Layers = list[dict[str, Any]]
+Layers = list[JsonObject]
 
 
 def cached(directory: str | None, key: str, make: Callable[[], Layers]) -> tuple[str, bool]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from interlock.policy import values
 from interlock.policy.document import Mapping, Node, Sequence, Text, read_document
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from interlock.policy.context import Context
+    from interlock.vocabulary.json_value import JsonObject
 
 CASES_MAX: Final = 10_000
 _EXPECTATIONS: Final = ("allow", "deny", "approve", "steer")
@@ -55,7 +56,7 @@ class Case:
 
     name: str
     place: str
-    action: dict[str, Any]
+    action: JsonObject
     expect: str
     rule: str | None
     origin: str = "before"
@@ -71,13 +72,28 @@ class CaseResult:
     """What was decided about a case."""
 
     case: Case
-    decision: dict[str, Any]
+    decision: JsonObject
 
     @property
     def holds(self) -> bool:
         """Whether it is what the case expects."""
-        said = self.decision["decision"] == self.case.expect
-        return said and (self.case.rule is None or self.case.rule in self.decision["rules"])
+        return self.says == self.case.expect and (self.case.rule is None or self.case.rule in self.rules)
+
+    @property
+    def says(self) -> str:
+        """The decision's word."""
+        return str(self.decision["decision"])
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """The rules that said it."""
+        rules = self.decision["rules"]
+        return tuple(map(str, rules)) if isinstance(rules, list) else ()
+
+    @property
+    def why(self) -> str:
+        """The rules, or what was said where none spoke."""
+        return ", ".join(self.rules) or str(self.decision["because"])
 
 
 def read_cases(data: bytes, file: str, context: Context) -> list[Case]:
@@ -162,7 +178,7 @@ def _case(node: Node, number: int, context: Context, faults: list[Fault]) -> Cas
 
 def _action(
     node: Mapping, entries: dict[str, Node], texts: dict[str, str], number: int, context: Context, faults: list[Fault]
-) -> dict[str, Any] | None:
+) -> JsonObject | None:
     verb = texts["verb"]
     target = _target(verb, node, entries, texts, context, faults)
     if target is None:
@@ -174,7 +190,7 @@ def _action(
 
 def _target(
     verb: str, node: Mapping, entries: dict[str, Node], texts: dict[str, str], context: Context, faults: list[Fault]
-) -> dict[str, Any] | None:
+) -> JsonObject | None:
     if is_gateway(verb):
         return _tool_target(entries, texts, faults)
     if verb.startswith("net."):
@@ -200,12 +216,12 @@ def _target(
     if verb in ("file.rename", "file.link"):
         end["to"] = _end(texts.get("destination", texts["path"]), context)
     if verb == "process.exec":
-        end["arguments"] = _words(entries.get("arguments"), end["path"], faults)
+        end["arguments"] = _words(entries.get("arguments"), str(end["path"]), faults)
         end["directory"] = context.workspace
     return end
 
 
-def _end(text: str, context: Context) -> dict[str, Any]:
+def _end(text: str, context: Context) -> JsonObject:
     """One end of a file act, variables replaced. A case names a path, never a pattern."""
     path = context.home + text[1:] if text == "~" or text.startswith("~/") else text
     for name, value in context.variables().items():
@@ -220,7 +236,7 @@ def _words(node: Node | None, program: str, faults: list[Fault]) -> list[str]:
     return [item.text for item in listed or ()]
 
 
-def _tool_target(entries: dict[str, Node], texts: dict[str, str], faults: list[Fault]) -> dict[str, Any]:
+def _tool_target(entries: dict[str, Node], texts: dict[str, str], faults: list[Fault]) -> JsonObject:
     operation = texts.get("operation", "read")
     if operation not in OPERATIONS:
         faults.append(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from interlock.policy.fields import NAME, RULE, TOP, Field
 from interlock.policy.language import (
@@ -19,12 +19,13 @@ from interlock.policy.language import (
 )
 from interlock.policy.limits import RULES_MAX
 from interlock.policy.sets import MEANINGS
+from interlock.vocabulary.json_value import JsonObject
 
-_SCALAR: Final[dict[str, Any]] = {"type": ["string", "number", "boolean", "null"]}
-_TEXT: Final[dict[str, Any]] = {"type": ["string", "number", "boolean"]}
+_SCALAR: Final[JsonObject] = {"type": ["string", "number", "boolean", "null"]}
+_TEXT: Final[JsonObject] = {"type": ["string", "number", "boolean"]}
 
 
-def schema() -> dict[str, Any]:
+def schema() -> JsonObject:
     """The schema (JSON Schema 2020-12)."""
     properties = {name: _property(field) for name, field in TOP.items() if not field.later}
     properties["rules"] = {
@@ -44,8 +45,8 @@ def schema() -> dict[str, Any]:
     }
 
 
-def _rule() -> dict[str, Any]:
-    verbs = {"enum": [*GROUPS, *VERBS]}
+def _rule() -> JsonObject:
+    verbs: JsonObject = {"enum": [*GROUPS, *VERBS]}
     decisions = {
         word: {**_one_or_many(verbs), "description": f"{word} these verbs"} for word in ("allow", "deny", "approve")
     }
@@ -59,16 +60,16 @@ def _rule() -> dict[str, Any]:
     }
 
 
-def _property(field: Field) -> dict[str, Any]:
+def _property(field: Field) -> JsonObject:
     return {**_KINDS.get(field.kind, {}), "description": field.meaning}
 
 
-def _one_or_many(item: dict[str, Any]) -> dict[str, Any]:
+def _one_or_many(item: JsonObject) -> JsonObject:
     return {"anyOf": [item, {"type": "array", "minItems": 1, "items": item}]}
 
 
-_PORT: Final[dict[str, Any]] = {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 65_535}, {"type": "string"}]}
-_KINDS: Final[dict[str, dict[str, Any]]] = {
+_PORT: Final[JsonObject] = {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 65_535}, {"type": "string"}]}
+_KINDS: Final[dict[str, JsonObject]] = {
     "version": {"enum": [1, "1"]},
     "name": {"type": "string", "pattern": f"^{NAME}$"},
     "text": _TEXT,

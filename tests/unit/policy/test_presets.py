@@ -36,7 +36,7 @@ def test_cases_hold(path: Path) -> None:
     here = context()
     policy = native.Policy(load([Source.preset(path.stem)], here, workspace_layer=False).json)
     outcomes = run_cases(read_cases(path.read_bytes(), path.name, here), policy.decide)
-    failed = [f"{each.case.name}: {each.decision['decision']} by {each.decision['rules']}" for each in outcomes if not each.holds]
+    failed = [f"{each.case.name}: {each.says} by {each.rules}" for each in outcomes if not each.holds]
     assert len(outcomes) > 5
     assert not failed, "\n".join(failed)
 
