@@ -26,11 +26,33 @@ EXPECTED = re.compile(r"//~ (?P<code>E\d{4}) (?P<name>\w+)$")
 pytestmark = pytest.mark.skipif(shutil.which("cargo") is None, reason="needs cargo on the PATH, as the build does")
 
 
+OLDEST: str = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["rust-version"]
+
+
+def installed(version: str) -> bool:
+    """Whether rustup has this toolchain."""
+    if shutil.which("rustup") is None:
+        return False
+    listed = subprocess.run(["rustup", "toolchain", "list"], capture_output=True, text=True, check=False).stdout
+    return any(line.startswith(f"{version}.") for line in listed.splitlines())
+
+
+@pytest.fixture(scope="module", params=["here", "oldest"])
+def environment(request: pytest.FixtureRequest) -> dict[str, str]:
+    """The Rust that builds here, and the oldest that may: each refuses the same."""
+    if request.param == "here":
+        return dict(os.environ)
+    if not installed(OLDEST):
+        pytest.skip(f"needs the toolchain {OLDEST}.0 of rustup beside the one that builds here")
+    kept = {name: value for name, value in os.environ.items() if name not in ("RUSTC", "CARGO")}
+    return {**kept, "RUSTUP_TOOLCHAIN": f"{OLDEST}.0", "CARGO_TARGET_DIR": str(ROOT / "target" / "oldest")}
+
+
 @pytest.fixture(scope="module")
-def externs() -> list[str]:
-    """What the crate is compiled against: what `make setup` has built."""
+def externs(environment: dict[str, str]) -> list[str]:
+    """What the crate is compiled against: what `make setup` has built, or the same by the oldest Rust."""
     build = ["cargo", "build", "--quiet", "--release", "--locked", "--package", "interlock-linux", "--lib", "--message-format", "json"]
-    told = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    told = subprocess.run(build, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
     built = {
         message["target"]["name"].replace("-", "_"): Path(message["filenames"][0])
         for message in map(json.loads, told.splitlines())
@@ -41,16 +63,16 @@ def externs() -> list[str]:
     return [*(f"--extern={name}={built[name]}" for name in wanted), *(f"-Ldependency={folder}" for folder in folders)]
 
 
-def errors(tmp_path: Path, externs: list[str], cases: list[Path], *options: str) -> list[dict[str, Any]]:
+def errors(tmp_path: Path, environment: dict[str, str], externs: list[str], cases: list[Path], *options: str) -> list[dict[str, Any]]:
     """Compiles the crate with `cases` as modules of it."""
     sources = tmp_path / "src"
     shutil.copytree(CRATE / "src", sources)
     modules = (f'#[allow(dead_code)]\n#[path = "{case}"]\nmod misuse_{case.stem};\n' for case in cases)
     (sources / "lib.rs").write_text((sources / "lib.rs").read_text() + "".join(modules))
-    command = [os.environ.get("RUSTC", "rustc"), "--edition=2024", "--crate-type=lib", "--crate-name=interlock_linux", "--emit=metadata", "--error-format=json"]
+    command = [environment.get("RUSTC", "rustc"), "--edition=2024", "--crate-type=lib", "--crate-name=interlock_linux", "--emit=metadata", "--error-format=json"]
     command += ["--check-cfg=cfg(misuse)", f"--out-dir={tmp_path}", *externs, *options, str(sources / "lib.rs")]
-    environment = {**os.environ, "CARGO_PKG_VERSION": "0.0.0"}
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment, check=False)
+    versioned = {**environment, "CARGO_PKG_VERSION": "0.0.0"}
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=versioned, check=False)
     found = [message for message in map(json.loads, result.stderr.splitlines()) if message["level"] == "error"]
     # The last one only counts the others.
     found = [message for message in found if message["code"] is not None or message["spans"]]
@@ -71,17 +93,17 @@ def words(message: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem)
-def test_misuse_is_refused_for_what_it_is(tmp_path: Path, externs: list[str], case: Path) -> None:
+def test_misuse_is_refused_for_what_it_is(tmp_path: Path, environment: dict[str, str], externs: list[str], case: Path) -> None:
     wanted = {}
     for number, line in enumerate(case.read_text().splitlines(), start=1):
         if expected := EXPECTED.search(line):
             wanted[case.name, number, expected["code"]] = expected["name"]
-    found = {where(message): message for message in errors(tmp_path, externs, [case], "--cfg=misuse")}
+    found = {where(message): message for message in errors(tmp_path, environment, externs, [case], "--cfg=misuse")}
     assert wanted, "a case that expects nothing"
     assert set(found) == set(wanted), [message["rendered"] for message in found.values()]
     for place, name in wanted.items():
         assert re.search(rf"`[^`]*\b{name}\b[^`]*`", words(found[place])), found[place]["rendered"]
 
 
-def test_the_same_without_the_misuse_compiles(tmp_path: Path, externs: list[str]) -> None:
-    assert not [message["rendered"] for message in errors(tmp_path, externs, CASES)]
+def test_the_same_without_the_misuse_compiles(tmp_path: Path, environment: dict[str, str], externs: list[str]) -> None:
+    assert not [message["rendered"] for message in errors(tmp_path, environment, externs, CASES)]

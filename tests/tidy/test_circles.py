@@ -108,3 +108,20 @@ def test_no_files_need_each_other() -> None:
     assert sum(map(len, all_graphs)) > 200, "hardly any file was found"
     found = [circle for graph in all_graphs for circle in circles(graph)]
     assert not found, "\n".join(", ".join(sorted(circle)) for circle in found)
+
+
+def test_no_rooms_of_the_supervisor_need_each_other() -> None:
+    """The rooms are the folders below the root and the files beside them; what the door sees by knows nothing else of the door."""
+    crate = "crates/interlock-linux/src/"
+    files = {name.removeprefix(crate): {use.removeprefix(crate) for use in uses} for name, uses in rust_graph(ROOT / "crates" / "interlock-linux").items()}
+    rooms: Graph = {}
+    for name, uses in files.items():
+        rooms.setdefault(room(name), set()).update({room(use) for use in uses} - {room(name)})
+    assert len(rooms) > 10, "hardly any room was found"
+    assert not circles(rooms)
+    upward = {f"{name}: {use}" for name, uses in files.items() for use in uses if name.startswith("door/seen/") and use.startswith("door/")}
+    assert not {each for each in upward if not each.partition(": ")[2].startswith("door/seen/")}
+
+
+def room(file: str) -> str:
+    return file.partition("/")[0]

@@ -3,7 +3,7 @@
 
 use interlock_linux::filter::need::Need;
 use interlock_linux::filter::program::program;
-use interlock_linux::filter::table::{Class, ROWS, Row, Test, Verdict};
+use interlock_linux::filter::table::{Class, ROWS, Row, Ruling, Test};
 use interlock_linux::sys::notify::Instruction;
 
 const X86_64: u32 = 0xc000_003e;
@@ -34,11 +34,11 @@ fn run(program: &[Instruction], architecture: u32, number: u32, arguments: &[u64
     }
 }
 
-fn meant(verdict: Verdict) -> u32 {
-    match verdict {
-        Verdict::Allow => 0x7fff_0000,
-        Verdict::Notify | Verdict::Refuse(_) => 0x7fc0_0000,
-        Verdict::Errno(errno) => 0x0005_0000 | errno.unsigned_abs(),
+fn meant(ruling: Ruling) -> u32 {
+    match ruling {
+        Ruling::Allow => 0x7fff_0000,
+        Ruling::Notify | Ruling::Refuse(_) => 0x7fc0_0000,
+        Ruling::Errno(errno) => 0x0005_0000 | errno.unsigned_abs(),
     }
 }
 
@@ -75,15 +75,15 @@ fn what_is_not_needed_is_left_to_the_kernel_and_nothing_else() {
     for need in needs() {
         let program = program(need);
         for row in ROWS {
-            let (found, all) = (run(&program, X86_64, row.number, &[0; 6]), meant(row.verdict(&[0; 6], Need::ALL)));
+            let (found, all) = (run(&program, X86_64, row.number, &[0; 6]), meant(row.ruling(&[0; 6], Need::ALL)));
             let left = (!need.sends && ["sendmsg", "sendmmsg"].contains(&row.name)) || (!need.ids && ids.contains(&row.name));
             let private = !need.shared_ipc && matches!(row.class, Class::Private(_));
-            assert_eq!(found, if left || private { meant(Verdict::Allow) } else { all }, "{} {need:?}", row.name);
-            assert!(!left || all == meant(Verdict::Notify));
+            assert_eq!(found, if left || private { meant(Ruling::Allow) } else { all }, "{} {need:?}", row.name);
+            assert!(!left || all == meant(Ruling::Notify));
             assert_eq!(row.is_trapped(need), row.handler().is_some() && !left && !private, "{}", row.name);
         }
-        assert_eq!(run(&program, X86_64, 46, &[3, 8, FAST_OPEN, 0, 0, 0]), meant(Verdict::Notify));
-        assert_eq!(run(&program, X86_64, 307, &[3, 8, 1, FAST_OPEN, 0, 0]), meant(Verdict::Notify));
+        assert_eq!(run(&program, X86_64, 46, &[3, 8, FAST_OPEN, 0, 0, 0]), meant(Ruling::Notify));
+        assert_eq!(run(&program, X86_64, 307, &[3, 8, 1, FAST_OPEN, 0, 0]), meant(Ruling::Notify));
     }
 }
 
@@ -98,7 +98,7 @@ fn the_program_says_what_the_table_means() {
                 for rest in [0, 1, 6, 17, 0x20_0000_0000] {
                     let arguments = [first, second, rest, 0, rest, 0];
                     let found = run(&program, X86_64, row.number, &arguments);
-                    assert_eq!(found, meant(row.verdict(&arguments, need)), "{} {arguments:x?}", row.name);
+                    assert_eq!(found, meant(row.ruling(&arguments, need)), "{} {arguments:x?}", row.name);
                 }
             }
         }
@@ -110,7 +110,7 @@ fn what_the_table_lacks_is_not_there() {
     let program = program(Need::ALL);
     for number in 0..2000u32 {
         if !ROWS.iter().any(|row| row.number == number) {
-            assert_eq!(run(&program, X86_64, number, &[0; 6]), meant(Verdict::Errno(libc::ENOSYS)), "{number}");
+            assert_eq!(run(&program, X86_64, number, &[0; 6]), meant(Ruling::Errno(libc::ENOSYS)), "{number}");
         }
     }
 }

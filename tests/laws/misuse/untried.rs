@@ -1,7 +1,7 @@
 //! Policy is put in the place of the self-test's script, or a tree is called rehearsed, where no self-test has passed.
 
 use crate::line::Line;
-use crate::start::Passed;
+use crate::tree::passed::Passed;
 
 #[cfg(misuse)]
 mod made_up {

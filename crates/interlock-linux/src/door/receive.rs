@@ -10,7 +10,7 @@ use super::net::{bind, connect, options, send, shutdown};
 use super::process::{exec, signal, sysv};
 use super::session::Session;
 use crate::filter::need::Need;
-use crate::filter::table::{Handler, Row, Verdict};
+use crate::filter::table::{Handler, Row, Ruling};
 use crate::line::Unforeseen;
 use crate::sys::errno::Errno;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -111,7 +111,7 @@ fn answer(pending: Pending, session: &Session) -> Answered {
     let Some(row) = Row::of(call.number) else {
         return pending.errno(libc::ENOSYS);
     };
-    if let Verdict::Refuse(errno) = row.verdict(&call.arguments, Need::ALL) {
+    if let Ruling::Refuse(errno) = row.ruling(&call.arguments, Need::ALL) {
         session.line.refuse_call(&call, row.name, row.why, errno);
         return pending.errno(errno);
     }

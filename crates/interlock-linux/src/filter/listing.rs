@@ -1,6 +1,6 @@
 //! The table of system calls as JSON, for `--syscalls` and `docs/syscalls.md`.
 
-use super::table::{Class, Clause, ROWS, Row, Shared, Verdict};
+use super::table::{Class, Clause, ROWS, Row, Ruling, Shared};
 use serde_json::{Value, json};
 
 /// All rows.
@@ -26,15 +26,15 @@ fn row(row: &Row) -> Value {
         "number": row.number, "name": row.name, "class": row.word(), "why": row.why, "errno": errno,
         "needed_for": needed_for,
         "handler": row.handler().map(|handler| format!("{handler:?}").to_lowercase()),
-        "conditions": clauses.iter().map(|clause| format!("{:?} → {}", clause.all, verdict(clause.verdict))).collect::<Vec<_>>(),
+        "conditions": clauses.iter().map(|clause| format!("{:?} → {}", clause.all, ruling(clause.ruling))).collect::<Vec<_>>(),
     })
 }
 
-fn verdict(verdict: Verdict) -> String {
-    match verdict {
-        Verdict::Allow => "allow".into(),
-        Verdict::Notify => "ask".into(),
-        Verdict::Errno(errno) => format!("errno {errno}"),
-        Verdict::Refuse(errno) => format!("errno {errno}, recorded"),
+fn ruling(ruling: Ruling) -> String {
+    match ruling {
+        Ruling::Allow => "allow".into(),
+        Ruling::Notify => "ask".into(),
+        Ruling::Errno(errno) => format!("errno {errno}"),
+        Ruling::Refuse(errno) => format!("errno {errno}, recorded"),
     }
 }

@@ -4,7 +4,7 @@
 //! kernel's action cache (5.11) answers it without running the program.
 
 use super::need::Need;
-use super::table::{Class, Clause, ROWS, Row, Test, Verdict};
+use super::table::{Class, Clause, ROWS, Row, Ruling, Test};
 use crate::sys::notify::Instruction;
 
 const LOAD_WORD: u16 = 0x20;
@@ -50,8 +50,8 @@ struct Leaf {
 
 #[derive(Clone, Copy)]
 enum Treatment {
-    Plain(Verdict),
-    Tested(&'static [Clause], Verdict),
+    Plain(Ruling),
+    Tested(&'static [Clause], Ruling),
 }
 
 fn leaves(need: Need) -> Vec<Leaf> {
@@ -59,12 +59,12 @@ fn leaves(need: Need) -> Vec<Leaf> {
     let mut next = 0;
     for row in ROWS {
         if row.number > next {
-            push(&mut out, next, Treatment::Plain(Verdict::Errno(libc::ENOSYS)));
+            push(&mut out, next, Treatment::Plain(Ruling::Errno(libc::ENOSYS)));
         }
         push(&mut out, row.number, treatment(row, need));
         next = row.number + 1;
     }
-    push(&mut out, next, Treatment::Plain(Verdict::Errno(libc::ENOSYS)));
+    push(&mut out, next, Treatment::Plain(Ruling::Errno(libc::ENOSYS)));
     out
 }
 
@@ -80,14 +80,14 @@ fn push(out: &mut Vec<Leaf>, first: u32, treatment: Treatment) {
 
 fn treatment(row: &Row, need: Need) -> Treatment {
     match row.class {
-        Class::Mediated(_, []) => Treatment::Plain(Verdict::Notify),
-        Class::Mediated(_, clauses) => Treatment::Tested(clauses, Verdict::Notify),
-        Class::ByNeed(_, what, _) if need.of_this(what) => Treatment::Plain(Verdict::Notify),
-        Class::ByNeed(_, _, []) => Treatment::Plain(Verdict::Allow),
-        Class::ByNeed(_, _, clauses) => Treatment::Tested(clauses, Verdict::Allow),
+        Class::Mediated(_, []) => Treatment::Plain(Ruling::Notify),
+        Class::Mediated(_, clauses) => Treatment::Tested(clauses, Ruling::Notify),
+        Class::ByNeed(_, what, _) if need.of_this(what) => Treatment::Plain(Ruling::Notify),
+        Class::ByNeed(_, _, []) => Treatment::Plain(Ruling::Allow),
+        Class::ByNeed(_, _, clauses) => Treatment::Tested(clauses, Ruling::Allow),
         Class::Filtered(_, clauses, otherwise) => Treatment::Tested(clauses, otherwise),
         Class::Walled | Class::Harmless | Class::Refused(_) | Class::Recorded(_) | Class::Private(_) => {
-            Treatment::Plain(row.verdict(&[0; 6], need))
+            Treatment::Plain(row.ruling(&[0; 6], need))
         }
     }
 }
@@ -109,7 +109,7 @@ fn search(leaves: &[Leaf]) -> Vec<Instruction> {
 
 fn block(treatment: Treatment) -> Vec<Instruction> {
     match treatment {
-        Treatment::Plain(verdict) => vec![answer(verdict)],
+        Treatment::Plain(ruling) => vec![answer(ruling)],
         Treatment::Tested(clauses, otherwise) => {
             let mut out: Vec<Instruction> = clauses.iter().flat_map(clause).collect();
             out.push(answer(otherwise));
@@ -120,7 +120,7 @@ fn block(treatment: Treatment) -> Vec<Instruction> {
 
 /// Tests that fall through when they hold and leave the clause when they do not; then the clause's answer.
 fn clause(clause: &Clause) -> Vec<Instruction> {
-    let mut out = vec![answer(clause.verdict)];
+    let mut out = vec![answer(clause.ruling)];
     for test in clause.all.iter().rev() {
         let mut tested = emit(*test, out.len());
         tested.extend(out);
@@ -146,11 +146,11 @@ fn emit(test: Test, rest: usize) -> Vec<Instruction> {
     }
 }
 
-fn answer(verdict: Verdict) -> Instruction {
-    give(match verdict {
-        Verdict::Allow => ALLOWED,
-        Verdict::Notify | Verdict::Refuse(_) => USER_NOTIFICATION,
-        Verdict::Errno(errno) => ERRNO | (errno.unsigned_abs() & 0xfff),
+fn answer(ruling: Ruling) -> Instruction {
+    give(match ruling {
+        Ruling::Allow => ALLOWED,
+        Ruling::Notify | Ruling::Refuse(_) => USER_NOTIFICATION,
+        Ruling::Errno(errno) => ERRNO | (errno.unsigned_abs() & 0xfff),
     })
 }
 

@@ -33,7 +33,7 @@ pub enum Handler {
 
 /// What the filter does with one call, where its registers decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Ruling {
     /// The kernel goes on; the wall still stands.
     Allow,
     /// The supervisor is asked.
@@ -67,12 +67,12 @@ pub enum Test {
     Given(u8),
 }
 
-/// When all tests hold, the verdict.
+/// When all tests hold, the ruling.
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs)]
 pub struct Clause {
     pub all: &'static [Test],
-    pub verdict: Verdict,
+    pub ruling: Ruling,
 }
 
 /// What is done with a call.
@@ -82,8 +82,8 @@ pub enum Class {
     Mediated(Handler, &'static [Clause]),
     /// Mediated where the session needs it for that; else the clauses say, in order, and then the kernel goes on.
     ByNeed(Handler, For, &'static [Clause]),
-    /// The clauses say, in order; then the verdict.
-    Filtered(Option<Handler>, &'static [Clause], Verdict),
+    /// The clauses say, in order; then the ruling.
+    Filtered(Option<Handler>, &'static [Clause], Ruling),
     /// The kernel goes on and Landlock bounds it.
     Walled,
     /// The kernel goes on: it reaches nothing a rule protects.
@@ -160,24 +160,24 @@ impl Row {
 
     /// What the filter says to this call with these registers: the meaning the emitted program is tested against.
     #[must_use]
-    pub fn verdict(&self, arguments: &[u64; 6], need: Need) -> Verdict {
+    pub fn ruling(&self, arguments: &[u64; 6], need: Need) -> Ruling {
         match self.class {
-            Class::ByNeed(_, what, _) if need.of_this(what) => Verdict::Notify,
-            Class::ByNeed(_, _, clauses) => first(clauses, arguments).unwrap_or(Verdict::Allow),
-            Class::Mediated(_, clauses) => first(clauses, arguments).unwrap_or(Verdict::Notify),
+            Class::ByNeed(_, what, _) if need.of_this(what) => Ruling::Notify,
+            Class::ByNeed(_, _, clauses) => first(clauses, arguments).unwrap_or(Ruling::Allow),
+            Class::Mediated(_, clauses) => first(clauses, arguments).unwrap_or(Ruling::Notify),
             Class::Filtered(_, clauses, otherwise) => first(clauses, arguments).unwrap_or(otherwise),
-            Class::Walled | Class::Harmless => Verdict::Allow,
-            Class::Refused(errno) => Verdict::Errno(errno),
-            Class::Recorded(errno) => Verdict::Refuse(errno),
-            Class::Private(_) if !need.shared_ipc => Verdict::Allow,
-            Class::Private(Shared::Refused(errno)) => Verdict::Errno(errno),
-            Class::Private(Shared::Kept(_)) => Verdict::Notify,
+            Class::Walled | Class::Harmless => Ruling::Allow,
+            Class::Refused(errno) => Ruling::Errno(errno),
+            Class::Recorded(errno) => Ruling::Refuse(errno),
+            Class::Private(_) if !need.shared_ipc => Ruling::Allow,
+            Class::Private(Shared::Refused(errno)) => Ruling::Errno(errno),
+            Class::Private(Shared::Kept(_)) => Ruling::Notify,
         }
     }
 }
 
-fn first(clauses: &[Clause], arguments: &[u64; 6]) -> Option<Verdict> {
-    clauses.iter().find(|clause| clause.all.iter().all(|test| test.holds(arguments))).map(|clause| clause.verdict)
+fn first(clauses: &[Clause], arguments: &[u64; 6]) -> Option<Ruling> {
+    clauses.iter().find(|clause| clause.all.iter().all(|test| test.holds(arguments))).map(|clause| clause.ruling)
 }
 
 impl Test {

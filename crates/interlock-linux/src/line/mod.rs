@@ -17,9 +17,9 @@ mod steering;
 mod transcripts;
 
 use crate::later::{Changes, Later};
-use crate::start::Passed;
 use crate::sys::notify::Call;
 use crate::tree::ending::Ending;
+use crate::tree::passed::Passed;
 use crate::wire::uplink::Uplink;
 use denials::Denials;
 use interlock_core::action::{Action, Inode, Plane, Process, Subject};

@@ -1,11 +1,11 @@
 //! What was found to stand: the wall as it was built, the filter as it was emitted, and the self-test's results.
 
-use super::failed::Failed;
 use crate::door::net::sender;
 use crate::filter::need::Need;
 use crate::filter::program::{digest, program};
 use crate::filter::table;
 use crate::machine::enforcement::{self, Enforcement, Mechanisms};
+use crate::tree::failed::Failed;
 use crate::tree::wall::Wall;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;

@@ -1,10 +1,8 @@
 //! Forked: guardian and command exist, and the command's process puts on its wall and its filter. There is no listener yet, no log and no session.
 
 use super::enforced::Enforced;
-use super::failed::Failed;
 use super::listening::Listening;
 use super::log;
-use super::steps::Steps;
 use super::tree::Tree;
 use crate::door::net::sender;
 use crate::door::receive;
@@ -23,9 +21,11 @@ use crate::sys::scope::Scope;
 use crate::sys::{capabilities, landlock};
 use crate::tree::command::{Ends, Start};
 use crate::tree::ending::Ending;
+use crate::tree::failed::Failed;
 use crate::tree::guardian;
 use crate::tree::members::Members;
 use crate::tree::rehearsal::Rehearsal;
+use crate::tree::steps::Steps;
 use crate::tree::wall::{self, Wall};
 use crate::wire::messages::{Launch, path};
 use crate::wire::uplink::Uplink;

@@ -1,13 +1,13 @@
 //! Listening: the command's process stands behind wall and filter, and the door answers its calls by the self-test's script.
 
 use super::enforced::Enforced;
-use super::failed::Failed;
-use super::passed::Passed;
 use super::rehearsed::Rehearsed;
-use super::steps::Steps;
 use super::tree::Tree;
 use crate::door::session::Session;
 use crate::tree::ending::Ending;
+use crate::tree::failed::Failed;
+use crate::tree::passed::Passed;
+use crate::tree::steps::Steps;
 use crate::wire::messages::Launch;
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ impl Listening {
     /// # Errors
     /// [`Failed`] with the test that did not end as it must.
     pub fn rehearse(mut self) -> Result<Rehearsed, Failed> {
-        let passed = Passed::by(&mut self.steps, &mut self.enforced)?;
+        let passed = Passed::by(&mut self.steps, |words| self.enforced.note(words))?;
         let Self { launch, command, enforced, tree, steps, session, ending } = self;
         Ok(Rehearsed { launch, command, enforced, tree, steps, session, ending, passed })
     }

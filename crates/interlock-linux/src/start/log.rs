@@ -1,9 +1,9 @@
 //! The session's log at its start: opened, begun with the first records, or closed because nothing was run.
 
 use super::enforced::Enforced;
-use super::failed::Failed;
 use crate::door::session::Session;
 use crate::machine::capability;
+use crate::tree::failed::Failed;
 use crate::wire::messages::{Launch, path};
 use interlock_core::decision::Record;
 use interlock_ledger::{Error, Keys, Log};

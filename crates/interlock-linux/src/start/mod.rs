@@ -5,19 +5,15 @@
 //! comes first, since ledger and receivers start theirs. The same way as the command's own process goes it is `tree::command`.
 
 mod enforced;
-mod failed;
 mod forked;
 mod listening;
 mod log;
-mod passed;
 mod rehearsed;
 mod running;
-mod steps;
 mod tree;
 
-pub use failed::Failed;
+pub use crate::tree::failed::Failed;
 pub use forked::Forked;
 pub use listening::Listening;
-pub use passed::Passed;
 pub use rehearsed::Rehearsed;
 pub use running::Running;

@@ -1,16 +1,16 @@
 //! Rehearsed: each mechanism was tried in the jail and did as it must. Only from here the command can be run.
 
 use super::enforced::Enforced;
-use super::failed::Failed;
 use super::log;
-use super::passed::Passed;
 use super::running::Running;
-use super::steps::Steps;
 use super::tree::Tree;
 use crate::door::session::Session;
 use crate::outside::control;
 use crate::outside::faces::{self, Shown};
 use crate::tree::ending::{Ending, Reason};
+use crate::tree::failed::Failed;
+use crate::tree::passed::Passed;
+use crate::tree::steps::Steps;
 use crate::wire::messages::{Launch, path};
 use serde_json::{Value, json};
 use std::io::BufReader;

@@ -2,9 +2,9 @@
 //!
 //! INVARIANT: while this lives, so may they; [`Tree::end`] ends them in order, and dropped it ends them at once. Afterwards this process has no child.
 
-use super::failed::{Failed, step_max};
 use crate::sys::descriptors::wait_readable;
 use crate::sys::process;
+use crate::tree::failed::{Failed, step_max};
 use crate::tree::guardian::Word;
 use crate::tree::sweep::sweep;
 use std::io::{BufRead, BufReader, Write};

@@ -2,10 +2,13 @@
 
 pub mod command;
 pub mod ending;
+pub mod failed;
 pub mod guardian;
 pub mod keepers;
 pub mod members;
+pub mod passed;
 pub mod rehearsal;
 pub mod sentinel;
+pub(crate) mod steps;
 pub mod sweep;
 pub mod wall;

@@ -1,6 +1,6 @@
 //! Clauses of the table: what a call's registers alone decide. Names of requests are the kernel's own.
 
-use super::{Clause, Test, Verdict};
+use super::{Clause, Ruling, Test};
 
 const ALL: u32 = u32::MAX;
 
@@ -13,20 +13,20 @@ const fn masked(argument: u8, mask: u32, values: &'static [u32]) -> Test {
 }
 
 const fn allow(all: &'static [Test]) -> Clause {
-    Clause { all, verdict: Verdict::Allow }
+    Clause { all, ruling: Ruling::Allow }
 }
 
 const fn notify(all: &'static [Test]) -> Clause {
-    Clause { all, verdict: Verdict::Notify }
+    Clause { all, ruling: Ruling::Notify }
 }
 
 const fn errno(all: &'static [Test], errno: i32) -> Clause {
-    Clause { all, verdict: Verdict::Errno(errno) }
+    Clause { all, ruling: Ruling::Errno(errno) }
 }
 
 /// Refused, and recorded.
 const fn refuse(all: &'static [Test], errno: i32) -> Clause {
-    Clause { all, verdict: Verdict::Refuse(errno) }
+    Clause { all, ruling: Ruling::Refuse(errno) }
 }
 
 pub(super) const ALWAYS: &[Clause] = &[];

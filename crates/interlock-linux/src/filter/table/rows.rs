@@ -4,7 +4,7 @@ use super::clauses::{
     ALWAYS, CLONE, FCNTL, FIRST, GROUP, IO_PRIORITY, IOCTL, PRCTL, PRIORITY, PRLIMIT, SENDMMSG, SENDMSG, SENDTO, SETSOCKOPT, SHUTDOWN,
     SOCKET, UNSHARE,
 };
-use super::{Class, Clause, Handler, Row, Shared, Verdict};
+use super::{Class, Clause, Handler, Row, Ruling, Shared};
 use crate::filter::need::For;
 
 type Meaning = (Class, &'static str);
@@ -21,7 +21,7 @@ const fn by_need(handler: Handler, what: For, clauses: &'static [Clause], why: &
     (Class::ByNeed(handler, what, clauses), why)
 }
 
-const fn filtered(handler: Option<Handler>, clauses: &'static [Clause], otherwise: Verdict, why: &'static str) -> Meaning {
+const fn filtered(handler: Option<Handler>, clauses: &'static [Clause], otherwise: Ruling, why: &'static str) -> Meaning {
     (Class::Filtered(handler, clauses, otherwise), why)
 }
 
@@ -107,7 +107,7 @@ pub const ROWS: &[Row] = &[
         filtered(
             Some(Handler::Ioctl),
             IOCTL,
-            Verdict::Allow,
+            Ruling::Allow,
             "by request: terminal injection and file-system requests are refused, inode flags mediated",
         ),
     ),
@@ -141,7 +141,7 @@ pub const ROWS: &[Row] = &[
         filtered(
             None,
             SOCKET,
-            Verdict::Refuse(libc::EAFNOSUPPORT),
+            Ruling::Refuse(libc::EAFNOSUPPORT),
             "by family, type and protocol: unix, TCP, UDP and route netlink; nothing else",
         ),
     ),
@@ -159,7 +159,7 @@ pub const ROWS: &[Row] = &[
     row(53, "socketpair", SOCKETS),
     row(54, "setsockopt", mediated(Handler::Shares, SETSOCKOPT, "what leads elsewhere or later is refused; sharing a port is on behalf")),
     row(55, "getsockopt", SOCKETS),
-    row(56, "clone", filtered(None, CLONE, Verdict::Allow, "threads and processes; no new namespace")),
+    row(56, "clone", filtered(None, CLONE, Ruling::Allow, "threads and processes; no new namespace")),
     row(57, "fork", THREADS),
     row(58, "vfork", THREADS),
     row(59, "execve", RUNS),
@@ -175,7 +175,7 @@ pub const ROWS: &[Row] = &[
     row(69, "msgsnd", SYSV),
     row(70, "msgrcv", SYSV),
     row(71, "msgctl", SYSV),
-    row(72, "fcntl", filtered(None, FCNTL, Verdict::Allow, "acts on a descriptor already decided; leases, which hold others, are refused")),
+    row(72, "fcntl", filtered(None, FCNTL, Ruling::Allow, "acts on a descriptor already decided; leases, which hold others, are refused")),
     row(73, "flock", DESCRIPTOR),
     row(74, "fsync", DESCRIPTOR),
     row(75, "fdatasync", DESCRIPTOR),
@@ -266,7 +266,7 @@ pub const ROWS: &[Row] = &[
         filtered(
             Some(Handler::Credentials),
             PRCTL,
-            Verdict::Allow,
+            Ruling::Allow,
             "by option: credentials are noted, dumpability is answered and not done, the memory map stays",
         ),
     ),
@@ -384,7 +384,7 @@ pub const ROWS: &[Row] = &[
     row(269, "faccessat", LOOKS),
     row(270, "pselect6", DESCRIPTOR),
     row(271, "ppoll", DESCRIPTOR),
-    row(272, "unshare", filtered(None, UNSHARE, Verdict::Allow, "its own tables; no new namespace")),
+    row(272, "unshare", filtered(None, UNSHARE, Ruling::Allow, "its own tables; no new namespace")),
     row(273, "set_robust_list", THREADS),
     row(274, "get_robust_list", OTHER),
     row(275, "splice", DESCRIPTOR),

@@ -7,23 +7,23 @@ use std::io::{BufRead, BufReader};
 use std::os::fd::{AsFd, OwnedFd};
 
 /// Lines from the command's process, and its leave to go on. Hung up, that process ends.
-pub(super) struct Steps {
+pub(crate) struct Steps {
     lines: BufReader<File>,
     go: OwnedFd,
 }
 
 impl Steps {
-    pub(super) fn new(lines: OwnedFd, go: OwnedFd) -> Self {
+    pub(crate) fn new(lines: OwnedFd, go: OwnedFd) -> Self {
         Self { lines: BufReader::new(File::from(lines)), go }
     }
 
     /// Lets it go on from where it waits.
-    pub(super) fn go_on(&self) -> Result<(), Failed> {
+    pub(crate) fn go_on(&self) -> Result<(), Failed> {
         write_all(self.go.as_fd(), b"!").map_err(|error| Failed::own("the command", error))
     }
 
     /// The words of the next line; `awaited` says what did not happen if it does not come.
-    pub(super) fn next(&mut self, awaited: &str) -> Result<Vec<String>, Failed> {
+    pub(crate) fn next(&mut self, awaited: &str) -> Result<Vec<String>, Failed> {
         let milliseconds = i32::try_from(step_max().as_millis()).unwrap_or(i32::MAX);
         if self.lines.buffer().is_empty() && descriptors::wait_readable(&[self.lines.get_ref().as_fd()], milliseconds).is_empty() {
             return Err(Failed::late(awaited));
@@ -40,7 +40,7 @@ impl Steps {
     }
 
     /// Waits until the process is another program. What the kernel or the door said if it could not be.
-    pub(super) fn executed(mut self) -> Result<Option<i32>, Failed> {
+    pub(crate) fn executed(mut self) -> Result<Option<i32>, Failed> {
         let mut line = String::new();
         // No deadline here: policy may ask a human about the very first exec.
         let read = self.lines.read_line(&mut line).map_err(|error| Failed::own("the command", error))?;

@@ -1,7 +1,7 @@
 //! Why nothing was run, with the exit codes of `spec/home.md`: 120 usage, 121 policy, 122 machine, 123 own failure, 124 refused.
 
+use super::ending::{Ending, Reason};
 use crate::machine::{foreign, yama};
-use crate::tree::ending::{Ending, Reason};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -28,29 +28,29 @@ impl Failed {
     }
 
     /// A failure of our own.
-    pub(super) fn own(what: &str, error: impl std::fmt::Display) -> Self {
+    pub(crate) fn own(what: &str, error: impl std::fmt::Display) -> Self {
         Self::new(123, format!("{what}: {error}"), "")
     }
 
     /// What the session is reached by could not be made.
-    pub(super) fn sockets(error: &std::io::Error) -> Self {
+    pub(crate) fn sockets(error: &std::io::Error) -> Self {
         Self::new(123, format!("the session's sockets: {error}"), "")
     }
 
     /// A step of the start that did not come in time.
-    pub(super) fn late(what: &str) -> Self {
+    pub(crate) fn late(what: &str) -> Self {
         let seconds = step_max().as_secs();
         let hint = "where the machine is slow or busy, `INTERLOCK_START_SECONDS=120` waits longer";
         Self::new(123, format!("{what} within {seconds} s"), hint)
     }
 
     /// The machine lacks something.
-    pub(super) fn lacking(what: impl Into<String>, hint: &str) -> Self {
+    pub(crate) fn lacking(what: impl Into<String>, hint: &str) -> Self {
         Self::new(lacking_code(), what, hint)
     }
 
     /// What the command's process said of the step (`failed STEP ERRNO`) at which it gave up.
-    pub(super) fn at_step(words: &[String]) -> Self {
+    pub(crate) fn at_step(words: &[String]) -> Self {
         let step = words.get(1).map_or("", String::as_str);
         let errno = words.get(2).and_then(|word| word.parse().ok()).unwrap_or(0);
         let error = std::io::Error::from_raw_os_error(errno);
@@ -70,7 +70,7 @@ impl Failed {
     }
 
     /// The listener stayed with the command. Not permitted is the machine's; anything else (the command was killed meanwhile) is not.
-    pub(super) fn not_taken(error: &std::io::Error) -> Self {
+    pub(crate) fn not_taken(error: &std::io::Error) -> Self {
         match error.raw_os_error() {
             Some(libc::EPERM) => Self::new(122, format!("the listener could not be taken over (pidfd_getfd): {error}"), &yama::advice()),
             _ => Self::own("the listener could not be taken over", error),
@@ -79,7 +79,7 @@ impl Failed {
 
     /// The same with the reason for which the session came to its end, where there is one.
     #[must_use]
-    pub(super) fn because(self, ending: &Ending) -> Self {
+    pub(crate) fn because(self, ending: &Ending) -> Self {
         match ending.reason() {
             Some(Reason::Failed(reason)) => Self { message: format!("{}: {reason}", self.message), ..self },
             _ => self,
@@ -94,7 +94,7 @@ impl Failed {
 }
 
 /// How long each step may take.
-pub(super) fn step_max() -> Duration {
+pub(crate) fn step_max() -> Duration {
     let asked = std::env::var(STEP_VARIABLE).ok().and_then(|text| text.parse().ok());
     Duration::from_secs(asked.unwrap_or(STEP_SECONDS).clamp(1, STEP_SECONDS_MAX))
 }
