@@ -29,6 +29,10 @@ def attest(stage: Any, **message: Any) -> dict[str, Any]:
         return json.loads(sock.recv(4096))
 
 
+#: include/uapi/asm-generic/socket.h.
+SO_COOKIE = 57
+
+
 def session_token(stage: Any, session: str) -> str:
     stage.token()
     return stage.registry().issue_session("coder", audience=stage.url, session=session, ttl_ms=60_000, now_ms=now_ms())
@@ -43,8 +47,8 @@ def attested(stage: Any, session: str) -> http.client.HTTPConnection:
 
 
 def attest_socket(stage: Any, sock: socket.socket, session: str) -> dict[str, Any]:
-    inode = os.fstat(sock.fileno()).st_ino
-    return attest(stage, session=session, port=sock.getsockname()[1], inode=inode)
+    [cookie] = struct.unpack("=Q", sock.getsockopt(socket.SOL_SOCKET, SO_COOKIE, 8))
+    return attest(stage, session=session, port=sock.getsockname()[1], cookie=cookie)
 
 
 def ask(connection: http.client.HTTPConnection, token: str) -> int:
@@ -126,14 +130,14 @@ def test_another_sessions_attestation_does_not_serve(start: Any, tmp_path: Any) 
     assert ask(attested(stage, "s-20261121T130000-bbbbbb"), token) == 401
 
 
-def test_an_attestation_needs_the_inode_and_serves_one_connection(start: Any, tmp_path: Any) -> None:
+def test_an_attestation_needs_the_cookie_and_serves_one_connection(start: Any, tmp_path: Any) -> None:
     stage = start(connector("notes", root=tmp_path))
     session = "s-20261121T130000-aaaaaa"
     token = session_token(stage, session)
     wrong = http.client.HTTPConnection("127.0.0.1", stage.port)
     wrong.connect()
     port = wrong.sock.getsockname()[1]
-    assert attest(stage, session=session, port=port, inode=1) == {"ok": True}
+    assert attest(stage, session=session, port=port, cookie=1) == {"ok": True}
     assert ask(wrong, token) == 401
     first = attested(stage, session)
     port = first.sock.getsockname()[1]
@@ -150,7 +154,7 @@ def test_an_attestation_needs_the_inode_and_serves_one_connection(start: Any, tm
 
 
 @pytest.mark.parametrize(
-    "line", [b"{}\n", b"not json\n", b'{"type":"attest","session":1,"port":1,"inode":1}\n', b'{"type":"attest","x":1}\n']
+    "line", [b"{}\n", b"not json\n", b'{"type":"attest","session":1,"port":1,"cookie":1}\n', b'{"type":"attest","x":1}\n']
 )
 def test_what_is_no_attestation_is_refused(start: Any, tmp_path: Any, line: bytes) -> None:
     stage = start(connector("notes", root=tmp_path))

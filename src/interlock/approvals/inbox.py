@@ -294,13 +294,18 @@ class Inbox:
 
 
 def process_identity(process: int) -> str:
-    """A process by id and start time (proc_pid_stat(5), field 22), so that a reused id is another process."""
+    """A process by id, start time (proc_pid_stat(5), field 22) and the machine's boot, so that a reused id is another.
+
+    A descriptor of a process cannot be written down, and the start is counted from the boot.
+    """
     try:
         with open(f"/proc/{process}/stat", "rb") as file:
             fields = file.read().rpartition(b")")[2].split()
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            boot = file.read().strip()
     except OSError:
         return f"{process}:gone"
-    return f"{process}:{fields[19].decode()}"
+    return f"{process}:{fields[19].decode()}:{boot}"
 
 
 def is_alive(identity: str) -> bool:

@@ -19,7 +19,7 @@ from interlock.mediate.json_text import MalformedJson, encode, is_object, parse
 
 LINE_BYTES_MAX: Final = 4_096
 IDLE_S_MAX: Final = 3_600.0
-_KEYS: Final = frozenset({"type", "session", "address", "port", "inode", "process"})
+_KEYS: Final = frozenset({"type", "session", "address", "port", "cookie", "process"})
 
 
 class AttestationSocket:
@@ -70,10 +70,10 @@ class AttestationSocket:
             return None
         if not is_object(message) or set(message) - _KEYS or message.get("type") != "attest":
             return None
-        session, port, inode, process = (message.get(key) for key in ("session", "port", "inode", "process"))
-        if not isinstance(session, str) or not isinstance(port, int) or not isinstance(inode, int) or inode <= 0:
+        session, port, cookie, process = (message.get(key) for key in ("session", "port", "cookie", "process"))
+        if not isinstance(session, str) or not isinstance(port, int) or not isinstance(cookie, int) or cookie <= 0:
             return None
-        return Attestation(session, port, inode, process if isinstance(process, int) else 0, self._now_ms())
+        return Attestation(session, port, cookie, process if isinstance(process, int) else 0, self._now_ms())
 
 
 def peer_uid(connected: socket.socket) -> int:

@@ -8,7 +8,7 @@ Agents and their tokens are in `state/registry.sqlite`: only digests of tokens a
 and binding. A token is `ilk_` and 32 random bytes in base64url. Revoking is seen by every process at its next look,
 since a cached answer is kept only as long as SQLite's data_version says that nobody has written
 (sqlite.org/pragma.html#pragma_data_version). What a supervisor vouches for (spec/gateway.md) is matched on client port
-and socket inode, and used once; `attestation_socket.py` feeds that table.
+and socket cookie, and used once; `attestation_socket.py` feeds that table.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ class Authenticator:
         known = connection.memory.get("session")
         if isinstance(known, str) or peer is None:
             return known if isinstance(known, str) else None
-        taken = self._attestations.take(port=connection.client[1], inode=peer.inode, now_ms=self._now_ms())
+        taken = self._attestations.take(port=connection.client[1], cookie=peer.cookie, now_ms=self._now_ms())
         if taken is None:
             return None
         connection.memory["session"] = taken.session
@@ -158,17 +158,17 @@ def _binding_refusal(token: Token, peer: Peer | None, session: str | None) -> st
 
 @dataclass(frozen=True, slots=True)
 class Attestation:
-    """A supervisor's word: the socket `inode` bound to `port` belongs to `session`."""
+    """A supervisor's word: the socket `cookie` bound to `port` belongs to `session`."""
 
     session: str
     port: int
-    inode: int
+    cookie: int
     process: int
     made_ms: int
 
 
 class Attestations:
-    """What was attested and not used yet, by client port and inode."""
+    """What was attested and not used yet, by client port and cookie."""
 
     def __init__(self) -> None:
         self._waiting: dict[tuple[int, int], Attestation] = {}
@@ -178,12 +178,12 @@ class Attestations:
         self._drop_old(attestation.made_ms)
         if len(self._waiting) >= ATTESTATIONS_MAX:
             return False
-        self._waiting[(attestation.port, attestation.inode)] = attestation
+        self._waiting[(attestation.port, attestation.cookie)] = attestation
         return True
 
-    def take(self, *, port: int, inode: int, now_ms: int) -> Attestation | None:
+    def take(self, *, port: int, cookie: int, now_ms: int) -> Attestation | None:
         """The attestation of this very socket, once."""
-        found = self._waiting.pop((port, inode), None)
+        found = self._waiting.pop((port, cookie), None)
         return found if found is not None and now_ms - found.made_ms <= ATTESTATION_MS_MAX else None
 
     def _drop_old(self, now_ms: int) -> None:

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """The other end of a loopback connection as the kernel reports it: owner and inode of its socket."""
+    """The other end of a loopback connection as the kernel reports it: owner and cookie of its socket.
+
+    The kernel gives a cookie once (SO_COOKIE), where it gives the number of an inode again.
+    """
 
     uid: int
-    inode: int
+    cookie: int

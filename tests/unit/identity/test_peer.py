@@ -1,16 +1,19 @@
-"""The other end of a connection: the kernel's word, the tables' word, and rows that must never pass for somebody."""
+"""The other end of a connection: the kernel's word, and nobody where it says nothing."""
 
 from __future__ import annotations
 
 import os
 import socket
+import struct
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from interlock.identity.peer import find_in_tables, find_peer
+from interlock.identity.peer import find_peer
 from interlock.identity.socket_query import query_peer
+
+#: include/uapi/asm-generic/socket.h.
+SO_COOKIE = 57
 
 
 @pytest.fixture(params=["127.0.0.1", "::1"])
@@ -27,35 +30,26 @@ def pair(request: pytest.FixtureRequest) -> Iterator[tuple[socket.socket, socket
         each.close()
 
 
-@pytest.mark.parametrize("find", [find_peer, find_in_tables, query_peer])
+@pytest.mark.parametrize("find", [find_peer, query_peer])
 def test_a_live_connection_is_its_owners(pair: tuple[socket.socket, socket.socket], find: object) -> None:
     client, accepted = pair
     ends = {"client": accepted.getpeername()[:2], "server": accepted.getsockname()[:2]}
+    [cookie] = struct.unpack("=Q", client.getsockopt(socket.SOL_SOCKET, SO_COOKIE, 8))
     found = find(**ends)  # type: ignore[operator]
-    assert found is not None and (found.uid, found.inode) == (os.geteuid(), os.fstat(client.fileno()).st_ino)
+    assert found is not None and (found.uid, found.cookie) == (os.geteuid(), cookie)
 
 
-@pytest.mark.parametrize("find", [find_peer, find_in_tables])
-def test_a_connection_that_is_gone_is_nobodys(pair: tuple[socket.socket, socket.socket], find: object) -> None:
+def test_a_connection_that_is_gone_is_nobodys(pair: tuple[socket.socket, socket.socket]) -> None:
     client, accepted = pair
     ends = {"client": accepted.getpeername()[:2], "server": accepted.getsockname()[:2]}
     client.close()
     accepted.close()
-    assert find(**ends) is None  # type: ignore[operator]
+    assert find_peer(**ends) is None
 
 
-def test_rows_without_an_inode_and_two_rows_are_nobody(tmp_path: Path) -> None:
-    head = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
-    row = "   0: 0100007F:{port} 0100007F:1CDF {state} 00000000:00000000 00:00000000 00000000     {uid}        0 {inode} 1 0\n"
-    table = tmp_path / "tcp"
-    ends = {"client": ("127.0.0.1", 0x1111), "server": ("127.0.0.1", 0x1CDF), "tables": (str(table),)}
+def test_what_the_kernel_does_not_say_is_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(**_: object) -> None:
+        raise OSError(22, "no such query")
 
-    def found(*rows: dict[str, object]) -> object:
-        table.write_text(head + "".join(row.format(**{"port": "1111", "state": "01", "uid": 0, "inode": 7, **each}) for each in rows))
-        return find_in_tables(**ends)  # type: ignore[arg-type]
-
-    assert found({}) is not None
-    assert found({"inode": 0}) is None
-    assert found({"state": "06"}) is None
-    assert found({}, {"uid": 5, "inode": 8}) is None
-    assert found({"port": "1112"}) is None
+    monkeypatch.setattr("interlock.identity.peer.query_peer", refused)
+    assert find_peer(client=("127.0.0.1", 1), server=("127.0.0.1", 2)) is None

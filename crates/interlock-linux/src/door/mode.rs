@@ -1,11 +1,9 @@
-//! The mode of what is made or changed for a caller: its umask is worked out for each call, and no file is made to run as somebody else.
+//! The mode of what is made or changed for a caller: its umask is asked for each call, and no file is made to run as somebody else. Left out: how the
+//! umask is taken off (`file::masked`).
 
 use super::act::forbidden;
 use super::errand::Errand;
 use super::seen::caller::Stop;
-use crate::sys::errno::Sys;
-use crate::sys::files;
-use std::os::fd::BorrowedFd;
 use std::sync::atomic::Ordering;
 
 impl Errand<'_> {
@@ -28,11 +26,4 @@ impl Errand<'_> {
             Ok(self.session.ground.umask)
         }
     }
-}
-
-/// The mode of what is made in `parent` with `mode` asked for: without the maker's umask, for the supervisor has none (`session`). Where the
-/// directory has a default ACL, that takes its place, as natively. Whoever changes the ACL meanwhile could have made it say anything.
-pub fn masked(mode: u32, umask: u32, parent: BorrowedFd<'_>) -> Sys<u32> {
-    let falls_under = mode & umask != 0 && !files::has_default_acl(&files::magic(parent).absolute())?;
-    Ok(if falls_under { mode & !umask } else { mode })
 }

@@ -94,7 +94,7 @@ impl Session {
     ) -> std::io::Result<Arc<Self>> {
         let (ground, mounts) = (super::seen::ground::Ground::open()?, Mounts::read()?);
         // INVARIANT: from here on whatever this process makes, it makes with the very mode it says: a caller's umask is worked out for each call
-        // (`mode::masked`), since threads share theirs and a umask apart takes unshare(2), which containers refuse.
+        // (`file::masked`), since threads share theirs and a umask apart takes unshare(2), which containers refuse.
         crate::sys::credentials::set_umask(0);
         let standing = Standing::of(&ground);
         let session = Arc::new_cyclic(|own: &Weak<Self>| Self {

@@ -21,6 +21,7 @@ pub mod sockets;
 pub mod sysv;
 pub mod threads;
 pub mod trace;
+pub mod witness;
 
 use std::io;
 

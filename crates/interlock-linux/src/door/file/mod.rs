@@ -5,6 +5,7 @@ pub mod below;
 pub mod descriptors;
 pub mod links;
 pub mod loss;
+mod masked;
 pub mod metadata;
 pub mod moved;
 pub mod names;

@@ -2,12 +2,12 @@
 //!
 //! Left out: rename, which has two places and may carry a tree (`rename`).
 
+use super::masked::Masked;
 use super::moved::{MOVED, afresh, in_place, place_of};
 use super::{links, loss, rename};
 use crate::door::act::{forbidden, inode};
 use crate::door::answer::{Answered, Pending};
 use crate::door::errand::Errand;
-use crate::door::mode::masked;
 use crate::door::seen::caller::Stop;
 use crate::door::seen::lost;
 use crate::door::seen::place::{self, Found, Place};
@@ -16,10 +16,11 @@ use crate::line::{Enactor, Observed};
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::files::{self, Stat};
 use crate::sys::memory::PATH_BYTES_MAX;
+use crate::sys::witness::Witness;
 use interlock_core::action::{Inode, Target, Verb};
 use interlock_core::facts::Origin;
 use std::ffi::CStr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 const MODE_BITS: u32 = 0o7777;
 /// What is allowed is done as it is, or not at all.
@@ -56,8 +57,7 @@ fn serve(errand: &Errand<'_>) -> (Verb, Result<(), Stop>) {
 
 fn make_directory(errand: &Errand<'_>, directory: i32, index: usize, mode: u32) -> Result<(), Stop> {
     let place = place_of(errand, directory, index)?;
-    let (umask, parent) = (errand.umask()?, place.parent.as_fd());
-    make(errand, &place, Verb::FileCreate, |entry| files::make_directory(parent, entry, masked(mode & MODE_BITS, umask, parent)?))
+    make(errand, &place, Verb::FileCreate, mode & MODE_BITS, files::make_directory)
 }
 
 fn make_node(errand: &Errand<'_>, directory: i32, index: usize, mode: u32) -> Result<(), Stop> {
@@ -73,8 +73,7 @@ fn make_node(errand: &Errand<'_>, directory: i32, index: usize, mode: u32) -> Re
     };
     let place = place_of(errand, directory, index)?;
     errand.forbid_privilege(mode, &place.name())?;
-    let (umask, parent) = (errand.umask()?, place.parent.as_fd());
-    make(errand, &place, verb, |entry| files::make_node(parent, entry, masked(mode, umask, parent)?))
+    make(errand, &place, verb, mode, files::make_node)
 }
 
 fn make_symlink(errand: &Errand<'_>, directory: i32, index: usize) -> Result<(), Stop> {
@@ -85,33 +84,52 @@ fn make_symlink(errand: &Errand<'_>, directory: i32, index: usize) -> Result<(),
     let place = place_of(errand, directory, index)?;
     let below = links::acts(errand, place.parent.as_fd(), &place.name(), &content);
     let content = files::text(&content)?;
-    make_with(errand, &place, Verb::FileCreate, below, |entry| files::make_symlink(&content, place.parent.as_fd(), entry))
+    make_with(errand, &place, Verb::FileCreate, below, |entry| files::make_symlink(&content, place.parent.as_fd(), entry).map(|()| None))
 }
 
-/// Settles and makes a new name at `place`. What is there already is the kernel's to say, and so is what can be no name.
-fn make(errand: &Errand<'_>, place: &Place, verb: Verb, act: impl FnOnce(&CStr) -> Sys<()>) -> Result<(), Stop> {
+/// Settles and makes a new name at `place`, with a mode from which the umask is taken.
+fn make(errand: &Errand<'_>, place: &Place, verb: Verb, mode: u32, act: fn(BorrowedFd<'_>, &CStr, u32) -> Sys<()>) -> Result<(), Stop> {
+    let (umask, parent) = (errand.umask()?, place.parent.as_fd());
+    let act = |entry: &CStr| {
+        let masked = Masked::of(mode, umask, parent)?;
+        act(parent, entry, masked.given()).map(|()| Some(masked))
+    };
     make_with(errand, place, verb, Vec::new(), act)
 }
 
-/// The same, where the new name brings others into being (`below`).
-fn make_with(errand: &Errand<'_>, place: &Place, verb: Verb, below: Vec<Observed>, act: impl FnOnce(&CStr) -> Sys<()>) -> Result<(), Stop> {
-    let entry = place.entry()?;
+/// Settles and makes a new name that brings others into being (`below`). What is there already is the kernel's to say, and so is what can be no name.
+/// `act` tells what is to be looked at after.
+fn make_with(
+    errand: &Errand<'_>,
+    place: &Place,
+    verb: Verb,
+    below: Vec<Observed>,
+    act: impl FnOnce(&CStr) -> Sys<Option<Masked>>,
+) -> Result<(), Stop> {
+    let (entry, parent) = (place.entry()?, place.parent.as_fd());
     if !place.is_name() {
-        return errand.as_caller(|| Ok(act(&entry)?));
+        return errand.as_caller(|| Ok(act(&entry).map(drop)?));
     }
     if let Found::Object(..) = errand.as_caller(|| Ok(place.look()?))? {
         return Err(Errno(libc::EEXIST).into());
     }
     let acts = std::iter::once(errand.making(verb, &place.name(), place.parent.as_fd())).chain(below).collect();
     let made = errand.enact_as_caller(&ENACTOR, acts, |_| {
-        // Looked at before anything of the session can put another object there.
-        in_place(errand, place, None, || act(&entry).map(|()| place.look().ok()))
+        in_place(errand, place, None, || {
+            let witness = Witness::of(parent);
+            let masked = act(&entry)?;
+            // What is there now may be somebody else's, who put it there.
+            match place.look() {
+                Ok(Found::Object(file, stat)) if witness.is_some_and(|witness| witness.saw_only_made(&entry)) => {
+                    masked.map_or(Ok(()), |masked| masked.settle(file.as_fd()))?;
+                    Ok(Some((file, stat)))
+                }
+                _ => Ok(None),
+            }
+        })
     })?;
-    match made {
-        Some(Found::Object(file, stat)) if stat.kind() == libc::S_IFDIR || stat.links == 1 => {
-            errand.session.made.note(inode(&stat), file.as_fd())
-        }
-        _ => {}
+    if let Some((file, stat)) = made.filter(|(_, stat)| stat.kind() == libc::S_IFDIR || stat.links == 1) {
+        errand.session.made.note(inode(&stat), file.as_fd());
     }
     Ok(())
 }

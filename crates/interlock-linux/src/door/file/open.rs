@@ -3,11 +3,11 @@
 //! Left out: O_PATH, which carries no data: the kernel goes on with it. openat2 with O_PATH is ENOSYS, since its flags lie in
 //! memory where another thread could change them.
 
+use super::masked::Masked;
 use super::{terminal, view};
 use crate::door::answer::{Answered, Pending, Proof};
 use crate::door::errand::Errand;
 use crate::door::handover::Handover;
-use crate::door::mode::masked;
 use crate::door::seen::caller::{Caller, Reached, Stop};
 use crate::door::seen::ground::Ground;
 use crate::door::seen::path_only::PathOnly;
@@ -184,8 +184,11 @@ fn create_at<'a>(errand: &'a Errand<'_>, request: &Request, place: &Place) -> Re
         if !place.stands(&errand.session.ground) {
             return Err(Errno(libc::EEXIST).into());
         }
-        let mode = masked(request.how.mode, umask, place.parent.as_fd())?;
-        Ok(files::open_at(place.parent.as_fd(), &entry, flags, mode)?)
+        let parent = place.parent.as_fd();
+        let masked = Masked::of(request.how.mode, umask, parent)?;
+        let file = files::open_at(parent, &entry, flags, masked.given())?;
+        masked.settle(file.as_fd())?;
+        Ok(file)
     });
     match made {
         Ok(file) => {
@@ -213,8 +216,11 @@ fn unnamed<'a>(errand: &'a Errand<'_>, request: &Request, directory: Object) -> 
     errand.forbid_privilege(request.how.mode, &name)?;
     let (umask, flags) = (errand.umask()?, request.how.flags & !libc::O_NOFOLLOW);
     let file = errand.enact_as_caller(&ENACTOR, vec![errand.making(Verb::FileCreate, &name, directory.file.as_fd())], |_| {
-        let mode = masked(request.how.mode, umask, directory.file.as_fd())?;
-        Ok(reopen(&errand.session.ground, directory.file.as_fd(), flags, mode)?)
+        let parent = directory.file.as_fd();
+        let masked = Masked::of(request.how.mode, umask, parent)?;
+        let file = reopen(&errand.session.ground, parent, flags, masked.given())?;
+        masked.settle(file.as_fd())?;
+        Ok(file)
     })?;
     if let Ok(stat) = files::stat(file.as_fd()) {
         errand.session.made.note_nameless(crate::door::act::inode(&stat), file.as_fd());

@@ -45,7 +45,7 @@ fn tell(errand: &Errand<'_>, gateway: &Gateway, socket: &Socket) -> io::Result<b
     let (address, port) = socket.local();
     let process = errand.caller.process().map_err(|error| io::Error::from_raw_os_error(error.0))?;
     let message = json!({
-        "type": "attest", "session": errand.session.name, "address": address, "port": port, "inode": socket.inode, "process": process,
+        "type": "attest", "session": errand.session.name, "address": address, "port": port, "cookie": socket.cookie, "process": process,
     });
     let mut stream = UnixStream::connect(&gateway.socket)?;
     stream.set_read_timeout(Some(ANSWER_WITHIN))?;

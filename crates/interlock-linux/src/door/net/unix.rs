@@ -15,6 +15,7 @@ use crate::door::seen::place::{self, Found, Place};
 use crate::door::seen::resolve::{self, Last, Name, Object, Path};
 use crate::line::{Enactor, Observed};
 use crate::sys::errno::{Errno, Sys};
+use crate::sys::witness::Witness;
 use crate::sys::{apart, credentials, files, landlock, process, sockets as sys};
 use interlock_abi::address::{self, Purpose};
 use interlock_core::action::{Bytes, Side, Target, Verb};
@@ -135,8 +136,9 @@ fn bind_once(errand: &Errand<'_>, socket: &Socket, text: &[u8]) -> Result<(), St
             return Err(MOVED);
         }
         let wire = address(&place, start.as_fd(), text)?;
+        let witness = Witness::of(place.parent.as_fd());
         make(errand, socket, &place, start.as_fd(), &wire)?;
-        check_made(errand, &place)
+        check_made(errand, &place, witness.as_ref())
     })
 }
 
@@ -153,7 +155,7 @@ fn address(place: &Place, start: BorrowedFd<'_>, text: &[u8]) -> Sys<Vec<u8>> {
 }
 
 /// Looks where the socket has come to lie. Nobody of the session could move its directory meanwhile, but others could.
-fn check_made(errand: &Errand<'_>, place: &Place) -> Result<(), Stop> {
+fn check_made(errand: &Errand<'_>, place: &Place, witness: Option<&Witness>) -> Result<(), Stop> {
     let entry = place.component()?;
     let (file, stat) = match place.look() {
         Ok(Found::Object(file, stat)) if stat.kind() == libc::S_IFSOCK => (file, stat),
@@ -164,11 +166,17 @@ fn check_made(errand: &Errand<'_>, place: &Place) -> Result<(), Stop> {
             ));
         }
     };
+    let told = witness.map(|witness| witness.saw_only_made(&entry));
     if place.stands(&errand.session.ground) {
-        errand.session.made.note(inode(&stat), file.as_fd());
+        // Where somebody else's may lie there by now, the socket is bound all the same, and nobody takes what is there for the session's.
+        if told == Some(true) {
+            errand.session.made.note(inode(&stat), file.as_fd());
+        }
         return Ok(());
     }
-    files::unlink(place.parent.as_fd(), &entry, 0)?;
+    if told != Some(false) {
+        files::unlink(place.parent.as_fd(), &entry, 0)?;
+    }
     Err(misplaced(place, "something outside the session moved its folder while the socket was made: it was taken away again"))
 }
 
