@@ -80,6 +80,8 @@ def drawn(pick: random.Random, house: House, plant: Plant, mark: str) -> tuple[l
             arguments[0] = placed(arguments[0], house)
         if name == "write" and arguments[-1] == "as_a_link":
             objects.append(f"{house.work}/{performer.hidden(arguments[0])}")
+        if name == "write" and arguments[-1] == "beside":
+            objects.append(f"{arguments[0]}.tmp~")  # it stays there, where the rename was refused
         operations.append((name, *arguments))
     return operations, objects
 

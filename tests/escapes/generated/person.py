@@ -69,7 +69,7 @@ def key_agent(house: House) -> Iterator[Path]:
     """The person's key agent, in a place that everybody shares."""
     socket = key_socket(house)
     folder = socket.parent
-    house.person(["mkdir", "-m", "700", folder], cwd=house.root, check=True)
+    house.person(["mkdir", "-m", "700", folder], cwd=house.root, check=True, seconds=120)
     who = {} if house.user is None else {"user": house.account.pw_uid, "group": house.account.pw_gid, "extra_groups": []}
     agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(socket)], stdout=subprocess.DEVNULL, env=house.environment, **who)
     try:
@@ -87,6 +87,6 @@ def key_socket(house: House) -> Path:
 
 def holds_key(house: House, socket: Path) -> bool:
     """Whether a key that the person adds is with the person's own agent: nobody else was asked."""
-    added = house.person(["ssh-add", "-q", house.home / ".ssh" / "id_ed25519"], SSH_AUTH_SOCK=str(socket))
-    listed = house.person(["ssh-add", "-l"], SSH_AUTH_SOCK=str(socket))
+    added = house.person(["ssh-add", "-q", house.home / ".ssh" / "id_ed25519"], seconds=120, SSH_AUTH_SOCK=str(socket))
+    listed = house.person(["ssh-add", "-l"], seconds=120, SSH_AUTH_SOCK=str(socket))
     return added is not None and added.returncode == 0 and listed is not None and "ED25519" in listed.stdout
