@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
 import threading
@@ -34,9 +35,15 @@ client.connect(f"{folder}/socket")
 client.sendall(b"out")
 """
 SOCKETS_MAX = 3000
+#: What makes each file system, and in how much room.
+MAKES = {
+    "ext4": (32 << 20, ["mkfs.ext4", "-q", "-F"]),
+    "xfs": (320 << 20, ["mkfs.xfs", "-q"]),
+    "btrfs": (128 << 20, ["mkfs.btrfs", "-q"]),
+}
 
 
-@pytest.fixture(params=["disk", "ext4", "tmpfs"])
+@pytest.fixture(params=["disk", "ext4", "tmpfs", "xfs", "btrfs"])
 def folder(request: pytest.FixtureRequest, arena: Arena) -> Iterator[Path]:
     """A folder of the session's workspace, on the machine's own disk or on a file system made for this."""
     if request.param == "disk":
@@ -49,10 +56,13 @@ def folder(request: pytest.FixtureRequest, arena: Arena) -> Iterator[Path]:
     place = arena.root / "mounted"
     place.mkdir()
     image = arena.root / "image"
-    if request.param == "ext4":
+    if request.param in MAKES:
+        size, make = MAKES[request.param]
+        if shutil.which(make[0]) is None:
+            pytest.skip(f"needs `{make[0]}`")
         with image.open("wb") as made:
-            made.truncate(32 << 20)
-        subprocess.run(["mkfs.ext4", "-q", "-F", image], check=True)
+            made.truncate(size)
+        subprocess.run([*make, image], check=True)
         mount = ["mount", "-o", "loop", str(image), str(place)]
     else:
         mount = ["mount", "-t", "tmpfs", "tmpfs", str(place)]
@@ -128,6 +138,6 @@ def test_a_socket_outside_with_a_number_of_ours_is_outside(arena: Arena, folder:
     outsider, ran = play(arena, folder, held=True)
     assert "PermissionError" in ran.errors or "Permission denied" in ran.errors, ran.errors
     assert outsider.heard == b""
-    # tmpfs counts upwards for ever; the others give a number again at once, or this would show nothing.
+    # tmpfs and btrfs count upwards for ever; the others give a number again at once, or this would show nothing.
     kind = subprocess.run(["stat", "-f", "-c", "%T", folder], capture_output=True, text=True, check=True).stdout.strip()
     assert outsider.reused or kind not in ("ext2/ext3", "xfs"), f"no number was used again on {kind}"
