@@ -47,7 +47,7 @@ while not os.access(folder + "/end", os.F_OK): time.sleep(0.01)
 def built() -> Path:
     """The supervisor with counters."""
     command = ["cargo", "build", "--quiet", "--locked", "--package", "interlock-linux", "--bin", "interlock-supervisor"]
-    environment = {**os.environ, "RUSTFLAGS": "-C instrument-coverage", "CARGO_TARGET_DIR": str(TARGET)}
+    environment = {**os.environ, "RUSTFLAGS": "-C instrument-coverage", "CARGO_TARGET_DIR": str(TARGET), "CARGO_PROFILE_DEV_DEBUG": "0"}
     subprocess.run(command, cwd=ROOT, env=environment, check=True)
     return TARGET / "debug" / "interlock-supervisor"
 
