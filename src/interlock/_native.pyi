@@ -106,6 +106,7 @@ def place_policy(
     root: str,
     stand_ins: list[tuple[str, str]],
     lists: dict[str, list[str]],
+    kept: str,
 ) -> tuple[str, str, list[str], str, list[str], str]:
     """Place the first `count` layers of a JSON list on this machine, and beside them what follows.
 
@@ -114,6 +115,7 @@ def place_policy(
         stand_ins: paths in the patterns, each with what to put in its stead.
         lists: `own`, what Interlock is loaded from; `unsearched`, folders not searched for hard links; `worked_in`,
             where a pattern that begins with `**/` is mostly meant; `missing`, what to take for missing (tests).
+        kept: where walks of the workspace are kept; empty for not at all.
 
     Returns the compiled policy (RFC 8785), its digest, the layers' names, the layers beside it as a JSON list,
     warnings, and as a JSON list the rules that this machine does not enforce whole.

@@ -89,6 +89,25 @@ def test_with_best_effort_it_loads_and_is_said_everywhere_in_the_same_words(inst
     assert checked["enforcement"]["mine/keep"] == expected
 
 
+def test_a_workspace_that_was_not_walked_is_said_everywhere(installed, user, place):
+    unwalked = {"INTERLOCK_SIMULATE_MISSING": "workspace-walk"}
+    reason = "more lies in the workspace than is looked through"
+    (place.workspace / "file").touch()
+    refused = run(installed, user, place, "run", "--policy", layer(place), "--", "touch", "ran", **unwalked)
+    assert refused.returncode == 121 and reason in refused.stderr
+    policy = layer(place, BEST_EFFORT)
+    started = run(installed, user, place, "run", "--policy", policy, "--", "true", **unwalked)
+    assert started.returncode == 0
+    assert "PARTIAL: " in started.stderr and "mine/keep" in started.stderr and reason in started.stderr
+    recorded = opened(place)["host"]["rules"]["mine/keep"]
+    assert recorded["state"] == "partially" and recorded["reason"].startswith(reason)
+    page = run(installed, user, place, "policy", "explain", policy, **unwalked).stdout
+    assert reason in " ".join(page.split())
+    found = json.loads(run(installed, user, place, "doctor", "--json", **unwalked).stdout)["findings"]
+    rules = {each["name"]: each["enforcement"] for each in found if each["area"] == "policy"}
+    assert rules["coding-agent/runs-later"]["reason"].startswith(reason)
+
+
 def test_doctor_says_it_of_the_default_policy(installed, user, place):
     found = json.loads(run(installed, user, place, "doctor", "--json", **SPELLED).stdout)["findings"]
     rules = {each["name"]: each["enforcement"] for each in found if each["area"] == "policy"}

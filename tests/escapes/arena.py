@@ -18,7 +18,7 @@ from pathlib import Path
 
 SECRET = "SECRET-f00d5eed"
 PROGRAMS = Path(__file__).parent / "programs"
-PROGRAM_NAMES = ("attack", "race", "table")
+PROGRAM_NAMES = ("attack", "race", "relink", "table")
 SECONDS_MAX = 60
 
 

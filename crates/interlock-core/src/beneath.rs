@@ -9,11 +9,54 @@ use crate::pattern::{Component, Pattern};
 /// A name below `name` that the pattern matches as long as `name` is a directory, and no more when it is a symlink to `target`: then the
 /// same name below `target` is what the pattern is asked about. Both are absolute and clean. `None`: the pattern loses nothing.
 pub fn lost(pattern: &Pattern, name: &[u8], target: &[u8]) -> Option<Vec<u8>> {
+    if !could_lose(pattern, name) {
+        return None;
+    }
     let components = components(pattern);
     let (here, there) = (states(&components, name), states(&components, target));
     let mut states = here.iter().zip(&there).take(components.len());
     let state = states.position(|(here, there)| *here && !*there)?;
     Some([name, &sample(components.get(state..).unwrap_or_default())].concat())
+}
+
+/// What is left of the pattern below `name`, as texts to put behind the path of what `name` leads to: the empty text where it matches `name`
+/// itself. What `target` is asked about as well is left out: there the pattern holds by itself.
+pub fn left(pattern: &Pattern, name: &[u8], target: &[u8]) -> Vec<Vec<u8>> {
+    if !could_lose(pattern, name) {
+        return Vec::new();
+    }
+    let components = components(pattern);
+    let (here, there) = (states(&components, name), states(&components, target));
+    let texts = texts(pattern);
+    let is_covered = |state: usize| {
+        let before = state.checked_sub(1).filter(|before| here.get(*before) == Some(&true));
+        before.is_some_and(|before| components.get(before) == Some(&Component::Depth))
+    };
+    let lost = here.iter().zip(&there).enumerate().filter(|(_, (here, there))| **here && !**there).map(|(state, _)| state);
+    lost.filter(|state| !is_covered(*state))
+        .map(|state| texts.iter().skip(state).flat_map(|text| [b"/".as_slice(), text]).collect::<Vec<_>>().concat())
+        .collect()
+}
+
+/// The texts of its components; a `**` that follows another is not one.
+fn texts(pattern: &Pattern) -> Vec<&[u8]> {
+    let mut texts: Vec<&[u8]> = names(&pattern.text().0).collect();
+    texts.dedup_by(|one, other| *one == b"**" && other == one);
+    texts
+}
+
+/// Whether the name has any part in the pattern: nearly none has, and this is asked of each pattern for each link.
+fn could_lose(pattern: &Pattern, name: &[u8]) -> bool {
+    let (prefix, name) = (pattern.prefix(), if name == b"/" { b"" } else { name });
+    match pattern.rest() {
+        [Component::Depth, Component::Name(first), ..] if prefix.is_empty() => names(name).any(|part| first.matches(part)),
+        _ => begins(name, prefix) || begins(prefix, name),
+    }
+}
+
+/// Whether a path is `directory` or lies below it.
+fn begins(path: &[u8], directory: &[u8]) -> bool {
+    matches!(path.strip_prefix(directory), Some([] | [b'/', ..]))
 }
 
 /// Its literal start and the rest, alike.
@@ -85,6 +128,24 @@ mod tests {
         assert_eq!(lost("**/.git/hooks/*", "/w/.git/hooks"), "/w/.git/hooks/x");
         assert_eq!(lost("/h/.config/tool/**", "/h/.config"), "/h/.config/tool");
         assert_eq!(lost("**/.ide/**/[mn]*.json", "/w/.ide/deep"), "/w/.ide/deep/mx.json");
+    }
+
+    #[test]
+    fn what_is_left_of_a_pattern_is_put_behind_what_a_link_leads_to() {
+        let left = |pattern: &str, name: &str, target: &str| {
+            let pattern = Pattern::compile(&Bytes(pattern.into())).unwrap();
+            left(&pattern, name.as_bytes(), target.as_bytes())
+                .iter()
+                .map(|text| String::from_utf8(text.clone()).unwrap())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(left("**/.tool/set*.json", "/w/.tool", "/w/src"), ["/set*.json"]);
+        assert_eq!(left("**/.tool/**", "/w/.tool", "/w/src"), ["/**"]);
+        assert_eq!(left("**/.tool/**/x", "/w/.tool/deep", "/w/src"), ["/**/x"]);
+        assert_eq!(left("**/.env", "/w/.env", "/w/prod"), [""]);
+        assert_eq!(left("/w/a/b", "/w/a", "/w/c"), ["/b"]);
+        assert_eq!(left("**/.tool/x", "/w/.tool", "/w/pkg/.tool"), Vec::<String>::new());
+        assert_eq!(left("**/.tool/x", "/w/other", "/w/src"), Vec::<String>::new());
     }
 
     #[test]

@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod action;
-mod beneath;
+pub mod beneath;
 pub mod bytes;
 pub mod command;
 mod compile;

@@ -23,7 +23,7 @@ struct Lists {
 
 /// Places the first `count` layers of a JSON list as a policy, and what follows beside it.
 #[pyfunction]
-#[pyo3(signature = (layers, count, *, root, stand_ins, lists))]
+#[pyo3(signature = (layers, count, *, root, stand_ins, lists, kept))]
 fn place_policy(
     py: Python<'_>,
     layers: &str,
@@ -31,9 +31,10 @@ fn place_policy(
     root: &str,
     stand_ins: Vec<(String, String)>,
     lists: Lists,
+    kept: &str,
 ) -> Result<Placed, Fault> {
     let Lists { own, unsearched, worked_in, missing } = lists;
-    let ground = Ground { root: root.into(), stand_ins, own, unsearched, worked_in, missing };
+    let ground = Ground { root: root.into(), stand_ins, own, unsearched, worked_in, missing, kept: kept.into() };
     let placed = py.detach(|| place(layers, count, &ground)).map_err(Fault::Policy)?;
     Ok((placed.policy, placed.digest, placed.names, placed.aside, placed.warnings, placed.short))
 }

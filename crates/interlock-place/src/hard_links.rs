@@ -10,7 +10,7 @@ use crate::names::Names;
 use crate::short::{Holds, Short};
 use interlock_core::pattern::Component;
 use interlock_core::patterns::Patterns;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
@@ -91,8 +91,7 @@ impl Search<'_> {
             self.short = Some(format!("more than {INODES_MAX} of its files have other hard links"));
         }
         if !found.is_empty() {
-            let inodes = found.iter().take(INODES_MAX).map(|(device, number)| json!({"device": device, "number": number}));
-            rule.selectors.insert("inodes".into(), inodes.collect());
+            rule.list(found.into_iter().take(INODES_MAX));
         }
         Ok(())
     }

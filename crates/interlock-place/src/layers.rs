@@ -68,9 +68,32 @@ fn text<'a>(value: Option<&'a Value>, key: &str) -> Result<&'a str, String> {
 }
 
 impl Rule<'_> {
+    /// Whether it speaks of changes, and not of reading alone.
+    pub fn changes(&self) -> bool {
+        self.verbs.iter().any(|verb| verb.starts_with("file.") && *verb != "file.read")
+    }
+
     /// The patterns of a selector; none when it is not there.
     pub fn patterns(&self, selector: &str) -> Result<Vec<Cow<'_, [u8]>>, String> {
         self.selectors.get(selector).and_then(Value::as_array).into_iter().flatten().map(pattern).collect()
+    }
+
+    /// Lists objects besides those it lists.
+    pub fn list(&mut self, objects: impl Iterator<Item = (u64, u64)>) {
+        let listed = self.selectors.entry("inodes").or_insert_with(|| json!([]));
+        let Some(listed) = listed.as_array_mut() else { return };
+        for (device, number) in objects {
+            let object = json!({"device": device, "number": number});
+            if !listed.contains(&object) {
+                listed.push(object);
+            }
+        }
+    }
+
+    /// Puts patterns behind all others of its path, unless they are there already.
+    pub fn append(&mut self, added: Vec<Vec<u8>>) {
+        let count = self.selectors.get("path").and_then(Value::as_array).map_or(0, Vec::len);
+        self.insert("path", added.into_iter().rev().map(|pattern| (count.saturating_sub(1), pattern)).collect());
     }
 
     /// Puts patterns behind those of a selector at these places, the last place first, unless they are there already.
@@ -98,8 +121,8 @@ pub(crate) fn compiled(pattern: &[u8]) -> Result<Pattern, String> {
 }
 
 /// Patterns ready to be asked.
-pub(crate) fn all_compiled(patterns: &[Cow<'_, [u8]>]) -> Result<Patterns, String> {
-    patterns.iter().map(|pattern| compiled(pattern)).collect::<Result<Vec<_>, _>>().map(Patterns::from)
+pub(crate) fn all_compiled(patterns: &[impl AsRef<[u8]>]) -> Result<Patterns, String> {
+    patterns.iter().map(|pattern| compiled(pattern.as_ref())).collect::<Result<Vec<_>, _>>().map(Patterns::from)
 }
 
 /// Puts `after` in the place of `before` in every pattern.

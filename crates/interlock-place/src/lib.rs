@@ -6,11 +6,15 @@
 
 mod follow;
 mod hard_links;
+mod kept;
 mod layers;
 mod links;
 mod names;
 mod short;
 mod spelling;
+mod through;
+mod tree;
+mod wanted;
 
 use interlock_core::{digest, json};
 use names::Names;
@@ -30,7 +34,9 @@ pub struct Ground {
     pub unsearched: Vec<String>,
     /// Where a pattern that begins with `**/` is mostly meant: the workspace first, then the home.
     pub worked_in: Vec<String>,
-    /// What to take for missing, for tests: `exact-names`, `hard-links`. It can only show less to be enforced.
+    /// Where walks of the workspace are kept; empty for not at all.
+    pub kept: PathBuf,
+    /// What to take for missing, for tests: `exact-names`, `hard-links`, `workspace-walk`. It can only show less to be enforced.
     pub missing: Vec<String>,
 }
 
@@ -70,11 +76,14 @@ pub fn place(layers: &str, count: usize, ground: &Ground) -> Result<Placed, Stri
     }
     let mut aside = layers.split_off(count.min(layers.len()));
     let mut names = Names::below(ground.root.clone());
-    let warnings = follow::follow(&mut layers, &mut names)?;
-    let mut found = hard_links::collect(&mut layers, &mut names, ground)?;
+    let makeable = follow::makeable(&mut layers)?;
+    let warnings = follow::follow(&mut layers, &makeable, &mut names)?;
+    // First what links lead to: it may have hard links in its turn.
+    let mut found = through::collect(&mut layers, &makeable, &mut names, ground)?;
+    found.extend(hard_links::collect(&mut layers, &mut names, ground)?);
     found.extend(spelling::collect(&mut layers, &mut names, ground)?);
     found.extend(layers::rules(&mut layers)?.iter().filter_map(short::tracing));
-    follow::follow(&mut aside, &mut names)?;
+    follow::follow(&mut aside, &makeable, &mut names)?;
     let short = Value::Array(found.iter().map(short::Short::json).collect()).to_string();
     Ok(finished(layers, aside, warnings, short))
 }

@@ -64,10 +64,28 @@ pub(crate) fn escaped(name: &[u8]) -> Vec<u8> {
     out
 }
 
-/// A pattern after links, and the links that were followed, outermost first: each its path and target.
+/// A pattern after links, and the way there.
 pub(crate) struct Resolved {
     pub pattern: Vec<u8>,
-    pub links: Vec<(Vec<u8>, Vec<u8>)>,
+    pub way: Way,
+}
+
+/// Where a path leads: every step of it that could be made to lead elsewhere.
+pub(crate) struct Way {
+    /// The path without links.
+    pub end: Vec<u8>,
+    /// The links that were followed, outermost first.
+    pub links: Vec<Step>,
+    /// Names behind which the way goes up again (`a/../b`): with a link in the place of such a folder it would go elsewhere.
+    pub turns: Vec<Vec<u8>>,
+}
+
+/// A link on the way.
+pub(crate) struct Step {
+    pub path: Vec<u8>,
+    pub target: Vec<u8>,
+    /// The path with this link not followed, those before it followed; nothing where it goes up again behind the link.
+    pub through: Option<Vec<u8>>,
 }
 
 /// The pattern with every link in its literal front followed; nothing where none is, or they form a loop.
@@ -76,43 +94,60 @@ pub(crate) fn resolve(pattern: &[u8], names: &mut Names) -> Option<Resolved> {
     if front.path.is_empty() || is_in(&front.path, b"/proc") || !names.at(&front.path).passes_a_link {
         return None;
     }
-    let (done, links) = walk(&front.path, names)?;
-    let plain = done.iter().flat_map(|name| [b"/".to_vec(), escaped(name)]).collect::<Vec<_>>().concat();
-    let pattern = match (plain.as_slice(), front.rest) {
-        (b"", b"") => b"/".to_vec(),
-        (plain, rest) => [plain, rest].concat(),
-    };
-    (!links.is_empty()).then_some(Resolved { pattern, links })
+    let way = way(&front.path, names)?;
+    let pattern = behind(&way.end, front.rest);
+    (!way.links.is_empty()).then_some(Resolved { pattern, way })
 }
 
-type Walked = (Vec<Vec<u8>>, Vec<(Vec<u8>, Vec<u8>)>);
+/// The pattern that matches what `rest` does below exactly this path.
+pub(crate) fn behind(path: &[u8], rest: &[u8]) -> Vec<u8> {
+    let path = if path == b"/" && !rest.is_empty() { b"" } else { path };
+    [escaped(path).as_slice(), rest].concat()
+}
 
-fn walk(front: &[u8], names: &Names) -> Option<Walked> {
-    let mut waiting = components(front);
-    let (mut done, mut links): Walked = (Vec::new(), Vec::new());
+/// The way to a path; nothing where it passes a loop or `/proc`.
+pub(crate) fn way(path: &[u8], names: &Names) -> Option<Way> {
+    let mut waiting = components(path);
+    let mut done: Vec<Vec<u8>> = Vec::new();
+    let mut way = Way { end: Vec::new(), links: Vec::new(), turns: Vec::new() };
+    // The folder of the last link goes where the link goes, so what lies above the link is no turn.
+    let mut carried = 0;
     while let Some(name) = waiting.pop() {
         if done == [b"proc"] {
             return None;
         }
         if name == b".." {
+            if done.len() > carried {
+                way.turns.push(joined(done.iter()));
+            }
             done.pop();
+            carried = carried.min(done.len());
             continue;
         }
-        let path = done.iter().chain([&name]).flat_map(|name| [b"/", name.as_slice()]).collect::<Vec<_>>().concat();
+        let path = joined(done.iter().chain([&name]));
         let Some(target) = names.target(&path) else {
             done.push(name);
             continue;
         };
-        if links.len() >= LINKS_MAX {
+        if way.links.len() >= LINKS_MAX {
             return None;
         }
+        let goes_up = waiting.iter().any(|name| name == b"..");
+        let through = (!goes_up).then(|| joined(done.iter().chain([&name]).chain(waiting.iter().rev())));
         if target.starts_with(b"/") {
             done.clear();
         }
+        carried = done.len();
         waiting.extend(components(&target));
-        links.push((path, target));
+        way.links.push(Step { path, target, through });
     }
-    Some((done, links))
+    way.end = joined(done.iter());
+    Some(way)
+}
+
+fn joined<'a>(names: impl Iterator<Item = &'a Vec<u8>>) -> Vec<u8> {
+    let path = names.flat_map(|name| [b"/", name.as_slice()]).collect::<Vec<_>>().concat();
+    if path.is_empty() { b"/".to_vec() } else { path }
 }
 
 /// The last first.

@@ -140,7 +140,11 @@ def load(
 
     meant = context.variables()
     placed = place(
-        layers, len(everything), context, stand_ins=[(stands, meant[name]) for name, stands in stand_ins.items()]
+        layers,
+        len(everything),
+        context,
+        stand_ins=[(stands, meant[name]) for name, stands in stand_ins.items()],
+        kept=cache,
     )
     return Compiled(
         placed.policy,

@@ -57,11 +57,13 @@ class Short(NamedTuple):
     instead: str
 
 
-def place(layers: str, count: int, context: Context, *, stand_ins: Sequence[tuple[str, str]]) -> Placed:
+def place(
+    layers: str, count: int, context: Context, *, stand_ins: Sequence[tuple[str, str]], kept: str | None
+) -> Placed:
     """Place the first `count` layers of a JSON list, and beside them what follows, which decides nothing.
 
-    Arguments: `stand_ins` are paths in the layers' patterns, each with the one to put in its place. Raises `HostError`
-    when this installation lacks the native module.
+    Arguments: `stand_ins` are paths in the layers' patterns, each with the one to put in its place; `kept` is where
+    walks of the workspace are kept. Raises `HostError` when this installation lacks the native module.
     """
     try:
         from interlock._native import place_policy
@@ -84,5 +86,6 @@ def place(layers: str, count: int, context: Context, *, stand_ins: Sequence[tupl
             "worked_in": [context.workspace, context.home],
             "missing": list(context.missing),
         },
+        kept=kept or "",
     )
     return Placed(*placed)

@@ -4,6 +4,7 @@
 
 use crate::wire::messages::{Finds, KeysOf, RunsLater};
 use interlock_core::action::Bytes;
+use interlock_core::beneath;
 use interlock_core::pattern::Pattern;
 use interlock_core::patterns::Patterns;
 
@@ -81,7 +82,12 @@ impl Kinds {
         self.named.matches(path)
     }
 
-    /// The same, for what runs even from within a tree.
+    /// Whether a link at this path makes names that some kind names, wherever it leads.
+    pub fn names_below(&self, link: &[u8]) -> bool {
+        self.named.iter().any(|pattern| beneath::lost(pattern, link, b"/").is_some())
+    }
+
+    /// As [`Kinds::names`], for what runs even from within a tree.
     pub fn names_in_trees(&self, path: &[u8]) -> bool {
         self.in_trees.matches(path)
     }

@@ -180,19 +180,14 @@ impl Ending<'_> {
             *names.entry(path).or_default() |= CHANGED;
         }
         for (link, target) in walked.links {
-            let below = names.iter().filter(|(path, _)| is_at_or_below(path, &target));
             if self.kinds.of_tree(&link).is_some() {
-                let changes = below.filter(|(path, _)| !is_folder(path)).count() as u64;
+                let changes = names.keys().filter(|path| is_at_or_below(path, &target) && !is_folder(path)).count() as u64;
                 if changes > 0 {
                     self.tree(&link, changes);
                 }
                 continue;
             }
-            let reached: Vec<(Vec<u8>, u8)> =
-                below.map(|(path, how)| ([link.as_slice(), path.get(target.len()..).unwrap_or_default()].concat(), *how)).collect();
-            for (path, how) in reached.into_iter().filter(|(path, _)| !is_folder(path)) {
-                *names.entry(path).or_default() |= how;
-            }
+            unseen += self.through(&link, &target, &mut names);
         }
         unseen += u64::from(self.look_for_names(&names));
         for (path, how) in &names {
@@ -214,6 +209,23 @@ impl Ending<'_> {
         let found = named(self.kinds, plain);
         self.named = found.paths;
         found.is_partial
+    }
+
+    /// The names by which a link leads to what was changed; to whatever lies there where the link itself was. Whether not all of it was seen.
+    fn through(&self, link: &[u8], target: &[u8], names: &mut BTreeMap<Vec<u8>, u8>) -> u64 {
+        let by_link = |path: &[u8]| [link, path.get(target.len()..).unwrap_or_default()].concat();
+        let below = names.iter().filter(|(path, _)| is_at_or_below(path, target));
+        let mut reached: Vec<(Vec<u8>, u8)> = below.map(|(path, how)| (by_link(path), *how)).collect();
+        let mut unseen = 0;
+        if let Some(how) = names.get(link).copied().filter(|_| is_folder(target)) {
+            let all = walk(self.kinds, target, &HashSet::new(), true);
+            unseen += u64::from(all.is_partial);
+            reached.extend(all.files.iter().map(|path| (by_link(path), how)).filter(|(path, _)| self.kinds.names(path)));
+        }
+        for (path, how) in reached.into_iter().filter(|(path, _)| !is_folder(path)) {
+            *names.entry(path).or_default() |= how;
+        }
+        unseen
     }
 
     fn name(&mut self, path: &[u8], how: u8) {

@@ -23,7 +23,7 @@ const REPOSITORIES_MAX: usize = 200;
 pub struct Walked {
     /// Names of the objects that were looked for.
     pub names: Vec<(Vec<u8>, Inode)>,
-    /// Links that some kind names, with where they lead.
+    /// Links that some kind names, or names below, with where they lead.
     pub links: Vec<(Vec<u8>, Vec<u8>)>,
     /// Folders that hold a `.git`.
     pub repositories: Vec<Vec<u8>>,
@@ -65,7 +65,8 @@ pub fn walk(kinds: &Kinds, top: &[u8], objects: &HashSet<Inode>, files: bool) ->
                 }
                 continue;
             }
-            if kind.is_symlink() && (kinds.names(&path) || kinds.of_tree(&path).is_some()) && found.links.len() < LINKS_MAX {
+            let matters = |path: &[u8]| kinds.names(path) || kinds.of_tree(path).is_some() || kinds.names_below(path);
+            if kind.is_symlink() && found.links.len() < LINKS_MAX && matters(&path) {
                 let target = destination(&path);
                 found.links.push((path.clone(), target));
             }

@@ -82,7 +82,7 @@ fn make_symlink(errand: &Errand<'_>, directory: i32, index: usize) -> Result<(),
         return Err(Errno(libc::ENOENT).into());
     }
     let place = place_of(errand, directory, index)?;
-    let below = links::acts(errand, place.parent.as_fd(), &place.name(), &content);
+    let below = links::made(errand, &place.name(), &content);
     let content = files::text(&content)?;
     make_with(errand, &place, Verb::FileCreate, below, |entry| files::make_symlink(&content, place.parent.as_fd(), entry).map(|()| None))
 }
@@ -146,7 +146,11 @@ fn remove(errand: &Errand<'_>, directory: i32, index: usize, flags: i32) -> Resu
     }
     let object = errand.as_caller(|| Ok(place::object_at(&place)?))?;
     natively_refused(errand, &object.stat, &place, flags)?;
-    errand.enact_on(&ENACTOR, &[Verb::FileDelete], &object, |_| in_place(errand, &place, Some(&object.stat), act))?;
+    let mut acts = errand.acts_on(&[Verb::FileDelete], &object)?;
+    if object.stat.kind() == libc::S_IFLNK {
+        acts.extend(links::gone(errand, &place.name()));
+    }
+    errand.enact_as_caller(&ENACTOR, acts, |_| in_place(errand, &place, Some(&object.stat), act))?;
     if object.stat.links <= 1 || flags != 0 {
         errand.session.made.unnamed(inode(&object.stat));
     }
@@ -208,7 +212,7 @@ fn link(errand: &Errand<'_>, from: (i32, usize), to: (i32, usize), flags: i32) -
             acts.extend(linked_out(errand, path, (Some(inode(&object.stat)), origin), &place.name()));
             if object.stat.kind() == libc::S_IFLNK {
                 let content = files::read_link(object.file.as_fd(), c"")?;
-                acts.extend(links::acts(errand, place.parent.as_fd(), &place.name(), &content));
+                acts.extend(links::made(errand, &place.name(), &content));
             }
             acts
         }

@@ -50,6 +50,10 @@ impl End {
         self.stat().is_some_and(|stat| stat.kind() == libc::S_IFDIR)
     }
 
+    fn is_link(&self) -> bool {
+        self.stat().is_some_and(|stat| stat.kind() == libc::S_IFLNK)
+    }
+
     /// Everything below, if this is a directory.
     fn below(&self, errand: &Errand<'_>) -> Result<Vec<Entry>, Stop> {
         match &self.object {
@@ -191,7 +195,7 @@ fn could_matter(errand: &Errand<'_>, ends: &[&[u8]]) -> bool {
         !plan.allows_below(Verb::FileRename, end)
             || std::iter::once(end.to_vec())
                 .chain(errand.session.mounts.aliases(end))
-                .any(|name| plan.could_match_below(&[Verb::FileRename, Verb::FileDelete], &name))
+                .any(|name| plan.could_match_below(&[Verb::FileRename, Verb::FileDelete, Verb::FileCreate], &name))
     })
 }
 
@@ -200,6 +204,7 @@ fn acts(errand: &Errand<'_>, from: &End, to: &End, exchange: bool, walked: &Walk
     if !exchange && to.object.is_some() {
         acts.push(errand.act(Verb::FileDelete, &to.name, to.found()));
     }
+    acts.extend([from, to].into_iter().filter(|end| end.is_link()).flat_map(|end| links::gone(errand, &end.name)));
     if loss::cares(&errand.session.line.judge, Verb::FileRename) {
         acts.extend(lost(errand, from, to, &walked.from));
         if exchange {
@@ -241,13 +246,11 @@ fn lost(errand: &Errand<'_>, from: &End, to: &End, walked: &Option<Vec<Entry>>) 
 fn linked(errand: &Errand<'_>, from: &End, to: &End, walked: &Option<Vec<Entry>>) -> Vec<Observed> {
     let below = walked.iter().flatten().filter_map(|entry| Some((entry, entry.link.as_ref()?)));
     let mut acts: Vec<Observed> =
-        below.flat_map(|(entry, content)| links::moved(errand, &[&to.name, b"/".as_slice(), &entry.path].concat(), content)).collect();
-    if let Some((file, _)) = from.object.as_ref().filter(|(_, stat)| stat.kind() == libc::S_IFLNK) {
-        match files::read_link(file.as_fd(), c"") {
-            Ok(content) => acts.extend(links::acts(errand, to.place.parent.as_fd(), &to.name, &content)),
-            // It cannot be read: then it leads nowhere that is known.
-            Err(_) => acts.extend(links::moved(errand, &to.name, b"/")),
-        }
+        below.flat_map(|(entry, content)| links::made(errand, &[&to.name, b"/".as_slice(), &entry.path].concat(), content)).collect();
+    if let Some((file, _)) = from.object.as_ref().filter(|_| from.is_link()) {
+        // One that cannot be read leads nowhere that is known.
+        let content = files::read_link(file.as_fd(), c"").unwrap_or_else(|_| b"/".to_vec());
+        acts.extend(links::made(errand, &to.name, &content));
     }
     acts
 }
