@@ -238,7 +238,8 @@ def facts(action, window):
     """Where its objects come from, which the session alone knows: as it recorded it of this act; else they were there before."""
     same = [each for each in window if all(each["action"].get(key) == action[key] for key in ("verb", "target"))]
     known = next((each["facts"] for each in (*same, *window) if each["facts"]["origin"] is not None), {})
-    return {"now_ms": 0, "origin": known.get("origin") or "before", "origin_to": known.get("origin_to") or "session"}
+    made = {"origin": known.get("origin") or "before", "origin_to": known.get("origin_to") or "session"}
+    return {"now_ms": 0, **made, **{end: known.get(end) or "none" for end in ("history", "history_to")}}
 
 
 def questions(act):

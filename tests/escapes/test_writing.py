@@ -103,7 +103,7 @@ SYMJACK = {
     "sed-in-place": "cp .claude/settings.json keep; sed -i 's/.*/OWNED/' .claude/settings.json",
     "dd": "ln -s .mcp.json innocent; dd if=payload of=innocent status=none",
     "python": "python3 -c \"open('.mcp.json','w').write('OWNED')\"",
-    "git-checkout": "git init -q r; cd r; printf OWNED > f; git add f; git update-index --add --cacheinfo "
+    "git-checkout": "git init -q .; printf OWNED > f; git add f; git update-index --add --cacheinfo "
     "100644,$(git hash-object f),.mcp.json; git -c user.name=a -c user.email=a@b commit -qm x; git checkout -q -f HEAD -- .",
     "rsync-like": "cat payload > .new; mv -f .new .mcp.json",
 }
@@ -111,7 +111,7 @@ SYMJACK = {
 
 @pytest.mark.parametrize("name", SYMJACK)
 def test_symjack(arena: Arena, name: str) -> None:
-    watched = [".mcp.json", ".claude/settings.json", ".claude/settings.local.json", "r/.mcp.json"]
+    watched = [".mcp.json", ".claude/settings.json", ".claude/settings.local.json"]
 
     def attack(run: object) -> bool:
         (arena.work / "payload").write_text("OWNED\n")
@@ -125,20 +125,20 @@ def test_symjack(arena: Arena, name: str) -> None:
     assert not won
 
 
-#: A symlink where a protected file's folder would be: nothing is written to a protected name, and yet it reads as planted.
+#: A symlink where a protected file's folder would be: nothing is written to a protected name, and yet it reads as planted. `f` was there before.
 STAND_INS = {
     "made": ("mkdir ready; cp payload ready/pre-commit; rmdir .git/hooks; ln -s ../ready .git/hooks", ".git/hooks/pre-commit"),
     "made first": ("rmdir .git/hooks; ln -s ../ready .git/hooks; mkdir ready; cp payload ready/pre-commit", ".git/hooks/pre-commit"),
-    "moved": ("mkdir ready f; cp payload ready/settings.json; ln -s ../ready f/x; mv f/x f/.claude", "f/.claude/settings.json"),
+    "moved": ("mkdir ready; cp payload ready/settings.json; ln -s ../ready f/x; mv f/x f/.claude", "f/.claude/settings.json"),
     "exchanged": (
         "mkdir -p ready f/.claude; cp payload ready/settings.json; ln -s ../ready f/x; cd f; "
         'python3 -c "import ctypes; ctypes.CDLL(None).renameat2(-100, b\'x\', -100, b\'.claude\', 2)"',
         "f/.claude/settings.json",
     ),
-    "linked": ("mkdir ready f; cp payload ready/settings.json; ln -s ../ready f/x; ln -P f/x f/.claude", "f/.claude/settings.json"),
+    "linked": ("mkdir ready; cp payload ready/settings.json; ln -s ../ready f/x; ln -P f/x f/.claude", "f/.claude/settings.json"),
     "carried": ("mkdir ready s; cp payload ready/post-update; ln -s ../ready s/hooks; mv s bare.git", "bare.git/hooks/post-update"),
-    "above": ("mkdir -p ready/hooks f; cp payload ready/hooks/pre-commit; ln -s ../ready f/.git", "f/.git/hooks/pre-commit"),
-    "chain": ("mkdir ready f; cp payload ready/tasks.json; ln -s ready one; ln -s one two; ln -s ../two f/.vscode", "f/.vscode/tasks.json"),
+    "above": ("mkdir -p ready/hooks; cp payload ready/hooks/pre-commit; ln -s ../ready f/.git", "f/.git/hooks/pre-commit"),
+    "chain": ("mkdir ready; cp payload ready/tasks.json; ln -s ready one; ln -s one two; ln -s ../two f/.vscode", "f/.vscode/tasks.json"),
 }
 
 
@@ -148,6 +148,7 @@ def test_a_link_does_not_stand_in_for_a_protected_folder(arena: Arena, name: str
 
     def attack(run: object) -> bool:
         (arena.work / "payload").write_text("OWNED\n")
+        (arena.work / "f").mkdir()
         arena._own()
         run("sh", "-c", script)  # type: ignore[operator]
         place = arena.work / target

@@ -200,6 +200,8 @@ def when(random: Random, decision: str) -> dict:
         }
     if random.random() < 0.3 or not made:
         made["origin"] = random.choice(["before", "session"])
+    if random.random() < 0.2:
+        made["history"] = random.sample(["tracked", "session", "none"], random.randint(1, 2))
     return made
 
 
@@ -287,6 +289,9 @@ def facts(random: Random, act: dict) -> dict:
         made["origin"] = random.choice([None, "before", "session"])
     if random.random() < 0.7:
         made["origin_to"] = random.choice([None, "before", "session"])
+    for end in ("history", "history_to"):
+        if random.random() < 0.7:
+            made[end] = random.choice([None, "tracked", "session", "none"])
     if random.random() < 0.4:
         made["grants"] = [grant(random, act) for _ in range(random.randint(1, 2))]
     return made

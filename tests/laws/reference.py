@@ -262,11 +262,16 @@ def held(when: dict | None, facts: dict, ends: tuple[bool, bool], *, paired: boo
             f"needs `labels.{place}`, which is not known" if labels is None else bool(set(labels) & set(wanted))
         )
     source, destination = ends
-    if "origin" in when:
-        origins = [facts.get("origin"), facts.get("origin_to" if paired else "origin")]
-        if any(end and origin is None for end, origin in zip(ends, origins, strict=True)):
-            answers.append("needs `origin`, which is not known")
-        source, destination = (end and origin == when["origin"] for end, origin in zip(ends, origins, strict=True))
+    for fact in ("origin", "history"):
+        if fact in when:
+            known = [facts.get(fact), facts.get(f"{fact}_to" if paired else fact)]
+            touched_ends = (source, destination)
+            if any(end and value is None for end, value in zip(touched_ends, known, strict=True)):
+                answers.append(f"needs `{fact}`, which is not known")
+            source, destination = (
+                end and (value in when[fact] if fact == "history" else value == when[fact])
+                for end, value in zip(touched_ends, known, strict=True)
+            )
     problems = [answer for answer in answers if isinstance(answer, str)]
     return problems[0] if problems else (source and all(answers), destination and all(answers))
 

@@ -87,7 +87,8 @@ def test_an_erring_rule_denies(case: Case) -> None:
 @given(CASES)
 def test_a_missing_fact_never_loosens(case: Case) -> None:
     policy, action, facts = case
-    told = {"risk": 50, "labels": {"context": [], "object": []}, "origin": "before", "origin_to": "before"}
+    told = {"risk": 50, "labels": {"context": [], "object": []}, "origin": "before", "origin_to": "before", "history": "none"}
+    told["history_to"] = "none"
     known = decide(policy, action, {**told, **facts})
     unknown = {key: value for key, value in facts.items() if key not in told}
     missing = decide(policy, action, unknown)

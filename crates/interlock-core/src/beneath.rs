@@ -59,6 +59,16 @@ fn begins(path: &[u8], directory: &[u8]) -> bool {
     matches!(path.strip_prefix(directory), Some([] | [b'/', ..]))
 }
 
+/// What the pattern asks for below a directory called `name`: the plainest paths that it would match there, each behind a `/`.
+pub fn asked(pattern: &Pattern, name: &[u8]) -> Vec<Vec<u8>> {
+    let components = components(pattern);
+    let states = states(&components, name).into_iter().take(components.len()).enumerate();
+    let mut found: Vec<Vec<u8>> =
+        states.filter(|(_, alive)| *alive).map(|(state, _)| sample(components.get(state..).unwrap_or_default())).collect();
+    found.dedup();
+    found
+}
+
 /// Its literal start and the rest, alike.
 fn components(pattern: &Pattern) -> Vec<Component> {
     let literal = |name: &[u8]| Component::Name(Glob::Literal(name.to_vec()));
@@ -156,5 +166,13 @@ mod tests {
         assert_eq!(lost_by("/w/**/.env", "/w/link", "/w/ready"), None);
         assert_eq!(lost_by("/w/**/.env", "/w/link", "/tmp/ready"), Some("/w/link/.env".into()));
         assert_eq!(lost_by("/h/.ssh/id", "/h/.ssh/id", "/w/x"), None);
+    }
+
+    #[test]
+    fn what_a_pattern_asks_for_below_a_directory() {
+        let asked_by = |pattern: &str, name: &str| asked(&Pattern::compile(&Bytes(pattern.into())).unwrap(), name.as_bytes());
+        assert_eq!(asked_by("**/.tool/settings.json", "/w/x"), [b"/.tool/settings.json"]);
+        assert_eq!(asked_by("**/.tool/settings.json", "/w/.tool"), [b"/.tool/settings.json".to_vec(), b"/settings.json".to_vec()]);
+        assert!(asked_by("/h/.ssh/id", "/w/x").is_empty());
     }
 }

@@ -120,7 +120,7 @@ fn check_meaning(origin: LayerOrigin, rule: &wire::Rule) -> Result<(), String> {
 }
 
 fn check_when(outcome: Outcome, when: &wire::When) -> Result<(), String> {
-    if when.risk_at_least.is_none() && when.labels_any.is_none() && when.origin.is_none() {
+    if when.risk_at_least.is_none() && when.labels_any.is_none() && when.origin.is_none() && when.history.is_none() {
         return Err("`when` names no Fact".into());
     }
     if outcome == Outcome::Allow && when.risk_at_least.is_some() {
@@ -128,6 +128,9 @@ fn check_when(outcome: Outcome, when: &wire::When) -> Result<(), String> {
     }
     if when.risk_at_least.is_some_and(|risk| risk > facts::RISK_MAX) {
         return Err(format!("`risk_at_least` over {}, which no score reaches", facts::RISK_MAX));
+    }
+    if when.history.as_ref().is_some_and(BTreeSet::is_empty) {
+        return Err("`history` without a word, which nothing has".into());
     }
     if when.labels_any.as_ref().is_some_and(|labels| labels.is_empty() || labels.values().any(BTreeSet::is_empty)) {
         return Err("`labels_any` without labels, which nothing has".into());

@@ -21,6 +21,18 @@ pub enum Origin {
     Session,
 }
 
+/// What a name's content, or the folder around it, had to do with the person before this session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum History {
+    /// The content is what the repository had at this path before the session.
+    Tracked,
+    /// The name lies in a folder that came with this session, at a name that led nowhere before.
+    Session,
+    /// Neither.
+    None,
+}
+
 /// What is known when deciding. `None` is "not known": a rule that needs it errs, and an erring rule denies.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -37,6 +49,10 @@ pub struct Facts {
     pub origin: Option<Origin>,
     /// Of what stands at the destination of a rename or link, or of the folder in which that name is made.
     pub origin_to: Option<Origin>,
+    /// Of the content that is read, removed, moved or installed.
+    pub history: Option<History>,
+    /// Of what a rename or link installs at its destination.
+    pub history_to: Option<History>,
 }
 
 /// Which Facts a policy asks for about one act. What nobody asks for need not be gathered, and is then recorded as not known.
@@ -50,6 +66,8 @@ pub struct Needs {
     pub labels: BTreeSet<String>,
     /// Where the object comes from.
     pub origin: bool,
+    /// What of it was there before.
+    pub history: bool,
 }
 
 impl Facts {

@@ -7,7 +7,7 @@
 use crate::action::{Plane, Protocol, Side};
 use crate::condition;
 use crate::decision::{Outcome, Record};
-use crate::facts::Origin;
+use crate::facts::{History, Origin};
 use crate::steer;
 use crate::verb::Verb;
 use serde::Serialize;
@@ -120,6 +120,10 @@ pub fn table() -> Value {
         "protocols": [Protocol::Tcp, Protocol::Udp],
         "sides": [Side::Inside, Side::Outside],
         "origins": {"words": [Origin::Before, Origin::Session], "verbs": Verb::ALL.iter().filter(|verb| has_origin(**verb)).collect::<Vec<_>>()},
+        "histories": {
+            "words": [History::Tracked, History::Session, History::None],
+            "verbs": Verb::ALL.iter().filter(|verb| verb.is_file()).collect::<Vec<_>>(),
+        },
         "operations": OPERATIONS,
         "command_keys": COMMAND_KEYS,
         "condition_tests": condition::TESTS,

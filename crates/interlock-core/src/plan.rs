@@ -87,6 +87,7 @@ impl Plan {
             if let Some(when) = &rule.when {
                 needs.risk |= when.risk_at_least.is_some();
                 needs.origin |= when.origin.is_some();
+                needs.history |= when.history.is_some();
                 needs.labels.extend(when.labels_any.iter().flatten().map(|(place, _)| place.clone()));
             }
         }
@@ -150,15 +151,38 @@ impl Plan {
         self.rules().any(|rule| rule.outcome != Outcome::Allow && rule.verbs.contains(verb) && !rule.verbs.contains(other))
     }
 
-    /// Names below `name` that rules other than an allow care for, and would not if they were below `target`: what a symlink made at
-    /// `name` stands for. One for each pattern, as plain as the pattern admits.
+    /// Names below `name` that rules other than an allow care for, and would not if they were below `target`, be it that a rule excepts
+    /// them there: what a symlink made at `name` stands for. One for each pattern, as plain as the pattern admits.
     pub fn stands_for(&self, verb: Verb, name: &[u8], target: &[u8]) -> Vec<Vec<u8>> {
-        let cares = |rule: &&Rule| rule.outcome != Outcome::Allow && rule.verbs.contains(verb);
-        let patterns = self.rules().filter(cares).filter_map(|rule| rule.selectors.path.as_ref()).flat_map(Patterns::iter);
-        let mut names: Vec<Vec<u8>> = patterns.filter_map(|pattern| beneath::lost(pattern, name, target)).collect();
-        names.sort();
-        names.dedup();
-        names
+        let excused = |rule: &Rule, pattern: &Pattern| {
+            let excepted = |top: &[u8], below: &[u8]| rule.selectors.except.matches(&[top, below].concat());
+            let asked = if rule.selectors.except.is_empty() { Vec::new() } else { beneath::asked(pattern, name) };
+            let asked = asked.into_iter().filter(|below| excepted(target, below) && !excepted(name, below));
+            asked.map(|below| [name, &below].concat()).collect::<Vec<_>>()
+        };
+        let excused = self.caring(verb).flat_map(|(rule, pattern)| excused(rule, pattern));
+        sorted(self.caring(verb).filter_map(|(_, pattern)| beneath::lost(pattern, name, target)).chain(excused).collect())
+    }
+
+    /// The same of rules that ask for a history, where that is another below the target.
+    pub fn stands_for_known(&self, verb: Verb, name: &[u8]) -> Vec<Vec<u8>> {
+        let asked = |(rule, pattern): (&Rule, &Pattern)| {
+            let names = beneath::asked(pattern, name).into_iter().map(|below| [name, &below].concat());
+            names.filter(|name| !rule.selectors.except.matches(name)).collect::<Vec<_>>()
+        };
+        sorted(self.caring(verb).filter(|(rule, _)| asks_history(rule)).flat_map(asked).collect())
+    }
+
+    /// Whether the directory `name` is one whose own name a rule other than an allow asks for.
+    pub fn leads_to(&self, verb: Verb, name: &[u8]) -> bool {
+        self.caring(verb).any(|(_, pattern)| beneath::lost(pattern, name, b"/").is_some())
+    }
+
+    /// The patterns of rules other than an allow that speak of `verb`.
+    fn caring(&self, verb: Verb) -> impl Iterator<Item = (&Rule, &Pattern)> {
+        let cares = move |rule: &&Rule| rule.outcome != Outcome::Allow && rule.verbs.contains(verb);
+        let rules = self.rules().filter(cares);
+        rules.flat_map(|rule| rule.selectors.path.iter().flat_map(Patterns::iter).map(move |pattern| (rule, pattern)))
     }
 
     /// Whether, in every layer that allows this verb on the directory itself, the same rule allows it on every name below.
@@ -180,6 +204,16 @@ impl Plan {
             .all(|layer| layer.rules.iter().any(covers))
             && self.rules().any(allows)
     }
+}
+
+fn sorted(mut names: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    names.sort();
+    names.dedup();
+    names
+}
+
+fn asks_history(rule: &Rule) -> bool {
+    rule.when.as_ref().is_some_and(|when| when.history.is_some())
 }
 
 fn hear<'a>(voices: &mut [Voice<'a>], layer: usize, rule: &'a Rule, touched: Touched, facts: &Facts) {

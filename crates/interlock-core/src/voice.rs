@@ -2,7 +2,7 @@
 
 use crate::action::Action;
 use crate::decision::Outcome;
-use crate::facts::{Facts, Origin};
+use crate::facts::Facts;
 use crate::rules::{Layer, LayerOrigin, Rule, When};
 use crate::selector::Touch;
 use crate::verb::Verb;
@@ -180,11 +180,17 @@ fn holds(when: &When, touch: Touch, facts: &Facts) -> Result<Touch, String> {
     }
     let mut touch = touch;
     if let Some(wanted) = when.origin {
-        let is = |touched: bool, origin: Option<Origin>| -> Result<bool, String> {
-            Ok(touched && origin.ok_or_else(|| unknown("origin"))? == wanted)
-        };
-        let there = if touch.paired { facts.origin_to } else { facts.origin };
-        (touch.source, touch.destination) = (is(touch.source, facts.origin)?, is(touch.destination, there)?);
+        touch = ends(touch, |origin| origin == wanted, (facts.origin, facts.origin_to)).ok_or_else(|| unknown("origin"))?;
+    }
+    if let Some(wanted) = &when.history {
+        touch = ends(touch, |history| wanted.contains(&history), (facts.history, facts.history_to)).ok_or_else(|| unknown("history"))?;
     }
     Ok(if held { touch } else { Touch::NONE })
+}
+
+/// The touched ends at which a Fact is as wanted; nothing where it is not known of one of them.
+fn ends<T: Copy>(touch: Touch, wanted: impl Fn(T) -> bool, (here, there): (Option<T>, Option<T>)) -> Option<Touch> {
+    let there = if touch.paired { there } else { here };
+    let is = |touched: bool, known: Option<T>| if touched { known.map(&wanted) } else { Some(false) };
+    Some(Touch { source: is(touch.source, here)?, destination: is(touch.destination, there)?, ..touch })
 }

@@ -2,12 +2,13 @@
 
 use crate::action::{Bytes, Inode, Protocol, Side};
 use crate::decision::{Obligations, Outcome};
-use crate::facts::{Labels, Origin};
+use crate::facts::{History, Labels, Origin};
 use crate::json::Strict;
 use crate::resources::{Environment, Limits};
 use crate::steer::Steer;
 use crate::verb::Verb;
 use serde::Deserialize;
+use std::collections::BTreeSet;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -121,6 +122,8 @@ pub struct When {
     pub labels_any: Option<Labels>,
     #[serde(default)]
     pub origin: Option<Origin>,
+    #[serde(default)]
+    pub history: Option<BTreeSet<History>>,
 }
 
 /// Where a rule stands in its file, 1-based.

@@ -128,6 +128,7 @@ def context_of(
 ) -> Context:
     """What a session's policy is expanded with on this machine."""
     from interlock.policy import from_environment
+    from interlock.surroundings.caches import named_caches
     from interlock.surroundings.included import included
     from interlock.surroundings.repository import elsewhere
 
@@ -146,6 +147,7 @@ def context_of(
         repository=git.directories,
         borrowed=git.objects,
         included=included(os.environ, os.path.realpath(human_home)),
+        caches=named_caches(os.environ, workspace=workspace),
     )
 
 

@@ -22,7 +22,7 @@ from interlock.storage.home import SOCKET_PATH_BYTES_MAX, Home, user_home
 from interlock.storage.runtime import clear, clear_leftovers, clear_sockets, hold
 from interlock.storage.temporary import Temporary, choose
 from interlock.surroundings.own_paths import own_paths
-from interlock.surroundings.repository import top_around
+from interlock.surroundings.repository import kept, top_around
 from interlock.surroundings.workspace import too_wide
 from interlock.vocabulary.errors import EXIT_REFUSED, HostError, OperatorError
 
@@ -124,6 +124,7 @@ def run_session(wanted: SessionWanted, face: Face) -> Ran:
         "home": human_home,
         "policy": policy.document,
         "runs_later": policy.runs_later,
+        "repository": kept(workspace),
         "sources": policy.sources,
         "short": policy.enforcement,
         "own_layers": {layer.name: layer.path for layer in own_layers(home, workspace)},

@@ -45,6 +45,7 @@ class Launch(NamedTuple):
     prompt: str | None = None
     gateway: Mapping[str, Any] | None = None
     runs_later: Mapping[str, Any] | None = None
+    repository: tuple[str, str, Sequence[str]] | None = None
     sources: Sequence[Mapping[str, str]] = ()
     own_layers: Mapping[str, str] | None = None
     short: Mapping[str, Enforcement] = MappingProxyType({})
@@ -73,10 +74,17 @@ class Launch(NamedTuple):
             "end": self.end,
             "interlock": [text(directory) for directory in self.interlock],
             "runs_later": self.runs_later or {"kinds": [], "calm": []},
+            "repository": self._repository(),
             "sources": list(self.sources),
             "own_layers": {name: text(path) for name, path in (self.own_layers or {}).items()},
             "short": {rule: written(state) for rule, state in self.short.items()},
         }
+
+    def _repository(self) -> JsonObject | None:
+        if self.repository is None:
+            return None
+        git, common, objects = self.repository
+        return {"git": text(git), "common": text(common), "objects": [text(directory) for directory in objects]}
 
 
 def jail_environment(

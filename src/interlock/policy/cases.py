@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from interlock.policy import values
 from interlock.policy.document import Mapping, Node, Sequence, Text, read_document
 from interlock.policy.faults import Fault, PolicyError, meant, quoted
-from interlock.policy.language import OPERATIONS, ORIGINS, SIGNALS, VERBS, is_gateway
+from interlock.policy.language import HISTORIES, OPERATIONS, ORIGINS, SIGNALS, VERBS, is_gateway
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +45,7 @@ KEYS: Final = {
     "tool": "its tool",
     "operation": "its operation class",
     "origin": "`before` (default; a name that is made is `session`), or `session`: what this session has made",
+    "history": "`none` (default), `tracked` (as the repository had it) or `session` (in a folder of the session's)",
     "expect": "`allow`, `deny`, `approve`, or `steer` for a read that is masked",
     "rule": "a rule, `layer/id`, that must be among those that said it",
 }
@@ -60,11 +61,13 @@ class Case:
     expect: str
     rule: str | None
     origin: str = "before"
+    history: str = "none"
 
     @property
     def facts(self) -> dict[str, object]:
         """What would be known of the act."""
-        return {"now_ms": 0, "grants": [], "origin": self.origin, "origin_to": "session"}
+        ends = {"origin": self.origin, "origin_to": "session", "history": self.history, "history_to": self.history}
+        return {"now_ms": 0, "grants": [], **ends}
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +156,11 @@ def _case(node: Node, number: int, context: Context, faults: list[Fault]) -> Cas
                 Fault(key.place, f"unknown key {quoted(key.value)} in a case", meant(key.value, KEYS, ", ".join(KEYS)))
             )
     texts = {key: values.text(value, key, faults) for key, value in entries.items() if key != "arguments"}
-    for field, known in (("verb", VERBS), ("expect", _EXPECTATIONS), ("origin", ORIGINS)):
+    for field, known in (("verb", VERBS), ("expect", _EXPECTATIONS), ("origin", ORIGINS), ("history", HISTORIES)):
         if field not in texts and field == "origin":
             texts[field] = "session" if texts.get("verb") in _MAKING else "before"
+        elif field not in texts and field == "history":
+            texts[field] = "none"
         elif field not in texts:
             faults.append(Fault(node.place, f"the case has no `{field}`", f"one of {', '.join(known[:6])} …"))
         elif texts[field] is not None and texts[field] not in known:
@@ -173,6 +178,7 @@ def _case(node: Node, number: int, context: Context, faults: list[Fault]) -> Cas
         str(texts["expect"]),
         texts.get("rule"),
         str(texts["origin"]),
+        str(texts["history"]),
     )
 
 

@@ -75,7 +75,7 @@ def _rule(rule: Rule, layer: Layer, expander: Expander, faults: list[Fault]) -> 
         "verbs": list(rule.verbs),
         "because": rule.because,
         "match": _match(rule, expander, faults),
-        "when": {"origin": rule.when} if rule.when is not None else None,
+        "when": dict(rule.when) if rule.when is not None else None,
         "timeout_ms": rule.timeout_ms,
         "steer": None,
         "obligations": obligations,

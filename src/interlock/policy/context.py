@@ -48,6 +48,7 @@ class Context(NamedTuple):
         borrowed: object directories that it borrows from.
         included: files that the person's git configuration names; `included_folders`, folders of hooks and templates;
             `included_ssh`, files that the ssh configuration includes; `included_links`, links on the way to them.
+        caches: folders that the environment names as caches of package clients.
         missing: mechanisms to take for missing, for tests (`INTERLOCK_SIMULATE_MISSING`).
         root: where links and hard links are looked up; empty for the machine itself.
     """
@@ -77,6 +78,7 @@ class Context(NamedTuple):
     included_folders: tuple[str, ...] = ()
     included_ssh: tuple[str, ...] = ()
     included_links: tuple[str, ...] = ()
+    caches: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     root: str = ""  # last: what the cache is keyed by ends before it
 
@@ -134,7 +136,7 @@ class Context(NamedTuple):
         many = (*self.interlock, *self.python, *self.terminals, *self.resolvers, *self.policies)
         many += self.control_groups
         many += (*self.repository, *self.borrowed)
-        many += (*self.included, *self.included_folders, *self.included_ssh, *self.included_links)
+        many += (*self.included, *self.included_folders, *self.included_ssh, *self.included_links, *self.caches)
         return (*self.variables().values(), self.home, *many)
 
 
@@ -154,6 +156,7 @@ def from_environment(
     repository: Sequence[str] = (),
     borrowed: Sequence[str] = (),
     included: Sequence[Sequence[str]] = ((), (), (), ()),
+    caches: Sequence[str] = (),
 ) -> Context:
     """A context of this machine, every path resolved.
 
@@ -192,6 +195,7 @@ def from_environment(
         included_folders=tuple(folders),
         included_ssh=tuple(ssh),
         included_links=tuple(links),
+        caches=tuple(caches),
     )
 
 

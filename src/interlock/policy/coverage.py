@@ -87,8 +87,10 @@ def _notes(rule: dict[str, Any], verbs: tuple[str, ...]) -> list[str]:
         notes.append(f"{len(match['inodes'])} files are matched by inode as well (they have other hard links)")
     if any(verb.startswith("net.") for verb in verbs):
         notes.append("judged by literal address and port; host names are not enforced yet")
-    if rule["when"]:
+    if "origin" in (rule["when"] or {}):
         notes.append("asked of each object by its file handle; without one it was there before")
+    if "history" in (rule["when"] or {}):
+        notes.append("compared with what the repository around the workspace had when the session began")
     if rule["best_effort"]:
         notes.append("best effort: where it is not enforced fully, a session starts all the same and says PARTIAL")
     return notes

@@ -55,5 +55,6 @@ def _with_facts(line: str) -> str:
     if not isinstance(asked, dict) or not isinstance(asked.get("action"), dict) or "facts" in asked:
         return line
     made = asked["action"].get("verb") in ("file.create", "file.mknod")
-    facts = json.dumps({"origin": "session" if made else "before", "origin_to": "session"})
+    known = {"origin": "session" if made else "before", "origin_to": "session", "history": "none", "history_to": "none"}
+    facts = json.dumps(known)
     return f'{line.rstrip()[:-1]}, "facts": {facts}}}'

@@ -61,7 +61,7 @@ RULE: Final[dict[str, Field]] = {
     "timeout": Field("duration", "how long to wait for a human", decisions=("approve",)),
     "record": Field("record", "how surely it is recorded before it happens", decisions=("allow", "approve")),
     "when": Field(
-        "when", "`{origin: session}`: what this session made; `{origin: before}`: what it did not"
+        "when", "`{origin: session}`: what the session made; `{history: tracked}`: what the repository had there before"
     ),
     "mask": Field(
         "mask",

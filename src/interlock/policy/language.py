@@ -32,6 +32,12 @@ SIDES: Final[tuple[str, ...]] = tuple(_TABLE["sides"])
 ORIGINS: Final[tuple[str, ...]] = tuple(_TABLE["origins"]["words"])
 #: The verbs whose acts are upon an object that somebody has made.
 ORIGIN_VERBS: Final[frozenset[str]] = frozenset(_TABLE["origins"]["verbs"])
+HISTORIES: Final[tuple[str, ...]] = tuple(_TABLE["histories"]["words"])
+#: What `when` may name → the words for it, and the verbs that have such a thing.
+FACTS: Final[dict[str, tuple[tuple[str, ...], frozenset[str]]]] = {
+    "origin": (ORIGINS, ORIGIN_VERBS),
+    "history": (HISTORIES, frozenset(_TABLE["histories"]["verbs"])),
+}
 #: What a rule may ask for: `routine` is nobody's wish.
 RECORDS: Final[tuple[str, ...]] = tuple(record for record in _TABLE["records"] if record != "routine")
 #: What can be left out of a configuration that is read.

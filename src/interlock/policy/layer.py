@@ -53,7 +53,7 @@ class Rule:
     to: str | None = None
     signal: tuple[int, ...] | None = None
     command: Command | None = None
-    when: str | None = None
+    when: tuple[tuple[str, str | tuple[str, ...]], ...] | None = None
     connector: tuple[str, ...] | None = None
     tool: tuple[str, ...] | None = None
     operation: tuple[str, ...] | None = None

@@ -12,7 +12,7 @@ from interlock.policy import values
 from interlock.policy.document import Mapping, Node, Sequence, Text, read_document
 from interlock.policy.faults import Fault, Place, meant, quoted
 from interlock.policy.fields import DECISIONS, DECISIONS_LATER, INSTEAD, RULE, TIMEOUT_MS_DEFAULT, TOP, Field
-from interlock.policy.language import GROUPS, ORIGIN_VERBS, SELECTORS, VERBS, VERBS_LATER
+from interlock.policy.language import FACTS, GROUPS, SELECTORS, VERBS, VERBS_LATER
 from interlock.policy.layer import Item, Layer, Origin, Rule
 from interlock.policy.limits import RULES_MAX
 
@@ -150,8 +150,8 @@ class _LayerParser:
             if name != "id" and self._fits(name, decision, node)
         }
         self._selectors(node, found, verbs)
-        if fields.get("when") is not None:
-            self._origin_narrows(node, verbs)
+        if isinstance(named := fields.get("when"), tuple):
+            self._facts_narrow(node, [fact for fact, _ in named], verbs)
         if fields.get("mask") is not None:
             self._masks(node, found, verbs)
         if verbs is None or identity is None:
@@ -252,15 +252,17 @@ class _LayerParser:
             place = next(key.place for key, _ in node.entries if key.value == "except")
             self._fault(place, "`except` without `path`", "add `path:`; `except` takes away from it")
 
-    def _origin_narrows(self, node: Mapping, verbs: tuple[str, ...] | None) -> None:
-        """As with a selector: what has no origin would make the rule err for that verb."""
-        without = [verb for verb in verbs or () if verb not in ORIGIN_VERBS]
-        if not without:
-            return
-        place = next(key.place for key, _ in node.entries if key.value == "when")
-        able = ", ".join(_named_shortly(ORIGIN_VERBS))
-        message = f"`when: {{origin: …}}` does not narrow `{without[0]}`: what it is about was made by nobody"
-        self._fault(place, message, f"it is for {able}; make a rule of its own for the other verbs")
+    def _facts_narrow(self, node: Mapping, facts: list[str], verbs: tuple[str, ...] | None) -> None:
+        """As with a selector: what has no such Fact would make the rule err for that verb."""
+        for fact in facts:
+            able = FACTS[fact][1]
+            without = [verb for verb in verbs or () if verb not in able]
+            if without:
+                place = next(key.place for key, _ in node.entries if key.value == "when")
+                lacks = "what it is about was made by nobody" if fact == "origin" else "no repository has it"
+                message = f"`when: {{{fact}: …}}` does not narrow `{without[0]}`: {lacks}"
+                hint = f"it is for {', '.join(_named_shortly(able))}; make a rule of its own for the other verbs"
+                self._fault(place, message, hint)
 
     def _masks(self, node: Mapping, found: dict[str, Node], verbs: tuple[str, ...] | None) -> None:
         """Only what is read can be shown otherwise; and without a path everything would be."""

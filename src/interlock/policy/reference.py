@@ -12,12 +12,12 @@ from interlock.policy.fields import DECISIONS, INSTEAD, RULE, TOP, Field
 from interlock.policy.language import (
     COMMAND_KEYS,
     CONDITION_TESTS,
+    FACTS,
     GATEWAY_VERBS,
     GROUPS,
     HOST_VERBS,
     MASKS,
     OPERATIONS,
-    ORIGINS,
     PROTOCOLS,
     RECORDS,
     SELECTORS,
@@ -51,7 +51,7 @@ _TAKES: Final[dict[str, str]] = {
     "duration": "`120s`, `5m`",
     "record": ", ".join(f"`{record}`" for record in RECORDS),
     "mask": " or ".join(f"`{mask}`" for mask in MASKS),
-    "when": " or ".join(f"`origin: {origin}`" for origin in ORIGINS),
+    "when": ", ".join(f"`{fact}: {word}`" for fact, (words, _) in FACTS.items() for word in words),
 }
 
 

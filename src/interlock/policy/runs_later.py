@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from interlock.policy.runs_later_keys import AGENT_NAMED, GIT_HARMLESS, PACKAGE_HARMLESS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from interlock.vocabulary.json_value import JsonObject
 
@@ -379,8 +379,18 @@ KINDS: Final = (
 #: Where a link may lead without being listed: only the system's owner puts programs there.
 _CALM: Final = ("/{usr,bin,sbin,lib,lib32,lib64,libx32,opt,nix,snap,proc,dev,sys}/**", "/gnu/store/**")
 
+#: Sets that are about folders which somebody opens, with what of them is about the person instead.
+_OF_FOLDERS: Final = {"@agent-config": "@agent-user-config", "@editor-config": ""}
+
+
+def _anywhere(kind: Kind) -> Iterator[str]:
+    """What of a kind is denied wherever it lies."""
+    yield from filter(None, (_OF_FOLDERS.get(path, path) for path in kind.denied))
+
+
 RUNS_LATER_SETS: Final[dict[str, tuple[str, ...]]] = {
     "runs-later": tuple(path for kind in KINDS for path in kind.denied if kind.rule == "runs-later"),
+    "runs-anywhere": tuple(path for kind in KINDS for path in _anywhere(kind) if kind.rule == "runs-later"),
     "runs-later-listed": tuple(path for kind in KINDS if not (kind.tree or kind.is_code) for path in kind.listed),
 }
 

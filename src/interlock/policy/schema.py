@@ -8,10 +8,10 @@ from interlock.policy.fields import NAME, RULE, TOP, Field
 from interlock.policy.language import (
     COMMAND_KEYS,
     CONDITION_TESTS,
+    FACTS,
     GROUPS,
     MASKS,
     OPERATIONS,
-    ORIGINS,
     PROTOCOLS,
     RECORDS,
     SIDES,
@@ -68,6 +68,11 @@ def _one_or_many(item: JsonObject) -> JsonObject:
     return {"anyOf": [item, {"type": "array", "minItems": 1, "items": item}]}
 
 
+def _words_of(fact: str, words: tuple[str, ...]) -> JsonObject:
+    """What a `when` may want of a Fact: one word; of a history, several."""
+    return _one_or_many({"enum": list(words)}) if fact == "history" else {"enum": list(words)}
+
+
 _PORT: Final[JsonObject] = {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 65_535}, {"type": "string"}]}
 _KINDS: Final[dict[str, JsonObject]] = {
     "version": {"enum": [1, "1"]},
@@ -111,8 +116,8 @@ _KINDS: Final[dict[str, JsonObject]] = {
     "mask": {"enum": list(MASKS)},
     "when": {
         "type": "object",
-        "required": ["origin"],
+        "minProperties": 1,
         "additionalProperties": False,
-        "properties": {"origin": {"enum": list(ORIGINS)}},
+        "properties": {fact: _words_of(fact, words) for fact, (words, _) in FACTS.items()},
     },
 }

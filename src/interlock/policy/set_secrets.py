@@ -41,11 +41,12 @@ SECRETS: Final = (
     "~/.{bash_history,zsh_history,zhistory,histfile,sh_history,ash_history,psql_history,mysql_history,rediscli_history}",
     "~/.local/share/fish/fish_history",
     "~/.local/state/bash/history",
-    # Projects.
-    "**/.env",
-    "**/.env.*",
+    "@environment-files",
     "@credentials-in-cloud-images",
 )
+
+#: Of projects.
+ENVIRONMENT_FILES: Final = ("**/.env", "**/.env.*")
 
 CLOUD_IMAGES: Final = (
     "/etc/{shadow,gshadow,sudoers,krb5.keytab}",
@@ -98,6 +99,7 @@ KEY_AGENTS: Final = (
 
 SECRET_SETS: Final[dict[str, tuple[str, ...]]] = {
     "secrets": SECRETS,
+    "environment-files": ENVIRONMENT_FILES,
     "secret-exceptions": EXCEPTIONS,
     "public-ssh-files": PUBLIC_SSH_FILES,
     "credentials-in-cloud-images": CLOUD_IMAGES,

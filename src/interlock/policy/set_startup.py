@@ -103,7 +103,9 @@ EDITORS_USER: Final = (
 
 PACKAGES: Final = (
     "~/.{npmrc,yarnrc,yarnrc.yml,pypirc,condarc,gemrc,bundle/config,cargo/config,cargo/config.toml,cargo/env,pip/pip.conf,m2/settings.xml}",
-    "~/.config/{pip,uv,pypoetry,pnpm,NuGet,composer,mise,go}/**",
+    "~/.config/{pip,uv,pypoetry,pnpm,NuGet,composer,mise}/**",
+    # Go's own settings; its counters lie beside them.
+    "~/.config/go/env",
     "~/.gradle/{init.gradle,init.gradle.kts,gradle.properties,init.d/**}",
     "~/.{Rprofile,Renviron,cpan/CPAN/MyConfig.pm,sbt/**,lein/profiles.clj,docker/**,kube/config}",
 )
@@ -112,7 +114,7 @@ REMOTE: Final = ("~/.ssh/**", "@ssh-included", "~/.{rhosts,shosts,k5login,forwar
 
 #: Coding agents: what makes something run, or decides what may. Instructions in a workspace (AGENTS.md, CLAUDE.md)
 #: stay writable.
-AGENTS: Final = (
+AGENTS_FOLDER: Final = (
     "**/{.mcp.json,mcp.json,.mcp.jsonc}",
     "**/.{cursor,vscode,windsurf,roo,kilocode,amazonq,trae,junie,gemini,qwen,augment,kiro}/**/{mcp,mcp_settings,mcp-config,settings,hooks}.json",
     "**/.cursor/{hooks.json,cli.json,permissions.json,environment.json}",
@@ -127,6 +129,9 @@ AGENTS: Final = (
     "**/.{continue,cline,goose,crush}/**",
     "**/.clinerules/**",
     "**/.github/copilot/**",
+)
+
+AGENTS_USER: Final = (
     "${claude}/{settings.json,settings.local.json,CLAUDE.md,keybindings.json,statusline.sh}",
     "${claude}/{commands,skills,hooks,agents,output-styles,rules,workflows}/**",
     "${claude}/plugins/{cache,marketplaces,repos}/**",
@@ -138,6 +143,8 @@ AGENTS: Final = (
     "~/.config/{claude,Claude,goose,opencode,zed,github-copilot,crush,amp,mcp,cline}/**",
     "~/.{gemini,codeium,aider.conf.yml,continue,cline,copilot,qwen}/**",
 )
+
+AGENTS: Final = (*AGENTS_FOLDER, *AGENTS_USER)
 
 #: The agents themselves, where they install what they update.
 AGENT_PROGRAMS: Final = (
@@ -179,6 +186,8 @@ STARTUP_SETS: Final[dict[str, tuple[str, ...]]] = {
     "package-config": PACKAGES,
     "remote-access": REMOTE,
     "agent-config": AGENTS,
+    "agent-user-config": AGENTS_USER,
+    "opened-folders": (*EDITORS, *AGENTS_FOLDER),
     "agent-programs": AGENT_PROGRAMS,
     "agent-state": AGENT_STATE,
     "sample-hooks": ("**/hooks/*.sample",),

@@ -1,4 +1,4 @@
-"""Built-in sets of the machine: programs and public configuration, devices, toolchains, caches.
+"""Built-in sets of the machine: programs and public configuration, devices, toolchains.
 
 `@system` lists public files of `/etc` one by one: nothing that only root should read, no keys, no passwords.
 """
@@ -102,27 +102,8 @@ TOOLCHAINS: Final = (
     "~/.config",
 )
 
-CACHES: Final = (
-    "~/.cache",
-    "~/.cache/**",
-    "~/.npm/**",
-    "~/.pnpm-store/**",
-    "~/.yarn/berry/**",
-    "~/.cargo/{registry,git}/**",
-    "~/.cargo/{.package-cache,.package-cache-mutate,.global-cache,.crates.toml,.crates2.json}",
-    "~/.cargo/.global-cache-{journal,wal,shm}",
-    "~/go/pkg/**",
-    "~/.m2/{repository,wrapper}/**",
-    "~/.gradle/{caches,daemon,native,wrapper,notifications,.tmp,jdks}/**",
-    "~/.ivy2/cache/**",
-    "~/.{nuget/packages,gem/specs,bundle/cache,composer/cache,stack,cabal/packages,hex,mix,terraform.d/plugin-cache,node-gyp}/**",
-    "~/.local/share/{pnpm/store,virtualenvs,NuGet}/**",
-    "~/.local/state/{pnpm,uv,yarn}/**",
-)
-
 SYSTEM_SETS: Final[dict[str, tuple[str, ...]]] = {
     "system": SYSTEM,
     "devices": DEVICES,
     "toolchains": TOOLCHAINS,
-    "caches": CACHES,
 }

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from interlock.policy.pattern import escape
 from interlock.policy.runs_later import RUNS_LATER_SETS
 from interlock.policy.set_addresses import ADDRESS_SETS
+from interlock.policy.set_caches import CACHE_SETS
 from interlock.policy.set_loader import LOADER_SETS
 from interlock.policy.set_secrets import SECRET_SETS
 from interlock.policy.set_shared import SHARED_SETS
@@ -26,6 +27,7 @@ __all__ = ["ADDRESS_SETS", "MEANINGS", "PATH_SETS", "SETS_LATER", "ContextSets",
 PATH_SETS: Final[dict[str, tuple[str, ...]]] = {
     **SYSTEM_SETS,
     **LOADER_SETS,
+    **CACHE_SETS,
     **SHARED_SETS,
     **SECRET_SETS,
     **STARTUP_SETS,
@@ -43,6 +45,11 @@ MEANINGS: Final[dict[str, str]] = {
     "devices": "the harmless devices: null, zero, full, random, terminals of one's own",
     "toolchains": "language toolchains outside the system: pyenv, nvm, rustup, cargo, go, /opt, /nix, ~/.local/bin",
     "caches": "what package clients and compilers keep for speed",
+    "named-caches": "the same, where the environment says that they lie",
+    "client-files": "what package clients make beside their caches: folders, locks",
+    "link-trials": "names with which pnpm tries whether links can be made",
+    "dependency-trees": "in the workspace, what package clients and builds fill: `node_modules`, `.venv`, `target`",
+    "package-trees": "of these, what package clients alone fill: `node_modules`, `site-packages`",
     "shared-places": "folders in which everybody makes names: /tmp, /var/tmp, POSIX shared memory",
     "known-names": "names there that programs outside look for: sockets of tmux, ssh, X, databases, editors",
     "session-folders": "the temporary folders of sessions",
@@ -57,6 +64,7 @@ MEANINGS: Final[dict[str, str]] = {
     "policy-files": "the policy files this policy was loaded from",
     "outside-terminals": "the human's terminals",
     "secrets": "keys, tokens, password stores, browser profiles, shell history, `.env` files",
+    "environment-files": "`.env` files of projects",
     "secret-exceptions": "names that look like secrets and are none: `.env.example`, `known_hosts`, public keys",
     "client-configuration": "what package clients and the like go by, with credentials in it",
     "public-ssh-files": "what ssh needs besides keys: `config`, `known_hosts`, public keys",
@@ -77,6 +85,9 @@ MEANINGS: Final[dict[str, str]] = {
     "package-config": "the user's package-client configuration: registries and scripts",
     "remote-access": "who may log in, and what ssh runs",
     "agent-config": "settings, tool servers, hooks, commands, skills and plugins of coding agents",
+    "agent-user-config": "of that, what is the person's own",
+    "opened-folders": "what editors and coding agents run of a folder that is opened",
+    "runs-anywhere": "of `@runs-later`, all that does not hang on which folder is opened",
     "agent-programs": "the coding agents themselves, where they install what they update",
     "agent-state": "the folders in which coding agents keep their own state",
     "sample-hooks": "the sample hooks that git itself installs and never runs",
@@ -122,6 +133,7 @@ def context_sets(context: Context) -> ContextSets:
             or ("~/.gitconfig",),
             "ssh-included": tuple(escape(path) for path in context.included_ssh) or ("~/.ssh/config",),
             "included-links": tuple(escape(path) for path in context.included_links) or ("~/.gitconfig",),
+            "named-caches": tuple(f"{escape(path)}/**" for path in context.caches) or ("~/.cache/**",),
             "policy-files": tuple(escape(path) for path in context.policies) or ("${config}/policies/**",),
         },
         addresses={

@@ -23,9 +23,9 @@ from interlock.policy.fields import (
 from interlock.policy.language import (
     COMMAND_KEYS,
     CONDITION_TESTS,
+    FACTS,
     MASKS,
     OPERATIONS,
-    ORIGINS,
     PROTOCOLS,
     RECORDS,
     SIDES,
@@ -221,26 +221,23 @@ def _command_fits(key: str, listed: tuple[Item, ...], faults: Faults) -> bool:
     return len(faults) == before
 
 
-def when(node: Node, field: str, faults: Faults) -> str | None:
-    """`{origin: before}` or `{origin: session}`: the origin."""
+def when(node: Node, field: str, faults: Faults) -> tuple[tuple[str, str | tuple[str, ...]], ...] | None:
+    """`{origin: session}`, `{history: [none, session]}`: the Facts named, each with what is wanted of it."""
     if not isinstance(node, Mapping):
         return _wrong(faults, node, f"`{field}` is a mapping", "write `when: {origin: session}`")
-    origin: str | None = None
+    named: list[tuple[str, str | tuple[str, ...] | None]] = []
     for key, value in node.entries:
-        if key.value == "origin":
-            origin = _choice(value, "origin", faults, ORIGINS)
+        if key.value in FACTS:
+            read = _choices if key.value == "history" else _choice
+            named.append((key.value, read(value, key.value, faults, FACTS[key.value][0])))
         elif (instead := INSTEAD.get(f"when.{key.value}")) is not None:
             _wrong(faults, key, f"`{key.value}` in `when` is not enforced yet", instead)
         else:
-            _wrong(
-                faults,
-                key,
-                f"unknown key {quoted(key.value)} in `when`",
-                meant(key.value, ("origin",), "known here: origin"),
-            )
+            known = f"known here: {', '.join(FACTS)}"
+            _wrong(faults, key, f"unknown key {quoted(key.value)} in `when`", meant(key.value, tuple(FACTS), known))
     if not node.entries:
         _wrong(faults, node, "`when` says nothing", "write `when: {origin: session}`, or leave it out")
-    return origin
+    return tuple((fact, word) for fact, word in named if word is not None) or None
 
 
 def conditions(node: Node, field: str, faults: Faults) -> tuple[Condition, ...] | None:

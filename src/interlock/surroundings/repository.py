@@ -58,6 +58,28 @@ def top_around(folder: str, environment: Mapping[str, str]) -> str:
     return folder
 
 
+class Kept(NamedTuple):
+    """Where git keeps what it knows of a workspace.
+
+    Attributes:
+        git, common: the git directory and the common one, which a linked worktree shares.
+        objects: object directories, its own first.
+    """
+
+    git: str
+    common: str
+    objects: tuple[str, ...]
+
+
+def kept(workspace: str) -> Kept | None:
+    """The same for all of it, wherever it lies; None where the workspace is not the top of a repository."""
+    directories = _directories(workspace, 0)
+    if not directories:
+        return None
+    objects = f"{directories[-1]}/objects"
+    return Kept(directories[0], directories[-1], (objects, *_borrowed(objects, _owner(workspace))))
+
+
 def elsewhere(workspace: str, within: int = 0) -> Elsewhere:
     """What git keeps of the repository whose top is `workspace` (resolved) outside of it."""
     directories = _directories(workspace, within)

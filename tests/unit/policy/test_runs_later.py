@@ -12,6 +12,7 @@ from tests.unit.policy.test_presets import context
 
 from interlock.policy import Source, load
 from interlock.policy.runs_later import KINDS, RUNS_LATER_SETS, Kind, layer, to_look_for
+from interlock.policy.set_startup import STARTUP_SETS
 
 native = pytest.importorskip("interlock._native", reason="the native module is not built here")
 PRESETS_PAGE = Path(__file__).parents[3] / "docs" / "presets.md"
@@ -49,7 +50,8 @@ def test_a_pattern_stands_on_one_side_only() -> None:
 
 def test_the_presets_refuse_and_ask_about_what_the_table_says_and_nothing_else() -> None:
     """Of what runs later: each rule about it names the sets of the table, whole, and the table names each such rule."""
-    rules = {kind.rule for kind in KINDS if kind.denied}
+    rules = {kind.rule for kind in KINDS if kind.denied} | {"runs-anywhere"}
+    parted = {"@opened-folders", "@runs-anywhere"}
     for preset in ("coding-agent", "ci", "strict", "mcp-server"):
         found = {rule["id"]: rule for rule in yaml.safe_load(Source.preset(preset).data)["rules"] if rule["id"] in rules}
         missing = {"git-elsewhere", "git-borrowed"} if preset == "mcp-server" else set()  # it has no repository
@@ -57,9 +59,20 @@ def test_the_presets_refuse_and_ask_about_what_the_table_says_and_nothing_else()
             if kind.denied and kind.name not in missing:
                 rule = found[kind.rule]
                 assert (rule.get("deny") or rule.get("approve")) == "file.change", (preset, kind.name)
+                paths = set(rule["path"])
+                if kind.rule == "runs-later" and "runs-anywhere" in found:
+                    assert paths | set(found["runs-anywhere"]["path"]) == parted, preset
+                    continue
                 expected = {"@runs-later"} if kind.rule == "runs-later" else set(kind.denied)
-                assert expected <= set(rule["path"]) <= expected | {"@runs-later-listed"}, (preset, kind.name)
+                assert expected <= paths <= expected | {"@runs-later-listed"}, (preset, kind.name)
         assert ("@runs-later-listed" in found["runs-later"]["path"]) == (preset == "strict")
+
+
+def test_what_is_opened_and_the_rest_are_the_whole() -> None:
+    whole, rest = set(RUNS_LATER_SETS["runs-later"]), set(RUNS_LATER_SETS["runs-anywhere"])
+    assert (whole - rest, rest - whole) == ({"@agent-config", "@editor-config"}, {"@agent-user-config"})
+    parted = {*STARTUP_SETS["opened-folders"], *STARTUP_SETS["agent-user-config"]}
+    assert parted == {*STARTUP_SETS["agent-config"], *STARTUP_SETS["editor-config"]}
 
 
 @pytest.mark.parametrize("preset", ["coding-agent", "ci", "strict", "mcp-server"])

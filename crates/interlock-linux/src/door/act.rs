@@ -56,6 +56,9 @@ impl Errand<'_> {
     /// # Errors
     /// A refusal of what has lost its name (`lost`).
     pub fn acts_on(&self, verbs: &[Verb], object: &Object) -> Result<Vec<Observed>, Stop> {
+        if let Name::Lost(path) = &object.name {
+            self.session.drafts.untouched(inode(&object.stat), verbs, path)?;
+        }
         let path = match &object.name {
             Name::Held(_) => return Ok(Vec::new()),
             Name::Lost(_) if lost::admitted(&self.caller, &self.session.made, object, verbs)? == Lost::Held => return Ok(Vec::new()),

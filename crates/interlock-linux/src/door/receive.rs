@@ -5,7 +5,7 @@
 
 use super::answer::{Answered, Calls, Pending, Proof};
 use super::errand::Errand;
-use super::file::{descriptors, metadata, names, open};
+use super::file::{descriptors, draft, metadata, names, open};
 use super::net::{bind, connect, options, send, shutdown};
 use super::process::{exec, signal, sysv};
 use super::session::Session;
@@ -118,6 +118,7 @@ fn answer(pending: Pending, session: &Session) -> Answered {
     let Some(handler) = row.handler() else {
         return pending.errno(libc::ENOSYS);
     };
+    draft::settle(session);
     let errand = Errand::new(&call, session);
     match handler {
         Handler::Credentials => pending.go_on(Proof::OwnStanding(session.standing.credentials(&call))),

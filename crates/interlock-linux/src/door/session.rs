@@ -7,6 +7,8 @@ use super::handover::Handovers;
 use super::pool::{BLOCKED_MAX, BRIEF_MAX, Blocked, Exhausted, Pool};
 use super::process::objects::Objects;
 use super::process::own::Standing;
+use super::seen::drafts::Drafts;
+use super::seen::history::{Histories, Known};
 use super::seen::made::Made;
 use super::seen::mounts::Mounts;
 use super::seen::terminals::Terminals;
@@ -19,6 +21,7 @@ use crate::tree::keepers::Keepers;
 use crate::tree::members::Members;
 use interlock_core::action::Action;
 use interlock_core::facts::{Facts, Needs};
+use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock, Weak};
 
@@ -29,6 +32,17 @@ pub struct Gateway {
     pub address: std::net::IpAddr,
     pub port: u16,
     pub socket: PathBuf,
+}
+
+/// What a session is told of itself at its start.
+#[allow(missing_docs)]
+pub struct Told {
+    pub name: String,
+    pub gateway: Option<Gateway>,
+    /// The inside socket.
+    pub inside: PathBuf,
+    /// What of the workspace was there before.
+    pub histories: Histories,
 }
 
 /// What the threads of a session do: each for as long as it is to run.
@@ -63,6 +77,10 @@ pub struct Session {
     pub standing: Standing,
     /// What this session's own door has made (`origin`).
     pub made: Made,
+    /// What of the workspace was there before (`history`).
+    pub histories: Histories,
+    /// Files that get their name when what they hold is known.
+    pub drafts: Drafts,
     /// The System V objects that this session's door has made.
     pub objects: Objects,
     /// Files that answers carry just now.
@@ -84,14 +102,13 @@ impl Session {
     /// # Errors
     /// The mount table or `/proc` cannot be read, or no thread can be started.
     pub fn start(
-        name: String,
+        told: Told,
         line: Line,
         members: Members,
-        gateway: Option<Gateway>,
-        inside: PathBuf,
         (listener, scope): (Listener, Scope),
         threads: Threads,
     ) -> std::io::Result<Arc<Self>> {
+        let Told { name, gateway, inside, histories } = told;
         let (ground, mounts) = (super::seen::ground::Ground::open()?, Mounts::read()?);
         // INVARIANT: from here on whatever this process makes, it makes with the very mode it says: a caller's umask is worked out for each call
         // (`file::masked`), since threads share theirs and a umask apart takes unshare(2), which containers refuse.
@@ -109,6 +126,8 @@ impl Session {
             mounts,
             standing,
             made: Made::default(),
+            histories,
+            drafts: Drafts::default(),
             objects: Objects::default(),
             handovers: Handovers::default(),
             names: RwLock::new(()),
@@ -122,6 +141,16 @@ impl Session {
         } else {
             Err(std::io::Error::other("no thread could be started"))
         }
+    }
+
+    /// Whether a name lies in a folder that came with this session, where nothing was before.
+    #[must_use]
+    pub fn is_new(&self, name: &[u8]) -> bool {
+        self.histories.is_new(name, self.known())
+    }
+
+    fn known(&self) -> Known<'_> {
+        Known { plan: &self.line.judge.plan, made: &self.made, root: self.ground.root.as_fd() }
     }
 
     /// Whether a process (or thread) id belongs to this session's tree.
@@ -163,8 +192,9 @@ impl Session {
 }
 
 impl Gather for Session {
-    fn facts(&self, _: &Action, needs: &Needs) -> Facts {
-        Facts { now_ms: if needs.grants { now_us() / 1000 } else { 0 }, ..Facts::default() }
+    fn facts(&self, action: &Action, needs: &Needs) -> Facts {
+        let (history, history_to) = if needs.history { self.histories.of(action, self.known()) } else { (None, None) };
+        Facts { now_ms: if needs.grants { now_us() / 1000 } else { 0 }, history, history_to, ..Facts::default() }
     }
 }
 

@@ -26,8 +26,8 @@ impl Line {
         self.answered(&act.action, &digest, &reply)?;
         let needs = self.judge.plan.needs(&act.action);
         // The objects are held, so they are still what they were.
-        let Facts { origin, origin_to, .. } = act.judged.facts;
-        let mut facts = Facts { origin, origin_to, ..around.facts(&act.action, &needs) };
+        let Facts { origin, origin_to, history, history_to, .. } = act.judged.facts;
+        let mut facts = Facts { origin, origin_to, history, history_to, ..around.facts(&act.action, &needs) };
         facts.grants.extend(reply.grant().cloned());
         let decision = self.judge.decide(&act.action, &facts);
         act.judged = Judged { decision, facts };

@@ -24,7 +24,7 @@ use crate::wire::uplink::Uplink;
 use denials::Denials;
 use interlock_core::action::{Action, Inode, Plane, Process, Subject};
 use interlock_core::decision::{Decision, Obligations, Outcome, Record};
-use interlock_core::facts::{Facts, Origin};
+use interlock_core::facts::{Facts, History, Origin};
 use interlock_core::steer::Steer;
 use interlock_core::target::Target;
 use interlock_core::verb::Verb;
@@ -50,12 +50,14 @@ pub struct Observed {
     pub origin: Option<Origin>,
     /// The same of what stands at the destination of a rename or link.
     pub origin_to: Option<Origin>,
+    /// What its content had to do with the workspace before, where the family knows what that will be; else it is gathered.
+    pub history: Option<History>,
 }
 
 impl Observed {
     /// An act on what has no origin, or on what nobody looked at.
     pub fn new(verb: Verb, target: Target) -> Self {
-        Self { verb, target, origin: None, origin_to: None }
+        Self { verb, target, origin: None, origin_to: None, history: None }
     }
 
     /// The act by itself, to ask what policy says of it: no id, nobody who does it, nothing that a record could hold.
@@ -258,11 +260,13 @@ impl Line {
     }
 
     fn judged(&self, around: &dyn Around, call: &Call, observed: Observed) -> Act {
-        let (origin, origin_to) = (observed.origin, observed.origin_to);
+        let (origin, origin_to, history) = (observed.origin, observed.origin_to, observed.history);
         let action = self.action(call, observed);
         let judged = self.judge.first(&action, |needs| {
             let (origin, origin_to) = if needs.origin { (origin, origin_to) } else { (None, None) };
-            Facts { origin, origin_to, ..around.facts(&action, needs) }
+            let gathered = around.facts(&action, needs);
+            let history = history.filter(|_| needs.history).or(gathered.history);
+            Facts { origin, origin_to, history, ..gathered }
         });
         Act { action, judged, verdict: Verdict::Allow }
     }

@@ -15,7 +15,7 @@ impl Line {
     pub(super) fn steer(&self, around: &dyn Around, call: &Call, enactor: &Enactor, act: &mut Act) -> Result<Option<u64>, Refused> {
         let said = &act.judged.decision;
         let led_to = said.steer.clone().and_then(|steer| Some(((enactor.steered)(&act.action, &steer)?, steer)));
-        let Some((Observed { verb, target, origin, origin_to }, steer)) = led_to else {
+        let Some((Observed { verb, target, origin, origin_to, history: _ }, steer)) = led_to else {
             return Err(self.deny(around, call, act.action.clone(), &act.judged));
         };
         self.decided(&act.action, said, &act.judged.facts, Record::Ordered)?;

@@ -6,7 +6,8 @@ use super::log;
 use super::tree::Tree;
 use crate::door::net::sender;
 use crate::door::receive;
-use crate::door::session::{Gateway, Session, Threads};
+use crate::door::seen::history::Histories;
+use crate::door::session::{Gateway, Session, Threads, Told};
 use crate::filter::need::Need;
 use crate::filter::program::program;
 use crate::later::Later;
@@ -29,6 +30,7 @@ use crate::tree::steps::Steps;
 use crate::tree::wall::{self, Wall};
 use crate::wire::messages::{Launch, path};
 use crate::wire::uplink::Uplink;
+use interlock_git::{Anchors, Past, Store};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ffi::CString;
@@ -256,5 +258,15 @@ fn session(
     let gateway = launch.gateway.as_ref().map(|place| Gateway { address: place.address, port: place.port, socket: path(&place.socket) });
     let threads = Threads { receive: receive::run, help: receive::help };
     let inside = path(&launch.runtime).join("inside.sock");
-    Session::start(launch.session.clone(), line, members, gateway, inside, (listener, scope), threads).map_err(own)
+    let histories = Histories::new(launch.workspace.0.clone(), past(launch));
+    let told = Told { name: launch.session.clone(), gateway, inside, histories };
+    Session::start(told, line, members, (listener, scope), threads).map_err(own)
+}
+
+/// What the workspace's repository names now, before anything of the session runs.
+fn past(launch: &Launch) -> Past {
+    launch.repository.as_ref().map_or_else(Past::default, |repository| {
+        let anchors = Anchors::read(&path(&repository.git), &path(&repository.common));
+        Past::new(Store::of(repository.objects.iter().map(path).collect()), anchors)
+    })
 }

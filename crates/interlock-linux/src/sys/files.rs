@@ -29,6 +29,7 @@ pub struct Stat {
     pub mode: u32,
     pub links: u64,
     pub user: u32,
+    pub group: u32,
     pub special: u64,
     pub size: i64,
 }
@@ -53,6 +54,7 @@ impl From<libc::stat> for Stat {
             mode: raw.st_mode,
             links: raw.st_nlink,
             user: raw.st_uid,
+            group: raw.st_gid,
             special: raw.st_rdev,
             size: raw.st_size,
         }

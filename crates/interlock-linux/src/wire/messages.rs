@@ -77,6 +77,9 @@ pub struct Launch {
     pub interlock: Vec<Bytes>,
     #[serde(default)]
     pub runs_later: RunsLater,
+    /// What git keeps of the workspace, where it is the top of a repository.
+    #[serde(default)]
+    pub repository: Option<Repository>,
     /// What the policy was made from, for the record.
     #[serde(default)]
     pub sources: Vec<Value>,
@@ -86,6 +89,18 @@ pub struct Launch {
     /// The state of each rule that this machine does not enforce fully, for the record.
     #[serde(default)]
     pub short: BTreeMap<String, Enforcement>,
+}
+
+/// Where git keeps what it knows of a workspace.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Repository {
+    /// The git directory, and the common one: another in a linked worktree.
+    pub git: Bytes,
+    pub common: Bytes,
+    /// Object directories, its own first.
+    pub objects: Vec<Bytes>,
 }
 
 /// What something outside would run later, in the order of danger.

@@ -3,6 +3,7 @@
 pub mod attributes;
 pub mod below;
 pub mod descriptors;
+pub mod draft;
 pub mod links;
 pub mod loss;
 mod masked;

@@ -18,7 +18,7 @@ use crate::sys::files::{self, Stat};
 use crate::sys::memory::PATH_BYTES_MAX;
 use crate::sys::witness::Witness;
 use interlock_core::action::{Inode, Target, Verb};
-use interlock_core::facts::Origin;
+use interlock_core::facts::{History, Origin};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -57,7 +57,8 @@ fn serve(errand: &Errand<'_>) -> (Verb, Result<(), Stop>) {
 
 fn make_directory(errand: &Errand<'_>, directory: i32, index: usize, mode: u32) -> Result<(), Stop> {
     let place = place_of(errand, directory, index)?;
-    make(errand, &place, Verb::FileCreate, mode & MODE_BITS, files::make_directory)
+    let had = || errand.session.histories.had_folder(&place.name());
+    make(errand, &place, Verb::FileCreate, mode & MODE_BITS, had, files::make_directory)
 }
 
 fn make_node(errand: &Errand<'_>, directory: i32, index: usize, mode: u32) -> Result<(), Stop> {
@@ -73,7 +74,7 @@ fn make_node(errand: &Errand<'_>, directory: i32, index: usize, mode: u32) -> Re
     };
     let place = place_of(errand, directory, index)?;
     errand.forbid_privilege(mode, &place.name())?;
-    make(errand, &place, verb, mode, files::make_node)
+    make(errand, &place, verb, mode, || false, files::make_node)
 }
 
 fn make_symlink(errand: &Errand<'_>, directory: i32, index: usize) -> Result<(), Stop> {
@@ -83,27 +84,36 @@ fn make_symlink(errand: &Errand<'_>, directory: i32, index: usize) -> Result<(),
     }
     let place = place_of(errand, directory, index)?;
     let below = links::made(errand, &place.name(), &content);
-    let content = files::text(&content)?;
-    make_with(errand, &place, Verb::FileCreate, below, |entry| files::make_symlink(&content, place.parent.as_fd(), entry).map(|()| None))
+    let had = || errand.session.histories.had_link(&place.name(), &content);
+    let text = files::text(&content)?;
+    make_with(errand, &place, Verb::FileCreate, below, had, |entry| files::make_symlink(&text, place.parent.as_fd(), entry).map(|()| None))
 }
 
 /// Settles and makes a new name at `place`, with a mode from which the umask is taken.
-fn make(errand: &Errand<'_>, place: &Place, verb: Verb, mode: u32, act: fn(BorrowedFd<'_>, &CStr, u32) -> Sys<()>) -> Result<(), Stop> {
+fn make(
+    errand: &Errand<'_>,
+    place: &Place,
+    verb: Verb,
+    mode: u32,
+    had: impl FnOnce() -> bool,
+    act: fn(BorrowedFd<'_>, &CStr, u32) -> Sys<()>,
+) -> Result<(), Stop> {
     let (umask, parent) = (errand.umask()?, place.parent.as_fd());
     let act = |entry: &CStr| {
         let masked = Masked::of(mode, umask, parent)?;
         act(parent, entry, masked.given()).map(|()| Some(masked))
     };
-    make_with(errand, place, verb, Vec::new(), act)
+    make_with(errand, place, verb, Vec::new(), had, act)
 }
 
 /// Settles and makes a new name that brings others into being (`below`). What is there already is the kernel's to say, and so is what can be no name.
-/// `act` tells what is to be looked at after.
+/// `had` says whether the repository had just this there, `act` what is to be looked at after.
 fn make_with(
     errand: &Errand<'_>,
     place: &Place,
     verb: Verb,
     below: Vec<Observed>,
+    had: impl FnOnce() -> bool,
     act: impl FnOnce(&CStr) -> Sys<Option<Masked>>,
 ) -> Result<(), Stop> {
     let (entry, parent) = (place.entry()?, place.parent.as_fd());
@@ -113,7 +123,11 @@ fn make_with(
     if let Found::Object(..) = errand.as_caller(|| Ok(place.look()?))? {
         return Err(Errno(libc::EEXIST).into());
     }
-    let acts = std::iter::once(errand.making(verb, &place.name(), place.parent.as_fd())).chain(below).collect();
+    let mut making = errand.making(verb, &place.name(), place.parent.as_fd());
+    if errand.session.line.judge.plan.needs(&making.alone()).history && had() {
+        making.history = Some(History::Tracked);
+    }
+    let acts = std::iter::once(making).chain(below).collect();
     let made = errand.enact_as_caller(&ENACTOR, acts, |_| {
         in_place(errand, place, None, || {
             let witness = Witness::of(parent);
@@ -150,7 +164,10 @@ fn remove(errand: &Errand<'_>, directory: i32, index: usize, flags: i32) -> Resu
     if object.stat.kind() == libc::S_IFLNK {
         acts.extend(links::gone(errand, &place.name()));
     }
-    errand.enact_as_caller(&ENACTOR, acts, |_| in_place(errand, &place, Some(&object.stat), act))?;
+    errand.enact_as_caller(&ENACTOR, acts, |_| {
+        errand.session.histories.leaving(&place.name(), &object.stat, errand.origin((object.file.as_fd(), &object.stat)));
+        in_place(errand, &place, Some(&object.stat), act)
+    })?;
     if object.stat.links <= 1 || flags != 0 {
         errand.session.made.unnamed(inode(&object.stat));
     }
@@ -198,7 +215,8 @@ fn link(errand: &Errand<'_>, from: (i32, usize), to: (i32, usize), flags: i32) -
         // Memory files and pipes lie on file systems that hold no names: EXDEV.
         Name::Held(_) => return errand.as_caller(|| Ok(act()?)),
         // A file made without a name gets its first one.
-        Name::Lost(_) => {
+        Name::Lost(path) => {
+            errand.session.drafts.untouched(inode(&object.stat), &[Verb::FileLink], path)?;
             lost::admitted(&errand.caller, &errand.session.made, &object, &[Verb::FileLink])?;
             vec![first_name(errand, &object, &place)]
         }

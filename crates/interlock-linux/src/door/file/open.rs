@@ -4,7 +4,7 @@
 //! memory where another thread could change them.
 
 use super::masked::Masked;
-use super::{terminal, view};
+use super::{draft, terminal, view};
 use crate::door::answer::{Answered, Pending, Proof};
 use crate::door::errand::Errand;
 use crate::door::handover::Handover;
@@ -19,7 +19,7 @@ use crate::sys::errno::{Errno, Sys};
 use crate::sys::files;
 use interlock_abi::open::{self, How};
 use interlock_core::action::{Action, Target, Verb};
-use interlock_core::facts::Origin;
+use interlock_core::facts::{History, Origin};
 use interlock_core::steer::Steer;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::PoisonError;
@@ -169,16 +169,19 @@ fn opened_for<'a>(errand: &'a Errand<'_>, request: &Request) -> Result<Opened<'a
 /// Makes a file that is not there. `None`: meanwhile it is, or its directory has another name; look again.
 fn create<'a>(errand: &'a Errand<'_>, request: &Request, start: BorrowedFd<'_>, path: &Path<'_>) -> Result<Option<Opened<'a>>, Stop> {
     match errand.as_caller(|| place::to_create(&errand.caller, start, path))? {
-        Some(place) => create_at(errand, request, &place),
+        Some(place) => create_at(errand, request, place),
         None => Ok(None),
     }
 }
 
-fn create_at<'a>(errand: &'a Errand<'_>, request: &Request, place: &Place) -> Result<Option<Opened<'a>>, Stop> {
+fn create_at<'a>(errand: &'a Errand<'_>, request: &Request, place: Place) -> Result<Option<Opened<'a>>, Stop> {
     errand.forbid_privilege(request.how.mode, &place.name())?;
     let flags = (request.how.flags & !libc::O_TRUNC) | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW | libc::O_NOCTTY;
     let (entry, umask) = (place.entry()?, errand.umask()?);
     let making = errand.making(Verb::FileCreate, &place.name(), place.parent.as_fd());
+    if is_drafted(errand, request, &making, &place) {
+        return drafted(errand, request, place, making).map(|file| Some(file.into()));
+    }
     let made = errand.enact_as_caller(&ENACTOR, vec![making], |_| {
         let _names = errand.session.names.read().unwrap_or_else(PoisonError::into_inner);
         if !place.stands(&errand.session.ground) {
@@ -203,6 +206,26 @@ fn create_at<'a>(errand: &'a Errand<'_>, request: &Request, place: &Place) -> Re
         Err(Stop::Errno(Errno(libc::EEXIST))) => Ok(None),
         Err(stop) => Err(stop),
     }
+}
+
+/// Whether it may only be made with content of before. Git makes what it checks out with O_EXCL, and looks for no name before it has closed it;
+/// others that make a file are told at once that they may not.
+fn is_drafted(errand: &Errand<'_>, request: &Request, making: &Observed, place: &Place) -> bool {
+    let session = errand.session;
+    let is_made_anew = request.how.flags & libc::O_EXCL != 0 && request.how.writes();
+    is_made_anew && session.line.judge.plan.needs(&making.alone()).history && {
+        let name = place.name();
+        session.histories.had_file(&name) && !session.is_new(&name)
+    }
+}
+
+fn drafted(errand: &Errand<'_>, request: &Request, place: Place, making: Observed) -> Result<OwnedFd, Stop> {
+    let (umask, act) = (errand.umask()?, making.clone());
+    let promised = Observed { history: Some(History::Tracked), ..making };
+    errand.enact_as_caller(&ENACTOR, vec![promised], |_| {
+        let mode = Masked::of(request.how.mode, umask, place.parent.as_fd())?.given();
+        draft::begin(errand, place, act, request.how.flags, mode)
+    })
 }
 
 fn unnamed<'a>(errand: &'a Errand<'_>, request: &Request, directory: Object) -> Result<Opened<'a>, Stop> {

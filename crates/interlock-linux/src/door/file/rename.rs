@@ -102,6 +102,11 @@ pub fn rename(errand: &Errand<'_>, from: (i32, usize), to: (i32, usize), flags: 
     errand.enact_as_caller(&ENACTOR, acts(errand, &from, &to, exchange, &walked), |_| {
         let _names = nothing_else(errand);
         still(errand, &from, &to, exchange, &walked)?;
+        for end in [&from, &to] {
+            if let Some(stat) = end.stat() {
+                errand.session.histories.leaving(&end.name, stat, end.origin(errand));
+            }
+        }
         Ok(act(&from.place, &to.place)?)
     })?;
     if let Some(replaced) = to.stat().filter(|stat| !exchange && stat.links <= 1) {

@@ -1,0 +1,53 @@
+//! Where a repository keeps its objects: loose, in packs, and in other repositories that it borrows from.
+
+use crate::file;
+use crate::id::Id;
+use crate::object::{OBJECT_BYTES_MAX, Object};
+use crate::pack::Pack;
+use std::path::{Path, PathBuf};
+
+/// Packs of one object directory.
+const PACKS_MAX: usize = 1_024;
+/// Borrowed bases of deltas upon one another.
+const DEPTH_MAX: usize = 16;
+
+/// The object directories, the repository's own first. Packs are looked for at each question: git repacks at any time.
+#[derive(Clone, Debug, Default)]
+pub struct Store(Vec<PathBuf>);
+
+impl Store {
+    /// Of these object directories.
+    #[must_use]
+    pub fn of(directories: Vec<PathBuf>) -> Self {
+        Self(directories)
+    }
+
+    /// The object with this id, if it is there and is what its id says.
+    #[must_use]
+    pub fn read(&self, id: &Id) -> Option<Object> {
+        self.read_within(id, 0)
+    }
+
+    fn read_within(&self, id: &Id, depth: usize) -> Option<Object> {
+        if depth > DEPTH_MAX {
+            return None;
+        }
+        let named = |base: &Id| self.read_within(base, depth + 1);
+        self.0.iter().find_map(|objects| loose(objects, id).or_else(|| packed(objects, id, &named)))?.verified(id)
+    }
+}
+
+fn loose(objects: &Path, id: &Id) -> Option<Object> {
+    let hex = id.hex();
+    let (folder, name) = hex.split_at_checked(2)?;
+    Object::loose(&file::read(&objects.join(folder).join(name), OBJECT_BYTES_MAX as u64)?)
+}
+
+fn packed(objects: &Path, id: &Id, named: &dyn Fn(&Id) -> Option<Object>) -> Option<Object> {
+    let entries = std::fs::read_dir(objects.join("pack")).ok()?;
+    let indices = entries.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|kind| kind == "idx"));
+    indices.take(PACKS_MAX).find_map(|index| {
+        let pack = Pack::open(&index)?;
+        pack.read(pack.find(id)?, named)
+    })
+}

@@ -1,0 +1,110 @@
+//! What commits had at a path.
+
+use crate::anchors::Anchors;
+use crate::id::{BYTES, Id};
+use crate::object::{Kind, Object};
+use crate::store::Store;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Tags that name tags.
+const TAGS_MAX: usize = 8;
+/// Folders in a path.
+const DEPTH_MAX: usize = 256;
+
+/// What stands at a path in a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Entry {
+    /// A file with this content.
+    File(Id),
+    /// A symlink that says this.
+    Link(Id),
+    /// A folder.
+    Folder(Id),
+}
+
+/// The commits of a repository that count, and its objects.
+#[derive(Debug, Default)]
+pub struct Past {
+    store: Store,
+    anchors: Anchors,
+    /// The distinct trees of those commits, once they were read.
+    trees: std::sync::OnceLock<BTreeSet<Id>>,
+}
+
+impl Past {
+    /// Of the commits that `anchors` names.
+    #[must_use]
+    pub fn new(store: Store, anchors: Anchors) -> Self {
+        Self { store, anchors, trees: std::sync::OnceLock::new() }
+    }
+
+    /// All that stood at `path`, which is relative to the repository's top.
+    #[must_use]
+    pub fn at(&self, path: &[u8]) -> BTreeSet<Entry> {
+        let names: Vec<&[u8]> = path.split(|byte| *byte == b'/').collect();
+        if names.len() > DEPTH_MAX || names.iter().any(|name| name.is_empty()) {
+            return BTreeSet::new();
+        }
+        let mut level: BTreeSet<Entry> = self.trees().iter().map(|tree| Entry::Folder(*tree)).collect();
+        // Folders that many commits share are read once.
+        for name in names {
+            let folders = level.iter().filter_map(|entry| if let Entry::Folder(tree) = entry { Some(tree) } else { None });
+            level = folders.filter_map(|tree| entry(&self.store.read(tree)?, name)).collect();
+        }
+        level
+    }
+
+    fn trees(&self) -> &BTreeSet<Id> {
+        self.trees.get_or_init(|| {
+            let mut known: BTreeMap<Id, Option<Id>> = BTreeMap::new();
+            for anchor in &self.anchors.0 {
+                known.entry(*anchor).or_insert_with(|| self.tree_of(*anchor));
+            }
+            known.into_values().flatten().collect()
+        })
+    }
+
+    fn tree_of(&self, anchor: Id) -> Option<Id> {
+        let mut id = anchor;
+        for _ in 0..TAGS_MAX {
+            let object = self.store.read(&id)?;
+            match object.kind {
+                Kind::Commit => return named(&object, b"tree "),
+                Kind::Tag => id = named(&object, b"object ")?,
+                Kind::Tree => return Some(id),
+                Kind::Blob => return None,
+            }
+        }
+        None
+    }
+}
+
+/// The id on the first line, behind its keyword.
+fn named(object: &Object, keyword: &[u8]) -> Option<Id> {
+    Id::parse(object.content.split(|byte| *byte == b'\n').next()?.strip_prefix(keyword)?)
+}
+
+/// `MODE NAME\0ID` an entry.
+fn entry(tree: &Object, wanted: &[u8]) -> Option<Entry> {
+    if tree.kind != Kind::Tree {
+        return None;
+    }
+    let mut rest = tree.content.as_slice();
+    while !rest.is_empty() {
+        let space = rest.iter().position(|byte| *byte == b' ')?;
+        let (mode, after) = (rest.get(..space)?, rest.get(space + 1..)?);
+        let end = after.iter().position(|byte| *byte == 0)?;
+        let (name, id) = (after.get(..end)?, after.get(end + 1..end + 1 + BYTES)?);
+        if name == wanted {
+            let id = Id(id.try_into().ok()?);
+            return match mode {
+                b"40000" => Some(Entry::Folder(id)),
+                b"120000" => Some(Entry::Link(id)),
+                _ if mode.starts_with(b"100") => Some(Entry::File(id)),
+                _ => None,
+            };
+        }
+        rest = after.get(end + 1 + BYTES..)?;
+    }
+    None
+}

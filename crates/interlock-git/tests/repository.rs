@@ -1,0 +1,129 @@
+//! What git itself wrote, loose and packed, and what somebody else put in its place.
+#![allow(clippy::unwrap_used)]
+
+use interlock_git::{Anchors, Entry, Id, Past, Store};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+struct Repository(PathBuf);
+
+impl Repository {
+    fn new(name: &str) -> Self {
+        let top = std::env::temp_dir().join(format!("interlock-git-{name}-{}", std::process::id()));
+        drop(std::fs::remove_dir_all(&top));
+        std::fs::create_dir_all(&top).unwrap();
+        let made = Self(top);
+        made.git(&["init", "-q", "-b", "main"]);
+        made
+    }
+
+    fn git(&self, words: &[&str]) {
+        let mut command = Command::new("git");
+        for who in ["GIT_AUTHOR", "GIT_COMMITTER"] {
+            command.env(format!("{who}_NAME"), "a").env(format!("{who}_EMAIL"), "a@example.org");
+        }
+        let done = command.env("GIT_CONFIG_GLOBAL", "/dev/null").args(words).current_dir(&self.0).output().unwrap();
+        assert!(done.status.success(), "git {words:?}: {}", String::from_utf8_lossy(&done.stderr));
+    }
+
+    fn commit(&self, path: &str, content: &str) {
+        let file = self.0.join(path);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, content).unwrap();
+        self.git(&["add", "-A"]);
+        self.git(&["commit", "-qm", "x"]);
+    }
+
+    fn past(&self) -> Past {
+        let git = self.0.join(".git");
+        Past::new(Store::of(vec![git.join("objects")]), Anchors::read(&git, &git))
+    }
+
+    fn objects(&self) -> PathBuf {
+        self.0.join(".git/objects")
+    }
+}
+
+impl Drop for Repository {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
+fn files(past: &Past, path: &str) -> Vec<Entry> {
+    past.at(path.as_bytes()).into_iter().collect()
+}
+
+fn long(last: usize) -> String {
+    (0..=200 + last).map(|line| format!("line {line} of a file that changes a little\n")).collect()
+}
+
+#[test]
+fn each_commit_that_is_named_counts_loose_and_packed() {
+    let repository = Repository::new("named");
+    (0..20).for_each(|number| repository.commit("a/.tool/settings", &long(number)));
+    repository.git(&["checkout", "-qb", "other", "HEAD~3"]);
+    repository.commit("a/.tool/settings", "other\n");
+    repository.git(&["tag", "-am", "t", "marked"]);
+    repository.git(&["checkout", "-q", "main"]);
+    let wanted = |past: &Past| {
+        let found = past.at(b"a/.tool/settings");
+        (0..20).all(|number| found.contains(&Entry::File(Id::of_blob(long(number).as_bytes()))))
+            && found.contains(&Entry::File(Id::of_blob(b"other\n")))
+    };
+    assert!(wanted(&repository.past()));
+    repository.git(&["pack-refs", "--all"]);
+    repository.git(&["gc", "-q", "--aggressive"]);
+    assert!(std::fs::read_dir(repository.objects().join("pack")).unwrap().count() >= 2);
+    assert!(wanted(&repository.past()));
+    assert!(matches!(files(&repository.past(), "a/.tool").as_slice(), [Entry::Folder(_), ..]));
+    for nothing in ["", "a/", "/a", "b", "a/.tool/settings/x", "a/.tool/x"] {
+        assert!(files(&repository.past(), nothing).is_empty(), "{nothing}");
+    }
+}
+
+#[test]
+fn what_is_named_or_written_later_counts_for_nothing() {
+    let repository = Repository::new("later");
+    repository.commit("f", "first\n");
+    let past = repository.past();
+    repository.commit("f", "second\n");
+    repository.git(&["update-ref", "refs/heads/x", "HEAD"]);
+    assert_eq!(files(&past, "f"), [Entry::File(Id::of_blob(b"first\n"))]);
+}
+
+#[test]
+fn an_object_that_is_not_what_its_id_says_is_none() {
+    let repository = Repository::new("swapped");
+    repository.commit("f", "first\n");
+    let past = repository.past();
+    // Before anything was read: the first commit's tree is put in the place of another.
+    let place = |id: &str| -> PathBuf { repository.objects().join(id.split_at(2).0).join(id.split_at(2).1) };
+    let word = |words: &[&str]| {
+        let out = Command::new("git").args(words).current_dir(&repository.0).output().unwrap();
+        String::from_utf8(out.stdout).unwrap().trim().to_owned()
+    };
+    let before = word(&["rev-parse", "HEAD^{tree}"]);
+    repository.commit("f", "second\n");
+    let after = word(&["rev-parse", "HEAD^{tree}"]);
+    replace(&place(&before), &std::fs::read(place(&after)).unwrap());
+    assert!(files(&past, "f").is_empty());
+}
+
+#[test]
+fn broken_objects_are_none() {
+    for content in [b"".as_slice(), b"x", &[0x78, 0x9c, 0xff, 0xff], &[0; 4096]] {
+        let repository = Repository::new(&format!("broken-{}", content.len()));
+        repository.commit("f", "first\n");
+        let past = repository.past();
+        for folder in std::fs::read_dir(repository.objects()).unwrap().flatten().filter(|folder| folder.file_name().len() == 2) {
+            std::fs::read_dir(folder.path()).unwrap().flatten().for_each(|object| replace(&object.path(), content));
+        }
+        assert!(files(&past, "f").is_empty());
+    }
+}
+
+fn replace(path: &Path, content: &[u8]) {
+    std::fs::remove_file(path).unwrap();
+    std::fs::write(path, content).unwrap();
+}

@@ -1,0 +1,252 @@
+//! What of an act was there before the session (`History`): content that the repository had at this path, and folders that came with the session.
+//!
+//! Somebody outside opens folders that he knows. A folder that this session made, at a name that led nowhere before, is not one of them; a name
+//! that a folder or a link of before was taken from is remembered, and so is everything below it, for as long as the session lasts.
+//! INVARIANT: a name that is new stays new or becomes known, and never the other way round. So what was decided of a name holds for as long as
+//! the act's place stands.
+//! Left out: what another repository below the workspace has, and whatever is named a commit after the start.
+
+use super::made::Made;
+use crate::sys::errno::{Errno, Sys};
+use crate::sys::files::{self, OpenHow, Stat};
+use interlock_core::action::{Action, Inode, Target, Verb};
+use interlock_core::facts::{History, Origin};
+use interlock_core::plan::Plan;
+use interlock_git::{Entry, Id, Past};
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read as _;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Bytes of content that is compared; what is longer is taken for something else.
+const CONTENT_BYTES_MAX: u64 = 4 << 20;
+/// Names that something of before was taken from; past it no name is new.
+const LEFT_MAX: usize = 1 << 16;
+
+/// What is known of the workspace as it was.
+#[derive(Default)]
+pub struct Histories {
+    workspace: Vec<u8>,
+    past: Past,
+    left: Mutex<Left>,
+}
+
+#[derive(Default)]
+struct Left {
+    names: BTreeSet<Vec<u8>>,
+    overflown: bool,
+}
+
+/// What a history is asked with: policy, what the session made, and the root directory.
+#[derive(Clone, Copy)]
+#[allow(missing_docs)]
+pub struct Known<'a> {
+    pub plan: &'a Plan,
+    pub made: &'a Made,
+    pub root: BorrowedFd<'a>,
+}
+
+impl Histories {
+    /// Of the workspace, and what its repository named when the session began.
+    #[must_use]
+    pub fn new(workspace: Vec<u8>, past: Past) -> Self {
+        Self { workspace, past, left: Mutex::default() }
+    }
+
+    /// Something is about to be taken from this name: remembered where a person could have known it.
+    pub fn leaving(&self, name: &[u8], stat: &Stat, origin: Origin) {
+        if origin == Origin::Before && matches!(stat.kind(), libc::S_IFDIR | libc::S_IFLNK) {
+            self.left().note(name);
+        }
+    }
+
+    /// The history of an act on files at its one end, or its source, and at its destination.
+    #[must_use]
+    pub fn of(&self, action: &Action, known: Known<'_>) -> (Option<History>, Option<History>) {
+        match &action.target {
+            Target::File(end) => (Some(self.of_end(action.verb, &end.path.0, end.inode, known)), None),
+            Target::Pair { path, inode, to, .. } => {
+                let there = if self.is_new(&to.path.0, known) { History::Session } else { History::None };
+                (Some(self.of_end(action.verb, &path.0, *inode, known)), Some(there))
+            }
+            _ => (None, None),
+        }
+    }
+
+    fn of_end(&self, verb: Verb, path: &[u8], object: Option<Inode>, known: Known<'_>) -> History {
+        // What somebody else put into a new folder is nothing that the session may read.
+        if verb != Verb::FileRead && self.is_new(path, known) {
+            return History::Session;
+        }
+        let had = |object| match verb {
+            // What the repository had may be read in a worktree or a copy of it as well: whoever has the one has the other.
+            Verb::FileRead => had(&self.under(path), path, object, known.root),
+            Verb::FileDelete | Verb::FileRename => had(&self.at(path), path, object, known.root),
+            _ => false,
+        };
+        if object.is_some_and(had) { History::Tracked } else { History::None }
+    }
+
+    /// Whether a symlink that says `content` is what the repository had there.
+    #[must_use]
+    pub fn had_link(&self, path: &[u8], content: &[u8]) -> bool {
+        content.len() as u64 <= CONTENT_BYTES_MAX && self.at(path).contains(&Entry::Link(Id::of_blob(content)))
+    }
+
+    /// Whether the repository had a folder there.
+    #[must_use]
+    pub fn had_folder(&self, path: &[u8]) -> bool {
+        self.at(path).iter().any(|entry| matches!(entry, Entry::Folder(_)))
+    }
+
+    /// Whether the repository had a file there at all.
+    #[must_use]
+    pub fn had_file(&self, path: &[u8]) -> bool {
+        self.at(path).iter().any(|entry| matches!(entry, Entry::File(_)))
+    }
+
+    /// Whether a file with this content is what the repository had there.
+    #[must_use]
+    pub fn had_content(&self, path: &[u8], content: &[u8]) -> bool {
+        self.at(path).contains(&Entry::File(Id::of_blob(content)))
+    }
+
+    fn at(&self, path: &[u8]) -> BTreeSet<Entry> {
+        self.below(path).map(|path| self.past.at(path)).unwrap_or_default()
+    }
+
+    /// All that stood at the path, or at what is left of it without its first folders.
+    fn under(&self, path: &[u8]) -> BTreeSet<Entry> {
+        let Some(below) = self.below(path) else { return BTreeSet::new() };
+        let starts = below.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at + 1);
+        std::iter::once(0).chain(starts).filter_map(|start| below.get(start..)).flat_map(|path| self.past.at(path)).collect()
+    }
+
+    fn below<'a>(&self, path: &'a [u8]) -> Option<&'a [u8]> {
+        path.strip_prefix(self.workspace.as_slice())?.strip_prefix(b"/")
+    }
+
+    /// Whether `path` lies in a folder that came with this session at a name which led nowhere before. Folders whose own names a rule asks for
+    /// (`.tool`, of `**/.tool/settings`) are what somebody looks for in a folder, and nothing that is opened.
+    #[must_use]
+    pub fn is_new(&self, path: &[u8], known: Known<'_>) -> bool {
+        // Asked last: a name is noted before anything is taken from it, so whatever was seen there in between is known by then.
+        self.lies_in_new(path, known) && !self.left().covers(path)
+    }
+
+    fn lies_in_new(&self, path: &[u8], known: Known<'_>) -> bool {
+        let Some(below) = self.below(path) else { return false };
+        let top = path.len() - below.len();
+        let ends = below.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| top + at);
+        for folder in ends.filter_map(|end| path.get(..end)) {
+            if known.plan.leads_to(Verb::FileCreate, folder) {
+                return false;
+            }
+            match object_at(folder, known.root) {
+                Err(Errno(libc::ENOENT)) => return true,
+                Ok((file, stat)) if known.made.origin(inode(&stat), file.as_fd()) == Origin::Session => return true,
+                Ok((_, stat)) if stat.kind() == libc::S_IFDIR => {}
+                _ => return false,
+            }
+        }
+        false
+    }
+
+    fn left(&self) -> MutexGuard<'_, Left> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Left {
+    fn note(&mut self, name: &[u8]) {
+        if self.covers(name) {
+            return;
+        }
+        let below = [name, b"/"].concat();
+        let covered: Vec<Vec<u8>> = self.names.range(below.clone()..).take_while(|known| known.starts_with(&below)).cloned().collect();
+        for known in covered {
+            self.names.remove(&known);
+        }
+        self.overflown |= self.names.len() >= LEFT_MAX;
+        if !self.overflown {
+            self.names.insert(name.to_vec());
+        }
+    }
+
+    /// Whether the name, or one above it, is among them.
+    fn covers(&self, name: &[u8]) -> bool {
+        let above = name.iter().enumerate().filter(|(_, byte)| **byte == b'/').filter_map(|(at, _)| name.get(..at));
+        self.overflown || self.names.contains(name) || { above }.any(|above| self.names.contains(above))
+    }
+}
+
+/// Whether what stands at `path` now, the object given, is one of these.
+fn had(entries: &BTreeSet<Entry>, path: &[u8], object: Inode, root: BorrowedFd<'_>) -> bool {
+    if entries.is_empty() {
+        return false;
+    }
+    match held(path, object, root) {
+        Ok((_, stat)) if stat.kind() == libc::S_IFDIR => entries.iter().any(|entry| matches!(entry, Entry::Folder(_))),
+        Ok((file, stat)) if stat.kind() == libc::S_IFLNK => {
+            files::read_link(file.as_fd(), c"").is_ok_and(|content| entries.contains(&Entry::Link(Id::of_blob(&content))))
+        }
+        Ok((file, stat)) if stat.kind() == libc::S_IFREG => {
+            content_of(file.as_fd(), &stat).is_ok_and(|content| entries.contains(&Entry::File(Id::of_blob(&content))))
+        }
+        _ => false,
+    }
+}
+
+/// What is called so, its own links not followed, and none on the way.
+fn object_at(path: &[u8], root: BorrowedFd<'_>) -> Sys<(OwnedFd, Stat)> {
+    let how = OpenHow { flags: (libc::O_PATH | libc::O_NOFOLLOW) as u64, mode: 0, resolve: libc::RESOLVE_NO_SYMLINKS };
+    let file = files::open_how(root, &files::text(path)?, how)?;
+    let stat = files::stat(file.as_fd())?;
+    Ok((file, stat))
+}
+
+/// The object given, if it is what is called so.
+fn held(path: &[u8], object: Inode, root: BorrowedFd<'_>) -> Sys<(OwnedFd, Stat)> {
+    let (file, stat) = object_at(path, root)?;
+    if inode(&stat) == object { Ok((file, stat)) } else { Err(Errno(libc::ESTALE)) }
+}
+
+/// All of a plain file that is not too long.
+fn content_of(file: BorrowedFd<'_>, stat: &Stat) -> Sys<Vec<u8>> {
+    if u64::try_from(stat.size).map_or(true, |size| size > CONTENT_BYTES_MAX) {
+        return Err(Errno(libc::EFBIG));
+    }
+    let opened = File::open(std::path::Path::new(std::ffi::OsStr::from_bytes(files::magic(file).absolute().as_bytes())))?;
+    let mut content = Vec::new();
+    opened.take(CONTENT_BYTES_MAX + 1).read_to_end(&mut content)?;
+    Ok(content)
+}
+
+fn inode(stat: &Stat) -> Inode {
+    Inode { device: stat.device, number: stat.inode }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_name_covers_is_kept_once() {
+        let mut left = Left::default();
+        left.note(b"/w/a/b");
+        left.note(b"/w/a/c/d");
+        assert!(left.covers(b"/w/a/b/.tool") && left.covers(b"/w/a/b") && !left.covers(b"/w/a") && !left.covers(b"/w/a/bb"));
+        left.note(b"/w/a");
+        assert!(left.covers(b"/w/a/x"));
+        assert_eq!(left.names.len(), 1);
+    }
+
+    #[test]
+    fn with_too_many_no_name_is_new() {
+        let mut left = Left::default();
+        (0..=LEFT_MAX).for_each(|number| left.note(format!("/w/{number}").as_bytes()));
+        assert!(left.covers(b"/w/never"));
+    }
+}

@@ -1,0 +1,160 @@
+"""What an editor or an agent runs of a folder that somebody opens is not planted by way of the places where it may be
+made: trees of dependencies, and folders that came with the session.
+
+Each attack is first seen to succeed without Interlock. The judge looks, outside, at the names that somebody opens.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.escapes.arena import Arena, both_ways
+
+EXCHANGE = 'python3 -c "import ctypes,sys; ctypes.CDLL(None).renameat2(-100, sys.argv[1].encode(), -100, sys.argv[2].encode(), 2)"'
+#: Scripts, each with the name at which it plants `evil`.
+ATTACKS = {
+    "made in place": ("mkdir .vscode; echo evil > .vscode/tasks.json", ".vscode/tasks.json"),
+    "made in a tree and moved": (
+        "mkdir -p node_modules/x/.vscode; echo evil > node_modules/x/.vscode/tasks.json; mv node_modules/x/.vscode .",
+        ".vscode/tasks.json",
+    ),
+    "a tree's folder moved to a name that was there": (
+        "mv packages/app away; mkdir -p node_modules/app/.vscode; echo evil > node_modules/app/.vscode/tasks.json; "
+        "mv node_modules/app packages/app",
+        "packages/app/.vscode/tasks.json",
+    ),
+    "a tree called otherwise": (
+        "mkdir -p packages/app/node_modules/.vscode; echo evil > packages/app/node_modules/.vscode/tasks.json; "
+        "mv packages/app/node_modules/.vscode packages/app/.vscode",
+        "packages/app/.vscode/tasks.json",
+    ),
+    "a link into a tree": (
+        "mkdir -p node_modules/x/.vscode; ln -s node_modules/x/.vscode .vscode; "
+        "echo evil > node_modules/x/.vscode/tasks.json",
+        ".vscode/tasks.json",
+    ),
+    "a link into a tree, for a name that was there": (
+        "mv packages/app away; mkdir -p node_modules/x; ln -s ../node_modules/x packages/app; "
+        "mkdir node_modules/x/.vscode; echo evil > node_modules/x/.vscode/tasks.json",
+        "packages/app/.vscode/tasks.json",
+    ),
+    "a link moved to a name that was there": (
+        "mv packages/app away; mkdir -p node_modules/x/.vscode; echo evil > node_modules/x/.vscode/tasks.json; "
+        "ln -s ../node_modules/x packages/new; mv packages/new packages/app",
+        "packages/app/.vscode/tasks.json",
+    ),
+    "a new folder's moved": (
+        "mkdir -p new/.vscode; echo evil > new/.vscode/tasks.json; mv new/.vscode .vscode",
+        ".vscode/tasks.json",
+    ),
+    "a link to a new folder's": (
+        "mkdir -p new/.vscode; ln -s new/.vscode .vscode; echo evil > new/.vscode/tasks.json",
+        ".vscode/tasks.json",
+    ),
+    "a link to what is not there yet": (
+        "ln -s new/.vscode .vscode; mkdir -p new/.vscode; echo evil > new/.vscode/tasks.json",
+        ".vscode/tasks.json",
+    ),
+    "a link to a link": (
+        "mkdir -p new/a; ln -s new hop; ln -s hop/a .vscode; echo evil > new/a/tasks.json",
+        ".vscode/tasks.json",
+    ),
+    "a hard link": (
+        "mkdir -p new/.vscode .vscode; echo evil > new/.vscode/tasks.json; ln new/.vscode/tasks.json .vscode/tasks.json",
+        ".vscode/tasks.json",
+    ),
+    "a new folder in the place of one": (
+        "mv packages/app away; mkdir -p packages/app/.vscode; echo evil > packages/app/.vscode/tasks.json",
+        "packages/app/.vscode/tasks.json",
+    ),
+    "removed and made again": (
+        "rm -r packages/app; mkdir -p packages/app/.vscode; echo evil > packages/app/.vscode/tasks.json",
+        "packages/app/.vscode/tasks.json",
+    ),
+    "the folder above moved away": (
+        "mv packages away; mkdir -p packages/app/.vscode; echo evil > packages/app/.vscode/tasks.json",
+        "packages/app/.vscode/tasks.json",
+    ),
+    "filled first, then moved to a name that was there": (
+        "mkdir -p new/.vscode; echo evil > new/.vscode/tasks.json; mv packages/app away; mv new packages/app",
+        "packages/app/.vscode/tasks.json",
+    ),
+    "exchanged": (
+        f"mkdir -p new/.vscode; echo evil > new/.vscode/tasks.json; {EXCHANGE} new packages/app",
+        "packages/app/.vscode/tasks.json",
+    ),
+    "exchanged, filled after": (
+        f"mkdir -p new; {EXCHANGE} new packages/app; mkdir packages/app/.vscode; "
+        "echo evil > packages/app/.vscode/tasks.json",
+        "packages/app/.vscode/tasks.json",
+    ),
+    "moved over an empty folder": (
+        "mkdir -p new/.vscode; echo evil > new/.vscode/tasks.json; mv -T new packages/empty",
+        "packages/empty/.vscode/tasks.json",
+    ),
+    "a known link led to a new folder": (
+        "mkdir -p new/.vscode; echo evil > new/.vscode/tasks.json; ln -sfn new current",
+        "current/.vscode/tasks.json",
+    ),
+    "a known link led to a new folder, filled after": (
+        "mkdir new; ln -sfn new current; mkdir new/.vscode; echo evil > new/.vscode/tasks.json",
+        "current/.vscode/tasks.json",
+    ),
+    "a known link removed, a folder made": (
+        "rm current; mkdir -p current/.vscode; echo evil > current/.vscode/tasks.json",
+        "current/.vscode/tasks.json",
+    ),
+    "an agent's skill in a folder called after it": (
+        "mkdir -p .claude/skills/x; echo evil > .claude/skills/x/SKILL.md",
+        ".claude/skills/x/SKILL.md",
+    ),
+    "an agent's settings from a tree": (
+        "mkdir -p vendor/.claude; echo evil > vendor/.claude/settings.json; mv vendor/.claude/settings.json .claude/",
+        ".claude/settings.json",
+    ),
+}  # fmt: skip
+
+
+def lay_out(arena: Arena) -> None:
+    for folder in ("packages/app", "packages/empty", "node_modules"):
+        (arena.work / folder).mkdir(parents=True)
+    (arena.work / "packages/app/package.json").write_text("{}\n")
+    (arena.work / "current").symlink_to("packages/app")
+    arena._own()
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda name: name.replace(" ", "-"))
+@pytest.mark.parametrize("preset", ["coding-agent"])
+def test_nothing_is_planted_where_somebody_opens_a_folder(arena: Arena, attack: str, preset: str) -> None:
+    script, planted = ATTACKS[attack]
+
+    def won(run) -> bool:
+        lay_out(arena)
+        more = {} if run == arena.run else {"preset": preset}
+        run("sh", "-c", f"{script}; true", **more)
+        return holds(arena.work / planted)
+
+    assert both_ways(arena, won) == (True, False)
+
+
+def test_what_is_made_where_nobody_looks_is_listed(arena: Arena) -> None:
+    arena.build()
+    lay_out(arena)
+    script = (
+        "mkdir -p new/.vscode vendor/x/.claude; echo evil > new/.vscode/tasks.json; echo evil > vendor/x/.claude/settings.json; "
+        "cp -r new other; mv other third"
+    )
+    ran = arena.held("sh", "-c", f"{script}; exit 0")
+    assert (arena.work / "third/.vscode/tasks.json").exists(), ran.errors
+    told = arena.run(arena.python.parent / "interlock", "session", "changes").output
+    for name in ("new/.vscode/tasks.json", "third/.vscode/tasks.json", "vendor/x/.claude/settings.json"):
+        assert name in told, told
+
+
+def holds(path: Path) -> bool:
+    try:
+        return path.read_text() == "evil\n"
+    except OSError:
+        return False

@@ -1,0 +1,165 @@
+"""A repository that tracks what editors and agents run, and environment files: git, copies and archives work as outside.
+
+Each row runs in one copy of the same repository without Interlock and in another one under it. Compared are what it
+printed, its status, and what lies in the workspace afterwards.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+WHO = {
+    "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.org", "GIT_COMMITTER_NAME": "a",
+    "GIT_COMMITTER_EMAIL": "a@example.org", "GIT_AUTHOR_DATE": "2026-01-01T00:00:00Z",
+    "GIT_COMMITTER_DATE": "2026-01-01T00:00:00Z", "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C",
+}  # fmt: skip
+
+#: What the repository tracks, on its two branches.
+SETUP = """
+git init -q -b main repo
+cd repo
+git config commit.gpgsign false
+mkdir -p .vscode .claude/skills/x src packages/app/.vscode
+echo '{"a": 1}' > .vscode/settings.json
+echo '{}' > .claude/settings.json
+echo skill > .claude/skills/x/SKILL.md
+echo A=1 > .env.development
+echo one > src/one
+echo '{}' > packages/app/.vscode/settings.json
+echo '{}' > packages/app/package.json
+git add -A
+git commit -qm first
+git checkout -q -b b
+echo '{"a": 2}' > .vscode/settings.json
+echo '{"b": 2}' > .claude/settings.json
+mkdir .claude/skills/y && echo other > .claude/skills/y/SKILL.md
+git rm -q -r .claude/skills/x
+echo A=2 > .env.development
+echo two > src/two
+git add -A
+git commit -qm second
+git checkout -q main
+echo three > src/three
+git add -A
+git commit -qm third
+git checkout -q b
+git checkout -q main
+cd ..
+git clone -q --bare repo upstream.git
+git -C repo remote add origin ../upstream.git
+git -C repo fetch -q origin
+"""
+
+ROWS = {
+    "checkout": "git checkout b && cat .vscode/settings.json .claude/settings.json .claude/skills/*/SKILL.md",
+    "checkout and back": "git checkout -q b && git checkout -q main && git checkout b && git checkout -",
+    "switch detached": "git switch -d b && git switch main",
+    "checkout of one file": "git checkout b -- .vscode/settings.json && git status --short && git diff --cached --stat",
+    "restore": "git restore --source b .vscode/settings.json && git diff --stat && git restore . && git status --short",
+    "stash": "echo x >> src/one && git stash && git stash list && git stash pop",
+    "stash with untracked": "echo x > new && git stash -u && ls && git stash pop",
+    "merge": "git merge -q -m merged b && git log --oneline | wc -l && cat .vscode/settings.json",
+    "merge fast forward": "git checkout -q -b c main~1 && git merge b",
+    "rebase": "git checkout -q b && git rebase main && git log --format=%s",
+    "pull --rebase": "git checkout -q -b c main~1 && echo c > c && git add c && git commit -qm c "
+    "&& git pull -q --rebase . b && git log --format=%s && cat .env.development",
+    "reset --hard": "git reset --hard b && git reset --hard main",
+    "cherry-pick": "git cherry-pick b && git log --format=%s",
+    "revert": "git checkout -q b && git revert --no-edit HEAD && cat .vscode/settings.json",
+    "bisect": "git bisect start -q main main~1 && git bisect reset -q && git status --short",
+    "clone": "git clone -q . ../repo/copy && ls -A copy && cat copy/.vscode/settings.json",
+    "worktree": "git worktree add -q tree b && cat tree/.claude/settings.json && git worktree remove tree",
+    "add": "echo x >> src/one && git add -A && git status --short",
+    "status and diff": "git status --short && git diff b --stat && git grep -c A=1",
+    "clean": "mkdir -p junk/.vscode && echo x > junk/.vscode/tasks.json && git clean -fdxq && ls",
+    "cp -a": "mkdir copy && cp -a .git .vscode .claude .env.development src packages copy && git -C copy status --short "
+    "&& cp -a packages/app packages/other && cat packages/other/.vscode/settings.json",
+    "cp -r of all that is tracked": "mkdir copy && cp -r .vscode .claude .env.development src packages copy && find copy | sort",
+    "tar": "tar c . | tar t | LC_ALL=C sort | grep -v '\\.git/'",
+    "tar of an archive": "tar czf a.tgz packages && mkdir out && tar xzf a.tgz -C out && find out | sort && rm -r out",
+    "git archive": "git archive b | tar t",
+    "mv": "mv packages/app packages/web && git status --short && cat packages/web/.vscode/settings.json",
+    "git mv": "git mv packages/app packages/web && git status --short",
+    "rm -r": "rm -r packages/app && git status --short && git checkout -q . && cat packages/app/.vscode/settings.json",
+    "rm -rf of a tree of dependencies": "mkdir -p node_modules/x/.vscode && echo x > node_modules/x/.vscode/settings.json "
+    "&& cp -r node_modules/x node_modules/y && mv node_modules/y node_modules/z && rm -rf node_modules && ls -A",
+    "read a tracked environment file": "cat .env.development && . ./.env.development && echo $A && sed -n 1p .env.development",
+}  # fmt: skip
+
+
+class Copies:
+    """The same repository twice: one to work in outside, one under Interlock."""
+
+    def __init__(self, root: Path, installed, user: str | None) -> None:
+        self.root, self.installed = root, installed
+        self.options = {} if user is None else {"user": user, "extra_groups": []}
+        self.environment = {"PATH": os.environ["PATH"], "HOME": str(root / "home"), "TMPDIR": str(root / "t"), **WHO}
+        self.environment["INTERLOCK_HOME"] = str(root / "state")
+        for name in ("home", "t", "outside", "inside"):
+            (root / name).mkdir()
+        root.chmod(0o755)
+        if user is not None:
+            for path in (root, *root.iterdir()):
+                shutil.chown(path, user)
+
+    def prepare(self) -> None:
+        for side in ("outside", "inside"):
+            done = self._run(["sh", "-ec", SETUP], self.root / side)
+            assert done.returncode == 0, done.stderr
+
+    def outside(self, script: str) -> tuple[int, str, str, dict[str, str]]:
+        return self._told("outside", ["sh", "-c", script])
+
+    def inside(self, script: str, preset: str) -> tuple[int, str, str, dict[str, str]]:
+        held = [str(self.installed.interlock), "run", "--quiet", "--preset", preset, "--", "sh", "-c", script]
+        return self._told("inside", held)
+
+    def _told(self, side: str, command: list[str]) -> tuple[int, str, str, dict[str, str]]:
+        top = self.root / side / "repo"
+        done = self._run(command, top)
+        words = [text.replace(str(self.root / side), "TOP") for text in (done.stdout, done.stderr)]
+        words = [re.sub(r"\b[0-9a-f]{7,40}\b", "ID", text) for text in words]
+        # That something would run later is said at the end, and nothing else is.
+        words = [re.sub(r"interlock: \d+ changes? would run later outside; .*\n", "", text) for text in words]
+        after = self._run(["sh", "-c", "git status --porcelain; git log --format='%s %T'; git stash list | wc -l"], top)
+        return done.returncode, *words, {"git": after.stdout, **files(top)}
+
+    def _run(self, command: list[str], directory: Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command, cwd=directory, env=self.environment, capture_output=True, text=True, timeout=120,
+            stdin=subprocess.DEVNULL, **self.options,
+        )  # fmt: skip
+
+
+def files(top: Path) -> dict[str, str]:
+    """What lies below, but for git's own."""
+    found = {}
+    for path in sorted(top.rglob("*")):
+        name = str(path.relative_to(top))
+        if ".git" not in path.relative_to(top).parts and path.suffix != ".tgz":
+            found[name] = path.read_text() if path.is_file() else "folder"
+    return found
+
+
+@pytest.fixture
+def copies(tmp_path_factory, installed, user):
+    root = tmp_path_factory.mktemp("repositories")
+    for folder in (root, *root.parents):
+        if folder == Path("/tmp"):
+            break
+        folder.chmod(folder.stat().st_mode | 0o011)
+    found = Copies(root, installed, user)
+    found.prepare()
+    yield found
+    shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda name: name.replace(" ", "-"))
+def test_a_tracked_repository_is_worked_in_as_outside(copies: Copies, row: str) -> None:
+    assert copies.inside(ROWS[row], "coding-agent") == copies.outside(ROWS[row])
