@@ -15,6 +15,7 @@ use crate::line::Unforeseen;
 use crate::sys::errno::Errno;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Receives and serves until no filtered task is left, or the pool has one receiver too many.
 pub fn run(session: &Session) {
@@ -118,7 +119,9 @@ fn answer(pending: Pending, session: &Session) -> Answered {
     let Some(handler) = row.handler() else {
         return pending.errno(libc::ENOSYS);
     };
-    draft::settle(session);
+    if session.drafts.count.load(Ordering::Acquire) > 0 {
+        draft::settle(session);
+    }
     let errand = Errand::new(&call, session);
     match handler {
         Handler::Credentials => pending.go_on(Proof::OwnStanding(session.standing.credentials(&call))),

@@ -26,7 +26,8 @@ const EVENTS_BYTES: usize = 4096;
 /// The drafts of one session.
 #[derive(Default)]
 pub struct Drafts {
-    count: AtomicUsize,
+    /// How many there are: asked by every call, of the field itself.
+    pub count: AtomicUsize,
     open: Mutex<Open>,
     /// One thread settles at a time, so that whoever comes after it finds everything settled.
     pub settling: Mutex<()>,
