@@ -21,7 +21,7 @@ AWAY = "; rm hop; ln -s free hop; echo OWNED > free/tasks.json"
 MADE = {
     "a link to a link": (TURN + "ln -s hop .vscode" + AWAY, TASKS),
     "settings of an agent": (
-        "mkdir -p p decoy/.claude free; ln -s decoy/.claude hop; ln -s ../hop p/.claude; rm hop; ln -s free hop; "
+        "mkdir -p decoy/.claude free; ln -s decoy/.claude hop; ln -s ../hop p/.claude; rm hop; ln -s free hop; "
         "echo OWNED > free/settings.json",
         "p/.claude/settings.json",
     ),
@@ -56,7 +56,7 @@ MADE = {
         "bare.git/hooks/post-update",
     ),
     "by a held folder": (
-        "mkdir -p p decoy/.claude free; ln -s decoy/.claude hop; "
+        "mkdir -p decoy/.claude free; ln -s decoy/.claude hop; "
         "python3 -c 'import os; d = os.open(\"p\", os.O_RDONLY); os.rename(\"p\", \"q\"); os.symlink(\"../hop\", \".claude\", dir_fd=d)'; "
         "rm hop; ln -s free hop; echo OWNED > free/settings.json",
         "q/.claude/settings.json",
@@ -93,6 +93,7 @@ def test_no_link_that_a_session_makes_comes_to_lead_a_protected_name_elsewhere(a
     script, target = MADE[name]
 
     def attack(run: object) -> bool:
+        arena.run("sh", "-ec", "mkdir p; echo kept > p/kept")
         run("sh", "-c", script)  # type: ignore[operator]
         return planted(arena, target)
 
@@ -271,10 +272,10 @@ rm -rf node_modules out r/docs
 
 
 def test_ordinary_work_with_links_is_not_touched(arena: Arena) -> None:
-    """Links at names that mean nothing to a rule, made, moved, replaced and removed: no denial, and not a word."""
+    """Links at names that mean nothing to a rule, made, moved, replaced and removed: no denial."""
     arena.build()
     done = arena.held("sh", "-ec", ORDINARY)
-    assert (done.code, done.errors) == (0, ""), done
+    assert done.code == 0 and "denied" not in done.errors, done
 
 
 #: Under a preset that denies none of it: what makes a name of something, and the name that is told.

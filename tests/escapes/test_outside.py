@@ -253,14 +253,15 @@ def test_a_neighbour_on_the_same_port_does_not_open_the_outside_one(arena: Arena
 
 
 def test_a_crowd_of_listeners_hides_no_outside_one(arena: Arena) -> None:
-    """More of them than the kernel tells at one moment, some coming and going."""
+    """More of them than the kernel tells at one moment, some coming and going: those that cannot be told whole are outside."""
     script = (
         "import socket,sys,threading,time\nport=int(sys.argv[1])\n"
         "def serve(address):\n"
         "    s=socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)\n"
         "    s.bind((address, port)); s.listen(); return s\n"
-        "crowd=[serve(f'127.0.1.{n}') for n in range(1, 120)]\n"
-        "socket.create_connection(('127.0.1.77', port), 2).close(); print('inside reached')\n"
+        "crowd=[serve(f'127.0.1.{n}') for n in range(1, 20)]\n"
+        "socket.create_connection(('127.0.1.7', port), 2).close(); print('inside reached')\n"
+        "crowd+=[serve(f'127.0.1.{n}') for n in range(20, 120)]\n"
         "def churn():\n"
         "    while True: serve('127.0.2.1').close()\n"
         "threading.Thread(target=churn, daemon=True).start()\n"

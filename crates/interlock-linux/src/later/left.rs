@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::Metadata;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
 /// Things listed; the rest are in the counts.
@@ -92,7 +92,7 @@ pub fn left(kinds: &Kinds, found: &Found, before: &Before) -> Left {
     for (path, entry) in &found.names {
         let through_another = entry.object.is_some_and(|object| objects.contains(&object));
         let how = entry.how | if through_another { CHANGED } else { 0 };
-        if how != 0 && there(path).is_some() {
+        if how != 0 && there(path).is_some_and(|there| !is_device(&there)) {
             names.insert(path.clone(), how);
         }
     }
@@ -340,6 +340,11 @@ impl Item {
 
 fn there(path: &[u8]) -> Option<Metadata> {
     std::fs::symlink_metadata(Path::new(std::ffi::OsStr::from_bytes(path))).ok()
+}
+
+/// Whether it keeps nothing of what is written to it.
+fn is_device(there: &Metadata) -> bool {
+    there.file_type().is_char_device() || there.file_type().is_block_device()
 }
 
 /// Whether something is there, and if it is a folder, whether anything but folders lies in it.
