@@ -150,7 +150,7 @@ class TestCache:
     @pytest.mark.parametrize("damage", ["flip", "cut", "empty", "open", "link"])
     def test_a_damaged_entry_is_ignored_and_written_anew(self, place: Context, damage: str) -> None:
         good = load([policy("rules: []")], place, cache=place.cache).json
-        (entry,) = Path(place.cache).iterdir()
+        (entry,) = (path for path in Path(place.cache).iterdir() if not path.name.startswith("walk-"))
         assert entry.stat().st_mode & 0o777 == 0o600
         data = entry.read_bytes()
         if damage == "open":
