@@ -19,7 +19,7 @@ INTERLOCK = {
         " linkat listen mkdirat mknodat openat openat2 readlink readlinkat renameat2 sendmsg setsockopt setxattr symlinkat truncate umask"
         " unlinkat utimensat"
     ),
-    "what the session made": "name_to_handle_at",
+    "what the session made": "name_to_handle_at inotify_init1 inotify_add_watch inotify_rm_watch",
     "as whom": "capget capset getgroups getresgid getresuid setfsgid setfsuid setgroups",
     "the tree": "chdir close_range dup2 exit exit_group execve getpgid getpgrp getppid getsid kill setpgid setsid signalfd4 tgkill wait4 waitid",
     "the log": "fallocate fdatasync flock fsync getdents64 rename rmdir unlink mkdir",
