@@ -47,7 +47,7 @@ def test_the_default_policy_is_one_screen(cli):
         ("ALLOWED", r"read, change, run +workspace \$\{workspace\}/\*\*"),
         ("ALLOWED", r"what every program needs: .*\(base, \d+ rules\)"),
         ("ASKED", r"run +push git push; .*\(a push leaves this machine\)"),
-        ("DENIED", r"read +secrets @secrets, except @secret-exceptions \(credentials stay with their owner\)"),
+        ("DENIED", r"read +secrets @secrets, except @secret-exceptions"),
         ("DENIED", r"Interlock's own state, .*\(guard, \d+ rules\)"),
         ("WAYS AROUND", r"push, .*: a copy of the program under another name runs"),
         ("COSTS", r"door \(\d+ rules\): "),
