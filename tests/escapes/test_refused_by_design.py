@@ -36,6 +36,14 @@ def core():
 def dumpable():
     answer = libc.prctl(4, 0, 0, 0, 0), libc.prctl(3, 0, 0, 0, 0)
     return "answered, not done" if answer == (0, 1) else repr(answer)
+def option(level, name):
+    kind = socket.SOCK_STREAM if level == 6 else socket.SOCK_DGRAM
+    return lambda: act(lambda: socket.socket(socket.AF_INET, kind).setsockopt(level, name, 1))
+def shares(name):
+    def change():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bound:
+            bound.bind(("127.0.0.1", 0)); bound.setsockopt(1, name, 1)
+    return lambda: act(change)
 def new_socket(*kind): return lambda: act(lambda: socket.socket(*kind).close())
 probes = {
     "chmod u+s": lambda: act(lambda: os.chmod("file", 0o4755)), "chmod g+s": lambda: act(lambda: os.chmod("file", 0o2755)),
@@ -67,10 +75,12 @@ probes = {
     "openat2": lambda: call(437, -100, b"file", struct.pack("QQQ", os.O_PATH, 0, 0), 24),
     "swapon": lambda: call(167, b"file", 0), "sethostname": lambda: call(170, b"x", 1),
     "settimeofday": lambda: call(164, 0, 0), "vhangup": lambda: call(153), "quotactl": lambda: call(179, 0, 0, 0, 0),
-    "TIOCSTI": lambda: act(lambda: fcntl.ioctl(0, 0x5412, b"x")),
+    "TIOCSTI": lambda: act(lambda: fcntl.ioctl(0, 0x5412, b"x")), "TIOCVHANGUP": lambda: act(lambda: fcntl.ioctl(0, 0x5437)),
     "raw": new_socket(2, 3, 1), "ping": new_socket(2, 2, 1), "packet": new_socket(17, 3, 0),
     "vsock": new_socket(40, 1, 0), "crypto": new_socket(38, 5, 0), "MPTCP": new_socket(2, 1, 262),
     "netlink": new_socket(16, 3, 15),
+    "TCP_FASTOPEN_CONNECT": option(6, 30), "UDP_CORK": option(17, 1),
+    "SO_REUSEADDR": shares(2), "SO_REUSEPORT": shares(15),
 }
 works = {
     "set-group-ID on a folder": lambda: act(lambda: (os.mkdir("folder"), os.chmod("folder", 0o2775))),

@@ -29,6 +29,7 @@ MADE = (
     "import os,mmap,time,subprocess\nos.unlink('.vscode/tasks.json')\nf=os.open('.vscode/tasks.json',{flags},0o644)\n"
 )
 LINK = "import ctypes; ctypes.CDLL(None).linkat(-100,f'/proc/self/fd/{{{0}}}'.encode(),-100,b'mine',0x400)\n"
+EXCHANGE = "python3 -c 'import ctypes; ctypes.CDLL(None).renameat2(-100, b\"{}\", -100, b\"{}\", 2)'"
 EXCLUSIVE = MADE.format(flags="os.O_RDWR|os.O_CREAT|os.O_EXCL")
 
 
@@ -54,6 +55,9 @@ ATTACKS = {
     "git update-index --cacheinfo 100644,$blob,.vscode/tasks.json; rm -f .vscode/tasks.json; git checkout -q -- .vscode",
     "content of another path": "rm -f .vscode/tasks.json; cp packages/evil/.vscode/tasks.json .vscode/tasks.json",
     "moved from another path": "mv -f packages/evil/.vscode/tasks.json .vscode/tasks.json",
+    "exchanged, the tracked name first": "echo evil > e.json; " + EXCHANGE.format(".vscode/tasks.json", "e.json"),
+    "exchanged, its folder first": "mkdir e; echo evil > e/tasks.json; " + EXCHANGE.format(".vscode", "e"),
+    "exchanged with another path": EXCHANGE.format(".vscode/tasks.json", "packages/evil/.vscode/tasks.json"),
     "written in place": "echo evil > .vscode/tasks.json",
     "removed and written": "rm -f .vscode/tasks.json; echo evil > .vscode/tasks.json",
     "made anew": script(EXCLUSIVE + "os.write(f,b'evil\\n')"),

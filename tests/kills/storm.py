@@ -55,7 +55,7 @@ while True:
     name = f"{mine}/{worker}-{number}"
     os.mkdir(name)
     try:
-        open(f"{name}/.mcp.json", "w").close()
+        open(f"{mine}/.claude/commands/{worker}-{number}.md", "w").close()
     except PermissionError:
         open(f"{name}/denied", "w").close()
     try:
@@ -148,7 +148,7 @@ def name_of(process: int) -> str:
 def wait_for_work(workspace: Path, run: subprocess.Popen[str]) -> None:
     """Until the workload has made its first file."""
     deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and run.poll() is None and not any(workspace.iterdir()):
+    while time.monotonic() < deadline and run.poll() is None and not any(path for path in workspace.iterdir() if path.name != ".claude"):
         time.sleep(0.005)
 
 
@@ -166,6 +166,8 @@ class Storm:
         workspace = self.root / "w" / f"{role}-{number}"
         workspace.mkdir(mode=0o777)
         workspace.chmod(0o777)
+        (workspace / ".claude" / "commands").mkdir(parents=True)
+        (workspace / ".claude" / "commands").chmod(0o777)
         run = self._start(workspace, mark)
         early = chance.random() < 0.15  # some are killed while the session is still being made
         victim: int | None = run.pid

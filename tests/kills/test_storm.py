@@ -69,7 +69,8 @@ def decisions(held: list[Record], decision: str) -> collections.Counter[str]:
 
 def effects(outcomes: list[Outcome]) -> list[Path]:
     """Every file and folder that the workloads brought about."""
-    return [path for outcome in outcomes for path in outcome.workspace.rglob("*")]
+    found = [path for outcome in outcomes for path in outcome.workspace.rglob("*")]
+    return [path for path in found if path.name not in (".claude", "commands")]
 
 
 @pytest.mark.timeout(max(600, KILLS * len(ROLES)))
@@ -92,11 +93,11 @@ def test_killed_at_random_nothing_escapes_nothing_is_lost(storm: Storm) -> None:
     print(f"{len(report['logs'])} logs verified; the slowest end {slowest:.2f} s")
 
     assert min(killed.values()) >= kills * 0.95, killed
-    assert not [path for path in made if path.name == ".mcp.json"]
+    assert not [path for path in made if path.suffix == ".md"]
     assert not (storm.root / "h" / ".bashrc").exists()
     unrecorded = [path for path in made if str(path) not in allowed]
     assert not unrecorded, f"seed {SEED}: {len(unrecorded)} effects without a record: {unrecorded[:5]}"
-    unsaid = [path for path in made if path.name == "denied" and not denied[str(path.parent / ".mcp.json")]]
+    unsaid = [path for path in made if path.name == "denied" and not denied[str(path.parents[1] / ".claude/commands" / f"{path.parent.name}.md")]]
     assert not unsaid, f"seed {SEED}: {len(unsaid)} denials were acknowledged and are not in the log: {unsaid[:5]}"
     left = [(outcome.role, outcome.left) for outcome in outcomes if outcome.left]
     assert not left, f"seed {SEED}: outlived their guard by a second: {left[:5]}"

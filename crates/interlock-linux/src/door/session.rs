@@ -149,6 +149,12 @@ impl Session {
         self.histories.is_new(name, self.known())
     }
 
+    /// Whether what is made at a name is decided as something that a person knows, and will be.
+    #[must_use]
+    pub fn is_surely_known(&self, name: &[u8]) -> bool {
+        self.histories.is_surely_known(name, self.known())
+    }
+
     fn known(&self) -> Known<'_> {
         Known { plan: &self.line.judge.plan, made: &self.made, root: self.ground.root.as_fd() }
     }

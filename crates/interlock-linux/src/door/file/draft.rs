@@ -25,13 +25,21 @@ use std::sync::PoisonError;
 /// Bytes of a draft that are read.
 const BYTES_MAX: u64 = 4 << 20;
 
+/// File systems on which a mapping keeps the file open that it was made of, so that a closed file is written by nobody. On overlayfs it keeps the
+/// file of the layer below.
+const HELD_BY_MAPPINGS: [i64; 5] =
+    [libc::EXT4_SUPER_MAGIC, libc::XFS_SUPER_MAGIC, libc::BTRFS_SUPER_MAGIC, libc::TMPFS_MAGIC, libc::F2FS_SUPER_MAGIC];
+
 /// Begins a draft for `place` with these flags and mode, as the caller: the file to hand over.
 ///
 /// # Errors
-/// EACCES where there are too many, or where the file system has no files without a name.
+/// EACCES where there are too many, or where the file system has no files without a name, or none that a mapping keeps open.
 pub fn begin(errand: &Errand<'_>, place: Place, act: Observed, flags: i32, mode: u32) -> Result<OwnedFd, Stop> {
     let flags = (flags & !(libc::O_CREAT | libc::O_EXCL | libc::O_TRUNC | libc::O_NOFOLLOW)) | libc::O_TMPFILE | libc::O_NOCTTY;
     let handed = files::open_at(place.parent.as_fd(), c".", flags, mode).map_err(|_| Errno(libc::EACCES))?;
+    if !HELD_BY_MAPPINGS.contains(&files::file_system(handed.as_fd())?) {
+        return Err(Errno(libc::EACCES).into());
+    }
     let ground = &errand.session.ground;
     let file = files::open_at(ground.own.as_fd(), files::magic(handed.as_fd()).as_c_str(), libc::O_RDONLY, 0)?;
     let draft = Draft { inode: inode(&files::stat(file.as_fd())?), file, place, act, call: *errand.call };

@@ -30,11 +30,11 @@ pub fn gone(errand: &Errand<'_>, name: &[u8]) -> Vec<Observed> {
 fn standing(errand: &Errand<'_>, verb: Verb, name: &[u8], target: impl Fn(&[u8]) -> Vec<u8>) -> Vec<Observed> {
     let plan = &errand.session.line.judge.plan;
     let names = std::iter::once(name.to_vec()).chain(errand.session.mounts.aliases(name));
-    // From a name that somebody knows to one that nobody does: what a rule lets be made there is seen here.
+    // From a name that somebody knows to one that nobody may know: what a rule lets be made there is seen here.
     let is_new = |name: &[u8]| errand.session.is_new(&[name, b"/x"].concat());
     let found = names.flat_map(|name| {
         let target = target(&name);
-        let known = verb == Verb::FileCreate && !is_new(&name) && (target == ANYWHERE || is_new(&target));
+        let known = verb == Verb::FileCreate && !is_new(&name) && !errand.session.is_surely_known(&target);
         let asked = if known { plan.stands_for_known(verb, &name) } else { Vec::new() };
         plan.stands_for(verb, &name, &target).into_iter().chain(asked).collect::<Vec<_>>()
     });

@@ -67,9 +67,14 @@ impl Histories {
     pub fn of(&self, action: &Action, known: Known<'_>) -> (Option<History>, Option<History>) {
         match &action.target {
             Target::File(end) => (Some(self.of_end(action.verb, &end.path.0, end.inode, known)), None),
-            Target::Pair { path, inode, to, .. } => {
+            Target::Pair { path, inode, to, exchange, .. } => {
                 let there = if self.is_new(&to.path.0, known) { History::Session } else { History::None };
-                (Some(self.of_end(action.verb, &path.0, *inode, known)), Some(there))
+                // At an exchange the source is a name that something comes to as well, and that is not what the repository had there.
+                let own = match self.of_end(action.verb, &path.0, *inode, known) {
+                    History::Tracked if *exchange => History::None,
+                    own => own,
+                };
+                (Some(own), Some(there))
             }
             _ => (None, None),
         }
@@ -152,6 +157,21 @@ impl Histories {
             }
         }
         false
+    }
+
+    /// Whether each folder on the way to `path` is one of before, or one whose own name a rule asks for: what is made there is decided as something
+    /// that a person knows, whatever the session does. A link, a file or nothing on the way may be a new folder by then.
+    #[must_use]
+    pub fn is_surely_known(&self, path: &[u8], known: Known<'_>) -> bool {
+        let Some(below) = self.below(path) else { return false };
+        let top = path.len() - below.len();
+        let ends = below.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| top + at);
+        ends.filter_map(|end| path.get(..end)).all(|folder| {
+            known.plan.leads_to(Verb::FileCreate, folder)
+                || object_at(folder, known.root).is_ok_and(|(file, stat)| {
+                    stat.kind() == libc::S_IFDIR && known.made.origin(inode(&stat), file.as_fd()) != Origin::Session
+                })
+        })
     }
 
     fn left(&self) -> MutexGuard<'_, Left> {

@@ -56,8 +56,10 @@ pub fn shown(view: View, file: OwnedFd) -> Sys<Option<OwnedFd>> {
     if !regular || (&mut file).take(BYTES_MAX + 1).read_to_end(&mut bytes).map_err(Errno::from)? as u64 > BYTES_MAX {
         return Ok(None);
     }
+    // A carriage return alone is the end of a line to some clients, and not to others.
     let text = String::from_utf8(bytes)
         .ok()
+        .filter(|text| text.matches('\r').count() == text.matches("\r\n").count())
         .filter(|text| !text.contains(|character: char| character.is_control() && !matches!(character, '\n' | '\r' | '\t')));
     match text.and_then(|text| view(&text)) {
         Some(text) => files::sealed(text.as_bytes()).map(Some),

@@ -62,11 +62,15 @@ fn shown(statement: &str) -> Option<String> {
         return Some(String::new());
     }
     if plain.starts_with('[') {
-        return cleaned("", statement);
+        return (!plain.contains('\\')).then(|| cleaned("", statement))?;
     }
     let (key, value) = plain.split_once('=')?;
+    // An escape in a key could spell anything.
+    if key.contains('\\') {
+        return None;
+    }
     let last = key.rsplit('.').next().unwrap_or(key);
-    if is_secret_key(last) {
+    if key.split('.').any(is_secret_key) {
         return Some(String::new());
     }
     if value.contains('{') && speaks_of_secrets(value) {
