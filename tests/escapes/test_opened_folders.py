@@ -106,6 +106,14 @@ ATTACKS = {
         "rm current; mkdir -p current/.vscode; echo evil > current/.vscode/tasks.json",
         "current/.vscode/tasks.json",
     ),
+    "a known link led to a new folder by /proc": (
+        "mkdir -p new/.vscode; echo evil > new/.vscode/tasks.json; ln -sfn /proc/self/root$PWD/new current",
+        "current/.vscode/tasks.json",
+    ),
+    "a known link led to a file that becomes a folder": (
+        "ln -sfn packages/file current; rm packages/file; mkdir -p packages/file/.vscode; echo evil > packages/file/.vscode/tasks.json",
+        "current/.vscode/tasks.json",
+    ),
     "an agent's skill in a folder called after it": (
         "mkdir -p .claude/skills/x; echo evil > .claude/skills/x/SKILL.md",
         ".claude/skills/x/SKILL.md",
@@ -122,6 +130,7 @@ def lay_out(arena: Arena) -> None:
         (arena.work / folder).mkdir(parents=True)
     (arena.work / "packages/app/package.json").write_text("{}\n")
     (arena.work / "current").symlink_to("packages/app")
+    (arena.work / "packages" / "file").write_text("of before\n")
     arena._own()
 
 

@@ -79,6 +79,9 @@ probes = {
     "raw": new_socket(2, 3, 1), "ping": new_socket(2, 2, 1), "packet": new_socket(17, 3, 0),
     "vsock": new_socket(40, 1, 0), "crypto": new_socket(38, 5, 0), "MPTCP": new_socket(2, 1, 262),
     "netlink": new_socket(16, 3, 15),
+    "SO_BINDTODEVICE": option(1, 25), "SO_BINDTOIFINDEX": option(1, 62), "SO_MARK": option(1, 36), "IP_UNICAST_IF": option(0, 50),
+    "IPV6_UNICAST_IF": option(41, 76), "IPV6_PKTINFO": option(41, 50),
+    "/sys/fs/cgroup": lambda: act(lambda: os.mkdir("/sys/fs/cgroup/il-probe")),
     "TCP_FASTOPEN_CONNECT": option(6, 30), "UDP_CORK": option(17, 1),
     "SO_REUSEADDR": shares(2), "SO_REUSEPORT": shares(15),
 }

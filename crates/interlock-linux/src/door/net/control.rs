@@ -118,11 +118,11 @@ impl Control {
         match (item.level, item.kind) {
             // Descriptors and credentials mean nothing to an internet socket; the kernel skips them.
             (libc::SOL_SOCKET, libc::SCM_RIGHTS | SCM_CREDENTIALS) => Ok(()),
-            allowed if ALLOWED.contains(&allowed) => {
+            allowed if ALLOWED.contains(&allowed) && !names_a_device(item) => {
                 self.push(item.level, item.kind, item.data);
                 Ok(())
             }
-            // Source routes and headers would lead the packet elsewhere than it was judged to go.
+            // Source routes, headers and devices would lead the packet elsewhere than it was judged to go.
             _ => Err(Errno(libc::EPERM)),
         }
     }
@@ -132,9 +132,33 @@ impl Control {
     }
 }
 
+/// Whether a message is to leave by a device of the caller's choice: then even one to a loopback address goes to the wire. The index stands first
+/// in `in_pktinfo`, and behind the address in `in6_pktinfo`.
+fn names_a_device(item: Item<'_>) -> bool {
+    let at = match (item.level, item.kind) {
+        (libc::IPPROTO_IP, libc::IP_PKTINFO) => 0,
+        (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => 16,
+        _ => return false,
+    };
+    item.data.get(at..at + 4) != Some(&[0; 4])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_device_is_seen_where_the_kernel_reads_it() {
+        let named = |level, kind, data: &[u8]| names_a_device(Item { level, kind, data });
+        assert!(!named(libc::IPPROTO_IP, libc::IP_PKTINFO, &[0; 12]));
+        assert!(named(libc::IPPROTO_IP, libc::IP_PKTINFO, &[2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]));
+        let mut six = [0; 20];
+        assert!(!named(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &six));
+        six[16] = 2;
+        assert!(named(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &six));
+        assert!(named(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &six[..8]));
+        assert!(!named(libc::IPPROTO_IP, libc::IP_TTL, &[1, 0, 0, 0]));
+    }
 
     #[test]
     fn routes_are_refused_and_plain_fields_pass() {

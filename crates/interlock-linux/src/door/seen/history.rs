@@ -1,7 +1,7 @@
 //! What of an act was there before the session (`History`): content that the repository had at this path, and folders that came with the session.
 //!
 //! Somebody outside opens folders that he knows. A folder that this session made, at a name that led nowhere before, is not one of them; a name
-//! that a folder or a link of before was taken from is remembered, and so is everything below it, for as long as the session lasts.
+//! that a file, a folder or a link of before was taken from is remembered, and so is everything below it, for as long as the session lasts.
 //! INVARIANT: a name that is new stays new or becomes known, and never the other way round. So what was decided of a name holds for as long as
 //! the act's place stands.
 //! Left out: what another repository below the workspace has, and whatever is named a commit after the start.
@@ -57,7 +57,7 @@ impl Histories {
 
     /// Something is about to be taken from this name: remembered where a person could have known it.
     pub fn leaving(&self, name: &[u8], stat: &Stat, origin: Origin) {
-        if origin == Origin::Before && matches!(stat.kind(), libc::S_IFDIR | libc::S_IFLNK) {
+        if origin == Origin::Before && matches!(stat.kind(), libc::S_IFDIR | libc::S_IFLNK | libc::S_IFREG) {
             self.left().note(name);
         }
     }
@@ -159,17 +159,17 @@ impl Histories {
         false
     }
 
-    /// Whether each folder on the way to `path` is one of before, or one whose own name a rule asks for: what is made there is decided as something
-    /// that a person knows, whatever the session does. A link, a file or nothing on the way may be a new folder by then.
+    /// Whether `path` and each name on the way to it is a folder or file of before, or one that a rule asks for: what is made there is decided as
+    /// something that a person knows, whatever the session does. A link or nothing on the way may be a new folder by then.
     #[must_use]
     pub fn is_surely_known(&self, path: &[u8], known: Known<'_>) -> bool {
         let Some(below) = self.below(path) else { return false };
         let top = path.len() - below.len();
         let ends = below.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| top + at);
-        ends.filter_map(|end| path.get(..end)).all(|folder| {
+        ends.filter_map(|end| path.get(..end)).chain([path]).all(|folder| {
             known.plan.leads_to(Verb::FileCreate, folder)
                 || object_at(folder, known.root).is_ok_and(|(file, stat)| {
-                    stat.kind() == libc::S_IFDIR && known.made.origin(inode(&stat), file.as_fd()) != Origin::Session
+                    matches!(stat.kind(), libc::S_IFDIR | libc::S_IFREG) && known.made.origin(inode(&stat), file.as_fd()) != Origin::Session
                 })
         })
     }

@@ -103,7 +103,10 @@ fn without_users(text: &str) -> Option<String> {
         let tail = url.get(authority.len()..)?;
         // `@` begins a name, as npm's scopes do, or ends a password with a slash in it.
         let only_names = tail.split('/').all(|part| !part.get(1..).is_some_and(|rest| rest.contains('@')));
-        if !is_host(host) || !only_names || (tail.contains(['?', '#']) && speaks_of_secrets(tail)) {
+        // What ends the URL may stand in a password.
+        let behind = after.get(url.len()..)?.split(char::is_whitespace).next().unwrap_or_default();
+        let goes_on = behind.split("//").next().unwrap_or_default().contains('@');
+        if goes_on || !is_host(host) || !only_names || (tail.contains(['?', '#']) && speaks_of_secrets(tail)) {
             return None;
         }
         out.push_str(host);

@@ -62,7 +62,8 @@ fn shown(statement: &str) -> Option<String> {
         return Some(String::new());
     }
     if plain.starts_with('[') {
-        return (!plain.contains('\\')).then(|| cleaned("", statement))?;
+        let names_a_secret = plain.trim_matches(['[', ']', ' ']).split('.').any(is_secret_key);
+        return (!names_a_secret && !plain.contains('\\')).then(|| cleaned("", statement))?;
     }
     let (key, value) = plain.split_once('=')?;
     // An escape in a key could spell anything.
