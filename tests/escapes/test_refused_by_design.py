@@ -38,7 +38,9 @@ def dumpable():
     return "answered, not done" if answer == (0, 1) else repr(answer)
 def option(level, name):
     kind = socket.SOCK_STREAM if level == 6 else socket.SOCK_DGRAM
-    return lambda: act(lambda: socket.socket(socket.AF_INET, kind).setsockopt(level, name, 1))
+    family = socket.AF_INET6 if level == 41 else socket.AF_INET
+    # One number, two names.
+    return lambda: {"ENOTSUP": "EOPNOTSUPP"}.get(said := act(lambda: socket.socket(family, kind).setsockopt(level, name, 1)), said)
 def shares(name):
     def change():
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bound:
@@ -81,6 +83,7 @@ probes = {
     "netlink": new_socket(16, 3, 15),
     "SO_BINDTODEVICE": option(1, 25), "SO_BINDTOIFINDEX": option(1, 62), "SO_MARK": option(1, 36), "IP_UNICAST_IF": option(0, 50),
     "IPV6_UNICAST_IF": option(41, 76), "IPV6_PKTINFO": option(41, 50),
+    "the C library": lambda: act(lambda: os.open("/etc/ld.so.cache", os.O_WRONLY)),
     "/sys/fs/cgroup": lambda: act(lambda: os.mkdir("/sys/fs/cgroup/il-probe")),
     "TCP_FASTOPEN_CONNECT": option(6, 30), "UDP_CORK": option(17, 1),
     "SO_REUSEADDR": shares(2), "SO_REUSEPORT": shares(15),
