@@ -109,9 +109,10 @@ def test_a_number_that_was_a_childs_is_not_the_childs(arena: Arena) -> None:
     for _ in range(CONTROLS_MAX):
         found = stage(arena, [*attack, "20000", "10"])
         control = {what: count + int(str(found[what])) for what, count in control.items()}
-        if all(control.values()):
+        if control["killed"] and (control["read"] or arena.user is not None):
             break
-    assert all(control.values()), control
+    # As an ordinary user the number is signalled before its environment can be read, nearly always.
+    assert control["killed"] and (control["read"] or arena.user is not None), control
     interlock = str(arena.python.parent / "interlock")
     command = [interlock, "run", "--policy", str(policy), "--workspace", str(arena.work), "--", *attack, str(TRIES), str(SECONDS)]
     held = stage(arena, command)
