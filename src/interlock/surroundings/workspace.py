@@ -6,6 +6,7 @@ home. Leaves out what a person names (`--workspace`): that was said aloud.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import re
@@ -46,11 +47,10 @@ def _homes(folder: str, environment: Mapping[str, str]) -> list[str]:
     owner, resolved.
     """
     users = {os.getuid(), os.geteuid()}
-    try:
+    with contextlib.suppress(OSError):  # a folder that cannot be looked at cannot be started in either
         users.add(os.stat(folder).st_uid)
+    with contextlib.suppress(ValueError):  # not what sudo sets, so it names nobody
         users.add(int(environment.get("SUDO_UID", os.getuid())))
-    except (OSError, ValueError):
-        pass
     found = [environment.get("HOME", ""), *(_home_of(user) for user in sorted(users))]
     return list(dict.fromkeys(os.path.realpath(home) for home in found if home.startswith("/")))
 
