@@ -37,7 +37,8 @@ pub fn ini(text: &str) -> Option<String> {
 fn key(line: &str) -> Option<&str> {
     let quoted = line.strip_prefix('"').and_then(|rest| rest.split_once('"'));
     let key = match quoted {
-        Some((key, _)) => key,
+        // An escape could spell anything.
+        Some((key, _)) => (!key.contains('\\')).then_some(key)?,
         None => line.split(|character: char| character == '=' || character.is_whitespace()).next()?.trim_end_matches(':'),
     };
     let is_place = key.starts_with("//") && key.contains("/:");
@@ -52,6 +53,9 @@ pub fn yaml(text: &str) -> Option<String> {
         if plain.is_empty() || plain.starts_with('#') || plain == "---" {
             out.push('\n');
             continue;
+        }
+        if plain.contains(":\t") {
+            return None;
         }
         let item = plain.trim_start_matches("- ");
         let (key, value) = setting(item)?;
@@ -131,6 +135,12 @@ fn shown(word: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_that_is_written_otherwise_is_not_shown() {
+        assert_eq!(ini("\"_auth\\u0054oken\"=secret\n"), None);
+        assert_eq!(yaml("npmAuthToken:\tsecret\n"), None);
+    }
 
     #[test]
     fn npms_settings_stay_and_its_secrets_do_not() {

@@ -56,13 +56,29 @@ pub fn shown(view: View, file: OwnedFd) -> Sys<Option<OwnedFd>> {
     if !regular || (&mut file).take(BYTES_MAX + 1).read_to_end(&mut bytes).map_err(Errno::from)? as u64 > BYTES_MAX {
         return Ok(None);
     }
-    // A carriage return alone is the end of a line to some clients, and not to others.
-    let text = String::from_utf8(bytes)
-        .ok()
-        .filter(|text| text.matches('\r').count() == text.matches("\r\n").count())
-        .filter(|text| !text.contains(|character: char| character.is_control() && !matches!(character, '\n' | '\r' | '\t')));
-    match text.and_then(|text| view(&text)) {
+    match text_of(bytes).and_then(|text| view(&text)) {
         Some(text) => files::sealed(text.as_bytes()).map(Some),
         None => Ok(None),
+    }
+}
+
+/// Text of lines; nothing where a client could see other lines. A carriage return alone ends one to some, and not to others.
+fn text_of(bytes: Vec<u8>) -> Option<String> {
+    let text = String::from_utf8(bytes).ok()?;
+    let is_text = |character: char| !character.is_control() || matches!(character, '\n' | '\r' | '\t');
+    let has_lone_returns = text.matches('\r').count() != text.matches("\r\n").count();
+    (text.chars().all(is_text) && !has_lone_returns).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::text_of;
+
+    #[test]
+    fn lines_that_clients_see_differently_are_not_shown() {
+        assert!(text_of(b"registry=https://r/\r\n".to_vec()).is_some());
+        for text in [&b"registry=https://r/\r//r/:_authToken=x\n"[..], b"a\0b", b"a\x0bb", b"\xff"] {
+            assert!(text_of(text.to_vec()).is_none(), "{text:?}");
+        }
     }
 }

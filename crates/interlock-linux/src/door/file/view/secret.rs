@@ -146,6 +146,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_ends_an_address_may_stand_in_a_password() {
+        for end in [',', '\'', '}', ']', '|'] {
+            assert_eq!(cleaned("index-url", &format!("index-url = https://user:2024{end}SECRET@host/simple")), None, "{end}");
+        }
+        assert!(cleaned("extra", "extra = [\"https://a/simple\", \"https://b/@scope/x\"]").is_some());
+    }
+
+    #[test]
     fn keys_of_secrets_are_known_and_others_are_not() {
         for key in [
             "_authToken",

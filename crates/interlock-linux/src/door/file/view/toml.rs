@@ -86,6 +86,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_key_that_is_written_otherwise_is_not_shown() {
+        assert_eq!(toml("\"tok\\u0065n\" = \"secret\"\n"), None);
+        assert_eq!(toml("token.value = \"secret\"\n").as_deref(), Some("\n"));
+        assert_eq!(toml("[registries.acme.token]\nvalue = \"secret\"\n"), None);
+    }
+
+    #[test]
     fn cargos_registries_stay_and_tokens_do_not() {
         let text = "[registries.acme] # ours\nindex = \"sparse+https://u:p@cargo.acme/\"\ntoken = \"abc\" # x\n[source.crates-io]\nreplace-with = 'mirror'\n\
                     [registry]\nglobal-credential-providers = [\"cargo:token\"]\n[build]\nrustflags = [\n  \"-C\", # y\n  \"x\",\n]\n";

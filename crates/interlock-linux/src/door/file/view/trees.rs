@@ -86,7 +86,7 @@ fn element(inner: &str) -> Option<&str> {
         !name.is_empty() && name.chars().all(|character| character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.' | ':'));
     let known = attributes.split('"').step_by(2).all(|part| {
         let key = part.trim().trim_end_matches('=').trim();
-        key.is_empty() || key == "xmlns" || key.starts_with("xmlns:") || key.starts_with("xsi:") || key.starts_with("xml:")
+        key.is_empty() || key == "xmlns" || key.starts_with("xmlns:") || key.starts_with("xsi:") || matches!(key, "xml:lang" | "xml:space")
     });
     (is_name && known && attributes.matches('"').count() % 2 == 0).then_some(name)
 }
@@ -117,7 +117,8 @@ mod tests {
         let expected = "<?xml version=\"1.0\"?>\n\n<settings xmlns=\"http://m\" xsi:schemaLocation=\"a b\">\n<mirrors><mirror><url>https://m/</url></mirror></mirrors>\
                         <proxies><proxy><host>h</host><x/></proxy></proxies></settings>\n";
         assert_eq!(xml(text).as_deref(), Some(expected));
-        for text in ["<!DOCTYPE a><a/>", "<a", "<a></b>", "<a x=\"y\"/>", "<a>&#103;</a>", "<![CDATA[x]]>", "<a>", "x"] {
+        for text in ["<!DOCTYPE a><a/>", "<a", "<a></b>", "<a x=\"y\"/>", "<a xml:x=\"y\"/>", "<a>&#103;</a>", "<![CDATA[x]]>", "<a>", "x"]
+        {
             assert_eq!(xml(text), None, "{text}");
         }
     }
