@@ -5,7 +5,7 @@
 //!
 //! INVARIANT: in doubt (no watch could be placed, events were lost) something else has happened.
 
-use super::errno::{Sys, check};
+use super::errno::{Errno, Sys, check};
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -79,7 +79,7 @@ impl Witness {
     fn seen(&self, name: &[u8]) -> Option<Vec<u32>> {
         let (mut seen, mut buffer) = (Vec::new(), vec![0; EVENTS_BYTES]);
         for _ in 0..READS_MAX {
-            let Some(told) = read(self.queue.as_ref()?, &mut buffer) else { return Some(seen) };
+            let Some(told) = read(self.queue.as_ref()?, &mut buffer).ok()? else { return Some(seen) };
             for event in Event::all(told) {
                 let event = event.filter(|event| event.mask & libc::IN_Q_OVERFLOW == 0)?;
                 if event.watch == self.watch && event.name == name {
@@ -99,7 +99,7 @@ impl Drop for Witness {
             unsafe { libc::inotify_rm_watch(queue.as_raw_fd(), self.watch) };
         }
         let mut buffer = vec![0; EVENTS_BYTES];
-        let drained = (0..READS_MAX).any(|_| read(&queue, &mut buffer).is_none());
+        let drained = (0..READS_MAX).any(|_| matches!(read(&queue, &mut buffer), Ok(None)));
         let mut idle = idle();
         if drained && idle.len() < IDLE_MAX {
             idle.push(queue);
@@ -114,11 +114,16 @@ fn queue() -> Sys<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(i32::try_from(number).unwrap_or(-1)) })
 }
 
-/// What is told; nothing when all was.
-fn read<'b>(queue: &OwnedFd, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
+/// What is told; nothing when all was. Any other failure is an error, since then something may be left untold.
+fn read<'b>(queue: &OwnedFd, buffer: &'b mut [u8]) -> Sys<Option<&'b [u8]>> {
     // SAFETY: a live slice and its length.
-    let count = unsafe { libc::read(queue.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len()) };
-    usize::try_from(count).ok().filter(|count| *count > 0).and_then(|count| buffer.get(..count))
+    let count = check(unsafe { libc::read(queue.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len()) } as i64);
+    match count {
+        Ok(count) if count > 0 => Ok(usize::try_from(count).ok().and_then(|count| buffer.get(..count))),
+        Err(Errno(libc::EAGAIN)) => Ok(None),
+        Ok(_) => Err(Errno(libc::EIO)),
+        Err(errno) => Err(errno),
+    }
 }
 
 struct Event<'b> {
@@ -198,6 +203,13 @@ mod tests {
         fs::set_permissions(&place, fs::Permissions::from_mode(0o700)).unwrap();
         assert!(!witness.saw_nothing());
         fs::remove_dir_all(&place).unwrap();
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_in_doubt() {
+        let unread = File::open("/").unwrap();
+        let witness = Witness { queue: Some(unread.into()), watch: -1 };
+        assert!(!witness.saw_nothing());
     }
 
     #[test]
