@@ -59,17 +59,18 @@ pub fn settle(session: &Session) {
     }
 }
 
+/// What cannot be read is decided as something that the repository did not have, so that whoever denies it says so.
 fn finish(session: &Session, draft: &Draft) {
-    let Ok(content) = content(draft) else { return };
-    if session.histories.had_content(&draft.place.name(), &content) {
+    let content = content(draft);
+    if content.as_ref().is_ok_and(|content| session.histories.had_content(&draft.place.name(), content)) {
         // What cannot be linked (a name that is there by now, a folder that moved) is as if it had been removed again.
-        let _as_if_removed = install(session, draft, &content);
+        let _as_if_removed = content.and_then(|content| install(session, draft, &content));
         return;
     }
     let Draft { act, call, .. } = draft;
     let told = Observed { history: Some(History::None), ..act.clone() };
     if let Settled::Allowed(leave) = session.line.settle(session, call, &Enactor::PLAIN, vec![told]) {
-        leave.done(install(session, draft, &content).err().map_or(0, |Errno(errno)| errno));
+        leave.done(content.and_then(|content| install(session, draft, &content)).err().map_or(0, |Errno(errno)| errno));
     }
 }
 
