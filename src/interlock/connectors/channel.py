@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from interlock.connectors import greeting, messages
-from interlock.connectors.messages import Noise
+from interlock.connectors import greeting
+from interlock.connectors.lines import Noise
+from interlock.mcp import server_message as messages
 
 #: Hears a server's notifications.
 Sink = Callable[[messages.Told], None]

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, Protocol
 
-from interlock.connectors import messages
 from interlock.connectors.configuration import Connector
 from interlock.connectors.lapse import Lapsed
+from interlock.mcp import server_message as messages
+from interlock.mcp.client_request import capabilities_towards
+from interlock.mcp.revision import LEGACY, LEGACY_OF_SERVERS, META, MODERN
 from interlock.mediate.json_text import JsonObject, object_at, text_at
 from interlock.mediate.upstream import Broken, Exchange, Fault, Reply, Result
 from interlock.vocabulary.effect import Effect
@@ -90,8 +92,8 @@ async def greet(channel: Channel, connector: Connector, *, probing: bool) -> Met
 
 def own_meta(connector: Connector, meta: JsonObject) -> JsonObject:
     """The `_meta` of a request to a modern server; a caller's capabilities only as far as the operator lets them."""
-    claims = messages.capabilities_towards(connector.client_requests)
-    caller = meta.get(f"{messages.META}clientCapabilities")
+    claims = capabilities_towards(connector.client_requests)
+    caller = meta.get(f"{META}clientCapabilities")
     if isinstance(caller, dict):
         claims = {key: value for key, value in caller.items() if key in claims}
     return messages.modern_meta(meta, claims)
@@ -101,16 +103,16 @@ def _discovered(reply: Reply) -> Met | None:
     if not isinstance(reply, Result):
         return None
     versions = reply.value.get("supportedVersions")
-    if not isinstance(versions, list) or messages.MODERN not in versions:
+    if not isinstance(versions, list) or MODERN not in versions:
         return None
-    server = object_at(object_at(reply.value, "_meta"), f"{messages.META}serverInfo")
+    server = object_at(object_at(reply.value, "_meta"), f"{META}serverInfo")
     return Met(Era.MODERN, object_at(reply.value, "capabilities"), server, text_at(reply.value, "instructions"))
 
 
 async def _initialize(channel: Channel, connector: Connector) -> Met | Unmet:
     params: JsonObject = {
-        "protocolVersion": messages.LEGACY,
-        "capabilities": messages.capabilities_towards(connector.client_requests),
+        "protocolVersion": LEGACY[0],
+        "capabilities": capabilities_towards(connector.client_requests),
         "clientInfo": messages.CLIENT_INFO,
     }
     reply = await channel.request("initialize", params, Exchange(), connector.start_timeout_ms)
@@ -119,7 +121,7 @@ async def _initialize(channel: Channel, connector: Connector) -> Met | Unmet:
     if isinstance(reply, Fault):
         return Unmet(f"it refuses to initialize (error {reply.code})")
     version = text_at(reply.value, "protocolVersion")
-    if version not in messages.LEGACY_KNOWN:
+    if version not in LEGACY_OF_SERVERS:
         return Unmet(f"it speaks revision `{str(version)[:32]}`, which this gateway does not know")
     await channel.notify("notifications/initialized", {})
     server: JsonObject = {**object_at(reply.value, "serverInfo"), "protocolVersion": version}

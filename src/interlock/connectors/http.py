@@ -17,13 +17,14 @@ import os
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Final
 
-from interlock.connectors import messages
 from interlock.connectors.configuration import Connector, Http
-from interlock.connectors.events import EventReader, EventTooLarge
-from interlock.connectors.headers import mirrored_headers, safe_header
 from interlock.connectors.lapse import Lapsed, Processed
-from interlock.connectors.messages import Noise, Pace
+from interlock.connectors.lines import Noise, Pace
 from interlock.connectors.questions import outcome_of
+from interlock.mcp import server_message as messages
+from interlock.mcp.event_stream import EventReader, EventTooLarge
+from interlock.mcp.request_headers import mirrored_headers, safe_header
+from interlock.mcp.revision import META, MODERN
 from interlock.mediate.json_text import TEXT_BYTES_MAX, JsonObject, object_at, text_at
 from interlock.mediate.line import Passage, contained
 from interlock.mediate.upstream import Broken, Exchange, Reply
@@ -249,7 +250,7 @@ class HttpChannel:
 
     async def _cancel(self, identity: int, method: str, why: str, passage: Passage) -> None:
         """Legacy servers are told; for a modern one the closed stream says it."""
-        if method in ("initialize", "server/discover") or self._version == messages.MODERN:
+        if method in ("initialize", "server/discover") or self._version == MODERN:
             return
         if passage.effect is Effect.NOT_SENT:
             return
@@ -263,12 +264,12 @@ class HttpChannel:
             "Content-Type": "application/json",
             "Accept": "application/json, text/event-stream",
         }
-        version = text_at(object_at(params, "_meta"), f"{messages.META}protocolVersion") or self._version
+        version = text_at(object_at(params, "_meta"), f"{META}protocolVersion") or self._version
         if version is not None and method != "initialize":
             headers["MCP-Protocol-Version"] = version
-        if self._session is not None and version != messages.MODERN:
+        if self._session is not None and version != MODERN:
             headers[_SESSION] = self._session
-        if version == messages.MODERN and method is not None:
+        if version == MODERN and method is not None:
             headers["Mcp-Method"] = method
             name = text_at(params, "uri" if method == "resources/read" else "name")
             if name is not None:
@@ -292,7 +293,7 @@ class HttpChannel:
         if method == "initialize":
             self._version = text_at(value, "protocolVersion")
         elif method == "server/discover":
-            self._version = messages.MODERN
+            self._version = MODERN
         elif method == "tools/list" and isinstance(value.get("tools"), list):
             for tool in value["tools"]:
                 if isinstance(tool, dict) and isinstance(tool.get("name"), str):

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from interlock.connectors import greeting, messages
+from interlock.connectors import greeting
 from interlock.connectors.channel import Channel, Open
 from interlock.connectors.configuration import Connector
 from interlock.connectors.greeting import Era, Fresh, Met, Unmet
@@ -26,6 +26,8 @@ from interlock.connectors.lapse import Lapsed, Processed
 from interlock.connectors.launch import LaunchFailed
 from interlock.connectors.own_words import for_agent, for_operator
 from interlock.connectors.standing import Standing
+from interlock.mcp import server_message as messages
+from interlock.mcp.revision import LEGACY, METHOD_NOT_FOUND, MODERN
 from interlock.mediate.json_text import JsonObject, is_object, object_at
 from interlock.mediate.line import contained
 from interlock.mediate.upstream import Broken, Exchange, Fault, Reply
@@ -97,7 +99,7 @@ class Link:
     @property
     def revision(self) -> str:
         """What is spoken with the server, once it has been reached."""
-        return messages.MODERN if self._modern else str(self._met.server.get("protocolVersion", messages.LEGACY))
+        return MODERN if self._modern else str(self._met.server.get("protocolVersion", LEGACY[0]))
 
     @property
     def instructions(self) -> str | None:
@@ -355,7 +357,7 @@ async def _pages(kind: str, ask: AskPage) -> list[JsonObject] | Broken:
         if isinstance(reply, Broken):
             return reply
         if isinstance(reply, Fault):
-            nothing = reply.code == messages.METHOD_NOT_FOUND and not found
+            nothing = reply.code == METHOD_NOT_FOUND and not found
             return [] if nothing else _unusable(f"it refuses to list its {kind} (error {reply.code})")
         entries = reply.value.get(kind)
         if not isinstance(entries, list) or not all(is_object(entry) for entry in entries):

@@ -10,24 +10,21 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from interlock.connectors import messages
 from interlock.connectors.configuration import Connector
+from interlock.mcp import server_message as messages
+from interlock.mcp.client_request import KINDS
+from interlock.mcp.revision import METHOD_NOT_FOUND
 from interlock.mediate.json_text import JsonObject
 from interlock.mediate.upstream import Exchange
 
 ANSWER_S_MAX: Final = 300.0
-KIND: Final = {
-    "elicitation/create": "elicitation",
-    "sampling/createMessage": "sampling",
-    "roots/list": "roots",
-}
 
 
 async def outcome_of(asked: messages.Asked, exchange: Exchange | None, connector: Connector) -> JsonObject:
     """`{"result": …}` or `{"error": …}` for the server."""
     if asked.method == "ping":
         return {"result": {}}
-    kind = KIND.get(asked.method)
+    kind = KINDS.get(asked.method)
     if kind is None or kind not in connector.client_requests:
         return _error(f"this gateway does not forward `{asked.method[:64]}` (`client_requests` of the connector)")
     if exchange is None or exchange.ask is None:
@@ -40,4 +37,4 @@ async def outcome_of(asked: messages.Asked, exchange: Exchange | None, connector
 
 
 def _error(message: str) -> JsonObject:
-    return {"error": {"code": messages.METHOD_NOT_FOUND, "message": message}}
+    return {"error": {"code": METHOD_NOT_FOUND, "message": message}}

@@ -14,12 +14,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from interlock.connectors import messages
 from interlock.connectors.configuration import Connector
 from interlock.connectors.launch import LastWords, Running
-from interlock.connectors.messages import Noise, Pace, TooLong, read_line
+from interlock.connectors.lines import Noise, Pace, TooLong, read_line
 from interlock.connectors.questions import outcome_of
 from interlock.connectors.taken import Input
+from interlock.mcp import server_message as messages
 from interlock.mediate.json_text import JsonObject, object_at
 from interlock.mediate.line import Passage, contained
 from interlock.mediate.upstream import Broken, Exchange, Reply

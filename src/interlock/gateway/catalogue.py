@@ -21,9 +21,10 @@ from interlock.gateway import observe
 from interlock.gateway.conversation import Conversation
 from interlock.gateway.failures import effect_data, unusable
 from interlock.gateway.limits import LIST_S_MAX, TOOL_NAME_CHARACTERS_MAX
-from interlock.gateway.message import INVALID_PARAMS, UPSTREAM_BROKEN, RpcError
 from interlock.gateway.observe import Tool, tools_of
 from interlock.gateway.ports import Upstreams
+from interlock.mcp.message import RpcError
+from interlock.mcp.revision import INVALID_PARAMS, UPSTREAM_BROKEN
 from interlock.mediate.json_text import JsonObject, is_object, text_at
 from interlock.mediate.line import contained
 from interlock.mediate.ports import Engine

@@ -12,7 +12,7 @@ from typing import Final
 from interlock.gateway.catalogue import public_uri
 from interlock.gateway.exchange_legacy import Session, Sessions
 from interlock.gateway.limits import STREAM_MESSAGES_MAX
-from interlock.gateway.message import META
+from interlock.mcp.revision import META
 from interlock.mediate.json_text import JsonObject, object_at, text_at
 
 SUBSCRIPTIONS_PER_AGENT_MAX: Final = 32

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from interlock.gateway.message import Headers
+from interlock.mcp.request_headers import Headers
 from interlock.mediate.json_text import JsonObject
 from interlock.mediate.principal import Principal
 

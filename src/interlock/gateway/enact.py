@@ -14,8 +14,9 @@ from typing import Final, assert_never
 from interlock.gateway.catalogue import Catalogue
 from interlock.gateway.conversation import Conversation
 from interlock.gateway.failures import broken, effect_data, failure
-from interlock.gateway.message import MISSING_CAPABILITY, REFUSED, UPSTREAM_BROKEN, RpcError
 from interlock.gateway.observe import Tool
+from interlock.mcp.message import RpcError
+from interlock.mcp.revision import MISSING_CAPABILITY, REFUSED, UPSTREAM_BROKEN
 from interlock.mediate.json_text import JsonObject, is_object, measure, object_at
 from interlock.mediate.permit import Enacted, Honours, Permit, Refused
 from interlock.mediate.upstream import Broken, Exchange, Fault, Reply, Result, Upstream

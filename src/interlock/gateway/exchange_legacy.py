@@ -14,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from interlock.gateway import message
 from interlock.gateway.conversation import Conversation
 from interlock.gateway.limits import (
     ASKED_S_MAX,
@@ -23,9 +22,12 @@ from interlock.gateway.limits import (
     SESSIONS_PER_AGENT_MAX,
     STREAM_MESSAGES_MAX,
 )
-from interlock.gateway.message import Outlet, Receive, Send
 from interlock.gateway.methods import Methods
+from interlock.gateway.outlet import Outlet, Receive, Send, send_empty, send_json, stream
 from interlock.gateway.serve import Incoming, Rejected
+from interlock.mcp.client_request import KINDS
+from interlock.mcp.message import RpcError, RpcMessage, RpcRequest, RpcResponse, error, result
+from interlock.mcp.revision import LEGACY, METHOD_NOT_FOUND, UNSUPPORTED_VERSION
 from interlock.mediate.json_text import JsonObject, is_object, object_at, text_at
 from interlock.mediate.principal import Principal
 
@@ -40,20 +42,20 @@ class LegacyEra:
         self._methods = methods
         self._sessions = sessions
 
-    async def take(self, incoming: Incoming, said: message.RpcMessage, send: Send, gone: asyncio.Task[None]) -> None:
+    async def take(self, incoming: Incoming, said: RpcMessage, send: Send, gone: asyncio.Task[None]) -> None:
         """Serve one message of this era."""
-        if isinstance(said, message.RpcRequest) and said.method == "initialize":
+        if isinstance(said, RpcRequest) and said.method == "initialize":
             await self._initialize(incoming, said, send)
             return
         session = self._session(incoming)
-        if isinstance(said, message.RpcRequest):
+        if isinstance(said, RpcRequest):
             await self._request(incoming, session, said, send)
             return
-        if isinstance(said, message.RpcResponse):
+        if isinstance(said, RpcResponse):
             _settle(session, said)
         elif said.method == "notifications/cancelled":
             _cancel(session, said.params.get("requestId"))
-        await message.send_empty(send, 202)
+        await send_empty(send, 202)
 
     async def stream(self, incoming: Incoming, receive: Receive, send: Send) -> None:
         """GET: the session's stream for what is not part of an answer."""
@@ -67,7 +69,7 @@ class LegacyEra:
             raise Rejected(409, "the session has a stream open already")
         gone = asyncio.ensure_future(_gone(receive))
         try:
-            await message.stream(send, queue, gone)
+            await stream(send, queue, gone)
         finally:
             session.stream = None
             gone.cancel()
@@ -75,7 +77,7 @@ class LegacyEra:
     async def delete(self, incoming: Incoming, send: Send) -> None:
         """DELETE: the client ends its session."""
         self._sessions.end(self._session(incoming))
-        await message.send_empty(send, 204)
+        await send_empty(send, 204)
 
     def _session(self, incoming: Incoming) -> Session:
         _check_version(incoming)
@@ -87,21 +89,21 @@ class LegacyEra:
             raise Rejected(404, "there is no such session: begin with `initialize`")
         return session
 
-    async def _initialize(self, incoming: Incoming, said: message.RpcRequest, send: Send) -> None:
+    async def _initialize(self, incoming: Incoming, said: RpcRequest, send: Send) -> None:
         _check_version(incoming)
         capabilities = object_at(said.params, "capabilities")
         conversation = self._conversation(incoming, None, None)
         try:
-            result = await self._methods.initialize(conversation, said.params)
-        except message.RpcError as fault:
-            await message.send_json(send, fault.status, message.error(said.id, fault))
+            answer = await self._methods.initialize(conversation, said.params)
+        except RpcError as fault:
+            await send_json(send, fault.status, error(said.id, fault))
             return
-        version = str(result["protocolVersion"])
+        version = str(answer["protocolVersion"])
         session = self._sessions.make(incoming.principal, incoming.connector, version, capabilities)
         header = (SESSION_HEADER.encode(), session.id.encode("ascii"))
-        await message.send_json(send, 200, message.result(said.id, result), [header])
+        await send_json(send, 200, result(said.id, answer), [header])
 
-    async def _request(self, incoming: Incoming, session: Session, said: message.RpcRequest, send: Send) -> None:
+    async def _request(self, incoming: Incoming, session: Session, said: RpcRequest, send: Send) -> None:
         if said.id in session.running:
             raise Rejected(400, "a request with this id is running already")
         if len(session.running) >= REQUESTS_PER_SESSION_MAX:
@@ -124,7 +126,7 @@ class LegacyEra:
                 task.add_done_callback(lambda _: session.running.pop(said.id, None))
 
     async def _work(
-        self, conversation: Conversation, session: Session, said: message.RpcRequest
+        self, conversation: Conversation, session: Session, said: RpcRequest
     ) -> tuple[int, JsonObject]:
         status, reply = await self._methods.answered(conversation, said)
         uri = text_at(said.params, "uri")
@@ -157,19 +159,12 @@ class LegacyEra:
         )
 
 
-_CAPABILITY: Final = {
-    "elicitation/create": "elicitation",
-    "sampling/createMessage": "sampling",
-    "roots/list": "roots",
-}
-
-
 def _cannot(session: Session, question: JsonObject) -> JsonObject | None:
     """A question that this client never said it takes is refused for it."""
-    capability = _CAPABILITY.get(str(question.get("method")))
+    capability = KINDS.get(str(question.get("method")))
     if capability is not None and is_object(session.capabilities.get(capability)):
         return None
-    return {"error": {"code": message.METHOD_NOT_FOUND, "message": "the client does not take such questions"}}
+    return {"error": {"code": METHOD_NOT_FOUND, "message": "the client does not take such questions"}}
 
 
 async def _deliver(outlet: Outlet, work: asyncio.Task[tuple[int, JsonObject]]) -> None:
@@ -183,11 +178,11 @@ async def _deliver(outlet: Outlet, work: asyncio.Task[tuple[int, JsonObject]]) -
 
 def _check_version(incoming: Incoming) -> None:
     version = incoming.headers.one("mcp-protocol-version")
-    if version is not None and version not in message.LEGACY and version != "2024-11-05":
-        raise Rejected(400, f"this gateway does not speak revision `{version[:32]}`", code=message.UNSUPPORTED_VERSION)
+    if version is not None and version not in LEGACY and version != "2024-11-05":
+        raise Rejected(400, f"this gateway does not speak revision `{version[:32]}`", code=UNSUPPORTED_VERSION)
 
 
-def _settle(session: Session, said: message.RpcResponse) -> None:
+def _settle(session: Session, said: RpcResponse) -> None:
     waiting = session.asked.get(said.id) if isinstance(said.id, str) else None
     if waiting is not None and not waiting.done():
         waiting.set_result(said.outcome)

@@ -8,16 +8,18 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from interlock.gateway import message
 from interlock.gateway.changes import Changes
 from interlock.gateway.conversation import Conversation
-from interlock.gateway.message import Outlet, Send, check_modern
 from interlock.gateway.methods import Methods
+from interlock.gateway.outlet import Outlet, Send, send_empty, send_json, stream
 from interlock.gateway.serve import Incoming
+from interlock.mcp.message import RpcError, RpcMessage, RpcRequest, error
+from interlock.mcp.request_headers import check_modern
+from interlock.mcp.revision import INVALID_REQUEST, META
 from interlock.mediate.json_text import JsonObject, object_at
 
-SUBSCRIPTION_ID: Final = f"{message.META}subscriptionId"
-_LEVEL: Final = f"{message.META}logLevel"
+SUBSCRIPTION_ID: Final = f"{META}subscriptionId"
+_LEVEL: Final = f"{META}logLevel"
 
 
 class ModernEra:
@@ -27,15 +29,15 @@ class ModernEra:
         self._methods = methods
         self._changes = changes
 
-    async def take(self, incoming: Incoming, said: message.RpcMessage, send: Send, gone: asyncio.Task[None]) -> None:
+    async def take(self, incoming: Incoming, said: RpcMessage, send: Send, gone: asyncio.Task[None]) -> None:
         """Serve one message of this era."""
-        if not isinstance(said, message.RpcRequest):
-            await message.send_empty(send, 202)
+        if not isinstance(said, RpcRequest):
+            await send_empty(send, 202)
             return
         try:
             check_modern(incoming.headers, said)
-        except message.RpcError as fault:
-            await message.send_json(send, fault.status, message.error(said.id, fault))
+        except RpcError as fault:
+            await send_json(send, fault.status, error(said.id, fault))
             return
         if said.method == "subscriptions/listen":
             await self._listen(incoming, said, send, gone)
@@ -49,7 +51,7 @@ class ModernEra:
             if not gone.done():
                 raise
 
-    async def _answer(self, incoming: Incoming, said: message.RpcRequest, outlet: Outlet) -> tuple[int, JsonObject]:
+    async def _answer(self, incoming: Incoming, said: RpcRequest, outlet: Outlet) -> tuple[int, JsonObject]:
         wants_log = _LEVEL in object_at(said.params, "_meta")
 
         def notify(told: JsonObject) -> None:
@@ -67,14 +69,14 @@ class ModernEra:
         )
         return await self._methods.answered(conversation, said)
 
-    async def _listen(self, incoming: Incoming, said: message.RpcRequest, send: Send, gone: asyncio.Task[None]) -> None:
+    async def _listen(self, incoming: Incoming, said: RpcRequest, send: Send, gone: asyncio.Task[None]) -> None:
         wanted = object_at(said.params, "notifications")
         queue = self._changes.subscribe(incoming.principal.agent, incoming.connector, wanted, said.id)
         if queue is None:
-            fault = message.RpcError(message.INVALID_REQUEST, "too many subscriptions of this agent are open")
-            await message.send_json(send, 400, message.error(said.id, fault))
+            fault = RpcError(INVALID_REQUEST, "too many subscriptions of this agent are open")
+            await send_json(send, 400, error(said.id, fault))
             return
         try:
-            await message.stream(send, queue, gone)
+            await stream(send, queue, gone)
         finally:
             self._changes.unsubscribe(queue)

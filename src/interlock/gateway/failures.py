@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from interlock.gateway.message import UPSTREAM_BROKEN, RpcError
+from interlock.mcp.message import RpcError
+from interlock.mcp.revision import UPSTREAM_BROKEN
 from interlock.mediate.json_text import JsonObject, is_object
 from interlock.mediate.upstream import Broken
 from interlock.vocabulary import words

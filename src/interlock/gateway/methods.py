@@ -16,22 +16,12 @@ from interlock.gateway.conversation import Conversation
 from interlock.gateway.enact import Operation, ToAgent
 from interlock.gateway.failures import effect_data, failure
 from interlock.gateway.limits import LEVEL_S_MAX, LIST_S_MAX
-from interlock.gateway.message import (
-    INTERNAL,
-    INVALID_PARAMS,
-    LEGACY,
-    META,
-    METHOD_NOT_FOUND,
-    MODERN,
-    UPSTREAM_BROKEN,
-    RpcError,
-    RpcRequest,
-    check_parameters,
-    error,
-    result,
-)
 from interlock.gateway.observe import Prompts, Tool, trace_of
 from interlock.gateway.state import StateSeal
+from interlock.mcp.client_request import KINDS
+from interlock.mcp.message import RpcError, RpcRequest, error, result
+from interlock.mcp.request_headers import check_parameters
+from interlock.mcp.revision import INTERNAL, INVALID_PARAMS, LEGACY, META, METHOD_NOT_FOUND, MODERN, UPSTREAM_BROKEN
 from interlock.mediate.json_text import JsonObject, is_object, measure, object_at, text_at
 from interlock.mediate.line import Line
 from interlock.mediate.permit import Attribution, Refused
@@ -54,7 +44,6 @@ _LISTS: Final = {
 }
 _CACHEABLE: Final = frozenset({*_LISTS, "resources/read", "server/discover"})
 _LEVELS: Final = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
-_KINDS: Final = {"elicitation/create": "elicitation", "sampling/createMessage": "sampling", "roots/list": "roots"}
 INSTRUCTIONS: Final = (
     "Tools here are held to a policy. A refused call says which rule refused it and why: do not repeat it unchanged."
 )
@@ -425,7 +414,7 @@ def _not_forwarded(outcome: JsonObject, upstream: Upstream) -> bool:
     asked = outcome.get("inputRequests", {})
     if not is_object(asked):
         return True
-    kinds = {_KINDS.get(str(each.get("method"))) if is_object(each) else None for each in asked.values()}
+    kinds = {KINDS.get(str(each.get("method"))) if is_object(each) else None for each in asked.values()}
     return not kinds <= set(upstream.client_requests)
 
 

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from interlock.gateway import message
 from interlock.gateway.limits import BODY_BYTES_MAX, BODY_S_MAX, HEADERS_BYTES_MAX, HEADERS_COUNT_MAX, HEADERS_S_MAX
-from interlock.gateway.message import INVALID_REQUEST, HeaderList, Headers, Receive, RpcError, Send, is_modern
+from interlock.gateway.outlet import HeaderList, Receive, Send, send_json
 from interlock.gateway.ports import Connection, Identity
+from interlock.mcp.message import RpcError, RpcMessage, RpcResponse, error, read
+from interlock.mcp.request_headers import Headers, is_modern
+from interlock.mcp.revision import INVALID_REQUEST, PARSE_ERROR
 from interlock.mediate.json_text import MalformedJson, parse
 from interlock.mediate.principal import Principal, Unknown
 
@@ -203,16 +205,16 @@ class Gateway:
         try:
             await self._serve(scope, receive, send)
         except Rejected as rejected:
-            await message.send_json(send, rejected.status, message.error(None, rejected.fault), rejected.headers)
-        except message.RpcError as fault:
-            await message.send_json(send, max(fault.status, 400), message.error(None, fault))
+            await send_json(send, rejected.status, error(None, rejected.fault), rejected.headers)
+        except RpcError as fault:
+            await send_json(send, max(fault.status, 400), error(None, fault))
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(_pairs(scope))
         self._check_origin(headers)
         path, method = str(scope["path"]), str(scope["method"])
         if path == "/healthz":
-            await message.send_json(send, 200, {"status": "ok"})
+            await send_json(send, 200, {"status": "ok"})
             return
         connector = self._endpoint(path)
         incoming = await self._known(scope, headers, connector)
@@ -263,16 +265,16 @@ class Gateway:
             raise Rejected(405, "a hook is posted", [(b"allow", b"POST")])
         incoming.check_content_type()
         status, value = await self.hook.take(incoming.principal, await read_body(receive, incoming.headers))
-        await message.send_json(send, status, value)
+        await send_json(send, status, value)
 
     async def _post(self, incoming: Incoming, receive: Receive, send: Send) -> None:
         incoming.check_content_type()
         incoming.check_accept()
         body = await read_body(receive, incoming.headers)
         try:
-            said = message.read(parse(body))
+            said = read(parse(body))
         except MalformedJson as error:
-            raise Rejected(400, str(error), code=message.PARSE_ERROR) from error
+            raise Rejected(400, str(error), code=PARSE_ERROR) from error
         gone = asyncio.ensure_future(_gone(receive))
         try:
             era = self.modern if _is_modern(incoming, said) else self.legacy
@@ -283,8 +285,8 @@ class Gateway:
                 await gone
 
 
-def _is_modern(incoming: Incoming, said: message.RpcMessage) -> bool:
-    if isinstance(said, message.RpcResponse):
+def _is_modern(incoming: Incoming, said: RpcMessage) -> bool:
+    if isinstance(said, RpcResponse):
         return False
     return is_modern(incoming.headers, said.params)
 

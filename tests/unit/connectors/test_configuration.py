@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from interlock.connectors.configuration import Http, Stdio, parse
-from interlock.connectors.events import EventReader, EventTooLarge
 from interlock.connectors.link import Breaker
+from interlock.mcp.event_stream import EventReader, EventTooLarge
 from interlock.vocabulary.errors import OperatorError
 
 GOOD = 'interlock: 1\nstdio:\n  command: ["a", "b"]\n  environment: {K: no}\nconcurrency: 2\noperations: {x: read}\n'

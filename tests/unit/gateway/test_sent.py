@@ -10,10 +10,11 @@ import pytest
 
 from interlock.gateway.catalogue import Catalogue
 from interlock.gateway.conversation import Conversation
-from interlock.gateway.message import Headers, RpcRequest
 from interlock.gateway.methods import Methods
 from interlock.gateway.observe import Prompts
 from interlock.gateway.state import StateSeal
+from interlock.mcp.message import RpcRequest
+from interlock.mcp.request_headers import Headers
 from interlock.mediate.line import Line
 from interlock.mediate.permit import Permit
 from interlock.mediate.principal import Binding, Principal

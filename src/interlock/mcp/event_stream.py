@@ -1,12 +1,12 @@
-"""Server-sent events (WHATWG HTML, "Interpreting an event stream"): bytes in, the data of each event out. Bounded,
-no I/O."""
+"""Server-sent events (WHATWG HTML, "Interpreting an event stream"): bytes in, the data of each event out; and
+one message as an event. Bounded."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
-from interlock.mediate.json_text import TEXT_BYTES_MAX
+from interlock.mediate.json_text import TEXT_BYTES_MAX, JsonObject, encode
 
 _LINE_END: Final = re.compile(rb"\r\n|\n|\r")
 
@@ -48,3 +48,8 @@ class EventReader:
             if self._size > TEXT_BYTES_MAX:
                 raise EventTooLarge(f"it has more than {TEXT_BYTES_MAX} bytes")
         return None
+
+
+def event(message: JsonObject) -> bytes:
+    """One message as an event. JSON holds no raw line break, so a message cannot end its event early."""
+    return b"event: message\ndata: " + encode(message) + b"\n\n"

@@ -1,0 +1,116 @@
+"""One JSON-RPC 2.0 message of an agent, told apart, and the messages that answer it. JSON-RPC as MCP narrows it.
+
+Left out: what a request's headers say of it (`request_headers.py`), what servers send (`server_message.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from interlock.mcp.revision import INVALID_PARAMS, INVALID_REQUEST
+from interlock.mediate.json_text import JsonObject, is_object
+
+ID_CHARACTERS_MAX: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class RpcRequest:
+    """A request: it gets one answer."""
+
+    id: int | str
+    method: str
+    params: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class RpcNotification:
+    """A notification: it gets none."""
+
+    method: str
+    params: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class RpcResponse:
+    """An answer to a question of ours: `outcome` holds `result` or `error`."""
+
+    id: int | str
+    outcome: JsonObject
+
+
+RpcMessage = RpcRequest | RpcNotification | RpcResponse
+
+
+class RpcError(Exception):
+    """An answer that is an error: JSON-RPC code, words, data, and the HTTP status that goes with it."""
+
+    def __init__(self, code: int, message: str, *, data: object = None, status: int = 200) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.data = data
+        self.status = status
+
+
+def read(value: object) -> RpcMessage:
+    """Tell a parsed body apart. Raises `RpcError` with status 400 for what is not a single message."""
+    if isinstance(value, list):
+        raise _invalid("batches are not taken: send each message by itself")
+    if not is_object(value) or value.get("jsonrpc") != "2.0":
+        raise _invalid('not a JSON-RPC message: `"jsonrpc": "2.0"` is missing')
+    unknown = sorted(set(value) - {"jsonrpc", "id", "method", "params", "result", "error"})
+    if unknown:
+        raise _invalid(f"`{unknown[0][:64]}` is not part of a JSON-RPC message")
+    if "method" not in value:
+        return _response(value)
+    return _call(value)
+
+
+def _call(value: JsonObject) -> RpcRequest | RpcNotification:
+    method, params = value["method"], value.get("params", {})
+    if not isinstance(method, str) or not 0 < len(method) <= ID_CHARACTERS_MAX:
+        raise _invalid("`method` is not a name")
+    if "result" in value or "error" in value:
+        raise _invalid("a message is a call or an answer, not both")
+    if not is_object(params):
+        raise RpcError(INVALID_PARAMS, "`params` is not an object", status=400)
+    if "_meta" in params and not is_object(params["_meta"]):
+        raise RpcError(INVALID_PARAMS, "`_meta` is not an object", status=400)
+    if "id" not in value:
+        return RpcNotification(method, params)
+    return RpcRequest(_identity(value["id"]), method, params)
+
+
+def _response(value: JsonObject) -> RpcResponse:
+    if ("result" in value) == ("error" in value) or "id" not in value or "params" in value:
+        raise _invalid("neither a request nor an answer")
+    key = "result" if "result" in value else "error"
+    if not is_object(value[key]):
+        raise _invalid(f"`{key}` is not an object")
+    return RpcResponse(_identity(value["id"]), {key: value[key]})
+
+
+def _identity(value: object) -> int | str:
+    if isinstance(value, bool) or not isinstance(value, int | str) or len(str(value)) > ID_CHARACTERS_MAX:
+        raise _invalid("`id` is neither a text nor an integer")
+    return value
+
+
+def _invalid(message: str) -> RpcError:
+    return RpcError(INVALID_REQUEST, message, status=400)
+
+
+def result(identity: int | str, value: JsonObject) -> JsonObject:
+    """The answer to a request that went well."""
+    return {"jsonrpc": "2.0", "id": identity, "result": value}
+
+
+def error(identity: int | str | None, fault: RpcError) -> JsonObject:
+    """The answer to one that did not; without `id` where none could be read."""
+    body: JsonObject = {"code": fault.code, "message": fault.message}
+    if fault.data is not None:
+        body["data"] = fault.data
+    if identity is None:
+        return {"jsonrpc": "2.0", "error": body}
+    return {"jsonrpc": "2.0", "id": identity, "error": body}
