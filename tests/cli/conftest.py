@@ -90,3 +90,31 @@ def cli():
 @pytest.fixture
 def asking(cli):
     return ["--preset", "coding-agent", "--policy", cli.write("asking.yaml", ASKING)]
+
+
+@pytest.fixture
+def place(user, cli):
+    """A home and a workspace that belong to the user of the test."""
+    if user is not None:
+        for path in (cli.root, *cli.root.iterdir()):
+            shutil.chown(path, user)
+    cli.root.chmod(0o755)
+    return cli
+
+
+@pytest.fixture
+def run(installed, user, place):
+    """The installed command as the user of the test, in the workspace unless told otherwise."""
+
+    def run(*arguments, directory=None, **variables):
+        return subprocess.run(
+            [str(installed.interlock), *arguments], env=place.environment | variables, cwd=directory or place.workspace,
+            capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL, **as_user(user),
+        )  # fmt: skip
+
+    return run
+
+
+def as_user(user):
+    """What `subprocess` needs to become that user; None is whoever runs the tests."""
+    return {} if user is None else {"user": user, "extra_groups": []}

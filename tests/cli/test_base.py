@@ -6,7 +6,6 @@ Harmless devices, one's own folders in /proc, signals to one's own; and a layer 
 import json
 import os
 import shutil
-import subprocess
 
 import pytest
 
@@ -34,73 +33,56 @@ echo 650 > /proc/self/oom_score_adj && cat /proc/$$/oom_score_adj
 """
 
 
-@pytest.fixture
-def place(user, cli):
-    if user is not None:
-        for path in (cli.root, *cli.root.iterdir()):
-            shutil.chown(path, user)
-    cli.root.chmod(0o755)
-    return cli
-
-
-def run(installed, user, place, *arguments):
-    options = {} if user is None else {"user": user, "extra_groups": []}
-    return subprocess.run(
-        [str(installed.interlock), *arguments], env=place.environment, cwd=place.workspace, capture_output=True,
-        text=True, timeout=60, stdin=subprocess.DEVNULL, **options,
-    )  # fmt: skip
-
-
 def layer(place, text, name="mine.yaml"):
     path = place.write(name, text)
     os.chmod(path, 0o644)
     return path
 
 
-def test_a_layer_of_ones_own_is_enough_for_ordinary_programs(installed, user, place):
+def test_a_layer_of_ones_own_is_enough_for_ordinary_programs(run, place):
     policy = layer(place, OWN)
-    ran = run(installed, user, place, "run", "--policy", policy, "--", "sh", "-c", PROGRAM)
+    ran = run("run", "--policy", policy, "--", "sh", "-c", PROGRAM)
     assert ran.stdout.split() == ["devices", "1", "137", "comm"], ran.stderr
     assert not any(word in ran.stderr for word in ("process.signal", "/dev/", "/proc/"))
 
 
-def test_what_a_layer_denies_base_does_not_give_back(installed, user, place):
+def test_what_a_layer_denies_base_does_not_give_back(run, place):
     denying = "\nrules:\n".join(OWN.split("\nrules:\n")) + (
         "  - id: none\n    deny: file.write\n    path: /dev/null\n  - id: still\n    deny: process.signal\n    to: inside\n"
     )
     policy = layer(place, denying)
-    ran = run(installed, user, place, "run", "--policy", policy, "--", "sh", "-c", "echo x > /dev/null; sleep 1 & kill $!")
+    ran = run("run", "--policy", policy, "--", "sh", "-c", "echo x > /dev/null; sleep 1 & kill $!")
     assert "mine/none" in ran.stderr and "mine/still" in ran.stderr
 
 
-def test_under_a_closed_layer_there_is_no_base(installed, user, place):
+def test_under_a_closed_layer_there_is_no_base(run, place):
     policy = layer(place, OWN.replace("name: mine\n", "name: mine\nclosed: true\n"))
-    ran = run(installed, user, place, "run", "--policy", policy, "--", "sh", "-c", "echo x > /dev/null; kill -0 $$")
+    ran = run("run", "--policy", policy, "--", "sh", "-c", "echo x > /dev/null; kill -0 $$")
     assert "denied file.write /dev/null" in ran.stderr and "denied process.signal" in ran.stderr
-    explained = json.loads(run(installed, user, place, "policy", "explain", "--json", "--policy", policy).stdout)
+    explained = json.loads(run("policy", "explain", "--json", "--policy", policy).stdout)
     assert "base" not in json.dumps(explained)
 
 
-def test_base_is_shown_as_the_layer_that_it_is(installed, user, place):
+def test_base_is_shown_as_the_layer_that_it_is(run, place):
     policy = layer(place, OWN)
-    assert "base/own-signals" in run(installed, user, place, "policy", "explain", "--rules", "--policy", policy).stdout
-    assert "closed" in run(installed, user, place, "policy", "presets", "show", "base").stdout
+    assert "base/own-signals" in run("policy", "explain", "--rules", "--policy", policy).stdout
+    assert "closed" in run("policy", "presets", "show", "base").stdout
 
 
-def test_a_keeper_is_out_of_reach_under_it(installed, user, place):
+def test_a_keeper_is_out_of_reach_under_it(run, place):
     """What base gives is one's own: of the supervisor and the guardian, parents of the tree, nothing is read or set."""
     script = (
         "for p in $PPID $(cut -d' ' -f4 /proc/$PPID/stat 2>/dev/null) 1; do for f in oom_score_adj comm status environ; do\n"
         "echo 1 > /proc/$p/$f; cat /proc/$p/$f; done; kill -TERM $p; done 2>/dev/null | wc -c"
     )
-    ran = run(installed, user, place, "run", "--preset", "observe", "--", "sh", "-c", script)
+    ran = run("run", "--preset", "observe", "--", "sh", "-c", script)
     assert ran.stdout.strip() == "0", ran.stdout
 
 
 @pytest.mark.parametrize("preset", ["coding-agent", "ci", "strict", "observe", "mcp-server", None])
-def test_a_program_sets_its_own_oom_score(installed, user, place, preset):
+def test_a_program_sets_its_own_oom_score(run, place, preset):
     layers = ["--preset", preset] if preset else ["--policy", layer(place, OWN)]
-    ran = run(installed, user, place, "run", *layers, "--", "sh", "-c", OOM)
+    ran = run("run", *layers, "--", "sh", "-c", OOM)
     assert ran.stdout.split() == ["700", "800", "750", "650"], ran.stderr
 
 
@@ -122,14 +104,14 @@ print(tried(os.chmod, os.ttyname(own), 0o600), tried(os.fchmod, own, 0o620))
 
 
 @pytest.mark.parametrize("preset", ["strict", "coding-agent", "observe"])
-def test_nobody_in_a_session_opens_or_shuts_another_shells_terminal(installed, user, place, preset):
+def test_nobody_in_a_session_opens_or_shuts_another_shells_terminal(run, user, place, preset):
     master, slave = os.openpty()
     try:
         name = os.ttyname(slave)
         if user is not None:
             shutil.chown(name, user)
         before = os.stat(name)
-        shown = run(installed, user, place, "run", "--preset", preset, "--", "/usr/bin/python3", "-c", TERMINAL, name)
+        shown = run("run", "--preset", preset, "--", "/usr/bin/python3", "-c", TERMINAL, name)
         assert shown.stdout == "13 13 13 13\ndone done\n", shown.stderr
         after = os.stat(name)
         assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)

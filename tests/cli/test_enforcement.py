@@ -4,11 +4,8 @@
 
 import json
 import os
-import shutil
-import subprocess
 
 import pexpect
-import pytest
 
 POLICY = """\
 interlock: 1
@@ -31,23 +28,6 @@ def state(workspace):
     return {"state": "partially", "reason": f"`{workspace}` takes `A` for `a`", "around": AROUND}
 
 
-@pytest.fixture
-def place(user, cli):
-    if user is not None:
-        for path in (cli.root, *cli.root.iterdir()):
-            shutil.chown(path, user)
-    cli.root.chmod(0o755)
-    return cli
-
-
-def run(installed, user, place, *arguments, **more):
-    options = {} if user is None else {"user": user, "extra_groups": []}
-    return subprocess.run(
-        [str(installed.interlock), *arguments], env=place.environment | more, cwd=place.workspace, capture_output=True,
-        text=True, timeout=60, stdin=subprocess.DEVNULL, **options,
-    )  # fmt: skip
-
-
 def layer(place, best_effort=""):
     path = place.write("mine.yaml", POLICY % best_effort)
     os.chmod(path, 0o644)
@@ -62,58 +42,58 @@ def opened(place):
     return next(each.value for each in records(str(ledger / session)) if each.value["type"] == "session.opened")
 
 
-def test_a_rule_that_is_not_enforced_fully_is_a_load_error_with_its_place(installed, user, place):
+def test_a_rule_that_is_not_enforced_fully_is_a_load_error_with_its_place(run, place):
     policy = layer(place)
     for command in (("run", "--policy", policy, "--", "touch", "ran"), ("policy", "check", policy)):
-        refused = run(installed, user, place, *command, **SPELLED)
+        refused = run(*command, **SPELLED)
         assert refused.returncode == 121
         assert f"{policy}:7:5: " in refused.stderr and "rule `mine/keep` is not enforced fully" in refused.stderr
         assert AROUND in refused.stderr and "`best_effort: true`" in refused.stderr
     assert not (place.workspace / "ran").exists()
-    assert run(installed, user, place, "policy", "check", policy).returncode == 0
+    assert run("policy", "check", policy).returncode == 0
 
 
-def test_with_best_effort_it_loads_and_is_said_everywhere_in_the_same_words(installed, user, place):
+def test_with_best_effort_it_loads_and_is_said_everywhere_in_the_same_words(run, place):
     policy = layer(place, BEST_EFFORT)
     expected = state(place.workspace)
-    started = run(installed, user, place, "run", "--policy", policy, "--", "true", **SPELLED)
+    started = run("run", "--policy", policy, "--", "true", **SPELLED)
     assert started.returncode == 0, started.stderr
     assert "PARTIAL: " in started.stderr and f"{expected['reason']}: {AROUND}" in started.stderr
     assert opened(place)["host"]["rules"]["mine/keep"] == expected
-    explained = json.loads(run(installed, user, place, "policy", "explain", "--json", policy, **SPELLED).stdout)
+    explained = json.loads(run("policy", "explain", "--json", policy, **SPELLED).stdout)
     [row] = [row for row in explained["coverage"] if row["rule"] == "mine/keep"]
     assert row["enforcement"] == expected
-    page = run(installed, user, place, "policy", "explain", policy, **SPELLED).stdout
+    page = run("policy", "explain", policy, **SPELLED).stdout
     assert AROUND in " ".join(page.split("PARTIAL")[1].split())
-    checked = json.loads(run(installed, user, place, "policy", "check", "--json", policy, **SPELLED).stdout)
+    checked = json.loads(run("policy", "check", "--json", policy, **SPELLED).stdout)
     assert checked["enforcement"]["mine/keep"] == expected
 
 
-def test_a_workspace_that_was_not_walked_is_said_everywhere(installed, user, place):
+def test_a_workspace_that_was_not_walked_is_said_everywhere(run, place):
     unwalked = {"INTERLOCK_SIMULATE_MISSING": "workspace-walk"}
     reason = "more lies in the workspace than is looked through"
     (place.workspace / "file").touch()
-    refused = run(installed, user, place, "run", "--policy", layer(place), "--", "touch", "ran", **unwalked)
+    refused = run("run", "--policy", layer(place), "--", "touch", "ran", **unwalked)
     assert refused.returncode == 121 and reason in refused.stderr
     policy = layer(place, BEST_EFFORT)
-    started = run(installed, user, place, "run", "--policy", policy, "--", "true", **unwalked)
+    started = run("run", "--policy", policy, "--", "true", **unwalked)
     assert started.returncode == 0
     assert "PARTIAL: " in started.stderr and "mine/keep" in started.stderr and reason in started.stderr
     recorded = opened(place)["host"]["rules"]["mine/keep"]
     assert recorded["state"] == "partially" and recorded["reason"].startswith(reason)
-    page = run(installed, user, place, "policy", "explain", policy, **unwalked).stdout
+    page = run("policy", "explain", policy, **unwalked).stdout
     assert reason in " ".join(page.split())
-    found = json.loads(run(installed, user, place, "doctor", "--json", **unwalked).stdout)["findings"]
+    found = json.loads(run("doctor", "--json", **unwalked).stdout)["findings"]
     rules = {each["name"]: each["enforcement"] for each in found if each["area"] == "policy"}
     assert rules["coding-agent/runs-later"]["reason"].startswith(reason)
 
 
-def test_doctor_says_it_of_the_default_policy(installed, user, place):
-    found = json.loads(run(installed, user, place, "doctor", "--json", **SPELLED).stdout)["findings"]
+def test_doctor_says_it_of_the_default_policy(run, place):
+    found = json.loads(run("doctor", "--json", **SPELLED).stdout)["findings"]
     rules = {each["name"]: each["enforcement"] for each in found if each["area"] == "policy"}
     assert rules["coding-agent/secrets"] == state(place.workspace)
-    assert "  PARTIAL " in run(installed, user, place, "doctor", **SPELLED).stdout
-    whole = json.loads(run(installed, user, place, "doctor", "--json").stdout)["findings"]
+    assert "  PARTIAL " in run("doctor", **SPELLED).stdout
+    whole = json.loads(run("doctor", "--json").stdout)["findings"]
     assert [each["enforcement"] for each in whole if each["area"] == "policy"] == [{"state": "fully"}]
 
 
@@ -145,10 +125,10 @@ def test_letting_trace_is_not_enforced(cli):
     assert row["enforcement"]["state"] == "not enforced"
 
 
-def test_mechanisms_have_the_same_state_in_doctor_and_record(installed, user, place):
-    found = json.loads(run(installed, user, place, "doctor", "--json").stdout)["findings"]
+def test_mechanisms_have_the_same_state_in_doctor_and_record(run, user, place):
+    found = json.loads(run("doctor", "--json").stdout)["findings"]
     said = {each["name"]: each["enforcement"] for each in found if each["area"] == "machine"}
-    run(installed, user, place, "run", "--", "true")
+    run("run", "--", "true")
     enforced = opened(place)["host"]["enforced"]
     assert set(enforced) == {"landlock", "notification", "filter", "sentinel", "ipc-namespace", "unix-senders"}
     assert {name: said[name] for name in enforced if name in said} == {

@@ -159,17 +159,8 @@ fn record_class(verb: Verb, outcome: Outcome, granted: bool, voices: &[Voice<'_>
 }
 
 fn denial(action: &Action, because: &str, errors: Vec<String>) -> Decision {
-    Decision {
-        decision: Outcome::Deny,
-        rules: Vec::new(),
-        layers: Vec::new(),
-        because: because.to_owned(),
-        timeout_ms: None,
-        steer: None,
-        obligations: Obligations { record: record_class(action.verb, Outcome::Deny, false, &[]), ..Obligations::default() },
-        spoke: false,
-        errors,
-    }
+    let obligations = Obligations { record: record_class(action.verb, Outcome::Deny, false, &[]), ..Obligations::default() };
+    Decision { obligations, errors, ..Decision::denial(because) }
 }
 
 fn tidy(decision: &mut Decision) {

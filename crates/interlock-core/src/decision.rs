@@ -88,3 +88,21 @@ pub struct Decision {
     /// Rules that could not be evaluated, and why, sorted.
     pub errors: Vec<String>,
 }
+
+impl Decision {
+    /// A denial that no rule spoke, for this reason.
+    #[must_use]
+    pub fn denial(because: &str) -> Self {
+        Self {
+            decision: Outcome::Deny,
+            rules: Vec::new(),
+            layers: Vec::new(),
+            because: because.to_owned(),
+            timeout_ms: None,
+            steer: None,
+            obligations: Obligations::default(),
+            spoke: false,
+            errors: Vec::new(),
+        }
+    }
+}

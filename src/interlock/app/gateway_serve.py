@@ -76,40 +76,46 @@ def load_connectors(home: Home) -> dict[str, Connector]:
     return found
 
 
+@dataclass(frozen=True)
+class _Opening:
+    """One gateway that is about to serve: what was asked for, what it found, and what it is called."""
+
+    wanted: GatewayWanted
+    home: Home
+    connectors: Mapping[str, Connector]
+    policy: Mapping[str, Any]
+    listener: socket.socket
+    url: str
+    session: str
+
+
 def _run(wanted: GatewayWanted, home: Home, connectors: Mapping[str, Connector], listener: socket.socket) -> int:
-    address, port = listener.getsockname()[:2]
-    url = _url(address, port)
-    session = session_id(now_s=time.time(), random=os.urandom(3))
     policy, warnings = call_policy(wanted.policies, wanted.preset or (None if wanted.policies else PRESET), home)
     for warning in warnings:
         print(f"interlock: {warning}", file=sys.stderr)
+    url = _url(*listener.getsockname()[:2])
+    session = session_id(now_s=time.time(), random=os.urandom(3))
+    opening = _Opening(wanted, home, connectors, policy, listener, url, session)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_serve(wanted, home, connectors, listener, policy, session, url))
+        return runner.run(_serve(opening))
 
 
-async def _serve(
-    wanted: GatewayWanted,
-    home: Home,
-    connectors: Mapping[str, Connector],
-    listener: socket.socket,
-    policy: Mapping[str, Any],
-    session: str,
-    url: str,
-) -> int:
+async def _serve(opening: _Opening) -> int:
     from interlock._native import LedgerError, Log, recover_ledger
     from interlock.app.gateway_ports import KnownFacts, LogRecorder, NativeEngine, SharedInbox, SystemClock
     from interlock.approvals.inbox import Inbox
     from interlock.identity.attestation_socket import AttestationSocket
     from interlock.identity.authenticate import Attestations, Registry
 
+    home, policy, listener = opening.home, opening.policy, opening.listener
     try:
         recover_ledger(f"{home.state}/ledger", home.keys)
-        log = Log.open(f"{home.gateway_logs}/{session}", f"gateway/{session}", home.index, home.keys)
+        log = Log.open(f"{home.gateway_logs}/{opening.session}", f"gateway/{opening.session}", home.index, home.keys)
     except LedgerError as error:
         raise _refused(error) from error
     clock, recorder, attestations = SystemClock(), LogRecorder(log), Attestations()
     pool = Pool(
-        connectors,
+        opening.connectors,
         launcher=SupervisedLauncher(home),
         reach=HttpChannel,
         now_ms=clock.monotonic_ms,
@@ -125,18 +131,18 @@ async def _serve(
         registry=Registry(home.registry),
         attestations=attestations,
         pool=pool,
-        session=session,
-        url=url,
+        session=opening.session,
+        url=opening.url,
         hosts=own_hosts(address, port),
-        anonymous=wanted.anonymous,
+        anonymous=opening.wanted.anonymous,
     )
     attesting = AttestationSocket(home.gateway_socket, attestations, uid=home.uid, now_ms=clock.now_ms)
     try:
-        await recorder.durable(_opened(policy, connectors, url))
+        await recorder.durable(_opened(policy, opening.connectors, opening.url))
     except RecordFailed as error:
         raise _refused(error) from error
     await attesting.start()
-    _open_to_agents(wanted, home, connectors, listener, policy, url)
+    _open_to_agents(opening)
     server = uvicorn_server(assemble(parts))
     caught = _ends_on_signal(server)
     told = Told()
@@ -152,23 +158,17 @@ async def _serve(
         inbox.close()
 
 
-def _open_to_agents(
-    wanted: GatewayWanted,
-    home: Home,
-    connectors: Mapping[str, Connector],
-    listener: socket.socket,
-    policy: Mapping[str, Any],
-    url: str,
-) -> None:
+def _open_to_agents(opening: _Opening) -> None:
     """Take connections and say where. Before this the port refuses them: who connects finds a gateway that can tell
     who is asking. Raises `HostError` when another program began to listen there meanwhile.
     """
+    wanted = opening.wanted
     try:
-        listener.listen(BACKLOG)
+        opening.listener.listen(BACKLOG)
     except OSError as error:
         raise _taken(wanted.listen, error) from error
-    announce(home, url)
-    lines = (f"interlock gateway at {url}/mcp", *_described(connectors, policy))
+    announce(opening.home, opening.url)
+    lines = (f"interlock gateway at {opening.url}/mcp", *_described(opening.connectors, opening.policy))
     print(*lines, sep="\n  ", file=sys.stderr, flush=True)
     if wanted.anonymous is not None:
         print(

@@ -41,7 +41,7 @@ impl Line {
     /// Records and tells a denial that no rule spoke and none can lift: the door goes no further on its own account.
     pub(crate) fn refuse(&self, call: &Call, act: Observed, because: &str) {
         if !self.rehearsing.load(Ordering::Acquire) {
-            let decision = Decision { rules: vec![BUILT_IN.to_owned()], layers: vec![GUARD.to_owned()], ..denial(because) };
+            let decision = Decision { rules: vec![BUILT_IN.to_owned()], layers: vec![GUARD.to_owned()], ..Decision::denial(because) };
             let _denied = self.denied(self.action(call, act), decision, &Facts::default(), Told::default());
         }
     }
@@ -74,7 +74,7 @@ impl Line {
             let decision = Decision {
                 rules: vec![BUILT_IN.to_owned()],
                 layers: vec![GUARD.to_owned()],
-                ..denial(&format!("{because}; no policy opens it"))
+                ..Decision::denial(&format!("{because}; no policy opens it"))
             };
             self.denials.tell(Denial::new(now_us(), (CALL, json!({"call": name})), decision, false, number));
         }
@@ -105,7 +105,7 @@ impl Line {
 
     /// The ledger's disk is full: what was allowed is denied, from the reserve.
     pub(super) fn deny_unrecorded(&self, action: Action) -> Refused {
-        self.denied(action, denial("the ledger's disk is full"), &Facts::default(), Told::default())
+        self.denied(action, Decision::denial("the ledger's disk is full"), &Facts::default(), Told::default())
     }
 
     fn denied(&self, mut action: Action, decision: Decision, facts: &Facts, told: Told) -> Refused {
@@ -144,19 +144,5 @@ fn not_enacted(decision: Decision, because: &str) -> Decision {
         steer: None,
         obligations: Obligations { record: Record::Ordered, ..Obligations::default() },
         ..decision
-    }
-}
-
-fn denial(because: &str) -> Decision {
-    Decision {
-        decision: Outcome::Deny,
-        rules: Vec::new(),
-        layers: Vec::new(),
-        because: because.to_owned(),
-        timeout_ms: None,
-        steer: None,
-        obligations: Obligations::default(),
-        spoke: false,
-        errors: Vec::new(),
     }
 }

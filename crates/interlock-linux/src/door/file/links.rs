@@ -34,7 +34,7 @@ fn standing(errand: &Errand<'_>, verb: Verb, name: &[u8], target: impl Fn(&[u8])
     let is_new = |name: &[u8]| errand.session.is_new(&[name, b"/x"].concat());
     let found = names.flat_map(|name| {
         let target = target(&name);
-        let known = verb == Verb::FileCreate && !is_new(&name) && !errand.session.is_surely_known(&target);
+        let known = verb == Verb::FileCreate && !is_new(&name) && (target == ANYWHERE || !errand.session.is_surely_known(&target));
         let asked = if known { plan.stands_for_known(verb, &name) } else { Vec::new() };
         plan.stands_for(verb, &name, &target).into_iter().chain(asked).collect::<Vec<_>>()
     });

@@ -160,10 +160,11 @@ impl Histories {
     }
 
     /// Whether `path` and each name on the way to it is a folder or file of before, or one that a rule asks for: what is made there is decided as
-    /// something that a person knows, whatever the session does. A link or nothing on the way may be a new folder by then.
+    /// something that a person knows, whatever the session does. A link or nothing on the way may be a new folder by then. Outside the workspace
+    /// no name is new, and a link there that leads back into it is judged by its own text.
     #[must_use]
     pub fn is_surely_known(&self, path: &[u8], known: Known<'_>) -> bool {
-        let Some(below) = self.below(path) else { return false };
+        let Some(below) = self.below(path) else { return true };
         let top = path.len() - below.len();
         let ends = below.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| top + at);
         ends.filter_map(|end| path.get(..end)).chain([path]).all(|folder| {
