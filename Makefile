@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 RUST_SOURCES := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long check lint bench docs sdist wheel clean
+.PHONY: help setup demo test test-long races check lint bench docs sdist wheel clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
@@ -26,10 +26,13 @@ demo: setup ## the main job on both planes: an agent works, then misbehaves
 	@$(BIN)/python examples/demo/demo.py
 
 test: setup ## the tests, as CI runs them; JOBS=2 shares them between two processes
-	$(BIN)/python -m pytest $(if $(JOBS),--numprocesses $(JOBS) --dist loadfile)
+	$(BIN)/python -m pytest $(if $(JOBS),--numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder --durations 30)
 
 test-long: setup ## the same with the long counts (hours)
 	INTERLOCK_LONG=1 $(BIN)/python -m pytest --timeout=14400
+
+races: setup ## every race with 10⁶ tries, one after the other (hours); RACES='-k bound' chooses
+	INTERLOCK_LONG=1 $(BIN)/python -m pytest -s -m race --timeout=14400 $(RACES)
 
 check: lint test ## lint, types, floors, tests
 

@@ -53,6 +53,21 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["INTERLOCK_TEST_INSTALLED"] = str(_install(place))
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where several processes share the tests, files with a long test come first, then those with many tests: at the end nobody waits for one."""
+    if not hasattr(config, "workerinput"):
+        return
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+
+    def weight(tests: list[pytest.Item]) -> tuple[float, int]:
+        limits = [marker.args[0] for test in tests if (marker := test.get_closest_marker("timeout"))]
+        return -max(limits, default=0), -len(tests)
+
+    items[:] = [test for tests in sorted(files.values(), key=weight) for test in tests]
+
+
 @pytest.fixture(scope="session")
 def installed() -> Iterator[Installed]:
     """Build the wheel, install it into a fresh environment that every user can read.

@@ -8,7 +8,6 @@ import subprocess
 import pytest
 
 from tests.escapes.arena import SECRET, Arena, both_ways
-from tests.escapes.test_races import CONTROL_TRIES, LONG, SECONDS, TRIES, figures
 
 
 @pytest.mark.parametrize("preset", ["coding-agent", "observe"])
@@ -89,24 +88,6 @@ def test_a_git_file_elsewhere_is_free_and_said_at_the_end(arena: Arena) -> None:
     done = arena.held("sh", "-c", "mkdir sub && echo 'gitdir: ../meta' > sub/.git")
     assert (arena.work / "sub" / ".git").exists()
     assert "sub/.git" in done.errors
-
-
-@pytest.mark.timeout(SECONDS + 200)
-def test_a_file_made_while_its_folder_becomes_the_hooks(arena: Arena) -> None:
-    def lay() -> list[object]:
-        arena.build()
-        free = arena.work / "free"
-        free.mkdir()
-        arena.hook.parent.rmdir()
-        arena._own()
-        return [arena.work / "race", "rename-under", free / "pre-commit", "pre-commit", free, arena.hook.parent]
-
-    control = figures("rename-under control", arena.run(*map(str, lay()), str(CONTROL_TRIES), "10").output)
-    assert control[2] > 0, "the race cannot be won in the open"
-    tries = TRIES if LONG else 20_000
-    held = figures("rename-under held", arena.held(*map(str, lay()), str(tries), str(SECONDS), seconds=SECONDS + 60).output)
-    assert held[1] > 0
-    assert held[2] == 0
 
 
 MEMORY = """

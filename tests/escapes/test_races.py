@@ -1,13 +1,11 @@
 """Races on what a call reads: the path's text, a directory exchanged with a symlink, an exec's path.
 
-The figures are printed: tries, swaps that landed, wins; the control's wins must be above zero. 10⁵ tries by default for reading, and as
-root for writing and naming (an ordinary user, who takes the same road, plays 20,000 of these); 10⁶ with INTERLOCK_LONG=1, one race at a time:
-`INTERLOCK_LONG=1 python -m pytest -s --timeout=14400 tests/escapes/test_races.py -k text_of_a_path`.
+The figures are printed: tries, swaps that landed, wins; the control's wins must be above zero. 20,000 tries by default,
+10⁶ by `make races`.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -15,17 +13,13 @@ import pytest
 
 from tests.escapes.arena import SECRET, Arena
 from tests.escapes.test_writing import state
+from tests.tries import LONG, seconds, tries
 
-LONG = os.environ.get("INTERLOCK_LONG") == "1"
-TRIES = 1_000_000 if LONG else 100_000
+TRIES, SECONDS = tries(20_000), seconds(100)
 CONTROL_TRIES = 100_000
-SECONDS = 3_600 if LONG else 100
 CONTROL_SECONDS = "20" if LONG else "6"
 
-
-def slower(arena: Arena) -> str:
-    """How often writing and naming are tried."""
-    return str(TRIES if LONG or arena.user is None else 20_000)
+pytestmark = pytest.mark.race
 
 
 def figures(label: str, output: str) -> tuple[int, int, int]:
@@ -51,31 +45,31 @@ def lay(arena: Arena) -> dict[str, Path]:
     return {"public": public / "plain", "secret": secret, "directory": public, "link": link}
 
 
-def race(arena: Arena, kind: str, allowed: Path, secret: Path, one: Path, two: Path, tries: int = TRIES) -> None:
+def race(arena: Arena, kind: str, allowed: Path, secret: Path, one: Path, two: Path) -> None:
     command = [arena.work / "race", kind, allowed, secret, one, two]
     control = figures(f"{kind} control", arena.run(*command, str(CONTROL_TRIES), CONTROL_SECONDS).output)
     lay(arena)
-    held = arena.held(*command, str(tries), str(SECONDS), seconds=SECONDS + 60)
+    held = arena.held(*command, str(TRIES), str(SECONDS), seconds=2 * SECONDS + 60)
     tried, swaps, wins = figures(f"{kind} held", held.output)
     assert control[2] > 0, "the race cannot be won in the open, so holding it shows nothing"
     assert wins == 0
     assert swaps > 0
-    assert tried >= min(tries, 1_000), held.errors
+    assert tried >= min(TRIES, 1_000), held.errors
 
 
-@pytest.mark.timeout(SECONDS + 200)
+@pytest.mark.timeout(3 * SECONDS + 200)
 def test_two_threads_race_the_text_of_a_path(arena: Arena) -> None:
     places = lay(arena)
     race(arena, "read-text", places["public"], places["secret"], places["directory"], places["link"])
 
 
-@pytest.mark.timeout(SECONDS + 200)
+@pytest.mark.timeout(3 * SECONDS + 200)
 def test_a_directory_is_exchanged_with_a_symlink(arena: Arena) -> None:
     places = lay(arena)
     race(arena, "read-exchange", places["public"], places["secret"], places["directory"], places["link"])
 
 
-@pytest.mark.timeout(SECONDS + 200)
+@pytest.mark.timeout(3 * SECONDS + 200)
 def test_a_write_is_raced_into_the_hooks(arena: Arena) -> None:
     """The directory written to is exchanged with a symlink to the hooks: nothing may land there."""
 
@@ -95,12 +89,12 @@ def test_a_write_is_raced_into_the_hooks(arena: Arena) -> None:
     print("write-exchange control: the hook was planted" if arena.hook.exists() else "write-exchange control: nothing landed")
     assert arena.hook.exists(), "the race cannot be won in the open"
     hooks()
-    held = arena.held(*command, slower(arena), str(SECONDS), seconds=SECONDS + 60)
+    held = arena.held(*command, str(TRIES), str(SECONDS), seconds=2 * SECONDS + 60)
     assert figures("write-exchange held", held.output)[1] > 0
     assert not arena.hook.exists()
 
 
-@pytest.mark.timeout(SECONDS + 200)
+@pytest.mark.timeout(3 * SECONDS + 200)
 def test_names_made_moved_and_changed_are_raced_into_the_hooks(arena: Arena) -> None:
     """Fourteen calls by name, the directory exchanged with a symlink to the hooks under each: no name, content or metadata there changes."""
 
@@ -121,21 +115,20 @@ def test_names_made_moved_and_changed_are_raced_into_the_hooks(arena: Arena) -> 
     free, link = hooks()
     before = standing()
     command = [arena.work / "race", "names-exchange", "-", "-", free, link]
-    tries = CONTROL_TRIES if LONG else 20_000
-    control = figures("names-exchange control", arena.run(*command, str(tries), CONTROL_SECONDS).output)
+    control = figures("names-exchange control", arena.run(*command, str(CONTROL_TRIES if LONG else 20_000), CONTROL_SECONDS).output)
     won = standing()
     print(f"names-exchange control: the hooks changed from {sorted(before)} to {sorted(won)}")
     assert control[1] > 0
     assert won != before, "the race cannot be won in the open"
     free, link = hooks()
     before = standing()
-    held = figures("names-exchange held", arena.held(*command, slower(arena), str(SECONDS), seconds=SECONDS + 60).output)
+    held = figures("names-exchange held", arena.held(*command, str(TRIES), str(SECONDS), seconds=2 * SECONDS + 60).output)
     assert held[1] > 0
     assert held[0] >= 1_000
     assert standing() == before
 
 
-@pytest.mark.timeout(SECONDS + 200)
+@pytest.mark.timeout(3 * SECONDS + 200)
 def test_the_path_of_an_exec_is_raced(arena: Arena) -> None:
     """Two programs of like names, one of them denied: it must never run, however the name is swapped under the call."""
     policy = arena.root / "denied.yaml"
@@ -153,14 +146,13 @@ def test_the_path_of_an_exec_is_raced(arena: Arena) -> None:
         arena._own()
         return arena.work / "run-aaaa", arena.work / "run-bbbb", mark
 
-    tries = 10_000 if LONG else 1_000
     allowed, denied, mark = programs()
-    command = [arena.work / "race", "exec-text", allowed, denied, "-", "-", str(tries), str(SECONDS)]
-    figures("exec-text control", arena.run(*command).output)
+    command = [arena.work / "race", "exec-text", allowed, denied, "-", "-", str(tries(1_000, 10_000)), str(SECONDS)]
+    figures("exec-text control", arena.run(*command, seconds=2 * SECONDS + 60).output)
     print(f"exec-text control: the forbidden program ran {mark.read_text().count('x') if mark.exists() else 0} times")
     assert mark.exists(), "the race cannot be won in the open"
     programs()
-    held = arena.held(*command, policy=policy, seconds=SECONDS + 60)
+    held = arena.held(*command, policy=policy, seconds=2 * SECONDS + 60)
     assert figures("exec-text held", held.output)[1] > 0
     assert not mark.exists()
 

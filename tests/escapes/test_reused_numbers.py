@@ -7,13 +7,10 @@ been given the inode number of such a file. The judge is that socket: what it he
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
 import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -35,42 +32,6 @@ client.connect(f"{folder}/socket")
 client.sendall(b"out")
 """
 SOCKETS_MAX = 3000
-#: What makes each file system, and in how much room.
-MAKES = {
-    "ext4": (32 << 20, ["mkfs.ext4", "-q", "-F"]),
-    "xfs": (320 << 20, ["mkfs.xfs", "-q"]),
-    "btrfs": (128 << 20, ["mkfs.btrfs", "-q"]),
-}
-
-
-@pytest.fixture(params=["disk", "ext4", "tmpfs", "xfs", "btrfs"])
-def folder(request: pytest.FixtureRequest, arena: Arena) -> Iterator[Path]:
-    """A folder of the session's workspace, on the machine's own disk or on a file system made for this."""
-    if request.param == "disk":
-        place = arena.root / "work" / "spray"
-        place.mkdir(parents=True, exist_ok=True)
-        yield place
-        return
-    if os.geteuid() != 0:
-        pytest.skip("needs root: mounts a file system of its own")
-    place = arena.root / "mounted"
-    place.mkdir()
-    image = arena.root / "image"
-    if request.param in MAKES:
-        size, make = MAKES[request.param]
-        if shutil.which(make[0]) is None:
-            pytest.skip(f"needs `{make[0]}`")
-        with image.open("wb") as made:
-            made.truncate(size)
-        subprocess.run([*make, image], check=True)
-        mount = ["mount", "-o", "loop", str(image), str(place)]
-    else:
-        mount = ["mount", "-t", "tmpfs", "tmpfs", str(place)]
-    if subprocess.run(mount, capture_output=True).returncode != 0:
-        pytest.skip(f"needs a machine that mounts {request.param} (a container does not)")
-    place.chmod(0o777)
-    yield place
-    subprocess.run(["umount", "--lazy", place], check=True)
 
 
 class Outsider(threading.Thread):

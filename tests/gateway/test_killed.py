@@ -1,6 +1,6 @@
 """`interlock gateway` killed at random while calls go on: no tool effect without its record, nothing acknowledged is lost, nothing is left.
 
-200 kills over a few homes at a time (2,000 with INTERLOCK_LONG=1; INTERLOCK_KILLS sets it).
+60 kills over a few homes at a time (2,000 with INTERLOCK_LONG=1; INTERLOCK_KILLS sets it).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from killed_gateway import GONE_SECONDS, Home, calls, left_over
 
 from interlock.ledger.reader import logs, records
 
-KILLS = int(os.environ.get("INTERLOCK_KILLS") or (2000 if os.environ.get("INTERLOCK_LONG") else 200))
+KILLS = int(os.environ.get("INTERLOCK_KILLS") or (2000 if os.environ.get("INTERLOCK_LONG") else 60))
 SEED = int(os.environ.get("INTERLOCK_SEED", "0")) or secrets.randbits(32)
 #: Homes at a time.
 TOGETHER = 4

@@ -21,11 +21,9 @@ import pytest
 
 from tests.kernel.drive import FILE_VERBS, Drive, Message, policy, rule
 from tests.kernel.test_ports import PYTHON, USERS
+from tests.tries import seconds, tries
 
-LONG = os.environ.get("INTERLOCK_LONG") == "1"
-#: Tries inside: 10⁶ with INTERLOCK_LONG=1.
-TRIES = 1_000_000 if LONG else 4_000
-SECONDS = 3_000 if LONG else 25
+TRIES, SECONDS = tries(4_000), seconds(25)
 RUN = rule("run", "allow", ["process.exec"], path=["/**"])
 OLD = rule("old", "deny", ["file.create", "file.mknod"], path=["/**/name/**"])
 OLD["when"] = {"origin": "before"}
@@ -120,8 +118,8 @@ def place() -> Iterator[Path]:
 def play(place: Path, kind: str, user: int | None, compiled: Message | None) -> tuple[int, Exchanger]:
     for left in place.iterdir():
         shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
-    tries, seconds = (TRIES, SECONDS) if compiled else (2_000, 10)
-    command = [PYTHON, "-I", "-c", PROGRAMS[kind], str(place), str(tries), str(seconds)]
+    wanted, limit = (TRIES, SECONDS) if compiled else (2_000, 10)
+    command = [PYTHON, "-I", "-c", PROGRAMS[kind], str(place), str(wanted), str(limit)]
     exchanger = Exchanger(place, kind)
     exchanger.start()
     try:
@@ -129,7 +127,7 @@ def play(place: Path, kind: str, user: int | None, compiled: Message | None) -> 
             printed = subprocess.run(command, capture_output=True, timeout=60, check=True).stdout
         else:
             with Drive(command, compiled, user=user) as drive:
-                last, printed, err = drive.finish(SECONDS + 60)
+                last, printed, err = drive.finish(2 * SECONDS + 60)
             assert last["type"] == "exited", (last, err)
     finally:
         exchanger.over.set()
@@ -137,12 +135,14 @@ def play(place: Path, kind: str, user: int | None, compiled: Message | None) -> 
     return int(printed), exchanger
 
 
+@pytest.mark.race
+@pytest.mark.timeout(3 * SECONDS + 200)
 @pytest.mark.parametrize("user", USERS)
 @pytest.mark.parametrize("kind", list(PROGRAMS))
 def test_what_is_exchanged_meanwhile_stays_outside(place: Path, kind: str, user: int | None) -> None:
     _, control = play(place, kind, None, None)
     assert control.wins > 0
-    tries, held = play(place, kind, user, POLICIES[kind])
-    print(f"{kind}: {tries} tries, {held.swaps} exchanges, {held.wins} wins; without Interlock {control.wins} wins of {control.swaps}")
-    assert tries > 100 and held.swaps > 100
+    tried, held = play(place, kind, user, POLICIES[kind])
+    print(f"{kind}: {tried} tries, {held.swaps} exchanges, {held.wins} wins; without Interlock {control.wins} wins of {control.swaps}")
+    assert tried > 100 and held.swaps > 100
     assert held.wins == 0

@@ -1,6 +1,6 @@
 """Supervisor, guardian, sentinel and `interlock run` killed at random while work goes on: what must never happen does not.
 
-Each role is killed 200 times as root (2,000 with INTERLOCK_LONG=1; INTERLOCK_KILLS sets it), and a quarter as often as an ordinary user.
+Each role is killed 40 times as root and 20 times as an ordinary user; 2,000 and 1,000 times with INTERLOCK_LONG=1. INTERLOCK_KILLS sets how often as root.
 The gateway's storm is tests/gateway/test_killed.py.
 """
 
@@ -22,7 +22,7 @@ import pytest
 from interlock.ledger.reader import Record, logs, records
 from tests.kills.storm import Outcome, Storm
 
-KILLS = int(os.environ.get("INTERLOCK_KILLS") or (2000 if os.environ.get("INTERLOCK_LONG") else 200))
+KILLS = int(os.environ.get("INTERLOCK_KILLS") or (2000 if os.environ.get("INTERLOCK_LONG") else 40))
 SEED = int(os.environ.get("INTERLOCK_SEED", "0")) or secrets.randbits(32)
 ROLES = ("supervisor", "guardian", "run", "sentinel")
 #: Sessions at a time: they share one home, its index and its keys.
@@ -77,7 +77,7 @@ def effects(outcomes: list[Outcome]) -> list[Path]:
 def test_killed_at_random_nothing_escapes_nothing_is_lost(storm: Storm) -> None:
     print(f"seed {SEED}")
     chance = random.Random(SEED)
-    kills = KILLS if storm.user is None else max(KILLS // 4, 1)
+    kills = KILLS if storm.user is None else max(KILLS // 2, 1)
     rounds = [(role, number, random.Random(chance.random())) for number in range(kills) for role in ROLES]
     with ThreadPoolExecutor(TOGETHER) as pool:
         outcomes = list(pool.map(lambda one: storm.once(*one), rounds))
@@ -92,7 +92,7 @@ def test_killed_at_random_nothing_escapes_nothing_is_lost(storm: Storm) -> None:
     print(f"killed {dict(killed)} as {storm.user or 'root'}; {len(made)} effects, {len(held)} records, {sum(denied.values())} denials")
     print(f"{len(report['logs'])} logs verified; the slowest end {slowest:.2f} s")
 
-    assert min(killed.values()) >= kills * 0.95, killed
+    assert min(killed.values()) >= kills * 0.9, killed
     assert not [path for path in made if path.suffix == ".md"]
     assert not (storm.root / "h" / ".bashrc").exists()
     unrecorded = [path for path in made if str(path) not in allowed]

@@ -10,8 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 #include <time.h>
@@ -116,6 +118,26 @@ static void one_by_name(long turn) {
     }
 }
 
+/* Puts something at the name, in the way that the kind says. */
+static void put(const char *kind, const char *name) {
+    char spare[4096];
+    snprintf(spare, sizeof spare, "%s/../spare", one);
+    if (!strcmp(kind, "rename-under-bind")) {
+        struct sockaddr_un address = {.sun_family = AF_UNIX};
+        int server = socket(AF_UNIX, SOCK_STREAM, 0);
+        strncpy(address.sun_path, name, sizeof address.sun_path - 1);
+        bind(server, (struct sockaddr *)&address, sizeof address);
+        close(server);
+    } else if (!strcmp(kind, "rename-under-link")) {
+        link(spare, name);
+    } else if (!strcmp(kind, "rename-under-rename")) {
+        close(open(spare, O_WRONLY | O_CREAT, 0644));
+        rename(spare, name);
+    } else {
+        close(open(name, O_WRONLY | O_CREAT, 0644));
+    }
+}
+
 static char argument[256];
 static char *arguments[] = {NULL, argument, NULL};
 
@@ -142,7 +164,7 @@ int main(int count, char **a) {
     int by_name = strstr(kind, "-exchange") != NULL;
     home = open(one, O_RDONLY | O_DIRECTORY);
     inner = secret;
-    int under = !strcmp(kind, "rename-under");
+    int under = !strncmp(kind, "rename-under", 12);
     pthread_create(&swapper, NULL, under ? swap_home : by_name ? swap_names : swap_text, NULL);
     for (; done < tries && now() < until; done++) {
         if (!strcmp(kind, "read-text")) wins += is_secret(path);
@@ -150,7 +172,7 @@ int main(int count, char **a) {
         else if (!strcmp(kind, "write-text")) lays(path);
         else if (!strcmp(kind, "write-exchange")) lays(allowed);
         else if (under) {
-            close(open(allowed, O_WRONLY | O_CREAT, 0644));
+            put(kind, allowed);
             unlinkat(home, inner, 0);
         } else if (!strcmp(kind, "names-exchange")) one_by_name(done), clear(done);
         else if (!strcmp(kind, "exec-text")) run_once(path);

@@ -1,4 +1,4 @@
-/* Races links against the folders and links on their way: `relink MODE TRIES`, in a workspace with `ready/post-update` and `ready/tasks.json`.
+/* Races links against the folders and links on their way: `relink MODE TRIES [SECONDS]`, in a workspace with `ready/post-update` and `ready/tasks.json`.
  *
  * One thread makes a name, the other moves what the name lies in or leads by. Won is a protected name that leads to `ready`; the program then
  * leaves everything as it stands and ends. What it prints is for people; the judge looks outside. */
@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static atomic_int over;
@@ -73,9 +74,10 @@ static void attempt(int folder, long number) {
 }
 
 int main(int count, char **arguments) {
-  if (count != 3) return 2;
+  if (count < 3) return 2;
   mode = arguments[1];
   long tries = atol(arguments[2]), number = 0;
+  time_t until = time(NULL) + (count > 3 ? atol(arguments[3]) : 1000000);
   int wins = 0;
   mkdir("s", 0755), mkdir("f", 0755), mkdir("decoy", 0755), mkdir("decoy/.vscode", 0755), mkdir("d", 0755), mkdir("d/.vscode", 0755);
   symlink("../ready", "l");
@@ -83,7 +85,7 @@ int main(int count, char **arguments) {
   if (folder < 0) return 3;
   pthread_t other;
   if (pthread_create(&other, NULL, swap, NULL)) return 4;
-  for (; number < tries && !wins; number++) {
+  for (; number < tries && !wins && time(NULL) < until; number++) {
     attempt(folder, number);
     wins = won();
   }
