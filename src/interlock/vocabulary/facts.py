@@ -1,7 +1,8 @@
 """Facts: all that is impure, gathered before deciding; and which of them a policy asks for about one act. Frozen
 values.
 
-Field by field the `facts` of spec/action.md: encoded as JSON they are what the engine reads and the ledger keeps.
+Those of the `facts` of spec/action.md that Python gathers: encoded as JSON they are what the engine reads and the
+ledger keeps. What only the supervisor knows (`history`) is left out.
 """
 
 from __future__ import annotations
