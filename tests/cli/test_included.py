@@ -119,7 +119,7 @@ def test_a_dotfiles_folder_as_workspace_does_not_open_what_runs_outside(place, w
 
 def test_a_repositorys_own_configuration_opens_nothing(place):
     private = place.home / "private"
-    place.inside(f"git config include.path {private}/f; git config core.hooksPath {private}; git config core.excludesFile {private}/f")
+    place.outside(f"cd project && git config include.path {private}/f; git config core.hooksPath {private}; git config core.excludesFile {private}/f")
     assert "private" in (place.home / "project/.git/config").read_text()
     assert place.inside(f"cat {private}/f").stdout == ""
 

@@ -62,7 +62,7 @@ def test_a_thousand_names_made_and_removed_hide_nothing(made: Arena) -> None:
 def test_names_that_sort_first_do_not_hide_what_is_dangerous(arena: Arena) -> None:
     arena._own()
     script = "for i in $(seq 40); do mkdir a$i; echo '{\"scripts\": {\"test\": \"x\"}}' > a$i/package.json; done; git init -q . ; git config core.fsmonitor ./evil"
-    done = arena.held("sh", "-c", script)
+    done = arena.held("sh", "-c", script, preset="observe")
     short = done.errors.partition("would run later")[2].splitlines()[1:]
     assert ".git/config (core.fsmonitor = ./evil)" in short[0], done.errors
     assert "and 37 more" in done.errors
@@ -79,7 +79,7 @@ def test_the_keys_that_were_changed_are_named_and_those_that_run_nothing_are_not
         "git config user.name somebody; git config alias.st '!sh evil'; git config include.path ../more;"
         'echo \'{"name": "y", "scripts": {"build": "true", "test": "evil"}}\' > package.json'
     )
-    found = play(arena, script)
+    found = play(arena, script, preset="observe")  # coding-agent would ask about these keys
     assert found[".git/config"]["keys"] == {"alias.st": "!sh evil", "include.path": "../more"}
     assert found["package.json"]["keys"] == {"scripts.test": "evil"}
 
@@ -152,7 +152,7 @@ def test_what_runs_nothing_is_not_listed(arena: Arena) -> None:
         ("", "echo '{}' > package-lock.json", "package-lock.json", "package-locks"),
         ("", "cp /bin/true tool; chmod 644 tool", "tool", "programs"),
         ("", "cp /bin/true tool; ln -s tool other", "other", "programs"),
-        ("echo '{}' > ../home/.claude.json", """echo '{"projects": {"/x": {"mcpServers": {"m": {"command": "evil"}}}}}' > ~/.claude.json""", "~/.claude.json", "agent-state"),
+        ("echo '{}' > ../home/.claude.json", """echo '{"projects": {"/x": {"hasTrustDialogAccepted": true}}}' > ~/.claude.json""", "~/.claude.json", "agent-state"),
         ("mkdir -p ../home/.claude/session-env/s", "echo x > ~/.claude/session-env/s/hook-0.sh", "~/.claude/session-env", "agent-memory"),
         ("mkdir -p ../home/.npm/_npx/x", "echo evil > ~/.npm/_npx/x/index.js", "~/.npm", "caches"),
     ],
@@ -216,7 +216,7 @@ def test_a_flood_of_live_names_displaces_nothing_near_the_top_and_is_counted(are
 def test_git_is_never_run_to_find_out(arena: Arena) -> None:
     """A configuration that would run something at any git command, a pager or a monitor, ran nothing at the session's end."""
     witness = arena.root / "ran"
-    play(arena, f"git init -q .; git config core.fsmonitor 'touch {witness}'; git config core.pager 'touch {witness}'")
+    play(arena, f"git init -q .; git config core.fsmonitor 'touch {witness}'; git config core.pager 'touch {witness}'", preset="observe")
     assert not witness.exists()
 
 

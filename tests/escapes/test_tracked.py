@@ -163,3 +163,12 @@ def test_the_control_of_a_draft_is_what_git_does(arena: Arena) -> None:
     assert ran.output == "second\n", ran.errors
     made = (arena.work / ".vscode/tasks.json").stat()
     assert (made.st_mode & 0o777, made.st_uid) == (0o644, (arena.work / ".vscode").stat().st_uid)
+
+
+def test_a_file_made_anew_takes_its_mode_by_its_descriptor(arena: Arena) -> None:
+    """As tar and `cp -p` give it."""
+    arena.build()
+    git(arena, SETUP)
+    changed = script(EXCLUSIVE + "os.write(f,b'second\\n')\nos.fchmod(f,0o600)\nos.close(f)\n")
+    ran = arena.held("sh", "-c", changed + "stat -c %a .vscode/tasks.json")
+    assert ran.output == "600\n", ran.errors

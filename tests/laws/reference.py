@@ -91,6 +91,43 @@ def end_touched(rule: dict, end: dict) -> bool:
     return any(listed(name) and not excepted(name) for name in names) or end.get("inode") in inodes
 
 
+SILENT_ABOUT_CONTENT = {"file.read", "file.chmod", "file.chown", "file.xattr", "file.utime"}
+NAMES = {"git": "git configuration", "json": "JSON", "toml": "TOML"}
+
+
+def keys_touched(keys: dict, verb: str, content: object) -> bool | str:
+    """Whether a rule's keys would change at one end, or why nobody can say."""
+    if verb in SILENT_ABOUT_CONTENT or content == "held":
+        return False
+    if content is None:
+        return "it is not known which keys would change; write a file beside it and rename that over it"
+    reading = content["read"].get(keys["format"])
+    if reading is None:
+        return f"the file was not read as {NAMES[keys['format']]}"
+    if "unreadable" in reading:
+        return f"the file cannot be compared as {NAMES[keys['format']]}: {reading['unreadable']}"
+    return any(key_concerns(keys, change) for change in reading["changes"])
+
+
+def key_concerns(keys: dict, change: dict) -> bool:
+    is_git = keys["format"] == "git"
+    if keys.get("named"):
+        return any(key_matches(pattern, change["key"], is_git, above=True) for pattern in keys["named"])
+    lines = (change.get("to") or "").splitlines()
+    runs = is_git and any("::" in line or line[:1] in ("!", "-") for line in lines)
+    return runs or not any(key_matches(pattern, change["key"], is_git, above=False) for pattern in keys["except"])
+
+
+def key_matches(pattern: str, key: list[str], is_git: bool, *, above: bool) -> bool:
+    names = [name.replace("\0", ".") for name in pattern.replace("\\.", "\0").split(".")]
+    exact = is_git and len(names) > 1
+    if exact:
+        names = [names[0].lower(), ".".join(names[1:-1]), names[-1].lower()]
+    if len(names) != len(key) and ((exact and len(names) < len(key)) or (len(names) > len(key) and not above)):
+        return False
+    return all(glob(name, part) for name, part in zip(names, key, strict=False))
+
+
 def command_matches(rule: dict, target: dict) -> bool:
     command = rule["match"].get("command")
     if command is None:
@@ -212,6 +249,8 @@ def touched(rule: dict, action: dict) -> tuple[bool, bool, str | None]:
             source = destination = end_touched(rule, target)
         else:
             source = destination = True
+        if match.get("keys"):
+            source, destination, doubt = with_keys(match["keys"], verb, target, (source, destination))
         narrowed = others_match(rule, verb, target)
         source, destination = source and narrowed is not False, destination and narrowed is not False
         if isinstance(narrowed, str) and source:
@@ -220,6 +259,15 @@ def touched(rule: dict, action: dict) -> tuple[bool, bool, str | None]:
         source = end_touched(rule, target)
         destination = target.get("exchange", False) and end_touched(rule, target["to"])
     return source, destination, doubt
+
+
+def with_keys(keys: dict, verb: str, target: dict, ends: tuple[bool, bool]) -> tuple[bool, bool, str | None]:
+    """What is left of the ends that a rule names; both, where one is in doubt."""
+    paired = verb in ("file.rename", "file.link")
+    contents = (target.get("content"), (target["to"] if paired else target).get("content"))
+    answers = [end and keys_touched(keys, verb, content) for end, content in zip(ends, contents, strict=True)]
+    problems = [answer for answer in answers if isinstance(answer, str)]
+    return (*ends, problems[0]) if problems else (bool(answers[0]), bool(answers[1]), None)
 
 
 def guards(rule: dict, verb: str) -> bool:

@@ -44,7 +44,7 @@ fn time(mut once: impl FnMut()) -> f64 {
 }
 
 fn action(verb: Verb, path: &str) -> Action {
-    let target = Target::File(FileEnd { path: Bytes::from(path), aliases: Vec::new(), inode: None });
+    let target = Target::File(FileEnd { path: Bytes::from(path), aliases: Vec::new(), inode: None, content: None });
     Action { id: "s/1".into(), plane: Plane::Host, verb, target, subject: Subject::default(), nonce: None }
 }
 

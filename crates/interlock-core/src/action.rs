@@ -58,7 +58,7 @@ impl Action {
 
     /// The same, of JSON already parsed.
     pub fn from_value(value: Value) -> Result<Self, String> {
-        json::no_lists(&value, &["", "target", "target/to", "target/inode", "target/to/inode", "subject", "subject/process"])?;
+        json::no_lists(&value, PLACES)?;
         let wire: Wire = serde_json::from_value(value).map_err(|error| error.to_string())?;
         wire.check()
     }
@@ -69,6 +69,23 @@ impl<'de> Deserialize<'de> for Action {
         Wire::deserialize(deserializer)?.check().map_err(serde::de::Error::custom)
     }
 }
+
+/// Where an object belongs.
+const PLACES: &[&str] = &[
+    "",
+    "target",
+    "target/to",
+    "target/inode",
+    "target/to/inode",
+    "target/content/read/git/changes/*",
+    "target/content/read/json/changes/*",
+    "target/content/read/toml/changes/*",
+    "target/to/content/read/git/changes/*",
+    "target/to/content/read/json/changes/*",
+    "target/to/content/read/toml/changes/*",
+    "subject",
+    "subject/process",
+];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

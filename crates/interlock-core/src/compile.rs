@@ -5,6 +5,7 @@ use crate::condition::{Condition, Test};
 use crate::decision::{Obligations, Outcome};
 use crate::glob::Glob;
 use crate::json;
+use crate::keys::Keys;
 use crate::network::Block;
 use crate::pattern::Pattern;
 use crate::patterns::Patterns;
@@ -77,6 +78,12 @@ fn one_rule(name: &str, origin: LayerOrigin, rule: wire::Rule) -> Result<Rule, S
     if rule.decision == Outcome::Allow && !selectors.inodes.is_empty() {
         return Err("`inodes` on an allow; an object is allowed by its name only".into());
     }
+    if matches!(rule.decision, Outcome::Allow | Outcome::Steer) && selectors.keys.is_some() {
+        return Err("`keys` on a rule that lets something through; name the keys that may not change on a `deny` or an `approve`".into());
+    }
+    if selectors.keys.is_some() && selectors.path.is_none() {
+        return Err("`keys` without `path`; name the files whose keys are meant".into());
+    }
     for verb in &rule.verbs {
         if let Some(key) = selectors.foreign_to(*verb) {
             return Err(format!("`{key}` does not apply to `{verb}`"));
@@ -143,6 +150,7 @@ fn selectors(wire: wire::Selectors) -> Result<Selectors, String> {
         path: each("path", wire.path, |text| Pattern::compile(&text))?.map(Patterns::from),
         except: wire.except.unwrap_or_default().iter().map(Pattern::compile).collect::<Result<Vec<_>, _>>()?.into(),
         inodes: wire.inodes.unwrap_or_default(),
+        keys: wire.keys.map(Keys::compile).transpose()?,
         address: each("address", wire.address, |text| Block::parse(&text))?,
         port: each("port", wire.port, port)?,
         protocol: each("protocol", wire.protocol, protocol)?,

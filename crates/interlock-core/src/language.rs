@@ -6,6 +6,7 @@
 
 use crate::action::{Plane, Protocol, Side};
 use crate::condition;
+use crate::content::Format;
 use crate::decision::{Outcome, Record};
 use crate::facts::{History, Origin};
 use crate::steer;
@@ -30,6 +31,7 @@ pub enum Takes {
     Globs,
     Operations,
     Conditions,
+    Keys,
 }
 
 /// A key that narrows a rule.
@@ -55,6 +57,7 @@ pub const SELECTORS: &[Selector] = &[
     Selector { name: "path", takes: Takes::Patterns, narrows: has_path },
     Selector { name: "except", takes: Takes::Patterns, narrows: has_path },
     Selector { name: "inodes", takes: Takes::Inodes, narrows: |verb| verb.is_file() || verb == Verb::ProcessExec },
+    Selector { name: "keys", takes: Takes::Keys, narrows: |verb| verb.is_file() && verb != Verb::FileRead },
     Selector { name: "address", takes: Takes::Addresses, narrows: Verb::is_net },
     Selector { name: "port", takes: Takes::Ports, narrows: Verb::is_net },
     Selector { name: "protocol", takes: Takes::Protocols, narrows: Verb::is_net },
@@ -127,5 +130,6 @@ pub fn table() -> Value {
         "operations": OPERATIONS,
         "command_keys": COMMAND_KEYS,
         "condition_tests": condition::TESTS,
+        "formats": Format::ALL,
     })
 }

@@ -1,11 +1,12 @@
 //! A Plan: a policy compiled for one enforcement point that answers without Facts where it can (law 8).
 
-use crate::action::{Action, Bytes};
+use crate::action::{Action, Bytes, FileEnd};
 use crate::beneath;
 use crate::decide;
 use crate::decision::{Decision, Outcome};
 use crate::facts::{Facts, Needs};
 use crate::index::{Index, Place};
+use crate::keys::Keys;
 use crate::pattern::Pattern;
 use crate::patterns::Patterns;
 use crate::policy::{Layer, LayerOrigin, Policy, Rule};
@@ -32,6 +33,8 @@ pub struct Plan {
     places: Vec<(usize, usize)>,
     /// One for each verb, in the order of [`Verb::ALL`]; verbs that the same rules concern share theirs.
     indices: Vec<Arc<Index>>,
+    /// The rules that guard keys.
+    keyed: Vec<Place>,
 }
 
 impl Plan {
@@ -46,7 +49,8 @@ impl Plan {
             let named = concerned.iter().map(|(place, _)| *place).collect();
             Arc::clone(shared.entry(named).or_insert_with(|| Arc::new(Index::of(&concerned))))
         };
-        Self { policy: policy.clone(), places, indices: Verb::ALL.iter().map(index).collect() }
+        let keyed = rules.iter().filter(|(_, rule)| rule.selectors.keys.is_some()).map(|(place, _)| *place).collect();
+        Self { policy: policy.clone(), places, indices: Verb::ALL.iter().map(index).collect(), keyed }
     }
 
     fn rules(&self) -> impl Iterator<Item = &Rule> {
@@ -77,6 +81,17 @@ impl Plan {
     /// Whether any rule asks where an object comes from.
     pub fn asks_origin(&self) -> bool {
         self.rules().any(|rule| rule.when.as_ref().is_some_and(|when| when.origin.is_some()))
+    }
+
+    /// Whether any rule guards keys of structured files.
+    pub fn guards_keys(&self) -> bool {
+        !self.keyed.is_empty()
+    }
+
+    /// The keys that rules guard at this end of an act, whatever the act.
+    pub fn keys_at(&self, end: &FileEnd) -> Vec<&Keys> {
+        let rules = self.keyed.iter().filter_map(|place| self.rule(*place));
+        rules.filter(|(_, rule)| rule.selectors.names_end(rule.outcome, end)).filter_map(|(_, rule)| rule.selectors.keys.as_ref()).collect()
     }
 
     /// The Facts that the rules touching the act ask for.

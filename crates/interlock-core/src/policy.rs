@@ -24,6 +24,7 @@ const OBJECTS: &[&str] = &[
     "layers/*/rules/*/match",
     "layers/*/rules/*/match/inodes/*",
     "layers/*/rules/*/match/command",
+    "layers/*/rules/*/match/keys",
     "layers/*/rules/*/match/arguments/*",
     "layers/*/rules/*/when",
     "layers/*/rules/*/obligations",

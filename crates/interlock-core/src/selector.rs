@@ -1,10 +1,12 @@
 //! Selectors: what narrows a rule to some acts of its verb, and which ends of an act they touch (`spec/action.md`, Matching).
 
-use crate::action::{Action, Bytes, Inode, Protocol, Side, Target};
+use crate::action::{Action, Bytes, FileEnd, Inode, Protocol, Side, Target};
 use crate::command::Command;
 use crate::condition::Condition;
+use crate::content::Content;
 use crate::decision::Outcome;
 use crate::glob::Glob;
+use crate::keys::{Keys, changes_content};
 use crate::language::SELECTORS;
 use crate::network::Block;
 use crate::patterns::Patterns;
@@ -17,6 +19,7 @@ pub struct Selectors {
     pub path: Option<Patterns>,
     pub except: Patterns,
     pub inodes: Vec<Inode>,
+    pub keys: Option<Keys>,
     pub address: Option<Vec<Block>>,
     pub port: Option<Vec<(u16, u16)>>,
     pub protocol: Option<Vec<Protocol>>,
@@ -68,6 +71,9 @@ impl Selectors {
         if !touch.any() {
             return (touch, None);
         }
+        if let Some(keys) = &self.keys {
+            return touch_keys(keys, touch, action);
+        }
         let Target::Tool { arguments, .. } = &action.target else { return (touch, None) };
         match Condition::all(&self.arguments, arguments) {
             Ok(true) => (touch, None),
@@ -79,10 +85,15 @@ impl Selectors {
     /// Whether a rule that denies or asks about reading touches a rename or link: what may not be read may not be moved to where it
     /// could be. With `exchange` both ends are sources.
     pub fn touch_as_read(&self, outcome: Outcome, action: &Action) -> Touch {
-        let Target::Pair { path, aliases, inode, to, exchange } = &action.target else { return Touch::NONE };
+        let Target::Pair { path, aliases, inode, to, exchange, .. } = &action.target else { return Touch::NONE };
         let source = self.names(outcome, &End { path, aliases, inode: *inode });
         let destination = *exchange && self.names(outcome, &End { path: &to.path, aliases: &to.aliases, inode: to.inode });
         Touch { source, destination, paired: true }
+    }
+
+    /// Whether the rule names this end of a file act.
+    pub fn names_end(&self, outcome: Outcome, end: &FileEnd) -> bool {
+        self.names(outcome, &End { path: &end.path, aliases: &end.aliases, inode: end.inode })
     }
 
     fn touch_target(&self, outcome: Outcome, target: &Target) -> Touch {
@@ -153,10 +164,11 @@ impl Selectors {
     /// Whether anything keeps the rule to some acts of its verbs.
     pub fn narrows(&self) -> bool {
         // Taken apart, so that a selector added later cannot be forgotten here.
-        let Self { path, except, inodes, address, port, protocol, to, signal, command, connector, tool, operation, arguments } = self;
+        let Self { path, except, inodes, keys, address, port, protocol, to, signal, command, connector, tool, operation, arguments } = self;
         let unnarrowed = path.is_none()
             && except.is_empty()
             && inodes.is_empty()
+            && keys.is_none()
             && address.is_none()
             && port.is_none()
             && protocol.is_none()
@@ -181,6 +193,7 @@ impl Selectors {
             "path" => self.path.is_some(),
             "except" => !self.except.is_empty(),
             "inodes" => !self.inodes.is_empty(),
+            "keys" => self.keys.is_some(),
             "address" => self.address.is_some(),
             "port" => self.port.is_some(),
             "protocol" => self.protocol.is_some(),
@@ -199,6 +212,23 @@ impl Selectors {
 impl<'a> End<'a> {
     fn all(&self) -> impl Iterator<Item = &'a [u8]> {
         std::iter::once(self.path).chain(self.aliases).map(|name| name.0.as_slice())
+    }
+}
+
+/// What of these ends would have other keys than it has. Ends of which nobody knows are touched, in doubt.
+fn touch_keys(keys: &Keys, touch: Touch, action: &Action) -> (Touch, Option<String>) {
+    if !changes_content(action.verb) {
+        return (Touch::NONE, None);
+    }
+    let (source, destination) = match &action.target {
+        Target::File(end) => (end.content.as_ref(), end.content.as_ref()),
+        Target::Pair { content, to, .. } => (content.as_ref(), to.content.as_ref()),
+        _ => (None, None),
+    };
+    let concern = |touched: bool, content: Option<&Content>| if touched { keys.concern_of(content) } else { Ok(false) };
+    match (concern(touch.source, source), concern(touch.destination, destination)) {
+        (Ok(source), Ok(destination)) => (Touch { source, destination, ..touch }, None),
+        (Err(why), _) | (_, Err(why)) => (touch, Some(why)),
     }
 }
 

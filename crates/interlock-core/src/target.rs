@@ -1,6 +1,7 @@
 //! What an act is upon: a shape for each kind of verb, parsed strictly and by the verb.
 
 use crate::bytes::Bytes;
+use crate::content::Content;
 use crate::verb::Verb;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -25,6 +26,9 @@ pub struct FileEnd {
     pub aliases: Vec<Bytes>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inode: Option<Inode>,
+    /// What the act would put at the name, where a rule guards keys there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Content>,
 }
 
 /// Whether a peer belongs to this session.
@@ -59,6 +63,8 @@ pub enum Target {
         aliases: Vec<Bytes>,
         #[serde(skip_serializing_if = "Option::is_none")]
         inode: Option<Inode>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        content: Option<Content>,
         to: FileEnd,
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         exchange: bool,
@@ -206,6 +212,8 @@ enum Shape {
         aliases: Vec<Bytes>,
         #[serde(default)]
         inode: Option<Inode>,
+        #[serde(default)]
+        content: Option<Content>,
         to: FileEnd,
         #[serde(default)]
         exchange: bool,

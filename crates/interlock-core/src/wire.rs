@@ -1,6 +1,7 @@
 //! The compiled policy's JSON, key by key (`spec/policy.md`, Compiled policy). An unknown or repeated key is an error everywhere.
 
 use crate::action::{Bytes, Inode, Protocol, Side};
+use crate::content::Format;
 use crate::decision::{Obligations, Outcome};
 use crate::facts::{History, Labels, Origin};
 use crate::json::Strict;
@@ -80,6 +81,7 @@ pub(crate) struct Selectors {
     pub path: Option<Vec<Bytes>>,
     pub except: Option<Vec<Bytes>>,
     pub inodes: Option<Vec<Inode>>,
+    pub keys: Option<Keys>,
     pub address: Option<Vec<String>>,
     pub port: Option<Vec<(u16, u16)>>,
     pub protocol: Option<Vec<Protocol>>,
@@ -90,6 +92,18 @@ pub(crate) struct Selectors {
     pub tool: Option<Vec<String>>,
     pub operation: Option<Vec<String>>,
     pub arguments: Option<Vec<Condition>>,
+}
+
+/// Keys of a structured file, as they are written (`keys`).
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Keys {
+    pub format: Format,
+    #[serde(default)]
+    pub named: Vec<String>,
+    #[serde(default)]
+    pub except: Vec<String>,
 }
 
 #[derive(Deserialize)]

@@ -22,7 +22,7 @@ fn act(verb: Verb, target: Target) -> Action {
 }
 
 fn file(verb: Verb, path: &str) -> Action {
-    act(verb, Target::File(FileEnd { path: path.into(), aliases: Vec::new(), inode: None }))
+    act(verb, Target::File(FileEnd { path: path.into(), aliases: Vec::new(), inode: None, content: None }))
 }
 
 fn roots(rules: Value) -> Vec<String> {
@@ -108,9 +108,11 @@ fn ten_thousand_patterns_and_the_plan_still_agrees() {
             let decision = decide(&policy, &action, &Facts::default());
             *outcomes.entry(decision.decision).or_default() += 1;
             assert_eq!(plan.answer(&action), PlanAnswer::Answer(decision), "{path}");
-            let to = FileEnd { path: "/w/a7/x".into(), aliases: vec![path.as_str().into()], inode: None };
-            let pair =
-                act(Verb::FileRename, Target::Pair { path: path.as_str().into(), aliases: Vec::new(), inode: None, to, exchange: false });
+            let to = FileEnd { path: "/w/a7/x".into(), aliases: vec![path.as_str().into()], inode: None, content: None };
+            let pair = act(
+                Verb::FileRename,
+                Target::Pair { path: path.as_str().into(), aliases: Vec::new(), inode: None, content: None, to, exchange: false },
+            );
             assert_eq!(plan.answer(&pair), PlanAnswer::Answer(decide(&policy, &pair, &Facts::default())), "{path}");
         }
     }
@@ -124,7 +126,7 @@ fn an_action_that_no_edge_should_build_is_denied() {
     let targets = [
         Target::Process { to: Side::Inside, process: 1 },
         Target::Signal { to: Side::Inside, signal: 1, process: 1 },
-        Target::File(FileEnd { path: "/a".into(), aliases: Vec::new(), inode: Some(Inode { device: 1, number: 1 }) }),
+        Target::File(FileEnd { path: "/a".into(), aliases: Vec::new(), inode: Some(Inode { device: 1, number: 1 }), content: None }),
         Target::UnixAbstract { r#abstract: "a".into(), to: Side::Inside },
     ];
     for verb in Verb::ALL {
@@ -140,8 +142,9 @@ fn an_action_that_no_edge_should_build_is_denied() {
 #[test]
 fn an_action_survives_its_own_json() {
     let aliases = vec![Bytes(b"/w/\xff".to_vec()), Bytes::from("/ü")];
-    let to = FileEnd { path: "/b".into(), aliases: aliases.clone(), inode: Some(Inode { device: u64::MAX, number: 1 << 60 }) };
-    let action = act(Verb::FileRename, Target::Pair { path: "/a".into(), aliases, inode: None, to, exchange: true });
+    let to =
+        FileEnd { path: "/b".into(), aliases: aliases.clone(), inode: Some(Inode { device: u64::MAX, number: 1 << 60 }), content: None };
+    let action = act(Verb::FileRename, Target::Pair { path: "/a".into(), aliases, inode: None, content: None, to, exchange: true });
     let text = serde_json::to_string(&action).unwrap();
     assert_eq!(Action::from_json(&text).unwrap(), action);
     assert_eq!(serde_json::from_str::<Action>(&text).unwrap(), action);

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from interlock.policy import values
 from interlock.policy.document import Mapping, Node, Sequence, Text, read_document
+from interlock.policy.engine import unchanged
 from interlock.policy.faults import Fault, PolicyError, meant, quoted
 from interlock.policy.language import HISTORIES, OPERATIONS, ORIGINS, SIGNALS, VERBS, is_gateway
 
@@ -222,6 +223,7 @@ def _target(
     if verb in ("file.rename", "file.link"):
         end["to"] = _end(texts.get("destination", texts["path"]), context)
     if verb == "process.exec":
+        del end["content"]
         end["arguments"] = _words(entries.get("arguments"), str(end["path"]), faults)
         end["directory"] = context.workspace
     return end
@@ -232,7 +234,8 @@ def _end(text: str, context: Context) -> JsonObject:
     path = context.home + text[1:] if text == "~" or text.startswith("~/") else text
     for name, value in context.variables().items():
         path = path.replace("${" + name + "}", value)
-    return {"path": path, "aliases": [], "inode": None}
+    # A case is about names: it changes no guarded key.
+    return {"path": path, "aliases": [], "inode": None, "content": unchanged()}
 
 
 def _words(node: Node | None, program: str, faults: list[Fault]) -> list[str]:

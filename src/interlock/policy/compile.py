@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from interlock.policy.context import Context
-    from interlock.policy.layer import Command, Layer, Rule
+    from interlock.policy.layer import Command, Keys, Layer, Rule
+    from interlock.vocabulary.json_value import JsonObject
 
 
 def compile_layer(layer: Layer, context: Context, faults: list[Fault]) -> dict[str, Any]:
@@ -91,6 +92,8 @@ def _match(rule: Rule, expander: Expander, faults: list[Fault]) -> dict[str, Any
         if rule.except_ is not None:
             match["except"] = list(expander.patterns(rule.except_, "except"))
             _check_except(rule, match, faults)
+    if rule.keys is not None:
+        match["keys"] = _keys(rule.keys, expander)
     if rule.address is not None:
         match["address"] = list(expander.addresses(rule.address))
     if rule.port is not None:
@@ -104,6 +107,11 @@ def _match(rule: Rule, expander: Expander, faults: list[Fault]) -> dict[str, Any
     lists = ("protocol", "signal", "connector", "tool", "operation")
     match.update({name: list(value) for name in lists if (value := getattr(rule, name)) is not None})
     return match
+
+
+def _keys(keys: Keys, expander: Expander) -> JsonObject:
+    key, listed = ("named", keys.named) if keys.named else ("except", keys.excepted)
+    return {"format": keys.format, key: list(expander.keys(listed))}
 
 
 def _check_except(rule: Rule, match: dict[str, Any], faults: list[Fault]) -> None:

@@ -83,6 +83,11 @@ def _notes(rule: dict[str, Any], verbs: tuple[str, ...]) -> list[str]:
         notes.append(
             "a copy of the program under another name is another program: exec rules steer, files and network contain"
         )
+    if "keys" in match:
+        notes.append(
+            "what is written in place goes to a private copy, and is decided when nobody has it open for writing any "
+            "more; what cannot be read is denied; readers find the old content or the new"
+        )
     if "inodes" in match:
         notes.append(f"{len(match['inodes'])} files are matched by inode as well (they have other hard links)")
     if any(verb.startswith("net.") for verb in verbs):

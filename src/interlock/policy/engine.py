@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from interlock._native import Policy
     from interlock.policy.loading import Compiled
+    from interlock.vocabulary.json_value import JsonObject
 
 
 def native() -> ModuleType:
@@ -47,14 +48,39 @@ def decide_line(policy: Policy, line: str, number: int) -> str:
 
 
 def _with_facts(line: str) -> str:
-    """Without facts of its own, an act is upon what was there before the session, and a name that it makes is new."""
+    """Without facts of its own, an act is upon what was there before the session, and a name that it makes is new.
+    Without content of its own, it changes no guarded key.
+    """
     try:
-        asked = json.loads(line)
+        asked = json.loads(line, object_pairs_hook=_once)
     except ValueError:
         return line
-    if not isinstance(asked, dict) or not isinstance(asked.get("action"), dict) or "facts" in asked:
+    action = asked.get("action") if isinstance(asked, dict) else None
+    if not isinstance(action, dict):
         return line
-    made = asked["action"].get("verb") in ("file.create", "file.mknod")
+    _keep_keys(action)
+    made = action.get("verb") in ("file.create", "file.mknod")
     known = {"origin": "session" if made else "before", "origin_to": "session", "history": "none", "history_to": "none"}
-    facts = json.dumps(known)
-    return f'{line.rstrip()[:-1]}, "facts": {facts}}}'
+    asked.setdefault("facts", known)
+    return json.dumps(asked)
+
+
+def _keep_keys(action: JsonObject) -> None:
+    target = action.get("target")
+    if str(action.get("verb")).startswith("file.") and isinstance(target, dict):
+        for end in (target, target.get("to")):
+            if isinstance(end, dict):
+                end.setdefault("content", unchanged())
+
+
+def unchanged() -> JsonObject:
+    """Content by which no key changes, however a file is read (`spec/action.md`)."""
+    formats = json.loads(native().policy_language())["formats"]
+    return {"read": {form: {"changes": []} for form in formats}}
+
+
+def _once(pairs: list[tuple[str, object]]) -> JsonObject:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key is repeated")
+    return found

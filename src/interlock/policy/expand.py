@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 from interlock.policy.faults import Fault, meant, quoted
 from interlock.policy.layer import Item
 from interlock.policy.limits import PATTERNS_MAX
-from interlock.policy.pattern import PATTERN_BYTES_MAX, escape, expand_braces, problem_of
+from interlock.policy.pattern import PATTERN_BYTES_MAX, escape, expand_braces, problem_of, problem_of_key
+from interlock.policy.set_keys import KEY_SETS
 from interlock.policy.sets import ADDRESS_SETS, PATH_SETS, SETS_LATER, context_sets
 
 if TYPE_CHECKING:
@@ -44,6 +45,24 @@ class Expander:
             self._fault(
                 items[0], f"`{field}` stands for more than {PATTERNS_MAX} patterns", "use wider patterns or two rules"
             )
+        return tuple(found)
+
+    def keys(self, items: tuple[Item, ...]) -> tuple[str, ...]:
+        """Keys of structured files, in order, without repetition. Built-in sets only, and no variables."""
+        found: dict[str, None] = {}
+        for item in items:
+            name = item.text.removeprefix("@")
+            if not item.text.startswith("@"):
+                problem = problem_of_key(item.text)
+                if problem is not None:
+                    self._fault(item, f"{quoted(item.text)} is not a key", problem)
+                found[item.text] = None
+            elif name in KEY_SETS:
+                found.update(dict.fromkeys(KEY_SETS[name]))
+            else:
+                shown = [f"@{each}" for each in KEY_SETS]
+                hint = meant(item.text, shown, f"known: {', '.join(shown)}")
+                self._fault(item, f"unknown set of keys {quoted(item.text)}", hint)
         return tuple(found)
 
     def addresses(self, items: tuple[Item, ...]) -> tuple[str, ...]:

@@ -48,6 +48,9 @@ RULE: Final[dict[str, Field]] = {
     "because": Field("text", "why, in words for the person and the agent"),
     "path": Field(TAKES["path"], "paths, as the kernel resolved them"),
     "except": Field(TAKES["except"], "paths that `path` shall not cover"),
+    "keys": Field(
+        TAKES["keys"], "keys of a structured file that an act would change", decisions=("deny", "approve")
+    ),
     "address": Field(TAKES["address"], "IP addresses, networks (CIDR) or sets of them"),
     "port": Field(TAKES["port"], "a port, a range `8000-8999`, or a list"),
     "protocol": Field(TAKES["protocol"], "`tcp`, `udp` or both"),
@@ -71,7 +74,6 @@ RULE: Final[dict[str, Field]] = {
     "best_effort": Field("flag", "`true`: where it is not enforced fully, sessions start and say PARTIAL"),
     "host": Field("later", "host names", later=True),
     "sql": Field("later", "parsed SQL", later=True),
-    "keys": Field("later", "keys of a structured file", later=True),
     "limit": Field("later", "an obligation to limit", later=True),
     "inject": Field("later", "an obligation to inject", later=True),
     "quorum": Field("later", "several approvers", later=True),
@@ -86,7 +88,6 @@ INSTEAD: Final[dict[str, str]] = {
     "when.labels": "leave the condition out, or make the rule `approve`",
     "steer": "use `deny` or `approve` until steering is there",
     "sql": "use `operation` and `arguments` conditions on the connector's tools",
-    "keys": "deny the whole file, or allow it whole",
     "quorum": "one approver answers; leave `quorum` out",
     "limit": "leave it out; nothing would limit yet",
     "inject": "leave it out; the connector's own configuration carries credentials",

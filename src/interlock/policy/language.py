@@ -38,6 +38,8 @@ FACTS: Final[dict[str, tuple[tuple[str, ...], frozenset[str]]]] = {
     "origin": (ORIGINS, ORIGIN_VERBS),
     "history": (HISTORIES, frozenset(_TABLE["histories"]["verbs"])),
 }
+#: How a file may be written whose keys a rule names.
+FORMATS: Final[tuple[str, ...]] = tuple(_TABLE["formats"])
 #: What a rule may ask for: `routine` is nobody's wish.
 RECORDS: Final[tuple[str, ...]] = tuple(record for record in _TABLE["records"] if record != "routine")
 #: What can be left out of a configuration that is read.

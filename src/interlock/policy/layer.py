@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from interlock.policy.faults import Place
 from interlock.policy.origin import Origin
 
-__all__ = ["Command", "Condition", "Item", "Layer", "Origin", "Rule"]
+__all__ = ["Command", "Condition", "Item", "Keys", "Layer", "Origin", "Rule"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,15 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
+class Keys:
+    """Which keys of a structured file a rule is about: those `named`, or all but the `excepted`; one of the two."""
+
+    format: str
+    named: tuple[Item, ...]
+    excepted: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One rule as written. A selector that is None does not narrow."""
 
@@ -47,6 +56,7 @@ class Rule:
     because: str | None = None
     path: tuple[Item, ...] | None = None
     except_: tuple[Item, ...] | None = None
+    keys: Keys | None = None
     address: tuple[Item, ...] | None = None
     port: tuple[tuple[int, int], ...] | None = None
     protocol: tuple[str, ...] | None = None

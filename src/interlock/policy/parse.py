@@ -248,6 +248,9 @@ class _LayerParser:
             else:
                 message = f"`{key.value}` does not narrow `{without[0]}`, which this rule names as well"
             self._fault(key.place, message, f"`{key.value}` is for {able}; make a rule of its own for the other verbs")
+        if "keys" in found and "path" not in found:
+            place = next(key.place for key, _ in node.entries if key.value == "keys")
+            self._fault(place, "`keys` without `path`", "add `path:`; `keys` says which keys of those files are meant")
         if "except" in found and "path" not in found:
             place = next(key.place for key, _ in node.entries if key.value == "except")
             self._fault(place, "`except` without `path`", "add `path:`; `except` takes away from it")

@@ -46,6 +46,16 @@ def problem_of_glob(pattern: str) -> Problem | None:
     return _syntax(pattern)
 
 
+def problem_of_key(key: str) -> str | None:
+    """What to do about a key of a structured file that cannot be one: names joined by dots, each with `*` at will."""
+    if any(character in key for character in "[]{}?"):
+        return "a key holds names, `.` and `*`; nothing else is special"
+    names = re.split(r"(?<!\\)\.", key)
+    if not all(names) or key.endswith("\\"):
+        return "it is names joined by dots, from the outside in; write `\\.` for a dot within a name"
+    return None
+
+
 def _syntax(pattern: str) -> Problem | None:
     depth = 0
     index = 0

@@ -78,6 +78,8 @@ GIT_HARMLESS: Final = (
         "diff.mnemonicprefix",
         "column.*",
         "tag.sort",
+        "tag.gpgsign",
+        "commit.gpgsign",
         "lfs.repositoryformatversion",
     ),
 )

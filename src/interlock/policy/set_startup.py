@@ -65,6 +65,18 @@ REPOSITORY_FIXED: Final = (
     "objects/info/{alternates,http-alternates}",
 )
 
+#: Git's own configuration of repositories, in the workspace.
+GIT_CONFIGURATION: Final = (
+    "**/.git/{config,config.worktree}",
+    "**/.git/{modules,worktrees}/**/{config,config.worktree}",
+    "**/*.git/config",
+)
+
+#: Of an agent's own files, those that it rewrites and that also say what it starts.
+AGENT_STATE_FILES: Final = ("~/.claude.json", "${claude}/.claude.json")
+AGENT_SETTINGS: Final = ("~/.claude/settings.json", "${claude}/settings.json")
+CODEX_SETTINGS: Final = ("~/.codex/config.toml", "${codex}/config.toml")
+
 #: What an object directory holds, so that naming another directory as one opens nothing else.
 OBJECT_FILES: Final = ("", "/{pack,info}/**", "/[0-9a-f][0-9a-f]/**")
 
@@ -190,5 +202,9 @@ STARTUP_SETS: Final[dict[str, tuple[str, ...]]] = {
     "opened-folders": (*EDITORS, *AGENTS_FOLDER),
     "agent-programs": AGENT_PROGRAMS,
     "agent-state": AGENT_STATE,
+    "agent-state-files": AGENT_STATE_FILES,
+    "agent-settings": AGENT_SETTINGS,
+    "codex-settings": CODEX_SETTINGS,
+    "git-configuration": GIT_CONFIGURATION,
     "sample-hooks": ("**/hooks/*.sample",),
 }

@@ -90,6 +90,10 @@ MEANINGS: Final[dict[str, str]] = {
     "runs-anywhere": "of `@runs-later`, all that does not hang on which folder is opened",
     "agent-programs": "the coding agents themselves, where they install what they update",
     "agent-state": "the folders in which coding agents keep their own state",
+    "agent-state-files": "the files in which coding agents keep state and tool servers together",
+    "agent-settings": "the user's own settings of Claude Code",
+    "codex-settings": "the user's own configuration of Codex",
+    "git-configuration": "git's own configuration of repositories",
     "sample-hooks": "the sample hooks that git itself installs and never runs",
     "runs-later-listed": "writable on purpose (git, builds and package clients need them), yet run "
     "later: to be listed at the end",

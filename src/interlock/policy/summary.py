@@ -12,7 +12,7 @@ from interlock.policy.language import GROUPS, SIGNALS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from interlock.policy.layer import Command, Layer, Rule
+    from interlock.policy.layer import Command, Keys, Layer, Rule
 
 #: Patterns of one selector that a row names; the rest is counted.
 PATTERNS_MAX: Final = 3
@@ -95,11 +95,18 @@ def target(rule: Rule) -> str:
     parts += [_command(rule.command)] if rule.command else []
     parts += [f"port {_ports(rule.port)}"] if rule.port else []
     parts += [_listed(texts) for texts in (rule.protocol, rule.connector, rule.tool, rule.operation) if texts]
+    parts += [_keys(rule.keys)] if rule.keys else []
     parts += [f"{len(rule.arguments)} conditions on arguments"] if rule.arguments else []
     parts += [_listed([_SIGNAL_NAMES.get(number, str(number)) for number in rule.signal])] if rule.signal else []
     parts += [f"{rule.to} the session"] if rule.to else []
     parts += [f"except {_listed([item.text for item in rule.except_])}"] if rule.except_ else []
     return ", ".join(parts)
+
+
+def _keys(keys: Keys) -> str:
+    if keys.named:
+        return f"its keys {_listed([item.text for item in keys.named])}"
+    return f"its keys but {_listed([item.text for item in keys.excepted])}"
 
 
 def _command(command: Command) -> str:

@@ -24,6 +24,7 @@ from interlock.policy.language import (
     COMMAND_KEYS,
     CONDITION_TESTS,
     FACTS,
+    FORMATS,
     MASKS,
     OPERATIONS,
     PROTOCOLS,
@@ -31,7 +32,7 @@ from interlock.policy.language import (
     SIDES,
     SIGNALS,
 )
-from interlock.policy.layer import Command, Condition, Item
+from interlock.policy.layer import Command, Condition, Item, Keys
 from interlock.policy.limits import PATTERNS_MAX
 
 Faults = list[Fault]
@@ -240,6 +241,32 @@ def when(node: Node, field: str, faults: Faults) -> tuple[tuple[str, str | tuple
     return tuple((fact, word) for fact, word in named if word is not None) or None
 
 
+def keys(node: Node, field: str, faults: Faults) -> Keys | None:
+    """`{format: json, named: [...]}` or `{format: git, except: [...]}`."""
+    example = "write `keys: {format: json, named: [mcpServers, hooks]}`"
+    if not isinstance(node, Mapping):
+        return _wrong(faults, node, f"`{field}` is a mapping", example)
+    before, form, found = len(faults), None, {}
+    for key, value in node.entries:
+        if key.value == "format":
+            form = _choice(value, "format", faults, FORMATS)
+        elif key.value in ("named", "except"):
+            found[key.value] = items(value, key.value, faults)
+        else:
+            hint = meant(key.value, _KEYS_KEYS, f"known here: {', '.join(_KEYS_KEYS)}")
+            _wrong(faults, key, f"unknown key {quoted(key.value)} in `{field}`", hint)
+    if len(faults) > before:
+        return None
+    if form is None:
+        return _wrong(faults, node, f"`{field}` has no `format`", f"one of {', '.join(FORMATS)}; {example}")
+    if len(found) != 1:
+        return _wrong(faults, node, f"`{field}` has one of `named` and `except`", example)
+    return Keys(form, found.get("named") or (), found.get("except") or ())
+
+
+_KEYS_KEYS: Final = ("format", "named", "except")
+
+
 def conditions(node: Node, field: str, faults: Faults) -> tuple[Condition, ...] | None:
     """Conditions on arguments: a list of `{at: /pointer, <test>: value}`."""
     if not isinstance(node, Sequence) or not node.items:
@@ -366,6 +393,7 @@ READERS: Final[dict[str, Callable[[Node, str, Faults], object | None]]] = {
     "globs": globs,
     "operations": _operations,
     "conditions": conditions,
+    "keys": keys,
     "duration": duration,
     "record": _record,
     "mask": _mask,

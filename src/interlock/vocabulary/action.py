@@ -21,12 +21,21 @@ class ProgramTarget(NamedTuple):
     directory: str | None
 
 
+class KeyChange(NamedTuple):
+    """A key of a structured file, and the value that it would have; none where it would be gone."""
+
+    key: str
+    value: str | None
+
+
 class FileTarget(NamedTuple):
-    """A file or folder by its resolved name; `to` where it goes by another one, `aliases` what it is called besides."""
+    """A file or folder by its resolved name; `to` where it goes by another one, `aliases` what it is called besides,
+    `changes` the guarded keys that would change there."""
 
     path: str
     to: str | None
     aliases: tuple[str, ...]
+    changes: tuple[KeyChange, ...] = ()
 
 
 class NetTarget(NamedTuple):
@@ -109,4 +118,20 @@ def _named(target: JsonObject) -> ProgramTarget | FileTarget:
         path,
         text_of(to.get("path")) if isinstance(to, dict) else None,
         tuple(text_of(alias) for alias in aliases) if isinstance(aliases, list) else (),
+        tuple(change for end in (target, to) if isinstance(end, dict) for change in _changes(end.get("content"))),
     )
+
+
+def _changes(content: object) -> list[KeyChange]:
+    readings = content.get("read") if isinstance(content, dict) else None
+    if not isinstance(readings, dict):
+        return []
+    found = []
+    for reading in readings.values():
+        listed = reading.get("changes") if isinstance(reading, dict) else None
+        for change in listed if isinstance(listed, list) else ():
+            if isinstance(change, dict) and isinstance(change.get("key"), list):
+                name = ".".join(str(part) for part in change["key"] if part != "")
+                value = change.get("to")
+                found.append(KeyChange(name, None if value is None else str(value)))
+    return found

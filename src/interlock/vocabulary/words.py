@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 #: The decision's own words where no rule of any layer speaks (`spec/action.md`).
 NO_RULE: Final = "no rule allows it"
 NAME_CHARACTERS_MAX: Final = 120
+#: Keys of a file that one line names.
+KEYS_SHOWN_MAX: Final = 3
 _COMMAND_CHARACTERS_MAX: Final = 120
 #: The longest value that a prompt shows whole; an act that needs more cannot be approved from the prompt.
 WHOLE_CHARACTERS_MAX: Final = 3000
@@ -56,7 +58,8 @@ def target(of: Target | None) -> str:
         case ProgramTarget(path, arguments):
             return f"{short(path)} {shell_words(list(arguments[1:]), _COMMAND_CHARACTERS_MAX)}".rstrip()
         case FileTarget(path, to):
-            return f"{short(path)} to {short(to)}" if to is not None else short(path)
+            named = f"{short(path)} to {short(to)}" if to is not None else short(path)
+            return f"{named}, which would {_changed(of)}" if of.changes else named
         case _:
             return whole(of, SHOWN_CHARACTERS_MAX)
 
@@ -82,6 +85,18 @@ def whole(of: Target | None, limit: int) -> str:
             return printable(call, limit)
         case None:
             return ""
+
+
+def _changed(of: FileTarget) -> str:
+    """`set mcpServers.evil.command and 2 more`, `take away hooks`: the first keys of what would change in a file."""
+    set_, gone = ([each.key for each in of.changes if (each.value is None) is gone] for gone in (False, True))
+    parts = [f"{word} {_few(keys)}" for word, keys in (("set", set_), ("take away", gone)) if keys]
+    return " and ".join(parts)
+
+
+def _few(keys: list[str]) -> str:
+    first = ", ".join(printable(key, NAME_CHARACTERS_MAX) for key in keys[:KEYS_SHOWN_MAX])
+    return f"{first} and {len(keys) - KEYS_SHOWN_MAX} more" if len(keys) > KEYS_SHOWN_MAX else first
 
 
 def short(path: str) -> str:
@@ -140,8 +155,10 @@ def _details(of: Target | None, limit: int) -> list[tuple[str, str]]:
         case ToolTarget(_, _, operation, arguments) if arguments is not None:
             text = printable(json.dumps(arguments, ensure_ascii=False), limit)
             return [("operation", printable(operation)), ("arguments", text)]
-        case FileTarget(_, _, aliases) if aliases:
-            return [("also known", printable(", ".join(aliases), limit))]
+        case FileTarget(_, _, aliases, changes) if aliases or changes:
+            values = ((each.key, "gone" if each.value is None else each.value) for each in changes)
+            keys = "; ".join(f"{printable(key, limit)}: {printable(value, limit)}" for key, value in values)
+            return [("also known", printable(", ".join(aliases), limit)), ("keys", keys)]
         case _:
             return []
 

@@ -12,6 +12,7 @@ from tests.unit.policy.test_presets import context
 
 from interlock.policy import Source, load
 from interlock.policy.runs_later import KINDS, RUNS_LATER_SETS, Kind, layer, to_look_for
+from interlock.policy.set_keys import KEY_SETS
 from interlock.policy.set_startup import STARTUP_SETS
 
 native = pytest.importorskip("interlock._native", reason="the native module is not built here")
@@ -36,6 +37,11 @@ def row(kind: Kind) -> str:
 def test_the_page_prints_the_table() -> None:
     printed = [line for line in PRESETS_PAGE.read_text().splitlines() if re.match(r"\| `[a-z-]+` \| .* \| .* \| .* \| .* \|$", line)]
     assert printed == [row(kind) for kind in KINDS], "\n".join(row(kind) for kind in KINDS)
+
+
+def test_the_page_prints_the_sets_of_keys() -> None:
+    printed = [line for line in PRESETS_PAGE.read_text().splitlines() if re.match(r"\| `@[a-z-]+-keys` \|", line)]
+    assert printed == [f"| `@{name}` | {' '.join(f'`{key}`' for key in keys)} |" for name, keys in KEY_SETS.items()]
 
 
 def test_every_kind_says_why_and_is_found_somehow() -> None:

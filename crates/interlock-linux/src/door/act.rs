@@ -21,6 +21,7 @@ impl Errand<'_> {
             path: Bytes(path.to_vec()),
             aliases: self.session.mounts.aliases(path).into_iter().map(Bytes).collect(),
             inode: stat.map(inode),
+            content: None,
         }
     }
 
@@ -57,7 +58,7 @@ impl Errand<'_> {
     /// A refusal of what has lost its name (`lost`).
     pub fn acts_on(&self, verbs: &[Verb], object: &Object) -> Result<Vec<Observed>, Stop> {
         if let Name::Lost(path) = &object.name {
-            self.session.drafts.untouched(inode(&object.stat), verbs, path)?;
+            self.session.copies.untouched(inode(&object.stat), verbs, path)?;
         }
         let path = match &object.name {
             Name::Held(_) => return Ok(Vec::new()),

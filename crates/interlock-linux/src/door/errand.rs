@@ -3,14 +3,15 @@
 //! Left out: how an act is told to the line (`act`), how a call that stopped ends (`refusal`), waiting (`wait`), the mode of what is made (`mode`), and
 //! what a call means, which is its family's.
 
-use super::seen::caller::{Caller, Stop};
+use super::file::installed::is_being_installed;
+use super::seen::caller::{Caller, Reached, Stop};
 use super::session::Session;
 use crate::line::{Enactor, Leave, Observed, Permit, Settled};
-use crate::sys::credentials;
+use crate::sys::credentials::{self, Identity};
 use crate::sys::errno::Errno;
 use crate::sys::notify::Call;
 use interlock_abi::status::Status;
-use interlock_core::action::Verb;
+use interlock_core::action::{Target, Verb};
 use std::cell::OnceCell;
 use std::sync::atomic::Ordering;
 
@@ -37,6 +38,10 @@ impl<'a> Errand<'a> {
     /// # Errors
     /// [`Stop::Denied`]; [`Stop::Gone`] when the caller did not outlive the question.
     pub fn settle(&self, enactor: &Enactor, acts: Vec<Observed>) -> Result<Leave<'_>, Stop> {
+        if let Some(name) = acts.iter().filter(|act| act.verb != Verb::FileRead).find_map(being_installed) {
+            let because = "Interlock is about to put this file where it belongs";
+            return Err(Stop::Refused { reached: Reached::Path(name.to_vec()), because, errno: libc::EPERM });
+        }
         // A file opened to be read for a caller that is gone is closed again: injecting it fails.
         let effects = acts.iter().any(|act| act.verb != Verb::FileRead);
         match self.session.line.settle(self.session, self.call, enactor, acts) {
@@ -92,6 +97,21 @@ impl<'a> Errand<'a> {
         Ok(self.status.get_or_init(|| status))
     }
 
+    /// Waits for what was written in place to this name to be there (`file::copy`). Whether anything may have been put there.
+    pub fn settled(&self, name: &[u8]) -> bool {
+        let copies = &self.session.copies;
+        copies.count.load(Ordering::Acquire) > 0 && copies.settle(|copy| copy.name == name, &self.session.handovers)
+    }
+
+    /// Whom the caller acts as, where that is not who the supervisor is.
+    pub fn identity(&self) -> Result<Option<Identity>, Stop> {
+        if self.session.ground.privileged && self.session.standing.ids_may_differ.load(Ordering::Acquire) {
+            Ok(Some(self.status()?.identity.clone()))
+        } else {
+            Ok(None)
+        }
+    }
+
     /// Does something with the caller's ids, groups and no capability it lacks; as an ordinary user all of these are the supervisor's own.
     pub fn as_caller<T>(&self, act: impl FnOnce() -> Result<T, Stop>) -> Result<T, Stop> {
         if !credentials::usable() {
@@ -105,4 +125,14 @@ impl<'a> Errand<'a> {
         drop(assumed);
         result
     }
+}
+
+/// The name of a file that Interlock is installing, if that is what the act is upon.
+fn being_installed(act: &Observed) -> Option<&[u8]> {
+    let names = match &act.target {
+        Target::File(end) => [Some(&end.path), None],
+        Target::Pair { path, to, .. } => [Some(path), Some(&to.path)],
+        _ => [None, None],
+    };
+    names.into_iter().flatten().map(|path| path.0.as_slice()).find(|path| is_being_installed(path))
 }

@@ -6,6 +6,7 @@
 pub mod act;
 pub mod answer;
 pub mod backlog;
+pub mod copies;
 pub mod errand;
 pub mod file;
 pub mod handover;

@@ -4,8 +4,9 @@
 //! INVARIANT: a call received is answered once. What the door's code does to a thread (a panic included) ends in EACCES, recorded.
 
 use super::answer::{Answered, Calls, Pending, Proof};
+use super::copies::Copy;
 use super::errand::Errand;
-use super::file::{descriptors, draft, metadata, names, open};
+use super::file::{descriptors, metadata, names, open};
 use super::net::{bind, connect, options, send, shutdown};
 use super::process::{exec, signal, sysv};
 use super::session::Session;
@@ -119,8 +120,8 @@ fn answer(pending: Pending, session: &Session) -> Answered {
     let Some(handler) = row.handler() else {
         return pending.errno(libc::ENOSYS);
     };
-    if session.drafts.count.load(Ordering::Acquire) > 0 {
-        draft::settle(session);
+    if session.copies.count.load(Ordering::Acquire) > 0 {
+        session.copies.settle(Copy::is_anew, &session.handovers);
     }
     let errand = Errand::new(&call, session);
     match handler {

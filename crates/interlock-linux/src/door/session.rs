@@ -3,11 +3,11 @@
 //! Built once by `start`; shared by every receiver.
 
 use super::answer::{Calls, Pending};
+use super::copies::{Copies, Copy, Keeping};
 use super::handover::Handovers;
 use super::pool::{BLOCKED_MAX, BRIEF_MAX, Blocked, Exhausted, Pool};
 use super::process::objects::Objects;
 use super::process::own::Standing;
-use super::seen::drafts::Drafts;
 use super::seen::history::{Histories, Known};
 use super::seen::made::Made;
 use super::seen::mounts::Mounts;
@@ -51,6 +51,7 @@ pub struct Told {
 pub struct Threads {
     pub receive: fn(&Session),
     pub help: fn(&Session),
+    pub keep: fn(&Session, &Copy),
 }
 
 /// One session.
@@ -79,12 +80,12 @@ pub struct Session {
     pub made: Made,
     /// What of the workspace was there before (`history`).
     pub histories: Histories,
-    /// Files that get their name when what they hold is known.
-    pub drafts: Drafts,
     /// The System V objects that this session's door has made.
     pub objects: Objects,
     /// Files that answers carry just now.
     pub handovers: Handovers,
+    /// What is written to files without a name, until it is whole.
+    pub copies: Copies,
     /// Taken for writing while a directory changes its name or moves, for reading by everything that makes a name.
     pub names: RwLock<()>,
     /// The gateway, if this session has one.
@@ -127,9 +128,9 @@ impl Session {
             standing,
             made: Made::default(),
             histories,
-            drafts: Drafts::default(),
             objects: Objects::default(),
             handovers: Handovers::default(),
+            copies: Copies::new(keeping(own.clone(), threads.keep)),
             names: RwLock::new(()),
             gateway,
             inside,
@@ -222,6 +223,21 @@ fn receivers(session: Weak<Session>, receive: fn(&Session)) -> Box<dyn Fn() -> b
     Box::new(move || {
         let Some(session) = session.upgrade() else { return false };
         std::thread::Builder::new().name("receiver".into()).spawn(move || receive(&session)).is_ok()
+    })
+}
+
+/// Starts the thread of a private copy, which hands it on when it is whole.
+fn keeping(session: Weak<Session>, keep: fn(&Session, &Copy)) -> Keeping {
+    Box::new(move |copy| {
+        let session = session.clone();
+        let wait = move || {
+            let look = || session.upgrade().map(|session| session.copies.close(&copy));
+            if let (true, Some(session)) = (Copies::wait_until_whole(&copy, look), session.upgrade()) {
+                keep(&session, &copy);
+                session.copies.remove(&copy);
+            }
+        };
+        Ok(std::thread::Builder::new().name("copy".into()).spawn(wait)?.thread().clone())
     })
 }
 

@@ -67,9 +67,18 @@ impl KeysOf {
             return is_any(&self.named);
         }
         // A remote helper is a program, and so is what begins with `!`; a dash is an option of the program that is handed the value.
-        let is_program = self.format == Format::Git && (value.contains("::") || value.starts_with(['!', '-']));
-        is_program || !is_any(&self.harmless)
+        let is_program = |value: &str| value.contains("::") || value.starts_with(['!', '-']) || (is_address(key) && is_path(value));
+        !is_any(&self.harmless) || (self.format == Format::Git && value.split("; ").any(is_program))
     }
+}
+
+fn is_address(key: &str) -> bool {
+    key.ends_with(".url") || key.ends_with(".pushurl")
+}
+
+/// Whether git would take an address for a repository on this machine, whose hooks and configuration it then heeds: no host stands before a colon.
+fn is_path(address: &str) -> bool {
+    address.starts_with("file://") || address.split('/').next().is_none_or(|first| !first.contains(':'))
 }
 
 /// A `*` in a pattern stands for any text.
@@ -101,6 +110,12 @@ mod tests {
         assert_eq!(found.keys().collect::<Vec<_>>(), ["core.hookspath"]);
         let remote = keys(Format::Git, b"[remote \"o\"]\nurl = ext::sh -c id\n").unwrap();
         assert_eq!(changed(&of(Format::Git, &["remote.*.url"]), None, &remote).len(), 1);
+        for (address, is_named) in
+            [("../g", true), ("/g", true), ("file:///g", true), ("./a:b", true), ("a:b", false), ("https://a/b", false)]
+        {
+            let remote = keys(Format::Git, format!("[remote \"o\"]\nurl = {address}\n").as_bytes()).unwrap();
+            assert_eq!(changed(&of(Format::Git, &["remote.*.url"]), None, &remote).len(), usize::from(is_named), "{address}");
+        }
     }
 
     #[test]

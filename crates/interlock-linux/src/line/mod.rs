@@ -23,6 +23,7 @@ use crate::tree::passed::Passed;
 use crate::wire::uplink::Uplink;
 use denials::Denials;
 use interlock_core::action::{Action, Inode, Plane, Process, Subject};
+use interlock_core::content::Content;
 use interlock_core::decision::{Decision, Obligations, Outcome, Record};
 use interlock_core::facts::{Facts, History, Origin};
 use interlock_core::steer::Steer;
@@ -58,6 +59,14 @@ impl Observed {
     /// An act on what has no origin, or on what nobody looked at.
     pub fn new(verb: Verb, target: Target) -> Self {
         Self { verb, target, origin: None, origin_to: None, history: None }
+    }
+
+    /// The same, with what it would put at its name.
+    pub fn with_content(mut self, content: Option<Content>) -> Self {
+        if let Target::File(end) = &mut self.target {
+            end.content = content;
+        }
+        self
     }
 
     /// The act by itself, to ask what policy says of it: no id, nobody who does it, nothing that a record could hold.

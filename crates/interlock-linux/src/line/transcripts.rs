@@ -122,7 +122,7 @@ fn line(rules: &Value, book: &Book) -> Line {
 }
 
 fn write_to(path: &str) -> Observed {
-    let target = Target::File(FileEnd { path: path.into(), aliases: Vec::new(), inode: None });
+    let target = Target::File(FileEnd { path: path.into(), aliases: Vec::new(), inode: None, content: None });
     Observed::new(Verb::FileWrite, target)
 }
 

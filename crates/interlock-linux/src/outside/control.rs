@@ -3,6 +3,7 @@
 use crate::door::session::Session;
 use crate::line::Context;
 use crate::line::questions::Reply;
+use crate::sys::notify::NOBODYS;
 use crate::sys::{descriptors, process, threads};
 use crate::tree::ending::Ending;
 use crate::wire::messages::{self, Down};
@@ -73,7 +74,7 @@ pub fn keep_time(session: &Arc<Session>) -> std::io::Result<()> {
 }
 
 fn look_after(session: &Session) {
-    let gone = |call: u64| !session.calls.watch().waits(call);
+    let gone = |call: u64| call != NOBODYS && !session.calls.watch().waits(call);
     for call in session.line.questions.calls() {
         if gone(call) {
             session.line.questions.withdraw(call);

@@ -4,6 +4,7 @@ use super::enforced::Enforced;
 use super::listening::Listening;
 use super::log;
 use super::tree::Tree;
+use crate::door::file::copy;
 use crate::door::net::sender;
 use crate::door::receive;
 use crate::door::seen::history::Histories;
@@ -256,7 +257,7 @@ fn session(
         .map_err(|error| Failed::new(120, format!("`runs_later`: {error}"), ""))?;
     let line = Line::new(launch.session.clone(), launch.agent.clone(), judge, later, Box::new(log), uplink, ending);
     let gateway = launch.gateway.as_ref().map(|place| Gateway { address: place.address, port: place.port, socket: path(&place.socket) });
-    let threads = Threads { receive: receive::run, help: receive::help };
+    let threads = Threads { receive: receive::run, help: receive::help, keep: copy::put_in_place };
     let inside = path(&launch.runtime).join("inside.sock");
     let histories = Histories::new(launch.workspace.0.clone(), past(launch));
     let told = Told { name: launch.session.clone(), gateway, inside, histories };

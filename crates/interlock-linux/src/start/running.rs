@@ -1,7 +1,7 @@
 //! Running: the command is what its program makes of it. Watched until the tree is empty or is to be ended.
 
 use super::tree::Tree;
-use crate::door::file::draft;
+use crate::door::copies::Copy;
 use crate::door::session::Session;
 use crate::tree::ending::{Ending, Reason};
 use crate::tree::guardian::Word;
@@ -55,7 +55,7 @@ impl Running {
 
     fn exited(&mut self, code: i32, signal: Option<i32>) {
         self.status = Some(json!({"code": code, "signal": signal}));
-        draft::settle(&self.session);
+        self.session.copies.settle(Copy::is_anew, &self.session.handovers);
         let running = self.session.members.all();
         self.session.line.uplink.tell_suppressed();
         let _gone = self.session.line.uplink.send(json!({"type": "exited", "code": code, "signal": signal, "running": running}));
@@ -70,7 +70,7 @@ impl Running {
         session.line.questions.close("the session ended");
         tree.end(&session.members.sentinels);
         session.settle_down(ANSWERS);
-        draft::settle(&session);
+        session.copies.finish(ANSWERS);
         session.objects.close();
         let (reason, code) = match ending.reason() {
             Some(Reason::Failed(reason)) => (reason, 123),

@@ -331,6 +331,12 @@ pub fn size_limit(thread: i32) -> Sys<u64> {
     Ok(limit.rlim_cur)
 }
 
+/// Opens what is held with these flags: the one moment at which the object, not a name, is given to the kernel. `own` is `/proc/self/fd`. It becomes
+/// nobody's controlling terminal.
+pub fn reopen(own: BorrowedFd<'_>, object: BorrowedFd<'_>, flags: i32, mode: u32) -> Sys<OwnedFd> {
+    open_at(own, magic(object).as_c_str(), flags | libc::O_NOCTTY, mode)
+}
+
 /// The magic link to one of our own descriptors, as a name within `/proc/self/fd`.
 #[must_use]
 pub fn magic(file: BorrowedFd<'_>) -> Magic {

@@ -6,6 +6,7 @@
 pub mod apart;
 pub mod capabilities;
 pub mod children;
+pub mod copies;
 pub mod credentials;
 pub mod descriptors;
 pub mod errno;

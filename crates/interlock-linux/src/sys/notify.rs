@@ -23,6 +23,9 @@ const SEND_CONTINUE: u32 = 1;
 const ADDFD_SEND: u32 = 2;
 const FD_SYNC_WAKE_UP: u64 = 1;
 
+/// The id of what no caller waits for: the kernel counts from the bottom.
+pub const NOBODYS: u64 = u64::MAX;
+
 /// One trapped system call: registers only. What its pointers point to is a snapshot somebody else may change.
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs)]

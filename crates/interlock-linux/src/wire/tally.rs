@@ -82,7 +82,7 @@ mod tests {
     use interlock_core::action::{Bytes, FileEnd, Plane, Subject};
 
     fn read(path: String) -> Action {
-        let end = FileEnd { path: Bytes(path.into_bytes()), aliases: Vec::new(), inode: None };
+        let end = FileEnd { path: Bytes(path.into_bytes()), aliases: Vec::new(), inode: None, content: None };
         let (verb, target) = (Verb::FileRead, Target::File(end));
         Action { id: String::new(), plane: Plane::Host, verb, target, subject: Subject::default(), nonce: None }
     }

@@ -2,8 +2,10 @@
 
 pub mod attributes;
 pub mod below;
+pub mod copy;
 pub mod descriptors;
-pub mod draft;
+pub mod guarded;
+pub mod installed;
 pub mod links;
 pub mod loss;
 mod masked;

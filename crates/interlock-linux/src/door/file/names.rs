@@ -2,6 +2,7 @@
 //!
 //! Left out: rename, which has two places and may carry a tree (`rename`).
 
+use super::guarded::{self, Held};
 use super::masked::Masked;
 use super::moved::{MOVED, afresh, in_place, place_of};
 use super::{links, loss, rename};
@@ -158,9 +159,10 @@ fn remove(errand: &Errand<'_>, directory: i32, index: usize, flags: i32) -> Resu
     if !place.is_name() {
         return errand.as_caller(|| Ok(act()?));
     }
+    errand.settled(&place.name());
     let object = errand.as_caller(|| Ok(place::object_at(&place)?))?;
     natively_refused(errand, &object.stat, &place, flags)?;
-    let mut acts = errand.acts_on(&[Verb::FileDelete], &object)?;
+    let mut acts = removal(errand, &object)?;
     if object.stat.kind() == libc::S_IFLNK {
         acts.extend(links::gone(errand, &place.name()));
     }
@@ -172,6 +174,21 @@ fn remove(errand: &Errand<'_>, directory: i32, index: usize, flags: i32) -> Resu
         errand.session.made.unnamed(inode(&object.stat));
     }
     Ok(())
+}
+
+/// The removal of an object by its name, with the keys that go with it where policy guards any.
+fn removal(errand: &Errand<'_>, object: &Object) -> Result<Vec<Observed>, Stop> {
+    let acts = errand.acts_on(&[Verb::FileDelete], object)?;
+    if !errand.session.line.judge.plan.guards_keys() {
+        return Ok(acts);
+    }
+    let keys = guarded::keys_at(errand, &errand.end_at(object.name.bytes(), Some(&object.stat)));
+    if keys.is_empty() {
+        return Ok(acts);
+    }
+    let held = Held::of(errand, Some((object.file.as_fd(), &object.stat)))?;
+    let content = guarded::content(&keys, &held, &Held::Nothing);
+    Ok(acts.into_iter().map(|act| act.with_content(Some(content.clone()))).collect())
 }
 
 /// What the kernel says of the object's type, after whether its name may be taken away at all; a slash behind a file's name it sees first.
@@ -216,14 +233,14 @@ fn link(errand: &Errand<'_>, from: (i32, usize), to: (i32, usize), flags: i32) -
         Name::Held(_) => return errand.as_caller(|| Ok(act()?)),
         // A file made without a name gets its first one.
         Name::Lost(path) => {
-            errand.session.drafts.untouched(inode(&object.stat), &[Verb::FileLink], path)?;
+            errand.session.copies.untouched(inode(&object.stat), &[Verb::FileLink], path)?;
             lost::admitted(&errand.caller, &errand.session.made, &object, &[Verb::FileLink])?;
             vec![first_name(errand, &object, &place)]
         }
         Name::Path(path) => {
             let end = errand.end_at(path, Some(&object.stat));
             let to = errand.end_at(&place.name(), None);
-            let target = Target::Pair { path: end.path, aliases: end.aliases, inode: end.inode, to, exchange: false };
+            let target = Target::Pair { path: end.path, aliases: end.aliases, inode: end.inode, content: None, to, exchange: false };
             let (origin, origin_to) =
                 (Some(errand.origin((object.file.as_fd(), &object.stat))), Some(errand.origin_in(place.parent.as_fd())));
             let mut acts = vec![Observed { origin, origin_to, ..Observed::new(Verb::FileLink, target) }];

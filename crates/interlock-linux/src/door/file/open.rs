@@ -4,12 +4,11 @@
 //! memory where another thread could change them.
 
 use super::masked::Masked;
-use super::{draft, terminal, view};
+use super::{copy, guarded, terminal, view};
 use crate::door::answer::{Answered, Pending, Proof};
 use crate::door::errand::Errand;
 use crate::door::handover::Handover;
 use crate::door::seen::caller::{Caller, Reached, Stop};
-use crate::door::seen::ground::Ground;
 use crate::door::seen::path_only::PathOnly;
 use crate::door::seen::place::{self, Place};
 use crate::door::seen::procfs;
@@ -19,6 +18,7 @@ use crate::sys::errno::{Errno, Sys};
 use crate::sys::files;
 use interlock_abi::open::{self, How};
 use interlock_core::action::{Action, Target, Verb};
+use interlock_core::content::Content;
 use interlock_core::facts::{History, Origin};
 use interlock_core::steer::Steer;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -140,8 +140,7 @@ fn opened_for<'a>(errand: &'a Errand<'_>, request: &Request) -> Result<Opened<'a
         return unnamed(errand, request, directory);
     }
     if request.how.flags & libc::O_CREAT == 0 {
-        let object = errand.as_caller(|| resolve::object_from(&errand.caller, start, &path))?;
-        return existing(errand, request, object);
+        return existing(errand, request, found(errand, start, &path)?);
     }
     if request.path.ends_with(b"/") && request.path.iter().any(|byte| *byte != b'/') {
         // Whatever is there: only the way to it is looked at (path_resolution(7)). Dots are there by their nature.
@@ -151,7 +150,7 @@ fn opened_for<'a>(errand: &'a Errand<'_>, request: &Request) -> Result<Opened<'a
         }
     }
     for _ in 0..CREATE_TRIES {
-        match errand.as_caller(|| resolve::object_from(&errand.caller, start, &path)) {
+        match found(errand, start, &path) {
             Ok(_) if request.how.flags & libc::O_EXCL != 0 => return Err(Errno(libc::EEXIST).into()),
             Ok(object) => return existing(errand, request, object),
             Err(Stop::Errno(Errno(libc::ENOENT))) => {}
@@ -166,6 +165,13 @@ fn opened_for<'a>(errand: &'a Errand<'_>, request: &Request) -> Result<Opened<'a
     Err(Errno(libc::EAGAIN).into())
 }
 
+/// What a path means, when what was written there in place is there.
+fn found(errand: &Errand<'_>, start: BorrowedFd<'_>, path: &Path<'_>) -> Result<Object, Stop> {
+    let look = || errand.as_caller(|| resolve::object_from(&errand.caller, start, path));
+    let object = look()?;
+    if errand.settled(object.name.bytes()) { look() } else { Ok(object) }
+}
+
 /// Makes a file that is not there. `None`: meanwhile it is, or its directory has another name; look again.
 fn create<'a>(errand: &'a Errand<'_>, request: &Request, start: BorrowedFd<'_>, path: &Path<'_>) -> Result<Option<Opened<'a>>, Stop> {
     match errand.as_caller(|| place::to_create(&errand.caller, start, path))? {
@@ -178,10 +184,15 @@ fn create_at<'a>(errand: &'a Errand<'_>, request: &Request, place: Place) -> Res
     errand.forbid_privilege(request.how.mode, &place.name())?;
     let flags = (request.how.flags & !libc::O_TRUNC) | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW | libc::O_NOCTTY;
     let (entry, umask) = (place.entry()?, errand.umask()?);
+    let keys = guarded::keys_at(errand, &errand.end_at(&place.name(), None));
     let making = errand.making(Verb::FileCreate, &place.name(), place.parent.as_fd());
     if is_drafted(errand, request, &making, &place) {
-        return drafted(errand, request, place, making).map(|file| Some(file.into()));
+        // What is written to it is compared when it is whole.
+        let making = if keys.is_empty() { making } else { making.with_content(Some(Content::Held)) };
+        return drafted(errand, request, place, making).map(Some);
     }
+    // An empty file has no keys; what is written to it comes later.
+    let making = if keys.is_empty() { making } else { making.with_content(Some(guarded::unchanged(&keys))) };
     let made = errand.enact_as_caller(&ENACTOR, vec![making], |_| {
         let _names = errand.session.names.read().unwrap_or_else(PoisonError::into_inner);
         if !place.stands(&errand.session.ground) {
@@ -191,17 +202,16 @@ fn create_at<'a>(errand: &'a Errand<'_>, request: &Request, place: Place) -> Res
         let masked = Masked::of(request.how.mode, umask, parent)?;
         let file = files::open_at(parent, &entry, flags, masked.given())?;
         masked.settle(file.as_fd())?;
-        Ok(file)
+        let inode = crate::door::act::inode(&files::stat(file.as_fd())?);
+        errand.session.made.note(inode, file.as_fd());
+        if keys.is_empty() {
+            return Ok((file, inode));
+        }
+        let object = place::object_at(&place)?;
+        Ok((copy::open(errand, request.how.flags, &object, &place.name())?, inode))
     });
     match made {
-        Ok(file) => {
-            let on_its_way = files::stat(file.as_fd()).ok().map(|stat| {
-                let inode = crate::door::act::inode(&stat);
-                errand.session.made.note(inode, file.as_fd());
-                errand.session.handovers.begin(errand.call.id, inode)
-            });
-            Ok(Some(Opened { file, _on_its_way: on_its_way }))
-        }
+        Ok((file, inode)) => Ok(Some(Opened { file, _on_its_way: Some(errand.session.handovers.begin(errand.call.id, inode)) })),
         // Found again at the next look, which also knows what O_EXCL says to it.
         Err(Stop::Errno(Errno(libc::EEXIST))) => Ok(None),
         Err(stop) => Err(stop),
@@ -219,13 +229,15 @@ fn is_drafted(errand: &Errand<'_>, request: &Request, making: &Observed, place: 
     }
 }
 
-fn drafted(errand: &Errand<'_>, request: &Request, place: Place, making: Observed) -> Result<OwnedFd, Stop> {
+fn drafted<'a>(errand: &'a Errand<'_>, request: &Request, place: Place, making: Observed) -> Result<Opened<'a>, Stop> {
     let (umask, act) = (errand.umask()?, making.clone());
     let promised = Observed { history: Some(History::Tracked), ..making };
-    errand.enact_as_caller(&ENACTOR, vec![promised], |_| {
+    let file = errand.enact_as_caller(&ENACTOR, vec![promised], |_| {
         let mode = Masked::of(request.how.mode, umask, place.parent.as_fd())?.given();
-        draft::begin(errand, place, act, request.how.flags, mode)
-    })
+        copy::anew(errand, place, act, (request.how.flags, mode))
+    })?;
+    let inode = crate::door::act::inode(&files::stat(file.as_fd())?);
+    Ok(Opened { file, _on_its_way: Some(errand.session.handovers.begin(errand.call.id, inode)) })
 }
 
 fn unnamed<'a>(errand: &'a Errand<'_>, request: &Request, directory: Object) -> Result<Opened<'a>, Stop> {
@@ -241,7 +253,7 @@ fn unnamed<'a>(errand: &'a Errand<'_>, request: &Request, directory: Object) -> 
     let file = errand.enact_as_caller(&ENACTOR, vec![errand.making(Verb::FileCreate, &name, directory.file.as_fd())], |_| {
         let parent = directory.file.as_fd();
         let masked = Masked::of(request.how.mode, umask, parent)?;
-        let file = reopen(&errand.session.ground, parent, flags, masked.given())?;
+        let file = files::reopen(errand.session.ground.own.as_fd(), parent, flags, masked.given())?;
         masked.settle(file.as_fd())?;
         Ok(file)
     })?;
@@ -284,8 +296,17 @@ fn unwritten(object: &Object) -> Result<(), Stop> {
 }
 
 fn opened(errand: &Errand<'_>, request: &Request, object: &Object, flags: i32) -> Result<OwnedFd, Stop> {
-    let reopened = || reopen(&errand.session.ground, object.file.as_fd(), flags, 0);
+    let reopened = || files::reopen(errand.session.ground.own.as_fd(), object.file.as_fd(), flags, 0);
     let verbs = request.verbs(object.stat.kind());
+    if let Some(name) = guarded_name(errand, request, object) {
+        let held = |act: Observed| if act.verb == Verb::FileRead { act } else { act.with_content(Some(Content::Held)) };
+        let acts = errand.acts_on(&verbs, object)?.into_iter().map(held).collect();
+        return errand.enact_as_caller(&ENACTOR, acts, |_| {
+            // What the kernel says of the file itself, whoever holds what is written to it.
+            drop(files::reopen(errand.session.ground.own.as_fd(), object.file.as_fd(), flags & !libc::O_TRUNC, 0)?);
+            copy::open(errand, flags, object, name)
+        });
+    }
     if may_block(request, object) {
         let waiting = || errand.blocking(|| errand.as_caller(|| Ok(reopened()?)).map_err(Stop::into_errno));
         let acts = errand.acts_on(&verbs, object)?;
@@ -317,7 +338,7 @@ fn file_of(action: &Action) -> Option<&[u8]> {
 
 /// The masked view in the place of the file, to be read.
 fn viewed(errand: &Errand<'_>, object: &Object, flags: i32) -> Result<OwnedFd, Stop> {
-    let reopened = |file, flags| reopen(&errand.session.ground, file, flags, 0);
+    let reopened = |file, flags| files::reopen(errand.session.ground.own.as_fd(), file, flags, 0);
     let shown = match view::of(object.name.bytes()) {
         Some(view) => view::shown(view, reopened(object.file.as_fd(), libc::O_RDONLY | libc::O_CLOEXEC)?)?,
         None => None,
@@ -326,6 +347,13 @@ fn viewed(errand: &Errand<'_>, object: &Object, flags: i32) -> Result<OwnedFd, S
         Some(view) => Ok(reopened(view.as_fd(), flags & !libc::O_NOATIME)?),
         None => Err(Stop::Refused { reached: Reached::Path(object.name.bytes().to_vec()), because: NOT_UNDERSTOOD, errno: libc::EACCES }),
     }
+}
+
+/// The name of a file to be written to at which policy guards keys.
+fn guarded_name<'o>(errand: &Errand<'_>, request: &Request, object: &'o Object) -> Option<&'o [u8]> {
+    let Name::Path(name) = &object.name else { return None };
+    let may = request.how.writes() && object.stat.kind() == libc::S_IFREG && errand.session.line.judge.plan.guards_keys();
+    (may && !guarded::keys_at(errand, &errand.end_at(name, Some(&object.stat))).is_empty()).then_some(name.as_slice())
 }
 
 /// What the kernel says of the object's type alone, whoever asks.
@@ -348,11 +376,6 @@ fn may_block(request: &Request, object: &Object) -> bool {
         libc::S_IFCHR => request.how.flags & libc::O_NONBLOCK == 0 && libc::major(object.stat.special) != MEMORY_DEVICES,
         _ => false,
     }
-}
-
-/// Opens what is held: the one moment at which the object, not a name, is given to the kernel.
-fn reopen(ground: &Ground, object: BorrowedFd<'_>, flags: i32, mode: u32) -> Sys<OwnedFd> {
-    files::open_at(ground.own.as_fd(), files::magic(object).as_c_str(), flags | libc::O_NOCTTY, mode)
 }
 
 #[cfg(test)]

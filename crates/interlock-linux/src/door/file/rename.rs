@@ -4,6 +4,8 @@
 //! Left out: RENAME_WHITEOUT, which makes a device and is refused.
 
 use super::below::{self, Entry};
+use super::guarded::{self, Held};
+use super::installed::Ready;
 use super::links;
 use super::loss;
 use super::moved::{MOVED, nothing_else, place_of};
@@ -14,7 +16,8 @@ use crate::door::seen::place::{Found, Place};
 use crate::line::{Enactor, Observed};
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::files::{self, Stat};
-use interlock_core::action::{Target, Verb};
+use interlock_core::action::{FileEnd, Target, Verb};
+use interlock_core::content::Content;
 use interlock_core::decision::{Outcome, Record};
 use interlock_core::facts::Origin;
 use interlock_core::plan::PlanAnswer;
@@ -79,6 +82,9 @@ pub fn rename(errand: &Errand<'_>, from: (i32, usize), to: (i32, usize), flags: 
         return errand.as_caller(|| Ok(act(&from, &to)?));
     }
     // The old name first: if it is not there, the new one is not looked at.
+    for place in [&from, &to] {
+        errand.settled(&place.name());
+    }
     let from = errand.as_caller(|| Ok(end(from)?))?;
     if from.object.is_none() {
         return Err(Errno(libc::ENOENT).into());
@@ -99,18 +105,95 @@ pub fn rename(errand: &Errand<'_>, from: (i32, usize), to: (i32, usize), flags: 
         }
     }
     let walked = walked(errand, &from, &to, exchange)?;
-    errand.enact_as_caller(&ENACTOR, acts(errand, &from, &to, exchange, &walked), |_| {
+    let guarded = Guarded::of(errand, &from, &to, exchange)?;
+    errand.enact_as_caller(&ENACTOR, acts(errand, &from, &to, exchange, (&walked, &guarded)), |_| {
+        let own = guarded.own(&to.place)?;
         let _names = nothing_else(errand);
         still(errand, &from, &to, exchange, &walked)?;
+        guarded.still(errand, &to)?;
         for end in [&from, &to] {
             if let Some(stat) = end.stat() {
                 errand.session.histories.leaving(&end.name, stat, end.origin(errand));
             }
         }
-        Ok(act(&from.place, &to.place)?)
+        match own {
+            None => Ok(act(&from.place, &to.place)?),
+            Some(own) => install(errand, own, &from, flags),
+        }
     })?;
     if let Some(replaced) = to.stat().filter(|stat| !exchange && stat.links <= 1) {
         errand.session.made.unnamed(inode(replaced));
+    }
+    Ok(())
+}
+
+/// What keys the ends have, where some rule guards any.
+struct Guarded {
+    source: Option<Content>,
+    destination: Option<Content>,
+    /// What is at the destination before, and what would be: a file of Interlock's own is put there, whoever holds the one that is moved.
+    before: Held,
+    now: Option<Held>,
+}
+
+impl Guarded {
+    fn of(errand: &Errand<'_>, from: &End, to: &End, exchange: bool) -> Result<Self, Stop> {
+        let none = Self { source: None, destination: None, before: Held::Nothing, now: None };
+        if !errand.session.line.judge.plan.guards_keys() || exchange {
+            return Ok(none);
+        }
+        let (old, new) = (errand.end_at(&from.name, from.stat()), errand.end_at(&to.name, to.stat()));
+        let (at_source, at_destination) = (guarded::keys_at(errand, &old), guarded::keys_at(errand, &new));
+        if at_source.is_empty() && at_destination.is_empty() {
+            return Ok(none);
+        }
+        let moved = Held::of(errand, from.found())?;
+        let source = (!at_source.is_empty()).then(|| guarded::content(&at_source, &moved, &Held::Nothing));
+        if at_destination.is_empty() {
+            return Ok(Self { source, ..none });
+        }
+        let before = Held::of(errand, to.found())?;
+        let destination = Some(guarded::content(&at_destination, &before, &moved));
+        Ok(Self { source, destination, before, now: Some(moved) })
+    }
+
+    /// Of the removal of what is there: the same, where a rule speaks of it that does not speak of the rename; else that has been asked once.
+    fn replaced(&self, errand: &Errand<'_>) -> Option<Content> {
+        let alone = loss::cares(&errand.session.line.judge, Verb::FileRename);
+        self.destination.as_ref().map(|content| if alone { content.clone() } else { Content::Held })
+    }
+
+    /// The file that is put at the destination.
+    fn own<'p>(&self, place: &'p Place) -> Result<Option<Ready<'p>>, Stop> {
+        match &self.now {
+            None => Ok(None),
+            Some(Held::File(file, bytes)) => Ok(Some(Ready::new(place, bytes, file.as_fd())?.kept()?)),
+            // No rule lets that pass.
+            Some(_) => Err(Errno(libc::EACCES).into()),
+        }
+    }
+
+    /// Whether the destination still holds what the keys were compared with.
+    ///
+    /// # Errors
+    /// [`MOVED`].
+    fn still(&self, errand: &Errand<'_>, to: &End) -> Result<(), Stop> {
+        if self.now.is_none() || Held::of(errand, to.found())?.same(&self.before) { Ok(()) } else { Err(MOVED) }
+    }
+}
+
+/// Puts Interlock's own file at the destination, and takes the other's name away.
+fn install(errand: &Errand<'_>, own: Ready<'_>, from: &End, flags: u32) -> Result<(), Stop> {
+    let origin = from.origin(errand);
+    let file = own.install(flags)?;
+    let stat = files::stat(file.as_fd())?;
+    if origin == Origin::Session {
+        errand.session.made.note(inode(&stat), file.as_fd());
+    }
+    let old = from.place.component()?;
+    files::unlink(from.place.parent.as_fd(), &old, 0)?;
+    if from.stat().is_some_and(|stat| stat.links <= 1) {
+        from.stat().into_iter().for_each(|stat| errand.session.made.unnamed(inode(stat)));
     }
     Ok(())
 }
@@ -204,10 +287,10 @@ fn could_matter(errand: &Errand<'_>, ends: &[&[u8]]) -> bool {
     })
 }
 
-fn acts(errand: &Errand<'_>, from: &End, to: &End, exchange: bool, walked: &Walked) -> Vec<Observed> {
-    let mut acts = vec![pair(errand, from, to, exchange)];
+fn acts(errand: &Errand<'_>, from: &End, to: &End, exchange: bool, (walked, guarded): (&Walked, &Guarded)) -> Vec<Observed> {
+    let mut acts = vec![pair(errand, from, to, exchange, guarded)];
     if !exchange && to.object.is_some() {
-        acts.push(errand.act(Verb::FileDelete, &to.name, to.found()));
+        acts.push(errand.act(Verb::FileDelete, &to.name, to.found()).with_content(guarded.replaced(errand)));
     }
     acts.extend([from, to].into_iter().filter(|end| end.is_link()).flat_map(|end| links::gone(errand, &end.name)));
     if loss::cares(&errand.session.line.judge, Verb::FileRename) {
@@ -260,9 +343,11 @@ fn linked(errand: &Errand<'_>, from: &End, to: &End, walked: &Option<Vec<Entry>>
     acts
 }
 
-fn pair(errand: &Errand<'_>, from: &End, to: &End, exchange: bool) -> Observed {
+fn pair(errand: &Errand<'_>, from: &End, to: &End, exchange: bool, guarded: &Guarded) -> Observed {
     let end = errand.end_at(&from.name, from.stat());
-    let target = Target::Pair { path: end.path, aliases: end.aliases, inode: end.inode, to: errand.end_at(&to.name, to.stat()), exchange };
+    let to_end = FileEnd { content: guarded.destination.clone(), ..errand.end_at(&to.name, to.stat()) };
+    let content = guarded.source.clone();
+    let target = Target::Pair { path: end.path, aliases: end.aliases, inode: end.inode, content, to: to_end, exchange };
     let (origin, origin_to) = (Some(from.origin(errand)), Some(to.origin(errand)));
     Observed { origin, origin_to, ..Observed::new(Verb::FileRename, target) }
 }
@@ -271,10 +356,22 @@ fn below_pair(errand: &Errand<'_>, entry: &Entry, source: &[u8], goal: &[u8]) ->
     let name = |top: &[u8]| [top, b"/", &entry.path].concat();
     let mut end = errand.end_at(&name(source), None);
     end.inode = Some(entry.inode);
-    let to = errand.end_at(&name(goal), None);
-    let target = Target::Pair { path: end.path, aliases: end.aliases, inode: end.inode, to, exchange: false };
+    let mut to = errand.end_at(&name(goal), None);
+    let content = guarded_alike(errand, &end, &to);
+    to.content.clone_from(&content);
+    let target = Target::Pair { path: end.path, aliases: end.aliases, inode: end.inode, content, to, exchange: false };
     // The name comes into being in a folder that is moved along.
     Observed { origin: Some(entry.origin), origin_to: Some(Origin::Session), ..Observed::new(Verb::FileRename, target) }
+}
+
+/// What goes along with its folder from one name to another keeps its keys, if the same are guarded at both: nobody could write to it.
+fn guarded_alike(errand: &Errand<'_>, from: &FileEnd, to: &FileEnd) -> Option<Content> {
+    if !errand.session.line.judge.plan.guards_keys() {
+        return None;
+    }
+    let (old, new) = (guarded::keys_at(errand, from), guarded::keys_at(errand, to));
+    let alike = old.len() == new.len() && old.iter().zip(&new).all(|(one, other)| std::ptr::eq(*one, *other));
+    (alike && !old.is_empty()).then(|| guarded::unchanged(&old))
 }
 
 /// Whether policy allows it whatever the facts and asks for no record of its own: the directory's record stands for it.

@@ -69,6 +69,12 @@ impl From<Observed> for Reached {
     }
 }
 
+impl From<std::io::Error> for Stop {
+    fn from(error: std::io::Error) -> Self {
+        Self::Errno(error.into())
+    }
+}
+
 impl From<Errno> for Stop {
     fn from(error: Errno) -> Self {
         Self::Errno(error)

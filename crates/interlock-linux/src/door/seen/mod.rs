@@ -1,7 +1,6 @@
 //! What the door sees: who calls, which object a path means and under which names, and what this session has made.
 
 pub mod caller;
-pub mod drafts;
 pub mod ground;
 pub mod history;
 pub mod lost;

@@ -1,0 +1,160 @@
+//! Git configuration, read as git reads it (git-config(1), and the order of things in its parser).
+//!
+//! Left out: what an `include` names, and where a value is a number or a truth.
+
+use super::Keys;
+
+/// What git takes for white space.
+const SPACE: [char; 4] = [' ', '\t', '\r', '\n'];
+
+/// One setting, in the order of the file: section and key in lower case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Setting {
+    pub section: String,
+    /// Everything between section and key; empty where nothing is.
+    pub subsection: String,
+    pub key: String,
+    /// A key alone is true.
+    pub value: String,
+}
+
+impl Setting {
+    fn of(heading: &str, key: &str, value: String) -> Self {
+        let (section, subsection) = heading.split_once('.').unwrap_or((heading, ""));
+        Self { section: section.to_owned(), subsection: subsection.to_owned(), key: key.to_lowercase(), value }
+    }
+}
+
+/// Settings of one name are all of its values, in order, a line each: a value of two lines is not two values.
+pub(crate) fn read(text: &str) -> Result<Keys, String> {
+    if text.contains('\0') {
+        return Err("it holds a zero byte".to_owned());
+    }
+    let mut keys = Keys::new();
+    for Setting { section, subsection, key, value } in settings(text).ok_or_else(|| "git would not read it".to_owned())? {
+        let value = value.replace('\\', "\\\\").replace('\n', "\\n");
+        keys.entry(vec![section, subsection, key]).and_modify(|all| *all = format!("{all}\n{value}")).or_insert(value);
+    }
+    Ok(keys)
+}
+
+/// The settings of a file. `None`: git would refuse it.
+#[must_use]
+pub fn settings(text: &str) -> Option<Vec<Setting>> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n");
+    let (mut found, mut section) = (Vec::new(), None::<String>);
+    let mut rest = text.trim_start_matches(SPACE);
+    while let Some(first) = rest.chars().next() {
+        match first {
+            '#' | ';' => rest = rest.split_once('\n').map_or("", |(_, rest)| rest),
+            '[' => {
+                let (name, after) = heading(rest.get(1..)?)?;
+                (section, rest) = (Some(name), after);
+            }
+            first if first.is_ascii_alphabetic() => {
+                let end = rest.find(|letter: char| !is_of_key(letter)).unwrap_or(rest.len());
+                let (key, after) = rest.split_at_checked(end)?;
+                let (value, after) = value(after)?;
+                found.push(Setting::of(section.as_deref()?, key, value));
+                rest = after;
+            }
+            _ => return None,
+        }
+        rest = rest.trim_start_matches(SPACE);
+    }
+    Some(found)
+}
+
+fn is_of_key(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || letter == '-'
+}
+
+/// `section "subsection"]` as `section.subsection`, and what follows it.
+fn heading(text: &str) -> Option<(String, &str)> {
+    let end = text.find(|letter: char| !is_of_key(letter) && letter != '.')?;
+    let (name, rest) = text.split_at_checked(end)?;
+    let name = name.to_lowercase();
+    if let Some(rest) = rest.strip_prefix(']') {
+        return Some((name, rest));
+    }
+    let quoted = rest.trim_start_matches([' ', '\t', '\r']);
+    if quoted.len() == rest.len() {
+        return None;
+    }
+    let quoted = quoted.strip_prefix('"')?;
+    let (mut subsection, mut letters) = (String::new(), quoted.char_indices());
+    while let Some((at, letter)) = letters.next() {
+        match letter {
+            '\n' => return None,
+            '\\' => subsection.push(letters.next().map(|(_, letter)| letter).filter(|letter| *letter != '\n')?),
+            '"' => return Some((format!("{name}.{subsection}"), quoted.get(at + 1..)?.strip_prefix(']')?)),
+            letter => subsection.push(letter),
+        }
+    }
+    None
+}
+
+/// ` = value` with its quotes, comments and continued lines, and what follows it.
+fn value(text: &str) -> Option<(String, &str)> {
+    let text = text.trim_start_matches([' ', '\t']);
+    let Some(text) = text.strip_prefix('=') else {
+        return (text.is_empty() || text.starts_with('\n')).then(|| ("true".to_owned(), text));
+    };
+    let (mut value, mut quoted, mut comment) = (String::new(), false, false);
+    // Where white space began that may turn out to be at the end.
+    let mut ends = None;
+    let mut letters = text.char_indices();
+    while let Some((at, letter)) = letters.next() {
+        match letter {
+            '\n' => return (!quoted).then(|| (trimmed(value, ends), text.get(at..).unwrap_or_default())),
+            _ if comment => {}
+            letter if SPACE.contains(&letter) && !quoted => {
+                ends = ends.or(Some(value.len()));
+                if !value.is_empty() {
+                    value.push(letter);
+                }
+            }
+            '#' | ';' if !quoted => comment = true,
+            '\\' => {
+                ends = None;
+                match letters.next().map_or('\n', |(_, letter)| letter) {
+                    '\n' => {}
+                    't' => value.push('\t'),
+                    'n' => value.push('\n'),
+                    'b' => value.push('\u{8}'),
+                    letter @ ('"' | '\\') => value.push(letter),
+                    _ => return None,
+                }
+            }
+            '"' => (ends, quoted) = (None, !quoted),
+            letter => {
+                ends = None;
+                value.push(letter);
+            }
+        }
+    }
+    (!quoted).then(|| (trimmed(value, ends), ""))
+}
+
+fn trimmed(mut value: String, ends: Option<usize>) -> String {
+    value.truncate(ends.unwrap_or(value.len()));
+    value
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn configuration_is_read_as_git_reads_it() {
+        let text = "[core] FsMonitor = \"a # b\" # c\n bare\n[Alias \"x\\\"y.Z\"]\n\tgo = !sh \\\n -c id ; d\n[a.B]\nk=\n";
+        let found: Vec<String> =
+            settings(text).unwrap().into_iter().map(|of| format!("{}|{}|{}|{}", of.section, of.subsection, of.key, of.value)).collect();
+        assert_eq!(found, ["core||fsmonitor|a # b", "core||bare|true", "alias|x\"y.Z|go|!sh  -c id", "a|b|k|"]);
+        for refused in ["[core", "[core ]", "k = v", "[a]\nk = \"v", "[a]\n1k = v", "[a]\nk # c\n", "[a \"b\" ]\nk=v", "[a]\nk = \\x"] {
+            assert_eq!(settings(refused), None, "{refused}");
+        }
+    }
+}
