@@ -153,3 +153,33 @@ def test_a_rule_of_ones_own(cli):
     ran = cli("run", "--policy", policy, "--", "sh", "-c", script)
     assert ran.stdout == '{"version": "2", "scripts": {"test": "true"}}'
     assert "which would set scripts.test (own/scripts: scripts are reviewed)" in ran.stderr
+
+
+@pytest.mark.parametrize("write", ["cat new > {0}", "mv new {0}"])
+@pytest.mark.parametrize("bind", ["symlink", "hard link"])
+def test_state_that_has_another_name_is_guarded_by_that_name_as_well(cli, bind, write):
+    """As people keep dotfiles in a repository."""
+    kept = cli.workspace / "claude.json"
+    kept.write_text(json.dumps(STATE))
+    if bind == "symlink":
+        (cli.human / ".claude.json").symlink_to(kept)
+    else:
+        (cli.human / ".claude.json").hardlink_to(kept)
+    (cli.workspace / "new").write_text(json.dumps(STATE | {"mcpServers": {"evil": {"command": "evil"}}}))
+    cli("run", "--preset", "coding-agent", "--no-ask", "--", "sh", "-c", write.format("claude.json"))
+    assert json.loads((cli.human / ".claude.json").read_text()) == STATE
+
+
+LED = {
+    "a git directory elsewhere": ("git init -q --bare g; git config -f g/config core.pager ./evil; mkdir sub; echo 'gitdir: ../g' > sub/.git", "sub/.git"),
+    "a remote on this machine": ("git init -q --bare g; mkdir -p g/hooks; git remote set-url origin ../g || git config remote.origin.url ../g", ".git/config"),
+}
+
+
+@pytest.mark.parametrize("way", LED)
+def test_what_leads_git_to_other_configuration_is_listed(repository, way):
+    """None of these is denied: git makes such files itself."""
+    script, named = LED[way]
+    ran = repository("run", "--preset", "coding-agent", "--no-ask", "--", "sh", "-c", script)
+    told = repository("session", "changes").stdout
+    assert named in told, (ran.stderr, told)

@@ -62,6 +62,8 @@ def place(user):
     for made in (root, build):
         shutil.rmtree(made, ignore_errors=True)
 
+UNCHANGED = {"read": {form: {"changes": []} for form in ("git", "json", "toml")}}
+
 
 class Stage:
     """The machine of one test, and Interlock on it as one user."""
@@ -218,7 +220,8 @@ def same_as_recorded(asked, recorded):
 
 def same_as_expected(asked, told, windows):
     told_and_recorded = zip(told, windows, strict=True)
-    said = decided(asked, [(action, facts(action, window)) for (act, *_), window in told_and_recorded for action in questions(act)])
+    known = [(contents(action, window), facts(action, window)) for (act, *_), window in told_and_recorded for action in questions(act)]
+    said = decided(asked, known)
     found = Counter()
     for (act, code, _), window in zip(told, windows, strict=True):
         expected = strictest([next(said)["decision"] for _ in act.actions] + losses(act, said))
@@ -240,6 +243,21 @@ def facts(action, window):
     known = next((each["facts"] for each in (*same, *window) if each["facts"]["origin"] is not None), {})
     made = {"origin": known.get("origin") or "before", "origin_to": known.get("origin_to") or "session"}
     return {"now_ms": 0, **made, **{end: known.get(end) or "none" for end in ("history", "history_to")}}
+
+
+def contents(action, window):
+    """With what it would make of guarded keys, as the session recorded it of the same name; else it changes none."""
+    if not action["verb"].startswith("file."):
+        return action
+    same = [each["action"]["target"] for each in window if each["action"]["verb"] == action["verb"]]
+    same = next((target for target in same if target.get("path") == action["target"]["path"]), None)
+    return {**action, "target": end_with_content(action["target"], same)}
+
+
+def end_with_content(target, same):
+    held = UNCHANGED if same is None else same.get("content")
+    found = {**target, **({} if held is None else {"content": held})}
+    return {**found, "to": end_with_content(found["to"], None if same is None else same["to"])} if "to" in found else found
 
 
 def questions(act):

@@ -95,6 +95,8 @@ USES = {
     "map": "python3 -c \"import mmap; f=open('settings/agent.json','r+b'); m=mmap.mmap(f.fileno(),0); m[6:7]=b'2'; m.close(); f.close()\"",
     "cut to length": "python3 -c \"import os; f=os.open('settings/agent.json',os.O_RDWR); os.pwrite(f,b' '*9+b'\\n',0); os.ftruncate(f,0);"
     " os.pwrite(f,b'{\\\"n\\\": 2, \\\"mcpServers\\\": {\\\"old\\\": {\\\"command\\\": \\\"true\\\"}}}\\n',0); os.fsync(f); os.fchmod(f,0o600); os.close(f)\"",
+    "mode given by name meanwhile": "python3 -c \"import os; f=open('settings/agent.json','r+'); f.write('{\\\"n\\\": 2');"
+    " os.chmod('settings/agent.json',0o600); f.close()\"",
     "copied over": "sed 's/1/2/' settings/agent.json > new && cp new settings/agent.json",
     "moved away and back": "mkdir other && sed 's/1/2/' settings/agent.json > new && cp -p new settings/agent.json && ls settings",
     "twice": "sed 's/1/3/' settings/agent.json > new && cat new > settings/agent.json && sed -i 's/3/2/' settings/agent.json",

@@ -110,6 +110,14 @@ ATTACKS = {
         "mkdir -p new/.vscode; echo evil > new/.vscode/tasks.json; ln -sfn /proc/self/root$PWD/new current",
         "current/.vscode/tasks.json",
     ),
+    "a known link led to a new folder by a folder of the session's that becomes a link": (
+        "mkdir -p new/.vscode; echo evil > new/.vscode/tasks.json; T=$(mktemp -d -p /tmp); mkdir $T/x; ln -sfn $T/x current; rmdir $T/x; ln -s $PWD/new $T/x",
+        "current/.vscode/tasks.json",
+    ),
+    "a known link led to a new folder by a person's own link": (
+        "mkdir -p new/.vscode; echo evil > new/.vscode/tasks.json; ln -sfn $HOME/back/new current",
+        "current/.vscode/tasks.json",
+    ),
     "a known link led to a file that becomes a folder": (
         "ln -sfn packages/file current; rm packages/file; mkdir -p packages/file/.vscode; echo evil > packages/file/.vscode/tasks.json",
         "current/.vscode/tasks.json",
@@ -131,6 +139,8 @@ def lay_out(arena: Arena) -> None:
     (arena.work / "packages/app/package.json").write_text("{}\n")
     (arena.work / "current").symlink_to("packages/app")
     (arena.work / "packages" / "file").write_text("of before\n")
+    (arena.home / "back").unlink(missing_ok=True)
+    (arena.home / "back").symlink_to(arena.work)
     arena._own()
 
 

@@ -49,6 +49,8 @@ echo three > src/three
 git add -A
 git commit -qm third
 git checkout -q b
+git checkout -q -b d main~1
+for n in 1 2 3 4 5; do echo "{\"d\": $n}" > .vscode/settings.json; git commit -qam d$n; done
 git checkout -q main
 cd ..
 git clone -q --bare repo upstream.git
@@ -66,6 +68,8 @@ ROWS = {
     "stash with untracked": "echo x > new && git stash -u && ls && git stash pop",
     "merge": "git merge -q -m merged b && git log --oneline | wc -l && cat .vscode/settings.json",
     "merge fast forward": "git checkout -q -b c main~1 && git merge b",
+    "rebase of many": "git checkout -q d && git rebase main && git log --format=%s && cat .vscode/settings.json",
+    "cherry-pick of many": "git cherry-pick d~4 d~3 d~2 d~1 d && git log --format=%s && git diff-files",
     "rebase": "git checkout -q b && git rebase main && git log --format=%s",
     "pull --rebase": "git checkout -q -b c main~1 && echo c > c && git add c && git commit -qm c "
     "&& git pull -q --rebase . b && git log --format=%s && cat .env.development",

@@ -48,21 +48,20 @@ def decide_line(policy: Policy, line: str, number: int) -> str:
 
 
 def _with_facts(line: str) -> str:
-    """Without facts of its own, an act is upon what was there before the session, and a name that it makes is new.
-    Without content of its own, it changes no guarded key.
+    """Without facts of its own, an act is upon what was there before the session, a name that it makes is new, and
+    where it tells of no content, no guarded key changes. With facts it is decided as it is: as a record has it.
     """
     try:
         asked = json.loads(line, object_pairs_hook=_once)
     except ValueError:
         return line
     action = asked.get("action") if isinstance(asked, dict) else None
-    if not isinstance(action, dict):
+    if not isinstance(action, dict) or "facts" in asked:
         return line
     _keep_keys(action)
     made = action.get("verb") in ("file.create", "file.mknod")
     known = {"origin": "session" if made else "before", "origin_to": "session", "history": "none", "history_to": "none"}
-    asked.setdefault("facts", known)
-    return json.dumps(asked)
+    return json.dumps({**asked, "facts": known})
 
 
 def _keep_keys(action: JsonObject) -> None:

@@ -55,6 +55,8 @@ pub struct Copy {
     carried: Inode,
     /// The copy, open for reading.
     pub file: OwnedFd,
+    /// What it was before anybody had it.
+    pub at_first: Stat,
     /// Who opened it first.
     pub call: Call,
     pub identity: Option<Identity>,
@@ -229,11 +231,11 @@ impl Copy {
     /// # Errors
     /// The kernel's.
     pub fn new((name, place): (&[u8], Place), of: Of, file: OwnedFd, (call, identity): (Call, Option<Identity>)) -> Sys<Self> {
-        let of_itself = files::stat(file.as_fd())?;
-        let handed = if let Of::File(stat, _) = &of { stat } else { &of_itself };
+        let at_first = files::stat(file.as_fd())?;
+        let handed = if let Of::File(stat, _) = &of { stat } else { &at_first };
         let carried = Inode { device: handed.device, number: handed.inode };
         let (asking, closed, keeper) = (AtomicBool::new(false), AtomicBool::new(false), OnceLock::new());
-        Ok(Self { name: name.to_vec(), place, of, carried, file, call, identity, asking, closed, keeper })
+        Ok(Self { name: name.to_vec(), place, of, carried, file, at_first, call, identity, asking, closed, keeper })
     }
 
     /// Whether it is to get a name that is not there.

@@ -3,6 +3,7 @@
 //! Left out: how an act is told to the line (`act`), how a call that stopped ends (`refusal`), waiting (`wait`), the mode of what is made (`mode`), and
 //! what a call means, which is its family's.
 
+use super::copies::Copy;
 use super::file::installed::is_being_installed;
 use super::seen::caller::{Caller, Reached, Stop};
 use super::session::Session;
@@ -101,6 +102,15 @@ impl<'a> Errand<'a> {
     pub fn settled(&self, name: &[u8]) -> bool {
         let copies = &self.session.copies;
         copies.count.load(Ordering::Acquire) > 0 && copies.settle(|copy| copy.name == name, &self.session.handovers)
+    }
+
+    /// The same for whatever is in a folder: who empties it may have seen what is put in place there.
+    pub fn settled_in(&self, folder: &[u8]) {
+        let copies = &self.session.copies;
+        if copies.count.load(Ordering::Acquire) > 0 {
+            let lies_there = |copy: &Copy| copy.name.strip_prefix(folder).is_some_and(|rest| rest.starts_with(b"/"));
+            copies.settle(lies_there, &self.session.handovers);
+        }
     }
 
     /// Whom the caller acts as, where that is not who the supervisor is.

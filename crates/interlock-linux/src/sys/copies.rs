@@ -47,13 +47,22 @@ pub fn take_attributes(copy: BorrowedFd<'_>, of: BorrowedFd<'_>) -> Sys<()> {
             set.map_err(errno)?;
         }
     }
-    fs::fchmod(copy, fs::Mode::from_raw_mode(wanted.st_mode & MODE_KEPT)).map_err(errno)?;
+    take_mode(copy, of)?;
     let time = |seconds: i64, nanoseconds: u64| Timespec { tv_sec: seconds, tv_nsec: nanoseconds as _ };
     let times = Timestamps {
         last_access: time(wanted.st_atime, wanted.st_atime_nsec as u64),
         last_modification: time(wanted.st_mtime, wanted.st_mtime_nsec as u64),
     };
     fs::futimens(copy, &times).map_err(errno)
+}
+
+/// Gives `copy` the mode of `of`.
+///
+/// # Errors
+/// EPERM: this thread may not.
+pub fn take_mode(copy: BorrowedFd<'_>, of: BorrowedFd<'_>) -> Sys<()> {
+    let wanted = fs::fstat(of).map_err(errno)?;
+    fs::fchmod(copy, fs::Mode::from_raw_mode(wanted.st_mode & MODE_KEPT)).map_err(errno)
 }
 
 fn attributes(of: BorrowedFd<'_>) -> Sys<Vec<CString>> {

@@ -28,11 +28,14 @@ use std::io::Write as _;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime};
 
 /// File systems on which a mapping keeps the file open that it was made of, so that a closed file is written by nobody. On overlayfs it keeps the
 /// file of the layer below.
 const HELD_BY_MAPPINGS: [i64; 5] =
     [libc::EXT4_SUPER_MAGIC, libc::XFS_SUPER_MAGIC, libc::BTRFS_SUPER_MAGIC, libc::TMPFS_MAGIC, libc::F2FS_SUPER_MAGIC];
+/// How long a program takes, as a rule, to write such a file and to go on.
+const SECOND_ENDS: Duration = Duration::from_millis(50);
 const WAITS: &str = "what was written to it before is not in place yet";
 const UNREAD: &str = "what was written cannot be read";
 const FAILED: &str = "what was written could not be put in place";
@@ -118,6 +121,9 @@ fn made_anew(
     let unlinkable = if given == Given::Own { libc::O_EXCL } else { 0 };
     let flags = flags & !(libc::O_CREAT | libc::O_EXCL | libc::O_TRUNC | libc::O_NOFOLLOW);
     let flags = flags | libc::O_TMPFILE | libc::O_NOCTTY | unlinkable;
+    if given == Given::Itself {
+        within_a_second();
+    }
     let file = files::open_at(place.parent.as_fd(), c".", flags, mode).map_err(refused)?;
     let reader = files::reopen(errand.session.ground.own.as_fd(), file.as_fd(), libc::O_RDONLY, 0)?;
     if copies::nobody_writes(reader.as_fd()).map_err(refused)? {
@@ -128,6 +134,15 @@ fn made_anew(
     }
     let call = Call { id: NOBODYS, ..*errand.call };
     Ok((Copy::new((name, place), Of::Nothing(Box::new(making), given), reader, (call, errand.identity()?))?, file))
+}
+
+/// Git notes the time of the file's last change as well, in seconds, and the name that it gets is such a change: so it is not made when a second ends.
+fn within_a_second() {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let left = Duration::from_secs(1).saturating_sub(Duration::from_nanos(u64::from(now.subsec_nanos())));
+    if left < SECOND_ENDS {
+        std::thread::sleep(left);
+    }
 }
 
 /// Decides what was written to a copy, and puts it in place.
@@ -228,14 +243,21 @@ fn named(errand: &Errand<'_>, copy: &Copy, now: &Held) -> Result<(), Stop> {
     Ok(())
 }
 
-/// The file that is put in place, with the bytes that were decided.
+/// The file that is put in place, with the bytes that were decided. Owner and mode are those that the file at the name has by now, unless the writer gave
+/// them to the copy.
 fn ready<'c>(copy: &'c Copy, before: &Held, now: &Held) -> Result<Ready<'c>, Stop> {
     let Held::File(_, bytes) = now else { return Err(Errno(libc::EACCES).into()) };
     let ready = Ready::new(&copy.place, bytes, copy.file.as_fd())?;
     match before {
         Held::Nothing => Ok(ready), // a power loss loses it as it does any new file
         Held::File(original, _) => {
-            ready.owned_as(original.as_fd())?;
+            let (first, last) = (&copy.at_first, files::stat(copy.file.as_fd())?);
+            if (first.user, first.group) == (last.user, last.group) {
+                ready.owned_as(original.as_fd())?;
+            }
+            if first.mode == last.mode {
+                ready.with_mode_of(original.as_fd())?;
+            }
             Ok(ready.kept()?)
         }
         Held::Unknown(_) => Err(Errno(libc::EACCES).into()),

@@ -57,6 +57,14 @@ impl<'a> Ready<'a> {
         copies::take_owner(self.file.as_fd(), of)
     }
 
+    /// Gives it the mode of another file.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn with_mode_of(&self, of: BorrowedFd<'_>) -> Sys<()> {
+        copies::take_mode(self.file.as_fd(), of)
+    }
+
     /// Puts it where it belongs. `flags` are renameat2's.
     ///
     /// # Errors

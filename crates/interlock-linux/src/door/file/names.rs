@@ -159,7 +159,8 @@ fn remove(errand: &Errand<'_>, directory: i32, index: usize, flags: i32) -> Resu
     if !place.is_name() {
         return errand.as_caller(|| Ok(act()?));
     }
-    errand.settled(&place.name());
+    let name = place.name();
+    errand.settled_in(if flags == 0 { place.directory() } else { &name });
     let object = errand.as_caller(|| Ok(place::object_at(&place)?))?;
     natively_refused(errand, &object.stat, &place, flags)?;
     let mut acts = removal(errand, &object)?;

@@ -161,10 +161,10 @@ impl Histories {
 
     /// Whether `path` and each name on the way to it is a folder or file of before, or one that a rule asks for: what is made there is decided as
     /// something that a person knows, whatever the session does. A link or nothing on the way may be a new folder by then. Outside the workspace
-    /// no name is new, and a link there that leads back into it is judged by its own text.
+    /// links of before may be on the way, if they lead outside.
     #[must_use]
     pub fn is_surely_known(&self, path: &[u8], known: Known<'_>) -> bool {
-        let Some(below) = self.below(path) else { return true };
+        let Some(below) = self.below(path) else { return self.stays_outside(path, known).unwrap_or(false) };
         let top = path.len() - below.len();
         let ends = below.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| top + at);
         ends.filter_map(|end| path.get(..end)).chain([path]).all(|folder| {
@@ -173,6 +173,27 @@ impl Histories {
                     matches!(stat.kind(), libc::S_IFDIR | libc::S_IFREG) && known.made.origin(inode(&stat), file.as_fd()) != Origin::Session
                 })
         })
+    }
+
+    /// Whether a path leads outside of the workspace over things of before alone. On procfs it leads each reader elsewhere.
+    fn stays_outside(&self, path: &[u8], known: Known<'_>) -> Sys<bool> {
+        let ends = path.iter().enumerate().skip(1).filter(|(_, byte)| **byte == b'/').map(|(at, _)| at).chain([path.len()]);
+        for part in ends.filter_map(|end| path.get(..end)) {
+            let name = files::text(part)?;
+            let steps = [libc::O_NOFOLLOW, 0].map(|follow| files::open_at(known.root, &name, libc::O_PATH | libc::O_CLOEXEC | follow, 0));
+            for step in steps {
+                let step = step?;
+                let is_procs = files::file_system(step.as_fd())? == libc::PROC_SUPER_MAGIC;
+                if is_procs || known.made.origin(inode(&files::stat(step.as_fd())?), step.as_fd()) == Origin::Session {
+                    return Ok(false);
+                }
+            }
+        }
+        let object = files::open_at(known.root, &files::text(path)?, libc::O_PATH | libc::O_CLOEXEC, 0)?;
+        let name =
+            std::fs::read_link(std::path::Path::new(std::ffi::OsStr::from_bytes(files::magic(object.as_fd()).absolute().as_bytes())))?;
+        let name = name.as_os_str().as_bytes();
+        Ok(name != self.workspace && self.below(name).is_none())
     }
 
     fn left(&self) -> MutexGuard<'_, Left> {
