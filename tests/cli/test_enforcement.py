@@ -37,9 +37,9 @@ def layer(place, best_effort=""):
 def opened(place):
     ledger = place.home / "state/ledger/sessions"
     [session] = os.listdir(ledger)
-    from interlock.ledger.reader import records
+    from interlock.ledger.reader import entries
 
-    return next(each.value for each in records(str(ledger / session)) if each.value["type"] == "session.opened")
+    return next(each.event.document for each in entries(str(ledger / session)) if each.event.type == "session.opened")
 
 
 def test_a_rule_that_is_not_enforced_fully_is_a_load_error_with_its_place(run, place):

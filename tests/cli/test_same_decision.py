@@ -23,7 +23,7 @@ from pathlib import Path
 
 import pytest
 
-from interlock.ledger.reader import records
+from interlock.ledger.reader import entries
 
 from .same import acts
 from .same.layout import Layout
@@ -122,7 +122,7 @@ class Stage:
             sleeper.kill()
             sleeper.wait()
         [log] = (self.layout.interlock / "state/ledger/sessions").iterdir()
-        return told, [record.value for record in records(str(log))]
+        return told, [entry.event.document for entry in entries(str(log))]
 
     def _told(self, session, drawn):
         for act in drawn:

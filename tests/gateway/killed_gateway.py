@@ -23,7 +23,7 @@ from types import SimpleNamespace
 from gateway_stage import SERVERS, modern
 from tests.kills.storm import children
 
-from interlock.ledger.reader import Record
+from interlock.ledger.reader import Entry
 
 #: Nothing that a gateway had started may live longer than this after it was killed.
 GONE_SECONDS = 1.0
@@ -176,11 +176,11 @@ def left_over(root: Path) -> list[str]:
     return found
 
 
-def calls(held: list[Record]) -> tuple[set[str], set[str]]:
+def calls(held: list[Entry]) -> tuple[set[str], set[str]]:
     """The texts of calls that were allowed, and of those whose end is recorded."""
     allowed, ended = {}, set()
-    for record in held:
-        value = record.value
+    for entry in held:
+        value = entry.event.document
         if value["type"] == "action.decided" and value["action"]["verb"] == "tool.call" and value["decision"]["decision"] == "allow":
             allowed[value["action"]["id"]] = value["action"]["target"]["arguments"]["text"]
         if value["type"] == "action.enacted" and value["effect"] == "done":

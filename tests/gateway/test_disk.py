@@ -17,7 +17,7 @@ import pytest
 from gateway_stage import modern
 from killed_gateway import Home, calls, left_over
 
-from interlock.ledger.reader import logs, records
+from interlock.ledger.reader import entries, logs
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small tmpfs and injecting faults need root")
 
@@ -87,10 +87,10 @@ def refused_at_last(home: Served) -> str:
 
 def judged(home: Served) -> list[Any]:
     assert json.loads(home.run("ledger", "verify", "--json"))["findings"] == []
-    held = [record for log in logs(str(home.state)) for record in records(log.path)]
+    held = [entry for log in logs(str(home.state)) for entry in entries(log.path)]
     effects, (allowed, _) = home.effects(), calls(held)
     assert set(effects) <= allowed and len(effects) == len(set(effects))
-    return [record.value for record in held]
+    return [entry.event.document for entry in held]
 
 
 @needs_root

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from killed_gateway import GONE_SECONDS, Home, calls, left_over
 
-from interlock.ledger.reader import logs, records
+from interlock.ledger.reader import entries, logs
 
 KILLS = int(os.environ.get("INTERLOCK_KILLS") or (2000 if os.environ.get("INTERLOCK_LONG") else 60))
 SEED = int(os.environ.get("INTERLOCK_SEED", "0")) or secrets.randbits(32)
@@ -44,8 +44,8 @@ def judged(home: Home, kills: int) -> int:
     """Nothing happened without its record, nothing twice, nothing a caller was told is missing, every log is whole. How many effects."""
     report = json.loads(home.run("ledger", "verify", "--json"))
     assert not report["findings"] and all(log["verified"] for log in report["logs"]), report
-    held = [record for log in logs(str(home.state)) for record in records(log.path)]
-    opened = sum(record.value["type"] == "session.opened" and bool(record.value.get("gateway")) for record in held)
+    held = [entry for log in logs(str(home.state)) for entry in entries(log.path)]
+    opened = sum(entry.event.type == "session.opened" and bool(entry.event.document.get("gateway")) for entry in held)
     assert opened >= kills // 2, "most were killed before they listened"
     (allowed, ended), effects = calls(held), home.effects()
     assert set(effects) <= allowed, f"effects without a record: {set(effects) - allowed}"

@@ -38,7 +38,7 @@ def decided(place: Path, *, user: int | None, answer: str | None = None) -> list
             question = drive.until("question")
             drive.say({"type": "answer", "id": question["id"], "grant": grant(question, answer), "reason": None})
         drive.until("ended")
-    found = (record.value for log in reader.sessions(place / "state") for record in reader.records(log.path))
+    found = (entry.event.document for log in reader.sessions(place / "state") for entry in reader.entries(log.path))
     return [
         each for each in found if each["type"] == "action.decided" and each["action"]["verb"] == "file.write"
         and each["action"]["target"].get("path") == str(file)

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from interlock.ledger.reader import logs, records
+from interlock.ledger.reader import entries, logs
 from tests.kills.storm import children, supervisor_of
 
 #: Makes a file every few milliseconds and says how it went; ends when told.
@@ -87,7 +87,7 @@ class Place:
         return process.returncode, told
 
     def recorded(self) -> set[str]:
-        held = [record.value for log in logs(str(self.home / "state")) for record in records(log.path)]
+        held = [entry.event.document for log in logs(str(self.home / "state")) for entry in entries(log.path)]
         return {
             Path(one["action"]["target"]["path"]).name
             for one in held

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from interlock.ledger.reader import Record, logs, records
+from interlock.ledger.reader import Entry, entries, logs
 from tests.kills.storm import Outcome, Storm
 
 KILLS = int(os.environ.get("INTERLOCK_KILLS") or (2000 if os.environ.get("INTERLOCK_LONG") else 40))
@@ -55,12 +55,12 @@ def verify(storm: Storm) -> dict:
     return report
 
 
-def decisions(held: list[Record], decision: str) -> collections.Counter[str]:
+def decisions(held: list[Entry], decision: str) -> collections.Counter[str]:
     """How often each path was so decided, either end of a rename."""
     found: collections.Counter[str] = collections.Counter()
-    for record in held:
-        if record.type == "action.decided" and record.value["decision"]["decision"] == decision:
-            target = {"path": None, **record.value["action"]["target"]}
+    for entry in held:
+        if entry.event.says == decision:
+            target = {"path": None, **entry.event.action["target"]}
             other = target.get("to")
             ends = (target["path"], other["path"] if isinstance(other, dict) else other)
             found.update(str(path) for path in ends if path)
@@ -85,7 +85,7 @@ def test_killed_at_random_nothing_escapes_nothing_is_lost(storm: Storm) -> None:
     storm.run("true")
     dead = [name for name in os.listdir(storm.root / "i" / "runtime") if name.startswith("s-")]
     assert not dead, f"the next start clears what killed sessions left: {dead[:5]}"
-    held = [record for log in logs(str(storm.root / "i" / "state")) for record in records(log.path)]
+    held = [entry for log in logs(str(storm.root / "i" / "state")) for entry in entries(log.path)]
     allowed, denied, made = decisions(held, "allow"), decisions(held, "deny"), effects(outcomes)
     killed = collections.Counter(outcome.role for outcome in outcomes if outcome.victim)
     slowest = max(outcome.gone_s for outcome in outcomes)

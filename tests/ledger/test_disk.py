@@ -11,7 +11,7 @@ import pytest
 
 from interlock._native import LedgerError, LedgerFull
 from interlock.ledger.ledger_check import verify_ledger
-from interlock.ledger.reader import records
+from interlock.ledger.reader import entries
 from tests.ledger.conftest import CLOSED, Ledger, decided
 
 
@@ -53,7 +53,7 @@ def test_on_a_full_disk_nothing_is_permitted_and_denials_are_recorded(small: Led
     filler.unlink()
     log.append(decided(3_000_000), "durable")
     log.close(CLOSED)
-    denied = [record for record in records(small.path("s-1")) if record.value.get("decision", {}).get("decision") == "deny"]
+    denied = [entry for entry in entries(small.path("s-1")) if entry.event.says == "deny"]
     assert len(denied) == 50
     report = verify_ledger(small.ledger, small.keys, auditor=small.auditor())
     assert report.verified, report

@@ -10,7 +10,7 @@ import time
 
 from interlock._native import recover_ledger
 from interlock.ledger.ledger_check import verify_ledger
-from interlock.ledger.reader import records
+from interlock.ledger.reader import entries
 from tests.ledger.conftest import LONG, Ledger, writer_command
 
 KILLS = 2_000 if LONG else 200
@@ -40,7 +40,7 @@ def test_no_acknowledged_record_is_lost_and_the_ledger_always_verifies(ledger: L
         told = run_and_kill(ledger, session, random_)
         if not ledger.ledger.exists():
             continue  # killed before it made anything
-        held = {record.number: record.value for record in records(ledger.path(session))}
+        held = {entry.number: entry.event.document for entry in entries(ledger.path(session))}
         for record, number in told:
             assert held[record]["action"]["id"] == f"s/{number}", f"seed {SEED}, kill {kill}: record {record} is lost"
         acknowledged += len(told)
@@ -63,7 +63,7 @@ def test_a_torn_tail_is_cut_and_the_cut_is_recorded(ledger: Ledger) -> None:
     whole = segment.read_bytes()
     segment.write_bytes(whole + whole[-57 - 300 : -57 - 250])
     assert recover_ledger(str(ledger.ledger), str(ledger.keys))[0][2] is None
-    opening = [record.value for record in records(ledger.path("s-1")) if record.type == "log.opened"]
+    opening = [entry.event.document for entry in entries(ledger.path("s-1")) if entry.event.type == "log.opened"]
     assert opening[1]["recovered"]["bytes"] == 50
     assert segment.read_bytes().startswith(whole)
     report = verify_ledger(ledger.ledger, ledger.keys, auditor=ledger.auditor())

@@ -247,10 +247,10 @@ def test_dropping_the_last_records_with_the_checkpoint_file_put_back_is_found_by
 
 
 def test_records_read_back_as_they_were_given(two) -> None:
-    from interlock.ledger.reader import records
+    from interlock.ledger.reader import entries
 
     ledger, _, _ = two
-    values = [record.value for record in records(ledger.path("s-1"))]
+    values = [entry.event.document for entry in entries(ledger.path("s-1"))]
     given = json.loads(decided(3))
     assert {key: values[7][key] for key in given} == given
     assert values[8]["duration_us"] == 1.5

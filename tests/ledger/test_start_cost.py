@@ -12,7 +12,7 @@ import pytest
 
 from interlock._native import LedgerDamaged, index_head, recover_ledger
 from interlock.ledger.ledger_check import verify_ledger
-from interlock.ledger.reader import records
+from interlock.ledger.reader import entries
 from tests.ledger.conftest import CLOSED, Ledger, decided
 
 SESSIONS = 1_000
@@ -84,7 +84,7 @@ def test_a_start_completes_what_killed_writers_left(ledger: Ledger) -> None:
     killed(ledger, "s-2")
     ledger.open("s-3").close(CLOSED)
     for session in ("s-1", "s-2"):
-        kinds = [record.type for record in records(ledger.path(session))]
+        kinds = [entry.event.type for entry in entries(ledger.path(session))]
         assert kinds == ["log.opened", "action.decided", "log.opened", "action.enacted", "gap", "session.closed"], session
     assert recover_ledger(str(ledger.ledger), str(ledger.keys)) == []
     assert verify_ledger(ledger.ledger, ledger.keys, auditor=ledger.auditor()).verified
@@ -142,7 +142,7 @@ def test_a_list_of_open_logs_that_is_not_the_signers_is_made_again(three: Ledger
     three.open("s-9").close(CLOSED)
     assert '"open":[]' in open_logs(three)
     assert verify_ledger(three.ledger, three.keys, auditor=three.auditor()).verified
-    assert [record.type for record in records(three.path("s-4"))][-1] == "session.closed"
+    assert [entry.event.type for entry in entries(three.path("s-4"))][-1] == "session.closed"
 
 
 @pytest.mark.parametrize("what", ["tiles", "tile", "memory", "note"])

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from interlock.vocabulary.errors import OperatorError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from interlock.host.launch import GatewayAt
     from interlock.storage.home import Home
 
 DEFAULT_GATEWAY_URL: Final = "http://127.0.0.1:7391"
@@ -24,7 +25,7 @@ class AgentSession(NamedTuple):
     """What an agent's session adds: environment, the launch's `gateway`, and how to end it."""
 
     environment: Mapping[str, str]
-    gateway: Mapping[str, Any]
+    gateway: GatewayAt
     end: Callable[[], None]
 
 

@@ -11,7 +11,7 @@ import fcntl
 import json
 import os
 import re
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from interlock.app.history import denied_action, last_denials, opening, resolve
 from interlock.app.own_layers import OwnLayer, own_layers
@@ -20,12 +20,15 @@ from interlock.policy.allowance import NoRuleError, Rule, folder_of, quoted, rul
 from interlock.storage.home import FILE_MODE, Home, user_home
 from interlock.vocabulary.denial import Denial
 from interlock.vocabulary.errors import HostError, OperatorError
+from interlock.vocabulary.json_value import is_object, list_at, object_at
 from interlock.vocabulary.printable import printable, text_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from interlock._native import Policy
-    from interlock.policy import Compiled, Source
-    from interlock.vocabulary.json_value import JsonObject
+    from interlock.ledger.event import Event
+    from interlock.policy import Compiled, Fault, Source
 
 _ENTRY: Final = re.compile(r"^( *)- id: *allowed-([0-9]+)$", re.MULTILINE)
 _ANY_ENTRY: Final = re.compile(r"^( *)- ", re.MULTILINE)
@@ -47,8 +50,8 @@ class Proposal(NamedTuple):
     rule: Rule
 
 
-def find(identity: str, home: Home) -> tuple[str, JsonObject]:
-    """The session and record of the denial that `identity` names: `SESSION:RECORD`, `RECORD` of the last session, or
+def find(identity: str, home: Home) -> tuple[str, Event]:
+    """The session and event of the denial that `identity` names: `SESSION:RECORD`, `RECORD` of the last session, or
     `last`. Raises `OperatorError` when there is none.
     """
     session, colon, number = identity.rpartition(":")
@@ -71,17 +74,19 @@ def propose(identity: str, *, always: bool, folder: bool, home: Home) -> Proposa
 
     Raises `OperatorError` when no rule of such a layer can allow it, or the engine says that this one would not.
     """
-    session, record = find(identity, home)
-    denial = _liftable(record)
+    session, event = find(identity, home)
+    denial = _liftable(event)
     opened = opening(home, session)
-    workspace = text_of(opened.get("workspace"))
+    if opened is None or opened.workspace is None:
+        raise OperatorError(f"the record of `{session}` does not say where it was started")
+    workspace = opened.workspace
     every, project = own_layers(home, workspace)
     layer = every if always else project
     rule = _rule(denial, folder=folder)
     before = _read(layer)
-    after = _with_rule(before, layer, rule, note=f"{str(record.get('time'))[:10]}, after {session}:{record['record']}")
+    after = _with_rule(before, layer, rule, note=f"{event.time[:10]}, after {session}:{event.number}")
     proposal = Proposal(layer, before, after, denial, rule)
-    _check(proposal, record, workspace=workspace, sources=opened.get("sources") or [], home=home)
+    _check(proposal, event, workspace=workspace, sources=_sources_of(opened), home=home)
     return proposal
 
 
@@ -104,14 +109,20 @@ def adopt(proposal: Proposal, home: Home) -> None:
         os.close(held)
 
 
-def _liftable(record: JsonObject) -> Denial:
+def _sources_of(opened: Event) -> list[dict[str, str]]:
+    """What a session's layers were read from, as its record says it."""
+    found = [each for each in list_at(opened.document, "sources") if is_object(each)]
+    return [{kind: str(name) for kind, name in each.items()} for each in found]
+
+
+def _liftable(event: Event) -> Denial:
     """The denial, if a rule could lift it at all. Why not is in the words of `interlock why`."""
-    action, decision = record.get("action") or {}, record.get("decision") or {}
-    if not isinstance(action, dict) or not isinstance(decision, dict) or record.get("type") != "action.decided":
+    if not event.is_decision:
         raise OperatorError(
-            f"no policy opens the call `{record.get('call')}`", hint="docs/syscalls.md says what is refused"
+            f"no policy opens the call `{event.text('call')}`", hint="docs/syscalls.md says what is refused"
         )
-    denial = Denial.read({**decision, "verb": action.get("verb"), "target": action.get("target")})
+    decision = object_at(event.document, "decision")
+    denial = Denial.read({**decision, "verb": event.verb, "target": event.action.get("target")})
     if denial.is_unruled:
         return denial
     said = ", ".join(denial.rules) or denial.because
@@ -164,14 +175,16 @@ def _new(layer: OwnLayer) -> str:
     return f"{head}workspace: {quoted(layer.workspace)}\nrules:\n"
 
 
-def _check(proposal: Proposal, record: JsonObject, *, workspace: str, sources: Any, home: Home) -> None:
+def _check(
+    proposal: Proposal, event: Event, *, workspace: str, sources: Sequence[Mapping[str, str]], home: Home
+) -> None:
     """Hold the proposal to what it is for, by the engine itself."""
     loaded = recorded(sources, home=home, workspace=workspace)
     others = [source for source in loaded if source.path != os.path.realpath(proposal.layer.path)]
-    now = _decide(loaded, record, workspace=workspace, home=home)
+    now = _decide(loaded, event, workspace=workspace, home=home)
     if now.says == "allow":
         raise OperatorError(f"it is allowed by now ({', '.join(now.rules)}); there is nothing to add")
-    then = _decide([*others, _source(proposal)], record, workspace=workspace, home=home, more=proposal)
+    then = _decide([*others, _source(proposal)], event, workspace=workspace, home=home, more=proposal)
     if then.says != "allow":
         said = ", ".join(then.rules) or then.because
         raise OperatorError(
@@ -187,7 +200,7 @@ def _source(proposal: Proposal) -> Source:
 
 
 def _decide(
-    sources: list[Source], record: JsonObject, *, workspace: str, home: Home, more: Proposal | None = None
+    sources: list[Source], event: Event, *, workspace: str, home: Home, more: Proposal | None = None
 ) -> _Answer:
     from interlock.host.supervisor import find_supervisor
     from interlock.policy import load
@@ -199,7 +212,7 @@ def _decide(
     found = load(sources, context)
     if more is not None:
         _only_one_more(found, more)
-    return _asked(engine(found), record)
+    return _asked(engine(found), event)
 
 
 class _Answer(NamedTuple):
@@ -208,14 +221,13 @@ class _Answer(NamedTuple):
     because: str
 
 
-def _asked(policy: Policy, record: JsonObject) -> _Answer:
+def _asked(policy: Policy, event: Event) -> _Answer:
     """The recorded act, decided with what was known of it, but for anybody's yes."""
     from interlock import _native
 
-    known = record.get("facts")
-    facts = json.dumps({**(known if isinstance(known, dict) else {}), "grants": []})
+    facts = json.dumps({**object_at(event.document, "facts"), "grants": []})
     try:
-        decision = json.loads(policy.decide(json.dumps(record["action"]), facts))
+        decision = json.loads(policy.decide(json.dumps(event.action), facts))
     except _native.NativeError as error:
         raise OperatorError(f"the recorded act cannot be decided again: {error}") from error
     return _Answer(decision["decision"], tuple(decision["rules"]), str(decision["because"]))
@@ -226,7 +238,7 @@ def _only_one_more(found: Compiled, proposal: Proposal) -> None:
     from interlock.policy.layer import Origin
     from interlock.policy.parse import parse_layer
 
-    faults: list[Any] = []
+    faults: list[Fault] = []
     path = proposal.layer.path
     after = parse_layer(proposal.after, file=path, origin=Origin.USER, faults=faults)
     before = proposal.before and parse_layer(proposal.before, file=path, origin=Origin.USER, faults=faults)

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Final
 
 from interlock.vocabulary.changes import Changes, changes_of
 from interlock.vocabulary.errors import HostError
+from interlock.vocabulary.json_value import list_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from interlock.ledger.event import Event
     from interlock.storage.home import Home
     from interlock.vocabulary.json_value import JsonObject
 
@@ -24,14 +26,14 @@ _ALLOWS: Final = "allow"
 
 def changes(home: Home, session: str) -> Changes:
     """What a session changed that would run later. Raises `HostError` when that cannot be worked out."""
-    from interlock.app.history import every_record
+    from interlock.app.history import every_event
 
     more: list[JsonObject] = []
-    for record in every_record(home, session):
-        if record.get("type") == "session.changed":
-            more.append(record)
-        elif record.get("type") == "session.closed" and isinstance(record.get("runs_later"), list):
-            return changes_of(record, more)
+    for event in every_event(home, session):
+        if event.type == "session.changed":
+            more.append(event.document)
+        elif event.type == "session.closed" and isinstance(event.document.get("runs_later"), list):
+            return changes_of(event.document, more)
     return _from_changes(home, session)
 
 
@@ -39,15 +41,14 @@ def _from_changes(home: Home, session: str) -> Changes:
     from interlock.app.history import opening
     from interlock.app.policies import runs_later
     from interlock.storage.home import user_home
-    from interlock.vocabulary.printable import text_of
 
-    workspace = opening(home, session).get("workspace")
-    if workspace is None:
+    opened = opening(home, session)
+    if opened is None or opened.workspace is None:
         return Changes(is_from_changes=True)
     human_home = user_home()
     start: JsonObject = {
-        "runs_later": runs_later(home, workspace=text_of(workspace), human_home=human_home),
-        "workspace": workspace,
+        "runs_later": runs_later(home, workspace=opened.workspace, human_home=human_home),
+        "workspace": opened.document["workspace"],
         "home": human_home,
     }
     found = _looked_at(start, _done(home, session))
@@ -56,19 +57,21 @@ def _from_changes(home: Home, session: str) -> Changes:
 
 def _done(home: Home, session: str) -> Iterator[JsonObject]:
     """The file acts that were allowed and are not known to have failed, in order: `verb` and `target`."""
-    from interlock.app.history import every_record
+    from interlock.app.history import every_event
 
-    failed: set[int] = set()
-    for record in every_record(home, session):
-        if record.get("type") == "routine":
-            failed.update(number for number, ended in record.get("effects") or [] if ended not in (0, "unknown"))
-    for record in every_record(home, session):
-        action, decision = record.get("action"), record.get("decision")
-        if record.get("type") != "action.decided" or not isinstance(action, dict) or not isinstance(decision, dict):
-            continue
-        is_change = str(action.get("verb")).startswith("file.") and action.get("verb") != "file.read"
-        if is_change and decision.get("decision") == _ALLOWS and record.get("record") not in failed:
-            yield {"verb": action["verb"], "target": action.get("target")}
+    failed = {number for event in every_event(home, session) for number in _failed(event)}
+    for event in every_event(home, session):
+        is_change = event.verb.startswith("file.") and event.verb != "file.read"
+        if is_change and event.says == _ALLOWS and event.number not in failed:
+            yield {"verb": event.verb, "target": event.action.get("target")}
+
+
+def _failed(event: Event) -> Iterator[int]:
+    """The numbers of the decided acts that a `routine` record says failed."""
+    for effect in list_at(event.document, "effects") if event.type == "routine" else ():
+        match effect:
+            case [int(number), ended] if ended not in (0, "unknown"):
+                yield number
 
 
 def _looked_at(start: JsonObject, acts: Iterator[JsonObject]) -> JsonObject:

@@ -11,8 +11,8 @@ import json
 import os
 import pwd
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
 from interlock.connectors.configuration import Stdio
 from interlock.host.supervisor import find_supervisor
@@ -21,11 +21,14 @@ from interlock.policy.layer import Origin
 from interlock.storage.home import Home, user_home
 from interlock.surroundings.own_paths import own_paths
 
+if TYPE_CHECKING:
+    from interlock.policy.compiled_form import CompiledPolicy
+
 SERVER_PRESET: Final = "mcp-server"
 _GLOB_CHARACTERS: Final = frozenset("*?[]{}\\@$~")
 
 
-def call_policy(files: Sequence[str], preset: str | None, home: Home) -> tuple[Mapping[str, Any], Sequence[str]]:
+def call_policy(files: Sequence[str], preset: str | None, home: Home) -> tuple[CompiledPolicy, Sequence[str]]:
     """The compiled policy for tool calls, and what a person should know of it. Raises `PolicyError` (121)."""
     context = _context(home, workspace=home.runtime, jail_home=None, session=None)
     found = load(_sources(files, preset, home), context, cache=home.cache, workspace_layer=False)

@@ -10,8 +10,7 @@ import asyncio
 import json
 import secrets
 import time
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -23,9 +22,11 @@ from interlock.vocabulary.decision import APPROVAL_TIMEOUT_MS_DEFAULT, Decision,
 from interlock.vocabulary.facts import Facts, Needs
 from interlock.vocabulary.question import Answer, Question
 
+if TYPE_CHECKING:
+    from interlock.policy.compiled_form import CompiledLayer, CompiledPolicy, CompiledRule, Match
+
 #: The writer answers within milliseconds; a disk that hangs must not hold a call for ever.
 WAIT_S_MAX: Final = 30.0
-_DECIDED_AT_THE_CALL: Final = ("arguments",)
 #: What the engine takes for granted where it is told no Facts.
 _UNKNOWN: Final = Facts()
 _OBLIGATIONS: Final = frozenset({"record", "limit", "mask", "inject"})
@@ -58,7 +59,7 @@ class NativeEngine:
     are taken from what allows, and rules that deny under such conditions are left out. It is never asked about an act.
     """
 
-    def __init__(self, compiled: Mapping[str, Any]) -> None:
+    def __init__(self, compiled: CompiledPolicy) -> None:
         """`compiled`: spec/policy.md. Raises `interlock._native.PolicyError` for what is not a compiled policy."""
         self._policy = Policy(json.dumps(compiled))
         self._relaxed = Policy(json.dumps(relaxed(compiled)))
@@ -90,26 +91,24 @@ class NativeEngine:
             raise ValueError(str(error)) from error
 
 
-def relaxed(compiled: Mapping[str, Any]) -> JsonObject:
-    """The compiled policy with every condition of the call resolved in favour of allowing."""
-    layers = [{key: value for key, value in layer.items() if key != "digest"} for layer in compiled["layers"]]
-    for layer in layers:
-        layer["rules"] = [relaxed_rule for rule in layer["rules"] if (relaxed_rule := _relaxed_rule(rule)) is not None]
-    return {"interlock": compiled["interlock"], "layers": layers}
+def relaxed(compiled: CompiledPolicy) -> CompiledPolicy:
+    """The compiled policy with every condition of the call resolved in favour of allowing. It has no digest."""
+    return {"interlock": compiled["interlock"], "layers": [_relaxed_layer(layer) for layer in compiled["layers"]]}
 
 
-def _relaxed_rule(rule: Mapping[str, Any]) -> JsonObject | None:
-    match = rule.get("match", {})
-    conditional = rule.get("when") is not None or any(key in match for key in _DECIDED_AT_THE_CALL)
-    if not conditional:
-        return dict(rule)
-    if rule["decision"] == "deny":
-        return None
-    return {
-        **rule,
-        "when": None,
-        "match": {key: value for key, value in match.items() if key not in _DECIDED_AT_THE_CALL},
-    }
+def _relaxed_layer(layer: CompiledLayer) -> CompiledLayer:
+    rules = [relaxed_rule for rule in layer["rules"] if (relaxed_rule := _relaxed_rule(rule)) is not None]
+    found: CompiledLayer = {**layer, "rules": rules}
+    found.pop("digest", None)
+    return found
+
+
+def _relaxed_rule(rule: CompiledRule) -> CompiledRule | None:
+    match: Match = {**rule.get("match", {})}
+    decided_at_the_call = match.pop("arguments", None) is not None or rule.get("when") is not None
+    if not decided_at_the_call:
+        return rule
+    return None if rule["decision"] == "deny" else {**rule, "when": None, "match": match}
 
 
 def read_decision(text: str) -> Decision:

@@ -13,11 +13,11 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from interlock.app.gateway import Parts, assemble, own_hosts, uvicorn_server
 from interlock.app.gateway_place import ServerStanding, announce, keep_told, withdraw
@@ -35,6 +35,8 @@ from interlock.vocabulary.ids import session_id
 
 if TYPE_CHECKING:
     import uvicorn
+
+    from interlock.policy.compiled_form import CompiledPolicy
 
 PRESET: Final = "gateway-baseline"
 BACKLOG: Final = 128
@@ -83,7 +85,7 @@ class _Opening:
     wanted: GatewayWanted
     home: Home
     connectors: Mapping[str, Connector]
-    policy: Mapping[str, Any]
+    policy: CompiledPolicy
     listener: socket.socket
     url: str
     session: str
@@ -213,7 +215,7 @@ def _ends_on_signal(server: uvicorn.Server) -> list[int]:
     return caught
 
 
-def _opened(policy: Mapping[str, Any], connectors: Mapping[str, Connector], url: str) -> dict[str, object]:
+def _opened(policy: CompiledPolicy, connectors: Mapping[str, Connector], url: str) -> dict[str, object]:
     return {
         "type": "session.opened",
         "human": f"uid:{os.getuid()}",
@@ -265,7 +267,7 @@ def _lock(home: Home) -> int:
     return lock
 
 
-def _described(connectors: Mapping[str, Connector], policy: Mapping[str, Any]) -> list[str]:
+def _described(connectors: Mapping[str, Connector], policy: CompiledPolicy) -> list[str]:
     """What is served, by which policy, and how an agent gets in."""
     named = f"{', '.join(connectors)} (each alone at /mcp/NAME)"
     none = "none yet (interlock connector add NAME --stdio -- COMMAND, then start the gateway again)"
@@ -280,7 +282,7 @@ def _url(address: str, port: int) -> str:
     return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
 
 
-def _loop_factory() -> Any:
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     try:
         import uvloop
     except ImportError:

@@ -1,4 +1,4 @@
-"""What happened, from the record: finds a session's log, the gateway's logs and the sessions of tool servers.
+"""What happened, from the ledger: finds a session's log, the gateway's logs and the sessions of tool servers.
 Reading is `interlock.ledger`.
 """
 
@@ -6,23 +6,26 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final
+from itertools import islice
+from typing import TYPE_CHECKING, Final
 
 from interlock.storage.home import Home
 from interlock.vocabulary.denial import Denial, DenialsTold
 from interlock.vocabulary.errors import OperatorError
-from interlock.vocabulary.printable import printable, text_of
+from interlock.vocabulary.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-Record = dict[str, Any]
+    from interlock.ledger.event import Event
+    from interlock.vocabulary.json_value import JsonObject
+
 #: `s-20261121T130102`: what an id says of its time.
 _SECOND_CHARACTERS: Final = 17
 #: Other sessions looked through for those that a session's tool calls reached.
 RELATED_SESSIONS_MAX: Final = 500
-#: Records of one log that a view reads; the rest is `interlock ledger query`.
-RECORDS_MAX: Final = 200_000
+#: Events of one log that a view reads; the rest is `interlock ledger query`.
+EVENTS_MAX: Final = 200_000
 
 
 def session_ids(home: Home) -> list[str]:
@@ -42,7 +45,8 @@ def session_ids(home: Home) -> list[str]:
 
 
 def _made(home: Home, session: str) -> str:
-    return str(opening(home, session).get("time") or "")
+    opened = opening(home, session)
+    return opened.time if opened is not None else ""
 
 
 def resolve(home: Home, name: str) -> str:
@@ -51,7 +55,7 @@ def resolve(home: Home, name: str) -> str:
     """
     found = session_ids(home)
     if name == "last":
-        last = next((session for session in reversed(found) if not opening(home, session).get("parent")), None)
+        last = next((session for session in reversed(found) if not _is_of_a_server(home, session)), None)
         if last is None:
             raise OperatorError("no session has been recorded yet", hint="start one: interlock run -- COMMAND")
         return last
@@ -64,35 +68,26 @@ def resolve(home: Home, name: str) -> str:
     return fitting[0]
 
 
-def records(directory: str) -> list[Record]:
-    """The records of one log, in order, as far as it can be read."""
-    return [record for record, _ in zip(_read(directory), range(RECORDS_MAX), strict=False)]
+def _is_of_a_server(home: Home, session: str) -> bool:
+    opened = opening(home, session)
+    return opened is not None and opened.is_of_a_server
 
 
-def every_record(home: Home, session: str) -> Iterator[Record]:
-    """The records of a session, in order, however many there are."""
+def every_event(home: Home, session: str) -> Iterator[Event]:
+    """The events of a session, in order, however many there are."""
     return _read(f"{home.sessions}/{session}")
 
 
 def last_denials(name: str, *, count: int | None) -> DenialsTold:
-    """The last `count` denials of a session, or all, from its record."""
-    from interlock.app.own_layers import own_layers
-
+    """The last `count` denials of a session, or all, from its log."""
     home = Home.from_environment()
     session = resolve(home, name)
-    every = records(f"{home.sessions}/{session}")
-    asked = {record.get("action") for record in every if record.get("type") == "approval.asked"}
-    found = [record for record in every if is_denial(record)]
-    workspace = text_of(opening(home, session).get("workspace"))
-    files = {layer.name: layer.path for layer in own_layers(home, workspace)}
-    shown = found if count is None else found[-count:]
-    return DenialsTold(session, files, tuple(Denial.read(_denial(record, asked)) for record in shown))
+    found, asked = _denials(home, session)
+    return _told(home, session, found if count is None else found[-count:], asked)
 
 
 def one_denial(identity: str) -> DenialsTold:
     """One denial, `SESSION:RECORD`. Raises `OperatorError` when there is none of that name."""
-    from interlock.app.own_layers import own_layers
-
     home = Home.from_environment()
     name, _, number = identity.rpartition(":")
     if not number.isdecimal():
@@ -100,80 +95,79 @@ def one_denial(identity: str) -> DenialsTold:
             f"`{printable(identity)}` names no denial", hint="SESSION:RECORD as `interlock why` prints it"
         )
     session = resolve(home, name or "last")
-    record = denied_action(session, int(number), home)
-    every = records(f"{home.sessions}/{session}")
-    asked = {each.get("action") for each in every if each.get("type") == "approval.asked"}
-    workspace = text_of(opening(home, session).get("workspace"))
-    files = {layer.name: layer.path for layer in own_layers(home, workspace)}
-    return DenialsTold(session, files, (Denial.read(_denial(record, asked)),))
+    found, asked = _denials(home, session)
+    return _told(home, session, [_numbered(found, session, int(number))], asked)
 
 
-def denied_action(session: str, number: int, home: Home) -> Record:
-    """The record of one denial. Raises `OperatorError` when that record is none."""
-    for record in _read(f"{home.sessions}/{session}"):
-        if record.get("record") == number and is_denial(record):
-            return record
+def denied_action(session: str, number: int, home: Home) -> Event:
+    """The event of one denial. Raises `OperatorError` when that record is none."""
+    return _numbered((event for event in every_event(home, session) if event.is_denial), session, number)
+
+
+def _numbered(denials: Iterable[Event], session: str, number: int) -> Event:
+    for event in denials:
+        if event.number == number:
+            return event
     raise OperatorError(f"record {number} of `{session}` is not a denial", hint="interlock why lists them")
 
 
-def is_denial(record: Record) -> bool:
-    """Whether a record is a decision to deny, or of a call that no policy opens."""
-    if record.get("type") == "call.refused":
-        return True
-    decision = record.get("decision")
-    return record.get("type") == "action.decided" and isinstance(decision, dict) and decision.get("decision") == "deny"
+def _denials(home: Home, session: str) -> tuple[list[Event], set[str | None]]:
+    """The denials of a session, and the ids of the Actions that a person was asked about."""
+    found: list[Event] = []
+    asked: set[str | None] = set()
+    for event in every_event(home, session):
+        if event.is_denial:
+            found.append(event)
+        elif event.type == "approval.asked":
+            asked.add(event.action_id)
+    return found, asked
 
 
-def story(home: Home, session: str) -> tuple[dict[str, list[Record]], list[Record]]:
-    """The records that a tree of `session` is drawn from: of it and of the sessions it reached, by id; and of the
+def _told(home: Home, session: str, denials: list[Event], asked: set[str | None]) -> DenialsTold:
+    from interlock.app.own_layers import own_layers
+
+    opened = opening(home, session)
+    workspace = opened.workspace if opened is not None else None
+    files = {layer.name: layer.path for layer in own_layers(home, workspace or "")}
+    return DenialsTold(session, files, tuple(Denial.read(_denial(event, asked)) for event in denials))
+
+
+def story(home: Home, session: str) -> tuple[dict[str, list[Event]], list[Event]]:
+    """The events that a tree of `session` is drawn from: of it and of the sessions it reached, by id; and of the
     gateway's logs.
     """
-    gateway = [record for log in _gateway_logs(home) for record in records(log)]
-    own = records(f"{home.sessions}/{session}")
-    calls = {
-        record["action"].get("id")
-        for record in gateway
-        if record.get("type") == "action.decided" and isinstance(record.get("action"), dict)
-    }
-    sessions = {session: own}
+    gateway = [event for log in _gateway_logs(home) for event in _first(log)]
+    calls = {event.action_id for event in gateway if event.is_decision and event.action_id is not None}
+    sessions = {session: _first(f"{home.sessions}/{session}")}
     if calls:
         for other in session_ids(home)[-RELATED_SESSIONS_MAX:]:
-            if other != session and (found := records(f"{home.sessions}/{other}")) and _is_reached(found, calls):
-                sessions[other] = found
+            if other != session:
+                found = _first(f"{home.sessions}/{other}")
+                if any(event.parent in calls for event in found):
+                    sessions[other] = found
     return sessions, gateway
 
 
-def opening(home: Home, session: str) -> Record:
-    """The `session.opened` record, or nothing of it when the log cannot be read."""
-    for record, _ in zip(_read(f"{home.sessions}/{session}"), range(8), strict=False):
-        if record.get("type") == "session.opened":
-            return record
-    return {}
+def opening(home: Home, session: str) -> Event | None:
+    """The `session.opened` of a session; None when its log has none."""
+    from interlock.ledger.reader import opening_of
+
+    return opening_of(every_event(home, session))
 
 
 def is_closed(home: Home, session: str) -> bool:
     """Whether a session's own supervisor recorded its end, and so the end of its processes. A log that was completed
     after its writer was killed (spec/record.md) says nothing of them.
     """
-    import json
     from pathlib import Path
 
     from interlock.ledger.reader import last
 
     try:
-        found = json.loads(last(Path(home.sessions, session)) or b"{}")
+        found = last(Path(home.sessions, session))
     except (OSError, ValueError):
         return False
-    return found.get("type") == "session.closed" and found.get("runs_later") is not None
-
-
-def _is_reached(found: list[Record], calls: set[Any]) -> bool:
-    return any(_parent(record) in calls for record in found)
-
-
-def _parent(record: Record) -> Any:
-    parent = record.get("parent")
-    return parent.get("action") if isinstance(parent, dict) else parent
+    return found is not None and found.type == "session.closed" and found.document.get("runs_later") is not None
 
 
 def _gateway_logs(home: Home) -> list[str]:
@@ -183,32 +177,37 @@ def _gateway_logs(home: Home) -> list[str]:
         return []
 
 
-def _denial(record: Record, asked: set[Any]) -> Record:
-    if record.get("type") == "call.refused":
+def _denial(event: Event, asked: set[str | None]) -> JsonObject:
+    """A denial in the form in which the inside socket tells it (spec/supervisor.md)."""
+    if event.type == "call.refused":
         return {
-            "time": record.get("time"),
+            "time": event.time,
             "verb": "call",
-            "target": {"call": record.get("call")},
+            "target": {"call": event.text("call")},
             "asked": False,
             "rules": ["guard/built-in"],
             "layers": ["guard"],
-            "because": f"{record.get('because')}; no policy opens it",
-            "record": record.get("record"),
+            "because": f"{event.because}; no policy opens it",
+            "record": event.number,
         }
-    action, decision = record.get("action") or {}, record.get("decision") or {}
     return {
-        "time": record.get("time"),
-        "verb": action.get("verb"),
-        "target": action.get("target"),
-        "asked": action.get("id") in asked,
-        "rules": decision.get("rules"),
-        "layers": decision.get("layers"),
-        "because": decision.get("because"),
-        "record": record.get("record"),
+        "time": event.time,
+        "verb": event.verb,
+        "target": event.action.get("target"),
+        "asked": event.action_id in asked,
+        "rules": list(event.rules),
+        "layers": list(event.layers),
+        "because": event.because,
+        "record": event.number,
     }
 
 
-def _read(directory: str) -> Iterator[Record]:
-    from interlock.ledger import reader
+def _first(directory: str) -> list[Event]:
+    """The events of one log, in order, as far as a view reads them."""
+    return list(islice(_read(directory), EVENTS_MAX))
 
-    return (record.value for record in reader.records(directory))
+
+def _read(directory: str) -> Iterator[Event]:
+    from interlock.ledger.reader import entries
+
+    return (entry.event for entry in entries(directory))

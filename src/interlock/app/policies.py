@@ -8,14 +8,16 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from interlock.policy import Compiled, Context, Source
+    from interlock.policy.compiled_form import CompiledPolicy
     from interlock.storage.home import Home
     from interlock.vocabulary.enforcement import Enforcement
+    from interlock.vocabulary.json_value import JsonObject
 
 
 class Loaded(NamedTuple):
@@ -24,9 +26,9 @@ class Loaded(NamedTuple):
     the state of each rule that is not enforced fully.
     """
 
-    document: Mapping[str, Any]
+    document: CompiledPolicy
     warnings: Sequence[str]
-    runs_later: Mapping[str, Any]
+    runs_later: JsonObject
     layers: Sequence[str]
     sources: Sequence[Mapping[str, str]]
     enforcement: Mapping[str, Enforcement]
@@ -69,7 +71,7 @@ def compiled(
     return Loaded(found.document(), found.warnings, _to_look_for(found), found.layers, named, found.enforcement)
 
 
-def runs_later(home: Home, *, workspace: str, human_home: str) -> Mapping[str, Any]:
+def runs_later(home: Home, *, workspace: str, human_home: str) -> JsonObject:
     """What of a session's changes in `workspace` would run later outside, as the supervisor looks for it."""
     from interlock.policy import Source, load
 
@@ -85,7 +87,7 @@ def _runs_later() -> Source:
     return Source("runs-later.yaml", json.dumps(layer()).encode(), Origin.BUILTIN)
 
 
-def _to_look_for(found: Compiled) -> Mapping[str, Any]:
+def _to_look_for(found: Compiled) -> JsonObject:
     from interlock.policy.runs_later import to_look_for
 
     assert found.aside is not None, "it was asked for"

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from interlock.app.own_layers import own_layers
 from interlock.app.sharing import share_layer
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from interlock.app.policies import Loaded
+    from interlock.host.launch import GatewayAt
     from interlock.host.ports import Asker, Face
 
 DEFAULT_PRESET: Final = "coding-agent"
@@ -106,36 +108,36 @@ def run_session(wanted: SessionWanted, face: Face) -> Ran:
     face.begins(policy.layers, workspace, directory, policy.enforcement)
     for warning in policy.warnings:
         face.warn(warning)
-    ledger = {"directory": f"{home.sessions}/{session}", "index": home.index, "keys": home.keys}
     held = hold(home, session, temporary=temporary.top)
     identity = _made(wanted, home, session, temporary, held)
-    launch = {
-        "session": session,
-        "command": wanted.command,
-        "program": program,
-        "environment": jail_environment(
+    launch = partial(
+        Launch,
+        session=session,
+        command=wanted.command,
+        program=program,
+        environment=jail_environment(
             environment,
             session=session,
             inside=f"{runtime}/inside.sock",
             extra=temporary.environment() | dict(identity.environment),
         ),
-        "directory": directory,
-        "workspace": workspace,
-        "home": human_home,
-        "policy": policy.document,
-        "runs_later": policy.runs_later,
-        "repository": kept(workspace),
-        "sources": policy.sources,
-        "short": policy.enforcement,
-        "own_layers": {layer.name: layer.path for layer in own_layers(home, workspace)},
-        "human": f"uid:{os.getuid()}",
-        "runtime": runtime,
-        "ledger": ledger,
-        "end": wanted.end_policy,
-        "interlock": own,
-        "agent": identity.agent,
-        "gateway": identity.gateway,
-    }
+        directory=directory,
+        workspace=workspace,
+        home=human_home,
+        policy=policy.document,
+        runs_later=policy.runs_later,
+        repository=kept(workspace),
+        sources=policy.sources,
+        short=policy.enforcement,
+        own_layers={layer.name: layer.path for layer in own_layers(home, workspace)},
+        human=f"uid:{os.getuid()}",
+        runtime=runtime,
+        ledger={"directory": f"{home.sessions}/{session}", "index": home.index, "keys": home.keys},
+        end=wanted.end_policy,
+        interlock=own,
+        agent=identity.agent,
+        gateway=identity.gateway,
+    )
     asker = _asker(home, session, wanted)
     clearing: list[threading.Thread] = []
     try:
@@ -178,7 +180,7 @@ def run_nested(wanted: SessionWanted, session: str) -> None:
 
 def _supervised(
     executable: str,
-    launch: Mapping[str, Any],
+    launch: partial[Launch],
     *,
     face: Face,
     asker: Asker,
@@ -186,7 +188,9 @@ def _supervised(
     closed: frozenset[int],
     meanwhile: Callable[[], object],
 ) -> Course:
-    """`meanwhile` is done while the supervisor builds the jail, where it costs nobody time."""
+    """`launch` lacks only what belongs to the terminal. `meanwhile` is done while the supervisor builds the jail, where
+    it costs nobody time.
+    """
     from interlock.app.session_terminal import SessionTerminal
 
     signals = Signals()
@@ -196,12 +200,12 @@ def _supervised(
         terminal = SessionTerminal(prompts=not headless, closed=closed)
         supervisor = start_supervisor(executable, inherited=terminal.inherited)
         terminal.close_handed_on()
-        message = Launch(stdio=terminal.stdio, terminal=terminal.is_terminal, **launch).message()
-        supervisor.channel.send(message)
+        whole = launch(stdio=terminal.stdio, terminal=terminal.is_terminal)
+        supervisor.channel.send(whole.message())
         meanwhile()
         loop = Loop(
             supervisor, face=face, asker=asker, proxy=terminal.proxy, prompts=terminal.prompts, signals=signals,
-            keep=launch["end"] == "keep",
+            keep=whole.end == "keep",
         )  # fmt: skip
         course = loop.run()
         if course.ended is not None or course.failed is not None:
@@ -278,8 +282,8 @@ def _asker(home: Home, session: str, wanted: SessionWanted) -> Asker:
 class _Identity(NamedTuple):
     agent: Mapping[str, str] | None
     environment: Mapping[str, str]
-    gateway: Mapping[str, Any] | None
-    end: Any
+    gateway: GatewayAt | None
+    end: Callable[[], None]
 
 
 def _identity(agent: str | None, home: Home, session: str) -> _Identity:

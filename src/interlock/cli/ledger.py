@@ -8,7 +8,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from interlock.vocabulary import words
 from interlock.vocabulary.errors import EXIT_DAMAGED, HostError, OperatorError
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from interlock.ledger.ledger_check import LedgerReport
-    from interlock.ledger.reader import Log, Record
+    from interlock.ledger.reader import Entry, Log
+    from interlock.ledger.verifier import Report
     from interlock.storage.home import Home
     from interlock.vocabulary.json_value import JsonObject
 
@@ -170,18 +171,18 @@ def _tail(home: Home, arguments: argparse.Namespace) -> int:
     from interlock.ledger.reader import Position, follow
 
     log, position = _log(home, arguments.session), Position()
-    latest: deque[Record] = deque(maxlen=max(arguments.lines, 0))
-    for record, behind in follow(log.path, position):
-        latest.append(record)
+    latest: deque[Entry] = deque(maxlen=max(arguments.lines, 0))
+    for entry, behind in follow(log.path, position):
+        latest.append(entry)
         position = behind
-    for record in latest:
-        _print(record, arguments.json)
+    for entry in latest:
+        _print(entry, arguments.json)
     try:
         while arguments.follow:
             sys.stdout.flush()
             time.sleep(_LOOK_EVERY_S)
-            for record, behind in follow(log.path, position):
-                _print(record, arguments.json)
+            for entry, behind in follow(log.path, position):
+                _print(entry, arguments.json)
                 position = behind
     except KeyboardInterrupt:
         return 0
@@ -190,7 +191,7 @@ def _tail(home: Home, arguments: argparse.Namespace) -> int:
 
 def _query(home: Home, arguments: argparse.Namespace) -> int:
     from interlock.ledger.query import Filter, since
-    from interlock.ledger.reader import logs, records
+    from interlock.ledger.reader import entries, logs
 
     try:
         start = since(arguments.since, datetime.datetime.now(datetime.UTC)) if arguments.since else None
@@ -198,50 +199,50 @@ def _query(home: Home, arguments: argparse.Namespace) -> int:
         raise OperatorError(f"`{arguments.since}` is not a time", hint="15m, 2h, 3d, or 2026-01-31T12:00:00Z") from None
     wanted = Filter(arguments.decision, arguments.verb, arguments.rule, start, arguments.type)
     for log in [_log(home, arguments.session)] if arguments.session else logs(home.state):
-        for record in records(log.path):
-            if wanted.takes(record):
-                _print(record, arguments.json)
+        for entry in entries(log.path):
+            if wanted.takes(entry.event):
+                _print(entry, arguments.json)
     return 0
 
 
-def _print(record: Record, as_json: bool) -> None:
+def _print(entry: Entry, as_json: bool) -> None:
     from interlock.ledger.query import row
 
-    flat = row(record)
+    flat, event = row(entry), entry.event
     if as_json:
         print(json.dumps(flat, ensure_ascii=True))
         return
-    where = f"{flat['time']}  {record.session} #{record.number}"
-    if record.type != "action.decided":
+    where = f"{event.time}  {event.session} #{entry.number}"
+    if not event.is_decision:
         rest = {key: item for key, item in flat.items() if key not in ("time", "type", "session", "record", "log")}
-        print(f"{where}  {printable(record.type)}  {_short(rest)}")
+        print(f"{where}  {printable(event.type)}  {_short(rest)}")
         return
-    said = printable(str(flat["decision"]))
-    print(f"{where}  {said:<7} {words.act(record.value.get('action'))}  [{words.reason(flat['rules'], None)}]")
+    said = printable(str(event.says))
+    print(f"{where}  {said:<7} {words.act(event.action)}  [{words.reason(event.rules, None)}]")
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     return printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), _SHOWN_CHARACTERS)
 
 
 def _show(home: Home, arguments: argparse.Namespace) -> int:
-    from interlock.ledger.reader import records
+    from interlock.ledger.reader import entries
 
     log = _log(home, arguments.session)
-    for record in records(log.path):
-        if record.number == arguments.record:
+    for entry in entries(log.path):
+        if entry.number == arguments.record:
             if arguments.json:
-                print(json.dumps(record.value, ensure_ascii=True))
+                print(json.dumps(entry.event.document, ensure_ascii=True))
             else:
-                print(f"{log.name} #{record.number}")
-                _print_tree(record.value, 1)
+                print(f"{log.name} #{entry.number}")
+                _print_tree(entry.event.document, 1)
             return 0
     raise OperatorError(
         f"`{log.name}` has no record {arguments.record}", hint="the last one is in: interlock ledger tail -n 1"
     )
 
 
-def _print_tree(value: Any, depth: int) -> None:
+def _print_tree(value: JsonObject | list[object], depth: int) -> None:
     """A record as indented lines; every key and text is made printable."""
     items = value.items() if isinstance(value, dict) else enumerate(value)
     for key, item in items:
@@ -313,7 +314,7 @@ def _because(report: LedgerReport) -> str:
     return "what is said above is missing, changed or added since it was written"
 
 
-def _as_json(log: Any) -> JsonObject:
+def _as_json(log: Report) -> JsonObject:
     return {
         "origin": log.origin,
         "verified": log.verified,
@@ -333,14 +334,15 @@ def _prove(home: Home, arguments: argparse.Namespace) -> int:
     try:
         key = verifier.load_public(key_path)
         if arguments.check:
-            held = json.loads(arguments.check.read_text())
+            held = proof.Proof.read(json.loads(arguments.check.read_text()))
             size = proof.check(held, key)
-            print(f"record {held['record']} is in {printable(held['origin'])} as signed at {size} records:")
-            print(printable(held["entry"], 4000))
+            print(f"record {held.record} is in {printable(held.origin)} as signed at {size} records:")
+            print(printable(held.entry, 4000))
             return 0
         if arguments.session is None or arguments.record is None:
             raise OperatorError("a proof needs a session and a record's number", hint="interlock ledger prove last 17")
-        print(json.dumps(proof.prove(_log(home, arguments.session).path, arguments.record, key)))
+        made = proof.prove(_log(home, arguments.session).path, arguments.record, key)
+        print(json.dumps(made.as_object()))
     except ValueError as error:
         raise HostError(f"nothing is proven: {error}", exit_code=EXIT_DAMAGED) from error
     return 0
@@ -348,12 +350,12 @@ def _prove(home: Home, arguments: argparse.Namespace) -> int:
 
 def _export(home: Home, arguments: argparse.Namespace) -> int:
     from interlock.ledger.bundle import export
-    from interlock.ledger.reader import records
+    from interlock.ledger.reader import entries
 
     log = _log(home, arguments.session)
     if arguments.format == "jsonl":
-        for record in records(log.path):
-            print(json.dumps(record.value, ensure_ascii=True))
+        for entry in entries(log.path):
+            print(json.dumps(entry.event.document, ensure_ascii=True))
         return 0
     target = arguments.output or Path(f"{log.session}.tar.gz")
     try:

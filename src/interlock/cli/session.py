@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from interlock.vocabulary.printable import printable, shell_words, text_of
 
 if TYPE_CHECKING:
+    from interlock.cli.tree import Node
     from interlock.storage.home import Home
     from interlock.vocabulary.json_value import JsonObject
 
@@ -53,12 +54,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _list(home: Home, arguments: argparse.Namespace) -> int:
-    from interlock.app.history import is_closed, opening, session_ids
+    from interlock.app.history import is_closed, session_ids
 
     running = _running(home)
     ended = [session for session in session_ids(home) if session not in running]
     for session in [*running, *reversed(ended[-arguments.last :] if arguments.last > 0 else [])]:
-        entry = running.get(session) or opening(home, session)
+        entry = running.get(session) or _opened(home, session)
         state = "runs" if session in running else "ended" if is_closed(home, session) else "lost"
         if arguments.json:
             print(
@@ -73,6 +74,13 @@ def _list(home: Home, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _opened(home: Home, session: str) -> JsonObject:
+    from interlock.app.history import opening
+
+    found = opening(home, session)
+    return found.document if found is not None else {}
+
+
 def _show(home: Home, arguments: argparse.Namespace) -> int:
     from interlock.app.history import resolve, story
     from interlock.cli.tree import Story, draw, session_node
@@ -85,7 +93,7 @@ def _show(home: Home, arguments: argparse.Namespace) -> int:
                 {
                     "session": session,
                     "tree": _as_value(session_node(found, session, depth=0)),
-                    "records": found.sessions[session],
+                    "records": [event.document for event in found.sessions[session]],
                 }
             )
         )
@@ -107,7 +115,8 @@ def _changes(home: Home, arguments: argparse.Namespace) -> int:
         said = {"session": session, "changes": items, "counts": found.counts, "unseen": found.unseen}
         print(json.dumps(said | {"ended": not found.is_from_changes}))
         return 0
-    workspace = text_of(opening(home, session).get("workspace"))
+    opened = opening(home, session)
+    workspace = (opened.workspace if opened is not None else None) or ""
     if found.is_from_changes:
         print(f"{session} has no record of its end: this is what is left of its record of changes now")
     lines = in_full(found, [(workspace, ""), (user_home(), "~/")])
@@ -115,7 +124,7 @@ def _changes(home: Home, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _as_value(node: Any) -> JsonObject:
+def _as_value(node: Node) -> JsonObject:
     return {"text": node.text, "children": [_as_value(child) for child in node.children]}
 
 

@@ -1,6 +1,5 @@
 """Draws one session as a tree: agent and prompt, tool calls and the server sessions they reached, system calls
-grouped, denials in full,
-approvals, programs by who started them. Pure: records in (spec/record.md), lines out.
+grouped, denials in full, approvals, programs by who started them. Pure: events in, lines out.
 
 Joined by ids only (parent of a session, of a context, of an action), never by time.
 """
@@ -8,22 +7,28 @@ Joined by ids only (parent of a session, of a context, of an action), never by t
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from interlock.vocabulary import words
+from interlock.vocabulary.json_value import is_object, list_at, number_at, object_at
 from interlock.vocabulary.printable import printable, shell_words, text_of
 
-Record = dict[str, Any]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from interlock.ledger.event import Event
+    from interlock.vocabulary.json_value import JsonObject
+
 #: Groups, programs and sessions shown of each kind; what is left out is counted.
 SHOWN_MAX: Final = 40
 _DEPTH_MAX: Final = 8
 
 
 class Story(NamedTuple):
-    """What a tree is drawn from: the records of each session by its id, and of all gateway logs together."""
+    """What a tree is drawn from: the events of each session by its id, and of all gateway logs together."""
 
-    sessions: dict[str, list[Record]]
-    gateway: list[Record]
+    sessions: dict[str, list[Event]]
+    gateway: list[Event]
 
 
 class Node(NamedTuple):
@@ -40,203 +45,160 @@ def draw(story: Story, session: str) -> list[str]:
 
 def session_node(story: Story, session: str, *, depth: int, parent: str | None = None) -> Node:
     """One session; with `parent`, only what it did while that action was its context."""
-    records = story.sessions.get(session, [])
-    opened = next((record for record in records if record.get("type") == "session.opened"), {})
+    events = story.sessions.get(session, [])
+    opened = next((event for event in events if event.type == "session.opened"), None)
     if parent is not None:
-        records = _within(records, parent, opened)
-    children = [] if parent is not None else _about(opened)
-    children += (
-        _prompts(records)
-        + _tool_calls(story, session, depth)
-        + _programs(records)
-        + _denials(records, story.gateway, session)
-    )
-    children += _approvals(records) + _groups(records) + _ending(records)
+        events = _within(events, parent, opened)
+    children = [] if parent is not None or opened is None else _about(opened)
+    children += _prompts(events) + _tool_calls(story, session, depth) + _programs(events) + _denials(events)
+    children += _approvals(events) + _groups(events) + _ending(events)
     return Node(_session_title(session, opened), children)
 
 
-def _session_title(session: str, opened: Record) -> str:
-    command = [text_of(word) for word in opened.get("command") or []]
+def _session_title(session: str, opened: Event | None) -> str:
+    command = list(opened.command) if opened is not None else []
     return f"session {printable(session)}  {shell_words(command, 120)}".rstrip()
 
 
-def _about(opened: Record) -> list[Node]:
-    agent = opened.get("agent")
-    name = agent.get("name") if isinstance(agent, dict) else agent
+def _about(opened: Event) -> list[Node]:
     shown = [
-        ("agent", name or "none named"),
-        ("human", opened.get("human")),
-        ("workspace", _path(opened.get("workspace"))),
+        ("agent", opened.agent or "none named"),
+        ("human", opened.text("human")),
+        ("workspace", opened.workspace),
+        ("policy", ", ".join(opened.layers)),
+        ("opened", opened.time),
     ]
-    shown += [("policy", ", ".join(map(_layer_name, opened.get("layers") or []))), ("opened", opened.get("time"))]
-    return [Node(f"{label}: {printable(str(value))}", []) for label, value in shown if value]
+    return [Node(f"{label}: {printable(value)}", []) for label, value in shown if value]
 
 
-def _layer_name(layer: object) -> str:
-    return str(layer.get("name")) if isinstance(layer, dict) else str(layer)
+def _prompts(events: list[Event]) -> list[Node]:
+    found = [event for event in events if event.type == "prompt.seen"]
+    return [Node(_prompt(event), []) for event in found[:SHOWN_MAX]]
 
 
-def _prompts(records: list[Record]) -> list[Node]:
-    found = [record for record in records if record.get("type") == "prompt.seen"]
-    return [Node(_prompt(record), []) for record in found[:SHOWN_MAX]]
-
-
-def _prompt(record: Record) -> str:
-    size, source = record.get("bytes"), printable(str(record.get("source")))
-    return f"prompt {printable(str(record.get('digest'))[:23])}… ({size} bytes, by {source})"
+def _prompt(event: Event) -> str:
+    digest, source = printable(event.text("digest")[:23]), printable(event.text("source"))
+    return f"prompt {digest}… ({event.count('bytes')} bytes, by {source})"
 
 
 def _tool_calls(story: Story, session: str, depth: int) -> list[Node]:
     if depth >= _DEPTH_MAX:
         return []
-    nodes = []
-    for record in story.gateway:
-        if record.get("type") == "action.decided" and _subject(record).get("session") == session:
-            nodes.append(_tool_call(story, record, depth))
-    return _limited(nodes, "tool calls")
+    called = [event for event in story.gateway if event.is_decision and event.subject.get("session") == session]
+    return _limited([_tool_call(story, event, depth) for event in called], "tool calls")
 
 
-def _tool_call(story: Story, record: Record, depth: int) -> Node:
-    action = record["action"]
-    identity = action.get("id")
-    decision = record.get("decision") or {}
-    effect = next((r for r in story.gateway if r.get("type") == "action.enacted" and r.get("action") == identity), None)
-    outcome = f", {effect.get('effect')}" if effect else ""
-    text = f"{words.act(action)}: {_answer(decision)}{printable(outcome)}"
-    prompt = record.get("prompt")
-    children = [Node(f"prompt {printable(str(prompt))}", [])] if prompt else []
+def _tool_call(story: Story, call: Event, depth: int) -> Node:
+    of_it = [event for event in story.gateway if event.action_id == call.action_id]
+    ended = next((event.text("effect") for event in of_it if event.type == "action.enacted"), None)
+    outcome = f", {printable(ended)}" if ended else ""
+    prompt = call.text("prompt")
+    children = [Node(f"prompt {printable(prompt)}", [])] if prompt else []
     children += [
-        Node(f"asked: {printable(str(r.get('answer')))} by {printable(str(r.get('approver')))}", [])
-        for r in story.gateway
-        if r.get("type") == "approval.answered" and r.get("action") == identity
+        Node(f"asked: {printable(event.text('answer'))}{_by(event)}", [])
+        for event in of_it
+        if event.type == "approval.answered"
     ]
-    for other, records in story.sessions.items():
-        if any(_parent_of(r) == identity for r in records):
-            children.append(session_node(story, other, depth=depth + 1, parent=identity))
-    return Node(text, children)
+    for other, events in story.sessions.items():
+        if call.action_id is not None and any(event.parent == call.action_id for event in events):
+            children.append(session_node(story, other, depth=depth + 1, parent=call.action_id))
+    return Node(f"{words.act(call.action)}: {_answer(call)}{outcome}", children)
 
 
-def _within(records: list[Record], parent: str, opened: Record) -> list[Record]:
-    """The records made while `parent` was the context: by their own parent, else by the context in force."""
-    context = _parent_of(opened)
+def _by(answered: Event) -> str:
+    approver = answered.document.get("approver")
+    return f" by {printable(str(approver))}" if approver else ""
+
+
+def _within(events: list[Event], parent: str, opened: Event | None) -> list[Event]:
+    """What happened while `parent` was the context: by an event's own parent, else by the context in force."""
+    context = opened.parent if opened is not None else None
     kept = []
-    for record in records:
-        if record.get("type") == "context.changed":
-            context = _parent_of(record)
-        own = _parent_of(record) if record.get("type") == "action.decided" else None
+    for event in events:
+        if event.type == "context.changed":
+            context = event.parent
+        own = event.parent if event.is_decision else None
         if (own or context) == parent:
-            kept.append(record)
+            kept.append(event)
     return kept
 
 
-def _parent_of(record: Record) -> str | None:
-    parent = record.get("parent")
-    if isinstance(parent, dict):
-        parent = parent.get("action")
-    return parent if isinstance(parent, str) else None
-
-
-def _programs(records: list[Record]) -> list[Node]:
+def _programs(events: list[Event]) -> list[Node]:
     """Executions, each below the program that started it."""
     started: dict[str, Counter[str]] = {}
-    for record in records:
-        action = record.get("action")
-        if (
-            record.get("type") != "action.decided"
-            or not isinstance(action, dict)
-            or action.get("verb") != "process.exec"
-        ):
-            continue
-        process = _subject(record).get("process")
-        starter = _path(process.get("program")) if isinstance(process, dict) else ""
-        text = f"{words.act(action).partition(' ')[2]}: {_answer(record.get('decision') or {})}"
-        if not starter or starter.endswith("/interlock-supervisor"):
-            starter = "the session"
-        started.setdefault(starter, Counter())[text] += 1
+    for event in events:
+        if event.is_decision and event.verb == "process.exec":
+            text = f"{words.act(event.action).partition(' ')[2]}: {_answer(event)}"
+            started.setdefault(_starter(event), Counter())[text] += 1
     if not started:
         return []
-    nodes = [
-        Node(
-            f"by {starter}", _limited([Node(f"{text}{_times(count)}", []) for text, count in found.items()], "programs")
-        )
-        for starter, found in started.items()
-    ]
+    nodes = [Node(f"by {starter}", _limited(_counted(found.items()), "programs")) for starter, found in started.items()]
     return [Node(f"programs started ({sum(found.total() for found in started.values())})", _limited(nodes, "starters"))]
 
 
-def _denials(records: list[Record], gateway: list[Record], session: str) -> list[Node]:
-    denied = [
-        r for r in records if r.get("type") == "action.decided" and (r.get("decision") or {}).get("decision") == "deny"
-    ]
-    races = [r for r in records if r.get("type") == "race.lost"]
-    refused = [r for r in records if r.get("type") == "call.refused"]
-    if not denied and not races and not refused:
-        return []
+def _starter(event: Event) -> str:
+    starter = _path(object_at(event.subject, "process").get("program"))
+    return "the session" if not starter or starter.endswith("/interlock-supervisor") else starter
+
+
+def _denials(events: list[Event]) -> list[Node]:
     counted: Counter[str] = Counter()
-    for record in denied:
-        decision = record.get("decision") or {}
-        because = printable(str(decision.get("because") or ""))
-        counted[f"{words.act(record.get('action'))}  ({_rules(decision)}: {because})"] += 1
-    for record in refused:
-        counted[
-            f"call {printable(str(record.get('call')))}  (guard/built-in: {printable(str(record.get('because')))})"
-        ] += 1
-    nodes = [Node(f"{text}{_times(count)}", []) for text, count in counted.items()]
-    nodes += [Node(f"race lost, killed: {words.act(r.get('action'))}", []) for r in races]
-    return [Node(f"denied ({len(denied) + len(refused) + len(races)})", nodes)]
+    for event in events:
+        because = printable(event.because or "")
+        if event.type == "call.refused":
+            counted[f"call {printable(event.text('call'))}  (guard/built-in: {because})"] += 1
+        elif event.is_denial:
+            counted[f"{words.act(event.action)}  ({_rules(event)}: {because})"] += 1
+    races = [event for event in events if event.type == "race.lost"]
+    nodes = _counted(counted.items())
+    nodes += [Node(f"race lost, killed: {words.act(event.action)}", []) for event in races]
+    return [Node(f"denied ({counted.total() + len(races)})", nodes)] if nodes else []
 
 
-def _approvals(records: list[Record]) -> list[Node]:
-    asked = {r.get("action"): r for r in records if r.get("type") == "approval.asked"}
-    answered = {r.get("action"): r for r in records if r.get("type") == "approval.answered"}
-    decided = {(r.get("action") or {}).get("id"): r.get("action") for r in records if r.get("type") == "action.decided"}
+def _approvals(events: list[Event]) -> list[Node]:
+    asked = dict.fromkeys(event.action_id for event in events if event.type == "approval.asked")
+    answered = {event.action_id: event for event in events if event.type == "approval.answered"}
+    decided = {event.action_id: event.action for event in events if event.is_decision}
     nodes = []
     for identity in asked:
-        answer = answered.get(identity, {})
-        by = f" by {printable(str(answer['approver']))}" if answer.get("approver") else ""
         what = words.act(decided[identity]) if identity in decided else printable(str(identity))
-        nodes.append(Node(f"{what}: {printable(str(answer.get('answer', 'no answer')))}{by}", []))
+        answer = answered.get(identity)
+        said = f"{printable(answer.text('answer'))}{_by(answer)}" if answer is not None else "no answer"
+        nodes.append(Node(f"{what}: {said}", []))
     return [Node(f"asked ({len(nodes)})", nodes)] if nodes else []
 
 
-def _groups(records: list[Record]) -> list[Node]:
+def _groups(events: list[Event]) -> list[Node]:
     """Everything else that was allowed: changes by verb and directory, routine acts by verb."""
     changes: Counter[str] = Counter()
-    for record in records:
-        action, said = record.get("action"), (record.get("decision") or {}).get("decision")
-        if record.get("type") != "action.decided" or not isinstance(action, dict) or said in ("approve", "deny"):
-            continue
-        if action.get("verb") not in ("process.exec", "tool.call"):
-            changes[f"{printable(str(action.get('verb')))} {_place(action)}"] += 1
-    for record in records:
-        if record.get("type") == "routine":
-            for count in record.get("counts") or []:
-                if count.get("decision") != "deny":
-                    changes[f"{printable(str(count.get('verb')))} ({printable(str(count.get('rule')))})"] += int(
-                        count.get("count") or 0
-                    )
-    nodes = [Node(f"{text}{_times(count)}", []) for text, count in changes.most_common()]
-    return [Node(f"system calls allowed ({sum(changes.values())})", _limited(nodes, "groups"))] if nodes else []
+    for event in events:
+        is_other = event.verb not in ("process.exec", "tool.call")
+        if event.is_decision and event.says not in ("approve", "deny") and is_other:
+            changes[f"{printable(event.verb)} {_place(event.action)}"] += 1
+        elif event.type == "routine":
+            for each in filter(is_object, list_at(event.document, "counts")):
+                if each.get("decision") != "deny":
+                    name = f"{printable(str(each.get('verb')))} ({printable(str(each.get('rule')))})"
+                    changes[name] += number_at(each, "count") or 0
+    nodes = _counted(changes.most_common())
+    return [Node(f"system calls allowed ({changes.total()})", _limited(nodes, "groups"))] if nodes else []
 
 
-def _ending(records: list[Record]) -> list[Node]:
-    closed = next((r for r in records if r.get("type") == "session.closed"), None)
-    lost = sum(int(r.get("lost") or 0) for r in records if r.get("type") == "gap")
+def _ending(events: list[Event]) -> list[Node]:
+    lost = sum(event.count("lost") for event in events if event.type == "gap")
     nodes = [Node(f"records lost: {lost}", [])] if lost else []
+    closed = next((event for event in events if event.type == "session.closed"), None)
     if closed is None:
         return nodes
-    nodes += _runs_later(closed)
-    return [
-        *nodes,
-        Node(f"closed: {printable(str(closed.get('reason')))}{_status(closed.get('status'))}", []),
-    ]
+    end = f"closed: {printable(closed.text('reason'))}{_status(closed.document.get('status'))}"
+    return [*nodes, *_runs_later(closed), Node(end, [])]
 
 
-def _runs_later(closed: Record) -> list[Node]:
+def _runs_later(closed: Event) -> list[Node]:
     from interlock.cli.changes import runner_of
     from interlock.vocabulary.changes import changes_of
 
-    found = changes_of(closed)
+    found = changes_of(closed.document)
     shown = found.items[:SHOWN_MAX]
     nodes = [Node(f"{_path(item.path)} ({printable(runner_of(item.kind))})", []) for item in shown]
     if found.number > len(nodes):
@@ -250,26 +212,25 @@ def _status(status: object) -> str:
     return f", signal {status['signal']}" if status.get("signal") else f", status {printable(str(status.get('code')))}"
 
 
-def _place(action: Record) -> str:
-    target = action.get("target") or {}
+def _place(action: JsonObject) -> str:
+    target = object_at(action, "target")
     if "path" in target:
         directory, _, _ = text_of(target["path"]).rpartition("/")
         return printable(f"{directory or ''}/")
     return words.act(action).partition(" ")[2]
 
 
-def _answer(decision: Record) -> str:
-    return f"{printable(str(decision.get('decision')))} ({_rules(decision)})"
+def _answer(event: Event) -> str:
+    return f"{printable(str(event.says))} ({_rules(event)})"
 
 
-def _rules(decision: Record) -> str:
-    return printable(", ".join(map(str, decision.get("rules") or []))) or "no rule"
+def _rules(event: Event) -> str:
+    return printable(", ".join(event.rules)) or "no rule"
 
 
-def _subject(record: Record) -> Record:
-    action = record.get("action")
-    subject = action.get("subject") if isinstance(action, dict) else None
-    return subject if isinstance(subject, dict) else {}
+def _counted(found: Iterable[tuple[str, int]]) -> list[Node]:
+    """A line each, with how often it happened."""
+    return [Node(f"{text}{_times(count)}", []) for text, count in found]
 
 
 def _path(value: object) -> str:

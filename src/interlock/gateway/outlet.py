@@ -14,9 +14,9 @@ from interlock.gateway.limits import COMMENT_EVERY_S, STREAM_AFTER_S, STREAM_MES
 from interlock.mcp.event_stream import event
 from interlock.mediate.json_text import JsonObject, encode
 
-Event = dict[str, object]
-Send = Callable[[Event], Awaitable[None]]
-Receive = Callable[[], Awaitable[Event]]
+AsgiMessage = dict[str, object]
+Send = Callable[[AsgiMessage], Awaitable[None]]
+Receive = Callable[[], Awaitable[AsgiMessage]]
 HeaderList = list[tuple[bytes, bytes]]
 
 _JSON: Final = (b"content-type", b"application/json")

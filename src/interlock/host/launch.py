@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypedDict
 
 from interlock.vocabulary.enforcement import written
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from interlock.policy.compiled_form import CompiledPolicy
     from interlock.vocabulary.enforcement import Enforcement
     from interlock.vocabulary.json_value import JsonObject
 
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
 Stdio = tuple[int | None, int | None, int | None]
 #: Interlock's own variables: those of the outside never reach the jail, those of `spec/home.md` are set anew.
 _OWN_PREFIX: Final = "INTERLOCK_"
+
+
+class GatewayAt(TypedDict):
+    """Where the gateway listens, and its socket for what attests who is asking."""
+
+    address: str
+    port: int
+    socket: str
 
 
 class Launch(NamedTuple):
@@ -32,7 +41,7 @@ class Launch(NamedTuple):
     directory: str
     workspace: str
     home: str
-    policy: Mapping[str, Any]
+    policy: CompiledPolicy
     human: str
     stdio: Stdio
     terminal: bool
@@ -43,8 +52,8 @@ class Launch(NamedTuple):
     agent: Mapping[str, str] | None = None
     parent: Mapping[str, str] | None = None
     prompt: str | None = None
-    gateway: Mapping[str, Any] | None = None
-    runs_later: Mapping[str, Any] | None = None
+    gateway: GatewayAt | None = None
+    runs_later: JsonObject | None = None
     repository: tuple[str, str, Sequence[str]] | None = None
     sources: Sequence[Mapping[str, str]] = ()
     own_layers: Mapping[str, str] | None = None

@@ -8,7 +8,7 @@ import tarfile
 from pathlib import Path
 
 from interlock.ledger import verifier
-from interlock.ledger.reader import records
+from interlock.ledger.reader import entries
 
 _TILE_WIDTH = 256
 
@@ -87,15 +87,15 @@ def verifier_key(name: str, raw: bytes) -> str:
 
 def _c2sp(log: Path, size: int) -> list[tuple[str, bytes]]:
     """Hash tiles of every level and entry bundles for a tree of `size` records (C2SP tlog-tiles)."""
-    tree, entries = verifier.Tree(), []
-    for record in records(log):
-        if record.number == size:
+    tree, sized = verifier.Tree(), []
+    for entry in entries(log):
+        if entry.number == size:
             break
-        tree.add(record.raw)
-        entries.append(len(record.raw).to_bytes(2, "big") + record.raw)
+        tree.add(entry.raw)
+        sized.append(len(entry.raw).to_bytes(2, "big") + entry.raw)
     files = []
     for start in range(0, size, _TILE_WIDTH):
-        bundle = entries[start : start + _TILE_WIDTH]
+        bundle = sized[start : start + _TILE_WIDTH]
         files.append((f"c2sp/tile/entries/{_place(start // _TILE_WIDTH, len(bundle))}", b"".join(bundle)))
     for level, hashes in enumerate(tree.levels):
         for start in range(0, len(hashes), _TILE_WIDTH * 32):

@@ -6,7 +6,7 @@ import fcntl
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from interlock.ledger import verifier
 
@@ -65,18 +65,18 @@ def verify_ledger(
     report = LedgerReport()
     names = sorted(_names(ledger))
     opened, closed = _check_index(ledger, keys, key, signer, names, auditor, report)
-    heads: list[tuple[str, Any]] = []
+    heads: list[tuple[str, verifier.Head]] = []
     for name in names:
         if only is not None and name != only:
             continue
-        expected = [entry["head"] for entry in (opened.get(name), closed.get(name)) if entry]
+        expected = [head for head in (opened.get(name), closed.get(name)) if head]
         log = _check_log(ledger / name, f"interlock/{signer}/{name}", key, auditor, expected, integrity)
         report.logs.append(log)
         heads += [(name, head) for head in log.index_heads]
         if name not in opened and log.records > 1:
             _wrong(report, name, "the index does not know this log: the index was cut, or the log was put here")
-        if name in closed and log.records != closed[name]["head"]["size"] and log.verified:
-            _wrong(report, name, f"it was closed at {closed[name]['head']['size']} records and holds {log.records}")
+        if name in closed and log.records != closed[name].size and log.verified:
+            _wrong(report, name, f"it was closed at {closed[name].size} records and holds {log.records}")
     _check_heads(ledger, key, signer, heads, report)
     if auditor is not None:
         _say_which_auditor(report, verifier.auditor_id(auditor))
@@ -119,8 +119,10 @@ def _check_index(
     names: list[str],
     auditor: X25519PrivateKey | None,
     report: LedgerReport,
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The index itself, and that every log it names is here."""
+) -> tuple[dict[str, verifier.Head], dict[str, verifier.Head]]:
+    """The index itself, and that every log it names is here. Returns the heads of the logs that it remembers as
+    opened, and as closed.
+    """
     index = ledger / "index"
     if not index.is_dir():
         if names:
@@ -131,8 +133,8 @@ def _check_index(
     log = verifier.verify_log(files, key, origin=origin, auditor=auditor, live=is_held(index))
     report.logs.append(log)
     _check_memory(keys / "index.checkpoint", files, origin, key, report)
-    opened = {entry["log"]: entry for entry in log.entries if entry["type"] == "index.opened"}
-    closed = {entry["log"]: entry for entry in log.entries if entry["type"] == "index.closed"}
+    opened = {entry.log: entry.head for entry in log.remembered if entry.type == "index.opened"}
+    closed = {entry.log: entry.head for entry in log.remembered if entry.type == "index.closed"}
     for name in opened:
         if name not in names:
             _wrong(report, name, "the index names this log and it is gone: a whole session was taken away")
@@ -169,11 +171,11 @@ def _check_log(
     origin: str,
     key: Ed25519PublicKey,
     auditor: X25519PrivateKey | None,
-    expected: list[Any],
+    expected: list[verifier.Head],
     integrity: bool,
 ) -> verifier.Report:
     """One log, which must hold each head that the index remembers of it."""
-    sizes = {head["size"] for head in expected}
+    sizes = {head.size for head in expected}
     log = verifier.verify_log(
         verifier.Directory(path),
         key,
@@ -184,17 +186,17 @@ def _check_log(
         integrity=integrity,
     )
     for head in expected:
-        if log.roots.get(head["size"]) != head["root"]:
-            what = f"the index remembers {head['size']} records of it with another root: it was cut or rewritten"
+        if log.roots.get(head.size) != head.root:
+            what = f"the index remembers {head.size} records of it with another root: it was cut or rewritten"
             log.findings.append(verifier.Finding(path.name, 0, None, what))
     return log
 
 
 def _check_heads(
-    ledger: Path, key: Ed25519PublicKey, signer: str, heads: list[tuple[str, Any]], report: LedgerReport
+    ledger: Path, key: Ed25519PublicKey, signer: str, heads: list[tuple[str, verifier.Head]], report: LedgerReport
 ) -> None:
     """Every log's opening carries the index's head of that moment: a cut or rewritten index contradicts one of them."""
-    sizes = {head["size"] for _, head in heads}
+    sizes = {head.size for _, head in heads}
     if not (ledger / "index").is_dir():
         return
     index = verifier.verify_log(
@@ -202,9 +204,9 @@ def _check_heads(
     )
     index.roots[0] = verifier.encoded(verifier.sha256(b""))
     for name, head in heads:
-        if index.roots.get(head["size"]) != head["root"]:
+        if index.roots.get(head.size) != head.root:
             _wrong(
                 report,
                 "index",
-                f"`{name}` was opened when the index held {head['size']} records that are no longer in it",
+                f"`{name}` was opened when the index held {head.size} records that are no longer in it",
             )

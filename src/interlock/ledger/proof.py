@@ -1,26 +1,70 @@
 """An inclusion proof (RFC 6962 §2.1.1): one record, shown to be in a signed log to somebody who has nothing else of it.
 
-The proof is a JSON object; checking it needs only SHA-256 and the public key. Making one reads the whole log.
+Checking a proof needs only SHA-256 and the public key. Making one reads the whole log.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from interlock.ledger import verifier
-from interlock.ledger.reader import records
+from interlock.ledger.reader import entries
+from interlock.vocabulary.json_value import is_object, list_at, number_at, text_at
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-FORM = "interlock-proof/1"
+    from interlock.vocabulary.json_value import JsonObject
+
+FORM: Final = "interlock-proof/1"
+_KEYS: Final = frozenset({"form", "origin", "record", "entry", "path", "checkpoint"})
 
 
-def prove(directory: Path, number: int, key: Ed25519PublicKey) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Arguments:
+    origin: the log's name, under which its checkpoints are signed.
+    record: the number of the record in it.
+    entry: the record's text.
+    path: the hashes that lead from it to the root, base64.
+    checkpoint: the signed note with that root.
+    """
+
+    origin: str
+    record: int
+    entry: str
+    path: tuple[str, ...]
+    checkpoint: str
+
+    @classmethod
+    def read(cls, value: object) -> Proof:
+        """From the object of `as_object`. Raises `ValueError` for anything else."""
+        if not is_object(value) or set(value) != _KEYS or value["form"] != FORM:
+            raise ValueError("not a proof of this form")
+        origin, entry, note = text_at(value, "origin"), text_at(value, "entry"), text_at(value, "checkpoint")
+        record, path = number_at(value, "record"), list_at(value, "path")
+        if origin is None or entry is None or note is None or record is None or path != value["path"]:
+            raise ValueError("not a proof: a part of it has another form")
+        return cls(origin, record, entry, tuple(map(str, path)), note)
+
+    def as_object(self) -> JsonObject:
+        """The proof as JSON."""
+        return {
+            "form": FORM,
+            "origin": self.origin,
+            "record": self.record,
+            "entry": self.entry,
+            "path": list(self.path),
+            "checkpoint": self.checkpoint,
+        }
+
+
+def prove(directory: Path, number: int, key: Ed25519PublicKey) -> Proof:
     """The proof that record `number` is in the log as last signed.
 
     Raises:
@@ -32,37 +76,31 @@ def prove(directory: Path, number: int, key: Ed25519PublicKey) -> dict[str, Any]
     size = verifier.open_note(note, origin, key).size
     if number < 0 or number >= size:
         raise ValueError(f"record {number} is not among the {size} that are signed")
-    leaves, entry = [], b""
-    for record in records(directory):
-        if record.number == size:
+    leaves, raw = [], b""
+    for entry in entries(directory):
+        if entry.number == size:
             break
-        leaves.append(hashlib.sha256(b"\0" + record.raw).digest())
-        entry = record.raw if record.number == number else entry
-    path = [base64.b64encode(node).decode() for node in _path(leaves, number)]
-    text = entry.decode()
-    proof = {"form": FORM, "origin": origin, "record": number, "entry": text, "path": path, "checkpoint": note.decode()}
+        leaves.append(hashlib.sha256(b"\0" + entry.raw).digest())
+        raw = entry.raw if entry.number == number else raw
+    path = tuple(base64.b64encode(node).decode() for node in _path(leaves, number))
+    proof = Proof(origin, number, raw.decode(), path, note.decode())
     check(proof, key)
     return proof
 
 
-def check(proof: dict[str, Any], key: Ed25519PublicKey) -> int:
+def check(proof: Proof, key: Ed25519PublicKey) -> int:
     """Check a proof. Returns the size of the signed tree it is in.
 
     Raises:
         ValueError: it proves nothing; the message says why.
     """
-    try:
-        if set(proof) != {"form", "origin", "record", "entry", "path", "checkpoint"} or proof["form"] != FORM:
-            raise ValueError("not a proof of this form")
-        note = verifier.open_note(proof["checkpoint"].encode(), proof["origin"], key)
-        path = [verifier.decoded(node) for node in proof["path"]]
-        number, entry = int(proof["record"]), proof["entry"].encode()
-        stated = verifier.read_record(entry)["record"]
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"not a proof: {error}") from None
-    if stated != number:
-        raise ValueError(f"the entry says it is record {stated}, the proof says {number}")
-    if base64.b64encode(_root(entry, number, note.size, path)).decode() != note.root:
+    note = verifier.open_note(proof.checkpoint.encode(), proof.origin, key)
+    path = [verifier.decoded(node) for node in proof.path]
+    entry = proof.entry.encode()
+    stated = verifier.read_record(entry).get("record")
+    if stated != proof.record:
+        raise ValueError(f"the entry says it is record {stated}, the proof says {proof.record}")
+    if base64.b64encode(_root(entry, proof.record, note.size, path)).decode() != note.root:
         raise ValueError("the entry is not in the signed tree")
     return note.size
 

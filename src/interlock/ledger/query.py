@@ -1,4 +1,4 @@
-"""Choosing records: by decision, verb, rule, time; and the flat object that `ledger query --json` prints for each."""
+"""Choosing entries: by decision, verb, rule, time; and the flat object that `ledger query --json` prints for each."""
 
 from __future__ import annotations
 
@@ -6,25 +6,29 @@ import datetime
 import fnmatch
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
+
+from interlock.vocabulary.json_value import object_at
 
 if TYPE_CHECKING:
-    from interlock.ledger.reader import Record
+    from interlock.ledger.event import Event
+    from interlock.ledger.reader import Entry
+    from interlock.vocabulary.json_value import JsonObject
 
-_SPAN = re.compile(r"(\d{1,9})([smhd])\Z")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_SPAN: Final = re.compile(r"(\d{1,9})([smhd])\Z")
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What a record must be. None asks for nothing.
+    """What an event must be. None asks for nothing.
 
     Arguments:
         decision: `allow`, `steer`, `approve` or `deny`.
         verb: a verb, or a pattern such as `file.*`.
         rule: `layer/id`, or the id alone.
-        since: RFC 3339 in UTC; earlier records are left out.
-        type: a record type, or a pattern.
+        since: RFC 3339 in UTC; earlier events are left out.
+        type: a type of event, or a pattern.
     """
 
     decision: str | None = None
@@ -33,26 +37,18 @@ class Filter:
     since: str | None = None
     type: str | None = None
 
-    def takes(self, record: Record) -> bool:
-        """True if the record is asked for. Only decisions have a decision, a verb and rules."""
-        value = record.value
-        if self.since is not None and str(value.get("time")) < self.since:
+    def takes(self, event: Event) -> bool:
+        """Whether the event is asked for. Only decisions have a decision, a verb and rules."""
+        if self.since is not None and event.time < self.since:
             return False
-        if self.type is not None and not fnmatch.fnmatchcase(record.type, self.type):
+        if self.type is not None and not fnmatch.fnmatchcase(event.type, self.type):
             return False
-        asks_decision = self.decision is not None or self.verb is not None or self.rule is not None
-        if not asks_decision:
-            return self.type is not None or record.type == "action.decided"
-        if record.type != "action.decided":
-            return False
-        decision, action = _object(value, "decision"), _object(value, "action")
-        return (
-            (self.decision is None or decision.get("decision") == self.decision)
-            and (self.verb is None or fnmatch.fnmatchcase(str(action.get("verb")), self.verb))
-            and (
-                self.rule is None
-                or any(self.rule in (rule, rule.rpartition("/")[2]) for rule in decision.get("rules", []))
-            )
+        if not (self.decision or self.verb or self.rule):
+            return self.type is not None or event.is_decision
+        return event.is_decision and (
+            (self.decision is None or event.says == self.decision)
+            and (self.verb is None or fnmatch.fnmatchcase(event.verb, self.verb))
+            and (self.rule is None or any(self.rule in (rule, rule.rpartition("/")[2]) for rule in event.rules))
         )
 
 
@@ -68,34 +64,33 @@ def since(text: str, now: datetime.datetime) -> str:
     return aware.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def row(record: Record) -> dict[str, Any]:
-    """One record as a flat object: time, type and record always; for a decision also verb, target, decision, rules."""
-    value = record.value
-    flat = {key: value.get(key) for key in ("time", "type", "session", "record")} | {"log": record.log}
-    if record.type != "action.decided":
+def row(entry: Entry) -> JsonObject:
+    """One entry as a flat object: time, type and record always; for a decision also verb, target, decision, rules."""
+    event, document = entry.event, entry.event.document
+    flat = {key: document.get(key) for key in ("time", "type", "session", "record")} | {"log": entry.log}
+    if not event.is_decision:
         taken = {"v", "tick", "mac", *flat}
-        return flat | {key: item for key, item in value.items() if key not in taken}
-    decision, action = _object(value, "decision"), _object(value, "action")
+        return flat | {key: item for key, item in document.items() if key not in taken}
     return flat | {
-        "id": action.get("id"),
-        "plane": action.get("plane"),
-        "verb": action.get("verb"),
-        "target": target(action),
-        "decision": decision.get("decision"),
-        "rules": decision.get("rules", []),
-        "because": decision.get("because"),
-        "agent": value.get("agent") or _object(action, "subject").get("agent"),
-        "trace": value.get("trace"),
-        "parent": value.get("parent"),
-        "details": action.get("target"),
+        "id": event.action_id,
+        "plane": event.action.get("plane"),
+        "verb": event.action.get("verb"),
+        "target": target(event.action),
+        "decision": event.says,
+        "rules": list(event.rules),
+        "because": event.because,
+        "agent": document.get("agent") or event.subject.get("agent"),
+        "trace": document.get("trace"),
+        "parent": document.get("parent"),
+        "details": event.action.get("target"),
     }
 
 
-def target(action: dict[str, Any]) -> Any:
+def target(action: JsonObject) -> object:
     """What the action is about, in one value: a path, two paths, an address, a tool, a process."""
-    about = _object(action, "target")
+    about = object_at(action, "target")
     if isinstance(about.get("to"), dict):
-        return [about.get("path"), about["to"].get("path")]
+        return [about.get("path"), object_at(about, "to").get("path")]
     if "path" in about:
         return about["path"]
     if "address" in about:
@@ -107,8 +102,3 @@ def target(action: dict[str, Any]) -> Any:
         if about.get(key) is not None:
             return f"{key}:{about[key]}"
     return about or None
-
-
-def _object(value: dict[str, Any], key: str) -> dict[str, Any]:
-    found = value.get(key)
-    return found if isinstance(found, dict) else {}

@@ -1,95 +1,91 @@
-"""Records as they stand in a log's segments, for query and for drawing. It judges nothing: `verifier.py` does.
+"""The entries of a log as they stand in its segments, for query and for drawing. Judging them is `verifier.py`'s.
 
 A log that is being written may be read at the same time: only what stands before a commit mark is given out.
 """
 
 from __future__ import annotations
 
-import json
 import struct
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
+
+from interlock.ledger.event import Event
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _HEADER: Final = struct.Struct(">IBI")
 _MAC_BYTES: Final = 32
 _RECORD, _MARK = b"RC"
 _READ_BYTES: Final = 1024 * 1024
+#: A session's opening is among its first records.
+OPENING_RECORDS_MAX: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """One record of a log.
+class Entry:
+    """One entry of a log.
 
     Arguments:
         log: the log's name below the ledger, such as `sessions/s-…`.
         number: its number in that log, from 0.
         raw: its bytes: what the tree's leaf is made of.
-        value: the same, parsed (spec/record.md).
+        event: what they say.
     """
 
     log: str
     number: int
     raw: bytes
-    value: dict[str, Any]
-
-    @property
-    def type(self) -> str:
-        """The record's type, such as `action.decided`."""
-        return str(self.value.get("type"))
-
-    @property
-    def session(self) -> str:
-        """Whose log it is in."""
-        return str(self.value.get("session"))
+    event: Event
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where reading goes on: `segment` number, `offset` in it, `number` of the next record."""
+    """Where reading goes on: `segment` number, `offset` in it, `number` of the next entry."""
 
     segment: int = 0
     offset: int = 0
     number: int = 0
 
 
-def records(directory: str | Path) -> Iterator[Record]:
-    """Every record of one log, in order. A log that is not there has none."""
-    for record, _ in follow(Path(directory), Position()):
-        yield record
+def entries(directory: str | Path) -> Iterator[Entry]:
+    """Every entry of one log, in order. A log that is not there has none."""
+    for entry, _ in follow(Path(directory), Position()):
+        yield entry
 
 
-def follow(directory: Path, position: Position) -> Iterator[tuple[Record, Position]]:
-    """Every committed record from `position` on, each with the position behind its batch: enough to go on later."""
+def follow(directory: Path, position: Position) -> Iterator[tuple[Entry, Position]]:
+    """Every committed entry from `position` on, each with the position behind its batch: enough to go on later."""
     name = f"{directory.parent.name}/{directory.name}" if directory.name != "index" else "index"
     while (path := directory / f"segment-{position.segment:08d}").exists():
         number = position.number
         for batch, end in _batches(path, position.offset):
             position = Position(position.segment, end, number + len(batch))
             for raw in batch:
-                yield Record(name, number, raw, json.loads(raw)), position
+                yield Entry(name, number, raw, Event.read(raw)), position
                 number += 1
         if not (directory / f"segment-{position.segment + 1:08d}").exists():
             return
         position = Position(position.segment + 1, 0, number)
 
 
-def last(directory: Path) -> bytes | None:
-    """The last committed record of a log; None when there is none. Reads one segment, and parses nothing."""
+def last(directory: Path) -> Event | None:
+    """The last committed event of a log; None when there is none. Reads one segment, and parses no other entry.
+    Raises `ValueError` where it cannot be parsed.
+    """
     for segment in sorted(directory.glob("segment-*"), reverse=True):
         raw = None
         for batch, _ in _batches(segment, 0):
             raw = batch[-1] if batch else raw
         if raw is not None:
-            return raw
+            return Event.read(raw)
     return None
 
 
 def _batches(path: Path, offset: int) -> Iterator[tuple[list[bytes], int]]:
-    """The records of each batch that has its mark, and where the batch ends."""
+    """The entries of each batch that has its mark, and where the batch ends."""
     batch: list[bytes] = []
     with path.open("rb", buffering=_READ_BYTES) as file:
         file.seek(offset)
@@ -105,10 +101,6 @@ def _batches(path: Path, offset: int) -> Iterator[tuple[list[bytes], int]]:
             elif kind == _MARK:
                 yield batch, file.tell()
                 batch = []
-
-
-#: A session's opening is among its first records.
-OPENING_RECORDS_MAX = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,19 +141,22 @@ def sessions(state: str | Path) -> list[Log]:
 
 
 def _opened(directory: Path) -> str | None:
-    """The time in a log's first record."""
+    """The time in a log's first entry."""
     try:
-        return str(next(records(directory)).value.get("time"))
+        return next(entries(directory)).event.time
     except (StopIteration, OSError, ValueError):
         return None
 
 
 def _is_of_a_server(directory: Path) -> bool:
     """Whether the session was opened under another one (spec/record.md: `session.opened`, `parent`)."""
-    for record, _ in zip(records(directory), range(OPENING_RECORDS_MAX), strict=False):
-        if record.value.get("type") == "session.opened":
-            return bool(record.value.get("parent"))
-    return False
+    opening = opening_of(entry.event for entry in entries(directory))
+    return opening is not None and opening.is_of_a_server
+
+
+def opening_of(events: Iterable[Event]) -> Event | None:
+    """The `session.opened` of a session's events, which is among its first; None where it is not there."""
+    return next((event for event in islice(events, OPENING_RECORDS_MAX) if event.type == "session.opened"), None)
 
 
 def find(state: str | Path, name: str) -> Log | None:

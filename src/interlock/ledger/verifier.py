@@ -30,7 +30,7 @@ import tarfile
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives import hashes, serialization
@@ -54,6 +54,10 @@ TILE = re.compile(r"tile/(\d{1,2})/((?:x\d{3}/)*)(\d{3})(?:\.p/([1-9]\d{0,2}))?\
 #: What a check of integrity alone still reads: where a writer begins and a log ends.
 EDGE = re.compile(rb'"type":"(?:log\.opened|index\.opened|index\.closed|session\.closed)"')
 LEFTOVER = re.compile(r"(checkpoint|tile/.*)\.new\Z")
+
+#: A record as it was parsed. What it holds is read by `part`.
+JsonObject = dict[str, object]
+Form = TypeVar("Form")
 
 
 class Files(Protocol):
@@ -119,6 +123,23 @@ class Finding:
         return f"{self.file}: {at}byte {self.offset}: {self.what}"
 
 
+@dataclass(frozen=True)
+class Head:
+    """How far a log had come, as another log remembers it: its records, and the root over them (base64)."""
+
+    size: int
+    root: str
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """What the index says of a log: that it was opened or closed (the record's type), and its head then."""
+
+    type: str
+    log: str
+    head: Head
+
+
 @dataclass
 class Report:
     """What was found in one log."""
@@ -137,10 +158,11 @@ class Report:
     #: The auditor's key (its id) to which MACs are sealed that the key given does not open.
     sealed_elsewhere: str = ""
     orphans: list[str] = field(default_factory=list)
-    index_heads: list[Any] = field(default_factory=list)
+    index_heads: list[Head] = field(default_factory=list)
     #: Root (base64) at each size asked for with `sizes`.
     roots: dict[int, str] = field(default_factory=dict)
-    entries: list[dict[str, Any]] = field(default_factory=list)
+    #: Of the index: what it says of other logs.
+    remembered: list[Remembered] = field(default_factory=list)
 
     @property
     def verified(self) -> bool:
@@ -261,7 +283,7 @@ def open_note(data: bytes, origin: str, key: Ed25519PublicKey) -> Note:
     return Note(int(parts[1]), parts[2], int(parts[3]), parts[4], parts[5], int(parts[6]))
 
 
-def canonical(value: Any) -> str:
+def canonical(value: object) -> str:
     """RFC 8785, slowly and exactly; integers are written with all their digits."""
     if isinstance(value, dict):
         members = sorted(value.items(), key=lambda item: item[0].encode("utf-16-be", "surrogatepass"))
@@ -315,15 +337,29 @@ _DECODER = json.JSONDecoder(parse_float=_NUMBERS, strict=True)
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False)
 
 
-def read_record(payload: bytes) -> dict[str, Any]:
+def read_record(payload: bytes) -> JsonObject:
     """A record's JSON, in canonical form. Raises ValueError."""
     _NUMBERS.seen = False
     text = payload.decode("utf-8")
-    value = _DECODER.decode(text)
+    value: object = _DECODER.decode(text)
     written = canonical(value) if _NUMBERS.seen or not payload.isascii() else _ENCODER.encode(value)
     if written != text or not isinstance(value, dict):
         raise ValueError("a record that is not canonical JSON")
     return value
+
+
+def part(record: JsonObject, key: str, form: type[Form]) -> Form:
+    """What stands under `key`: text, an integer, an object or a list. Raises ValueError for anything but `form`."""
+    value = record.get(key)
+    if not isinstance(value, form) or isinstance(value, bool):
+        raise ValueError(f"a record without `{key}`, or with one of another form")
+    return value
+
+
+def head_in(record: JsonObject, key: str) -> Head:
+    """The head of a log under `key`. Raises ValueError."""
+    head = part(record, key, dict)
+    return Head(part(head, "size", int), part(head, "root", str))
 
 
 def auditor_id(auditor: X25519PrivateKey) -> str:
@@ -471,15 +507,16 @@ class Check:
             record = read_record(payload)
             if record.get("type") not in OPENING_TYPES or self.auditor is None:
                 return
-            if record["mac"]["epoch"] != self.epoch:
+            mac = part(record, "mac", dict)
+            if part(mac, "epoch", int) != self.epoch:
                 raise ValueError("a writer that begins at another epoch")
-            sealed_to = str(record["mac"]["auditor"])
+            sealed_to = part(mac, "auditor", str)
             if sealed_to != auditor_id(self.auditor):
                 # Not a word about the MACs: another key opens them. That is a finding of its own (`verify_log`).
                 self.mac_key, self.report.sealed_elsewhere = None, sealed_to
                 return
-            self.mac_key = unseal(record["mac"]["sealed"], self.auditor, self.origin)
-        except (ValueError, KeyError, TypeError) as error:
+            self.mac_key = unseal(part(mac, "sealed", str), self.auditor, self.origin)
+        except ValueError as error:
             raise Wrong(at, str(error)) from None
 
     def evolve(self) -> None:
@@ -495,7 +532,7 @@ class Check:
         for offset, record in self.batch:
             try:
                 self.record(offset, record)
-            except (ValueError, KeyError, TypeError, RecursionError) as error:
+            except (ValueError, RecursionError) as error:
                 raise Wrong(offset, str(error) or "a record that cannot be read") from None
         self.batch.clear()
 
@@ -529,72 +566,90 @@ class Check:
     def record(self, offset: int, payload: bytes) -> None:
         number = self.tree.size
         is_read = not self.integrity or number == 0 or EDGE.search(payload) is not None
-        record = read_record(payload) if is_read else {}
+        record = read_record(payload) if is_read else None
         self.tree.add(payload)
         self.report.records = self.tree.size
         if self.tree.size in self.sizes:
             self.report.roots[self.tree.size] = encoded(self.tree.root())
-        if not is_read:
+        if record is None:
             self.report.closed = False
             return
-        if (
-            record["v"] != 1
-            or record["record"] != number
-            or record["session"] != self.session
-            or not TIME.match(record["time"])
-        ):
-            raise ValueError("a record whose own number, session, time or version is not that of its place")
-        kind = record["type"]
-        if number == 0 and kind not in OPENING_TYPES:
-            raise ValueError("a log that does not begin with its opening")
+        kind, time, tick = self.place(number, record)
         if kind in OPENING_TYPES:
             self.tick, self.note_tick = 0, None
-            self.opening(record)
-        if record["tick"] < self.tick:
+            self.opening(kind, record)
+        if tick < self.tick:
             raise ValueError("a record older than the one before it, by the writer's own monotonic clock")
-        if record["time"] < self.time:
-            self.report.notes.append(f"the wall clock went back to {record['time']} at record {number}")
-        self.tick, self.time = record["tick"], record["time"]
+        if time < self.time:
+            self.report.notes.append(f"the wall clock went back to {time} at record {number}")
+        self.tick, self.time = tick, time
         self.report.closed = kind == "session.closed"
         self.meaning(number, kind, record)
 
-    def opening(self, record: dict[str, Any]) -> None:
+    def place(self, number: int, record: JsonObject) -> tuple[str, str, int]:
+        """The type, time and tick of a record that says of itself that it belongs here."""
+        kind, time, tick = part(record, "type", str), part(record, "time", str), part(record, "tick", int)
         if (
-            record["key"] != sha256(raw_public(self.key)).hex()[:16]
-            or record["origin"] != self.origin
-            or not isinstance(record["mac"]["sealed"], str)
+            record.get("v") != 1
+            or record.get("record") != number
+            or record.get("session") != self.session
+            or not TIME.match(time)
         ):
-            raise ValueError("an opening that names another key or another log")
-        if record["recovered"]:
-            self.report.notes.append(
-                f"a torn tail of {record['recovered']['bytes']} bytes was cut before record {record['record']}"
-            )
-        if "index_head" in record:
-            self.report.index_heads.append(record["index_head"])
-        if record["type"] != "log.opened":
-            self.report.entries.append({"type": record["type"], "log": record["log"], "head": record["head"]})
+            raise ValueError("a record whose own number, session, time or version is not that of its place")
+        if number == 0 and kind not in OPENING_TYPES:
+            raise ValueError("a log that does not begin with its opening")
+        return kind, time, tick
 
-    def meaning(self, number: int, kind: str, record: dict[str, Any]) -> None:
+    def opening(self, kind: str, record: JsonObject) -> None:
+        own_key = sha256(raw_public(self.key)).hex()[:16]
+        if part(record, "key", str) != own_key or part(record, "origin", str) != self.origin:
+            raise ValueError("an opening that names another key or another log")
+        part(part(record, "mac", dict), "sealed", str)
+        if record.get("recovered", "") is not None:
+            cut = part(part(record, "recovered", dict), "bytes", int)
+            self.report.notes.append(f"a torn tail of {cut} bytes was cut before record {self.tree.size - 1}")
+        if "index_head" in record:
+            self.report.index_heads.append(head_in(record, "index_head"))
+        if kind != "log.opened":
+            self.report.remembered.append(Remembered(kind, part(record, "log", str), head_in(record, "head")))
+
+    def meaning(self, number: int, kind: str, record: JsonObject) -> None:
         """Decision before effect, and what was decided without one."""
         if kind == "action.decided":
-            allowed = record["decision"]["decision"] in ("allow", "steer")
-            action = record["action"]["id"]
-            self.decided[action] = (number, allowed or self.decided.get(action, (0, False))[1])
-            if allowed:
-                self.open[number] = action
+            self.decision(number, record)
         elif kind == "action.enacted":
-            decided, allowed = self.decided.get(record["action"], (None, False))
-            if decided is None or (record["effect"] == "done" and not allowed):
-                self.wrong(
-                    "records", 0, f"an effect without a decision that allowed it: action `{record['action']}`", number
-                )
-            elif self.open.pop(decided, None) is None:
-                self.open = {at: action for at, action in self.open.items() if action != record["action"]}
+            self.effect(number, part(record, "action", str), part(record, "effect", str))
         elif kind == "routine":
-            for decided, _ in record.get("effects", []):
-                self.open.pop(decided, None)
+            for ended in self.ended(record):
+                self.open.pop(ended, None)
         elif kind == "gap":
-            self.report.notes.append(f"GAP at record {number}: {record['lost']} lost: {record['reason']}")
+            lost, reason = record.get("lost"), part(record, "reason", str)
+            self.report.notes.append(f"GAP at record {number}: {lost} lost: {reason}")
+
+    def decision(self, number: int, record: JsonObject) -> None:
+        allowed = part(part(record, "decision", dict), "decision", str) in ("allow", "steer")
+        action = part(part(record, "action", dict), "id", str)
+        self.decided[action] = (number, allowed or self.decided.get(action, (0, False))[1])
+        if allowed:
+            self.open[number] = action
+
+    def effect(self, number: int, action: str, effect: str) -> None:
+        decided, allowed = self.decided.get(action, (None, False))
+        if decided is None or (effect == "done" and not allowed):
+            self.wrong("records", 0, f"an effect without a decision that allowed it: action `{action}`", number)
+        elif self.open.pop(decided, None) is None:
+            self.open = {at: other for at, other in self.open.items() if other != action}
+
+    def ended(self, record: JsonObject) -> list[int]:
+        """The numbers of the decided acts whose ends a `routine` record tells."""
+        found = []
+        for effect in part(record, "effects", list) if "effects" in record else ():
+            match effect:
+                case [int(decided), _]:
+                    found.append(decided)
+                case _:
+                    raise ValueError("a record with an effect of another form")
+        return found
 
     # What stands beside the log.
 

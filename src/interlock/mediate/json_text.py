@@ -14,12 +14,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Final, TypeGuard
+from typing import Final
 
 import msgspec
 
 from interlock.vocabulary.errors import PeerError
 from interlock.vocabulary.json_value import JsonObject as JsonObject
+from interlock.vocabulary.json_value import is_object as is_object
+from interlock.vocabulary.json_value import object_at as object_at
+from interlock.vocabulary.json_value import text_at as text_at
 
 TEXT_BYTES_MAX: Final = 4 * 1024 * 1024
 DEPTH_MAX: Final = 64
@@ -91,23 +94,6 @@ def plain(value: object) -> object:
     if isinstance(value, dict):
         return {key: plain(each) for key, each in value.items()}
     return [plain(each) for each in value] if isinstance(value, list) else value
-
-
-def is_object(value: object) -> TypeGuard[JsonObject]:
-    """Whether a parsed value is a JSON object (its keys are text by construction)."""
-    return isinstance(value, dict)
-
-
-def object_at(value: JsonObject, key: str) -> JsonObject:
-    """The object under `key`, or an empty one where there is none or something else."""
-    found = value.get(key)
-    return found if is_object(found) else {}
-
-
-def text_at(value: JsonObject, key: str) -> str | None:
-    """The text under `key`, or none where there is none or something else."""
-    found = value.get(key)
-    return found if isinstance(found, str) else None
 
 
 def recordable(action: JsonObject) -> JsonObject:

@@ -13,19 +13,18 @@ import stat
 from typing import TYPE_CHECKING, Final
 
 from interlock.policy.digest import sha256
-from interlock.vocabulary.json_value import JsonObject
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from interlock.policy.compiled_form import CompiledLayer
 
 ENTRY_BYTES_MAX: Final = 64 << 20
 ENTRIES_MAX: Final = 64
 _HEX: Final = 64
 
-Layers = list[JsonObject]
 
-
-def cached(directory: str | None, key: str, make: Callable[[], Layers]) -> tuple[str, bool]:
+def cached(directory: str | None, key: str, make: Callable[[], list[CompiledLayer]]) -> tuple[str, bool]:
     """The entry of `key` as JSON, or of what `make` makes (then kept). The flag says whether it came from the cache."""
     if directory is None:
         return _text(make()), False
@@ -38,7 +37,7 @@ def cached(directory: str | None, key: str, make: Callable[[], Layers]) -> tuple
     return text, False
 
 
-def _text(layers: Layers) -> str:
+def _text(layers: list[CompiledLayer]) -> str:
     return json.dumps(layers, separators=(",", ":"), ensure_ascii=False)
 
 

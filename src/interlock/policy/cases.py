@@ -65,7 +65,7 @@ class Case:
     history: str = "none"
 
     @property
-    def facts(self) -> dict[str, object]:
+    def facts(self) -> JsonObject:
         """What would be known of the act."""
         ends = {"origin": self.origin, "origin_to": "session", "history": self.history, "history_to": self.history}
         return {"now_ms": 0, "grants": [], **ends}
@@ -112,7 +112,8 @@ def read_cases(data: bytes, file: str, context: Context) -> list[Case]:
                 faults.append(
                     Fault(key.place, f"unknown key {quoted(key.value)}", "known here: interlock-cases, cases")
                 )
-        if not isinstance(entries.get("interlock-cases"), Text) or entries["interlock-cases"].value != "1":  # type: ignore[union-attr]
+        version = entries.get("interlock-cases")
+        if not isinstance(version, Text) or version.value != "1":
             faults.append(
                 Fault(root.place, "`interlock-cases: 1` is missing", "it says which version of the form this is")
             )

@@ -1,20 +1,22 @@
 """The escape closure: for what a policy denies, the routes around it that the same policy leaves open.
 
-Each finding names the rule that opens the route. Routes the engine closes by itself are not searched for:
-renaming or linking what may
-not be read, renaming a parent, hard links that exist at start.
+Each finding names the rule that opens the route. Routes that the engine closes by itself are not searched for:
+renaming or linking what may not be read, renaming a parent, hard links that exist at start.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+from interlock.policy.compiled_form import named_rules
 from interlock.policy.language import GROUPS
 from interlock.policy.pattern import covers, literal_prefix
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from interlock.policy.compiled_form import CompiledPolicy, CompiledRule, NamedRule
 
 FINDINGS_MAX: Final = 100
 _CHANGES: Final = frozenset(GROUPS["file.change"])
@@ -46,10 +48,10 @@ class Route:
     way: str
 
 
-def routes(document: dict[str, Any]) -> list[Route]:
+def routes(policy: CompiledPolicy) -> list[Route]:
     """Every route found, at most `FINDINGS_MAX`."""
-    named = [(f"{layer['name']}/{rule['id']}", rule) for layer in document["layers"] for rule in layer["rules"]]
-    allows = [(name, rule) for name, rule in named if rule["decision"] == "allow"]
+    named = named_rules(policy)
+    allows = [each for each in named if each.rule["decision"] == "allow"]
     found: list[Route] = []
     for name, rule in named:
         if rule["decision"] in ("deny", "approve"):
@@ -61,12 +63,12 @@ def routes(document: dict[str, Any]) -> list[Route]:
     return found[:FINDINGS_MAX]
 
 
-def _replaced(name: str, rule: dict[str, Any], allows: list[Any], named: list[Any]) -> Iterator[Route]:
+def _replaced(name: str, rule: CompiledRule, allows: list[NamedRule], named: list[NamedRule]) -> Iterator[Route]:
     """Some changes are denied, and a prepared file can be renamed or linked into the place."""
     verbs = set(rule["verbs"])
     if not verbs & (_CHANGES - {*_REPLACES}) or verbs.issuperset(_REPLACES):
         return
-    patterns = rule["match"].get("path", ())
+    patterns = rule["match"].get("path", [])
     for opener, allowing in allows:
         open_verbs = [verb for verb in _REPLACES if verb in allowing["verbs"] and verb not in verbs]
         if open_verbs and _meets(patterns, allowing["match"].get("path")) and not _denied(open_verbs, patterns, named):
@@ -75,7 +77,7 @@ def _replaced(name: str, rule: dict[str, Any], allows: list[Any], named: list[An
             return
 
 
-def _denied(verbs: list[str], patterns: list[str], named: list[Any]) -> bool:
+def _denied(verbs: Sequence[str], patterns: Sequence[str], named: list[NamedRule]) -> bool:
     """Whether other rules deny each of `verbs` on every pattern."""
     denying = [rule for _, rule in named if rule["decision"] != "allow" and set(verbs) <= set(rule["verbs"])]
     wide = [
@@ -84,7 +86,7 @@ def _denied(verbs: list[str], patterns: list[str], named: list[Any]) -> bool:
     return all(any(covers(each, pattern) for each in wide) for pattern in patterns)
 
 
-def _copied(name: str, rule: dict[str, Any], allows: list[Any]) -> Iterator[Route]:
+def _copied(name: str, rule: CompiledRule, allows: list[NamedRule]) -> Iterator[Route]:
     """A program is denied by name, and copies of it can be made and run."""
     if "process.exec" not in rule["verbs"] or not (rule["match"].get("command") or rule["match"].get("path")):
         return
@@ -100,7 +102,7 @@ def _copied(name: str, rule: dict[str, Any], allows: list[Any]) -> Iterator[Rout
             return
 
 
-def _handed_out(name: str, rule: dict[str, Any], named: list[Any]) -> Iterator[Route]:
+def _handed_out(name: str, rule: CompiledRule, named: list[NamedRule]) -> Iterator[Route]:
     """A socket behind which something outside acts for whoever asks."""
     if "unix.connect" not in rule["verbs"] or rule["match"].get("to") == "inside":
         return
@@ -118,7 +120,7 @@ def _handed_out(name: str, rule: dict[str, Any], named: list[Any]) -> Iterator[R
             return
 
 
-def _too_wide(name: str, rule: dict[str, Any]) -> Iterator[Route]:
+def _too_wide(name: str, rule: CompiledRule) -> Iterator[Route]:
     """Allows that undo what the plane promises."""
     outside = rule["match"].get("to") != "inside"
     if "process.ptrace" in rule["verbs"]:
@@ -135,7 +137,7 @@ def _too_wide(name: str, rule: dict[str, Any]) -> Iterator[Route]:
                 return
 
 
-def _meets(left: list[str], right: list[str] | None) -> bool:
+def _meets(left: Sequence[str], right: Sequence[str] | None) -> bool:
     """Whether two lists of patterns may have a path in common, judged by their literal fronts."""
     if right is None or not left:
         return True

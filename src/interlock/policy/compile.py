@@ -6,23 +6,22 @@ Pure: the same text and context give the same bytes on any machine.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from interlock.policy.expand import Expander
 from interlock.policy.faults import Fault, quoted
 from interlock.policy.pattern import covers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
+    from interlock.policy.compiled_form import CommandMatch, CompiledLayer, CompiledRule, KeysMatch, Match
     from interlock.policy.context import Context
-    from interlock.policy.layer import Command, Keys, Layer, Rule
-    from interlock.vocabulary.json_value import JsonObject
+    from interlock.policy.layer import Command, Item, Keys, Layer, Rule
 
 
-def compile_layer(layer: Layer, context: Context, faults: list[Fault]) -> dict[str, Any]:
-    """The layer as a JSON object, without `digest`. Faults go to the list given; with any, the object is not to be
-    used."""
+def compile_layer(layer: Layer, context: Context, faults: list[Fault]) -> CompiledLayer:
+    """The layer, without `digest`. Faults go to the list given; with any, the layer is not to be used."""
     expander = Expander(layer, context, faults)
     for name, items in layer.sets.items():
         _check_set(name, items, expander, faults)
@@ -39,17 +38,14 @@ def compile_layer(layer: Layer, context: Context, faults: list[Fault]) -> dict[s
     }
 
 
-def _check_set(name: str, items: Any, expander: Expander, faults: list[Fault]) -> None:
+def _check_set(name: str, items: tuple[Item, ...], expander: Expander, faults: list[Fault]) -> None:
     """A set that no rule uses is still checked, as what its first member looks like."""
     first = items[0].text
-    looks_like_path = first.startswith(("/", "~", "$", "**/"))
-    if looks_like_path:
+    if first.startswith(("/", "~", "$", "**/")):
         expander.patterns(items, name)
 
 
-def _rules(
-    rule: Rule, layer: Layer, expander: Expander, faults: list[Fault]
-) -> Iterator[Mapping[str, object]]:
+def _rules(rule: Rule, layer: Layer, expander: Expander, faults: list[Fault]) -> Iterator[CompiledRule]:
     """The rule. One that masks what is read is a steer to the masked view, so that it holds by every name of the file,
     as a denial does; and the file keeps its name, for under another it could be read whole tomorrow.
     """
@@ -57,8 +53,9 @@ def _rules(
     if rule.mask is None:
         yield found
         return
-    yield found | {"decision": "steer", "steer": "masked"}
-    yield found | {
+    yield {**found, "decision": "steer", "steer": "masked"}
+    yield {
+        **found,
         "id": f"{rule.id}-stays",
         "decision": "deny",
         "verbs": ["file.rename", "file.link"],
@@ -67,8 +64,7 @@ def _rules(
     }
 
 
-def _rule(rule: Rule, layer: Layer, expander: Expander, faults: list[Fault]) -> dict[str, Any]:
-    obligations = {"record": rule.record} if rule.record else {}
+def _rule(rule: Rule, layer: Layer, expander: Expander, faults: list[Fault]) -> CompiledRule:
     _check_words(rule, faults)
     return {
         "id": rule.id,
@@ -79,19 +75,19 @@ def _rule(rule: Rule, layer: Layer, expander: Expander, faults: list[Fault]) -> 
         "when": dict(rule.when) if rule.when is not None else None,
         "timeout_ms": rule.timeout_ms,
         "steer": None,
-        "obligations": obligations,
+        "obligations": {"record": rule.record} if rule.record else {},
         "best_effort": rule.best_effort,
         "source": {"file": layer.file, "line": rule.place.line, "column": rule.place.column},
     }
 
 
-def _match(rule: Rule, expander: Expander, faults: list[Fault]) -> dict[str, Any]:
-    match: dict[str, Any] = {}
+def _match(rule: Rule, expander: Expander, faults: list[Fault]) -> Match:
+    match: Match = {}
     if rule.path is not None:
         match["path"] = list(expander.patterns(rule.path, "path"))
         if rule.except_ is not None:
             match["except"] = list(expander.patterns(rule.except_, "except"))
-            _check_except(rule, match, faults)
+            _check_except(rule.except_[0], match["path"], match["except"], faults)
     if rule.keys is not None:
         match["keys"] = _keys(rule.keys, expander)
     if rule.address is not None:
@@ -99,34 +95,41 @@ def _match(rule: Rule, expander: Expander, faults: list[Fault]) -> dict[str, Any
     if rule.port is not None:
         match["port"] = [list(each) for each in rule.port]
     if rule.command is not None:
-        match["command"] = _command(rule.command, expander, faults)
+        match["command"] = _command(rule.command, expander)
     if rule.arguments is not None:
         match["arguments"] = [{"at": each.at, "test": each.test, "value": each.value} for each in rule.arguments]
     if rule.to is not None:
         match["to"] = rule.to
-    lists = ("protocol", "signal", "connector", "tool", "operation")
-    match.update({name: list(value) for name in lists if (value := getattr(rule, name)) is not None})
+    if rule.protocol is not None:
+        match["protocol"] = list(rule.protocol)
+    if rule.signal is not None:
+        match["signal"] = list(rule.signal)
+    if rule.connector is not None:
+        match["connector"] = list(rule.connector)
+    if rule.tool is not None:
+        match["tool"] = list(rule.tool)
+    if rule.operation is not None:
+        match["operation"] = list(rule.operation)
     return match
 
 
-def _keys(keys: Keys, expander: Expander) -> JsonObject:
-    key, listed = ("named", keys.named) if keys.named else ("except", keys.excepted)
-    return {"format": keys.format, key: list(expander.keys(listed))}
+def _keys(keys: Keys, expander: Expander) -> KeysMatch:
+    if keys.named:
+        return {"format": keys.format, "named": list(expander.keys(keys.named))}
+    return {"format": keys.format, "except": list(expander.keys(keys.excepted))}
 
 
-def _check_except(rule: Rule, match: dict[str, Any], faults: list[Fault]) -> None:
-    if not match["path"] or not match["except"] or rule.except_ is None:
-        return
-    if all(any(covers(wide, narrow) for wide in match["except"]) for narrow in match["path"]):
+def _check_except(first: Item, path: list[str], excepted: list[str], faults: list[Fault]) -> None:
+    if path and all(any(covers(wide, narrow) for wide in excepted) for narrow in path):
         message = "`except` takes away everything that `path` names, so the rule can never match"
-        faults.append(Fault(rule.except_[0].place, message, "narrow `except`, or remove the rule"))
+        faults.append(Fault(first.place, message, "narrow `except`, or remove the rule"))
 
 
-def _command(command: Command, expander: Expander, faults: list[Fault]) -> dict[str, Any]:
+def _command(command: Command, expander: Expander) -> CommandMatch:
     programs: list[str] = []
     for item in command.program:
         programs.extend(expander.patterns((item,), "program") if "/" in item.text else (item.text,))
-    found: dict[str, Any] = {}
+    found: CommandMatch = {}
     if programs:
         found["program"] = programs
     if command.words:

@@ -160,11 +160,10 @@ def from_environment(
 ) -> Context:
     """A context of this machine, every path resolved.
 
-    Arguments: `environment`, read for `TMPDIR`, `CLAUDE_CONFIG_DIR`, `CODEX_HOME` and
-        `INTERLOCK_SIMULATE_MISSING`; `directories`, Interlock's
-        configuration,
-    state, cache and runtime directories, in this order (`Home.all_directories()`); `included`, files, folders, ssh's
-    files and links (`Context`), in this order; the rest as in `Context`.
+    Arguments: `environment`, read for `TMPDIR`, `CLAUDE_CONFIG_DIR`, `CODEX_HOME` and `INTERLOCK_SIMULATE_MISSING`;
+        `directories`, Interlock's configuration, state, cache and runtime directories, in this order
+        (`Home.all_directories()`); `included`, files, folders, ssh's files and links (`Context`), in this order; the
+        rest as in `Context`.
     """
     config, state, cache, runtime = (os.path.realpath(path) for path in directories)
     files, folders, ssh, links = included

@@ -8,8 +8,9 @@ Costs are the measured orders of magnitude of `docs/benchmarks.md`, not promises
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+from interlock.policy.compiled_form import named_rules
 from interlock.policy.engine import engine
 from interlock.policy.language import is_gateway
 from interlock.vocabulary.enforcement import Enforcement, Fully
@@ -17,6 +18,7 @@ from interlock.vocabulary.enforcement import Enforcement, Fully
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from interlock.policy.compiled_form import CompiledPolicy, CompiledRule
     from interlock.policy.loading import Compiled
 
 DOOR: Final = "door"
@@ -27,8 +29,7 @@ COSTS: Final = {
     DOOR: "20 µs and more a call, of the kinds that rules speak of (docs/benchmarks.md)",
     GATEWAY: "part of each tool call",
 }
-
-
+#: What the door looks at only where a rule needs it to.
 _SENDS: Final = ("sendmsg", "sendmmsg")
 
 
@@ -47,10 +48,9 @@ class Coverage:
     notes: tuple[str, ...]
 
 
-def coverage(document: dict[str, Any], short: Mapping[str, Enforcement]) -> list[Coverage]:
+def coverage(policy: CompiledPolicy, short: Mapping[str, Enforcement]) -> list[Coverage]:
     """The coverage of every rule, in the order of the layers. `short`: what is not enforced fully here."""
-    named = [(f"{layer['name']}/{rule['id']}", rule) for layer in document["layers"] for rule in layer["rules"]]
-    return [_of(name, rule, short.get(name, Fully())) for name, rule in named]
+    return [_of(name, rule, short.get(name, Fully())) for name, rule in named_rules(policy)]
 
 
 def untrapped(compiled: Compiled) -> tuple[str, ...]:
@@ -58,7 +58,7 @@ def untrapped(compiled: Compiled) -> tuple[str, ...]:
     return _SENDS if engine(compiled).sends_are_plain else ()
 
 
-def _of(name: str, rule: dict[str, Any], enforcement: Enforcement) -> Coverage:
+def _of(name: str, rule: CompiledRule, enforcement: Enforcement) -> Coverage:
     verbs = tuple(rule["verbs"])
     mechanisms = sorted({GATEWAY if is_gateway(verb) else DOOR for verb in verbs})
     raceable = None
@@ -67,7 +67,7 @@ def _of(name: str, rule: dict[str, Any], enforcement: Enforcement) -> Coverage:
     return Coverage(name, rule["decision"], verbs, tuple(mechanisms), enforcement, raceable, tuple(_notes(rule, verbs)))
 
 
-def _notes(rule: dict[str, Any], verbs: tuple[str, ...]) -> list[str]:
+def _notes(rule: CompiledRule, verbs: tuple[str, ...]) -> list[str]:
     match = rule["match"]
     notes = []
     if rule["decision"] != "allow" and "file.read" in verbs:

@@ -74,7 +74,7 @@ def _keep_keys(action: JsonObject) -> None:
 
 def unchanged() -> JsonObject:
     """Content by which no key changes, however a file is read (`spec/action.md`)."""
-    formats = json.loads(native().policy_language())["formats"]
+    formats: list[str] = json.loads(native().policy_language())["formats"]
     return {"read": {form: {"changes": []} for form in formats}}
 
 

@@ -5,9 +5,12 @@ A fault never quotes input that could move a cursor or hide text: `printable` ha
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from interlock.vocabulary.errors import EXIT_POLICY, OperatorError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 #: What stands for a file where an option names no policy.
 OPTIONS: Final = ("--policy", "--preset")
@@ -74,15 +77,15 @@ def quoted(text: str) -> str:
     return f"`{printable(text, QUOTED_CHARACTERS_MAX)}`"
 
 
-def nearest(word: str, known: object) -> str | None:
+def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known name a person most likely meant, or None."""
     import difflib
 
-    near = difflib.get_close_matches(word, [str(name) for name in known], n=1, cutoff=0.6)  # type: ignore[attr-defined]
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return near[0] if near else None
 
 
-def meant(word: str, known: object, otherwise: str) -> str:
+def meant(word: str, known: Iterable[str], otherwise: str) -> str:
     """A hint for an unknown name: the nearest known one, characters that only look right, or what is known."""
     odd = next((character for character in word if ord(character) > 0x7F), None)
     if odd is not None:

@@ -8,11 +8,46 @@ Left out: what only the loader knows (`fields.py`), and what a verb or selector 
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Final, TypedDict
 
 from interlock.policy.engine import native
 
-_TABLE: Final[dict[str, Any]] = json.loads(native().policy_language())
+
+class _Planes(TypedDict):
+    host: list[str]
+    gateway: list[str]
+
+
+class _Selector(TypedDict):
+    name: str
+    takes: str
+    verbs: list[str]
+
+
+class _Fact(TypedDict):
+    """What a rule may say of a Fact, and of the acts of which verbs."""
+
+    words: list[str]
+    verbs: list[str]
+
+
+class _Table(TypedDict):
+    verbs: _Planes
+    groups: dict[str, list[str]]
+    selectors: list[_Selector]
+    masks: list[str]
+    formats: list[str]
+    records: list[str]
+    protocols: list[str]
+    sides: list[str]
+    origins: _Fact
+    histories: _Fact
+    operations: list[str]
+    command_keys: list[str]
+    condition_tests: list[str]
+
+
+_TABLE: Final[_Table] = json.loads(native().policy_language())
 
 HOST_VERBS: Final[tuple[str, ...]] = tuple(_TABLE["verbs"]["host"])
 GATEWAY_VERBS: Final[tuple[str, ...]] = tuple(_TABLE["verbs"]["gateway"])
@@ -54,6 +89,14 @@ _SIGNAL_NAMES: Final = (
 )
 #: signal(7), the numbers of x86, ARM and RISC-V.
 SIGNALS: Final[dict[str, int]] = {name: number for number, name in enumerate(_SIGNAL_NAMES.split(), start=1)}
+
+
+def in_groups(verbs: frozenset[str]) -> list[str]:
+    """Verbs for a person: by the word that stands for several where all of those are meant."""
+    several = [name for name in GROUPS if name != "file.change" and len(GROUPS[name]) > 1]
+    whole = [name for name in several if verbs.issuperset(GROUPS[name])]
+    covered = {verb for name in whole for verb in GROUPS[name]}
+    return [*whole, *(verb for verb in VERBS if verb in verbs and verb not in covered)]
 
 
 def is_gateway(verb: str) -> bool:

@@ -12,7 +12,7 @@ import json
 import os
 import stat
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from interlock.policy.digest import sha256
 from interlock.policy.faults import Fault, Place, PolicyError, quoted
@@ -22,6 +22,7 @@ from interlock.policy.origin import Origin
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from interlock.policy.compiled_form import CompiledLayer, CompiledPolicy
     from interlock.policy.context import Context
     from interlock.policy.layer import Layer
     from interlock.policy.place import Short
@@ -85,9 +86,8 @@ class Compiled(NamedTuple):
     """A policy ready for the engine.
 
     `json` is the compiled form, `digest` its `sha256:…`, `layers` the names in order, `warnings` what a person
-    should know, `from_cache`
-    whether the expensive half was taken from the cache, `aside` the compiled layer that was to stay out of it,
-    `enforcement` the state of each rule that this machine does not enforce fully.
+    should know, `from_cache` whether the expensive half was taken from the cache, `aside` the compiled layer that was
+    to stay out of it, `enforcement` the state of each rule that this machine does not enforce fully.
     """
 
     json: str
@@ -95,12 +95,12 @@ class Compiled(NamedTuple):
     layers: tuple[str, ...]
     warnings: tuple[str, ...]
     from_cache: bool = False
-    aside: Mapping[str, Any] | None = None
+    aside: CompiledLayer | None = None
     enforcement: Mapping[str, Enforcement] = MappingProxyType({})
 
-    def document(self) -> dict[str, Any]:
-        """The compiled form as an object."""
-        loaded: dict[str, Any] = json.loads(self.json)
+    def document(self) -> CompiledPolicy:
+        """The compiled form, as the engine reads it."""
+        loaded: CompiledPolicy = json.loads(self.json)
         return loaded
 
 
@@ -241,12 +241,12 @@ def _code_version() -> str:
     return repr([(name, status.st_mtime_ns, status.st_size) for name, status in marks])
 
 
-def _compile(sources: list[Source], context: Context) -> list[dict[str, Any]]:
+def _compile(sources: list[Source], context: Context) -> list[CompiledLayer]:
     from interlock.policy.compile import compile_layer
     from interlock.policy.parse import parse_layer
 
     faults: list[Fault] = []
-    layers: list[dict[str, Any]] = []
+    layers: list[CompiledLayer] = []
     names: dict[str, str] = {}
     for source in sources:
         before = len(faults)

@@ -6,17 +6,19 @@ of single fields are typed in `values.py`.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
 
 from interlock.policy import values
 from interlock.policy.document import Mapping, Node, Sequence, Text, read_document
 from interlock.policy.faults import Fault, Place, meant, quoted
 from interlock.policy.fields import DECISIONS, DECISIONS_LATER, INSTEAD, RULE, TIMEOUT_MS_DEFAULT, TOP, Field
-from interlock.policy.language import FACTS, GROUPS, SELECTORS, VERBS, VERBS_LATER
+from interlock.policy.language import FACTS, GROUPS, SELECTORS, VERBS, VERBS_LATER, in_groups
 from interlock.policy.layer import Item, Layer, Origin, Rule
 from interlock.policy.limits import RULES_MAX
 
-_ATTRIBUTE: Final = {"except": "except_", "timeout": "timeout_ms"}
+_Value = TypeVar("_Value")
 
 
 def parse_layer(data: bytes, *, file: str, origin: Origin, faults: list[Fault]) -> Layer | None:
@@ -33,12 +35,6 @@ def parse_layer(data: bytes, *, file: str, origin: Origin, faults: list[Fault]) 
         faults.append(Fault(root.place, "a policy is a mapping of keys", "start with `interlock: 1` and `name: …`"))
         return None
     return _LayerParser(file, origin, faults).parse(root)
-
-
-def _named_shortly(verbs: frozenset[str]) -> list[str]:
-    """Verbs by their groups where a whole group is meant."""
-    whole = [name for name in ("file.*", "net.*", "process.*") if verbs.issuperset(GROUPS[name])]
-    return [*whole, *(verb for verb in VERBS if verb in verbs and not any(verb in GROUPS[name] for name in whole))]
 
 
 class _LayerParser:
@@ -144,24 +140,44 @@ class _LayerParser:
         decision, verbs = self._decision(node, said)
         if decision is None:
             return None
-        fields = {
-            name: self._field(name, RULE[name].kind, value)
-            for name, value in found.items()
-            if name != "id" and self._fits(name, decision, node)
-        }
+        fitting = {name: value for name, value in found.items() if name == "id" or self._fits(name, decision, node)}
+        rule = self._with_fields(Rule(identity or "unnamed", decision, verbs or (), node.place), fitting)
         self._selectors(node, found, verbs)
-        if isinstance(named := fields.get("when"), tuple):
-            self._facts_narrow(node, [fact for fact, _ in named], verbs)
-        if fields.get("mask") is not None:
+        if rule.when is not None:
+            self._facts_narrow(node, [fact for fact, _ in rule.when], verbs)
+        if rule.mask is not None:
             self._masks(node, found, verbs)
-        if verbs is None or identity is None:
-            return None
-        if decision == "approve":
-            fields.setdefault("timeout", TIMEOUT_MS_DEFAULT)
-        typed: dict[str, Any] = {
-            _ATTRIBUTE.get(name, name): value for name, value in fields.items() if value is not None
-        }
-        return Rule(id=identity, decision=decision, verbs=verbs, place=node.place, **typed)
+        return None if verbs is None or identity is None else rule
+
+    def _with_fields(self, rule: Rule, found: dict[str, Node]) -> Rule:
+        """The rule, with what each of its keys says. One that cannot be read is a fault, and stands as if left out."""
+
+        def read(name: str, reader: Callable[[Node, str, list[Fault]], _Value | None]) -> _Value | None:
+            return reader(found[name], name, self._faults) if name in found else None
+
+        timeout_ms = read("timeout", values.duration)
+        return replace(
+            rule,
+            because=read("because", values.text),
+            path=read("path", values.items),
+            except_=read("except", values.items),
+            keys=read("keys", values.keys),
+            address=read("address", values.items),
+            port=read("port", values.ports),
+            protocol=read("protocol", values.protocols),
+            to=read("to", values.side),
+            signal=read("signal", values.signals),
+            command=read("command", values.command),
+            when=read("when", values.when),
+            connector=read("connector", values.globs),
+            tool=read("tool", values.globs),
+            operation=read("operation", values.operations),
+            arguments=read("arguments", values.conditions),
+            timeout_ms=TIMEOUT_MS_DEFAULT if rule.decision == "approve" and "timeout" not in found else timeout_ms,
+            record=read("record", values.record),
+            mask=read("mask", values.mask),
+            best_effort=read("best_effort", values.flag) is True,
+        )
 
     def _identity(self, node: Mapping, found: dict[str, Node], seen: dict[str, Place]) -> str | None:
         if "id" not in found:
@@ -242,7 +258,7 @@ class _LayerParser:
             without = [verb for verb in verbs if verb not in takes]
             if not without:
                 continue
-            able = ", ".join(_named_shortly(takes))
+            able = ", ".join(in_groups(takes))
             if len(without) == len(verbs):
                 message = f"`{key.value}` can never match here: `{verbs[0]}` has none"
             else:
@@ -264,7 +280,7 @@ class _LayerParser:
                 place = next(key.place for key, _ in node.entries if key.value == "when")
                 lacks = "what it is about was made by nobody" if fact == "origin" else "no repository has it"
                 message = f"`when: {{{fact}: …}}` does not narrow `{without[0]}`: {lacks}"
-                hint = f"it is for {', '.join(_named_shortly(able))}; make a rule of its own for the other verbs"
+                hint = f"it is for {', '.join(in_groups(able))}; make a rule of its own for the other verbs"
                 self._fault(place, message, hint)
 
     def _masks(self, node: Mapping, found: dict[str, Node], verbs: tuple[str, ...] | None) -> None:
@@ -275,9 +291,6 @@ class _LayerParser:
             self._fault(place, f"`mask` means nothing for `{without[0]}`", "make a rule of its own for `file.read`")
         elif "path" not in found:
             self._fault(place, "`mask` without `path`", "add `path:` with the configurations that are meant")
-
-    def _field(self, name: str, kind: str, value: Node) -> object | None:
-        return values.READERS[kind](value, name, self._faults)
 
     def _is_mapping(self, node: Node, what: str, example: str) -> bool:
         if isinstance(node, Mapping):

@@ -24,7 +24,7 @@ from interlock.policy.language import (
     SELECTORS,
     SIDES,
     SIGNALS,
-    VERBS,
+    in_groups,
 )
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _instead(later: dict[str, str]) -> list[tuple[str, ...]]:
 
 
 def _selector(name: str) -> tuple[str, ...]:
-    return (f"`{name}`", _quoted(_shortly(SELECTORS[name])), _TAKES[RULE[name].kind], RULE[name].meaning)
+    return (f"`{name}`", _quoted(in_groups(SELECTORS[name])), _TAKES[RULE[name].kind], RULE[name].meaning)
 
 
 def _is_other(name: str) -> bool:
@@ -108,14 +108,6 @@ def _other(name: str) -> tuple[str, ...]:
     field = RULE[name]
     decisions = "every rule" if field.decisions == DECISIONS else _quoted(field.decisions)
     return (f"`{name}`", decisions, _TAKES[field.kind], field.meaning)
-
-
-def _shortly(verbs: frozenset[str]) -> list[str]:
-    """Verbs by their words where a whole one is meant."""
-    several = [name for name in GROUPS if name != "file.change" and len(GROUPS[name]) > 1]
-    whole = [name for name in several if verbs.issuperset(GROUPS[name])]
-    covered = {verb for name in whole for verb in GROUPS[name]}
-    return [*whole, *(verb for verb in VERBS if verb in verbs and verb not in covered)]
 
 
 def _quoted(words: tuple[str, ...] | list[str]) -> str:

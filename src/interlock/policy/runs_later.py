@@ -8,13 +8,14 @@ finding it at the end (the supervisor's), and naming it to people (`interlock.cl
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from interlock.policy.runs_later_keys import AGENT_NAMED, GIT_HARMLESS, PACKAGE_HARMLESS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
+    from interlock.policy.compiled_form import CompiledLayer, Match
     from interlock.vocabulary.json_value import JsonObject
 
 
@@ -413,9 +414,9 @@ def layer() -> JsonObject:
     return {"interlock": 1, "name": "runs-later", "rules": [*rules, calm]}
 
 
-def to_look_for(compiled: Mapping[str, Any]) -> JsonObject:
+def to_look_for(compiled: CompiledLayer) -> JsonObject:
     """What the supervisor is to look for (`runs_later`, spec/supervisor.md), from `layer` as it was compiled."""
-    found = {rule["id"].rpartition("/")[2]: rule["match"] for rule in compiled["rules"]}
+    found: dict[str, Match] = {rule["id"].rpartition("/")[2]: rule["match"] for rule in compiled["rules"]}
     kinds = [
         {
             "name": kind.name,

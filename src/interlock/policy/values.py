@@ -3,12 +3,11 @@
 Addresses, path patterns and sets are only collected here; `expand.py` checks them once variables are known.
 """
 
-# mypy: disable-error-code="no-any-return"
+# mypy: disable-error-code="func-returns-value"
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from interlock.policy.document import Mapping, Node, Sequence, Text
 from interlock.policy.faults import Fault, meant, quoted
@@ -246,7 +245,8 @@ def keys(node: Node, field: str, faults: Faults) -> Keys | None:
     example = "write `keys: {format: json, named: [mcpServers, hooks]}`"
     if not isinstance(node, Mapping):
         return _wrong(faults, node, f"`{field}` is a mapping", example)
-    before, form, found = len(faults), None, {}
+    before, form = len(faults), None
+    found: dict[str, tuple[Item, ...] | None] = {}
     for key, value in node.entries:
         if key.value == "format":
             form = _choice(value, "format", faults, FORMATS)
@@ -340,32 +340,36 @@ def globs(node: Node, field: str, faults: Faults) -> tuple[str, ...] | None:
     return tuple(dict.fromkeys(item.text for item in listed)) if len(faults) == before else None
 
 
-def _protocols(node: Node, field: str, faults: Faults) -> tuple[str, ...] | None:
+def protocols(node: Node, field: str, faults: Faults) -> tuple[str, ...] | None:
+    """Protocols of the network."""
     return _choices(node, field, faults, PROTOCOLS)
 
 
-def _operations(node: Node, field: str, faults: Faults) -> tuple[str, ...] | None:
+def operations(node: Node, field: str, faults: Faults) -> tuple[str, ...] | None:
+    """Classes of operation of a tool."""
     return _choices(node, field, faults, OPERATIONS)
 
 
-def _side(node: Node, field: str, faults: Faults) -> str | None:
+def side(node: Node, field: str, faults: Faults) -> str | None:
+    """`inside` or `outside`."""
     return _choice(node, field, faults, SIDES)
 
 
-def _record(node: Node, field: str, faults: Faults) -> str | None:
+def record(node: Node, field: str, faults: Faults) -> str | None:
+    """How surely an act is recorded."""
     return _choice(node, field, faults, RECORDS)
 
 
-def _mask(node: Node, field: str, faults: Faults) -> str | None:
+def mask(node: Node, field: str, faults: Faults) -> str | None:
+    """What is left out of a configuration that is read."""
     if isinstance(node, Sequence):
         return _wrong(faults, node, f"`{field}` of a list of fields is not enforced yet", "leave it out of such rules")
     return _choice(node, field, faults, MASKS)
 
 
-def _wrong(faults: Faults, node: Node, message: str, hint: str | None) -> Any:
-    """Add the fault; the reader that found it answers None."""
+def _wrong(faults: Faults, node: Node, message: str, hint: str | None) -> None:
+    """Add the fault; the reader that found it answers with the same None."""
     faults.append(Fault(node.place, message, hint))
-    return None
 
 
 def _shape_hint(node: Node) -> str:
@@ -377,25 +381,3 @@ def _shape_hint(node: Node) -> str:
 def _tidied(value: str) -> str:
     tidy = re.sub(r"[^a-z0-9]+", "-", value.lower()).strip("-")[:40]
     return tidy or "my-rule"
-
-
-READERS: Final[dict[str, Callable[[Node, str, Faults], object | None]]] = {
-    "name": name,
-    "text": text,
-    "flag": flag,
-    "patterns": items,
-    "addresses": items,
-    "ports": ports,
-    "protocols": _protocols,
-    "side": _side,
-    "signals": signals,
-    "command": command,
-    "globs": globs,
-    "operations": _operations,
-    "conditions": conditions,
-    "keys": keys,
-    "duration": duration,
-    "record": _record,
-    "mask": _mask,
-    "when": when,
-}

@@ -33,7 +33,7 @@ class Allow:
 
 @dataclass(frozen=True, slots=True)
 class Steer:
-    """Something else instead of the act: the kind (spec/policy.md, "Compiled policy"), and what the kind needs to know."""
+    """Something else instead of the act: the kind (spec/policy.md, "Compiled policy"), and what the kind needs."""
 
     kind: str
     value: object = None

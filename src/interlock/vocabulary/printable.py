@@ -1,8 +1,7 @@
 """Text from outside made safe to show to a person: no character may move the cursor, reorder, hide or imitate.
 
 What is escaped is written `\\x1b` or `\\u{202e}`; a backslash that could be mistaken for such an escape is doubled,
-so that two
-different texts never look the same. Deciding never uses this; it is for prompts, notices and listings.
+so that two different texts never look the same. Deciding never uses this; it is for prompts, notices and listings.
 """
 
 from __future__ import annotations

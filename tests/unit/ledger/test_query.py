@@ -1,4 +1,4 @@
-"""Choosing and proving records."""
+"""Choosing and proving entries."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ import pytest
 
 from interlock._native import Log
 from interlock.ledger import proof, verifier
+from interlock.ledger.event import Event
 from interlock.ledger.query import Filter, row, since
-from interlock.ledger.reader import Record, find, records
+from interlock.ledger.reader import Entry, entries, find
 
 NOW = datetime.datetime(2026, 1, 31, 12, tzinfo=datetime.UTC)
 
 
-def decided(said: str, verb: str, target: dict, rules: list[str]) -> Record:
+def decided(said: str, verb: str, target: dict, rules: list[str]) -> Entry:
     value = {
         "type": "action.decided", "time": "2026-01-31T11:00:00.000000Z", "session": "s-1", "record": 1,
         "action": {"id": "s-1/1", "verb": verb, "target": target}, "decision": {"decision": said, "rules": rules},
     }  # fmt: skip
-    return Record("sessions/s-1", 1, b"", value)
+    return Entry("sessions/s-1", 1, b"", Event(value))
 
 
 def test_a_row_holds_what_machines_read() -> None:
@@ -41,7 +42,7 @@ def test_a_row_holds_what_machines_read() -> None:
     ],
 )  # fmt: skip
 def test_a_filter_takes_what_it_says(filters: dict, taken: bool) -> None:
-    assert Filter(**filters).takes(decided("deny", "file.read", {"path": "/x"}, ["a/secrets"])) is taken
+    assert Filter(**filters).takes(decided("deny", "file.read", {"path": "/x"}, ["a/secrets"]).event) is taken
 
 
 def test_since_is_a_span_or_a_time() -> None:
@@ -61,8 +62,8 @@ def test_every_record_can_be_proven_and_no_other(tmp_path, count: int) -> None:
     log.close()
     key = verifier.load_public(tmp_path / "keys" / "ledger.ed25519.pub")
     for number in {0, 1, count // 2, count}:
-        held = proof.prove(directory, number, key)
-        assert proof.check(held, key) == count + 1
+        held = proof.prove(directory, number, key).as_object()
+        assert proof.check(proof.Proof.read(held), key) == count + 1
         for wrong in (
             {**held, "entry": held["entry"].replace('"type"', '"typo"')},
             {**held, "record": number + 1},
@@ -70,9 +71,16 @@ def test_every_record_can_be_proven_and_no_other(tmp_path, count: int) -> None:
             {**held, "path": [*held["path"], "A" * 43 + "="]},
             {**held, "checkpoint": held["checkpoint"].replace("\n", "\n\n", 1)},
             {**held, "form": "other"},
+            {**held, "path": "AAAA"},
+            {**held, "path": [7]},
+            {**held, "record": str(number)},
+            {**held, "entry": None},
+            {key: value for key, value in held.items() if key != "path"},
+            {**held, "more": 1},
+            [],
         ):
             with pytest.raises(ValueError, match=r"."):
-                proof.check(wrong, key)
-    assert [record.number for record in records(directory)] == list(range(count + 1))
+                proof.check(proof.Proof.read(wrong), key)
+    assert [entry.number for entry in entries(directory)] == list(range(count + 1))
     found = find(tmp_path, "last")
     assert found is None or found.session == "s-1"

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import serialization
 
 from interlock._native import Log
 from interlock.ledger import verifier
-from interlock.ledger.reader import records
+from interlock.ledger.reader import entries
 
 VECTORS = Path(__file__).resolve().parents[3] / "spec" / "vectors"
 
@@ -38,5 +38,5 @@ def test_canonical_json_is_one_byte_string_for_both_sides(vector: dict, tmp_path
     tmp_path.chmod(0o700)
     log = Log.open(str(tmp_path / "log"), "sessions/log", str(tmp_path / "index"), str(tmp_path / "keys"))
     number = log.append(f'{{"type":"test","value":{vector["json"]}}}', "durable")
-    raw = next(record.raw for record in records(tmp_path / "log") if record.number == number)
+    raw = next(entry.raw for entry in entries(tmp_path / "log") if entry.number == number)
     assert raw.decode().endswith(f',"v":1,"value":{vector["expect"]}}}')
