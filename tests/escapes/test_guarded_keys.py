@@ -6,8 +6,12 @@ The judge reads the file as its reader would: the last of repeated keys counts, 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import signal
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -15,7 +19,7 @@ import pytest
 from tests.escapes.arena import PROGRAMS, Arena
 from tests.escapes.test_tracked import git
 
-WAYS = re.findall(r"^def (?!put|gone)(\w+)\(\)", (PROGRAMS / "plant.py").read_text(), re.M)
+WAYS = re.findall(r"^def (?!put|gone|at_once)(\w+)\(\)", (PROGRAMS / "plant.py").read_text(), re.M)
 OLD = '{"n": 1, "mcpServers": {"old": {"command": "true"}}}\n'
 POLICY = """\
 interlock: 1
@@ -165,3 +169,55 @@ def test_what_the_repository_had_does_not_bring_a_key_along(guarded: Arena) -> N
     assert not (guarded.work / "settings" / "agent.json").exists()
     done = held(guarded, "sh", "-c", "git checkout -q main -- settings/agent.json; cat settings/agent.json")
     assert done.output == '{"n": 5}\n', done.errors
+
+
+def test_what_is_killed_in_the_middle_leaves_the_old_keys(guarded: Arena) -> None:
+    """The supervisor is killed while one session saves without end, as it should and as it should not."""
+    program = """
+import itertools, os
+old = '{"n": %d, "mcpServers": {"old": {"command": "%s"}}, "filler": "' + "x" * 100000 + '"}\\n'
+for n in itertools.count():
+    text = old % (n, "evil" if n % 2 else "true")
+    try:
+        if n % 3:
+            open("settings/agent.json", "w").write(text)
+        else:
+            open("new", "w").write(text)
+            os.rename("new", "settings/agent.json")
+    except OSError:
+        pass
+    if n == 20:
+        open("ready", "w").close()
+"""
+    (guarded.root / "saves.py").write_text(program)
+    interlock = str(guarded.python.parent / "interlock")
+    command = [interlock, "run", "--quiet", "--policy", str(guarded.root / "keyed.yaml"), "--workspace", str(guarded.work), "--"]
+    for pause in range(8):
+        lay_out(guarded)
+        started = [*guarded._as_user(), *command, str(guarded.python), str(guarded.root / "saves.py")]
+        run = subprocess.Popen(started, cwd=guarded.work, env=guarded._environment(), stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while not (guarded.work / "ready").exists():
+            assert run.poll() is None and time.monotonic() < deadline
+            time.sleep(0.01)
+        time.sleep(pause * 0.013)
+        supervisors = [child for child in children_of(run.pid) if "interlock-supervisor" in command_of(child)]
+        assert supervisors
+        os.kill(supervisors[0], signal.SIGKILL)
+        run.communicate(timeout=60)
+        assert servers(guarded) == {"old": {"command": "true"}}
+        for left in (guarded.work / "settings").iterdir():
+            assert "evil" not in left.read_text(), left.name
+
+
+def children_of(process: int) -> list[int]:
+    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process)], capture_output=True, text=True).stdout
+    below = [int(each) for each in found.split()]
+    return [*below, *(child for each in below for child in children_of(each))]
+
+
+def command_of(process: int) -> str:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_text()
+    except OSError:
+        return ""

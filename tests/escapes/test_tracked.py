@@ -33,6 +33,32 @@ EXCHANGE = "python3 -c 'import ctypes; ctypes.CDLL(None).renameat2(-100, b\"{}\"
 EXCLUSIVE = MADE.format(flags="os.O_RDWR|os.O_CREAT|os.O_EXCL")
 
 
+AGAIN = """
+import os, threading, time
+name, reader, end = '.vscode/tasks.json', [-1], time.time() + 3
+def again():
+    while time.time() < end:
+        for way in (os.O_WRONLY, os.O_RDWR | os.O_TRUNC):
+            try:
+                file = os.open(f'/proc/self/fd/{reader[0]}', way)
+                os.pwrite(file, b'evil\\n\\n\\n', 0)
+                os.close(file)
+            except OSError:
+                pass
+threads = [threading.Thread(target=again) for _ in range(2)]
+[thread.start() for thread in threads]
+while time.time() < end - 0.5:
+    os.unlink(name)
+    file = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
+    os.write(file, b'second\\n')
+    last, reader[0] = reader[0], os.open(f'/proc/self/fd/{file}', os.O_RDONLY)
+    os.close(file)
+    open('x', 'w').close()
+    last < 0 or os.close(last)
+[thread.join() for thread in threads]
+"""
+
+
 def script(text: str) -> str:
     return f"python3 - <<'EOF'\n{text}\nEOF\n"
 
@@ -86,6 +112,7 @@ ATTACKS = {
         EXCLUSIVE + "os.write(f,b'second\\n')\ng=os.open(f'/proc/self/fd/{f}',os.O_RDONLY)\nos.close(f)\n"
         + LINK.format("g") + "open('mine','w').write('evil\\n')"
     ),
+    "made anew, opened again while it gets its name": script(AGAIN),
     "made anew, its folder moved": script(
         EXCLUSIVE.replace("'.vscode/tasks.json'", "'packages/evil/.vscode/tasks.json'")
         + "os.write(f,b'evil\\n')\nos.rename('packages/evil/.vscode','packages/evil/v')\nos.rename('.vscode','old')\n"

@@ -5,6 +5,7 @@ import ctypes
 import mmap
 import os
 import sys
+import threading
 import time
 
 GOAL = "settings/agent.json"
@@ -371,6 +372,84 @@ def killed_while_writing():
     file = os.open(GOAL, os.O_WRONLY)
     os.pwrite(file, EVIL.encode(), 0)
     os.kill(os.getpid(), 9)
+
+
+def at_once(*acts, seconds=1.5):
+    """Each again and again, and then a plain try."""
+    end = time.monotonic() + seconds
+
+    def go(act):
+        while time.monotonic() < end:
+            with contextlib.suppress(OSError):
+                act()
+
+    threads = [threading.Thread(target=go, args=(act,)) for act in acts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with contextlib.suppress(OSError):
+        os.rename("away", "settings")
+    put(GOAL, EVIL)
+
+
+def writers_at_once():
+    at_once(*(lambda text=text: put(GOAL, text, os.O_RDWR) for text in (OLD.replace("1", "2"), EVIL) * 3))
+
+
+def opened_again_while_it_is_installed():
+    def again():
+        file = os.open(GOAL, os.O_RDWR)
+        os.pwrite(file, OLD.replace("1", "2").encode(), 0)
+        reader = os.open(f"/proc/self/fd/{file}", os.O_RDONLY)
+        os.close(file)
+        for _ in range(20):
+            with contextlib.suppress(OSError):
+                put(f"/proc/self/fd/{reader}", EVIL, os.O_WRONLY)
+        os.close(reader)
+
+    at_once(again)
+
+
+def renames_at_once():
+    """Two sources, one of which is rewritten all the time, while the folder has another name now and then."""
+
+    def rename(name, text):
+        put(name, text)
+        os.rename(name, GOAL)
+
+    def move():
+        os.rename("settings", "away")
+        os.rename("away", "settings")
+
+    at_once(lambda: rename("one", OLD.replace("1", "3")), lambda: rename("two", EVIL), lambda: put("one", EVIL), move)
+
+
+def source_exchanged():
+    put("one", OLD.replace("1", "4"))
+    put("two", EVIL)
+
+    def rename():
+        os.rename("one", GOAL)
+        put("one", OLD.replace("1", "4"))
+
+    at_once(rename, lambda: LIBC.renameat2(-100, b"one", -100, b"two", 2))
+
+
+def way_re_pointed():
+    """The folder is a link that leads to another one in turns."""
+    os.mkdir("other")
+
+    def point():
+        for goal in ("settings", "other"):
+            os.symlink(goal, "next")
+            os.rename("next", "way")
+
+    def rename():
+        put("new", EVIL)
+        os.rename("new", "way/agent.json")
+
+    at_once(point, rename, lambda: put("way/agent.json", EVIL))
 
 
 if __name__ == "__main__":
