@@ -1,6 +1,6 @@
-"""One word for one thing in Python: the design's nouns name one type each, and what crosses modules is a value with a type.
+"""One word for one thing: the design's nouns name one type each, and what crosses modules is a value with a type.
 
-Left out: Rust, whose crates name their own.
+Rust's crates name their own, and give no noun of the design to another thing than the design does.
 """
 
 from __future__ import annotations
@@ -40,6 +40,28 @@ NOUNS = {
     "Verdict": "vocabulary/decision.py",
 }
 
+#: The same in Rust, below `crates/`.
+RUST_NOUNS = {
+    "Action": "interlock-core/src/action.rs",
+    "Answer": None,  # a person's, which crosses as JSON
+    "Context": "interlock-linux/src/line/recording.rs",
+    "Decision": "interlock-core/src/decision.rs",
+    "Effect": None,  # what a record says of a `Leave`
+    "Event": None,
+    "Facts": "interlock-core/src/facts.rs",
+    "Grant": "interlock-core/src/grant.rs",
+    "Needs": "interlock-core/src/facts.rs",
+    "Obligations": "interlock-core/src/decision.rs",
+    "Outcome": None,
+    "Permit": "interlock-linux/src/line/mod.rs",
+    "Question": "interlock-linux/src/line/questions.rs",
+    "Record": None,  # how surely one is written is its `RecordClass`
+    "Says": "interlock-core/src/decision.rs",
+    "Steer": "interlock-core/src/steer.rs",
+    "Verdict": "interlock-linux/src/line/mod.rs",
+}
+RUST = {str(path.relative_to(ROOT / "crates")): path.read_text() for path in sorted((ROOT / "crates").glob("*/src/**/*.rs"))}
+
 #: A dict whose values the type checker lets be anything.
 DICT_OF_ANYTHING = re.compile(r"(?:[Dd]ict|Mapping)\[str, Any\]")
 
@@ -58,6 +80,13 @@ def defined(text: str) -> set[str]:
 def test_a_noun_of_the_design_names_one_type(noun: str) -> None:
     homes = [module for module, text in MODULES.items() if noun in defined(text)]
     assert homes == ([NOUNS[noun]] if NOUNS[noun] else [])
+
+
+@pytest.mark.parametrize("noun", RUST_NOUNS)
+def test_a_noun_of_the_design_names_one_type_in_rust(noun: str) -> None:
+    defines = re.compile(rf"^\s*(?:pub(?:\([^)]*\))? )?(?:struct|enum|trait|type|union) {noun}\b", re.MULTILINE)
+    homes = [file for file, text in RUST.items() if defines.search(text)]
+    assert homes == ([RUST_NOUNS[noun]] if RUST_NOUNS[noun] else [])
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -1,7 +1,7 @@
 //! The `command` selector: a program and its arguments, as `execve` would receive them.
 
 use crate::bytes::Bytes;
-use crate::decision::Outcome;
+use crate::decision::Says;
 use crate::glob::Glob;
 use crate::pattern::Pattern;
 
@@ -25,17 +25,17 @@ pub struct Command {
 
 impl Command {
     /// Whether the program at this resolved path, run with these arguments (the first is its own name), is meant.
-    pub fn matches(&self, outcome: Outcome, path: &Bytes, arguments: &[Bytes]) -> bool {
+    pub fn matches(&self, says: Says, path: &Bytes, arguments: &[Bytes]) -> bool {
         let arguments = arguments.get(1..).unwrap_or_default();
         self.program.as_ref().is_none_or(|programs| programs.iter().any(|program| program.matches(&path.0)))
-            && self.has_words(outcome, arguments)
+            && self.has_words(says, arguments)
             && self.any_flag.as_ref().is_none_or(|flags| flags.iter().any(|flag| has_flag(&flag.0, arguments)))
     }
 
     /// An allow means exactly the first arguments; the others mean the words in this order among whatever is no option, so that an
     /// option put between (`git -C /x push`) does not dodge them.
-    fn has_words(&self, outcome: Outcome, arguments: &[Bytes]) -> bool {
-        if outcome == Outcome::Allow {
+    fn has_words(&self, says: Says, arguments: &[Bytes]) -> bool {
+        if says == Says::Allow {
             return arguments.starts_with(&self.words);
         }
         let mut plain = arguments.iter().filter(|argument| !argument.0.starts_with(b"-"));

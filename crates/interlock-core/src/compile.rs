@@ -2,7 +2,7 @@
 
 use crate::command::{Command, Program};
 use crate::condition::{Condition, Test};
-use crate::decision::{Obligations, Outcome};
+use crate::decision::{Obligations, Says};
 use crate::glob::Glob;
 use crate::json;
 use crate::keys::Keys;
@@ -75,10 +75,10 @@ fn one_rule(name: &str, origin: LayerOrigin, rule: wire::Rule) -> Result<Rule, S
     }
     check_meaning(origin, &rule)?;
     let selectors = selectors(rule.selectors)?;
-    if rule.decision == Outcome::Allow && !selectors.inodes.is_empty() {
+    if rule.decision == Says::Allow && !selectors.inodes.is_empty() {
         return Err("`inodes` on an allow; an object is allowed by its name only".into());
     }
-    if matches!(rule.decision, Outcome::Allow | Outcome::Steer) && selectors.keys.is_some() {
+    if matches!(rule.decision, Says::Allow | Says::Steer) && selectors.keys.is_some() {
         return Err("`keys` on a rule that lets something through; name the keys that may not change on a `deny` or an `approve`".into());
     }
     if selectors.keys.is_some() && selectors.path.is_none() {
@@ -92,7 +92,7 @@ fn one_rule(name: &str, origin: LayerOrigin, rule: wire::Rule) -> Result<Rule, S
     }
     Ok(Rule {
         name: name.to_owned(),
-        outcome: rule.decision,
+        says: rule.decision,
         verbs: rule.verbs.into_iter().collect(),
         because: rule.because.filter(|text| !text.is_empty()),
         selectors,
@@ -107,30 +107,30 @@ fn one_rule(name: &str, origin: LayerOrigin, rule: wire::Rule) -> Result<Rule, S
 
 /// What a rule's own keys must be to each other.
 fn check_meaning(origin: LayerOrigin, rule: &wire::Rule) -> Result<(), String> {
-    let may_loosen = matches!(rule.decision, Outcome::Allow | Outcome::Steer);
+    let may_loosen = matches!(rule.decision, Says::Allow | Says::Steer);
     if origin == LayerOrigin::Workspace && may_loosen {
         return Err("a layer found in the workspace may only deny and approve".into());
     }
-    if (rule.decision == Outcome::Steer) != rule.steer.is_some() {
+    if (rule.decision == Says::Steer) != rule.steer.is_some() {
         return Err("`steer` says what to do instead, on a rule that steers and on no other".into());
     }
-    if rule.decision != Outcome::Approve && rule.timeout_ms.is_some() {
+    if rule.decision != Says::Approve && rule.timeout_ms.is_some() {
         return Err("`timeout_ms` on a rule that asks nobody".into());
     }
     if rule.timeout_ms == Some(0) {
         return Err("`timeout_ms` of 0, in which nobody can answer".into());
     }
-    if rule.decision == Outcome::Deny && rule.obligations != Obligations::default() {
+    if rule.decision == Says::Deny && rule.obligations != Obligations::default() {
         return Err("`obligations` on a deny, which lets nothing through".into());
     }
     rule.when.as_ref().map_or(Ok(()), |when| check_when(rule.decision, when))
 }
 
-fn check_when(outcome: Outcome, when: &wire::When) -> Result<(), String> {
+fn check_when(says: Says, when: &wire::When) -> Result<(), String> {
     if when.risk_at_least.is_none() && when.labels_any.is_none() && when.origin.is_none() && when.history.is_none() {
         return Err("`when` names no Fact".into());
     }
-    if outcome == Outcome::Allow && when.risk_at_least.is_some() {
+    if says == Says::Allow && when.risk_at_least.is_some() {
         return Err("`risk_at_least` on an allow; a score can only tighten".into());
     }
     if when.risk_at_least.is_some_and(|risk| risk > facts::RISK_MAX) {

@@ -4,12 +4,12 @@
 //! combined. Nothing depends on the order or repetition of rules or layers.
 
 use crate::action::Action;
-use crate::decision::{Decision, Obligations, Outcome, Record};
+use crate::decision::{Decision, Obligations, RecordClass, Says};
 use crate::digest::action_digest;
 use crate::facts::Facts;
 use crate::policy::{Policy, Rule};
 use crate::verb::Verb;
-use crate::voice::{Answer, Voice};
+use crate::voice::{LayerAnswer, Voice};
 
 /// Why an act is denied that no rule speaks of.
 pub const NO_RULE: &str = "no rule allows it";
@@ -40,15 +40,15 @@ pub(crate) fn granted(action: &Action, facts: &Facts) -> bool {
 
 /// Reads one decision off what all layers said.
 pub(crate) fn combine(voices: &[Voice<'_>], action: &Action, granted: bool) -> Decision {
-    let answers: Vec<Answer> = voices.iter().map(|voice| voice.answer(granted)).collect();
-    let strictest = answers.iter().filter_map(|answer| answer.outcome()).max();
+    let answers: Vec<LayerAnswer> = voices.iter().map(|voice| voice.answer(granted)).collect();
+    let strictest = answers.iter().filter_map(|answer| answer.says()).max();
     let lifted = voices.iter().any(Voice::lifts);
     match strictest {
-        Some(Outcome::Deny) => said_no(voices, &answers, action),
+        Some(Says::Deny) => said_no(voices, &answers, action),
         Some(_) if steers_conflict(voices) => {
             conflict(action, voices, |voice| voice.steers.iter().copied().map(named).collect(), "two rules steer it differently")
         }
-        Some(outcome) if lifted => let_through(voices, action, outcome, granted),
+        Some(says) if lifted => let_through(voices, action, says, granted),
         _ => denial(action, NO_RULE, Vec::new()),
     }
 }
@@ -58,21 +58,21 @@ fn steers_conflict(voices: &[Voice<'_>]) -> bool {
     steers.next().is_some_and(|first| steers.any(|other| other != first))
 }
 
-fn said_no(voices: &[Voice<'_>], answers: &[Answer], action: &Action) -> Decision {
+fn said_no(voices: &[Voice<'_>], answers: &[LayerAnswer], action: &Action) -> Decision {
     let mut decision = denial(action, "", Vec::new());
     let mut denies = Vec::new();
     let mut closed = Vec::new();
     for (voice, answer) in voices.iter().zip(answers) {
         match answer {
-            Answer::Denied => {
+            LayerAnswer::Denied => {
                 denies.extend(&voice.denies);
                 decision.rules.extend(voice.denies.iter().map(|rule| rule.name.clone()));
                 decision.rules.extend(voice.errors.iter().map(|(rule, _)| rule.name.clone()));
                 decision.errors.extend(voice.errors.iter().map(|(rule, why)| format!("{}: {why}", rule.name)));
             }
-            Answer::Conflict => decision.rules.extend(voice.steers.iter().map(|rule| rule.name.clone())),
-            Answer::Closed => closed.push(voice.layer.name.as_str()),
-            Answer::Silent | Answer::Said(_) => continue,
+            LayerAnswer::Conflict => decision.rules.extend(voice.steers.iter().map(|rule| rule.name.clone())),
+            LayerAnswer::Closed => closed.push(voice.layer.name.as_str()),
+            LayerAnswer::Silent | LayerAnswer::Said(_) => continue,
         }
         decision.layers.push(voice.layer.name.clone());
     }
@@ -113,8 +113,8 @@ fn conflict(action: &Action, voices: &[Voice<'_>], said: impl Fn(&Voice<'_>) -> 
     decision
 }
 
-fn let_through(voices: &[Voice<'_>], action: &Action, outcome: Outcome, granted: bool) -> Decision {
-    let mut obligations = Obligations { record: record_class(action.verb, outcome, granted, voices), ..Obligations::default() };
+fn let_through(voices: &[Voice<'_>], action: &Action, says: Says, granted: bool) -> Decision {
+    let mut obligations = Obligations { record: record_class(action.verb, says, granted, voices), ..Obligations::default() };
     let bearing = voices.iter().flat_map(Voice::permitting);
     let mut honoured = true;
     for rule in bearing {
@@ -124,11 +124,11 @@ fn let_through(voices: &[Voice<'_>], action: &Action, outcome: Outcome, granted:
         let injecting = |voice: &Voice<'_>| voice.permitting().filter(|rule| rule.obligations.inject.is_some()).map(named).collect();
         return conflict(action, voices, injecting, "two rules inject different credentials");
     }
-    let said: Vec<&Rule> = voices.iter().flat_map(|voice| voice.said(outcome)).collect();
+    let said: Vec<&Rule> = voices.iter().flat_map(|voice| voice.said(says)).collect();
     let mut decision = Decision {
-        decision: outcome,
+        decision: says,
         rules: said.iter().map(|rule| rule.name.clone()).collect(),
-        layers: voices.iter().filter(|voice| voice.said(outcome).next().is_some()).map(|voice| voice.layer.name.clone()).collect(),
+        layers: voices.iter().filter(|voice| voice.said(says).next().is_some()).map(|voice| voice.layer.name.clone()).collect(),
         because: reason(&said).unwrap_or_default(),
         timeout_ms: None,
         steer: None,
@@ -136,10 +136,10 @@ fn let_through(voices: &[Voice<'_>], action: &Action, outcome: Outcome, granted:
         spoke: true,
         errors: Vec::new(),
     };
-    match outcome {
-        Outcome::Approve => decision.timeout_ms = said.iter().map(|rule| rule.timeout_ms).min(),
-        Outcome::Steer => decision.steer = said.iter().find_map(|rule| rule.steer.clone()),
-        Outcome::Allow | Outcome::Deny => {}
+    match says {
+        Says::Approve => decision.timeout_ms = said.iter().map(|rule| rule.timeout_ms).min(),
+        Says::Steer => decision.steer = said.iter().find_map(|rule| rule.steer.clone()),
+        Says::Allow | Says::Deny => {}
     }
     tidy(&mut decision);
     decision
@@ -147,19 +147,19 @@ fn let_through(voices: &[Voice<'_>], action: &Action, outcome: Outcome, granted:
 
 /// The three record classes: reads that are simply allowed are routine, tool calls and whatever a human or a steer let
 /// through durable, the rest ordered.
-fn record_class(verb: Verb, outcome: Outcome, granted: bool, voices: &[Voice<'_>]) -> Record {
+fn record_class(verb: Verb, says: Says, granted: bool, voices: &[Voice<'_>]) -> RecordClass {
     let approved = granted && voices.iter().any(|voice| !voice.approvals.is_empty());
-    match outcome {
-        _ if verb == Verb::ToolCall => Record::Durable,
-        Outcome::Steer | Outcome::Approve => Record::Durable,
-        Outcome::Allow if approved => Record::Durable,
-        Outcome::Allow if verb == Verb::FileRead => Record::Routine,
-        Outcome::Allow | Outcome::Deny => Record::Ordered,
+    match says {
+        _ if verb == Verb::ToolCall => RecordClass::Durable,
+        Says::Steer | Says::Approve => RecordClass::Durable,
+        Says::Allow if approved => RecordClass::Durable,
+        Says::Allow if verb == Verb::FileRead => RecordClass::Routine,
+        Says::Allow | Says::Deny => RecordClass::Ordered,
     }
 }
 
 fn denial(action: &Action, because: &str, errors: Vec<String>) -> Decision {
-    let obligations = Obligations { record: record_class(action.verb, Outcome::Deny, false, &[]), ..Obligations::default() };
+    let obligations = Obligations { record: record_class(action.verb, Says::Deny, false, &[]), ..Obligations::default() };
     Decision { obligations, errors, ..Decision::denial(because) }
 }
 

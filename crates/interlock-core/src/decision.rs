@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs)]
-pub enum Outcome {
+pub enum Says {
     Allow,
     Steer,
     Approve,
@@ -19,7 +19,7 @@ pub enum Outcome {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs)]
-pub enum Record {
+pub enum RecordClass {
     #[default]
     Routine,
     Ordered,
@@ -31,7 +31,7 @@ pub enum Record {
 #[serde(deny_unknown_fields, default)]
 pub struct Obligations {
     /// Class of the record.
-    pub record: Record,
+    pub record: RecordClass,
     /// Upper bounds by name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub limit: BTreeMap<String, u64>,
@@ -70,16 +70,16 @@ impl Obligations {
 #[serde(deny_unknown_fields)]
 pub struct Decision {
     /// The answer.
-    pub decision: Outcome,
+    pub decision: Says,
     /// `layer/id` of every rule that said it, sorted.
     pub rules: Vec<String>,
     /// Layers that said it, sorted.
     pub layers: Vec<String>,
     /// Why, for the person and the agent.
     pub because: String,
-    /// How long to wait for a human: with [`Outcome::Approve`] only.
+    /// How long to wait for a human: with [`Says::Approve`] only.
     pub timeout_ms: Option<u64>,
-    /// What to do instead: with [`Outcome::Steer`] only.
+    /// What to do instead: with [`Says::Steer`] only.
     pub steer: Option<Steer>,
     /// What must be kept to.
     pub obligations: Obligations,
@@ -94,7 +94,7 @@ impl Decision {
     #[must_use]
     pub fn denial(because: &str) -> Self {
         Self {
-            decision: Outcome::Deny,
+            decision: Says::Deny,
             rules: Vec::new(),
             layers: Vec::new(),
             because: because.to_owned(),

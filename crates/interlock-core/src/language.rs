@@ -7,7 +7,7 @@
 use crate::action::{Plane, Protocol, Side};
 use crate::condition;
 use crate::content::Format;
-use crate::decision::{Outcome, Record};
+use crate::decision::{RecordClass, Says};
 use crate::facts::{History, Origin};
 use crate::steer;
 use crate::verb::Verb;
@@ -113,13 +113,13 @@ pub fn table() -> Value {
     let selectors = SELECTORS.iter().map(|selector| json!({"name": selector.name, "takes": selector.takes, "verbs": narrowed(selector)}));
     let steers = steer::KINDS.iter().map(|kind| json!({"name": kind.name, "verbs": kind.verbs().collect::<Vec<_>>()}));
     json!({
-        "decisions": [Outcome::Allow, Outcome::Deny, Outcome::Approve, Outcome::Steer],
+        "decisions": [Says::Allow, Says::Deny, Says::Approve, Says::Steer],
         "verbs": {"host": on(Plane::Host), "gateway": on(Plane::Gateway)},
         "groups": groups(),
         "selectors": selectors.collect::<Vec<_>>(),
         "steers": steers.collect::<Vec<_>>(),
         "masks": [steer::CREDENTIALS],
-        "records": [Record::Routine, Record::Ordered, Record::Durable],
+        "records": [RecordClass::Routine, RecordClass::Ordered, RecordClass::Durable],
         "protocols": [Protocol::Tcp, Protocol::Udp],
         "sides": [Side::Inside, Side::Outside],
         "origins": {"words": [Origin::Before, Origin::Session], "verbs": Verb::ALL.iter().filter(|verb| has_origin(**verb)).collect::<Vec<_>>()},

@@ -3,7 +3,7 @@
 //!
 //! In doubt a verb is not plain: a rule that denies, asks or steers counts however narrow it is, and so does one with a condition or obligations.
 
-use crate::decision::{Obligations, Outcome};
+use crate::decision::{Obligations, Says};
 use crate::plan::concerns;
 use crate::policy::{Layer, LayerOrigin, Policy, Rule};
 use crate::verb::Verb;
@@ -44,8 +44,5 @@ fn is_plain_but(policy: &Policy, verb: Verb, aside: impl Fn(&Layer, &Rule) -> bo
 }
 
 fn wants_nothing(rule: &Rule) -> bool {
-    rule.outcome == Outcome::Allow
-        && rule.when.is_none()
-        && rule.obligations == Obligations::default()
-        && rule.selectors.arguments.is_empty()
+    rule.says == Says::Allow && rule.when.is_none() && rule.obligations == Obligations::default() && rule.selectors.arguments.is_empty()
 }

@@ -3,7 +3,7 @@
 use crate::action::{Action, Bytes, FileEnd};
 use crate::beneath;
 use crate::decide;
-use crate::decision::{Decision, Outcome};
+use crate::decision::{Decision, Says};
 use crate::facts::{Facts, Needs};
 use crate::index::{Index, Place};
 use crate::keys::Keys;
@@ -70,7 +70,7 @@ impl Plan {
         let unknown = Facts::default();
         let mut voices = self.silence();
         for (layer, rule, touched) in self.touching(action) {
-            if rule.when.is_some() || rule.outcome == Outcome::Approve {
+            if rule.when.is_some() || rule.says == Says::Approve {
                 return PlanAnswer::Ask;
             }
             hear(&mut voices, layer, rule, touched, &unknown);
@@ -91,14 +91,14 @@ impl Plan {
     /// The keys that rules guard at this end of an act, whatever the act.
     pub fn keys_at(&self, end: &FileEnd) -> Vec<&Keys> {
         let rules = self.keyed.iter().filter_map(|place| self.rule(*place));
-        rules.filter(|(_, rule)| rule.selectors.names_end(rule.outcome, end)).filter_map(|(_, rule)| rule.selectors.keys.as_ref()).collect()
+        rules.filter(|(_, rule)| rule.selectors.names_end(rule.says, end)).filter_map(|(_, rule)| rule.selectors.keys.as_ref()).collect()
     }
 
     /// The Facts that the rules touching the act ask for.
     pub fn needs(&self, action: &Action) -> Needs {
         let mut needs = Needs::default();
         for (_, rule, _) in self.touching(action) {
-            needs.grants |= rule.outcome == Outcome::Approve;
+            needs.grants |= rule.says == Says::Approve;
             if let Some(when) = &rule.when {
                 needs.risk |= when.risk_at_least.is_some();
                 needs.origin |= when.origin.is_some();
@@ -136,7 +136,7 @@ impl Plan {
     pub fn exec_roots(&self) -> Vec<Bytes> {
         let mut roots: Vec<Vec<u8>> = Vec::new();
         for layer in self.policy.layers().iter().filter(|layer| layer.origin != LayerOrigin::Workspace) {
-            for rule in layer.rules.iter().filter(|rule| rule.outcome != Outcome::Deny && rule.verbs.contains(Verb::ProcessExec)) {
+            for rule in layer.rules.iter().filter(|rule| rule.says != Says::Deny && rule.verbs.contains(Verb::ProcessExec)) {
                 match &rule.selectors.path {
                     None => roots.push(Vec::new()),
                     Some(patterns) => roots.extend(patterns.iter().map(|pattern| pattern.prefix().to_vec())),
@@ -152,8 +152,8 @@ impl Plan {
     pub fn could_match_below(&self, verbs: &[Verb], directory: &[u8]) -> bool {
         let moves = verbs.iter().any(|verb| verb.is_pair());
         let concerns = |rule: &&Rule| {
-            let reading = moves && rule.outcome != Outcome::Steer && rule.verbs.contains(Verb::FileRead);
-            rule.outcome != Outcome::Allow && (reading || verbs.iter().any(|verb| rule.verbs.contains(*verb)))
+            let reading = moves && rule.says != Says::Steer && rule.verbs.contains(Verb::FileRead);
+            rule.says != Says::Allow && (reading || verbs.iter().any(|verb| rule.verbs.contains(*verb)))
         };
         self.rules().filter(concerns).any(|rule| {
             let by_name = |patterns: &Patterns| patterns.iter().any(|pattern| pattern.could_match_below(directory));
@@ -163,7 +163,7 @@ impl Plan {
 
     /// Whether a rule other than an allow speaks of `verb` and not of `other`.
     pub fn guards(&self, verb: Verb, other: Verb) -> bool {
-        self.rules().any(|rule| rule.outcome != Outcome::Allow && rule.verbs.contains(verb) && !rule.verbs.contains(other))
+        self.rules().any(|rule| rule.says != Says::Allow && rule.verbs.contains(verb) && !rule.verbs.contains(other))
     }
 
     /// Names below `name` that rules other than an allow care for, and would not if they were below `target`, be it that a rule excepts
@@ -195,7 +195,7 @@ impl Plan {
 
     /// The patterns of rules other than an allow that speak of `verb`.
     fn caring(&self, verb: Verb) -> impl Iterator<Item = (&Rule, &Pattern)> {
-        let cares = move |rule: &&Rule| rule.outcome != Outcome::Allow && rule.verbs.contains(verb);
+        let cares = move |rule: &&Rule| rule.says != Says::Allow && rule.verbs.contains(verb);
         let rules = self.rules().filter(cares);
         rules.flat_map(|rule| rule.selectors.path.iter().flat_map(Patterns::iter).map(move |pattern| (rule, pattern)))
     }
@@ -205,13 +205,13 @@ impl Plan {
         let covers = |rule: &Rule| {
             let tree = |pattern: &Pattern| pattern.is_tree() && pattern.matches(directory);
             let excepted = |pattern: &Pattern| pattern.could_match_below(directory);
-            rule.outcome == Outcome::Allow
+            rule.says == Says::Allow
                 && rule.when.is_none()
                 && rule.verbs.contains(verb)
                 && rule.selectors.path.as_ref().is_none_or(|patterns| patterns.iter().any(tree))
                 && !rule.selectors.except.iter().any(excepted)
         };
-        let allows = |rule: &Rule| rule.outcome == Outcome::Allow && rule.verbs.contains(verb);
+        let allows = |rule: &Rule| rule.says == Says::Allow && rule.verbs.contains(verb);
         self.policy
             .layers()
             .iter()

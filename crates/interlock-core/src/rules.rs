@@ -4,7 +4,7 @@
 
 pub use crate::wire::{LayerOrigin, Source, When};
 
-use crate::decision::{Obligations, Outcome};
+use crate::decision::{Obligations, Says};
 use crate::selector::Selectors;
 use crate::steer::Steer;
 use crate::verb::Verb;
@@ -64,7 +64,7 @@ pub struct Layer {
 pub struct Rule {
     /// `layer/id`
     pub name: String,
-    pub outcome: Outcome,
+    pub says: Says,
     pub verbs: Verbs,
     pub because: Option<String>,
     pub selectors: Selectors,

@@ -4,7 +4,7 @@ use crate::action::{Action, Bytes, FileEnd, Inode, Protocol, Side, Target};
 use crate::command::Command;
 use crate::condition::Condition;
 use crate::content::Content;
-use crate::decision::Outcome;
+use crate::decision::Says;
 use crate::glob::Glob;
 use crate::keys::{Keys, changes_content};
 use crate::language::SELECTORS;
@@ -66,8 +66,8 @@ struct End<'a> {
 
 impl Selectors {
     /// What the rule touches, and what kept it from being sure (then it counts as touching).
-    pub fn touch(&self, outcome: Outcome, action: &Action) -> (Touch, Option<String>) {
-        let touch = self.touch_target(outcome, &action.target);
+    pub fn touch(&self, says: Says, action: &Action) -> (Touch, Option<String>) {
+        let touch = self.touch_target(says, &action.target);
         if !touch.any() {
             return (touch, None);
         }
@@ -84,33 +84,31 @@ impl Selectors {
 
     /// Whether a rule that denies or asks about reading touches a rename or link: what may not be read may not be moved to where it
     /// could be. With `exchange` both ends are sources.
-    pub fn touch_as_read(&self, outcome: Outcome, action: &Action) -> Touch {
+    pub fn touch_as_read(&self, says: Says, action: &Action) -> Touch {
         let Target::Pair { path, aliases, inode, to, exchange, .. } = &action.target else { return Touch::NONE };
-        let source = self.names(outcome, &End { path, aliases, inode: *inode });
-        let destination = *exchange && self.names(outcome, &End { path: &to.path, aliases: &to.aliases, inode: to.inode });
+        let source = self.names(says, &End { path, aliases, inode: *inode });
+        let destination = *exchange && self.names(says, &End { path: &to.path, aliases: &to.aliases, inode: to.inode });
         Touch { source, destination, paired: true }
     }
 
     /// Whether the rule names this end of a file act.
-    pub fn names_end(&self, outcome: Outcome, end: &FileEnd) -> bool {
-        self.names(outcome, &End { path: &end.path, aliases: &end.aliases, inode: end.inode })
+    pub fn names_end(&self, says: Says, end: &FileEnd) -> bool {
+        self.names(says, &End { path: &end.path, aliases: &end.aliases, inode: end.inode })
     }
 
-    fn touch_target(&self, outcome: Outcome, target: &Target) -> Touch {
+    fn touch_target(&self, says: Says, target: &Target) -> Touch {
         match target {
-            Target::File(end) => Touch::whole(self.names(outcome, &End { path: &end.path, aliases: &end.aliases, inode: end.inode })),
+            Target::File(end) => Touch::whole(self.names(says, &End { path: &end.path, aliases: &end.aliases, inode: end.inode })),
             Target::Pair { path, aliases, inode, to, .. } => Touch {
-                source: self.names(outcome, &End { path, aliases, inode: *inode }),
-                destination: self.names(outcome, &End { path: &to.path, aliases: &to.aliases, inode: to.inode }),
+                source: self.names(says, &End { path, aliases, inode: *inode }),
+                destination: self.names(says, &End { path: &to.path, aliases: &to.aliases, inode: to.inode }),
                 paired: true,
             },
             Target::Exec { path, aliases, inode, arguments, .. } => Touch::whole(
-                self.names(outcome, &End { path, aliases, inode: *inode })
-                    && self.command.as_ref().is_none_or(|command| command.matches(outcome, path, arguments)),
+                self.names(says, &End { path, aliases, inode: *inode })
+                    && self.command.as_ref().is_none_or(|command| command.matches(says, path, arguments)),
             ),
-            Target::UnixPath { path, aliases, to } => {
-                Touch::whole(self.side(*to) && self.names(outcome, &End { path, aliases, inode: None }))
-            }
+            Target::UnixPath { path, aliases, to } => Touch::whole(self.side(*to) && self.names(says, &End { path, aliases, inode: None })),
             Target::UnixAbstract { to, .. } => Touch::whole(self.side(*to) && !self.is_path_bound()),
             Target::Signal { to, signal, .. } => {
                 Touch::whole(self.side(*to) && self.signal.as_ref().is_none_or(|signals| signals.contains(signal)))
@@ -142,8 +140,8 @@ impl Selectors {
 
     /// An allow must be sure of the object: its primary path matches, and no name of it is excepted. The others must not be dodged by
     /// another name: any name matches that is not excepted, or the object itself is listed.
-    fn names(&self, outcome: Outcome, end: &End<'_>) -> bool {
-        if outcome == Outcome::Allow {
+    fn names(&self, says: Says, end: &End<'_>) -> bool {
+        if says == Says::Allow {
             return self.listed(&end.path.0) && !end.all().any(|name| self.excepted(name));
         }
         let by_inode = end.inode.is_some_and(|inode| self.inodes.contains(&inode));

@@ -1,7 +1,7 @@
 //! A voice: what one layer says of one Action. Collected as sets first, read off once.
 
 use crate::action::Action;
-use crate::decision::Outcome;
+use crate::decision::Says;
 use crate::facts::Facts;
 use crate::rules::{Layer, LayerOrigin, Rule, When};
 use crate::selector::Touch;
@@ -20,7 +20,7 @@ pub(crate) struct Voice<'a> {
 
 /// A layer's answer, read off its voice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub(crate) enum LayerAnswer {
     /// Nothing matched.
     Silent,
     /// Nothing matched in a layer where that is a denial.
@@ -30,16 +30,16 @@ pub(crate) enum Answer {
     /// Two rules steered it differently.
     Conflict,
     /// Anything but a denial.
-    Said(Outcome),
+    Said(Says),
 }
 
-impl Answer {
-    /// The outcome it stands for; `None` for an abstention.
-    pub fn outcome(self) -> Option<Outcome> {
+impl LayerAnswer {
+    /// What it stands for; `None` for an abstention.
+    pub fn says(self) -> Option<Says> {
         match self {
             Self::Silent => None,
-            Self::Closed | Self::Denied | Self::Conflict => Some(Outcome::Deny),
-            Self::Said(outcome) => Some(outcome),
+            Self::Closed | Self::Denied | Self::Conflict => Some(Says::Deny),
+            Self::Said(says) => Some(says),
         }
     }
 }
@@ -80,11 +80,11 @@ impl<'a> Voice<'a> {
     }
 
     fn say(&mut self, rule: &'a Rule, touch: Touch) {
-        match rule.outcome {
-            Outcome::Deny => self.denies.push(rule),
-            Outcome::Approve => self.approvals.push(rule),
-            Outcome::Steer => self.steers.push(rule),
-            Outcome::Allow => {
+        match rule.says {
+            Says::Deny => self.denies.push(rule),
+            Says::Approve => self.approvals.push(rule),
+            Says::Steer => self.steers.push(rule),
+            Says::Allow => {
                 self.covered.source |= touch.source;
                 self.covered.destination |= touch.destination;
                 self.allows.push(rule);
@@ -97,21 +97,21 @@ impl<'a> Voice<'a> {
     }
 
     /// The layer's answer, once.
-    pub fn answer(&self, granted: bool) -> Answer {
+    pub fn answer(&self, granted: bool) -> LayerAnswer {
         if !self.denies.is_empty() || !self.errors.is_empty() {
-            return Answer::Denied;
+            return LayerAnswer::Denied;
         }
         if self.layer.closed && !self.has_base() {
-            return Answer::Closed;
+            return LayerAnswer::Closed;
         }
         if self.steers.windows(2).any(|pair| matches!(pair, [first, second] if first.steer != second.steer)) {
-            return Answer::Conflict;
+            return LayerAnswer::Conflict;
         }
         match () {
-            () if !self.approvals.is_empty() && !granted => Answer::Said(Outcome::Approve),
-            () if !self.steers.is_empty() => Answer::Said(Outcome::Steer),
-            () if self.allows() || !self.approvals.is_empty() => Answer::Said(Outcome::Allow),
-            () => Answer::Silent,
+            () if !self.approvals.is_empty() && !granted => LayerAnswer::Said(Says::Approve),
+            () if !self.steers.is_empty() => LayerAnswer::Said(Says::Steer),
+            () if self.allows() || !self.approvals.is_empty() => LayerAnswer::Said(Says::Allow),
+            () => LayerAnswer::Silent,
         }
     }
 
@@ -125,14 +125,14 @@ impl<'a> Voice<'a> {
         self.layer.origin != LayerOrigin::Workspace && self.has_base()
     }
 
-    /// The rules that say this outcome (with a grant, an approval's rule says Allow), in a layer that answers so.
-    pub fn said(&self, outcome: Outcome) -> impl Iterator<Item = &'a Rule> {
+    /// The rules that say this (with a grant, an approval's rule says Allow), in a layer that answers so.
+    pub fn said(&self, says: Says) -> impl Iterator<Item = &'a Rule> {
         let allows = if self.allows() { self.allows.as_slice() } else { &[] };
-        let (first, second): (&[&'a Rule], &[&'a Rule]) = match outcome {
-            Outcome::Allow => (allows, &self.approvals),
-            Outcome::Steer => (&self.steers, &[]),
-            Outcome::Approve => (&self.approvals, &[]),
-            Outcome::Deny => (&self.denies, &[]),
+        let (first, second): (&[&'a Rule], &[&'a Rule]) = match says {
+            Says::Allow => (allows, &self.approvals),
+            Says::Steer => (&self.steers, &[]),
+            Says::Approve => (&self.approvals, &[]),
+            Says::Deny => (&self.denies, &[]),
         };
         first.iter().chain(second).copied().collect::<Vec<_>>().into_iter()
     }
@@ -150,13 +150,13 @@ pub(crate) type Touched = (Touch, Option<String>);
 /// What of the action the rule touches, if anything.
 pub(crate) fn touch(rule: &Rule, action: &Action) -> Option<Touched> {
     if rule.verbs.contains(action.verb) {
-        let (touch, doubt) = rule.selectors.touch(rule.outcome, action);
+        let (touch, doubt) = rule.selectors.touch(rule.says, action);
         if touch.any() {
             return Some((touch, doubt));
         }
     }
     if action.verb.is_pair() && guards_reading(rule) {
-        let touch = rule.selectors.touch_as_read(rule.outcome, action);
+        let touch = rule.selectors.touch_as_read(rule.says, action);
         return touch.any().then_some((touch, None));
     }
     None
@@ -164,7 +164,7 @@ pub(crate) fn touch(rule: &Rule, action: &Action) -> Option<Touched> {
 
 /// Whether the rule denies or asks about reading, so that it also guards against moving what it names to where it could be read.
 pub(crate) fn guards_reading(rule: &Rule) -> bool {
-    matches!(rule.outcome, Outcome::Deny | Outcome::Approve) && rule.verbs.contains(Verb::FileRead)
+    matches!(rule.says, Says::Deny | Says::Approve) && rule.verbs.contains(Verb::FileRead)
 }
 
 /// The ends touched for which the Facts are as the rule wants them. An error for a Fact it names that is not known.

@@ -2,7 +2,7 @@
 
 use crate::action::{Bytes, Inode, Protocol, Side};
 use crate::content::Format;
-use crate::decision::{Obligations, Outcome};
+use crate::decision::{Obligations, Says};
 use crate::facts::{History, Labels, Origin};
 use crate::json::Strict;
 use crate::resources::{Environment, Limits};
@@ -55,7 +55,7 @@ pub enum LayerOrigin {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Rule {
     pub id: String,
-    pub decision: Outcome,
+    pub decision: Says,
     pub verbs: Vec<Verb>,
     #[serde(default)]
     pub because: Option<String>,

@@ -3,7 +3,7 @@
 
 use interlock_core::action::{Action, Bytes, FileEnd, Inode, Plane, Side, Subject, Target, Verb};
 use interlock_core::decide::decide;
-use interlock_core::decision::Outcome;
+use interlock_core::decision::Says;
 use interlock_core::facts::Facts;
 use interlock_core::plan::{Plan, PlanAnswer};
 use interlock_core::policy::Policy;
@@ -91,7 +91,7 @@ fn ten_thousand_patterns_and_the_plan_still_agrees() {
         .collect();
     let policy = layer(json!(rules));
     let plan = Plan::compile(&policy);
-    let mut outcomes = std::collections::BTreeMap::<Outcome, usize>::new();
+    let mut outcomes = std::collections::BTreeMap::<Says, usize>::new();
     for number in (0..10_000).step_by(1009) {
         for path in [
             format!("/d{number}/x"),
@@ -133,7 +133,7 @@ fn an_action_that_no_edge_should_build_is_denied() {
         for target in &targets {
             let action = Action { plane: Plane::Host, ..act(*verb, target.clone()) };
             let decision = decide(&policy, &action, &Facts::default());
-            assert_eq!(decision.decision == Outcome::Allow, target.fits(*verb), "{verb} {target:?}");
+            assert_eq!(decision.decision == Says::Allow, target.fits(*verb), "{verb} {target:?}");
             assert_eq!(plan.answer(&action), PlanAnswer::Answer(decision));
         }
     }

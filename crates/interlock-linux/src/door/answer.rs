@@ -7,7 +7,7 @@
 use super::process::meant::StaysInside;
 use super::process::objects::{Limits, MadeHere};
 use super::process::own::OwnStanding;
-use super::process::trace::{Outcome, Traced};
+use super::process::traced::{ExecEnd, Traced};
 use super::seen::path_only::PathOnly;
 use crate::sys;
 use crate::sys::notify::{Call, Listener, Watch};
@@ -122,10 +122,10 @@ impl Pending {
     }
 
     /// The kernel goes on with an exec whose thread is traced: it is verified before its first instruction, or its process ends.
-    pub fn hand_to(self, traced: Traced<'_>) -> (Answered, Outcome) {
+    pub fn hand_to(self, traced: Traced<'_>) -> (Answered, ExecEnd) {
         if traced.call() != self.call.id {
             drop(traced);
-            return (self.errno(libc::EACCES), Outcome::Gone);
+            return (self.errno(libc::EACCES), ExecEnd::Gone);
         }
         let sent = self.calls.listener.go_on(self.call.id);
         (self.answered(sent), traced.verified())

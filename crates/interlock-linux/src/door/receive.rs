@@ -8,7 +8,7 @@ use super::copies::Copy;
 use super::errand::Errand;
 use super::file::{descriptors, metadata, names, open};
 use super::net::{bind, connect, options, send, shutdown};
-use super::process::{exec, signal, sysv};
+use super::process::{exec, ipc, signal};
 use super::session::Session;
 use crate::filter::need::Need;
 use crate::filter::table::{Handler, Row, Ruling};
@@ -142,6 +142,6 @@ fn answer(pending: Pending, session: &Session) -> Answered {
         Handler::Send => send::send(&errand, pending),
         Handler::Shares => options::answer(&errand, pending),
         Handler::Shutdown => shutdown::answer(&errand, pending),
-        Handler::Sysv => sysv::answer(&errand, pending),
+        Handler::Sysv => ipc::answer(&errand, pending),
     }
 }

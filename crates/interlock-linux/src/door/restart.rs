@@ -6,7 +6,7 @@
 //! Left out: waits of an exec and of a question, which no signal but a deadly one ends; a stop that only the seventeenth thread or a later one took.
 
 use super::answer::{Answered, Pending};
-use super::process::trace::Stopping;
+use super::process::traced::Stopping;
 use super::seen::caller::Caller;
 use super::session::Session;
 use interlock_abi::status::{Signals, state_and_parent};

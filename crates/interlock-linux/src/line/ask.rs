@@ -3,14 +3,14 @@
 //! INVARIANT: an answer never edits a decision. Whatever is not a yes that covers this very act ends in a denial of its own record.
 
 use super::judge::Judged;
-use super::log::program_of;
 use super::ports::Around;
 use super::questions::{Reply, TIMEOUT_MS};
+use super::recording::program_of;
 use super::{Act, Enactor, Line, Refused};
 use crate::sys::notify::Call;
 use crate::sys::process;
 use interlock_core::action::{Action, Process};
-use interlock_core::decision::{Decision, Outcome, Record};
+use interlock_core::decision::{Decision, RecordClass, Says};
 use interlock_core::digest::action_digest;
 use interlock_core::facts::Facts;
 use serde_json::json;
@@ -20,7 +20,7 @@ impl Line {
     pub(super) fn ask(&self, around: &dyn Around, call: &Call, enactor: &Enactor, act: &mut Act) -> Result<Option<u64>, Refused> {
         act.action.nonce = Some(process::random_hex());
         act.action.subject.process = Some(Process { id: call.thread, program: program_of(call.thread) });
-        self.decided(&act.action, &act.judged.decision, &act.judged.facts, Record::Ordered)?;
+        self.decided(&act.action, &act.judged.decision, &act.judged.facts, RecordClass::Ordered)?;
         let digest = action_digest(&act.action);
         let reply = self.put(around, call, &act.action, &digest, &act.judged.decision)?;
         self.answered(&act.action, &digest, &reply)?;
@@ -31,7 +31,7 @@ impl Line {
         facts.grants.extend(reply.grant().cloned());
         let decision = self.judge.decide(&act.action, &facts);
         act.judged = Judged { decision, facts };
-        if act.judged.decision.decision == Outcome::Approve {
+        if act.judged.decision.decision == Says::Approve {
             return Err(self.deny_ungranted(act.action.clone(), &act.judged, reply.reason()));
         }
         self.pass(around, call, enactor, act)
@@ -42,7 +42,7 @@ impl Line {
         let timeout_ms = decision.timeout_ms.unwrap_or(TIMEOUT_MS);
         let opened = self.questions.open(call, timeout_ms);
         let id = opened.as_ref().map(|question| question.id.clone());
-        self.record(Record::Ordered, json!({"type": "approval.asked", "action": action.id, "digest": digest, "question": id}))?;
+        self.record(RecordClass::Ordered, json!({"type": "approval.asked", "action": action.id, "digest": digest, "question": id}))?;
         let Some(question) = opened else { return Ok(Reply::Nobody("too many questions are open")) };
         let message =
             json!({"type": "question", "id": id, "action": action, "digest": digest, "decision": decision, "timeout_ms": timeout_ms});
@@ -62,6 +62,6 @@ impl Line {
             "type": "approval.answered", "action": action.id, "digest": digest, "answer": reply.word(),
             "approver": grant.map(|grant| grant.approver.clone()), "grant": grant,
         });
-        self.record(Record::Durable, record).map(|_| ())
+        self.record(RecordClass::Durable, record).map(|_| ())
     }
 }

@@ -6,7 +6,7 @@
 
 use interlock_core::action::{Action, FileEnd, Inode, Target, Verb};
 use interlock_core::decide::decide;
-use interlock_core::decision::{Decision, Obligations, Outcome};
+use interlock_core::decision::{Decision, Obligations, Says};
 use interlock_core::facts::{Facts, Needs};
 use interlock_core::plan::{Plan, PlanAnswer};
 use interlock_core::policy::{Policy, PolicyError};
@@ -70,7 +70,7 @@ impl Judge {
     }
 
     fn note(&self, action: &Action, decision: &Decision) {
-        let routine = decision.decision == Outcome::Allow && decision.obligations == Obligations::default();
+        let routine = decision.decision == Says::Allow && decision.obligations == Obligations::default();
         if let (true, Verb::FileRead, Target::File(FileEnd { path, inode: Some(object), .. })) = (routine, action.verb, &action.target) {
             self.routine.note(&path.0, *object, decision.rules.first().map_or("", String::as_str));
         }

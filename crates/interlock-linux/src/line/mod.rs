@@ -7,10 +7,10 @@ mod ask;
 pub(crate) mod clock;
 pub mod denials;
 pub mod judge;
-mod log;
 pub mod ports;
 pub mod questions;
 pub mod record;
+mod recording;
 mod refusal;
 mod steering;
 #[cfg(test)]
@@ -24,17 +24,17 @@ use crate::wire::uplink::Uplink;
 use denials::Denials;
 use interlock_core::action::{Action, Inode, Plane, Process, Subject};
 use interlock_core::content::Content;
-use interlock_core::decision::{Decision, Obligations, Outcome, Record};
+use interlock_core::decision::{Decision, Obligations, RecordClass, Says};
 use interlock_core::facts::{Facts, History, Origin};
 use interlock_core::steer::Steer;
 use interlock_core::target::Target;
 use interlock_core::verb::Verb;
 use interlock_ledger::Ended;
 use judge::{Judge, Judged};
-pub use log::{Context, Unforeseen};
 use ports::Around;
 use questions::Questions;
 use record::{Recorder, Totals};
+pub use recording::{Context, Unforeseen};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -335,22 +335,22 @@ impl Line {
             return Err(self.deny(around, call, act.action.clone(), &act.judged));
         }
         match act.judged.decision.decision {
-            Outcome::Allow => self.allow(act),
-            Outcome::Steer => self.steer(around, call, enactor, act),
-            Outcome::Approve => self.ask(around, call, enactor, act),
-            Outcome::Deny => Err(self.deny(around, call, act.action.clone(), &act.judged)),
+            Says::Allow => self.allow(act),
+            Says::Steer => self.steer(around, call, enactor, act),
+            Says::Approve => self.ask(around, call, enactor, act),
+            Says::Deny => Err(self.deny(around, call, act.action.clone(), &act.judged)),
         }
     }
 
     fn allow(&self, act: &Act) -> Result<Option<u64>, Refused> {
         let Act { action, judged: Judged { decision, facts }, verdict } = act;
         let class = class_of(&decision.obligations, facts);
-        if class == Record::Routine && *verdict == Verdict::Allow {
+        if class == RecordClass::Routine && *verdict == Verdict::Allow {
             self.count_routine(action.verb.name(), first_rule(decision));
             return Ok(None);
         }
         self.totals.count(action.verb.name(), "allow");
-        self.decided(action, decision, facts, class.max(Record::Ordered)).map(Some)
+        self.decided(action, decision, facts, class.max(RecordClass::Ordered)).map(Some)
     }
 }
 
@@ -366,8 +366,8 @@ impl Act {
     fn may_pass(&self, enactor: &Enactor) -> bool {
         let Judged { decision, .. } = &self.judged;
         let may = match &decision.steer {
-            Some(steer) => decision.decision == Outcome::Steer && (enactor.follows)(steer),
-            None => matches!(decision.decision, Outcome::Allow | Outcome::Approve),
+            Some(steer) => decision.decision == Says::Steer && (enactor.follows)(steer),
+            None => matches!(decision.decision, Says::Allow | Says::Approve),
         };
         may && (enactor.honours)(&decision.obligations)
     }
@@ -394,8 +394,8 @@ fn first_rule(decision: &Decision) -> &str {
 }
 
 /// As the engine says; whatever a human let through is durable.
-fn class_of(obligations: &Obligations, facts: &Facts) -> Record {
-    if facts.grants.is_empty() { obligations.record } else { Record::Durable }
+fn class_of(obligations: &Obligations, facts: &Facts) -> RecordClass {
+    if facts.grants.is_empty() { obligations.record } else { RecordClass::Durable }
 }
 
 pub(crate) fn now_us() -> u64 {

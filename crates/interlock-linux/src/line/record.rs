@@ -2,7 +2,7 @@
 //!
 //! Framing, batching, signing and syncing are the ledger's.
 
-use interlock_core::decision::Record;
+use interlock_core::decision::RecordClass;
 use interlock_ledger::{Class, Ended, Error, Log};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ pub trait Recorder: Send + Sync {
     ///
     /// # Errors
     /// [`Failure`]; the act must be denied.
-    fn append(&self, class: Record, record: Value) -> Result<u64, Failure>;
+    fn append(&self, class: RecordClass, record: Value) -> Result<u64, Failure>;
     /// Counts a routine decision.
     fn count(&self, verb: &str, decision: &str, rule: &str);
     /// Notes what came of a recorded act.
@@ -38,11 +38,11 @@ pub trait Recorder: Send + Sync {
 }
 
 impl Recorder for Log {
-    fn append(&self, class: Record, record: Value) -> Result<u64, Failure> {
+    fn append(&self, class: RecordClass, record: Value) -> Result<u64, Failure> {
         let class = match class {
-            Record::Routine => Class::Routine,
-            Record::Ordered => Class::Ordered,
-            Record::Durable => Class::Durable,
+            RecordClass::Routine => Class::Routine,
+            RecordClass::Ordered => Class::Ordered,
+            RecordClass::Durable => Class::Durable,
         };
         match Log::append(self, record, class) {
             Ok(written) => Ok(written.record),

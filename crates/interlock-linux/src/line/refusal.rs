@@ -2,12 +2,12 @@
 
 use super::denials::Denial;
 use super::judge::Judged;
-use super::log::program_of;
 use super::ports::Around;
+use super::recording::program_of;
 use super::{Line, Observed, Refused, now_us};
 use crate::sys::notify::Call;
 use interlock_core::action::{Action, Process};
-use interlock_core::decision::{Decision, Obligations, Outcome, Record};
+use interlock_core::decision::{Decision, Obligations, RecordClass, Says};
 use interlock_core::facts::Facts;
 use interlock_core::verb::Verb;
 use serde_json::json;
@@ -70,7 +70,7 @@ impl Line {
         }
         let process = Process { id: call.thread, program: program_of(call.thread) };
         let record = json!({"type": "call.refused", "call": name, "errno": errno, "because": because, "process": process});
-        if let Ok(number) = self.last_word(|| self.record(Record::Ordered, record)) {
+        if let Ok(number) = self.last_word(|| self.record(RecordClass::Ordered, record)) {
             let decision = Decision {
                 rules: vec![BUILT_IN.to_owned()],
                 layers: vec![GUARD.to_owned()],
@@ -83,12 +83,12 @@ impl Line {
     /// Records and tells a denial: policy's own, or what a decision comes to that cannot be enacted as it stands.
     pub(super) fn deny(&self, around: &dyn Around, call: &Call, action: Action, judged: &Judged) -> Refused {
         match judged.decision.decision {
-            Outcome::Deny => {
+            Says::Deny => {
                 let told = Told::of(around, call, &action);
                 self.denied(action, judged.decision.clone(), &judged.facts, told)
             }
-            Outcome::Steer => self.deny_for(around, call, action, judged, "a steer is not enforced here"),
-            Outcome::Approve | Outcome::Allow => self.deny_for(around, call, action, judged, "an obligation of it is not honoured here"),
+            Says::Steer => self.deny_for(around, call, action, judged, "a steer is not enforced here"),
+            Says::Approve | Says::Allow => self.deny_for(around, call, action, judged, "an obligation of it is not honoured here"),
         }
     }
 
@@ -113,7 +113,7 @@ impl Line {
             process.program = program_of(process.id);
         }
         self.totals.count(action.verb.name(), "deny");
-        if let Ok(number) = self.last_word(|| self.decided(&action, &decision, facts, Record::Ordered)) {
+        if let Ok(number) = self.last_word(|| self.decided(&action, &decision, facts, RecordClass::Ordered)) {
             self.uplink.denied(&action, &decision, told.natively, number);
             self.denials.tell(Denial::new(now_us(), (action.verb.name(), json!(action.target)), decision, told.asked, number));
         }
@@ -138,11 +138,11 @@ fn not_granted(decision: Decision, reason: &str) -> Decision {
 /// The same rules, and a denial: what policy said cannot be done as it said it.
 fn not_enacted(decision: Decision, because: &str) -> Decision {
     Decision {
-        decision: Outcome::Deny,
+        decision: Says::Deny,
         because: because.to_owned(),
         timeout_ms: None,
         steer: None,
-        obligations: Obligations { record: Record::Ordered, ..Obligations::default() },
+        obligations: Obligations { record: RecordClass::Ordered, ..Obligations::default() },
         ..decision
     }
 }

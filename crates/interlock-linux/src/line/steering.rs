@@ -7,7 +7,7 @@ use super::ports::Around;
 use super::{Act, Enactor, Line, Observed, Refused, Verdict};
 use crate::sys::notify::Call;
 use interlock_core::action::Action;
-use interlock_core::decision::{Outcome, Record};
+use interlock_core::decision::{RecordClass, Says};
 use interlock_core::facts::Facts;
 
 impl Line {
@@ -18,7 +18,7 @@ impl Line {
         let Some((Observed { verb, target, origin, origin_to, history: _ }, steer)) = led_to else {
             return Err(self.deny(around, call, act.action.clone(), &act.judged));
         };
-        self.decided(&act.action, said, &act.judged.facts, Record::Ordered)?;
+        self.decided(&act.action, said, &act.judged.facts, RecordClass::Ordered)?;
         let action = Action { verb, target, ..act.action.clone() };
         let needs = self.judge.plan.needs(&action);
         let (origin, origin_to) = if needs.origin { (origin, origin_to) } else { (None, None) };
@@ -28,8 +28,8 @@ impl Line {
         let kept = decision.obligations.join(&said.obligations) && (enactor.honours)(&decision.obligations);
         *act = Act { action, judged: Judged { decision, facts }, verdict: Verdict::Steer(steer) };
         match act.judged.decision.decision {
-            Outcome::Allow if kept => self.allow(act),
-            Outcome::Deny => Err(self.deny(around, call, act.action.clone(), &act.judged)),
+            Says::Allow if kept => self.allow(act),
+            Says::Deny => Err(self.deny(around, call, act.action.clone(), &act.judged)),
             _ => Err(self.deny_for(around, call, act.action.clone(), &act.judged, "what it is steered to is not allowed as it stands")),
         }
     }

@@ -12,7 +12,7 @@ use crate::tree::ending::Ending;
 use crate::wire::messages::RunsLater;
 use crate::wire::uplink::Uplink;
 use interlock_core::action::{Action, Bytes, FileEnd, Target};
-use interlock_core::decision::Record;
+use interlock_core::decision::RecordClass;
 use interlock_core::facts::{Facts, Needs};
 use interlock_core::grant::Grant;
 use interlock_core::steer::Steer;
@@ -32,7 +32,7 @@ struct Book {
 }
 
 impl Recorder for Book {
-    fn append(&self, class: Record, mut record: Value) -> Result<u64, Failure> {
+    fn append(&self, class: RecordClass, mut record: Value) -> Result<u64, Failure> {
         let denies = record["decision"]["decision"] == "deny";
         if self.full && !denies {
             return Err(Failure::Full);

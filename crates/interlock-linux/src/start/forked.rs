@@ -2,7 +2,7 @@
 
 use super::enforced::Enforced;
 use super::listening::Listening;
-use super::log;
+use super::opening;
 use super::tree::Tree;
 use crate::door::file::copy;
 use crate::door::net::sender;
@@ -105,9 +105,9 @@ impl Forked {
         let ending = Arc::new(Ending::new().map_err(|error| Failed::new(123, error.to_string(), ""))?);
         harden()?;
         // While the command's process puts on its wall and its filter.
-        let log = log::create(&launch)?;
+        let log = opening::create(&launch)?;
         let (listener, sentinels) =
-            listener(command, &mut tree, &mut steps, &mut enforced).inspect_err(|failed| log::not_begun(&log, failed))?;
+            listener(command, &mut tree, &mut steps, &mut enforced).inspect_err(|failed| opening::not_begun(&log, failed))?;
         let members = Members { guardian: tree.guardian(), sentinels };
         let session = session(&launch, judge, log, (listener, scope), members, Arc::clone(uplink), Arc::clone(&ending))?;
         control::keep_time(&session).map_err(|error| Failed::sockets(&error))?;

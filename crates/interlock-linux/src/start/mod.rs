@@ -7,7 +7,7 @@
 mod enforced;
 mod forked;
 mod listening;
-mod log;
+mod opening;
 mod rehearsed;
 mod running;
 mod tree;

@@ -1,7 +1,7 @@
 //! Rehearsed: each mechanism was tried in the jail and did as it must. Only from here the command can be run.
 
 use super::enforced::Enforced;
-use super::log;
+use super::opening;
 use super::running::Running;
 use super::tree::Tree;
 use crate::door::session::Session;
@@ -37,13 +37,13 @@ impl Rehearsed {
     /// [`Failed`]: the ledger took the records not, or the command cannot be run.
     pub fn run(self, control: BufReader<UnixStream>) -> Result<Running, Failed> {
         let Self { launch, command, enforced, tree, steps, session, ending, passed } = self;
-        log::begin(&launch, &session, &enforced).map_err(|failed| failed.because(&ending))?;
+        opening::begin(&launch, &session, &enforced).map_err(|failed| failed.because(&ending))?;
         show(&launch, &session, &ending).map_err(|error| Failed::sockets(&error))?;
         session.line.begin(&passed);
         listen(control, command, &session, &ending).map_err(|error| Failed::sockets(&error))?;
         steps.go_on()?;
         if let Some(errno) = steps.executed()? {
-            log::not_run(&session);
+            opening::not_run(&session);
             return Err(not_run(&session, &launch, &ending, errno));
         }
         let _gone = session.line.uplink.send(json!({"type": "started", "process": command, "enforced": enforced.told()}));

@@ -6,7 +6,7 @@ use crate::door::session::Session;
 use crate::tree::ending::{Ending, Reason};
 use crate::tree::guardian::Word;
 use crate::wire::messages::End;
-use interlock_core::decision::Record;
+use interlock_core::decision::RecordClass;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,7 +82,7 @@ impl Running {
         let (listed, rest) = later.in_records();
         for more in rest {
             // Should it not be taken, the counts of the closing record still say how many there were.
-            let _poisoned = session.line.record(Record::Ordered, json!({"type": "session.changed", "runs_later": more}));
+            let _poisoned = session.line.record(RecordClass::Ordered, json!({"type": "session.changed", "runs_later": more}));
         }
         let mut closing = json!({"type": "session.closed", "status": status, "counts": counts, "reason": reason});
         later.tell(&mut closing, &listed);

@@ -16,12 +16,12 @@ pub mod landlock;
 pub mod memory;
 pub mod notify;
 pub mod process;
+pub mod ptrace;
 pub mod raised;
 pub mod scope;
 pub mod sockets;
 pub mod sysv;
 pub mod threads;
-pub mod trace;
 pub mod witness;
 
 use std::io;

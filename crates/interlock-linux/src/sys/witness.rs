@@ -80,7 +80,7 @@ impl Witness {
         let (mut seen, mut buffer) = (Vec::new(), vec![0; EVENTS_BYTES]);
         for _ in 0..READS_MAX {
             let Some(told) = read(self.queue.as_ref()?, &mut buffer).ok()? else { return Some(seen) };
-            for event in Event::all(told) {
+            for event in InotifyEvent::all(told) {
                 let event = event.filter(|event| event.mask & libc::IN_Q_OVERFLOW == 0)?;
                 if event.watch == self.watch && event.name == name {
                     seen.push(event.mask);
@@ -126,13 +126,13 @@ fn read<'b>(queue: &OwnedFd, buffer: &'b mut [u8]) -> Sys<Option<&'b [u8]>> {
     }
 }
 
-struct Event<'b> {
+struct InotifyEvent<'b> {
     watch: i32,
     mask: u32,
     name: &'b [u8],
 }
 
-impl<'b> Event<'b> {
+impl<'b> InotifyEvent<'b> {
     /// Each event; nothing for one that cannot be read, which is the last then.
     fn all(mut told: &'b [u8]) -> impl Iterator<Item = Option<Self>> {
         std::iter::from_fn(move || {

@@ -9,7 +9,7 @@ use crate::line::Observed;
 use crate::line::judge::Judge;
 use crate::sys::files::Stat;
 use interlock_core::action::{FileEnd, Inode, Target, Verb};
-use interlock_core::decision::Outcome;
+use interlock_core::decision::Says;
 use interlock_core::facts::{Facts, Origin};
 
 /// The deletion `act` that acts `verbs` on a file amount to, where a rule speaks of it and not of each that overwrites.
@@ -33,7 +33,7 @@ pub fn cares(judge: &Judge, verb: Verb) -> bool {
 /// The rules that keep this deletion from simply happening; none when it is allowed, or when nobody says anything about it.
 fn speaking(judge: &Judge, act: &Observed) -> Vec<String> {
     let decision = judge.first(&act.alone(), |_| Facts { origin: act.origin, ..Facts::default() }).decision;
-    if decision.decision == Outcome::Allow { Vec::new() } else { decision.rules }
+    if decision.decision == Says::Allow { Vec::new() } else { decision.rules }
 }
 
 /// A deletion of the name `end`, for whatever object is or would be there.

@@ -18,7 +18,7 @@ use crate::sys::errno::{Errno, Sys};
 use crate::sys::files::{self, Stat};
 use interlock_core::action::{FileEnd, Target, Verb};
 use interlock_core::content::Content;
-use interlock_core::decision::{Outcome, Record};
+use interlock_core::decision::{RecordClass, Says};
 use interlock_core::facts::Origin;
 use interlock_core::plan::PlanAnswer;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -377,7 +377,7 @@ fn guarded_alike(errand: &Errand<'_>, from: &FileEnd, to: &FileEnd) -> Option<Co
 /// Whether policy allows it whatever the facts and asks for no record of its own: the directory's record stands for it.
 fn plainly_allowed(errand: &Errand<'_>, act: &Observed) -> bool {
     matches!(errand.session.line.judge.plan.answer(&act.alone()),
-        PlanAnswer::Answer(decision) if decision.decision == Outcome::Allow && decision.obligations.record <= Record::Ordered)
+        PlanAnswer::Answer(decision) if decision.decision == Says::Allow && decision.obligations.record <= RecordClass::Ordered)
 }
 
 /// Whether all that was decided still holds, now that nothing of the session can change it.

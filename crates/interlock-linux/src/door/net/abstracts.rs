@@ -15,7 +15,7 @@ use crate::sys::errno::{Errno, Sys};
 use crate::sys::sockets as sys;
 use interlock_abi::address::Purpose;
 use interlock_core::action::{Bytes, Side, Target, Verb};
-use interlock_core::decision::Outcome;
+use interlock_core::decision::Says;
 use interlock_core::facts::{Facts, Origin};
 use std::os::fd::AsFd as _;
 
@@ -63,7 +63,7 @@ pub fn towards<T>(
 
 fn is_allowed(errand: &Errand<'_>, name: &[u8]) -> bool {
     let act = reaching(name, Side::Inside).alone();
-    errand.session.line.judge.first(&act, |_| Facts::default()).decision.decision == Outcome::Allow
+    errand.session.line.judge.first(&act, |_| Facts::default()).decision.decision == Says::Allow
 }
 
 fn outside<T>(errand: &Errand<'_>, name: &[u8], act: impl Fn(&Errand<'_>) -> Result<T, Stop>) -> Result<T, Stop> {

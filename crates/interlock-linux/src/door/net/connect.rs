@@ -20,7 +20,7 @@ use crate::sys::errno::{Errno, Sys};
 use crate::sys::sockets as sys;
 use interlock_abi::address::{self, Endpoint, Name, Purpose};
 use interlock_core::action::{Protocol, Side, Verb};
-use interlock_core::decision::Outcome;
+use interlock_core::decision::Says;
 use interlock_core::facts::Facts;
 use std::net::IpAddr;
 use std::os::fd::AsFd as _;
@@ -134,8 +134,8 @@ fn needed(errand: &Errand<'_>, protocol: Protocol, place: (IpAddr, u16), side: S
         return (connecting, true);
     }
     match said(Verb::NetSend) {
-        Outcome::Allow => (connecting, true),
-        Outcome::Approve if said(Verb::NetConnect) == Outcome::Approve => (vec![act(Verb::NetConnect), act(Verb::NetSend)], true),
+        Says::Allow => (connecting, true),
+        Says::Approve if said(Verb::NetConnect) == Says::Approve => (vec![act(Verb::NetConnect), act(Verb::NetSend)], true),
         _ => (connecting, false),
     }
 }

@@ -16,7 +16,7 @@ use crate::door::errand::Errand;
 use crate::door::seen::caller::Stop;
 use crate::line::Enactor;
 use crate::sys::errno::{Errno, Sys};
-use crate::sys::{sockets as sys, trace};
+use crate::sys::{ptrace, sockets as sys};
 use interlock_abi::address::{self, Endpoint, Name, Purpose};
 use interlock_abi::message::{self, HEADER_BYTES, PARTS_MAX};
 use interlock_abi::netlink;
@@ -277,6 +277,6 @@ fn complain(errand: &Errand<'_>, socket: &Socket, flags: i32, sent: &Result<usiz
     let Ok(process) = errand.caller.process() else { return };
     if errand.caller.waits() {
         // ESRCH: it died meanwhile.
-        let _dead = trace::signal_thread(process, errand.caller.thread(), libc::SIGPIPE);
+        let _dead = ptrace::signal_thread(process, errand.caller.thread(), libc::SIGPIPE);
     }
 }

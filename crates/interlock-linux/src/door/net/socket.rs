@@ -13,7 +13,7 @@ use crate::sys::errno::{Errno, Sys};
 use crate::sys::{files, sockets as sys};
 use interlock_abi::address::{self, ADDRESS_BYTES_MAX, Endpoint, Kind, Name, Purpose};
 use interlock_core::action::{Protocol, Side, Target, Verb};
-use interlock_core::decision::Outcome;
+use interlock_core::decision::Says;
 use interlock_core::facts::Facts;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -106,7 +106,7 @@ pub fn act(verb: Verb, protocol: Protocol, (address, port): (IpAddr, u16), to: S
 pub(super) fn is_told_apart(errand: &Errand<'_>, protocol: Protocol, place: (IpAddr, u16)) -> bool {
     let verb = if protocol == Protocol::Udp { Verb::NetSend } else { Verb::NetConnect };
     let outside = act(verb, protocol, place, Side::Outside);
-    errand.session.line.judge.first(&outside.alone(), |_| Facts::default()).decision.decision != Outcome::Allow
+    errand.session.line.judge.first(&outside.alone(), |_| Facts::default()).decision.decision != Says::Allow
 }
 
 /// What stops an act that was decided as inside.

@@ -5,7 +5,7 @@
 //! Left out: formats registered with binfmt_misc (their handler is not what was decided: killed, recorded), and what the program does
 //! once it runs. A rule on a path steers, it does not contain: a copy under another name is another program.
 
-use super::trace::{Expected, Found, Outcome, Traced};
+use super::traced::{ExecEnd, Expected, Found, Traced};
 use crate::door::answer::{Answered, Pending};
 use crate::door::errand::Errand;
 use crate::door::refusal;
@@ -18,7 +18,7 @@ use crate::sys::errno::{Errno, Sys};
 use crate::sys::files;
 use interlock_abi::script::{self, Head};
 use interlock_core::action::{Bytes, Inode, Target, Verb};
-use interlock_core::decision::Record;
+use interlock_core::decision::RecordClass;
 use serde_json::json;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt as _;
@@ -251,16 +251,16 @@ fn block(arguments: &[Vec<u8>]) -> Vec<u8> {
 }
 
 /// Notes what came of it.
-fn note(session: &Session, program: &Image, leave: Leave<'_>, outcome: Outcome) {
+fn note(session: &Session, program: &Image, leave: Leave<'_>, outcome: ExecEnd) {
     match outcome {
-        Outcome::Committed => leave.done(0),
-        Outcome::Failed(errno) => leave.done(errno),
-        Outcome::Lost(found) => {
+        ExecEnd::Committed => leave.done(0),
+        ExecEnd::Failed(errno) => leave.done(errno),
+        ExecEnd::Lost(found) => {
             lost(session, program, &found);
             leave.done(libc::EACCES);
         }
         // Dropped, the leave says that nobody knows.
-        Outcome::Gone => {}
+        ExecEnd::Gone => {}
     }
 }
 
@@ -274,5 +274,5 @@ fn lost(session: &Session, program: &Image, found: &Found) {
         "found": {"path": text(&found.program), "arguments": split(&found.arguments)},
     });
     // A record that cannot be written poisons the line; the process is dead already.
-    let _poisoned = session.line.record(Record::Ordered, record);
+    let _poisoned = session.line.record(RecordClass::Ordered, record);
 }

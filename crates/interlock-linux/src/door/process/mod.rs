@@ -1,9 +1,9 @@
 //! The families of calls on processes: exec, signals, a process's own standing, System V objects.
 
 pub mod exec;
+pub mod ipc;
 pub mod meant;
 pub mod objects;
 pub mod own;
 pub mod signal;
-pub mod sysv;
-pub mod trace;
+pub mod traced;

@@ -1,6 +1,6 @@
 //! ptrace and wait as raw calls: seize a thread for one exec, see its first stop, let it go.
 //!
-//! Leaves out what a stop means and what to do then (`door::process::trace`). ptrace(2), wait(2).
+//! Leaves out what a stop means and what to do then (`door::process::traced`). ptrace(2), wait(2).
 //! INVARIANT: the kernel binds a tracee to the *thread* that seized it; every call here for one tracee comes from one thread.
 
 use std::io;

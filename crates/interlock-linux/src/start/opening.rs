@@ -5,7 +5,7 @@ use crate::door::session::Session;
 use crate::machine::capability;
 use crate::tree::failed::Failed;
 use crate::wire::messages::{Launch, path};
-use interlock_core::decision::Record;
+use interlock_core::decision::RecordClass;
 use interlock_ledger::{Error, Keys, Log};
 use serde_json::json;
 
@@ -40,6 +40,6 @@ pub(super) fn begin(launch: &Launch, session: &Session, enforced: &Enforced) -> 
     });
     let refused = |_| Failed::new(123, "the ledger refused the session's first records", "");
     // The second one's sync is the first one's too.
-    session.line.record(Record::Ordered, opened).map_err(refused)?;
-    session.line.record(Record::Durable, enforced.sealed()).map_err(refused).map(drop)
+    session.line.record(RecordClass::Ordered, opened).map_err(refused)?;
+    session.line.record(RecordClass::Durable, enforced.sealed()).map_err(refused).map(drop)
 }

@@ -6,7 +6,7 @@ use super::record::Failure;
 use super::{Line, Refused};
 use crate::sys::notify::Call;
 use interlock_core::action::{Action, Bytes};
-use interlock_core::decision::{Decision, Record};
+use interlock_core::decision::{Decision, RecordClass};
 use interlock_core::facts::Facts;
 use serde_json::{Value, json};
 use std::sync::PoisonError;
@@ -33,7 +33,7 @@ pub struct Context {
 
 impl Line {
     /// Records what was decided of an act.
-    pub(super) fn decided(&self, action: &Action, decision: &Decision, facts: &Facts, class: Record) -> Result<u64, Refused> {
+    pub(super) fn decided(&self, action: &Action, decision: &Decision, facts: &Facts, class: RecordClass) -> Result<u64, Refused> {
         let mut action = action.clone();
         if let Some(process) = &mut action.subject.process {
             process.program = process.program.take().or_else(|| program_of(process.id));
@@ -50,7 +50,7 @@ impl Line {
     ///
     /// # Errors
     /// The line is poisoned.
-    pub(crate) fn record(&self, class: Record, record: Value) -> Result<u64, Refused> {
+    pub(crate) fn record(&self, class: RecordClass, record: Value) -> Result<u64, Refused> {
         if self.poisoned.load(Ordering::Acquire) {
             return Err(Refused::Poisoned);
         }
@@ -80,7 +80,7 @@ impl Line {
     /// Records a fault of our own that ended in a denial.
     pub(crate) fn unforeseen(&self, call: &Call, what: Unforeseen) {
         let reason = format!("call {} of thread {}: {what:?}", call.number, call.thread);
-        let _poisoned = self.record(Record::Ordered, json!({"type": "gap", "lost": 1, "reason": reason}));
+        let _poisoned = self.record(RecordClass::Ordered, json!({"type": "gap", "lost": 1, "reason": reason}));
     }
 
     pub(crate) fn context(&self) -> Context {
@@ -88,7 +88,8 @@ impl Line {
     }
 
     pub(crate) fn set_context(&self, context: Context) {
-        let _poisoned = self.record(Record::Ordered, json!({"type": "context.changed", "parent": context.parent, "trace": context.trace}));
+        let _poisoned =
+            self.record(RecordClass::Ordered, json!({"type": "context.changed", "parent": context.parent, "trace": context.trace}));
         *self.context.lock().unwrap_or_else(PoisonError::into_inner) = context;
     }
 

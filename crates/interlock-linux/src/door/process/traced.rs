@@ -8,7 +8,7 @@
 use crate::door::seen::resolve::Object;
 use crate::sys::files;
 use crate::sys::notify::Call;
-use crate::sys::trace::{self, Stop};
+use crate::sys::ptrace::{self, Stop};
 use std::fs::File;
 use std::io::Read as _;
 use std::marker::PhantomData;
@@ -25,7 +25,7 @@ pub struct Expected<'a> {
 
 /// What became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum ExecEnd {
     /// The image is what was decided, and runs.
     Committed,
     /// The kernel refused with this errno; the caller goes on and reads it.
@@ -69,7 +69,7 @@ impl<'e> Traced<'e> {
     }
 
     /// Waits until the kernel, which was told to go on, has committed an image or refused to, and verifies it.
-    pub fn verified(mut self) -> Outcome {
+    pub fn verified(mut self) -> ExecEnd {
         watch(&mut self.tracee, self.expected)
     }
 }
@@ -107,7 +107,7 @@ impl Tracee {
 
     /// Seizes a thread and asks for a stop at the end of its call. `None`: it is gone.
     fn stopping(thread: i32, waits: impl Fn() -> bool) -> Result<Option<Self>, i32> {
-        if let Err(error) = trace::seize(thread) {
+        if let Err(error) = ptrace::seize(thread) {
             return match error.raw_os_error() {
                 Some(libc::ESRCH) => Ok(None),
                 errno => Err(errno.unwrap_or(libc::EPERM)),
@@ -116,7 +116,7 @@ impl Tracee {
         let mut tracee = Self::of(thread);
         // The id may have been given to another thread since the call was received: then this only lets it go again.
         let ours = waits();
-        if trace::interrupt(thread).is_ok() && ours {
+        if ptrace::interrupt(thread).is_ok() && ours {
             return Ok(Some(tracee));
         }
         tracee.let_go_at_its_stop();
@@ -124,7 +124,7 @@ impl Tracee {
     }
 
     fn let_go_at_its_stop(&mut self) {
-        match trace::wait() {
+        match ptrace::wait() {
             Ok(Stop::Signal(_, signal)) => self.let_go(signal),
             Ok(Stop::Trap(_)) => self.let_go(0),
             Ok(Stop::Exec(id)) => {
@@ -138,14 +138,14 @@ impl Tracee {
 
     fn let_go(&mut self, signal: i32) {
         // ESRCH: killed while it was stopped; the kernel reaps what nobody traces any more.
-        let _dead = trace::detach(self.id, signal);
+        let _dead = ptrace::detach(self.id, signal);
         self.open = false;
     }
 
     /// Ends the process and reaps what this thread traces of it.
     fn kill(&mut self) {
-        let _dead = trace::signal_process(self.id, libc::SIGKILL);
-        while let Ok(Stop::Exec(_) | Stop::Trap(_) | Stop::Signal(..)) = trace::wait() {}
+        let _dead = ptrace::signal_process(self.id, libc::SIGKILL);
+        while let Ok(Stop::Exec(_) | Stop::Trap(_) | Stop::Signal(..)) = ptrace::wait() {}
         self.open = false;
     }
 }
@@ -153,13 +153,13 @@ impl Tracee {
 impl Drop for Tracee {
     fn drop(&mut self) {
         if self.open {
-            let _dead = trace::signal_process(self.id, libc::SIGKILL);
+            let _dead = ptrace::signal_process(self.id, libc::SIGKILL);
         }
     }
 }
 
-fn watch(tracee: &mut Tracee, expected: &Expected<'_>) -> Outcome {
-    match trace::wait() {
+fn watch(tracee: &mut Tracee, expected: &Expected<'_>) -> ExecEnd {
+    match ptrace::wait() {
         Ok(Stop::Exec(id)) => {
             // An exec by a thread other than the first takes over the id of its process.
             tracee.id = id;
@@ -169,30 +169,30 @@ fn watch(tracee: &mut Tracee, expected: &Expected<'_>) -> Outcome {
         Ok(Stop::Signal(_, signal)) => failed(tracee, signal),
         Ok(Stop::Ended(_) | Stop::Nobody) => {
             tracee.open = false;
-            Outcome::Gone
+            ExecEnd::Gone
         }
         Err(_) => {
             tracee.kill();
-            Outcome::Gone
+            ExecEnd::Gone
         }
     }
 }
 
-fn failed(tracee: &mut Tracee, signal: i32) -> Outcome {
-    let value = trace::returned(tracee.id).unwrap_or(0);
+fn failed(tracee: &mut Tracee, signal: i32) -> ExecEnd {
+    let value = ptrace::returned(tracee.id).unwrap_or(0);
     tracee.let_go(signal);
-    Outcome::Failed(i32::try_from(-value).unwrap_or(0).max(0))
+    ExecEnd::Failed(i32::try_from(-value).unwrap_or(0).max(0))
 }
 
-fn verified(tracee: &mut Tracee, expected: &Expected<'_>) -> Outcome {
+fn verified(tracee: &mut Tracee, expected: &Expected<'_>) -> ExecEnd {
     match differs(tracee.id, expected) {
         None => {
             tracee.let_go(0);
-            Outcome::Committed
+            ExecEnd::Committed
         }
         Some(found) => {
             tracee.kill();
-            Outcome::Lost(found)
+            ExecEnd::Lost(found)
         }
     }
 }
@@ -246,13 +246,13 @@ mod tests {
         Object { file: file.into(), stat, name: Name::Path(path.as_bytes().to_vec()) }
     }
 
-    fn traced(then: &str, program: &str, arguments: &[u8]) -> (Outcome, bool) {
+    fn traced(then: &str, program: &str, arguments: &[u8]) -> (ExecEnd, bool) {
         let mut child = shell(then);
         let program = object(program);
         let expected = Expected { program: &program, arguments: arguments.to_vec() };
         let mut input = child.stdin.take();
         let id = i32::try_from(child.id()).unwrap();
-        trace::seize(id).unwrap();
+        ptrace::seize(id).unwrap();
         drop(input.take());
         let outcome = watch(&mut Tracee::of(id), &expected);
         // The tracer is the parent here, and has reaped what it killed.
@@ -262,7 +262,7 @@ mod tests {
     #[test]
     fn what_was_decided_runs() {
         let (outcome, status) = traced("exec /bin/sleep 0", "/bin/sleep", b"/bin/sleep\x000\0");
-        assert_eq!(outcome, Outcome::Committed);
+        assert_eq!(outcome, ExecEnd::Committed);
         assert!(status);
     }
 
@@ -270,20 +270,20 @@ mod tests {
     fn other_arguments_are_killed() {
         let (outcome, status) = traced("exec /bin/sleep 9", "/bin/sleep", b"/bin/sleep\x000\0");
         let found = Found { program: object("/bin/sleep").name_for_test(), arguments: b"/bin/sleep\x009\0".to_vec() };
-        assert_eq!(outcome, Outcome::Lost(found));
+        assert_eq!(outcome, ExecEnd::Lost(found));
         assert!(!status);
     }
 
     #[test]
     fn more_arguments_are_killed() {
         let (outcome, _) = traced("exec /bin/sleep 0 0", "/bin/sleep", b"/bin/sleep\x000\0");
-        assert!(matches!(outcome, Outcome::Lost(_)));
+        assert!(matches!(outcome, ExecEnd::Lost(_)));
     }
 
     #[test]
     fn another_program_is_killed() {
         let (outcome, status) = traced("exec /bin/sleep 0", "/bin/true", b"/bin/sleep\x000\0");
-        assert!(matches!(outcome, Outcome::Lost(_)));
+        assert!(matches!(outcome, ExecEnd::Lost(_)));
         assert!(!status);
     }
 
