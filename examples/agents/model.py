@@ -61,10 +61,11 @@ Turn = Run | Call | Edit | Look | Say
 
 @dataclass
 class ScriptedModel:
-    """Serves `turns` on loopback while entered; `results` holds what the agent's tools answered, in order."""
+    """Serves `turns` on loopback while entered; `results` holds what the agent's tools answered, in order, and `asked` how often it was asked."""
 
     turns: list[Turn]
     results: list[str] = field(default_factory=list)
+    asked: int = 0
 
     def __enter__(self) -> ScriptedModel:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -83,6 +84,7 @@ class ScriptedModel:
 
     def turn(self, results: list[str]) -> Turn:
         """The turn that follows these tool results."""
+        self.asked += 1
         if len(results) > len(self.results):
             self.results = results
         return self.turns[len(results)] if len(results) < len(self.turns) else Say("done")

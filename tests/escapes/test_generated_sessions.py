@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Installed
-from tests.escapes.generated import performer, person
+from tests.escapes.generated import agents, performer, person
 from tests.escapes.generated.house import House
 from tests.escapes.generated.plants import DRAWN, PLANTS, Plant
 
@@ -33,6 +33,8 @@ WAYS = [way.__name__ for way in performer.WAYS]
 PERFORMER = Path(performer.__file__)
 #: The same sessions are played without Interlock: the first, and each tenth.
 CONTROL_EVERY = 10
+#: The person starts the real agents too: after each session, or in CI, where their starts take longer than all else, after the first.
+REAL_AGENTS_EVERY = 1 if "INTERLOCK_SESSIONS" in os.environ else SESSIONS
 
 pytestmark = [
     pytest.mark.skipif(bool(person.MISSING), reason=f"needs {', '.join(person.MISSING)}: install them (Debian: apt-get install)"),
@@ -115,8 +117,8 @@ class Session:
             socket = person.key_socket(house)
             self.operations += [("rename", str(socket), f"{socket}.old"), ("listen", str(socket)), ("listen", f"{house.work}/own.sock")]
 
-    def play(self, preset: str | None) -> set[str]:
-        """Plays it, as a session or (None) freely, and then the person at work; the marks of what ran."""
+    def play(self, preset: str | None, real: dict[str, Path] | None = None) -> set[str]:
+        """Plays it, as a session or (None) freely, and then the person at work, with `real` agents too; the marks of what ran."""
         house = self.house
         house.lay_out()
         command = ["/usr/bin/python3", "-I", "-S", "-c", PERFORMER.read_text()]
@@ -128,6 +130,7 @@ class Session:
             house.ran.mkdir()
             house.ran.chmod(0o777)
             slow = person.at_work(house)
+            slow += [f"the real {name}" for name, program in (real or {}).items() if not agents.start(name, program, house)]
             self.key_is_kept = person.holds_key(house, keys)
         if slow:
             print(f"  took too long: {', '.join(slow)}")
@@ -155,14 +158,29 @@ class Session:
         return False
 
 
+@pytest.mark.parametrize("name", agents.NAMES)
+def test_the_agents_that_are_started_are_real(house: House, name: str) -> None:
+    """A hook of a folder that nobody protected runs when they start there, or they at least ask their model."""
+    real = agents.installed()
+    if real is None:
+        pytest.skip("needs npm and its registry: installs Claude Code and Codex")
+    house.lay_out()
+    house.ran.mkdir()
+    house.ran.chmod(0o777)
+    (house.work / "scripts/agent-hook").write_text(f"touch {house.ran}/started\n")
+    assert agents.start(name, real[name], house)
+    assert name != "claude" or (house.ran / "started").exists(), "the folder's own SessionStart hook runs at its start"
+
+
 def test_nothing_of_a_session_runs_that_its_list_did_not_name(house: House) -> None:
     seed = int(os.environ.get("INTERLOCK_SEED", random.SystemRandom().randrange(1 << 32)))
-    freely, held, failures = 0, 0, []
+    freely, held, failures, real = 0, 0, [], agents.installed()
+    print(f"real agents: {', '.join(real or {}) or 'none could be installed here (npm and its registry)'}")
     for number in range(SESSIONS):
         session, preset = Session(seed + number, house), PRESETS[(seed + number) % len(PRESETS)]
         if number % CONTROL_EVERY == 0:
             freely += len(session.play(None))
-        ran = session.play(preset)
+        ran = session.play(preset, real if number % REAL_AGENTS_EVERY == 0 else None)
         held += len(ran)
         unnamed = session.unnamed(ran, house.changes())
         print(f"seed {seed + number} ({preset}): {len(ran)} ran, {len(unnamed)} unnamed", flush=True)
