@@ -99,6 +99,28 @@ def match_pattern(pattern: str, path: bytes) -> bool:
         PatternError: not a pattern.
     """
 
+@final
+class Walk:
+    """A walk of a workspace that was begun. Given to one placing."""
+
+def begin_walk(workspace: str, *, root: str, kept: str) -> Walk:
+    """Begin to walk a workspace, before it is known which policy is to be placed there.
+
+    Arguments: `root` is where names are looked up, empty for the machine itself; `kept` is where walks are kept.
+    """
+
+@final
+class Placing:
+    """A policy that is being placed, in a thread of its own."""
+
+    def placed(self) -> tuple[str, str, list[str], str, list[str], str]:
+        """Wait for the compiled policy (RFC 8785), its digest, the layers' names, the layers beside it as a JSON list,
+        warnings, and as a JSON list the rules that this machine does not enforce whole. Asked once.
+
+        Raises:
+            PolicyError: the text is no list of compiled layers.
+        """
+
 def place_policy(
     layers: str,
     count: int,
@@ -107,8 +129,9 @@ def place_policy(
     stand_ins: list[tuple[str, str]],
     lists: dict[str, list[str]],
     kept: str,
-) -> tuple[str, str, list[str], str, list[str], str]:
-    """Place the first `count` layers of a JSON list on this machine, and beside them what follows.
+    walk: Walk | None,
+) -> Placing:
+    """Begin to place the first `count` layers of a JSON list on this machine, and beside them what follows.
 
     Arguments:
         root: where names are looked up; empty for the machine itself.
@@ -116,12 +139,10 @@ def place_policy(
         lists: `own`, what Interlock is loaded from; `unsearched`, folders not searched for hard links; `worked_in`,
             where a pattern that begins with `**/` is mostly meant; `missing`, what to take for missing (tests).
         kept: where walks of the workspace are kept; empty for not at all.
-
-    Returns the compiled policy (RFC 8785), its digest, the layers' names, the layers beside it as a JSON list,
-    warnings, and as a JSON list the rules that this machine does not enforce whole.
+        walk: one that was begun in this workspace; what it found is used if it is for this policy.
 
     Raises:
-        PolicyError: the text is no list of compiled layers.
+        OSError: no thread can be had.
     """
 
 class LedgerError(NativeError):

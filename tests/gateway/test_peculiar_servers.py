@@ -18,7 +18,7 @@ from forgetful import LOST, Forgetful
 from gateway_stage import META, call, modern, post
 from test_legacy import session
 
-from interlock.host.supervisor import find_supervisor
+from interlock.host.executable import find_supervisor
 from interlock.vocabulary.errors import InterlockError
 
 try:

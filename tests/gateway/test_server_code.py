@@ -17,7 +17,7 @@ from gateway_stage import SERVERS, call, modern
 
 from interlock.app.server_code import code_of
 from interlock.connectors.configuration import load
-from interlock.host.supervisor import find_supervisor
+from interlock.host.executable import find_supervisor
 from interlock.vocabulary.errors import InterlockError
 
 try:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from gateway_stage import SERVERS
 
-from interlock.host.supervisor import find_supervisor
+from interlock.host.executable import find_supervisor
 from interlock.vocabulary.errors import InterlockError
 
 try:

@@ -5,15 +5,16 @@
 
 use crate::Ground;
 use crate::layers::{Rule, all_compiled, compiled, rules};
-use crate::links::{Front, escaped, is_in};
+use crate::links::{Front, escaped, is_in, way};
 use crate::names::Names;
 use crate::short::{Holds, Short};
 use interlock_core::pattern::Component;
 use interlock_core::patterns::Patterns;
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
+use std::rc::Rc;
 
 /// Directory entries looked at for one rule; those that say `best_effort` share them.
 const ENTRIES_MAX: usize = 4_096;
@@ -29,7 +30,8 @@ const INSTEAD: &str = "name fewer files, or folders with fewer files in them";
 pub(crate) fn collect(layers: &mut [Value], names: &mut Names, ground: &Ground) -> Result<Vec<Short>, String> {
     let own = ground.own.iter().map(|path| [escaped(path.as_bytes()).as_slice(), b"/**"].concat()).collect();
     let each = if ground.simulates("hard-links") { Left { entries: 0, names: 0 } } else { Left { entries: ENTRIES_MAX, names: NAMES_MAX } };
-    let mut search = Search { names, own, unsearched: &ground.unsearched, left: each, short: None };
+    let unsearched = &ground.unsearched;
+    let mut search = Search { names, own, unsearched, left: each, short: None, read: HashMap::new(), linked: HashMap::new() };
     let mut shared = each;
     let mut found = Vec::new();
     for mut rule in rules(layers)? {
@@ -68,9 +70,15 @@ struct Search<'a> {
     left: Left,
     /// Why not every file of the rule at hand was looked at.
     short: Option<String>,
+    /// What was found already, since many rules keep the same folders: the names in a folder with whether each is one, and of a file what tells
+    /// that it has other names.
+    read: HashMap<Vec<u8>, Entries>,
+    linked: HashMap<Vec<u8>, Option<Metadata>>,
 }
 
 type Linked = (Vec<u8>, Metadata);
+/// The names in a folder, with whether each is one itself.
+type Entries = Rc<[(Vec<u8>, bool)]>;
 
 impl Search<'_> {
     fn rule(&mut self, rule: &mut Rule<'_>) -> Result<(), String> {
@@ -105,7 +113,12 @@ impl Search<'_> {
         if front.path.is_empty() || is_made_up || is_everybodys {
             return Ok(Vec::new());
         }
-        let Some(status) = self.names.at(&front.path).status else { return Ok(Vec::new()) };
+        let known = self.names.at(&front.path);
+        let Some(status) = known.status else { return Ok(Vec::new()) };
+        // Where links lead, the rule says as well (`follow`).
+        if known.passes_a_link && way(&front.path, self.names).is_some() {
+            return Ok(Vec::new());
+        }
         let is_searched = status.is_dir() && !front.rest.is_empty() && self.is_searched(pattern, &front.path);
         if !is_searched && !has_other_names(&status) {
             return Ok(Vec::new());
@@ -128,8 +141,8 @@ impl Search<'_> {
         let open_from = rest.iter().position(|component| *component == Component::Depth).unwrap_or(rest.len());
         let mut waiting = vec![(base.to_vec(), 0)];
         while let Some((directory, depth)) = waiting.pop() {
-            for (name, is_directory) in self.names.entries(&directory) {
-                let is_led_to = depth >= open_from || rest.get(depth).is_some_and(|component| admits(component, &name));
+            for (name, is_directory) in &*self.entries(&directory) {
+                let is_led_to = depth >= open_from || rest.get(depth).is_some_and(|component| admits(component, name));
                 if self.left.take(is_led_to).is_none() {
                     self.short = Some(format!("more than {ENTRIES_MAX} files lie below the names of such rules"));
                     return;
@@ -137,17 +150,37 @@ impl Search<'_> {
                 if !is_led_to {
                     continue;
                 }
-                let path = [directory.as_slice(), b"/", &name].concat();
-                if is_directory {
+                let path = [directory.as_slice(), b"/", name].concat();
+                if *is_directory {
                     let leads_on = open_from < rest.len() || depth + 1 < rest.len();
                     if leads_on && !self.unsearched.iter().any(|folder| folder.as_bytes() == path) {
                         waiting.push((path, depth + 1));
                     }
-                } else if let Some(status) = self.names.status(&path).filter(has_other_names) {
+                } else if let Some(status) = self.status(&path) {
                     found.push((path, status));
                 }
             }
         }
+    }
+
+    /// The names in a folder, of which no more are kept than may be looked at.
+    fn entries(&mut self, folder: &[u8]) -> Entries {
+        if let Some(known) = self.read.get(folder) {
+            return Rc::clone(known);
+        }
+        let found: Entries = self.names.entries(folder).take(NAMES_MAX + 1).collect();
+        self.read.insert(folder.to_vec(), Rc::clone(&found));
+        found
+    }
+
+    /// What a file is that has other names; nothing for others.
+    fn status(&mut self, path: &[u8]) -> Option<Metadata> {
+        if let Some(known) = self.linked.get(path) {
+            return known.clone();
+        }
+        let found = self.names.status(path).filter(has_other_names);
+        self.linked.insert(path.to_vec(), found.clone());
+        found
     }
 
     /// Whether a package installer shared its cache with this folder by hard links (uv does): the first file shows it.

@@ -4,6 +4,7 @@
 //! nothing is read but names, links and what lstat(2) says.
 #![forbid(unsafe_code)]
 
+mod ahead;
 mod follow;
 mod hard_links;
 mod kept;
@@ -15,6 +16,8 @@ mod spelling;
 mod through;
 mod tree;
 mod wanted;
+
+pub use ahead::Begun;
 
 use interlock_core::{digest, json};
 use names::Names;
@@ -69,6 +72,14 @@ pub struct Placed {
 /// # Errors
 /// The text is no list of compiled layers.
 pub fn place(layers: &str, count: usize, ground: &Ground) -> Result<Placed, String> {
+    place_walked(layers, count, ground, None)
+}
+
+/// The same where the walk of the workspace was begun before.
+///
+/// # Errors
+/// As `place`.
+pub fn place_walked(layers: &str, count: usize, ground: &Ground, begun: Option<Begun>) -> Result<Placed, String> {
     let Value::Array(mut layers) = json::parse(layers)? else { return Err("the layers are not a list".into()) };
     for (before, after) in &ground.stand_ins {
         let escaped = |path: &str| String::from_utf8_lossy(&links::escaped(path.as_bytes())).into_owned();
@@ -79,7 +90,7 @@ pub fn place(layers: &str, count: usize, ground: &Ground) -> Result<Placed, Stri
     let makeable = follow::makeable(&mut layers)?;
     let warnings = follow::follow(&mut layers, &makeable, &mut names)?;
     // First what links lead to: it may have hard links in its turn.
-    let mut found = through::collect(&mut layers, &makeable, &mut names, ground)?;
+    let mut found = through::collect(&mut layers, &makeable, &mut names, ground, begun)?;
     found.extend(hard_links::collect(&mut layers, &mut names, ground)?);
     found.extend(spelling::collect(&mut layers, &mut names, ground)?);
     found.extend(layers::rules(&mut layers)?.iter().filter_map(short::tracing));

@@ -6,13 +6,14 @@
 //! Left out: allows, which follow no link that a session could have made, and what is public on every machine.
 
 use crate::Ground;
+use crate::ahead::{self, Begun};
 use crate::follow::steps;
 use crate::kept::Kept;
 use crate::layers::{Rule, all_compiled, compiled, rules};
 use crate::links::{Way, behind, is_in, way};
 use crate::names::Names;
 use crate::short::{Holds, Short};
-use crate::tree::{Found, Walk};
+use crate::tree::{Found, Walk, marks};
 use crate::wanted::Wanted;
 use interlock_core::action::Bytes;
 use interlock_core::beneath;
@@ -37,13 +38,19 @@ const AROUND: &str = "a link, or another hard link of a file, that was made befo
 const INSTEAD: &str = "name a smaller folder with `--workspace`, or name the places of the files in full";
 
 /// Adds to each rule that keeps names what these mean in the workspace. Gives the rules for which not everything was seen.
-pub(crate) fn collect(layers: &mut [Value], makeable: &Patterns, names: &mut Names, ground: &Ground) -> Result<Vec<Short>, String> {
+pub(crate) fn collect(
+    layers: &mut [Value],
+    makeable: &Patterns,
+    names: &mut Names,
+    ground: &Ground,
+    begun: Option<Begun>,
+) -> Result<Vec<Short>, String> {
     let Some(workspace) = ground.worked_in.first().map(|folder| folder.as_bytes().to_vec()) else { return Ok(Vec::new()) };
     let asked = Asked::of(layers, &workspace)?;
     if asked.patterns.is_empty() {
         return Ok(Vec::new());
     }
-    let found = asked.walk(&workspace, ground);
+    let found = asked.walk(&workspace, ground, begun);
     let mut through = Through { asked: &asked, workspace, makeable, names, shorts: BTreeMap::new() };
     let mut all = rules(layers)?;
     if let Some(reason) = &found.short {
@@ -94,7 +101,7 @@ impl Asked {
         self.patterns.get(usize::try_from(id).ok()?)
     }
 
-    fn walk(&self, workspace: &[u8], ground: &Ground) -> Found {
+    fn walk(&self, workspace: &[u8], ground: &Ground, begun: Option<Begun>) -> Found {
         let root = if ground.root.as_os_str().is_empty() { Path::new("/") } else { &ground.root };
         let walk = match Walk::of(&self.wanted, root, workspace) {
             Ok(walk) => walk,
@@ -102,8 +109,13 @@ impl Asked {
             Err(_) => return Found { short: Some("the workspace cannot be read".into()), ..Found::default() },
         };
         let walk = if ground.simulates("workspace-walk") { walk.at_most(0) } else { walk };
-        let Some(file) = self.kept(workspace, ground) else { return walk.found(&Kept::default()) };
-        let found = walk.found(&Kept::read(&file));
+        let Some(file) = self.kept(workspace, ground) else { return walk.found(&Kept::default(), &[]) };
+        let (before, now) = begun.and_then(|begun| begun.taken(&file)).unwrap_or_else(|| {
+            let before = Kept::read(&file);
+            let now = marks(walk.top(), &before);
+            (before, now)
+        });
+        let found = walk.found(&before, &now);
         if let Some(kept) = &found.kept {
             kept.write(&file);
         }
@@ -116,8 +128,8 @@ impl Asked {
             return None;
         }
         let texts = self.patterns.iter().flat_map(|pattern| [pattern.text().0.as_slice(), b"\n"]);
-        let asked: Vec<&[u8]> = [workspace, b"\0"].into_iter().chain(texts).collect();
-        Some(ground.kept.join(format!("walk-{}", digest::hex(&asked.concat()))))
+        let asked = digest::hex(&texts.collect::<Vec<_>>().concat());
+        Some(ground.kept.join(format!("{}{asked}", ahead::prefix(workspace))))
     }
 }
 

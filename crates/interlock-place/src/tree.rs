@@ -9,7 +9,7 @@ use crate::wanted::{States, Wanted};
 use std::ffi::OsStr;
 use std::fs::{self, Metadata};
 use std::io::ErrorKind;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -68,10 +68,14 @@ struct Seen {
 impl<'a> Walk<'a> {
     /// Begins to walk `top` below `root`.
     pub fn of(wanted: &'a Wanted, root: &Path, top: &'a [u8]) -> std::io::Result<Self> {
-        let real = Path::new(OsStr::from_bytes(top));
-        let real = real.strip_prefix("/").map_or_else(|_| real.to_path_buf(), |below| root.join(below));
+        let real = real(root, top);
         let held = fs::File::open(&real)?.into();
         Ok(Self { wanted, top, real, held, names_max: NAMES_MAX, began: Instant::now() })
+    }
+
+    /// The folder itself.
+    pub fn top(&self) -> BorrowedFd<'_> {
+        self.held.as_fd()
     }
 
     /// The same with room for fewer names.
@@ -79,15 +83,14 @@ impl<'a> Walk<'a> {
         Self { names_max, ..self }
     }
 
-    /// Walks. `before` is what the last walk kept.
-    pub fn found(&self, before: &Kept) -> Found {
+    /// Walks. `before` is what the last walk kept, and `marks` what its folders are like now.
+    pub fn found(&self, before: &Kept, marks: &[Mark]) -> Found {
         let known = before.paths();
-        let marks = shared(&known, |(path, _)| Mark::of(self.held.as_fd(), path).unwrap_or_default());
         let is_same = |((_, folder), mark): (&(Vec<u8>, &Folder), &Mark)| folder.mark == *mark && mark.is_settled();
-        if !known.is_empty() && known.len() <= self.names_max && known.iter().zip(&marks).all(is_same) {
+        if !known.is_empty() && known.len() <= self.names_max && known.len() == marks.len() && known.iter().zip(marks).all(is_same) {
             return self.known(&known);
         }
-        self.walked(before, &marks)
+        self.walked(before, marks)
     }
 
     /// Everything is as it was: only the names that mattered are looked at.
@@ -186,6 +189,17 @@ impl<'a> Walk<'a> {
         let top = if self.top == b"/" { b"" } else { self.top };
         if path.is_empty() { self.top.to_vec() } else { [top, b"/", path].concat() }
     }
+}
+
+/// Where an absolute path lies on this machine.
+pub(crate) fn real(root: &Path, path: &[u8]) -> PathBuf {
+    let path = Path::new(OsStr::from_bytes(path));
+    path.strip_prefix("/").map_or_else(|_| path.to_path_buf(), |below| root.join(below))
+}
+
+/// What the folders of an earlier walk of `top` are like now, in its order.
+pub(crate) fn marks(top: BorrowedFd<'_>, before: &Kept) -> Vec<Mark> {
+    shared(&before.paths(), |(path, _)| Mark::of(top, path).unwrap_or_default())
 }
 
 /// What `look` says of each, in order, shared among a few threads where there are many.

@@ -1,7 +1,7 @@
 //! Names that rules keep wherever they are: the links at them, the steps on the way, other hard links; and what a walk remembers of the last one.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-use interlock_place::{Ground, place};
+use interlock_place::{Begun, Ground, place_walked};
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
@@ -48,11 +48,16 @@ impl Work {
 
     /// What a rule that denies a verb on these paths comes to, where a session may change all of the workspace; and what is short of it.
     fn denied(&self, ground: &Ground, verb: &str, selectors: Value) -> (Value, Value) {
+        self.walked(ground, None, verb, selectors)
+    }
+
+    /// The same where the walk was begun before.
+    fn walked(&self, ground: &Ground, begun: Option<Begun>, verb: &str, selectors: Value) -> (Value, Value) {
         let rules = json!([
             {"id": "work", "decision": "allow", "verbs": ["file.create", "file.rename"], "match": {"path": ["/work/**"]}},
             {"id": "r", "decision": "deny", "verbs": [verb], "match": selectors, "best_effort": true, "source": {"file": "p", "line": 1, "column": 1}},
         ]);
-        let placed = place(&json!([{"name": "a", "origin": "user", "rules": rules}]).to_string(), 1, ground).unwrap();
+        let placed = place_walked(&json!([{"name": "a", "origin": "user", "rules": rules}]).to_string(), 1, ground, begun).unwrap();
         let policy: Value = serde_json::from_str(&placed.policy).unwrap();
         (policy["layers"][0]["rules"][1]["match"].clone(), serde_json::from_str(&placed.short).unwrap())
     }
@@ -201,7 +206,10 @@ fn what_is_kept_of_a_walk_changes_nothing() {
     std::thread::sleep(Duration::from_millis(2_700));
     let both = || {
         let place = |ground: &Ground| work.denied(ground, "file.write", json!({"path": ["**/.env", "**/.tool/**"]}));
+        let begun = Begun::of("/work", &work.0, &work.0.join("kept"));
+        let ahead = work.walked(&work.keeping(), begun, "file.write", json!({"path": ["**/.env", "**/.tool/**"]}));
         let (fresh, kept) = (place(&work.ground()), place(&work.keeping()));
+        assert_eq!(fresh, ahead, "the walk was begun before");
         assert_eq!(fresh, kept);
         kept.0
     };
@@ -235,4 +243,19 @@ fn what_is_kept_of_a_walk_changes_nothing() {
         assert_ne!(before, now, "{change}");
         before = now;
     }
+}
+
+/// A walk that was begun for other patterns finds nothing for these.
+#[test]
+fn a_walk_begun_for_other_patterns_is_not_used() {
+    let work = Work::new();
+    work.link("a/.env", "../secret").link("b/.tool", "../../src");
+    std::thread::sleep(Duration::from_millis(2_700));
+    let paths = |path: &str| json!({"path": [path]});
+    work.denied(&work.keeping(), "file.write", paths("**/.env"));
+    let begun = Begun::of("/work", &work.0, &work.0.join("kept"));
+    assert_eq!(
+        work.walked(&work.keeping(), begun, "file.write", paths("**/.tool/**")),
+        work.denied(&work.ground(), "file.write", paths("**/.tool/**"))
+    );
 }

@@ -202,7 +202,7 @@ def _source(proposal: Proposal) -> Source:
 def _decide(
     sources: list[Source], event: Event, *, workspace: str, home: Home, more: Proposal | None = None
 ) -> _Answer:
-    from interlock.host.supervisor import find_supervisor
+    from interlock.host.executable import find_supervisor
     from interlock.policy import load
     from interlock.policy.engine import engine
     from interlock.surroundings.own_paths import own_paths

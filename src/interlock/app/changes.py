@@ -5,7 +5,6 @@ or still runs, from its record of changes. The looking is the supervisor's, whic
 from __future__ import annotations
 
 import json
-import subprocess
 from typing import TYPE_CHECKING, Final
 
 from interlock.vocabulary.changes import Changes, changes_of
@@ -75,7 +74,9 @@ def _failed(event: Event) -> Iterator[int]:
 
 
 def _looked_at(start: JsonObject, acts: Iterator[JsonObject]) -> JsonObject:
-    from interlock.host.supervisor import find_supervisor
+    import subprocess  # here, since `run` asks this module at every end and looks at a record after few
+
+    from interlock.host.executable import find_supervisor
 
     lines = "".join(f"{json.dumps(each)}\n" for each in [start, *acts])
     try:

@@ -65,7 +65,7 @@ WITHHELD: Final[dict[str, tuple[str, ...]]] = {
 
 def container_profile() -> JsonObject:
     """The profile. Raises `HostError` when the supervisor does not tell its table."""
-    from interlock.host.supervisor import find_supervisor
+    from interlock.host.executable import find_supervisor
 
     executable = find_supervisor()
     try:

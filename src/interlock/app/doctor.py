@@ -50,7 +50,7 @@ def examine() -> list[Finding]:
 
 
 def _mechanisms() -> list[Finding]:
-    from interlock.host.supervisor import find_supervisor
+    from interlock.host.executable import find_supervisor
 
     try:
         executable = find_supervisor()

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from interlock.connectors.configuration import Stdio
-from interlock.host.supervisor import find_supervisor
+from interlock.host.executable import find_supervisor
 from interlock.policy import Compiled, Context, Source, from_environment, is_file, load
 from interlock.policy.layer import Origin
 from interlock.storage.home import Home, user_home

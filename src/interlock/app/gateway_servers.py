@@ -19,9 +19,10 @@ from typing import Final
 from interlock.app.gateway_policy import server_policy
 from interlock.connectors.configuration import Stdio
 from interlock.connectors.launch import LastWords, LaunchFailed
+from interlock.host.executable import find_supervisor
 from interlock.host.launch import Launch
 from interlock.host.program import find_program
-from interlock.host.supervisor import Supervisor, find_supervisor, start_supervisor
+from interlock.host.supervisor import Supervisor, start_supervisor
 from interlock.mediate.json_text import TEXT_BYTES_MAX, JsonObject
 from interlock.storage.home import Home
 from interlock.storage.runtime import clear, hold

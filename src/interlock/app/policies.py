@@ -11,8 +11,9 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from interlock._native import Walk
     from interlock.policy import Compiled, Context, Source
     from interlock.policy.compiled_form import CompiledPolicy
     from interlock.storage.home import Home
@@ -45,13 +46,16 @@ def compiled(
     own: Sequence[str],
     generated: Sequence[tuple[str, bytes]] = (),
     temporary: str | None = None,
+    walk: Walk | None = None,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> Loaded:
     """Load a session's policy: the preset if one is named, then the files in order, then what the person allowed for
     every run and for this workspace, then the workspace's own layer.
 
     Arguments: `files` are paths, or names of the user's own layers or of presets; `own` is what the next Interlock
     would load from; `session_directory` holds the session's sockets; `generated` are layers of Interlock's own
-    making, by name; `temporary` is the session's temporary folder. Raises `OperatorError` with code 121 when a layer
+    making, by name; `temporary` is the session's temporary folder; `walk` is one of the workspace that was begun
+    already; `meanwhile` is done while the machine is asked for names. Raises `OperatorError` with code 121 when a layer
     does not load.
     """
     from interlock.policy import Origin, Source, load
@@ -67,7 +71,7 @@ def compiled(
         session_directory=session_directory,
         temporary=temporary,
     )
-    found = load(sources, context, cache=home.cache, aside=_runs_later())
+    found = load(sources, context, cache=home.cache, aside=_runs_later(), walk=walk, meanwhile=meanwhile)
     return Loaded(found.document(), found.warnings, _to_look_for(found), found.layers, named, found.enforcement)
 
 

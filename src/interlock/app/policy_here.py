@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from interlock.app.policies import chosen, context_of
-from interlock.host.supervisor import find_supervisor
+from interlock.host.executable import find_supervisor
 from interlock.storage.home import Home, user_home
 from interlock.surroundings.own_paths import own_paths
 from interlock.surroundings.repository import top_around

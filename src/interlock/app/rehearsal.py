@@ -14,7 +14,8 @@ import sys
 import tempfile
 from typing import Final, NamedTuple
 
-from interlock.host.supervisor import find_supervisor, more_seconds_to_start
+from interlock.host.executable import find_supervisor
+from interlock.host.supervisor import more_seconds_to_start
 from interlock.vocabulary.errors import EXIT_FAILED, InterlockError
 
 #: How long all of it may take beyond what its own steps are given.

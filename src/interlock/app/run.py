@@ -10,15 +10,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from interlock.app.own_layers import own_layers
-from interlock.app.sharing import share_layer
 from interlock.host.descriptors import open_standard_descriptors
+from interlock.host.executable import find_supervisor
 from interlock.host.launch import Launch, jail_environment
-from interlock.host.loop import Course, Loop
-from interlock.host.orphans import Orphans
 from interlock.host.program import find_program
-from interlock.host.signals import Signals
-from interlock.host.supervisor import find_supervisor, start_supervisor
 from interlock.policy.context import temporaries
+from interlock.policy.place import begin_walk
 from interlock.storage.home import SOCKET_PATH_BYTES_MAX, Home, user_home
 from interlock.storage.runtime import clear, clear_leftovers, clear_sockets, hold
 from interlock.storage.temporary import Temporary, choose
@@ -31,8 +28,10 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Mapping, Sequence
 
+    from interlock._native import Walk
     from interlock.app.policies import Loaded
     from interlock.host.launch import GatewayAt
+    from interlock.host.loop import Course
     from interlock.host.ports import Asker, Face
 
 DEFAULT_PRESET: Final = "coding-agent"
@@ -97,14 +96,16 @@ def run_session(wanted: SessionWanted, face: Face) -> Ran:
     session = _new_session()
     runtime = home.session_runtime(session)
     _check_socket_path(f"{runtime}/control.sock")
+    workspace = _workspace(wanted.workspace, directory, face)
+    walk = begin_walk(workspace, kept=home.cache)
     own = own_paths(environment, supervisor=supervisor)
     human_home = user_home()
-    workspace = _workspace(wanted.workspace, directory, face)
     home.ensure(home.config, home.cache, home.runtime, home.keys, home.index, home.sessions)
     temporary = choose(temporaries(environment))
     policy = _policy(
-        wanted, home, runtime=runtime, human_home=human_home, workspace=workspace, own=own, temporary=temporary.folder
-    )
+        wanted, home, runtime=runtime, human_home=human_home, workspace=workspace, own=own, temporary=temporary.folder,
+        walk=walk,
+    )  # fmt: skip
     face.begins(policy.layers, workspace, directory, policy.enforcement)
     for warning in policy.warnings:
         face.warn(warning)
@@ -138,12 +139,11 @@ def run_session(wanted: SessionWanted, face: Face) -> Ran:
         agent=identity.agent,
         gateway=identity.gateway,
     )
-    asker = _asker(home, session, wanted)
     clearing: list[threading.Thread] = []
     try:
         course = _supervised(
-            supervisor, launch, face=face, asker=asker, headless=wanted.is_headless, closed=closed,
-            meanwhile=lambda: clearing.append(_clear_up(home)),
+            supervisor, launch, face=face, asker=_asker(home, session, wanted), headless=wanted.is_headless,
+            closed=closed, meanwhile=lambda: clearing.append(_clear_up(home)),
         )  # fmt: skip
         return Ran(session, workspace, course)
     finally:
@@ -192,6 +192,10 @@ def _supervised(
     it costs nobody time.
     """
     from interlock.app.session_terminal import SessionTerminal
+    from interlock.host.loop import Loop
+    from interlock.host.orphans import Orphans
+    from interlock.host.signals import Signals
+    from interlock.host.supervisor import start_supervisor
 
     signals = Signals()
     signals.install()
@@ -245,10 +249,15 @@ def _policy(
     workspace: str,
     own: Sequence[str],
     temporary: str,
+    walk: Walk | None,
 ) -> Loaded:
     from interlock.app.policies import compiled
 
-    generated = [] if not wanted.share else [("share.yaml", share_layer(wanted.share))]
+    generated = []
+    if wanted.share:
+        from interlock.app.sharing import share_layer
+
+        generated.append(("share.yaml", share_layer(wanted.share)))
     if wanted.agent is not None:
         from interlock.app.agent_session import gateway_layer
 
@@ -263,7 +272,21 @@ def _policy(
         own=own,
         generated=generated,
         temporary=temporary,
+        walk=walk,
+        meanwhile=_import_the_rest,
     )
+
+
+def _import_the_rest() -> None:
+    """What is needed once the policy is there: importing it costs nobody time while the machine is asked for names."""
+    import threading  # noqa: F401
+
+    import interlock.app.session_terminal
+    import interlock.approvals.asker
+    import interlock.approvals.phrase
+    import interlock.host.loop
+    import interlock.host.orphans
+    import interlock.host.supervisor  # noqa: F401
 
 
 def _asker(home: Home, session: str, wanted: SessionWanted) -> Asker:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple, TypedDict
 
@@ -114,6 +113,8 @@ def text(value: str) -> str | dict[str, str]:
     """
     if _is_utf8(value):
         return value
+    import base64  # here, since nearly every text is UTF-8 and every start would pay
+
     return {"base64": base64.b64encode(value.encode("utf-8", "surrogateescape")).decode("ascii")}
 
 

@@ -1,11 +1,10 @@
-"""Starts the supervisor executable and finds it. What is said to it is `channel` and `launch`."""
+"""Starts the supervisor executable. What is said to it is `channel` and `launch`; where it is, `executable`."""
 
 from __future__ import annotations
 
 import os
 import signal
 import socket
-import sys
 from typing import TYPE_CHECKING, Final
 
 from interlock.host.channel import Channel
@@ -14,7 +13,6 @@ from interlock.vocabulary.errors import EXIT_FAILED, HostError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-NAME: Final = "interlock-supervisor"
 #: Python ignores these for itself; the command must have them as `run` was given them.
 _PYTHON_IGNORES: Final = (signal.SIGPIPE, signal.SIGXFSZ)
 #: How much it says and how long it waits; which container this is, for its words when one refuses something.
@@ -29,28 +27,6 @@ def more_seconds_to_start(environment: Mapping[str, str]) -> int:
     """How much longer than usual whoever waits for a start has to wait: the supervisor may take that long itself."""
     text = environment.get(_START_SECONDS, "")
     return _STEPS * min(int(text), _ASKED_SECONDS_MAX) if text.isascii() and text.isdigit() else 0
-
-
-def find_supervisor(environment: Mapping[str, str] | None = None) -> str:
-    """The executable: beside the package, else INTERLOCK_SUPERVISOR (development), else beside the interpreter.
-
-    Raises `HostError` when none is there or none can be executed.
-    """
-    variables = os.environ if environment is None else environment
-    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    candidates = [
-        os.path.join(package, "_bin", NAME),
-        variables.get("INTERLOCK_SUPERVISOR", ""),
-        os.path.join(os.path.dirname(os.path.abspath(sys.executable)), NAME),
-    ]
-    for candidate in candidates:
-        if candidate.startswith("/") and os.access(candidate, os.X_OK) and os.path.isfile(candidate):
-            return candidate
-    raise HostError(
-        f"`{NAME}` is missing: it was looked for at {candidates[0]}",
-        hint="reinstall interlock-security; from a source tree: pip install -e .",
-        exit_code=EXIT_FAILED,
-    )
 
 
 class Supervisor:

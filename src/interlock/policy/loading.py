@@ -20,8 +20,9 @@ from interlock.policy.limits import BYTES_MAX, LAYERS_MAX
 from interlock.policy.origin import Origin
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from interlock._native import Walk
     from interlock.policy.compiled_form import CompiledLayer, CompiledPolicy
     from interlock.policy.context import Context
     from interlock.policy.layer import Layer
@@ -112,6 +113,8 @@ def load(
     workspace_layer: bool = True,
     guard: bool = True,
     aside: Source | None = None,
+    walk: Walk | None = None,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> Compiled:
     """Load a policy.
 
@@ -122,6 +125,8 @@ def load(
         workspace_layer: whether to read `<workspace>/.interlock/policy.yaml`, if there is one.
         guard: False (neither it nor `base`) only to look at a layer alone; never for enforcement.
         aside: a layer to compile and place as the others are (sets, links), that is to decide nothing.
+        walk: one of the workspace that was begun already.
+        meanwhile: is done while the machine is asked for names, where it costs nobody time.
 
     Raises `PolicyError` with every fault of every file.
     """
@@ -145,6 +150,8 @@ def load(
         context,
         stand_ins=[(stands, meant[name]) for name, stands in stand_ins.items()],
         kept=cache,
+        walk=walk,
+        meanwhile=meanwhile,
     )
     return Compiled(
         placed.policy,

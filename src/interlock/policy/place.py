@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from interlock.vocabulary.errors import HostError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from interlock._native import Walk
     from interlock.policy.context import Context
     from interlock.policy.faults import Place
     from interlock.vocabulary.enforcement import Enforcement
@@ -57,13 +58,35 @@ class Short(NamedTuple):
     instead: str
 
 
+def begin_walk(workspace: str, *, kept: str) -> Walk | None:
+    """Begin to walk a workspace while it is not yet known which policy is to be placed there. Nothing where that cannot
+    be done: then placing walks by itself, or says what is wrong.
+
+    Arguments: `kept` is where walks of the workspace are kept.
+    """
+    try:
+        from interlock import _native
+
+        return _native.begin_walk(workspace, root="", kept=kept)
+    except (ImportError, UnicodeEncodeError):
+        return None
+
+
 def place(
-    layers: str, count: int, context: Context, *, stand_ins: Sequence[tuple[str, str]], kept: str | None
+    layers: str,
+    count: int,
+    context: Context,
+    *,
+    stand_ins: Sequence[tuple[str, str]],
+    kept: str | None,
+    walk: Walk | None,
+    meanwhile: Callable[[], object],
 ) -> Placed:
     """Place the first `count` layers of a JSON list, and beside them what follows, which decides nothing.
 
     Arguments: `stand_ins` are paths in the layers' patterns, each with the one to put in its place; `kept` is where
-    walks of the workspace are kept. Raises `HostError` when this installation lacks the native module.
+    walks of the workspace are kept, and `walk` one that was begun there; `meanwhile` is done while the machine is
+    asked. Raises `HostError` when this installation lacks the native module.
     """
     try:
         from interlock._native import place_policy
@@ -72,7 +95,7 @@ def place(
             "the native module is not part of this installation",
             hint="reinstall Interlock from a wheel, or build it: pip install . (needs a Rust toolchain)",
         ) from error
-    placed = place_policy(
+    placing = place_policy(
         layers,
         count,
         root=context.root,
@@ -87,5 +110,7 @@ def place(
             "missing": list(context.missing),
         },
         kept=kept or "",
+        walk=walk,
     )
-    return Placed(*placed)
+    meanwhile()
+    return Placed(*placing.placed())

@@ -10,7 +10,6 @@ find it: the inner folder is open to all, and its name can neither be listed nor
 from __future__ import annotations
 
 import os
-import secrets
 from typing import Final, NamedTuple
 
 from interlock.vocabulary.errors import HostError
@@ -49,7 +48,7 @@ class Temporary(NamedTuple):
 def choose(temporaries: str) -> Temporary:
     """A name in the folder `temporaries` that nobody has taken yet."""
     for _ in range(_TRIES):
-        top = f"{temporaries.rstrip('/')}/{PREFIX}{secrets.token_hex(4)}"
+        top = f"{temporaries.rstrip('/')}/{PREFIX}{os.urandom(4).hex()}"
         if not os.path.lexists(top):
             break
-    return Temporary(top, f"{top}/{secrets.token_hex(8)}" if os.geteuid() == 0 else top)
+    return Temporary(top, f"{top}/{os.urandom(8).hex()}" if os.geteuid() == 0 else top)

@@ -8,7 +8,6 @@ the session's to write. Source: git-config(1), ssh_config(5).
 
 from __future__ import annotations
 
-import glob
 import os
 import pwd
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -92,6 +91,8 @@ class _Search:
     def ssh(self, path: str, depth: int) -> None:
         """Note what the file includes. What is a key is none of its configuration."""
         for word in _includes(own_text_of(path)):
+            import glob  # here, since most people's file includes nothing and every start would pay
+
             place = self._place(word, f"{self._home}/.ssh")
             for each in sorted(glob.glob(place) or [place] if place else []):
                 if _KEY_MARK not in own_text_of(each) and self._note(each, self.ssh_files) and depth < _DEPTH_MAX:

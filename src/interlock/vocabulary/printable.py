@@ -6,7 +6,6 @@ so that two different texts never look the same. Deciding never uses this; it is
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Callable
 from typing import Final
@@ -35,6 +34,8 @@ def text_of(value: object) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, dict) and isinstance(value.get("base64"), str):
+        import base64  # here, since nearly every text is UTF-8 and every start would pay
+
         try:
             return base64.b64decode(value["base64"], validate=True).decode("utf-8", "surrogateescape")
         except ValueError:
