@@ -140,9 +140,6 @@ def place_policy(
             where a pattern that begins with `**/` is mostly meant; `missing`, what to take for missing (tests).
         kept: where walks of the workspace are kept; empty for not at all.
         walk: one that was begun in this workspace; what it found is used if it is for this policy.
-
-    Raises:
-        OSError: no thread can be had.
     """
 
 class LedgerError(NativeError):

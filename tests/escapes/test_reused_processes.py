@@ -21,7 +21,7 @@ from tests.tries import seconds, tries
 TRIES, SECONDS = tries(6_000), seconds(20)
 IDS = 400
 #: How often the control is played at most: a loaded machine starts few processes.
-CONTROLS_MAX = 5
+CONTROLS_MAX = 12
 
 #: In the namespace: sets how many ids there are, starts processes outside the session, and the session.
 STAGE = """
@@ -107,7 +107,7 @@ def test_a_number_that_was_a_childs_is_not_the_childs(arena: Arena) -> None:
     attack = ["/usr/bin/python3", "-c", ATTACK]
     control = {"killed": 0, "read": 0}
     for _ in range(CONTROLS_MAX):
-        found = stage(arena, [*attack, "20000", "10"])
+        found = stage(arena, [*attack, "20000", "4"])
         control = {what: count + int(str(found[what])) for what, count in control.items()}
         if control["killed"] and (control["read"] or arena.user is not None):
             break

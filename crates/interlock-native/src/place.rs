@@ -1,9 +1,9 @@
 //! Placing a compiled policy, for Python: in a thread of its own, since Python has other things to do meanwhile.
 
 use crate::error::Fault;
-use interlock_place::{Begun, Ground, place_walked};
+use interlock_place::{Begun, Ground, place, place_walked};
 use pyo3::prelude::*;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::thread::{Builder, JoinHandle};
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -42,17 +42,27 @@ fn begin_walk(workspace: &str, root: &str, kept: &str) -> Walk {
 /// A policy that is being placed.
 #[pyclass(frozen, module = "interlock._native")]
 struct Placing {
-    thread: Mutex<Option<JoinHandle<Result<interlock_place::Placed, String>>>>,
+    place: Mutex<Option<Place>>,
+}
+
+type Outcome = Result<interlock_place::Placed, String>;
+
+enum Place {
+    Begun(JoinHandle<Outcome>),
+    /// No thread was to be had: it is placed when it is asked for.
+    Asked(Arc<(String, Ground)>, usize),
 }
 
 #[pymethods]
 impl Placing {
     /// Waits until it is placed. Asked once.
     fn placed(&self, py: Python<'_>) -> Result<Placed, Fault> {
-        let thread = self.thread.lock().ok().and_then(|mut thread| thread.take());
-        let thread = thread.ok_or_else(|| Fault::Policy("what was placed was taken already".into()))?;
-        let ended = py.detach(|| thread.join()).map_err(|_| Fault::Policy("the policy was not placed".into()))?;
-        let placed = ended.map_err(Fault::Policy)?;
+        let outcome = match self.place.lock().ok().and_then(|mut place| place.take()) {
+            Some(Place::Begun(thread)) => py.detach(|| thread.join()).unwrap_or_else(|_| Err("the policy was not placed".into())),
+            Some(Place::Asked(asked, count)) => py.detach(|| place(&asked.0, count, &asked.1)),
+            None => Err("what was placed was taken already".into()),
+        };
+        let placed = outcome.map_err(Fault::Policy)?;
         Ok((placed.policy, placed.digest, placed.names, placed.aside, placed.warnings, placed.short))
     }
 }
@@ -68,10 +78,13 @@ fn place_policy(
     lists: Lists,
     kept: &str,
     walk: Option<&Bound<'_, Walk>>,
-) -> Result<Placing, Fault> {
+) -> Placing {
     let Lists { own, unsearched, worked_in, missing } = lists;
     let ground = Ground { root: root.into(), stand_ins, own, unsearched, worked_in, missing, kept: kept.into() };
     let begun = walk.and_then(|walk| walk.get().begun.lock().ok()?.take());
-    let thread = Builder::new().name("placing".into()).spawn(move || place_walked(&layers, count, &ground, begun))?;
-    Ok(Placing { thread: Mutex::new(Some(thread)) })
+    let asked = Arc::new((layers, ground));
+    let theirs = Arc::clone(&asked);
+    let thread = Builder::new().name("placing".into()).spawn(move || place_walked(&theirs.0, count, &theirs.1, begun));
+    let place = thread.map_or(Place::Asked(asked, count), Place::Begun);
+    Placing { place: Mutex::new(Some(place)) }
 }

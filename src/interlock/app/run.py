@@ -117,9 +117,7 @@ def run_session(wanted: SessionWanted, face: Face) -> Ran:
         command=wanted.command,
         program=program,
         environment=jail_environment(
-            environment,
-            session=session,
-            inside=f"{runtime}/inside.sock",
+            environment, session=session, inside=f"{runtime}/inside.sock",
             extra=temporary.environment() | dict(identity.environment),
         ),
         directory=directory,
