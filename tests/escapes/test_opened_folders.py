@@ -114,6 +114,23 @@ ATTACKS = {
         "mkdir -p new/.vscode; echo evil > new/.vscode/tasks.json; T=$(mktemp -d -p /tmp); mkdir $T/x; ln -sfn $T/x current; rmdir $T/x; ln -s $PWD/new $T/x",
         "current/.vscode/tasks.json",
     ),
+    "a known link led to a folder of the session's that a new one comes to": (
+        "mkdir -p new/.vscode; echo evil > new/.vscode/tasks.json; T=$(mktemp -d -p /var/tmp); ln -sfn $T/x current; mv new $T/x",
+        "current/.vscode/tasks.json",
+    ),
+    "a known link led to a folder of the session's, filled there": (
+        "T=$(mktemp -d -p /tmp); ln -sfn $T/x current; mkdir -p $T/x/.vscode; echo evil > $T/x/.vscode/tasks.json",
+        "current/.vscode/tasks.json",
+    ),
+    "a known link led to a folder of the session's whose own name becomes a link": (
+        "mkdir -p new/x/.vscode; echo evil > new/x/.vscode/tasks.json; T=$(mktemp -d -p /tmp); ln -sfn $T/x current; "
+        "rmdir $T; ln -s $PWD/new l; mv -T l $T || ln -s $PWD/new $T",
+        "current/.vscode/tasks.json",
+    ),
+    "a known link led by a link of the session's to a link of the person's": (
+        "mkdir -p new/.vscode; echo evil > new/.vscode/tasks.json; T=$(mktemp -d -p /tmp); ln -s $HOME/back $T/x; ln -sfn $T/x/new current",
+        "current/.vscode/tasks.json",
+    ),
     "a known link led to a new folder by a person's own link": (
         "mkdir -p new/.vscode; echo evil > new/.vscode/tasks.json; ln -sfn $HOME/back/new current",
         "current/.vscode/tasks.json",

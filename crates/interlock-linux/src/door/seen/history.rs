@@ -161,7 +161,7 @@ impl Histories {
 
     /// Whether `path` and each name on the way to it is a folder or file of before, or one that a rule asks for: what is made there is decided as
     /// something that a person knows, whatever the session does. A link or nothing on the way may be a new folder by then. Outside the workspace
-    /// links of before may be on the way, if they lead outside.
+    /// no name is new, and what is on the way may lead anywhere that is outside too.
     #[must_use]
     pub fn is_surely_known(&self, path: &[u8], known: Known<'_>) -> bool {
         let Some(below) = self.below(path) else { return self.stays_outside(path, known).unwrap_or(false) };
@@ -175,25 +175,33 @@ impl Histories {
         })
     }
 
-    /// Whether a path leads outside of the workspace over things of before alone. On procfs it leads each reader elsewhere.
+    /// Whether a path leads outside of the workspace, and will: over links of before it does by what they say now, and a link that the session
+    /// makes on the way is judged as this one is. On procfs a path leads each reader elsewhere.
     fn stays_outside(&self, path: &[u8], known: Known<'_>) -> Sys<bool> {
         let ends = path.iter().enumerate().skip(1).filter(|(_, byte)| **byte == b'/').map(|(at, _)| at).chain([path.len()]);
         for part in ends.filter_map(|end| path.get(..end)) {
             let name = files::text(part)?;
-            let steps = [libc::O_NOFOLLOW, 0].map(|follow| files::open_at(known.root, &name, libc::O_PATH | libc::O_CLOEXEC | follow, 0));
-            for step in steps {
-                let step = step?;
-                let is_procs = files::file_system(step.as_fd())? == libc::PROC_SUPER_MAGIC;
-                if is_procs || known.made.origin(inode(&files::stat(step.as_fd())?), step.as_fd()) == Origin::Session {
+            let step = |follow| files::open_at(known.root, &name, libc::O_PATH | libc::O_CLOEXEC | follow, 0);
+            let own = match step(libc::O_NOFOLLOW) {
+                Ok(own) => own,
+                // What comes to be there comes outside.
+                Err(Errno(libc::ENOENT)) => return Ok(true),
+                Err(error) => return Err(error),
+            };
+            let led_to = step(0)?;
+            for file in [&own, &led_to] {
+                if files::file_system(file.as_fd())? == libc::PROC_SUPER_MAGIC {
                     return Ok(false);
                 }
             }
+            let magic = files::magic(led_to.as_fd()).absolute();
+            let name = std::fs::read_link(std::path::Path::new(std::ffi::OsStr::from_bytes(magic.as_bytes())))?;
+            let name = name.as_os_str().as_bytes();
+            if name == self.workspace || self.below(name).is_some() {
+                return Ok(false);
+            }
         }
-        let object = files::open_at(known.root, &files::text(path)?, libc::O_PATH | libc::O_CLOEXEC, 0)?;
-        let name =
-            std::fs::read_link(std::path::Path::new(std::ffi::OsStr::from_bytes(files::magic(object.as_fd()).absolute().as_bytes())))?;
-        let name = name.as_os_str().as_bytes();
-        Ok(name != self.workspace && self.below(name).is_none())
+        Ok(true)
     }
 
     fn left(&self) -> MutexGuard<'_, Left> {
