@@ -54,8 +54,8 @@ def policy(*rules: dict[str, Any]) -> dict[str, Any]:
 
 
 RULES = (
-    rule("reading", "allow", "tool.call", tool=["echo", "sum", "slow", "progress", "elicit", "l*"]),
-    rule("listing", "allow", "resource.read", "prompt.get"),
+    rule("reading", "allow", "tool.call", tool=["echo", "sum", "slow", "progress", "elicit", "chatter", "email", "exploding", "l*"]),
+    rule("listing", "allow", "resource.read", "prompt.get", "log.level"),
     rule("secret", "deny", "resource.read", tool=["*secret*"], because="secrets stay here"),
     rule("erasing", "deny", "tool.call", operation=["delete"], because="nothing is deleted by agents"),
     rule("asking", "approve", "tool.call", tool=["ask_first"], because="a human looks first"),
@@ -141,6 +141,16 @@ class Stage:
     def effects(self) -> list[list[Any]]:
         file = self.root / "effects"
         return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    def seen(self, method: str) -> list[dict[str, Any]]:
+        """The parameters of every request of this method that reached a server, as it came."""
+        file = self.root / "effects.seen"
+        messages = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        return [each.get("params", {}) for each in messages if each.get("method") == method]
+
+    def decided(self, verb: str) -> list[dict[str, Any]]:
+        """The records of decisions about this verb."""
+        return [each for each in self.records() if each["type"] == "action.decided" and each["action"]["verb"] == verb]
 
     def registry(self) -> Registry:
         return Registry(self.registry_path)
@@ -242,7 +252,7 @@ def _begin(
             url=f"http://127.0.0.1:{port}", hosts=own_hosts("127.0.0.1", port), anonymous=options.get("anonymous"),
         )  # fmt: skip
         attestation_socket = AttestationSocket(
-            str(root / "gateway.sock"), attestations, uid=os.geteuid(), now_ms=clock.now_ms
+            str(root / "gateway.sock"), attestations, uid=os.geteuid(), port=port, now_ms=clock.now_ms
         )
         await attestation_socket.start()
         server = uvicorn_server(assemble(parts))

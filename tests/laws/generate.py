@@ -264,7 +264,7 @@ def tool(random: Random) -> dict:
     if random.random() < 0.7:
         arguments["n"] = random.choice([1, 1.0, 2, 2.5, 3, 7, "7", "x", True, None])
     if random.random() < 0.6:
-        arguments["s"] = random.choice(["x", "x/y", "y/z", 5, ["x"]])
+        arguments["s"] = random.choice(["x", "x/y", "y/z", 5, ["x"], "x/../y", "x//y", "%2e%2e/x", "x/%252E.", "x\0"])
     if random.random() < 0.3:
         arguments["o"] = {"k": random.choice([1, "x", 9])}
     if random.random() < 0.3:
@@ -274,6 +274,8 @@ def tool(random: Random) -> dict:
         "tool": random.choice(["x/y", "x", "z"]),
         "operation": random.choice(["read", "write"]),
     }
+    if random.random() < 0.15:
+        arguments[random.choice(["N", "S", "_s", "O"])] = random.choice([1, "x"])
     return made | {"arguments": arguments} | random.choice([{}, {"definition": None}, {"definition": "d1"}])
 
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import json
+import re
 from itertools import chain
+from urllib.parse import unquote
 
 STRICTNESS = ["allow", "steer", "approve", "deny"]
 CLASSES = ["routine", "ordered", "durable"]
-GATEWAY = {"tool.call", "tool.list", "resource.read", "prompt.get"}
+GATEWAY = {"tool.call", "tool.list", "resource.read", "prompt.get", "log.level"}
 
 
 # --- patterns -------------------------------------------------------------------------------------------------------
@@ -186,26 +188,33 @@ def net_matches(match: dict, target: dict) -> bool:
     )
 
 
-def conditions(match: dict, arguments: object) -> bool | str:
+def conditions(decision: str, match: dict, arguments: object) -> bool | str:
     """True, False, or why they cannot be judged."""
-    answers = [condition(wanted, arguments) for wanted in match.get("arguments") or []]
+    answers = [condition(decision, wanted, arguments) for wanted in match.get("arguments") or []]
     if any(answer is False for answer in answers):
         return False
     problems = sorted(answer for answer in answers if isinstance(answer, str))
     return problems[0] if problems else True
 
 
-def condition(wanted: dict, arguments: object) -> bool | str:
-    present, value = at_pointer(arguments, wanted["at"])
+def condition(decision: str, wanted: dict, arguments: object) -> bool | str:
+    at = wanted["at"]
+    present, value = at_pointer(arguments, at)
+    if isinstance(present, str):
+        return f"the arguments hold a key that a server may take for the one at `{at}`: `{present}`"
     test, bound = wanted["test"], wanted["value"]
     if test == "present":
         return present == bound
     if not present:
         return False
-    if test == "equals":
-        return same(value, bound)
-    if test == "in":
-        return any(same(value, one) for one in bound)
+    if test in ("equals", "in"):
+        among = [bound] if test == "equals" else bound
+        if any(same(value, one) for one in among):
+            return True
+        alike = decision == "allow" or value is None or any(kind(value) == kind(one) for one in among)
+        return False if alike else f"the argument at `{at}` is not of a type that it is compared with"
+    if test == "matches" and "/" in bound and isinstance(value, str) and strays(value):
+        return f"the argument at `{at}` is a path that leaves what it begins with"
     if test == "matches":
         return glob(bound, value) if isinstance(value, str) else f"the argument at `{wanted['at']}` is not a string"
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -213,9 +222,36 @@ def condition(wanted: dict, arguments: object) -> bool | str:
     return value <= bound if test == "at_most" else value >= bound
 
 
-def at_pointer(value: object, pointer: str) -> tuple[bool, object]:
+def kind(value: object) -> str:
+    names = {bool: "truth", int: "number", float: "number", str: "text", list: "list", dict: "object"}
+    return names.get(type(value), "null")
+
+
+def strays(text: str) -> bool:
+    """`..`, `.` or nothing between two separators, however often it was encoded; or a zero byte."""
+    for _ in range(4):
+        path = re.split(r"[?#]", text)[0]
+        path = path.partition("://")[2] if "://" in path else path
+        parts = re.split(r"[/\\]", path)
+        odd = "" in parts[1:-1] or (len(parts) > 1 and "." in parts)
+        if odd or "\0" in text or ".." in re.split(r"[/\\?#]", text):
+            return True
+        text = unquote(text, encoding="latin-1")
+    return False
+
+
+def folded(key: str) -> str:
+    return re.sub("[-_ ]", "", key).upper().lower()
+
+
+def at_pointer(value: object, pointer: str) -> tuple[bool | str, object]:
+    """Whether there is a value, or the key that only folds to the one that is meant; and the value."""
     for step in pointer.split("/")[1:]:
         key = step.replace("~1", "/").replace("~0", "~")
+        if isinstance(value, dict):
+            met = sorted(other for other in value if other != key and folded(other) == folded(key))
+            if met:
+                return met[0], None
         if isinstance(value, dict) and key in value:
             value = value[key]
         elif isinstance(value, list) and key.isdigit() and int(key) < len(value):
@@ -293,7 +329,7 @@ def others_match(rule: dict, verb: str, target: dict) -> bool | str:
         for key in ("connector", "tool", "operation"):
             if key in match and not any(glob(pattern, target[key]) for pattern in match[key]):
                 return False
-        return conditions(match, target["arguments"])
+        return conditions(rule["decision"], match, target["arguments"])
     return True
 
 

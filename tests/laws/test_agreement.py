@@ -137,7 +137,7 @@ WRONG_READINGS = {
         "flags_match",
         lambda flags, arguments: flags is None or bool({*flags} & {*arguments}),
     ),
-    "a condition on text is false": ("conditions", lambda match, arguments: False),
+    "a condition on text is false": ("conditions", lambda decision, match, arguments: False),
 }
 
 

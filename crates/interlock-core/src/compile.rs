@@ -230,7 +230,10 @@ fn test(name: &str, value: Value) -> Result<Test, String> {
         ("equals", value) => Ok(Test::Equals(json::canonical(&value))),
         ("in", Value::Array(values)) if !values.is_empty() => Ok(Test::In(values.iter().map(json::canonical).collect())),
         ("in", _) => Err("`in` takes a list that is not empty".into()),
-        ("matches", Value::String(text)) => Glob::compile(text.as_bytes()).map(Test::Matches).map_err(|why| format!("`{text}` has {why}")),
+        ("matches", Value::String(text)) => {
+            let of = if text.contains('/') { Test::MatchesPath } else { Test::Matches };
+            Glob::compile(text.as_bytes()).map(of).map_err(|why| format!("`{text}` has {why}"))
+        }
         ("matches", _) => Err("`matches` takes a pattern".into()),
         ("at_most", Value::Number(bound)) => Ok(Test::AtMost(bound)),
         ("at_least", Value::Number(bound)) => Ok(Test::AtLeast(bound)),

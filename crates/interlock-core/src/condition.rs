@@ -1,8 +1,12 @@
 //! Conditions on the arguments of a tool call, each at a JSON pointer (RFC 6901).
 //!
-//! An argument that is absent fulfils no condition but `present: false`. One of a type the test cannot judge is an error, and an erring
-//! rule denies: a number written as text must not slip past a bound.
+//! An argument that is absent fulfils no condition but `present: false`. One that a test cannot judge is an error, and an erring rule
+//! denies: a number written as text must not slip past a bound, nor a list past a rule that denies one text. What the server behind
+//! would read otherwise than the condition does cannot be judged either: a key that only folds to the one that is asked for, and a path
+//! that climbs out of the pattern that it matches.
 
+use crate::decision::Says;
+use crate::folding;
 use crate::glob::Glob;
 use crate::json;
 use serde_json::{Number, Value};
@@ -29,6 +33,8 @@ pub enum Test {
     In(Vec<String>),
     /// A string matched by a glob in which `/` means nothing.
     Matches(Glob),
+    /// The same where the glob speaks of a path: a string that strays from its front cannot be judged.
+    MatchesPath(Glob),
     /// A number not above.
     AtMost(Number),
     /// A number not below.
@@ -39,10 +45,10 @@ pub enum Test {
 
 impl Condition {
     /// Whether all hold. One that surely does not decides; else one that cannot be judged is the error.
-    pub fn all(conditions: &[Self], arguments: &Value) -> Result<bool, String> {
+    pub fn all(conditions: &[Self], says: Says, arguments: &Value) -> Result<bool, String> {
         let mut errors = Vec::new();
         for condition in conditions {
-            match condition.holds(arguments) {
+            match condition.holds(says, arguments) {
                 Ok(true) => {}
                 Ok(false) => return Ok(false),
                 Err(error) => errors.push(error),
@@ -51,23 +57,37 @@ impl Condition {
         errors.into_iter().min().map_or(Ok(true), Err)
     }
 
-    fn holds(&self, arguments: &Value) -> Result<bool, String> {
-        let value = arguments.pointer(&self.at);
+    fn holds(&self, says: Says, arguments: &Value) -> Result<bool, String> {
+        let value = folding::at(arguments, &self.at)?;
         if let Test::Present(wanted) = self.test {
             return Ok(value.is_some() == wanted);
         }
         let Some(value) = value else { return Ok(false) };
         match &self.test {
             Test::Present(_) => Ok(true),
-            Test::Equals(wanted) => Ok(json::canonical(value) == *wanted),
-            Test::In(wanted) => Ok(wanted.contains(&json::canonical(value))),
-            Test::Matches(glob) => match value {
+            Test::Equals(wanted) => self.is_one_of(says, value, std::slice::from_ref(wanted)),
+            Test::In(wanted) => self.is_one_of(says, value, wanted),
+            Test::MatchesPath(_) if value.as_str().is_some_and(folding::strays) => {
+                Err(format!("the argument at `{}` is a path that leaves what it begins with", self.at))
+            }
+            Test::Matches(glob) | Test::MatchesPath(glob) => match value {
                 Value::String(text) => Ok(glob.matches(text.as_bytes())),
                 _ => Err(self.unfit("a string")),
             },
             Test::AtMost(bound) => self.compare(value, bound).map(Ordering::is_le),
             Test::AtLeast(bound) => self.compare(value, bound).map(Ordering::is_ge),
         }
+    }
+
+    /// Whether it is one of these. A rule that keeps something away cannot judge a value of another type than all of them: what reads
+    /// it may unwrap or convert it.
+    fn is_one_of(&self, says: Says, value: &Value, wanted: &[String]) -> Result<bool, String> {
+        let text = json::canonical(value);
+        if wanted.contains(&text) {
+            return Ok(true);
+        }
+        let alike = says == Says::Allow || value.is_null() || wanted.iter().any(|one| Type::of(one) == Type::of(&text));
+        if alike { Ok(false) } else { Err(self.unfit("of a type that it is compared with")) }
     }
 
     fn compare(&self, value: &Value, bound: &Number) -> Result<Ordering, String> {
@@ -79,6 +99,30 @@ impl Condition {
 
     fn unfit(&self, wanted: &str) -> String {
         format!("the argument at `{}` is not {wanted}", self.at)
+    }
+}
+
+/// The type of a JSON value, by its canonical form.
+#[derive(PartialEq, Eq)]
+enum Type {
+    Object,
+    Array,
+    Text,
+    Truth,
+    Null,
+    Number,
+}
+
+impl Type {
+    fn of(canonical: &str) -> Self {
+        match canonical.as_bytes().first() {
+            Some(b'{') => Self::Object,
+            Some(b'[') => Self::Array,
+            Some(b'"') => Self::Text,
+            Some(b't' | b'f') => Self::Truth,
+            Some(b'n') => Self::Null,
+            _ => Self::Number,
+        }
     }
 }
 

@@ -102,6 +102,7 @@ fn groups() -> Value {
         "tool.*": of(|verb| verb.name().starts_with("tool.")),
         "resource.*": of(|verb| verb == Verb::ResourceRead),
         "prompt.*": of(|verb| verb == Verb::PromptGet),
+        "log.*": of(|verb| verb == Verb::LogLevel),
     })
 }
 

@@ -15,6 +15,7 @@ pub mod decide;
 pub mod decision;
 pub mod digest;
 pub mod facts;
+mod folding;
 pub mod glob;
 pub mod grant;
 mod index;

@@ -75,7 +75,7 @@ impl Selectors {
             return touch_keys(keys, touch, action);
         }
         let Target::Tool { arguments, .. } = &action.target else { return (touch, None) };
-        match Condition::all(&self.arguments, arguments) {
+        match Condition::all(&self.arguments, says, arguments) {
             Ok(true) => (touch, None),
             Ok(false) => (Touch::NONE, None),
             Err(error) => (touch, Some(error)),

@@ -108,6 +108,12 @@ pub enum Target {
         tool: String,
         operation: String,
         arguments: serde_json::Value,
+        /// What else goes to the server with the request: `_meta`, a client's answers to the server's questions.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        beside: Option<serde_json::Value>,
+        /// The method of the request, where it is not the one that the verb is named for.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        method: Option<String>,
         #[serde(skip_serializing_if = "Option::is_none")]
         definition: Option<String>,
     },
@@ -161,6 +167,7 @@ impl Target {
                 Err(format!("`{address}` is an IPv4 address and must be written as one"))
             }
             Self::Tool { arguments, .. } if !arguments.is_object() => Err("`arguments` of a tool call is not an object".into()),
+            Self::Tool { beside: Some(beside), .. } if !beside.is_object() => Err("`beside` of a tool call is not an object".into()),
             Self::Signal { signal, .. } if !(0..=SIGNAL_MAX).contains(signal) => Err(format!("`{signal}` is not a signal")),
             _ => Ok(()),
         }
@@ -259,6 +266,10 @@ enum Shape {
         tool: String,
         operation: String,
         arguments: serde_json::Value,
+        #[serde(default)]
+        beside: Option<serde_json::Value>,
+        #[serde(default)]
+        method: Option<String>,
         #[serde(default)]
         definition: Option<String>,
     },

@@ -60,6 +60,7 @@ verbs! {
     ToolList "tool.list",
     ResourceRead "resource.read",
     PromptGet "prompt.get",
+    LogLevel "log.level",
 }
 
 impl Verb {
@@ -95,7 +96,7 @@ impl Verb {
 
     /// The verbs of tool calls.
     pub fn is_gateway(self) -> bool {
-        matches!(self, Self::ToolCall | Self::ToolList | Self::ResourceRead | Self::PromptGet)
+        matches!(self, Self::ToolCall | Self::ToolList | Self::ResourceRead | Self::PromptGet | Self::LogLevel)
     }
 }
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from interlock.gateway.backlog import Backlogs
 from interlock.gateway.catalogue import Catalogue
 from interlock.gateway.changes import Changes
 from interlock.gateway.exchange_legacy import LegacyEra, Sessions
@@ -19,6 +20,7 @@ from interlock.gateway.limits import CONNECTIONS_MAX, KEEP_ALIVE_S
 from interlock.gateway.methods import Methods
 from interlock.gateway.observe import Prompts
 from interlock.gateway.refusals import Refusals
+from interlock.gateway.schema_checks import SchemaChecks
 from interlock.gateway.serve import Gateway, GatewayProtocol
 from interlock.gateway.state import StateSeal
 from interlock.identity.authenticate import Attestations, Authenticator
@@ -69,15 +71,17 @@ def assemble(parts: Parts) -> Gateway:
         catalogue=catalogue,
         prompts=prompts,
         seal=StateSeal(secrets.token_bytes(32), clock.now_ms),
+        checks=SchemaChecks(clock.now_ms),
         session=parts.session,
     )
-    sessions = Sessions(now_ms=clock.now_ms, new_id=lambda: secrets.token_urlsafe(32))
-    changes = Changes(sessions)
+    backlogs = Backlogs()
+    sessions = Sessions(now_ms=clock.now_ms, new_id=lambda: secrets.token_urlsafe(32), backlogs=backlogs)
+    changes = Changes(sessions, backlogs)
     parts.pool.listener = changes.told
     return Gateway(
         identity=_authenticator(parts),
         legacy=LegacyEra(methods, sessions),
-        modern=ModernEra(methods, changes),
+        modern=ModernEra(methods, changes, backlogs),
         hook=Hook(prompts),
         refusals=Refusals(parts.recorder, clock.now_ms),
         hosts=parts.hosts,

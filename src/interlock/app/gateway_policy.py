@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from interlock.policy.compiled_form import CompiledPolicy
 
 SERVER_PRESET: Final = "mcp-server"
-_GLOB_CHARACTERS: Final = frozenset("*?[]{}\\@$~")
+#: `@` begins a set only where it is the first character, which no path has.
+_GLOB_CHARACTERS: Final = frozenset("*?[]{}\\$~")
 
 
 def call_policy(files: Sequence[str], preset: str | None, home: Home) -> tuple[CompiledPolicy, Sequence[str]]:

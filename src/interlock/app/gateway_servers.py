@@ -270,6 +270,7 @@ class SupervisedLauncher:
             interlock=own_paths(dict(os.environ), supervisor=executable),
             agent={"name": f"{agent}/{name}", "assurance": "attested"},
             parent={"session": "gateway"},
+            gateway={"socket": self._home.gateway_socket},
         )
         return launch.message()
 

@@ -303,13 +303,14 @@ def _asker(home: Home, session: str, wanted: SessionWanted) -> Asker:
 class _Identity(NamedTuple):
     agent: Mapping[str, str] | None
     environment: Mapping[str, str]
-    gateway: GatewayAt | None
+    gateway: GatewayAt
     end: Callable[[], None]
 
 
 def _identity(agent: str | None, home: Home, session: str) -> _Identity:
     if agent is None:
-        return _Identity(None, {}, None, lambda: None)
+        # Its connections are attested as well: a token of the user's is worth nothing in any session.
+        return _Identity(None, {}, {"socket": home.gateway_socket}, lambda: None)
     from interlock.app.agent_session import open_agent_session
 
     opened = open_agent_session(agent, home=home, session=session)

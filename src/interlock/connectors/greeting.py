@@ -14,7 +14,7 @@ from interlock.connectors.configuration import Connector
 from interlock.connectors.lapse import Lapsed
 from interlock.mcp import server_message as messages
 from interlock.mcp.client_request import capabilities_towards
-from interlock.mcp.revision import LEGACY, LEGACY_OF_SERVERS, META, MODERN
+from interlock.mcp.revision import LEGACY, LEGACY_KNOWN, META, MODERN
 from interlock.mediate.json_text import JsonObject, object_at, text_at
 from interlock.mediate.upstream import Broken, Exchange, Fault, Reply, Result
 from interlock.vocabulary.effect import Effect
@@ -121,7 +121,7 @@ async def _initialize(channel: Channel, connector: Connector) -> Met | Unmet:
     if isinstance(reply, Fault):
         return Unmet(f"it refuses to initialize (error {reply.code})")
     version = text_at(reply.value, "protocolVersion")
-    if version not in LEGACY_OF_SERVERS:
+    if version not in LEGACY_KNOWN:
         return Unmet(f"it speaks revision `{str(version)[:32]}`, which this gateway does not know")
     await channel.notify("notifications/initialized", {})
     server: JsonObject = {**object_at(reply.value, "serverInfo"), "protocolVersion": version}

@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Final
 
 from interlock.connectors.configuration import Connector, Http
+from interlock.connectors.deadline import Deadline
 from interlock.connectors.lapse import Lapsed, Processed
 from interlock.connectors.lines import Noise, Pace
 from interlock.connectors.questions import outcome_of
@@ -79,10 +80,13 @@ class HttpChannel:
         async with self._turns:
             if self.ended.done():
                 return Broken(self.ended.result(), exchange.passage.effect)
+            gone = exchange.revalidate()
+            if gone is not None:
+                return Broken(gone, exchange.passage.effect)
             identity = next(self._ids)
             try:
-                async with asyncio.timeout(timeout_ms / 1000):
-                    reply = await self._exchange(identity, method, params, exchange)
+                async with Deadline(timeout_ms / 1000) as deadline:
+                    reply = await self._exchange(identity, method, params, exchange, deadline)
             except TimeoutError:
                 await self._cancel(identity, method, "timeout", exchange.passage)
                 return Broken(f"the server did not answer within {timeout_ms / 1000:g} s", exchange.passage.effect)
@@ -114,13 +118,13 @@ class HttpChannel:
                     pass
         await client.close()
 
-    async def _exchange(self, identity: int, method: str, params: JsonObject, exchange: Exchange) -> Reply | Lapsed:
+    async def _exchange(
+        self, identity: int, method: str, params: JsonObject, exchange: Exchange, deadline: Deadline
+    ) -> Reply | Lapsed:
         import aiohttp
 
-        meta = object_at(params, "_meta")
-        token = meta.get("progressToken")
-        if token is not None:
-            params = {**params, "_meta": {**meta, "progressToken": identity}}
+        if exchange.progress is not None:
+            params = {**params, "_meta": {**object_at(params, "_meta"), "progressToken": identity}}
         body = messages.request(identity, method, params)
         try:
             async with self._opened().post(
@@ -130,7 +134,7 @@ class HttpChannel:
                 allow_redirects=False,
                 trace_request_ctx=exchange.passage,
             ) as response:
-                return await self._read(response, identity, method, exchange, token)
+                return await self._read(response, identity, method, exchange, deadline)
         except _Excess as error:
             return Broken(f"its answer cannot be read: {error}", Effect.UNKNOWN)
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -139,20 +143,20 @@ class HttpChannel:
             return Broken(f"{what} ({_why(error)})", effect)
 
     async def _read(
-        self, response: aiohttp.ClientResponse, identity: int, method: str, exchange: Exchange, token: object
+        self, response: aiohttp.ClientResponse, identity: int, method: str, exchange: Exchange, deadline: Deadline
     ) -> Reply | Lapsed:
         in_session = self._session is not None and method != "initialize"
         if response.status == 404 and in_session:  # streamable HTTP, "Session Management", item 3
             self._session = None
             return Lapsed("the server ended the session", Processed.NO)
         if response.content_type == "text/event-stream" and response.status == 200:
-            return await self._read_events(response, identity, exchange, token)
+            return await self._read_events(response, identity, exchange, deadline)
         said: messages.Response | messages.Asked | messages.Told | messages.Unreadable | None = None
         if response.content_type == "application/json" and _is_plain(response):
             said = messages.take(await _bounded(response))
         lost = response.status == 400 and in_session
         ours = isinstance(said, messages.Response) and (said.id == identity or (said.id is None and not lost))
-        if isinstance(said, messages.Response) and ours and not (lost and await self._is_forgotten(method)):
+        if isinstance(said, messages.Response) and ours and not (lost and await self._is_forgotten(method, deadline)):
             self._take_session(response, method)
             return said.reply
         if lost:  # as some servers say it; what they did with the request is not said
@@ -160,14 +164,14 @@ class HttpChannel:
             return Lapsed("the server does not know the session any more, or refuses the request", Processed.UNKNOWN)
         return Broken(_no_answer(response, said), Effect.UNKNOWN)
 
-    async def _is_forgotten(self, method: str) -> bool:
+    async def _is_forgotten(self, method: str, deadline: Deadline) -> bool:
         """After a status 400 with an error that may be about the session or about the request: a ping tells which."""
         if method == "ping":
             return True
-        return isinstance(await self._exchange(next(self._ids), "ping", {}, Exchange()), Lapsed)
+        return isinstance(await self._exchange(next(self._ids), "ping", {}, Exchange(), deadline), Lapsed)
 
     async def _read_events(
-        self, response: aiohttp.ClientResponse, identity: int, exchange: Exchange, token: object
+        self, response: aiohttp.ClientResponse, identity: int, exchange: Exchange, deadline: Deadline
     ) -> Reply:
         self._take_session(response, None)
         async for message in self._events(response):
@@ -178,14 +182,17 @@ class HttpChannel:
                 if message.id == identity:
                     return Broken(f"its answer cannot be read: {message.why}", Effect.UNKNOWN)
             elif isinstance(message, messages.Asked):
-                outcome = await outcome_of(message, exchange, self._connector)
+                with deadline.paused():
+                    outcome = await outcome_of(message, exchange, self._connector)
                 await self._post_quietly(messages.answer(message.id, outcome), None)
             else:
-                self._pass_on(message, identity, exchange, token)
+                self._pass_on(message, identity, exchange, deadline)
         return Broken("the stream ended without an answer", Effect.UNKNOWN)
 
-    def _pass_on(self, told: messages.Told, identity: int, exchange: Exchange, token: object) -> None:
+    def _pass_on(self, told: messages.Told, identity: int, exchange: Exchange, deadline: Deadline) -> None:
+        token = exchange.progress
         if told.method == "notifications/progress":
+            deadline.begin_again()
             if exchange.notify is not None and token is not None and told.params.get("progressToken") == identity:
                 params = {**told.params, "progressToken": token}
                 exchange.notify({"jsonrpc": "2.0", "method": told.method, "params": params})
@@ -306,7 +313,7 @@ class HttpChannel:
             self._client = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX, keepalive_timeout=IDLE_S_MAX),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S_MAX),
-                cookie_jar=aiohttp.DummyCookieJar(),
+                cookie_jar=aiohttp.CookieJar(unsafe=True),  # a balancer's; of one agent, and of this server alone
                 trust_env=False,
                 auto_decompress=False,
                 trace_configs=[_departures()],

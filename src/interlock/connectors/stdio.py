@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from interlock.connectors.configuration import Connector
+from interlock.connectors.deadline import Deadline
 from interlock.connectors.launch import LastWords, Running
 from interlock.connectors.lines import Noise, Pace, TooLong, read_line
 from interlock.connectors.questions import outcome_of
@@ -32,13 +33,15 @@ GRACE_S: Final = 1.0
 QUESTIONS_MAX: Final = 8
 #: Never told to be cancelled: many servers break on that before they are initialized.
 _GREETINGS: Final = frozenset({"initialize", "server/discover"})
+#: What goes on after it was given up does nothing that could be put down to the next call.
+_HARMLESS: Final = frozenset({"logging/setLevel"})
 
 
 @dataclass(slots=True)
 class _Pending:
     reply: asyncio.Future[Reply]
     exchange: Exchange
-    progress: object
+    deadline: Deadline
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,9 @@ class StdioChannel:
             refusal = await self._announce(exchange)
             if refusal is not None:
                 return refusal
+            gone = exchange.revalidate()
+            if gone is not None:
+                return Broken(gone, exchange.passage.effect)
             try:
                 return await self._exchange(method, params, exchange, timeout_ms)
             finally:
@@ -149,15 +155,15 @@ class StdioChannel:
     ) -> Reply:
         identity, self._next = self._next, self._next + 1
         reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        meta = object_at(params, "_meta")
-        self._pending[identity] = _Pending(reply, exchange, meta.get("progressToken"))
-        if "progressToken" in meta:
-            params = {**params, "_meta": {**meta, "progressToken": identity}}
+        deadline = Deadline(timeout_ms / 1000)
+        self._pending[identity] = _Pending(reply, exchange, deadline)
+        if exchange.progress is not None:
+            params = {**params, "_meta": {**object_at(params, "_meta"), "progressToken": identity}}
         try:
             await self._send(messages.request(identity, method, params), exchange.passage)
             if begin is not None and not await begin.input.read_within(begin.limit_ms, reply):
                 return self._unread(reply, begin.limit_ms)
-            async with asyncio.timeout(timeout_ms / 1000):
+            async with deadline:
                 return await asyncio.shield(reply)
         except TimeoutError:
             await self._give_up(identity, method, f"no answer within {timeout_ms / 1000:g} s")
@@ -188,7 +194,7 @@ class StdioChannel:
         with contextlib.suppress(OSError):
             if method not in _GREETINGS:
                 await self.notify("notifications/cancelled", {"requestId": identity, "reason": why})
-        if pending.exchange.action is not None and self._connector.concurrency == 1:
+        if pending.exchange.action is not None and self._connector.concurrency == 1 and method not in _HARMLESS:
             done, _ = await asyncio.wait({pending.reply}, timeout=GRACE_S)
             if not done:
                 await self.close(f"a request was given up, {why}")
@@ -262,8 +268,11 @@ class StdioChannel:
         listens."""
         if told.method == "notifications/progress":
             pending = self._pending.get(_number(told.params.get("progressToken")))
-            if pending is not None and pending.exchange.notify is not None and pending.progress is not None:
-                params = {**told.params, "progressToken": pending.progress}
+            if pending is None:
+                return
+            pending.deadline.begin_again()
+            if pending.exchange.notify is not None and pending.exchange.progress is not None:
+                params = {**told.params, "progressToken": pending.exchange.progress}
                 pending.exchange.notify({"jsonrpc": "2.0", "method": told.method, "params": params})
             return
         only = next(iter(self._pending.values())) if len(self._pending) == 1 else None
@@ -277,13 +286,14 @@ class StdioChannel:
         if len(self._questions) >= QUESTIONS_MAX:
             self._strikes += 1
             return
-        answering = self._answer(asked, only.exchange if only is not None else None)
+        answering = self._answer(asked, only)
         task = asyncio.create_task(contained(answering, lambda _: None))
         self._questions.add(task)
         task.add_done_callback(self._questions.discard)
 
-    async def _answer(self, asked: messages.Asked, exchange: Exchange | None) -> None:
-        outcome = await outcome_of(asked, exchange, self._connector)
+    async def _answer(self, asked: messages.Asked, pending: _Pending | None) -> None:
+        with pending.deadline.paused() if pending is not None else contextlib.nullcontext():
+            outcome = await outcome_of(asked, pending.exchange if pending is not None else None, self._connector)
         await self._send(messages.answer(asked.id, outcome), Passage())
 
     def _end(self, why: str) -> None:

@@ -3,7 +3,7 @@
 A list holds what policy could allow this agent, in a fixed order; a server that is dead, slow or lying is left out
 and named in `_meta`, and never keeps the others from being listed.
 
-A name means the same tool each time, and back. At `/mcp` a tool is `connector__tool`; where that is longer than 64
+A name means the same tool each time, and back. At `/mcp` a tool is `connector__tool`; where that is longer than 48
 characters or holds others than clients take, an alias with a digest stands for it. Connector names hold no `_`, so the
 first `__` always parts the two. Prompts are named likewise; a resource's URI gets the connector as `connector+` before
 its scheme. At `/mcp/<connector>` everything has its own name.
@@ -25,7 +25,7 @@ from interlock.gateway.observe import Tool, tools_of
 from interlock.gateway.ports import Upstreams
 from interlock.mcp.message import RpcError
 from interlock.mcp.revision import INVALID_PARAMS, UPSTREAM_BROKEN
-from interlock.mediate.json_text import JsonObject, is_object, text_at
+from interlock.mediate.json_text import JsonObject, is_object, object_at, text_at
 from interlock.mediate.line import contained
 from interlock.mediate.ports import Engine
 from interlock.mediate.upstream import Broken, Upstream
@@ -39,6 +39,7 @@ _TAKEN_BY_CLIENTS: Final = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
 _OTHER: Final = re.compile(r"[^A-Za-z0-9_.-]", re.ASCII)
 _DIGEST_CHARACTERS: Final = 10
 _TOOLS_A_TURN: Final = 50
+UI: Final = "ui://"
 UNAVAILABLE: Final = "interlock/unavailable"
 _KEYS: Final = {"tools": "name", "prompts": "name", "resources": "uri", "resourceTemplates": "uriTemplate"}
 _VERBS: Final = {"prompts": "prompt.get", "resources": "resource.read", "resourceTemplates": "resource.read"}
@@ -157,7 +158,7 @@ class Catalogue:
         if key != "name":
             return [{**entry, key: public_uri(upstream.connector, own)} for own, entry in named.items()]
         public = by_public_name(upstream.connector, list(named))
-        return [{**named[own], "name": name} for name, own in public.items()]
+        return [{**_with_interface(upstream.connector, named[own]), "name": name} for name, own in public.items()]
 
     async def _visible_tools(
         self, conversation: Conversation, upstream: Upstream, definitions: list[JsonObject]
@@ -171,7 +172,7 @@ class Catalogue:
             )
             target = {"connector": tool.connector, "tool": tool.name, "operation": observe.READ, "arguments": {}}
             listing: JsonObject = {**call, "verb": "tool.list", "target": target}
-            hidden = _denies(self._engine.possible(listing)) or isinstance(tool.arguments, str)
+            hidden = _denies(self._engine.possible(listing)) or tool.arguments.unusable is not None
             if not hidden and self._engine.possible(call).says is not Says.DENY:
                 yield tool
 
@@ -226,6 +227,19 @@ def _relinked(connector: str, block: object) -> object:
     return {**block, "uri": public_uri(connector, uri)} if is_object(block) and uri is not None else block
 
 
+def _with_interface(connector: str, definition: JsonObject) -> JsonObject:
+    """A definition whose user interface, if it has one, is called as it is at `/mcp`."""
+    meta = object_at(definition, "_meta")
+    interface, flat = object_at(meta, "ui"), text_at(meta, "ui/resourceUri")
+    own = text_at(interface, "resourceUri")
+    renamed: JsonObject = {}
+    if own is not None:
+        renamed["ui"] = {**interface, "resourceUri": public_uri(connector, own)}
+    if flat is not None:
+        renamed["ui/resourceUri"] = public_uri(connector, flat)
+    return {**definition, "_meta": {**meta, **renamed}} if renamed else definition
+
+
 def _unknown(kind: str, name: str) -> RpcError:
     return RpcError(INVALID_PARAMS, f"Unknown {kind}: {printable(name, 200)}")
 
@@ -260,11 +274,15 @@ def by_public_name(connector: str, names: list[str]) -> dict[str, str]:
 
 
 def public_uri(connector: str, uri: str) -> str:
-    """A resource's URI at `/mcp`."""
+    """A resource's URI at `/mcp`. One of a user interface keeps its scheme, by which clients know it (MCP Apps)."""
+    if uri.startswith(UI):
+        return f"{UI}{connector}+{uri.removeprefix(UI)}"
     return f"{connector}+{uri}"
 
 
 def own_uri(public: str) -> tuple[str, str] | None:
     """Connector and own URI of one at `/mcp`."""
-    connector, plus, uri = public.partition("+")
+    scheme = UI if public.startswith(UI) else ""
+    connector, plus, rest = public.removeprefix(scheme).partition("+")
+    uri = f"{scheme}{rest}" if rest else ""
     return (connector, uri) if plus and connector and uri else None

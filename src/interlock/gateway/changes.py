@@ -5,13 +5,12 @@ Only what a stream asked for, only of the agent's own servers, each message on o
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import Final
 
+from interlock.gateway.backlog import Backlog, Backlogs
 from interlock.gateway.catalogue import public_uri
 from interlock.gateway.exchange_legacy import Session, Sessions
-from interlock.gateway.limits import STREAM_MESSAGES_MAX
 from interlock.mcp.revision import META
 from interlock.mediate.json_text import JsonObject, object_at, text_at
 
@@ -24,8 +23,6 @@ _LISTS: Final = {
 }
 UPDATED: Final = "notifications/resources/updated"
 
-Queue = asyncio.Queue[JsonObject | None]
-
 
 @dataclass(frozen=True, slots=True)
 class _Subscription:
@@ -34,37 +31,39 @@ class _Subscription:
     wanted: frozenset[str]
     uris: frozenset[str]
     id: int | str
-    queue: Queue
+    queue: Backlog
 
 
 class Changes:
     """See the module."""
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, backlogs: Backlogs) -> None:
         self._sessions = sessions
+        self._backlogs = backlogs
         self._subscriptions: dict[int, _Subscription] = {}
 
-    def subscribe(self, agent: str, connector: str | None, wanted: JsonObject, identity: int | str) -> Queue | None:
+    def subscribe(self, agent: str, connector: str | None, wanted: JsonObject, identity: int | str) -> Backlog | None:
         """Open a stream, its acknowledgement first; none when the agent has too many open."""
         if sum(each.agent == agent for each in self._subscriptions.values()) >= SUBSCRIPTIONS_PER_AGENT_MAX:
             return None
         lists = [key for key in _LISTS.values() if wanted.get(key) is True]
         asked = wanted.get("resourceSubscriptions")
         uris = [uri for uri in asked if isinstance(uri, str)][:URIS_MAX] if isinstance(asked, list) else []
-        queue: Queue = asyncio.Queue(STREAM_MESSAGES_MAX)
+        queue = self._backlogs.of(agent)
         granted: JsonObject = dict.fromkeys(lists, True)
         if uris:
             granted["resourceSubscriptions"] = uris
         meta: JsonObject = {f"{META}subscriptionId": identity}
         params: JsonObject = {"_meta": meta, "notifications": granted}
-        queue.put_nowait({"jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged", "params": params})
+        queue.put({"jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged", "params": params})
         subscription = _Subscription(agent, connector, frozenset(lists), frozenset(uris), identity, queue)
         self._subscriptions[id(queue)] = subscription
         return queue
 
-    def unsubscribe(self, queue: Queue) -> None:
+    def unsubscribe(self, queue: Backlog) -> None:
         """The stream is closed."""
         self._subscriptions.pop(id(queue), None)
+        queue.close()
 
     def told(self, agent: str, connector: str, method: str, params: JsonObject) -> None:
         """A server of this agent said something outside any request."""
@@ -92,8 +91,7 @@ def _tell_subscription(subscription: _Subscription, connector: str, method: str,
     if method != UPDATED and _LISTS.get(method) not in subscription.wanted:
         return
     meta = {**object_at(shown, "_meta"), f"{META}subscriptionId": subscription.id}
-    if not subscription.queue.full():
-        subscription.queue.put_nowait({"jsonrpc": "2.0", "method": method, "params": {**shown, "_meta": meta}})
+    subscription.queue.put({"jsonrpc": "2.0", "method": method, "params": {**shown, "_meta": meta}})
 
 
 def _public(endpoint: str | None, connector: str, method: str, params: JsonObject) -> JsonObject:

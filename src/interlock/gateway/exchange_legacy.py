@@ -14,20 +14,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from interlock.gateway.backlog import Backlog, Backlogs
 from interlock.gateway.conversation import Conversation
 from interlock.gateway.limits import (
     ASKED_S_MAX,
+    QUESTIONS_PER_SESSION_MAX,
     REQUESTS_PER_SESSION_MAX,
     SESSION_IDLE_MS_MAX,
     SESSIONS_PER_AGENT_MAX,
-    STREAM_MESSAGES_MAX,
 )
-from interlock.gateway.methods import Methods
+from interlock.gateway.methods import LEVELS, Methods
 from interlock.gateway.outlet import Outlet, Receive, Send, send_empty, send_json, stream
 from interlock.gateway.serve import Incoming, Rejected
 from interlock.mcp.client_request import KINDS
 from interlock.mcp.message import RpcError, RpcMessage, RpcRequest, RpcResponse, error, result
-from interlock.mcp.revision import LEGACY, METHOD_NOT_FOUND, UNSUPPORTED_VERSION
+from interlock.mcp.revision import INVALID_REQUEST, LEGACY_KNOWN, METHOD_NOT_FOUND, UNSUPPORTED_VERSION
 from interlock.mediate.json_text import JsonObject, is_object, object_at, text_at
 from interlock.mediate.principal import Principal
 
@@ -64,20 +65,25 @@ class LegacyEra:
         if incoming.headers.one(SESSION_HEADER) is None:
             raise Rejected(405, "a stream needs a session", [(b"allow", b"POST")])
         session = self._session(incoming)
-        queue = session.open_stream()
-        if queue is None:
+        if session.stream is not None:
             raise Rejected(409, "the session has a stream open already")
+        queue = session.stream = self._sessions.backlogs.of(session.agent)
         gone = asyncio.ensure_future(_gone(receive))
         try:
             await stream(send, queue, gone)
         finally:
             session.stream = None
+            queue.close()
             gone.cancel()
 
     async def delete(self, incoming: Incoming, send: Send) -> None:
         """DELETE: the client ends its session."""
         self._sessions.end(self._session(incoming))
         await send_empty(send, 204)
+
+    def forget(self, principal: Principal) -> None:
+        """The principal is nobody any more: its sessions end, and all that is under way in them."""
+        self._sessions.end_of(principal)
 
     def _session(self, incoming: Incoming) -> Session:
         _check_version(incoming)
@@ -108,7 +114,8 @@ class LegacyEra:
             raise Rejected(400, "a request with this id is running already")
         if len(session.running) >= REQUESTS_PER_SESSION_MAX:
             raise Rejected(429, "too many requests are running in this session")
-        outlet = Outlet(send, streams=incoming.accepts("text/event-stream"), extra=[])
+        backlog = self._sessions.backlogs.of(session.agent)
+        outlet = Outlet(send, backlog, streams=incoming.accepts("text/event-stream"))
         conversation = self._conversation(incoming, session, outlet)
         work = asyncio.create_task(self._work(conversation, session, said))
         task = asyncio.create_task(_deliver(outlet, work))
@@ -135,10 +142,12 @@ class LegacyEra:
                 session.subscriptions.add(uri)
         elif said.method == "resources/unsubscribe" and uri is not None:
             session.subscriptions.discard(uri)
+        elif said.method == "logging/setLevel" and "result" in reply:
+            session.level = text_at(said.params, "level") or session.level
         return status, reply
 
     def _conversation(self, incoming: Incoming, session: Session | None, outlet: Outlet | None) -> Conversation:
-        ask = None
+        ask = notify = None
         if session is not None and outlet is not None and outlet.streams:
             bound_session, put = session, outlet.put
 
@@ -146,7 +155,11 @@ class LegacyEra:
                 refusal = _cannot(bound_session, question)
                 return refusal or await self._sessions.ask(bound_session, question, put)
 
-            ask = ask_client
+            def tell_client(told: JsonObject) -> None:
+                if not bound_session.is_below_level(told):
+                    put(told)
+
+            ask, notify = ask_client, tell_client
         return Conversation(
             principal=incoming.principal,
             connector=incoming.connector,
@@ -154,7 +167,7 @@ class LegacyEra:
             headers=incoming.headers,
             session=session.id if session is not None else None,
             revalidate=incoming.revalidate,
-            notify=outlet.put if outlet is not None and outlet.streams else None,
+            notify=notify,
             ask=ask,
         )
 
@@ -178,7 +191,7 @@ async def _deliver(outlet: Outlet, work: asyncio.Task[tuple[int, JsonObject]]) -
 
 def _check_version(incoming: Incoming) -> None:
     version = incoming.headers.one("mcp-protocol-version")
-    if version is not None and version not in LEGACY and version != "2024-11-05":
+    if version is not None and version not in LEGACY_KNOWN:
         raise Rejected(400, f"this gateway does not speak revision `{version[:32]}`", code=UNSUPPORTED_VERSION)
 
 
@@ -214,8 +227,8 @@ class Session:
     subscriptions: set[str] = field(default_factory=set)
     running: dict[int | str, asyncio.Task[None]] = field(default_factory=dict)
     asked: dict[str, asyncio.Future[JsonObject]] = field(default_factory=dict)
-    stream: asyncio.Queue[JsonObject | None] | None = None
-    lost: int = 0
+    stream: Backlog | None = None
+    level: str = LEVELS[0]
 
     def belongs_to(self, principal: Principal, connector: str | None) -> bool:
         """Whether a request of this principal at this endpoint may use it."""
@@ -223,27 +236,25 @@ class Session:
 
     def tell(self, message: JsonObject) -> None:
         """Put a message on the GET stream, if there is one; what does not fit is counted."""
-        if self.stream is None:
+        if self.stream is None or self.is_below_level(message):
             return
-        try:
-            self.stream.put_nowait(message)
-        except asyncio.QueueFull:
-            self.lost += 1
+        self.stream.put(message)
 
-    def open_stream(self) -> asyncio.Queue[JsonObject | None] | None:
-        """The GET stream's queue; none when one is open already (a message goes to one stream only)."""
-        if self.stream is not None:
-            return None
-        self.stream = asyncio.Queue(STREAM_MESSAGES_MAX)
-        return self.stream
+    def is_below_level(self, message: JsonObject) -> bool:
+        """Whether it is a log message that the client did not want."""
+        level = text_at(object_at(message, "params"), "level")
+        if message.get("method") != "notifications/message" or level not in LEVELS:
+            return False
+        return LEVELS.index(level) < LEVELS.index(self.level)
 
 
 class Sessions:
     """All sessions, by id."""
 
-    def __init__(self, *, now_ms: Callable[[], int], new_id: Callable[[], str]) -> None:
+    def __init__(self, *, now_ms: Callable[[], int], new_id: Callable[[], str], backlogs: Backlogs) -> None:
         self._now_ms = now_ms
         self._new_id = new_id
+        self.backlogs = backlogs
         self._all: dict[str, Session] = {}
         self._asked = itertools.count(1)
 
@@ -271,6 +282,11 @@ class Sessions:
         """The sessions of an agent."""
         return [each for each in self._all.values() if each.agent == agent]
 
+    def end_of(self, principal: Principal) -> None:
+        """End every session that this token made."""
+        for each in [each for each in self._all.values() if each.token == principal.token]:
+            self.end(each)
+
     def end(self, session: Session) -> None:
         """End it: nothing under way in it goes on, its stream closes."""
         self._all.pop(session.id, None)
@@ -279,15 +295,18 @@ class Sessions:
         for future in session.asked.values():
             future.cancel()
         if session.stream is not None:
-            session.stream.put_nowait(None) if not session.stream.full() else None
+            session.stream.end()
 
-    async def ask(self, session: Session, question: JsonObject, send: Callable[[JsonObject], None]) -> JsonObject:
+    async def ask(self, session: Session, question: JsonObject, send: Callable[[JsonObject], bool]) -> JsonObject:
         """Put a server's question to the client on the stream of the request it belongs to, and wait for the answer."""
+        if len(session.asked) >= QUESTIONS_PER_SESSION_MAX:
+            return {"error": {"code": INVALID_REQUEST, "message": "too many questions wait for this client"}}
         identity = f"interlock-{next(self._asked)}"
         future: asyncio.Future[JsonObject] = asyncio.get_running_loop().create_future()
         session.asked[identity] = future
         try:
-            send({"jsonrpc": "2.0", "id": identity, **question})
+            if not send({"jsonrpc": "2.0", "id": identity, **question}):
+                return {"error": {"code": INVALID_REQUEST, "message": "the client does not read what waits for it"}}
             async with asyncio.timeout(ASKED_S_MAX):
                 return await future
         finally:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from interlock.gateway.backlog import Backlogs
 from interlock.gateway.changes import Changes
 from interlock.gateway.conversation import Conversation
 from interlock.gateway.methods import Methods
@@ -25,8 +26,9 @@ _LEVEL: Final = f"{META}logLevel"
 class ModernEra:
     """See the module."""
 
-    def __init__(self, methods: Methods, changes: Changes) -> None:
+    def __init__(self, methods: Methods, changes: Changes, backlogs: Backlogs) -> None:
         self._methods = methods
+        self._backlogs = backlogs
         self._changes = changes
 
     async def take(self, incoming: Incoming, said: RpcMessage, send: Send, gone: asyncio.Task[None]) -> None:
@@ -42,7 +44,8 @@ class ModernEra:
         if said.method == "subscriptions/listen":
             await self._listen(incoming, said, send, gone)
             return
-        outlet = Outlet(send, streams=incoming.accepts("text/event-stream"), extra=[])
+        backlog = self._backlogs.of(incoming.principal.agent)
+        outlet = Outlet(send, backlog, streams=incoming.accepts("text/event-stream"))
         work = asyncio.create_task(self._answer(incoming, said, outlet))
         gone.add_done_callback(lambda _: work.cancel())
         try:

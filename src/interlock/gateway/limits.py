@@ -11,21 +11,34 @@ HEADERS_BYTES_MAX: Final = 32 * 1024
 HEADERS_COUNT_MAX: Final = 100
 HEADERS_S_MAX: Final = 10.0
 CONNECTIONS_MAX: Final = 512
+#: Of those who have not said who they are, and of one agent.
+STRANGERS_MAX: Final = 128
+AGENT_CONNECTIONS_MAX: Final = 256
 KEEP_ALIVE_S: Final = 75
 #: Before this an answer is plain JSON; after it a stream with comments keeps the connection alive.
 STREAM_AFTER_S: Final = 2.0
 COMMENT_EVERY_S: Final = 15.0
 #: Messages that wait for one stream; what comes beyond is counted and said, not kept.
 STREAM_MESSAGES_MAX: Final = 1_000
+#: The same in bytes: of one stream, and of all streams of one agent.
+STREAM_BYTES_MAX: Final = 8 * 1024 * 1024
+AGENT_BYTES_MAX: Final = 32 * 1024 * 1024
+#: A client that takes nothing for so long is not waited for any more.
+STALLED_S_MAX: Final = 60.0
 SESSIONS_PER_AGENT_MAX: Final = 64
 SESSION_IDLE_MS_MAX: Final = 3_600_000
 REQUESTS_PER_SESSION_MAX: Final = 64
 ASKED_S_MAX: Final = 300.0
+QUESTIONS_PER_SESSION_MAX: Final = 32
 #: Upstreams asked for a list at once get this long together; a late one is left out and named.
 LIST_S_MAX: Final = 35.0
 #: A level for log messages is passed on to servers, and no client waits long for one that does not answer.
 LEVEL_S_MAX: Final = 3.0
-TOOL_NAME_CHARACTERS_MAX: Final = 64
+#: Models take 64, of which clients use up to 16 for a prefix of their own (`mcp__interlock__`).
+TOOL_NAME_CHARACTERS_MAX: Final = 48
+#: What a server says of its use, in characters: of one, and of all at an endpoint.
+INSTRUCTIONS_CHARACTERS_MAX: Final = 4_096
+ALL_INSTRUCTIONS_CHARACTERS_MAX: Final = 16_384
 UPSTREAM_NAME_CHARACTERS_MAX: Final = 256
 REFUSALS_RECORDED_PER_S_MAX: Final = 20
 PROMPT_BYTES_MAX: Final = 1024 * 1024

@@ -7,26 +7,44 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
-from interlock.gateway import observe
+from interlock.gateway import ambiguity, observe
 from interlock.gateway.catalogue import UNAVAILABLE, Catalogue
 from interlock.gateway.conversation import Conversation
-from interlock.gateway.enact import Operation, ToAgent
-from interlock.gateway.failures import effect_data, failure
-from interlock.gateway.limits import LEVEL_S_MAX, LIST_S_MAX
+from interlock.gateway.enact import Enactor, ToAgent
+from interlock.gateway.failures import effect_data
+from interlock.gateway.limits import (
+    ALL_INSTRUCTIONS_CHARACTERS_MAX,
+    INSTRUCTIONS_CHARACTERS_MAX,
+    LEVEL_S_MAX,
+    LIST_S_MAX,
+)
 from interlock.gateway.observe import Prompts, Tool, trace_of
+from interlock.gateway.operation import Operation, Use, tool_call, use_of
+from interlock.gateway.passing import beside, handed_back, progress_token
+from interlock.gateway.schema import UnusableSchema
+from interlock.gateway.schema_checks import SchemaChecks
 from interlock.gateway.state import StateSeal
-from interlock.mcp.client_request import KINDS
 from interlock.mcp.message import RpcError, RpcRequest, error, result
 from interlock.mcp.request_headers import check_parameters
-from interlock.mcp.revision import INTERNAL, INVALID_PARAMS, LEGACY, META, METHOD_NOT_FOUND, MODERN, UPSTREAM_BROKEN
-from interlock.mediate.json_text import JsonObject, is_object, measure, object_at, text_at
+from interlock.mcp.revision import (
+    INTERNAL,
+    INVALID_PARAMS,
+    LEGACY,
+    LEGACY_KNOWN,
+    META,
+    METHOD_NOT_FOUND,
+    MODERN,
+    REFUSED,
+    UPSTREAM_BROKEN,
+)
+from interlock.mediate.json_text import JsonObject, is_object, object_at, text_at
 from interlock.mediate.line import Line
 from interlock.mediate.permit import Attribution, Refused
 from interlock.mediate.ports import Engine, Recorder, RecordFailed
-from interlock.mediate.upstream import Broken, Exchange, Fault, Upstream
+from interlock.mediate.upstream import Exchange, Upstream
 from interlock.vocabulary import words
 from interlock.vocabulary.decision import Says
 from interlock.vocabulary.effect import Effect
@@ -43,20 +61,11 @@ _LISTS: Final = {
     "prompts/list": "prompts",
 }
 _CACHEABLE: Final = frozenset({*_LISTS, "resources/read", "server/discover"})
-_LEVELS: Final = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
+#: The least first.
+LEVELS: Final = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 INSTRUCTIONS: Final = (
     "Tools here are held to a policy. A refused call says which rule refused it and why: do not repeat it unchanged."
 )
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """What is asked about one named thing of a server, and as the use of what it is decided."""
-
-    method: str
-    verb: str
-    name: str
-    arguments: JsonObject = field(default_factory=dict)
-    beside: JsonObject = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +78,7 @@ class Methods:
     catalogue: Catalogue
     prompts: Prompts
     seal: StateSeal
+    checks: SchemaChecks
     session: str
     numbers: Iterator[int] = field(default_factory=itertools.count)
 
@@ -100,93 +110,88 @@ class Methods:
         upstream, tool = await self.catalogue.tool(conversation, params.get("name"))
         if conversation.modern:
             check_parameters(conversation.headers, object_at(tool.definition, "inputSchema"), arguments)
-        identity, subject = self._identity(), self._subject(conversation)
-        action = observe.tool_call(
-            identity=identity, subject=subject, tool=tool, upstream=upstream, arguments=arguments
+        operation = tool_call(
+            upstream,
+            tool,
+            arguments,
+            beside=beside(conversation, upstream, "tools/call", params, self.seal),
+            identity=self._identity(),
+            subject=self._subject(conversation),
         )
-        attribution = await self._attribution(conversation, params)
-        operation = self._operation(conversation, upstream, "tools/call", tool.name, identity, tool)
-        if isinstance(attribution, Refused):
-            return operation.denied(attribution)
-        unfit = self._unfit(action, tool, arguments)
-        if unfit is not None:
-            return operation.denied(await self.line.deny(action=action, attribution=attribution, because=unfit))
-        operation = replace(operation, beside=self._beside(conversation, params))
-        outcome = await self._mediated(operation, action, attribution)
-        return self._handed_back(outcome, conversation, params, upstream)
+        return await self._walked(conversation, operation, params, await self._unfit(operation.action, tool, arguments))
 
     async def get_prompt(self, conversation: Conversation, params: JsonObject) -> JsonObject:
         """`prompts/get`."""
         upstream, own = await self.catalogue.prompt(conversation, params.get("name"))
-        use = Use("prompts/get", "prompt.get", own, _arguments(params), self._beside(conversation, params))
-        return self._handed_back(await self.used(conversation, upstream, use, params), conversation, params, upstream)
+        return await self.used(
+            conversation, upstream, Use("prompt.get", own, _arguments(params), "prompts/get"), params
+        )
 
     async def read_resource(self, conversation: Conversation, params: JsonObject) -> JsonObject:
         """`resources/read`."""
         upstream, own = self.catalogue.resource(conversation, params.get("uri"))
-        use = Use("resources/read", "resource.read", own, beside=self._beside(conversation, params))
-        return self._handed_back(await self.used(conversation, upstream, use, params), conversation, params, upstream)
+        return await self.used(conversation, upstream, Use("resource.read", own, {}, "resources/read"), params)
 
     async def used(
         self, conversation: Conversation, upstream: Upstream, use: Use, params: JsonObject
     ) -> JsonObject:
         """Anything asked of a server about one named thing that is not a tool. A denial is an `RpcError`."""
-        identity = self._identity()
-        action = observe.named(
-            identity=identity,
-            verb=use.verb,
+        operation = use_of(
+            upstream,
+            use,
+            beside=beside(conversation, upstream, use.method, params, self.seal),
+            identity=self._identity(),
             subject=self._subject(conversation),
-            connector=upstream.connector,
-            name=use.name,
-            arguments=use.arguments,
         )
-        operation = self._operation(conversation, upstream, use.method, use.name, identity)
+        unfit = ambiguity.of_keys(use.arguments)
+        if use.verb == "resource.read":
+            unfit = unfit or ambiguity.of_uri(use.name)
+        return await self._walked(conversation, operation, params, unfit)
+
+    async def _walked(
+        self, conversation: Conversation, operation: Operation, params: JsonObject, unfit: str | None
+    ) -> JsonObject:
+        """The operation along the line. `unfit` is why it cannot be sent, which is a denial on the record."""
+        exchange = self._exchange(conversation, str(operation.action["id"]), progress_token(params))
+        enactor = Enactor(self.catalogue, conversation, operation, exchange, self.checks)
         attribution = await self._attribution(conversation, params)
         if isinstance(attribution, Refused):
-            return operation.denied(attribution)
-        return await self._mediated(replace(operation, beside=use.beside), action, attribution)
-
-    async def _mediated(self, operation: Operation, action: JsonObject, attribution: Attribution) -> JsonObject:
-        revalidate = operation.conversation.revalidate
+            return enactor.denied(attribution)
+        if unfit is not None:
+            refused = await self.line.deny(action=operation.action, attribution=attribution, because=unfit)
+            return enactor.denied(refused)
         outcome: ToAgent | Refused = await self.line.mediate(
-            action=action, attribution=attribution, revalidate=revalidate, enactor=operation
+            action=operation.action, attribution=attribution, revalidate=conversation.revalidate, enactor=enactor
         )
         if isinstance(outcome, Refused):
-            return operation.denied(outcome)
+            return enactor.denied(outcome)
         if isinstance(outcome, RpcError):
             raise outcome
-        return outcome
+        return handed_back(outcome, conversation, operation.upstream, params, self.seal)
 
-    def _operation(
-        self,
-        conversation: Conversation,
-        upstream: Upstream,
-        method: str,
-        name: str,
-        identity: str,
-        tool: Tool | None = None,
-    ) -> Operation:
-        exchange = self._exchange(conversation, identity)
-        return Operation(self.catalogue, conversation, upstream, method, name, exchange, tool=tool)
-
-    def _exchange(self, conversation: Conversation, identity: str) -> Exchange:
+    def _exchange(self, conversation: Conversation, identity: str, progress: object) -> Exchange:
         async def started(session: str, process: int) -> None:
             """What links the call to the system calls: the session of the host plane that works on it."""
             record: JsonObject = {"type": "action.observed", "action": identity, "by": "gateway"}
             await self.recorder.ordered({**record, "observed_session": session, "process": process})
 
-        return Exchange(identity, started, conversation.notify, conversation.ask)
+        return Exchange(
+            identity, started, conversation.notify, conversation.ask, conversation.revalidate, progress=progress
+        )
 
-    def _unfit(self, action: JsonObject, tool: Tool, arguments: JsonObject) -> str | None:
-        """Why these arguments cannot be sent; none as well when policy refuses the tool anyway (its words come
-        first)."""
-        validator = tool.arguments
-        faults = [validator] if isinstance(validator, str) else validator.faults(arguments)
-        if not faults or self.engine.possible(action).says is Says.DENY:
+    async def _unfit(self, action: JsonObject, tool: Tool, arguments: JsonObject) -> str | None:
+        """Why these arguments cannot be sent; none as well when policy refuses the tool anyway (its words come first,
+        and nothing is made of its schema)."""
+        if self.engine.possible(action).says is Says.DENY:
             return None
-        if isinstance(validator, str):
-            return f"the tool cannot be used: {validator}"
-        return "the arguments do not match the tool's schema: " + "; ".join(faults)
+        unclear = ambiguity.of_keys(arguments)
+        if unclear is not None:
+            return unclear
+        try:
+            faults = await self.checks.faults(tool.connector, tool.arguments, arguments)
+        except UnusableSchema as error:
+            return f"the tool cannot be used: the schema of its arguments is of no use ({error})"
+        return "the arguments do not match the tool's schema: " + "; ".join(faults) if faults else None
 
     async def _attribution(self, conversation: Conversation, params: JsonObject) -> Attribution | Refused:
         try:
@@ -206,57 +211,16 @@ class Methods:
     def _identity(self) -> str:
         return f"{self.session}/{next(self.numbers)}"
 
-    def _beside(self, conversation: Conversation, params: JsonObject) -> JsonObject:
-        """What goes along with a request: `_meta` without what is ours or the envelope's, and a client's answers to
-        a server."""
-        meta = object_at(params, "_meta")
-        kept = {key: value for key, value in meta.items() if not key.startswith((META, "interlock/"))}
-        if conversation.modern:
-            kept[f"{META}clientCapabilities"] = meta.get(f"{META}clientCapabilities")
-        passed: JsonObject = {"_meta": kept} if kept else {}
-        if not conversation.modern:
-            return passed
-        if is_object(params.get("inputResponses")):
-            passed["inputResponses"] = params["inputResponses"]
-        if "requestState" in params:
-            passed["requestState"] = self._opened(conversation, params)
-        return passed
-
-    def _opened(self, conversation: Conversation, params: JsonObject) -> str:
-        sealed = params["requestState"]
-        opened = None
-        if isinstance(sealed, str):
-            opened = self.seal.open(sealed, binding=_binding(conversation, params))
-        if opened is None:
-            raise RpcError(INVALID_PARAMS, "`requestState` is not one of this request's, or was used already")
-        return opened
-
-    def _handed_back(
-        self, outcome: JsonObject, conversation: Conversation, params: JsonObject, upstream: Upstream
-    ) -> JsonObject:
-        if outcome.get("resultType") != "input_required":
-            return outcome
-        if not conversation.modern:
-            text = "The server asks for more input, which this client's revision of MCP cannot give."
-            return failure(f"{text} {words.UNSURE}", Effect.UNKNOWN)
-        if _not_forwarded(outcome, upstream):
-            text = "The server asks this client for something that the operator does not forward."
-            return failure(f"{text} {words.UNSURE}", Effect.UNKNOWN)
-        state = outcome.get("requestState")
-        if isinstance(state, str):
-            outcome = {**outcome, "requestState": self.seal.seal(state, binding=_binding(conversation, params))}
-        return outcome
-
     async def initialize(self, conversation: Conversation, params: JsonObject) -> JsonObject:
         """The answer to `initialize`: the client's revision if it is known here, else our latest of that era."""
         asked = text_at(params, "protocolVersion")
         if asked is None or not is_object(params.get("capabilities", {})):
             raise RpcError(INVALID_PARAMS, "`initialize` says neither revision nor capabilities")
         return {
-            "protocolVersion": asked if asked in LEGACY else LEGACY[0],
+            "protocolVersion": asked if asked in LEGACY_KNOWN else LEGACY[0],
             "capabilities": await self._capabilities(conversation),
             "serverInfo": SERVER_INFO,
-            "instructions": INSTRUCTIONS,
+            "instructions": self._instructions(conversation),
         }
 
     async def discover(self, conversation: Conversation, params: JsonObject) -> JsonObject:
@@ -264,8 +228,20 @@ class Methods:
         return {
             "supportedVersions": [MODERN, *LEGACY],
             "capabilities": await self._capabilities(conversation),
-            "instructions": INSTRUCTIONS,
+            "instructions": self._instructions(conversation),
         }
+
+    def _instructions(self, conversation: Conversation) -> str:
+        """Ours, and then what each server at this endpoint says of its use, marked as its own."""
+        parts = [INSTRUCTIONS]
+        room = ALL_INSTRUCTIONS_CHARACTERS_MAX
+        for upstream in self.catalogue.reachable(conversation):
+            said = (upstream.instructions or "")[: min(room, INSTRUCTIONS_CHARACTERS_MAX)]
+            if said:
+                lines = "\n".join(printable(line, len(said)) for line in said.splitlines()).replace("”", "’")
+                parts.append(f"The server `{upstream.connector}` says of its use, in its own words: “{lines}”")
+                room -= len(said)
+        return "\n\n".join(parts)
 
     async def _capabilities(self, conversation: Conversation) -> JsonObject:
         """What the servers at this endpoint can, together. Who cannot be asked in time claims nothing."""
@@ -295,26 +271,35 @@ class Methods:
         typed: JsonObject = {"ref": shown, "argument": argument}
         if is_object(params.get("context")):
             typed["context"] = params["context"]
-        return await self.used(conversation, upstream, Use("completion/complete", verb, own, typed), params)
+        return await self.used(conversation, upstream, Use(verb, own, typed, "completion/complete"), params)
 
     async def set_level(self, conversation: Conversation, params: JsonObject) -> JsonObject:
-        """Passed to every server at this endpoint that logs; it carries nothing but one of eight words. A server that
-        does not take it in time is named, and nobody waits for it."""
+        """The level is the session's, which keeps from the client what is below it. It is also passed to every server
+        at this endpoint that logs, as far as policy lets it; a server that does not take it in time is named, and
+        nobody waits for it."""
         level = text_at(params, "level")
-        if level not in _LEVELS:
+        if level not in LEVELS:
             raise RpcError(INVALID_PARAMS, "`level` is not a level of RFC 5424")
         logging = [each for each in self.catalogue.reachable(conversation) if "logging" in each.capabilities()]
-        answers = await asyncio.gather(*(_levelled(each, level) for each in logging))
-        missing: list[object] = [
-            {"connector": each.connector, "reason": why}
-            for each, why in zip(logging, answers, strict=True)
-            if why is not None
-        ]
-        if missing and len(missing) == len(logging):
-            who = ", ".join(f"`{each.connector}`" for each in logging)
+        answers = await asyncio.gather(*(self._levelled(conversation, each, level) for each in logging))
+        untold = [(each.connector, why) for each, why in zip(logging, answers, strict=True) if why is not None]
+        missing: list[object] = [{"connector": name, "reason": why.message} for name, why in untold]
+        if missing and all(why is not None and why.code != REFUSED for why in answers):
+            who = ", ".join(f"`{name}`" for name, _ in untold)
             data: JsonObject = {UNAVAILABLE: missing}
-            raise RpcError(UPSTREAM_BROKEN, f"the level was not taken by {who}: {answers[0]}", data=data)
+            raise RpcError(UPSTREAM_BROKEN, f"the level was not taken by {who}: {untold[0][1].message}", data=data)
         return {"_meta": {UNAVAILABLE: missing}} if missing else {}
+
+    async def _levelled(self, conversation: Conversation, upstream: Upstream, level: str) -> RpcError | None:
+        """Pass a level on; why the server was not told or did not take it, if so."""
+        try:
+            async with asyncio.timeout(LEVEL_S_MAX):
+                await self.used(conversation, upstream, Use("log.level", level, {}, "logging/setLevel"), {})
+        except TimeoutError:
+            return RpcError(UPSTREAM_BROKEN, f"the server did not answer within {LEVEL_S_MAX:g} s")
+        except RpcError as fault:
+            return fault
+        return None
 
 
 def _arguments(params: JsonObject) -> JsonObject:
@@ -339,7 +324,7 @@ def _lister(kind: str) -> Method:
 def _subscription(method: str) -> Method:
     async def subscribed(methods: Methods, conversation: Conversation, params: JsonObject) -> JsonObject:
         upstream, own = methods.catalogue.resource(conversation, params.get("uri"))
-        return await methods.used(conversation, upstream, Use(method, "resource.read", own), params)
+        return await methods.used(conversation, upstream, Use("resource.read", own, {}, method), params)
 
     return subscribed
 
@@ -364,18 +349,6 @@ _LEGACY: Final[dict[str, Method]] = {
     "resources/subscribe": _subscription("resources/subscribe"),
     "resources/unsubscribe": _subscription("resources/unsubscribe"),
 }
-
-
-async def _levelled(upstream: Upstream, level: str) -> str | None:
-    """Pass a level on; why the server did not take it, if it did not."""
-    try:
-        async with asyncio.timeout(LEVEL_S_MAX):
-            reply = await upstream.request("logging/setLevel", {"level": level}, Exchange())
-    except TimeoutError:
-        return f"the server did not answer within {LEVEL_S_MAX:g} s"
-    if isinstance(reply, Fault):
-        return f"the server refuses it (error {reply.code})"
-    return printable(reply.reason) if isinstance(reply, Broken) else None
 
 
 async def _connected(upstream: Upstream) -> None:
@@ -407,19 +380,3 @@ def _modern_form(method: str, result: JsonObject) -> JsonObject:
 
 def _legacy_form(result: JsonObject) -> JsonObject:
     return {key: value for key, value in result.items() if key not in ("resultType", "ttlMs", "cacheScope")}
-
-
-def _not_forwarded(outcome: JsonObject, upstream: Upstream) -> bool:
-    """Whether a server asks for something that its operator did not allow it to ask."""
-    asked = outcome.get("inputRequests", {})
-    if not is_object(asked):
-        return True
-    kinds = {KINDS.get(str(each.get("method"))) if is_object(each) else None for each in asked.values()}
-    return not kinds <= set(upstream.client_requests)
-
-
-def _binding(conversation: Conversation, params: JsonObject) -> JsonObject:
-    """What a sealed state is good for: this agent's same request, whatever its id and answers."""
-    same = {key: params.get(key) for key in ("name", "uri", "arguments")}
-    principal = conversation.principal
-    return {"agent": principal.agent, "at": conversation.connector, "request": str(measure(same)["digest"])}

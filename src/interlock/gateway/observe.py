@@ -1,8 +1,7 @@
 """A tool call, a read of a resource, a prompt → an Action (spec/action.md): the tool as its server defines it, who
 asks, and what is told of why.
 
-A tool's schemas are compiled once: local references only, linear-time patterns; a schema that needs more makes the
-tool unusable (the validator would fetch `http:` and `file:` references by itself if it were let). The prompt above
+A tool's schemas are kept, and held to elsewhere (`schema_checks.py`). The prompt above
 a call is known as far as somebody tells us: an agent's hook, or `_meta` of the call. Such a reference is asserted
 by the agent's side, never proof; only digest and size are kept of a prompt, and for each principal the last one
 seen is the one that later calls refer to.
@@ -16,13 +15,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
-from typing import Final, NoReturn, TypeVar, cast
-
-import jsonschema_rs
+from typing import Final, TypeVar
 
 from interlock.gateway.limits import PROMPTS_KEPT_MAX, UPSTREAM_NAME_CHARACTERS_MAX
-from interlock.mediate.json_text import JsonObject, canonical, is_object, object_at, plain, text_at
+from interlock.gateway.schema_checks import Foreign
+from interlock.mediate.json_text import JsonObject, canonical, object_at, text_at
 from interlock.mediate.ports import Recorder
 from interlock.mediate.principal import Principal
 from interlock.mediate.upstream import Upstream
@@ -33,8 +30,6 @@ DELETE: Final = "delete"
 #: Stand where an Action is only looked at for a list, and never decided for an act.
 NO_SESSION: Final = "s-00000000T000000-000000"
 LISTING: Final = f"{NO_SESSION}/0"
-ERRORS_SHOWN_MAX: Final = 5
-PATTERN_BYTES_MAX: Final = 1 << 20
 META_KEY: Final = "interlock/prompt"
 REFERENCE_CHARACTERS_MAX: Final = 256
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
@@ -104,14 +99,14 @@ class Tool:
         return f"sha256:{hashlib.sha256(canonical(self.definition)).hexdigest()}"
 
     @cached_property
-    def arguments(self) -> Validator | str:
-        """What its arguments must be; why it cannot be used, if its schema is of no use."""
-        return _compiled(self.definition.get("inputSchema"))
+    def arguments(self) -> Foreign:
+        """What its arguments must be."""
+        return Foreign(self.definition.get("inputSchema"))
 
     @cached_property
-    def result(self) -> Validator | str | None:
+    def result(self) -> Foreign | None:
         """What its structured result must be, if it says so."""
-        return _compiled(self.definition["outputSchema"]) if "outputSchema" in self.definition else None
+        return Foreign(self.definition["outputSchema"]) if "outputSchema" in self.definition else None
 
 
 def tools_of(connector: str, definitions: list[JsonObject]) -> dict[str, Tool]:
@@ -127,53 +122,6 @@ def tools_of(connector: str, definitions: list[JsonObject]) -> dict[str, Tool]:
             doubled.add(name)
         found[name] = Tool(connector, name, definition)
     return {name: tool for name, tool in found.items() if name not in doubled}
-
-
-def _compiled(schema: object) -> Validator | str:
-    if not is_object(schema):
-        return "it has no schema for its arguments"
-    try:
-        return Validator(schema)
-    except UnusableSchema as error:
-        return f"its schema cannot be used: {error}"
-
-
-class UnusableSchema(Exception):
-    """The schema cannot be held to; the message says why."""
-
-
-class Validator:
-    """One compiled schema."""
-
-    def __init__(self, schema: JsonObject) -> None:
-        """Compile. Raises `UnusableSchema`."""
-        try:
-            self._compiled = jsonschema_rs.validator_for(
-                cast(JsonObject, plain(schema)),
-                retriever=_refuse,
-                pattern_options=jsonschema_rs.RegexOptions(size_limit=PATTERN_BYTES_MAX),
-            )
-        except Exception as error:  # the edge of a native library: whatever it says, the schema is of no use
-            raise UnusableSchema(str(error)[:300]) from error
-
-    def faults(self, value: object) -> list[str]:
-        """What is wrong with a value, in a few readable lines; nothing if it fits."""
-        value = plain(value)
-        try:
-            if self._compiled.is_valid(value):
-                return []
-            return [_line(error) for error in islice(self._compiled.iter_errors(value), ERRORS_SHOWN_MAX)]
-        except Exception as error:  # as above: what could not be checked does not fit
-            return [f"it cannot be checked: {error}"[:300]]
-
-
-def _line(error: jsonschema_rs.ValidationError) -> str:
-    place = "/".join(str(step) for step in error.instance_path)
-    return f"`/{place}`: {error.message}"[:300]
-
-
-def _refuse(uri: str) -> NoReturn:
-    raise ValueError(f"`{uri}` is not fetched: a schema refers to itself only")
 
 
 class Prompts:

@@ -10,7 +10,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
-from interlock.gateway.limits import COMMENT_EVERY_S, STREAM_AFTER_S, STREAM_MESSAGES_MAX
+from interlock.gateway.backlog import Backlog
+from interlock.gateway.limits import COMMENT_EVERY_S, STALLED_S_MAX, STREAM_AFTER_S
 from interlock.mcp.event_stream import event
 from interlock.mediate.json_text import JsonObject, encode
 
@@ -47,44 +48,42 @@ class Outlet:
     """The way to one request's client. What is sent before the answer turns the answer into a stream, if the client
     takes one."""
 
-    def __init__(self, send: Send, *, streams: bool, extra: HeaderList) -> None:
-        self._send = send
+    def __init__(self, send: Send, backlog: Backlog, *, streams: bool) -> None:
+        self._send = patient(send)
         self._streams = streams
-        self._extra = extra
-        self._waiting: asyncio.Queue[JsonObject] = asyncio.Queue(STREAM_MESSAGES_MAX)
+        self._waiting = backlog
         self._started = False
-        self.lost = 0
 
     @property
     def streams(self) -> bool:
         """Whether anything but the answer can be sent."""
         return self._streams
 
-    def put(self, message: JsonObject) -> None:
-        """Send a message before the answer. What does not fit or cannot be sent is counted."""
-        try:
-            if self._streams:
-                self._waiting.put_nowait(message)
-            else:
-                self.lost += 1
-        except asyncio.QueueFull:
-            self.lost += 1
+    def put(self, message: JsonObject) -> bool:
+        """Send a message before the answer; false when it does not fit or cannot be sent."""
+        return self._streams and self._waiting.put(message)
 
     async def run(self, work: asyncio.Task[tuple[int, JsonObject]]) -> None:
         """Send what comes until the work is done, then its answer."""
+        try:
+            await self._run(work)
+        finally:
+            self._waiting.close()
+
+    async def _run(self, work: asyncio.Task[tuple[int, JsonObject]]) -> None:
         if not self._streams:
             status, answer = await work
-            await send_json(self._send, status, answer, self._extra)
+            await send_json(self._send, status, answer)
             return
         deadline = STREAM_AFTER_S
-        while not work.done() or not self._waiting.empty():
+        while not work.done() or not self._waiting.is_empty:
             if not await self._step(work, deadline):
                 deadline = COMMENT_EVERY_S
         status, answer = work.result()
         if not self._started:
-            await send_json(self._send, status, answer, self._extra)
+            await send_json(self._send, status, answer)
             return
-        await self._event(answer)
+        await self._event(event(answer))
         await self._send({"type": "http.response.body", "body": b""})
 
     async def abandon(self) -> None:
@@ -96,9 +95,6 @@ class Outlet:
 
     async def _step(self, work: asyncio.Task[tuple[int, JsonObject]], wait_s: float) -> bool:
         """One message, or the end of the work, or a comment when neither came in time (false)."""
-        if not self._waiting.empty():
-            await self._event(self._waiting.get_nowait())
-            return True
         get = asyncio.ensure_future(self._waiting.get())
         done, _ = await asyncio.wait({work, get}, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
         if get in done:
@@ -110,18 +106,36 @@ class Outlet:
             await self._send({"type": "http.response.body", "body": b": waiting\n\n", "more_body": True})
         return bool(done)
 
-    async def _event(self, message: JsonObject) -> None:
+    async def _event(self, text: bytes | None) -> None:
         await self._start()
-        await self._send({"type": "http.response.body", "body": event(message), "more_body": True})
+        await self._send({"type": "http.response.body", "body": text or b"", "more_body": True})
 
     async def _start(self) -> None:
         if not self._started:
             self._started = True
-            await self._send({"type": "http.response.start", "status": 200, "headers": [*_STREAM, *self._extra]})
+            await self._send({"type": "http.response.start", "status": 200, "headers": _STREAM})
 
 
-async def stream(send: Send, queue: asyncio.Queue[JsonObject | None], gone: asyncio.Task[None]) -> None:
+class ClientStalled(OSError):
+    """The client takes nothing of its answer."""
+
+
+def patient(send: Send) -> Send:
+    """The same for a client that may stall. Raises `ClientStalled` for one that takes nothing for too long."""
+
+    async def within(part: AsgiMessage) -> None:
+        try:
+            async with asyncio.timeout(STALLED_S_MAX):
+                await send(part)
+        except TimeoutError as error:
+            raise ClientStalled("the client takes nothing") from error
+
+    return within
+
+
+async def stream(send: Send, queue: Backlog, gone: asyncio.Task[None]) -> None:
     """A stream of its own (GET, subscriptions): messages until a none or until the client is gone."""
+    send = patient(send)
     await send({"type": "http.response.start", "status": 200, "headers": _STREAM})
     await send({"type": "http.response.body", "body": b": open\n\n", "more_body": True})
     while not gone.done():
@@ -135,6 +149,6 @@ async def stream(send: Send, queue: asyncio.Queue[JsonObject | None], gone: asyn
         message = get.result()
         if message is None:
             break
-        await send({"type": "http.response.body", "body": event(message), "more_body": True})
+        await send({"type": "http.response.body", "body": message, "more_body": True})
     if not gone.done():
         await send({"type": "http.response.body", "body": b""})

@@ -3,6 +3,7 @@ recorded."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from interlock.mediate.principal import Principal, Unknown
@@ -13,6 +14,7 @@ class Connection(Protocol):
     """One TCP connection, as identity needs it."""
 
     memory: dict[str, object]
+    abort: Callable[[], None]
 
     @property
     def client(self) -> tuple[str, int]:
@@ -21,6 +23,9 @@ class Connection(Protocol):
     @property
     def server(self) -> tuple[str, int]:
         """This end."""
+
+    def belongs_to(self, agent: str) -> bool:
+        """It is this agent's from now on; false when that one has too many already."""
 
 
 class Identity(Protocol):

@@ -9,15 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from interlock.gateway.limits import BODY_BYTES_MAX, BODY_S_MAX, HEADERS_BYTES_MAX, HEADERS_COUNT_MAX, HEADERS_S_MAX
-from interlock.gateway.outlet import HeaderList, Receive, Send, send_json
+from interlock.gateway.limits import (
+    AGENT_CONNECTIONS_MAX,
+    BODY_BYTES_MAX,
+    BODY_S_MAX,
+    HEADERS_BYTES_MAX,
+    HEADERS_COUNT_MAX,
+    HEADERS_S_MAX,
+    STRANGERS_MAX,
+)
+from interlock.gateway.outlet import AsgiMessage, ClientStalled, HeaderList, Receive, Send, send_json
 from interlock.gateway.ports import Connection, Identity
+from interlock.gateway.watch import Watch
 from interlock.mcp.message import RpcError, RpcMessage, RpcResponse, error, read
 from interlock.mcp.request_headers import Headers, is_modern
 from interlock.mcp.revision import INVALID_REQUEST, PARSE_ERROR
@@ -31,18 +40,37 @@ if TYPE_CHECKING:
     from interlock.gateway.refusals import Refusals
 
 Scope = dict[str, object]
+#: There is no login by OAuth here: a client that looks for one finds these words.
+HOW_TO_BE_KNOWN: Final = "The operator makes a new token with: interlock agent token NAME"
 CONNECTION: Final = "interlock.connection"
 
 
 class TcpConnection:
-    """One accepted connection: its two ends, and what is learnt of it while it lives."""
+    """One accepted connection: its two ends, what is learnt of it while it lives, and how it is broken off. `agent` is
+    none as long as it is a stranger's."""
 
-    __slots__ = ("client", "memory", "server")
+    __slots__ = ("_others", "abort", "agent", "client", "memory", "server")
 
-    def __init__(self, client: tuple[str, int], server: tuple[str, int]) -> None:
+    def __init__(
+        self,
+        client: tuple[str, int],
+        server: tuple[str, int],
+        abort: Callable[[], None],
+        others: Callable[[str | None], list[TcpConnection]],
+    ) -> None:
         self.client = client
         self.server = server
+        self.abort = abort
         self.memory: dict[str, object] = {}
+        self.agent: str | None = None
+        self._others = others
+
+    def belongs_to(self, agent: str) -> bool:
+        """It is this agent's from now on; false when that one has its share already."""
+        if self.agent != agent and len(self._others(agent)) >= AGENT_CONNECTIONS_MAX:
+            return False
+        self.agent = agent
+        return True
 
 
 class GatewayProtocol(HttpToolsProtocol):
@@ -52,13 +80,26 @@ class GatewayProtocol(HttpToolsProtocol):
     _headers_timer: asyncio.TimerHandle | None = None
     _headers_bytes = 0
     _headers_count = 0
+    _made_s = 0.0
 
     def connection_made(self, transport: Any) -> None:
         """Remember who is at both ends before anything is read."""
+        self._made_s = self.loop.time()
         super().connection_made(transport)
         client, server = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
-        self._connection = TcpConnection((client[0], client[1]), (server[0], server[1]))
+        self._connection = TcpConnection(
+            (client[0], client[1]), (server[0], server[1]), transport.abort, self._connections_of
+        )
+        strangers = self._connections_of(None)
+        if len(strangers) > STRANGERS_MAX:  # whoever proves who it is keeps its place
+            strangers[0].abort()
         self._await_headers()
+
+    def _connections_of(self, agent: str | None) -> list[TcpConnection]:
+        """The open connections of one agent, or of strangers; the longest open is the first."""
+        protocols = [each for each in self.connections if isinstance(each, GatewayProtocol)]
+        found = [each for each in protocols if each._connection.agent == agent and not each.transport.is_closing()]
+        return [each._connection for each in sorted(found, key=lambda each: each._made_s)]
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is left of it."""
@@ -110,6 +151,9 @@ class GatewayProtocol(HttpToolsProtocol):
         self._headers_timer = None
         if not self.transport.is_closing():
             self.transport.close()
+
+
+Serve = Callable[["Incoming", Receive, Send], Awaitable[None]]
 
 
 class Rejected(Exception):
@@ -208,6 +252,9 @@ class Gateway:
             await send_json(send, rejected.status, error(None, rejected.fault), rejected.headers)
         except RpcError as fault:
             await send_json(send, max(fault.status, 400), error(None, fault))
+        except ClientStalled:
+            connection: Connection = scope[CONNECTION]  # type: ignore[assignment]
+            connection.abort()
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(_pairs(scope))
@@ -221,13 +268,33 @@ class Gateway:
         if path == "/hook":
             await self._on_hook(incoming, method, receive, send)
         elif method == "POST":
-            await self._post(incoming, receive, send)
+            await self._while_known(incoming, self._post, receive, send)
         elif method == "GET":
-            await self.legacy.stream(incoming, receive, send)
+            await self._while_known(incoming, self.legacy.stream, receive, send)
         elif method == "DELETE":
             await self.legacy.delete(incoming, send)
         else:
             raise Rejected(405, "only POST, GET and DELETE are served here", [(b"allow", b"GET, POST, DELETE")])
+
+    async def _while_known(self, incoming: Incoming, serve: Serve, receive: Receive, send: Send) -> None:
+        """Serve a caller as long as its token is good. Then all that is under way for it ends. Raises `Rejected` where
+        nothing was answered yet."""
+        started = False
+
+        async def noting(event: AsgiMessage) -> None:
+            nonlocal started
+            started = True
+            await send(event)
+
+        with Watch(incoming.revalidate) as watch:
+            await serve(incoming, receive, noting)
+        if watch.why is None:
+            return
+        self.legacy.forget(incoming.principal)
+        if not started:
+            raise _unknown(watch.why)
+        with contextlib.suppress(RuntimeError):  # its answer was whole already
+            await send({"type": "http.response.body", "body": b""})
 
     def _check_origin(self, headers: Headers) -> None:
         host = headers.one("host")
@@ -252,8 +319,10 @@ class Gateway:
         principal = self.identity.authenticate(authorization, connection)
         if isinstance(principal, Unknown):
             await self.refusals.record(principal, connection)
-            challenge = b'Bearer realm="interlock", error="invalid_token"'
-            raise Rejected(401, f"no valid token: {principal.reason}", [(b"www-authenticate", challenge)])
+            raise _unknown(principal.reason)
+
+        if not connection.belongs_to(principal.agent):
+            raise Rejected(429, "this agent has too many connections open", [(b"connection", b"close")])
 
         def revalidate() -> str | None:
             return self.identity.still(principal, authorization)
@@ -283,6 +352,12 @@ class Gateway:
             gone.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await gone
+
+
+def _unknown(reason: str) -> Rejected:
+    challenge = f'Bearer realm="interlock", error="invalid_token", error_description="{HOW_TO_BE_KNOWN}"'
+    headers = [(b"www-authenticate", challenge.encode("ascii"))]
+    return Rejected(401, f"no valid token: {reason}. {HOW_TO_BE_KNOWN}", headers)
 
 
 def _is_modern(incoming: Incoming, said: RpcMessage) -> bool:

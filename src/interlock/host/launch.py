@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Final, NamedTuple, NotRequired, TypedDict
 
 from interlock.vocabulary.enforcement import written
 
@@ -21,10 +21,10 @@ _OWN_PREFIX: Final = "INTERLOCK_"
 
 
 class GatewayAt(TypedDict):
-    """Where the gateway listens, and its socket for what attests who is asking."""
+    """The gateway's socket for what attests who is asking, and where it listens if the session is to call it."""
 
-    address: str
-    port: int
+    address: NotRequired[str]
+    port: NotRequired[int]
     socket: str
 
 

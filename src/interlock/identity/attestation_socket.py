@@ -15,18 +15,22 @@ from pathlib import Path
 from typing import Final
 
 from interlock.identity.authenticate import Attestation, Attestations
-from interlock.mediate.json_text import MalformedJson, encode, is_object, parse
+from interlock.mediate.json_text import JsonObject, MalformedJson, encode, is_object, parse
 
 LINE_BYTES_MAX: Final = 4_096
 IDLE_S_MAX: Final = 3_600.0
-_KEYS: Final = frozenset({"type", "session", "address", "port", "cookie", "process"})
+_KEYS: Final = frozenset({"type", "session", "address", "port", "cookie", "process", "to"})
 
 
 class AttestationSocket:
     """The listening socket. `start` binds it 0600; `close` removes it."""
 
-    def __init__(self, path: str, attestations: Attestations, *, uid: int, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, path: str, attestations: Attestations, *, uid: int, port: int, now_ms: Callable[[], int]
+    ) -> None:
+        """`port`: where the gateway listens. A connection to another port is nothing to it."""
         self._path = path
+        self._port = port
         self._attestations = attestations
         self._uid = uid
         self._now_ms = now_ms
@@ -58,22 +62,27 @@ class AttestationSocket:
 
     async def _answer_lines(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await asyncio.wait_for(reader.readline(), IDLE_S_MAX):
-            attestation = self._read(line)
-            kept = attestation is not None and self._attestations.add(attestation)
+            message = _message(line)
+            attestation = self._read(message) if message is not None else None
+            elsewhere = message is not None and message.get("to", self._port) != self._port
+            kept = attestation is not None and (elsewhere or self._attestations.add(attestation))
             writer.write(encode({"ok": kept}) + b"\n")
             await writer.drain()
 
-    def _read(self, line: bytes) -> Attestation | None:
-        try:
-            message = parse(line.strip(), bytes_max=LINE_BYTES_MAX)
-        except MalformedJson:
-            return None
-        if not is_object(message) or set(message) - _KEYS or message.get("type") != "attest":
-            return None
+    def _read(self, message: JsonObject) -> Attestation | None:
         session, port, cookie, process = (message.get(key) for key in ("session", "port", "cookie", "process"))
         if not isinstance(session, str) or not isinstance(port, int) or not isinstance(cookie, int) or cookie <= 0:
             return None
         return Attestation(session, port, cookie, process if isinstance(process, int) else 0, self._now_ms())
+
+
+def _message(line: bytes) -> JsonObject | None:
+    try:
+        message = parse(line.strip(), bytes_max=LINE_BYTES_MAX)
+    except MalformedJson:
+        return None
+    known = is_object(message) and not set(message) - _KEYS and message.get("type") == "attest"
+    return message if known and is_object(message) else None
 
 
 def peer_uid(connected: socket.socket) -> int:

@@ -1,8 +1,8 @@
 """Who a request is from: a token and the connection it came on → a Principal, or nobody with the reason.
 
 Held in this order: shape, known, not revoked, audience, expiry, binding. A user's token needs the uid that made it
-at the other end of a loopback connection; a session's token needs the attestation of this very connection. Neither
-is worth anything elsewhere.
+at the other end of a loopback connection, and a process outside every session; a session's token needs the attestation
+of this very connection. Neither is worth anything elsewhere.
 
 Agents and their tokens are in `state/registry.sqlite`: only digests of tokens are kept, each with its audience, expiry
 and binding. A token is `ilk_` and 32 random bytes in base64url. Revoking is seen by every process at its next look,
@@ -151,6 +151,8 @@ def _binding_refusal(token: Token, peer: Peer | None, session: str | None) -> st
         if session is None:
             return "the token is a session's, and this connection was not attested by that session's supervisor"
         return None if session == token.session else "the token belongs to another session"
+    if session is not None:
+        return "the token is for processes outside every session, and this connection comes out of one"
     if peer is None:
         return "the token is for local connections, and the kernel names no process at the other end of this one"
     return None if peer.uid == token.uid else f"the token is uid {token.uid}'s, and this connection is uid {peer.uid}'s"

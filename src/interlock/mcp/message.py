@@ -68,7 +68,8 @@ def read(value: object) -> RpcMessage:
 
 
 def _call(value: JsonObject) -> RpcRequest | RpcNotification:
-    method, params = value["method"], value.get("params", {})
+    method, params = value["method"], value.get("params")
+    params = {} if params is None else params  # some clients write null where they have none
     if not isinstance(method, str) or not 0 < len(method) <= ID_CHARACTERS_MAX:
         raise _invalid("`method` is not a name")
     if "result" in value or "error" in value:

@@ -16,7 +16,7 @@ from interlock.mcp.message import RpcError, RpcRequest
 from interlock.mcp.revision import (
     HEADER_MISMATCH,
     INVALID_PARAMS,
-    LEGACY,
+    LEGACY_KNOWN,
     META,
     MODERN,
     SUPPORTED,
@@ -61,7 +61,7 @@ def is_modern(headers: Headers, params: JsonObject) -> bool:
     if f"{META}protocolVersion" in object_at(params, "_meta"):
         return True
     version = headers.one("mcp-protocol-version")
-    return version is not None and version not in LEGACY and version != "2024-11-05"
+    return version is not None and version not in LEGACY_KNOWN
 
 
 def check_modern(headers: Headers, request: RpcRequest) -> None:

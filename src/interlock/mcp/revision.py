@@ -11,8 +11,8 @@ from typing import Final
 META: Final = "io.modelcontextprotocol/"
 #: Newest first.
 LEGACY: Final = ("2025-11-25", "2025-06-18", "2025-03-26")
-#: Of servers one more is taken: it differs in nothing that is used here.
-LEGACY_OF_SERVERS: Final = frozenset({*LEGACY, "2024-11-05"})
+#: One more is taken, as 2025-03-26: it differs in nothing that is used here.
+LEGACY_KNOWN: Final = frozenset({*LEGACY, "2024-11-05"})
 MODERN: Final = "2026-07-28"
 SUPPORTED: Final = (MODERN, *LEGACY)
 

@@ -93,7 +93,8 @@ def read(message: object) -> Response | Asked | Told | None:
     if not is_object(message) or message.get("jsonrpc") != "2.0":
         return None
     method = message.get("method")
-    params = message.get("params", {})
+    params = message.get("params")
+    params = {} if params is None else params  # some servers write null where they have none
     if method is None:
         return _response(message)
     if not isinstance(method, str) or not is_object(params):

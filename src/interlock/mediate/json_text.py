@@ -32,6 +32,8 @@ INTEGER_MAX: Final = 2**53 - 1
 ITEMS_MAX: Final = 100_000
 #: Of the arguments that a record keeps whole: leaves room for the rest of the record beside them.
 ARGUMENTS_BYTES_MAX: Final = 24 * 1024
+BESIDE_BYTES_MAX: Final = 8 * 1024
+_KEPT_BYTES: Final = {"arguments": ARGUMENTS_BYTES_MAX, "beside": BESIDE_BYTES_MAX}
 
 #: One string, or what is left of the text when it never ends: each byte is looked at once, whatever a peer sends.
 _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
@@ -97,15 +99,18 @@ def plain(value: object) -> object:
 
 
 def recordable(action: JsonObject) -> JsonObject:
-    """An Action as a record keeps it: all of it, but for arguments too large, for which digest and size stand."""
+    """An Action as a record keeps it: all of it, but for arguments, or what is beside them, too large, for which digest
+    and size stand."""
     target = action.get("target")
-    if not is_object(target) or "arguments" not in target:
+    if not is_object(target):
         return action
-    measured = measure(target["arguments"])
-    size = measured["bytes"]
-    if isinstance(size, int) and size <= ARGUMENTS_BYTES_MAX:
-        return action
-    return {**action, "target": {**target, "arguments": measured}}
+    large: JsonObject = {}
+    for key, bytes_max in _KEPT_BYTES.items():
+        measured = measure(target[key]) if key in target else {}
+        size = measured.get("bytes", 0)
+        if not isinstance(size, int) or size > bytes_max:
+            large[key] = measured
+    return {**action, "target": {**target, **large}} if large else action
 
 
 def measure(value: object) -> JsonObject:

@@ -47,19 +47,26 @@ class Broken:
 Reply = Result | Fault | Broken
 
 
+def _nothing_against() -> str | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Exchange:
     """The caller's side of one request, for what a server says while it works on it.
 
     `action` is the id under which the request was decided (none for the gateway's own), `started` is told the
     server's session and process before the request is sent, `notify` takes a notification for the caller, `ask` a
-    question to it (none: it takes none), `passage` is told when the request leaves.
+    question to it (none: it takes none), `revalidate` says why the caller may not go on (asked again when the request's
+    turn has come), `progress` is the caller's own token for progress, `passage` is told when the request leaves.
     """
 
     action: str | None = None
     started: Callable[[str, int], Awaitable[None]] | None = None
     notify: Callable[[JsonObject], None] | None = None
     ask: Callable[[JsonObject], Awaitable[JsonObject]] | None = None
+    revalidate: Callable[[], str | None] = _nothing_against
+    progress: object = None
     passage: Passage = field(default_factory=Passage)
 
 
@@ -81,6 +88,10 @@ class Upstream(Protocol):
     @property
     def client_requests(self) -> tuple[str, ...]:
         """What the operator lets the server ask of an agent's client: `elicitation`, `sampling`, `roots`."""
+
+    @property
+    def instructions(self) -> str | None:
+        """What the server says of its use, as far as it has been asked: its own words."""
 
     def capabilities(self) -> JsonObject:
         """What the server said it can, as far as it has been asked."""

@@ -32,6 +32,7 @@ _WORDS: Final = {
     "tool.list": "list tools",
     "resource.read": "read resources",
     "prompt.get": "get prompts",
+    "log.level": "set log levels",
 }
 _SIGNAL_NAMES: Final = {number: name for name, number in SIGNALS.items()}
 

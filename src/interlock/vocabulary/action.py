@@ -67,6 +67,7 @@ class ToolTarget(NamedTuple):
     name: str
     operation: str
     arguments: JsonObject | None
+    beside: JsonObject | None = None
 
 
 class CallTarget(NamedTuple):
@@ -89,12 +90,13 @@ def target_of(action: object) -> Target | None:
     if not isinstance(target, dict):
         return None
     if "connector" in target:
-        arguments = target.get("arguments")
+        arguments, beside = target.get("arguments"), target.get("beside")
         return ToolTarget(
             connector=str(target["connector"]),
             name=str(target.get("tool") or target.get("name") or ""),
             operation=str(target.get("operation") or ""),
             arguments=arguments if isinstance(arguments, dict) else None,
+            beside=beside if isinstance(beside, dict) else None,
         )
     if "address" in target:
         return NetTarget(str(target["address"]), str(target.get("port")), str(target.get("protocol")))

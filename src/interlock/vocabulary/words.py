@@ -152,9 +152,10 @@ def _details(of: Target | None, limit: int) -> list[tuple[str, str]]:
         case ProgramTarget(_, arguments, directory):
             where = printable(directory, limit) if directory is not None else ""
             return [("arguments", shell_words(list(arguments), limit)), ("in", where)]
-        case ToolTarget(_, _, operation, arguments) if arguments is not None:
+        case ToolTarget(_, _, operation, arguments, beside) if arguments is not None:
             text = printable(json.dumps(arguments, ensure_ascii=False), limit)
-            return [("operation", printable(operation)), ("arguments", text)]
+            more = printable(json.dumps(beside, ensure_ascii=False), limit) if beside else ""
+            return [("operation", printable(operation)), ("arguments", text), ("beside", more)]
         case FileTarget(_, _, aliases, changes) if aliases or changes:
             values = ((each.key, "gone" if each.value is None else each.value) for each in changes)
             keys = "; ".join(f"{printable(key, limit)}: {printable(value, limit)}" for key, value in values)

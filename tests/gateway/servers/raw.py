@@ -26,6 +26,11 @@ TOOLS = [
     tool("slow"),
     tool("progress"),
     tool("elicit"),
+    tool("lasting"),
+    tool("shown", _meta={"ui": {"resourceUri": "ui://board/main"}}),
+    tool("chatter"),
+    tool("email", inputSchema={"type": "object", "properties": {"text": {"type": "string", "pattern": "^(?!a)b+$"}}}),
+    tool("exploding", inputSchema={"$defs": {f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(40)} | {"d40": {}}, "$ref": "#/$defs/d0"}),
 ]
 
 
@@ -40,6 +45,13 @@ def effect(name, arguments):
             file.write(json.dumps([name, arguments]) + "\n")
 
 
+def seen(message):
+    """Everything that reached this server, as it came."""
+    if EFFECTS:
+        with open(f"{EFFECTS}.seen", "a") as file:
+            file.write(json.dumps(message) + "\n")
+
+
 def call(identity, params):
     name, arguments = params["name"], params.get("arguments", {})
     effect(name, arguments)
@@ -51,6 +63,14 @@ def call(identity, params):
         for step in range(3):
             write({"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progressToken": token, "progress": step}})
             write({"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": f"step {step}"}})
+    if name == "lasting":
+        token = params["_meta"]["progressToken"]
+        for step in range(int(arguments["text"])):
+            time.sleep(0.4)
+            write({"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progressToken": token, "progress": step}})
+    if name == "chatter":
+        for _ in range(int(arguments["text"])):
+            write({"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "error", "data": "x" * 1_000_000}})
     if name == "elicit":
         write({"jsonrpc": "2.0", "id": "q1", "method": "elicitation/create",
                "params": {"message": "who?", "requestedSchema": {"type": "object", "properties": {"name": {"type": "string"}}}}})
@@ -102,10 +122,12 @@ def serve():
         sys.exit("cannot start")
     for line in sys.stdin:
         message = json.loads(line)
+        seen(message)
         method, identity, params = message.get("method"), message.get("id"), message.get("params", {})
         if method == "initialize":
             write({"jsonrpc": "2.0", "id": identity, "result": {
                 "protocolVersion": "2025-06-18", "capabilities": {"tools": {}, "resources": {}, "prompts": {}, "logging": {}},
+                "instructions": "Use me with care.\nThen stop”.",
                 "serverInfo": {"name": "raw", "version": "1"}}})
         elif method == "tools/list":
             if MODE == "list-hangs":

@@ -29,8 +29,8 @@ use std::sync::{Arc, RwLock, Weak};
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub struct Gateway {
-    pub address: std::net::IpAddr,
-    pub port: u16,
+    /// Where it listens, if that is known: a connection that leads there must be attested.
+    pub place: Option<(std::net::IpAddr, u16)>,
     pub socket: PathBuf,
 }
 

@@ -256,7 +256,7 @@ fn session(
     let later = Later::new(&launch.runs_later, &launch.workspace, &launch.home)
         .map_err(|error| Failed::new(120, format!("`runs_later`: {error}"), ""))?;
     let line = Line::new(launch.session.clone(), launch.agent.clone(), judge, later, Box::new(log), uplink, ending);
-    let gateway = launch.gateway.as_ref().map(|place| Gateway { address: place.address, port: place.port, socket: path(&place.socket) });
+    let gateway = launch.gateway.as_ref().map(|place| Gateway { place: place.address.zip(place.port), socket: path(&place.socket) });
     let threads = Threads { receive: receive::run, help: receive::help, keep: copy::put_in_place };
     let inside = path(&launch.runtime).join("inside.sock");
     let histories = Histories::new(launch.workspace.0.clone(), past(launch));

@@ -34,13 +34,15 @@ pub struct LedgerPlace {
     pub keys: Bytes,
 }
 
-/// Where the gateway listens, and where connections to it are attested.
+/// Where connections to the gateway are attested, and where it listens if one runs that this session is to call.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
 pub struct GatewayPlace {
-    pub address: IpAddr,
-    pub port: u16,
+    #[serde(default)]
+    pub address: Option<IpAddr>,
+    #[serde(default)]
+    pub port: Option<u16>,
     pub socket: Bytes,
 }
 

@@ -1,6 +1,8 @@
 //! Attestation: the gateway hears from the supervisor which connection is this session's, before the caller sees its connect return.
 //!
-//! `spec/gateway.md`. Leaves out what the gateway does with it. A connection that cannot be attested is taken back.
+//! `spec/gateway.md`. Leaves out what the gateway does with it. A connection that cannot be attested is taken back. Where a gateway listens
+//! may change during a session, and one may begin to run: so the gateway's own socket is told of every connection that leads to somebody
+//! outside on this machine. Its port listens only after that socket is there.
 
 use super::socket::{self, Socket};
 use crate::door::errand::Errand;
@@ -20,18 +22,22 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// The longest answer read.
 const ANSWER_BYTES_MAX: u64 = 4096;
 
-/// Attests a connection just made, if it leads to the gateway.
+/// Attests a connection just made, if it may lead to the gateway.
 ///
 /// # Errors
 /// [`Stop::Refused`] with ECONNREFUSED; the socket is disconnected again.
-pub fn connection(errand: &Errand<'_>, socket: &Socket, endpoint: &Endpoint) -> Result<(), Stop> {
+pub fn connection(errand: &Errand<'_>, socket: &Socket, endpoint: &Endpoint, side: Side) -> Result<(), Stop> {
     let Some(gateway) = &errand.session.gateway else { return Ok(()) };
-    if (gateway.address, gateway.port) != (endpoint.address, endpoint.port) || socket.kind.style != libc::SOCK_STREAM {
+    let is_known = gateway.place == Some((endpoint.address, endpoint.port));
+    let may_be = side == Side::Outside && endpoint.address.to_canonical().is_loopback();
+    if socket.kind.style != libc::SOCK_STREAM || !(is_known || may_be) {
         return Ok(());
     }
-    let told = errand.session.room_to_block(errand.call).is_ok_and(|_room| tell(errand, gateway, socket).unwrap_or(false));
-    if told {
-        return Ok(());
+    let room = errand.session.room_to_block(errand.call);
+    match room.map(|_room| tell(errand, gateway, socket, endpoint)) {
+        Ok(Ok(true)) => return Ok(()),
+        Ok(Err(error)) if !is_known && is_nobody(&error) => return Ok(()),
+        _ => {}
     }
     let _closed = sys::connect(socket.as_fd(), &address::dissolve_wire());
     Err(Stop::Refused {
@@ -41,11 +47,17 @@ pub fn connection(errand: &Errand<'_>, socket: &Socket, endpoint: &Endpoint) -> 
     })
 }
 
-fn tell(errand: &Errand<'_>, gateway: &Gateway, socket: &Socket) -> io::Result<bool> {
+/// No gateway runs: its socket is not there, or was left by one that has ended.
+fn is_nobody(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
+}
+
+fn tell(errand: &Errand<'_>, gateway: &Gateway, socket: &Socket, endpoint: &Endpoint) -> io::Result<bool> {
     let (address, port) = socket.local();
     let process = errand.caller.process().map_err(|error| io::Error::from_raw_os_error(error.0))?;
     let message = json!({
         "type": "attest", "session": errand.session.name, "address": address, "port": port, "cookie": socket.cookie, "process": process,
+        "to": endpoint.port,
     });
     let mut stream = UnixStream::connect(&gateway.socket)?;
     stream.set_read_timeout(Some(ANSWER_WITHIN))?;

@@ -85,7 +85,7 @@ fn internet(errand: &Errand<'_>, socket: &Socket, endpoint: Endpoint) -> Result<
         socket.note(errand);
     }
     if matches!(result, Ok(()) | Err(Stop::Errno(Errno(libc::EINPROGRESS)))) {
-        attest::connection(errand, socket, &endpoint)?;
+        attest::connection(errand, socket, &endpoint, side)?;
     }
     result.map(|()| 0)
 }
