@@ -1,5 +1,5 @@
 """What an editor or an agent runs of a folder that somebody opens is not planted by way of the places where it may be
-made: trees of dependencies, and folders that came with the session.
+made: trees of dependencies, and folders that came with the session. A folder called as such a tree is one only where no editor and no agent looks.
 
 Each attack is first seen to succeed without Interlock. The judge looks, outside, at the names that somebody opens.
 """
@@ -143,6 +143,42 @@ ATTACKS = {
         "mkdir -p .claude/skills/x; echo evil > .claude/skills/x/SKILL.md",
         ".claude/skills/x/SKILL.md",
     ),
+    "a skill in a folder called as a tree is": (
+        "mkdir .claude/skills/target; echo evil > .claude/skills/target/SKILL.md",
+        ".claude/skills/target/SKILL.md",
+    ),
+    "a skill in a tree moved to where skills are": (
+        "mkdir -p node_modules/vendor; echo evil > node_modules/vendor/SKILL.md; mv node_modules/vendor .claude/skills/",
+        ".claude/skills/vendor/SKILL.md",
+    ),
+    "a rule deep in a folder called as a tree is": (
+        "mkdir -p .cursor/rules/node_modules/p; echo evil > .cursor/rules/node_modules/p/x.mdc",
+        ".cursor/rules/node_modules/p/x.mdc",
+    ),
+    "an agent's folder again in a tree in it": (
+        "mkdir -p .claude/skills/deps/.claude/skills/x; echo evil > .claude/skills/deps/.claude/skills/x/SKILL.md",
+        ".claude/skills/deps/.claude/skills/x/SKILL.md",
+    ),
+    "settings of servers in a tree of an editor's": (
+        "mkdir .vscode/target; echo evil > .vscode/target/mcp.json",
+        ".vscode/target/mcp.json",
+    ),
+    "an agent's folder that a link led into a tree": (
+        "echo evil > packages/app/.claude/settings.json",
+        "packages/app/.claude/settings.json",
+    ),
+    "a hard link in a tree of an agent's": (
+        "mkdir .claude/skills/deps; echo evil > evil; ln evil .claude/skills/deps/SKILL.md",
+        ".claude/skills/deps/SKILL.md",
+    ),
+    "a tree in an agent's folder led elsewhere": (
+        "mkdir new; echo evil > new/SKILL.md; ln -s ../../new .claude/skills/target",
+        ".claude/skills/target/SKILL.md",
+    ),
+    "a virtual environment of a skill": (
+        "mkdir -p .claude/skills/known/.venv; echo evil > .claude/skills/known/.venv/x",
+        ".claude/skills/known/.venv/x",
+    ),
     "an agent's settings from a tree": (
         "mkdir -p vendor/.claude; echo evil > vendor/.claude/settings.json; mv vendor/.claude/settings.json .claude/",
         ".claude/settings.json",
@@ -151,8 +187,11 @@ ATTACKS = {
 
 
 def lay_out(arena: Arena) -> None:
-    for folder in ("packages/app", "packages/empty", "node_modules"):
-        (arena.work / folder).mkdir(parents=True)
+    for folder in (
+        "packages/app", "packages/empty", "node_modules", ".claude/skills/known", ".cursor/rules", ".vscode", "vendor/agent",
+    ):  # fmt: skip
+        (arena.work / folder).mkdir(parents=True, exist_ok=True)
+    (arena.work / "packages/app/.claude").symlink_to("../../vendor/agent")
     (arena.work / "packages/app/package.json").write_text("{}\n")
     (arena.work / "current").symlink_to("packages/app")
     (arena.work / "packages" / "file").write_text("of before\n")

@@ -116,6 +116,8 @@ def path_match(random: Random, named: list[str], decision: str) -> dict:
         made["path"] = [pattern(random) for _ in range(random.choice([1, 2, 3, 3, 10]))]
     if random.random() < 0.3:
         made["except"] = [pattern(random) for _ in range(random.choice([1, 1, 1, 7]))]
+    if decision != "allow" and "path" in made and random.random() < 0.3:
+        made["except_within"] = [pattern(random) for _ in range(random.choice([1, 1, 2]))]
     if decision != "allow" and "unix.connect" not in named and random.random() < 0.2:
         made["inodes"] = [{"device": 1, "number": random.randint(1, 3)}]
     return made

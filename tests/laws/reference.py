@@ -70,20 +70,37 @@ def components_match(pattern: list[str], path: list[str]) -> bool:
     return bool(path) and glob(pattern[0], path[0]) and components_match(pattern[1:], path[1:])
 
 
+def first_folder(pattern: str, path: str) -> str | None:
+    """Where a pattern that begins with `**` begins to match, nearest to the root."""
+    first, *rest = components(pattern) or [""]
+    parts = components(path)
+    if first != "**":
+        return None
+    while rest and rest[0] == "**":
+        rest = rest[1:]
+    starts = (taken for taken in range(len(parts)) if components_match(rest, parts[taken:]))
+    return next(("/" + "/".join(parts[:taken]) for taken in starts), None)
+
+
 # --- selectors ------------------------------------------------------------------------------------------------------
 
 
 def end_touched(rule: dict, end: dict) -> bool:
-    """Whether a rule's path, except and inodes match one end of an act."""
+    """Whether a rule's path, except, except_within and inodes match one end of an act."""
     match = rule["match"]
     excepts = match.get("except") or []
+    folders = match.get("except_within") or []
     inodes = match.get("inodes") or []
     names = [end["path"], *end.get("aliases", [])]
 
     def listed(name: str) -> bool:
         if "path" in match:
-            return any(path_matches(pattern, name) for pattern in match["path"])
+            return any(path_matches(pattern, name) and not begins_in_one(pattern, name) for pattern in match["path"])
         return not inodes
+
+    def begins_in_one(pattern: str, name: str) -> bool:
+        begun = first_folder(pattern, name)
+        return begun is not None and any(path_matches(folder, begun) for folder in folders)
 
     def excepted(name: str) -> bool:
         return any(path_matches(pattern, name) for pattern in excepts)

@@ -1,8 +1,10 @@
 //! From the compiled policy's JSON shapes to typed rules, refusing whatever could not mean what it says.
 
+use crate::bytes::Bytes;
 use crate::command::{Command, Program};
 use crate::condition::{Condition, Test};
 use crate::decision::{Obligations, Says};
+use crate::excepted::Excepted;
 use crate::glob::Glob;
 use crate::json;
 use crate::keys::Keys;
@@ -34,7 +36,9 @@ pub(crate) fn layers(policy: wire::Policy) -> Result<Vec<Layer>, PolicyError> {
 
 fn check_limits(policy: &wire::Policy) -> Result<(), PolicyError> {
     let rules = || policy.layers.iter().flat_map(|layer| &layer.rules);
-    let patterns = |rule: &wire::Rule| [&rule.selectors.path, &rule.selectors.except].into_iter().flatten().map(Vec::len).sum::<usize>();
+    let patterns = |rule: &wire::Rule| {
+        [&rule.selectors.path, &rule.selectors.except, &rule.selectors.except_within].into_iter().flatten().map(Vec::len).sum::<usize>()
+    };
     limit("layers", policy.layers.len(), LAYERS_MAX)?;
     limit("rules", rules().count(), RULES_MAX)?;
     limit("patterns", rules().map(patterns).sum(), PATTERNS_MAX)
@@ -84,6 +88,7 @@ fn one_rule(name: &str, origin: LayerOrigin, rule: wire::Rule) -> Result<Rule, S
     if selectors.keys.is_some() && selectors.path.is_none() {
         return Err("`keys` without `path`; name the files whose keys are meant".into());
     }
+    check_within(rule.decision, &selectors)?;
     for verb in &rule.verbs {
         if let Some(key) = selectors.foreign_to(*verb) {
             return Err(format!("`{key}` does not apply to `{verb}`"));
@@ -126,6 +131,17 @@ fn check_meaning(origin: LayerOrigin, rule: &wire::Rule) -> Result<(), String> {
     rule.when.as_ref().map_or(Ok(()), |when| check_when(rule.decision, when))
 }
 
+/// Where a match begins matters to a rule that keeps something. An allow is about a name, wherever its match begins.
+fn check_within(says: Says, selectors: &Selectors) -> Result<(), String> {
+    if selectors.except.within.is_empty() {
+        return Ok(());
+    }
+    if says == Says::Allow {
+        return Err("`except_within` on an allow; take names away with `except`".into());
+    }
+    if selectors.path.is_none() { Err("`except_within` without `path`".into()) } else { Ok(()) }
+}
+
 fn check_when(says: Says, when: &wire::When) -> Result<(), String> {
     if when.risk_at_least.is_none() && when.labels_any.is_none() && when.origin.is_none() && when.history.is_none() {
         return Err("`when` names no Fact".into());
@@ -148,7 +164,7 @@ fn check_when(says: Says, when: &wire::When) -> Result<(), String> {
 fn selectors(wire: wire::Selectors) -> Result<Selectors, String> {
     Ok(Selectors {
         path: each("path", wire.path, |text| Pattern::compile(&text))?.map(Patterns::from),
-        except: wire.except.unwrap_or_default().iter().map(Pattern::compile).collect::<Result<Vec<_>, _>>()?.into(),
+        except: Excepted { names: listed(wire.except)?, within: listed(wire.except_within)? },
         inodes: wire.inodes.unwrap_or_default(),
         keys: wire.keys.map(Keys::compile).transpose()?,
         address: each("address", wire.address, |text| Block::parse(&text))?,
@@ -162,6 +178,11 @@ fn selectors(wire: wire::Selectors) -> Result<Selectors, String> {
         operation: each("operation", wire.operation, |text| text_glob(&text))?,
         arguments: wire.arguments.unwrap_or_default().into_iter().map(condition).collect::<Result<_, _>>()?,
     })
+}
+
+/// Patterns that may be none.
+fn listed(texts: Option<Vec<Bytes>>) -> Result<Patterns, String> {
+    texts.unwrap_or_default().iter().map(Pattern::compile).collect::<Result<Vec<_>, _>>().map(Patterns::from)
 }
 
 /// Every value of a selector, typed. A selector without values could never match.
@@ -203,7 +224,7 @@ fn command(wire: wire::Command) -> Result<Command, String> {
     Ok(Command { program: each("program", wire.program, |text| program(&text))?, words, any_flag })
 }
 
-fn program(text: &crate::bytes::Bytes) -> Result<Program, String> {
+fn program(text: &Bytes) -> Result<Program, String> {
     if text.0.contains(&b'/') {
         return Pattern::compile(text).map(Program::Path);
     }

@@ -56,6 +56,7 @@ impl Selector {
 pub const SELECTORS: &[Selector] = &[
     Selector { name: "path", takes: Takes::Patterns, narrows: has_path },
     Selector { name: "except", takes: Takes::Patterns, narrows: has_path },
+    Selector { name: "except_within", takes: Takes::Patterns, narrows: has_path },
     Selector { name: "inodes", takes: Takes::Inodes, narrows: |verb| verb.is_file() || verb == Verb::ProcessExec },
     Selector { name: "keys", takes: Takes::Keys, narrows: |verb| verb.is_file() && verb != Verb::FileRead },
     Selector { name: "address", takes: Takes::Addresses, narrows: Verb::is_net },

@@ -14,6 +14,7 @@ pub mod content;
 pub mod decide;
 pub mod decision;
 pub mod digest;
+pub mod excepted;
 pub mod facts;
 mod folding;
 pub mod glob;

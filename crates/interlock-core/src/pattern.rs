@@ -92,6 +92,25 @@ impl Pattern {
         }
     }
 
+    /// The folder in which a pattern that begins with `**/` begins to match this path: the one nearest to the root of those that the `**` could
+    /// end in. `None`: it begins with a name, or does not match.
+    pub fn begins_in<'a>(&self, path: &'a [u8]) -> Option<&'a [u8]> {
+        self.begins_where(path, |named, below| matches_components(named, Some(below)))
+    }
+
+    /// The same of a path that matches, or below which something could.
+    pub fn begins_towards<'a>(&self, path: &'a [u8]) -> Option<&'a [u8]> {
+        self.begins_where(path, |named, below| matches_components(named, Some(below)) || reaches_below(named, below))
+    }
+
+    fn begins_where<'a>(&self, path: &'a [u8], holds: impl Fn(&[Component], &[u8]) -> bool) -> Option<&'a [u8]> {
+        let (true, [Component::Depth, named @ ..]) = (self.prefix.is_empty(), self.rest.as_slice()) else { return None };
+        let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(place, _)| place);
+        let begins = |place: &usize| path.get(place + 1..).is_some_and(|below| !below.is_empty() && holds(named, below));
+        let place = slashes.into_iter().find(begins)?;
+        path.get(..place.max(1))
+    }
+
     /// Whether some path strictly below this directory could match.
     pub fn could_match_below(&self, directory: &[u8]) -> bool {
         let directory = if directory == b"/" { b"".as_slice() } else { directory };

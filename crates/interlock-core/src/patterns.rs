@@ -24,6 +24,11 @@ impl Patterns {
         table.any(path, matches) || self.loose.iter().any(|pattern| pattern.matches(path))
     }
 
+    /// Whether a pattern that `holds` matches the path.
+    pub fn matches_where(&self, path: &[u8], holds: impl Fn(&Pattern) -> bool) -> bool {
+        self.matches(path) && self.all.iter().any(|pattern| pattern.matches(path) && holds(pattern))
+    }
+
     /// Each pattern, in the order given.
     pub fn iter(&self) -> impl Iterator<Item = &Pattern> {
         self.all.iter()

@@ -170,7 +170,7 @@ impl Plan {
     /// them there: what a symlink made at `name` stands for. One for each pattern, as plain as the pattern admits.
     pub fn stands_for(&self, verb: Verb, name: &[u8], target: &[u8]) -> Vec<Vec<u8>> {
         let excused = |rule: &Rule, pattern: &Pattern| {
-            let excepted = |top: &[u8], below: &[u8]| rule.selectors.except.matches(&[top, below].concat());
+            let excepted = |top: &[u8], below: &[u8]| rule.selectors.except.matched(pattern, &[top, below].concat());
             let asked = if rule.selectors.except.is_empty() { Vec::new() } else { beneath::asked(pattern, name) };
             let asked = asked.into_iter().filter(|below| excepted(target, below) && !excepted(name, below));
             asked.map(|below| [name, &below].concat()).collect::<Vec<_>>()
@@ -183,7 +183,7 @@ impl Plan {
     pub fn stands_for_known(&self, verb: Verb, name: &[u8]) -> Vec<Vec<u8>> {
         let asked = |(rule, pattern): (&Rule, &Pattern)| {
             let names = beneath::asked(pattern, name).into_iter().map(|below| [name, &below].concat());
-            names.filter(|name| !rule.selectors.except.matches(name)).collect::<Vec<_>>()
+            names.filter(|name| !rule.selectors.except.matched(pattern, name)).collect::<Vec<_>>()
         };
         sorted(self.caring(verb).filter(|(rule, _)| asks_history(rule)).flat_map(asked).collect())
     }
@@ -209,7 +209,7 @@ impl Plan {
                 && rule.when.is_none()
                 && rule.verbs.contains(verb)
                 && rule.selectors.path.as_ref().is_none_or(|patterns| patterns.iter().any(tree))
-                && !rule.selectors.except.iter().any(excepted)
+                && !rule.selectors.except.names.iter().any(excepted)
         };
         let allows = |rule: &Rule| rule.says == Says::Allow && rule.verbs.contains(verb);
         self.policy

@@ -5,6 +5,7 @@ use crate::command::Command;
 use crate::condition::Condition;
 use crate::content::Content;
 use crate::decision::Says;
+use crate::excepted::Excepted;
 use crate::glob::Glob;
 use crate::keys::{Keys, changes_content};
 use crate::language::SELECTORS;
@@ -17,7 +18,7 @@ use crate::verb::Verb;
 #[allow(missing_docs)]
 pub struct Selectors {
     pub path: Option<Patterns>,
-    pub except: Patterns,
+    pub except: Excepted,
     pub inodes: Vec<Inode>,
     pub keys: Option<Keys>,
     pub address: Option<Vec<Block>>,
@@ -142,10 +143,18 @@ impl Selectors {
     /// another name: any name matches that is not excepted, or the object itself is listed.
     fn names(&self, says: Says, end: &End<'_>) -> bool {
         if says == Says::Allow {
-            return self.listed(&end.path.0) && !end.all().any(|name| self.excepted(name));
+            return self.listed(&end.path.0) && !end.all().any(|name| self.except.names(name));
         }
         let by_inode = end.inode.is_some_and(|inode| self.inodes.contains(&inode));
-        by_inode || end.all().any(|name| self.listed(name) && !self.excepted(name))
+        by_inode || end.all().any(|name| self.keeps(name))
+    }
+
+    /// Whether a pattern matches a name that is not excepted.
+    fn keeps(&self, name: &[u8]) -> bool {
+        match &self.path {
+            Some(patterns) if !self.except.within.is_empty() => patterns.matches_where(name, |pattern| !self.except.matched(pattern, name)),
+            _ => self.listed(name) && !self.except.names(name),
+        }
     }
 
     fn listed(&self, name: &[u8]) -> bool {
@@ -153,10 +162,6 @@ impl Selectors {
             Some(patterns) => patterns.matches(name),
             None => self.inodes.is_empty(),
         }
-    }
-
-    fn excepted(&self, name: &[u8]) -> bool {
-        self.except.matches(name)
     }
 
     /// Whether anything keeps the rule to some acts of its verbs.
@@ -189,7 +194,8 @@ impl Selectors {
     fn has(&self, name: &str) -> bool {
         match name {
             "path" => self.path.is_some(),
-            "except" => !self.except.is_empty(),
+            "except" => !self.except.names.is_empty(),
+            "except_within" => !self.except.within.is_empty(),
             "inodes" => !self.inodes.is_empty(),
             "keys" => self.keys.is_some(),
             "address" => self.address.is_some(),

@@ -80,6 +80,7 @@ pub(crate) struct Rule {
 pub(crate) struct Selectors {
     pub path: Option<Vec<Bytes>>,
     pub except: Option<Vec<Bytes>>,
+    pub except_within: Option<Vec<Bytes>>,
     pub inodes: Option<Vec<Inode>>,
     pub keys: Option<Keys>,
     pub address: Option<Vec<String>>,

@@ -26,6 +26,23 @@ fn bytes_that_are_no_text_match_as_bytes() {
 }
 
 #[test]
+fn a_match_begins_in_the_folder_nearest_to_the_root() {
+    let begins =
+        |text: &str, path: &str| pattern(text).begins_in(path.as_bytes()).map(|folder| String::from_utf8(folder.to_vec()).unwrap());
+    assert_eq!(begins("**/.tool/**", "/w/a/.tool/x").unwrap(), "/w/a");
+    assert_eq!(begins("**/.tool/**", "/.tool").unwrap(), "/");
+    assert_eq!(begins("**/.tool/**", "/w/.tool/tree/.tool/x").unwrap(), "/w");
+    assert_eq!(begins("**/.tool/**/x", "/w/.tool/.tool/x").unwrap(), "/w");
+    assert_eq!(begins("**/a/b", "/a/b/a/b").unwrap(), "/a/b");
+    assert_eq!(begins("**/a/b", "/a/a/b").unwrap(), "/a");
+    assert_eq!(begins("**/.tool/**", "/w/tool"), None);
+    assert_eq!(begins("/w/**/x", "/w/a/x"), None);
+    let towards = |text: &str, path: &str| pattern(text).begins_towards(path.as_bytes()).map(<[u8]>::to_vec);
+    assert_eq!(towards("**/.tool/a/b", "/w/.tool").unwrap(), b"/w");
+    assert_eq!(towards("**/.tool/a/b", "/w/.tool/c"), None);
+}
+
+#[test]
 fn nested_stars_take_no_exponential_time() {
     let start = Instant::now();
     let name = "a".repeat(250);

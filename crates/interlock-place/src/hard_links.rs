@@ -4,12 +4,12 @@
 //! to be searched.
 
 use crate::Ground;
-use crate::layers::{Rule, all_compiled, compiled, rules};
+use crate::layers::{Rule, compiled, rules};
 use crate::links::{Front, escaped, is_in, way};
 use crate::names::Names;
 use crate::short::{Holds, Short};
+use interlock_core::excepted::Excepted;
 use interlock_core::pattern::Component;
-use interlock_core::patterns::Patterns;
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};
 use std::fs::Metadata;
@@ -83,14 +83,14 @@ type Entries = Rc<[(Vec<u8>, bool)]>;
 impl Search<'_> {
     fn rule(&mut self, rule: &mut Rule<'_>) -> Result<(), String> {
         let mut found = BTreeSet::new();
-        let mut except: Option<Patterns> = None;
+        let mut except: Option<Excepted> = None;
         for pattern in rule.patterns("path")? {
             for (path, status) in self.linked(&pattern)? {
                 let except = match &mut except {
                     Some(except) => except,
-                    none => none.insert(all_compiled(&rule.patterns("except")?)?),
+                    none => none.insert(rule.excepted()?),
                 };
-                if !except.matches(&path) {
+                if !except.matched(&compiled(&pattern)?, &path) {
                     found.insert((status.dev(), status.ino()));
                 }
             }

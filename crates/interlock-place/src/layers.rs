@@ -1,6 +1,7 @@
 //! The parts of a compiled layer's JSON that placing reads and changes.
 
 use interlock_core::action::Bytes;
+use interlock_core::excepted::Excepted;
 use interlock_core::pattern::Pattern;
 use interlock_core::patterns::Patterns;
 use serde::Deserialize as _;
@@ -8,7 +9,7 @@ use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 
 /// The selectors that hold path patterns.
-pub(crate) const SELECTORS: [&str; 2] = ["path", "except"];
+pub(crate) const SELECTORS: [&str; 3] = ["path", "except", "except_within"];
 
 /// One rule of a layer, for changing what it matches.
 pub(crate) struct Rule<'a> {
@@ -76,6 +77,11 @@ impl Rule<'_> {
     /// The patterns of a selector; none when it is not there.
     pub fn patterns(&self, selector: &str) -> Result<Vec<Cow<'_, [u8]>>, String> {
         self.selectors.get(selector).and_then(Value::as_array).into_iter().flatten().map(pattern).collect()
+    }
+
+    /// What it leaves out.
+    pub fn excepted(&self) -> Result<Excepted, String> {
+        Ok(Excepted { names: all_compiled(&self.patterns("except")?)?, within: all_compiled(&self.patterns("except_within")?)? })
     }
 
     /// Lists objects besides those it lists.

@@ -9,7 +9,7 @@ use crate::Ground;
 use crate::ahead::{self, Begun};
 use crate::follow::steps;
 use crate::kept::Kept;
-use crate::layers::{Rule, all_compiled, compiled, rules};
+use crate::layers::{Rule, compiled, rules};
 use crate::links::{Way, behind, is_in, way};
 use crate::names::Names;
 use crate::short::{Holds, Short};
@@ -179,7 +179,9 @@ impl Through<'_> {
                 }
                 for number in asked.rules.get(&id).into_iter().flatten() {
                     if let Some(rule) = all.get_mut(*number) {
-                        self.link(*number, rule, link, &way, &left)?;
+                        if !rule.excepted()?.on_the_way(pattern, link) {
+                            self.link(*number, rule, link, &way, &left);
+                        }
                     }
                 }
             }
@@ -188,17 +190,7 @@ impl Through<'_> {
     }
 
     /// What one link means for one pattern of one rule.
-    fn link(
-        &mut self,
-        number: usize,
-        rule: &mut Rule<'_>,
-        link: &[u8],
-        way: &Way,
-        left: &dyn Fn(&[u8]) -> Vec<Vec<u8>>,
-    ) -> Result<(), String> {
-        if all_compiled(&rule.patterns("except")?)?.matches(link) {
-            return Ok(());
-        }
+    fn link(&mut self, number: usize, rule: &mut Rule<'_>, link: &[u8], way: &Way, left: &dyn Fn(&[u8]) -> Vec<Vec<u8>>) {
         let mut added = Vec::new();
         if self.is_kept(&way.end) {
             for rest in left(&way.end) {
@@ -214,7 +206,6 @@ impl Through<'_> {
             added.extend(steps(way, self.makeable, left).into_iter().filter(|step| compiled_other(step, link)));
         }
         rule.append(added);
-        Ok(())
     }
 
     /// Whether what a link leads to is for a rule to keep.
@@ -225,10 +216,10 @@ impl Through<'_> {
     fn files(&mut self, found: &Found, all: &mut [Rule<'_>]) -> Result<(), String> {
         let mut inodes: BTreeMap<usize, BTreeSet<(u64, u64)>> = BTreeMap::new();
         for (path, status, patterns) in &found.files {
-            let numbers = patterns.iter().filter(|id| self.asked.pattern(**id).is_some()).flat_map(|id| self.asked.rules.get(id)).flatten();
-            for number in numbers {
+            let patterns = patterns.iter().filter_map(|id| Some((self.asked.pattern(*id)?, self.asked.rules.get(id)?)));
+            for (pattern, number) in patterns.flat_map(|(pattern, numbers)| numbers.iter().map(move |number| (pattern, number))) {
                 let Some(rule) = all.get(*number) else { continue };
-                if !all_compiled(&rule.patterns("except")?)?.matches(path) {
+                if !rule.excepted()?.matched(pattern, path) {
                     inodes.entry(*number).or_default().insert(identity(status));
                 }
             }

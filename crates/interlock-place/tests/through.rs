@@ -148,6 +148,15 @@ fn a_file_with_another_name_is_an_object_and_what_is_excepted_is_none() {
 }
 
 #[test]
+fn a_link_is_kept_by_where_its_folder_begins_and_not_by_where_it_leads() {
+    let work = Work::new();
+    work.link(".tool", "tree/tool").file("tree/tool/x").link("tree/p/.tool", "../q").file("tree/q/x");
+    let selectors = json!({"path": ["**/.tool/**"], "except_within": ["/work/tree/**"]});
+    let (matched, _) = work.denied(&work.ground(), "file.create", selectors);
+    assert_eq!(matched["path"], json!(["**/.tool/**", "/work/tree/tool/**"]));
+}
+
+#[test]
 fn the_target_of_a_link_that_has_another_name_is_an_object_too() {
     let work = Work::new();
     work.link(".env", "prod").file("prod");

@@ -81,7 +81,10 @@ def _denied(verbs: Sequence[str], patterns: Sequence[str], named: list[NamedRule
     """Whether other rules deny each of `verbs` on every pattern."""
     denying = [rule for _, rule in named if rule["decision"] != "allow" and set(verbs) <= set(rule["verbs"])]
     wide = [
-        pattern for rule in denying for pattern in rule["match"].get("path", ["/**"]) if not rule["match"].get("except")
+        pattern
+        for rule in denying
+        for pattern in rule["match"].get("path", ["/**"])
+        if not (rule["match"].get("except") or rule["match"].get("except_within"))
     ]
     return all(any(covers(each, pattern) for each in wide) for pattern in patterns)
 

@@ -88,6 +88,9 @@ def _match(rule: Rule, expander: Expander, faults: list[Fault]) -> Match:
         if rule.except_ is not None:
             match["except"] = list(expander.patterns(rule.except_, "except"))
             _check_except(rule.except_[0], match["path"], match["except"], faults)
+        if rule.except_within is not None:
+            match["except_within"] = list(expander.patterns(rule.except_within, "except_within"))
+            _check_within(rule, match["path"], faults)
     if rule.keys is not None:
         match["keys"] = _keys(rule.keys, expander)
     if rule.address is not None:
@@ -123,6 +126,14 @@ def _check_except(first: Item, path: list[str], excepted: list[str], faults: lis
     if path and all(any(covers(wide, narrow) for wide in excepted) for narrow in path):
         message = "`except` takes away everything that `path` names, so the rule can never match"
         faults.append(Fault(first.place, message, "narrow `except`, or remove the rule"))
+
+
+def _check_within(rule: Rule, patterns: list[str], faults: list[Fault]) -> None:
+    if not patterns or not rule.except_within:
+        return
+    if not any(pattern.startswith(("**/", "/**/")) for pattern in patterns):
+        message = "`except_within` takes nothing away: no pattern of `path` begins with `**/`"
+        faults.append(Fault(rule.except_within[0].place, message, "use `except`"))
 
 
 def _command(command: Command, expander: Expander) -> CommandMatch:

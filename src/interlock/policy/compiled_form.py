@@ -36,6 +36,7 @@ Match = TypedDict(
     {
         "path": list[str],
         "except": list[str],
+        "except_within": list[str],
         "inodes": list["JsonObject"],
         "keys": KeysMatch,
         "address": list[str],

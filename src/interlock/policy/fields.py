@@ -48,6 +48,11 @@ RULE: Final[dict[str, Field]] = {
     "because": Field("text", "why, in words for the person and the agent"),
     "path": Field(TAKES["path"], "paths, as the kernel resolved them"),
     "except": Field(TAKES["except"], "paths that `path` shall not cover"),
+    "except_within": Field(
+        TAKES["except_within"],
+        "folders in which what a `**/` of `path` matches does not begin",
+        decisions=("deny", "approve"),
+    ),
     "keys": Field(
         TAKES["keys"], "keys of a structured file that an act would change", decisions=("deny", "approve")
     ),

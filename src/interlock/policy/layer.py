@@ -56,6 +56,7 @@ class Rule:
     because: str | None = None
     path: tuple[Item, ...] | None = None
     except_: tuple[Item, ...] | None = None
+    except_within: tuple[Item, ...] | None = None
     keys: Keys | None = None
     address: tuple[Item, ...] | None = None
     port: tuple[tuple[int, int], ...] | None = None

@@ -267,9 +267,10 @@ class _LayerParser:
         if "keys" in found and "path" not in found:
             place = next(key.place for key, _ in node.entries if key.value == "keys")
             self._fault(place, "`keys` without `path`", "add `path:`; `keys` says which keys of those files are meant")
-        if "except" in found and "path" not in found:
-            place = next(key.place for key, _ in node.entries if key.value == "except")
-            self._fault(place, "`except` without `path`", "add `path:`; `except` takes away from it")
+        for key, _ in node.entries:
+            if key.value in ("except", "except_within") and key.value in found and "path" not in found:
+                hint = f"add `path:`; `{key.value}` takes away from it"
+                self._fault(key.place, f"`{key.value}` without `path`", hint)
 
     def _facts_narrow(self, node: Mapping, facts: list[str], verbs: tuple[str, ...] | None) -> None:
         """As with a selector: what has no such Fact would make the rule err for that verb."""

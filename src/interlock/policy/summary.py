@@ -101,6 +101,7 @@ def target(rule: Rule) -> str:
     parts += [_listed([_SIGNAL_NAMES.get(number, str(number)) for number in rule.signal])] if rule.signal else []
     parts += [f"{rule.to} the session"] if rule.to else []
     parts += [f"except {_listed([item.text for item in rule.except_])}"] if rule.except_ else []
+    parts += [f"except within {_listed([item.text for item in rule.except_within])}"] if rule.except_within else []
     return ", ".join(parts)
 
 
