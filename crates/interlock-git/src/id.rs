@@ -1,6 +1,9 @@
 //! The id of an object: the SHA-1 of its kind, its size and its content.
+//!
+//! RULE: what was made to have the id of something else has another one here, as in git. SHA-1 collides for whoever pays for it: a contributor could
+//! have a harmless file committed, and the session the file that has its id. Such files are told by how their blocks are made.
 
-use sha1::{Digest as _, Sha1};
+use sha1collisiondetection::{Output, Sha1CD};
 
 /// Bytes of an id.
 pub const BYTES: usize = 20;
@@ -27,7 +30,7 @@ impl Id {
     #[must_use]
     pub fn of(kind: &str, content: &[u8]) -> Self {
         let head = format!("{kind} {}\0", content.len());
-        Self(Sha1::new().chain_update(head.as_bytes()).chain_update(content).finalize().into())
+        Self(hashed(&[head.as_bytes(), content]))
     }
 
     /// Of a file's content, or of what a symlink says.
@@ -43,6 +46,14 @@ impl Id {
     }
 }
 
+fn hashed(parts: &[&[u8]]) -> [u8; BYTES] {
+    let (mut hash, mut found) = (Sha1CD::default(), Output::default());
+    parts.iter().for_each(|part| hash.update(part));
+    // A collision comes with a hash that is not SHA-1's, and so with an id that nothing has.
+    let _collision = hash.finalize_into_dirty_cd(&mut found);
+    found.into()
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -56,5 +67,25 @@ mod tests {
         assert_eq!(Id::parse(id.hex().as_bytes()), Some(id));
         assert_eq!(Id::parse(b"ce01"), None);
         assert_eq!(Id::parse(&[b'+'; 40]), None);
+    }
+
+    /// The beginnings of two documents with one SHA-1 (shattered.io, 2017).
+    const ALIKE: &str = "255044462d312e330a25e2e3cfd30a0a0a312030206f626a0a3c3c2f57696474682032203020522f4865696768742033203020522f547970652034203020522f\
+         537562747970652035203020522f46696c7465722036203020522f436f6c6f7253706163652037203020522f4c656e6774682038203020522f42697473506572\
+         436f6d706f6e656e7420383e3e0a73747265616d0affd8fffe00245348412d3120697320646561642121212121852fec092339759c39b1a1c63c4c97e1fffe01";
+    const ONE: &str = "7346dc9166b67e118f029ab621b2560ff9ca67cca8c7f85ba84c79030c2b3de218f86db3a90901d5df45c14f26fedfb3dc38e96ac22fe7bd728f0e45bce046d2\
+         3c570feb141398bb552ef5a0a82be331fea48037b8b5d71f0e332edf93ac3500eb4ddc0decc1a864790c782c76215660dd309791d06bd0af3f98cda4bc4629b1";
+    const OTHER: &str = "7f46dc93a6b67e013b029aaa1db2560b45ca67d688c7f84b8c4c791fe02b3df614f86db1690901c56b45c1530afedfb76038e972722fe7ad728f0e4904e046c2\
+         30570fe9d41398abe12ef5bc942be33542a4802d98b5d70f2a332ec37fac3514e74ddc0f2cc1a874cd0c78305a21566461309789606bd0bf3f98cda8044629a1";
+
+    #[test]
+    fn what_was_made_to_collide_does_not() {
+        let bytes = |text: &str| {
+            text.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect::<Vec<_>>()
+        };
+        let (one, other) = (bytes(&[ALIKE, ONE].concat()), bytes(&[ALIKE, OTHER].concat()));
+        assert_ne!(one, other);
+        assert_ne!(hashed(&[&one]), hashed(&[&other]));
+        assert_eq!(hashed(&[b"abc"])[..4], [0xa9, 0x99, 0x3e, 0x36]);
     }
 }
