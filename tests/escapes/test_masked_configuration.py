@@ -119,6 +119,30 @@ def test_what_is_not_understood_is_refused_aloud(arena: Arena, name: str) -> Non
     assert "without its secrets" in why.output, why.output + why.errors
 
 
+SHORT = "k3J9xQ2mTz"
+#: Addresses that are a key themselves: whoever has them has what they open.
+KEYS_IN_ADDRESSES = {
+    ".npmrc": f"@acme:registry=https://npm.example/{SHORT}/acme/\n",
+    ".yarnrc": f'registry "https://npm.example/{SHORT}/"\n',
+    ".yarnrc.yml": f'npmRegistryServer: "https://npm.example/basic/{SHORT}/npm"\n',
+    ".config/pip/pip.conf": f"[global]\nindex-url = https://r.example/simple\nextra-index-url = https://dl.example/{SHORT}/org/python/simple/\n",
+    ".cargo/config.toml": f'[source.m]\nregistry = "sparse+https://dl.example/{SHORT}/org/cargo/"\n',
+    ".m2/settings.xml": f"<settings><mirrors><mirror><url>https://dl.example/{SHORT}/maven/</url></mirror></mirrors></settings>\n",
+}
+
+
+@pytest.mark.parametrize("name", KEYS_IN_ADDRESSES)
+def test_an_address_that_is_a_key_itself_is_refused_aloud(arena: Arena, name: str) -> None:
+    place = written(arena, name, KEYS_IN_ADDRESSES[name])
+    assert SHORT in arena.run("cat", place).output
+    done = arena.held("cat", place)
+    assert (done.code, done.output) == (1, "")
+    assert "Permission denied" in done.errors
+    # What is refused is the token: with a name in its place the file is shown.
+    written(arena, name, KEYS_IN_ADDRESSES[name].replace(SHORT, "npm-proxy"))
+    assert "npm-proxy" in arena.held("cat", place).output
+
+
 #: Ways to the whole file; each prints what it got.
 WAYS = {
     "read": "print(open(path).read())",

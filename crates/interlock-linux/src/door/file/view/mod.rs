@@ -4,6 +4,7 @@
 //! refused aloud; what it would trust outside it trusts inside.
 //! Left out: which files (policy says), and writing: what is opened to be written has no view.
 
+mod capability;
 mod lines;
 mod secret;
 mod toml;

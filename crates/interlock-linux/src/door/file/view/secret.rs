@@ -3,6 +3,8 @@
 //! RULE: a setting whose key speaks of a secret is left out. A value that looks like one under any other key makes the whole file unshowable: to
 //! leave it out, or a part of it, could make a tool trust another registry or proxy than it does outside.
 
+use super::capability;
+
 /// What a key holds that is named by a secret: compared without case, `-` and `_`.
 const WORDS: &[&str] = &[
     "token",
@@ -109,6 +111,9 @@ fn without_users(text: &str) -> Option<String> {
         if goes_on || !is_host(host) || !only_names || (tail.contains(['?', '#']) && speaks_of_secrets(tail)) {
             return None;
         }
+        if capability::is_one(host_alone(host), tail) {
+            return None;
+        }
         out.push_str(host);
         rest = after.get(authority.len()..)?;
     }
@@ -116,6 +121,11 @@ fn without_users(text: &str) -> Option<String> {
     // `user:password@host` without a scheme, as proxies are written.
     let pairs = |word: &str| !word.contains("//") && word.split_once('@').is_some_and(|(before, _)| before.contains(':'));
     (!out.split(|character: char| ends_a_url(character) || character == '=').any(pairs)).then_some(out)
+}
+
+/// Without its port.
+fn host_alone(host: &str) -> &str {
+    host.rsplit_once(':').map_or(host, |(name, _)| name)
 }
 
 /// A host, with a port perhaps; a user without `@` behind it has something else than a number after the colon.
@@ -188,6 +198,8 @@ mod tests {
             ("user:pass@host:3128", None),
             ("https://host/?access_token=x", None),
             ("https://host/0123456789abcdef0123456789abcdef/simple", None),
+            ("https://user@host:8443/k3J9xQ2mTz/simple", None),
+            ("https://a/simple https://b/k3J9xQ2mTz/simple", None),
             ("ghp_0123456789abcdefghij", None),
             ("a plain text", Some("a plain text")),
         ];
