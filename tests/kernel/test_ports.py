@@ -112,6 +112,20 @@ libc = ctypes.CDLL(None); libc.connect(target.fileno(), bytes(16), 16)
 gone(port)
 quietly(lambda: client.send(SECRET))
 """,
+    "the other is connected, and gives up an address": """
+target = new(family=socket.AF_INET6); target.bind(("::", 0)); port = target.getsockname()[1]
+client = new(); client.connect(("127.0.0.1", port))
+other = bound(host='::1'); quietly(lambda: target.connect(other.getsockname()))
+gone(port)
+quietly(lambda: client.send(SECRET))
+""",
+    "the other is connected, and gives up the family": """
+target = new(family=socket.AF_INET6); target.bind(("::", 0)); port = target.getsockname()[1]
+client = new(family=socket.AF_INET6); client.connect(("::1", port))
+other = bound(); quietly(lambda: target.connect(("::ffff:127.0.0.1", other.getsockname()[1])))
+gone(port)
+quietly(lambda: client.send(SECRET))
+""",
     "more was to come": """
 target = bound(); port = target.getsockname()[1]
 client = new()

@@ -115,10 +115,25 @@ fn wide(socket: BorrowedFd<'_>, name: i32) -> io::Result<u64> {
 /// # Errors
 /// As getsockname(2).
 pub fn local_name(socket: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
+    name(socket, libc::getsockname)
+}
+
+/// The address that the socket is connected to, as bytes.
+///
+/// # Errors
+/// As getpeername(2).
+pub fn peer_name(socket: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
+    name(socket, libc::getpeername)
+}
+
+// SAFETY: getsockname(2) and getpeername(2) alone are of this type, called below.
+type NameCall = unsafe extern "C" fn(libc::c_int, *mut libc::sockaddr, *mut libc::socklen_t) -> libc::c_int;
+
+fn name(socket: BorrowedFd<'_>, ask: NameCall) -> io::Result<Vec<u8>> {
     let mut name = vec![0_u8; 128];
     let mut size = length(&name);
-    // SAFETY: pointer and length describe `name`; the kernel writes at most that much.
-    checked(unsafe { libc::getsockname(socket.as_raw_fd(), name.as_mut_ptr().cast(), &raw mut size) })?;
+    // SAFETY: pointer and length describe `name`; the kernel writes at most that much, by either call.
+    checked(unsafe { ask(socket.as_raw_fd(), name.as_mut_ptr().cast(), &raw mut size) })?;
     name.truncate(usize::try_from(size).unwrap_or(0));
     Ok(name)
 }

@@ -6,7 +6,7 @@
 
 use super::abstracts;
 use super::attest;
-use super::inside::{Answering, Sockets};
+use super::inside::{Answering, Sockets, source_towards};
 use super::kept;
 use super::reach::reach;
 use super::socket::{self, Socket};
@@ -74,7 +74,7 @@ fn internet(errand: &Errand<'_>, socket: &Socket, endpoint: Endpoint) -> Result<
             Answering::Inside(held) if sends && socket::is_told_apart(errand, protocol, (endpoint.address, endpoint.port)) => {
                 inwards(errand, socket, &endpoint, &held)
             }
-            _ => reach(errand, socket, &endpoint.wire()).inspect(|()| errand.session.sockets.kept.led_elsewhere(socket.leading())),
+            _ => lead(errand, socket, &endpoint).inspect(|()| errand.session.sockets.kept.led_elsewhere(socket.leading())),
         }
     });
     if alone {
@@ -98,12 +98,12 @@ fn inwards(errand: &Errand<'_>, socket: &Socket, endpoint: &Endpoint, held: &[An
     let taken = || socket::taken(Verb::NetConnect, protocol, place);
     let still = || Sockets::still(held, protocol, endpoint.address, endpoint.port);
     let _sharing = (protocol == Protocol::Udp).then(|| sockets.sharing());
-    let hold = sockets.kept.hold(held, socket.leading(), protocol, endpoint.port).ok_or_else(taken)?;
+    let hold = sockets.kept.hold(held, socket.leading(), protocol, place).ok_or_else(taken)?;
     if protocol == Protocol::Udp {
         if hold.was_shared() && !still() {
             return Err(taken());
         }
-        return reach(errand, socket, &endpoint.wire()).inspect(|()| hold.stay(socket.leading(), members));
+        return lead(errand, socket, endpoint).inspect(|()| hold.stay(socket.leading(), members));
     }
     let result = reach(errand, socket, &endpoint.wire());
     let (pending, shared) = (kept::is_pending(socket.as_fd()), hold.was_shared_by_several());
@@ -115,6 +115,18 @@ fn inwards(errand: &Errand<'_>, socket: &Socket, endpoint: &Endpoint, held: &[An
         return Err(if pending { Errno(libc::ECONNREFUSED).into() } else { taken() });
     }
     result
+}
+
+/// Connects the socket. A datagram socket may be an end itself, at which others of this session were decided to be inside: connected, it gives up
+/// every address but the one that it sends from, and somebody outside could come to the others.
+fn lead(errand: &Errand<'_>, socket: &Socket, endpoint: &Endpoint) -> Result<(), Stop> {
+    let connect = || reach(errand, socket, &endpoint.wire());
+    let own = socket.local().0;
+    if socket::carried(socket.kind) != Some(Protocol::Udp) {
+        return connect();
+    }
+    let stays = if own.is_unspecified() { source_towards(endpoint.address) } else { Some(own) };
+    errand.session.sockets.kept.leaving_all_but(socket.cookie, &errand.session.members, stays, connect)
 }
 
 fn dissolve(errand: &Errand<'_>, socket: &Socket) -> Result<i64, Stop> {

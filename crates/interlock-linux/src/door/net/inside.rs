@@ -22,6 +22,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 const SOCKETS_MAX: usize = 16_384;
 /// SO_BINDTOIFINDEX (5.1).
 const DEVICE: i32 = 62;
+const ANY_DEVICE: i32 = 0;
+/// The kernel makes it first in every network namespace (LOOPBACK_IFINDEX).
+const LOOPBACK_DEVICE: i32 = 1;
 
 /// The sockets that this session has bound.
 pub struct Sockets {
@@ -94,11 +97,11 @@ impl Sockets {
     }
 
     /// Whether what `from` sends there arrives at this machine, in this session's network. A socket may come from another one, and one that is bound to
-    /// a device goes out by that to an address that another device has.
+    /// a device goes out by that, even to a loopback address. Nobody binds one so in a session, but it may be handed to one.
     fn stays_here(&self, from: BorrowedFd<'_>, address: IpAddr) -> bool {
         let here = self.namespace.is_some() && sys::namespace(from).ok() == self.namespace;
-        let led = || sys::option(from, libc::SOL_SOCKET, DEVICE).map_or(true, |device| device != 0);
-        here && (address.is_loopback() || (reaches_itself(address) && !led()))
+        let led = || sys::option(from, libc::SOL_SOCKET, DEVICE).map_or(true, |device| ![ANY_DEVICE, LOOPBACK_DEVICE].contains(&device));
+        here && (address.is_loopback() || reaches_itself(address)) && !led()
     }
 
     /// Not while it is looked for in the tree: others may ask meanwhile.
@@ -119,10 +122,15 @@ impl Sockets {
 }
 
 /// Whether what is sent to `address` arrives at this machine: then, and only then, the kernel chooses the address itself as the source.
-/// An unconnected datagram socket asks the routing table without a packet being sent.
 pub fn reaches_itself(address: IpAddr) -> bool {
+    source_towards(address) == Some(address)
+}
+
+/// The address that the kernel chooses to send from to `address`. A datagram socket that is not connected yet asks the routing table without a packet
+/// being sent.
+pub(super) fn source_towards(address: IpAddr) -> Option<IpAddr> {
     let any: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     // The port is of no matter to a route; 9 is discard's.
     let asked = UdpSocket::bind((any, 0)).and_then(|socket| socket.connect((address, 9)).and_then(|()| socket.local_addr()));
-    asked.is_ok_and(|own| own.ip() == address)
+    asked.ok().map(|own| own.ip())
 }

@@ -18,6 +18,7 @@ use crate::tree::members::Members;
 use interlock_abi::address;
 use interlock_core::action::Protocol;
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -60,6 +61,8 @@ struct User {
     seen: Whereabouts,
     /// The socket itself, as long as a call of it is being done.
     busy: Option<OwnedFd>,
+    /// The address at which it is to arrive.
+    to: IpAddr,
     port: u16,
     since: Instant,
 }
@@ -78,15 +81,22 @@ pub(super) struct Hold<'a> {
 }
 
 impl Kept {
-    /// Holds these for a call on `from`. Nothing when one of them does not stand at the port any more, or there is no room.
-    pub(super) fn hold(&self, held: &[Answerer], from: Leading<'_>, protocol: Protocol, port: u16) -> Option<Hold<'_>> {
+    /// Holds these for a call on `from`. Nothing when one of them does not stand at the place any more, or there is no room.
+    pub(super) fn hold(
+        &self,
+        held: &[Answerer],
+        from: Leading<'_>,
+        protocol: Protocol,
+        (address, port): (IpAddr, u16),
+    ) -> Option<Hold<'_>> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let hold = Hold { kept: self, id: NEXT.fetch_add(1, Ordering::Relaxed) };
         let mut table = self.table();
         for answerer in held {
-            let user = User { seen: from.seen, busy: Some(from.file.try_clone_to_owned().ok()?), port: 0, since: Instant::now() };
+            let busy = Some(from.file.try_clone_to_owned().ok()?);
+            let user = User { seen: from.seen, busy, to: address, port: 0, since: Instant::now() };
             let end = table.end(answerer, protocol, port)?;
-            if end.users.len() >= USERS_MAX || !stands(end.file.as_fd(), protocol, port) {
+            if end.users.len() >= USERS_MAX || !stands(end.file.as_fd(), protocol, (address, port)) {
                 return None;
             }
             end.users.insert(hold.id, user);
@@ -99,13 +109,18 @@ impl Kept {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What `from` was connected to before is not needed for it any more, unless something is left in it that was to go there.
+    /// What `from` was connected to before is not needed for it any more, unless something is left in it that was to go there. Another thread may
+    /// have connected it again meanwhile: where it leads now, it still does.
     pub(super) fn led_elsewhere(&self, from: Leading<'_>) {
         let mut table = self.table();
-        if table.ends.is_empty() || is_loaded(from.file) {
+        if table.ends.is_empty() || is_loaded(from.file) || is_pending(from.file) {
             return;
         }
-        table.let_go(|_, user| user.busy.is_none() && user.seen.cookie == from.seen.cookie);
+        let leads_to = peer_port_of(from.file);
+        for end in table.ends.values_mut().filter(|end| Some(end.port) != leads_to) {
+            end.users.retain(|_, user| user.busy.is_some() || user.seen.cookie != from.seen.cookie);
+        }
+        table.sweep();
     }
 
     /// Does what takes a socket away from its port, after all that leads to it was dissolved.
@@ -113,16 +128,31 @@ impl Kept {
     /// # Errors
     /// EACCES where that cannot be, and nothing is done; else `act`'s.
     pub(super) fn leaving<T>(&self, cookie: u64, members: &Members, act: impl FnOnce() -> Sys<T>) -> Sys<T> {
+        self.leaving_all_but(cookie, members, None, act)
+    }
+
+    /// The same where it stays at one address: a datagram socket that has its port at every address has it at one alone once it is connected.
+    ///
+    /// # Errors
+    /// As [`Kept::leaving`].
+    pub(super) fn leaving_all_but<T, E: From<Errno>>(
+        &self,
+        cookie: u64,
+        members: &Members,
+        stays: Option<IpAddr>,
+        act: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
         for _ in 0..MOMENTS {
             let mut table = self.table();
             let users = table.ends.get_mut(&cookie).into_iter().flat_map(|end| end.users.values_mut());
+            let users = users.filter(|user| Some(user.to) != stays);
             if users.filter_map(|user| (!user.dissolve(members)).then_some(())).count() == 0 {
                 return act();
             }
             drop(table);
             std::thread::sleep(MOMENT);
         }
-        Err(Errno(libc::EACCES))
+        Err(Errno(libc::EACCES).into())
     }
 
     /// Lets a port go that nobody of the session holds any more; whether it was held and is free now.
@@ -184,9 +214,11 @@ impl Hold<'_> {
 
     /// The call is done, and `from` leads there from now on.
     pub(super) fn stay(self, from: Leading<'_>, members: Members) {
-        let (port, loaded) = (port_of(from.file).unwrap_or(0), is_loaded(from.file));
+        // While a connect is pending, it may be another than this one, of a thread that came in between.
+        let port = port_of(from.file).unwrap_or(0);
+        let leads_there_still = is_loaded(from.file) || is_pending(from.file);
         for end in self.kept.table().ends.values_mut() {
-            end.users.retain(|id, user| *id == self.id || loaded || user.busy.is_some() || user.seen.cookie != from.seen.cookie);
+            end.users.retain(|id, user| *id == self.id || leads_there_still || user.busy.is_some() || user.seen.cookie != from.seen.cookie);
             if let Some(user) = end.users.get_mut(&self.id) {
                 (user.busy, user.port) = (None, port);
             }
@@ -221,6 +253,11 @@ impl Table {
         for end in self.ends.values_mut() {
             end.users.retain(|id, user| !is_over(*id, user));
         }
+        self.sweep();
+    }
+
+    /// Lets go the ends to which nothing leads.
+    fn sweep(&mut self) {
         self.ends.retain(|_, end| !end.users.is_empty() || end.release());
     }
 
@@ -234,7 +271,7 @@ impl Table {
                 end.users.retain(|_, user| user.busy.is_some() || !user.dissolve(members));
             }
         }
-        self.ends.retain(|_, end| !end.users.is_empty() || end.release());
+        self.sweep();
     }
 }
 
@@ -271,14 +308,21 @@ impl User {
     }
 }
 
-/// Whether it has this port, and listens there if it is for that.
-fn stands(socket: BorrowedFd<'_>, protocol: Protocol, port: u16) -> bool {
+/// Whether it has this port at this address, and listens there if it is for that. One that has it everywhere may have come to have it at one
+/// address since it was asked.
+fn stands(socket: BorrowedFd<'_>, protocol: Protocol, (address, port): (IpAddr, u16)) -> bool {
     let listens = || sys::option(socket, libc::SOL_SOCKET, libc::SO_ACCEPTCONN).is_ok_and(|listens| listens != 0);
-    port_of(socket) == Some(port) && (protocol == Protocol::Udp || listens())
+    let own = sys::local_name(socket).ok().and_then(|name| address::own_endpoint(&name));
+    let is_there = own.is_some_and(|own| own.port == port && (own.address == address || own.address.is_unspecified()));
+    is_there && (protocol == Protocol::Udp || listens())
 }
 
 fn port_of(socket: BorrowedFd<'_>) -> Option<u16> {
     sys::local_name(socket).ok().and_then(|name| address::own_endpoint(&name)).map(|own| own.port)
+}
+
+fn peer_port_of(socket: BorrowedFd<'_>) -> Option<u16> {
+    sys::peer_name(socket).ok().and_then(|name| address::own_endpoint(&name)).map(|peer| peer.port)
 }
 
 /// Whether a TCP socket still tries to connect (`struct tcp_info` begins with the state; TCP_SYN_SENT is 2).
@@ -291,4 +335,58 @@ pub(super) fn is_pending(socket: BorrowedFd<'_>) -> bool {
 fn is_loaded(socket: BorrowedFd<'_>) -> bool {
     sys::option(socket, libc::SOL_SOCKET, libc::SO_TYPE).is_ok_and(|style| style == libc::SOCK_DGRAM)
         && descriptors::unsent(socket).map_or(true, |bytes| bytes != 0)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::net::UdpSocket;
+
+    fn seen(socket: BorrowedFd<'_>) -> Whereabouts {
+        Whereabouts { cookie: sys::cookie(socket).unwrap(), inode: 0, thread: 0, number: -1 }
+    }
+
+    /// An end, and a socket that was led there.
+    fn led(kept: &Kept) -> (UdpSocket, UdpSocket) {
+        let (end, from) = (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
+        let place = end.local_addr().unwrap();
+        let answerer = Answerer { file: end.as_fd().try_clone_to_owned().unwrap(), seen: seen(end.as_fd()) };
+        let leading = Leading { file: from.as_fd(), seen: seen(from.as_fd()) };
+        let hold = kept.hold(&[answerer], leading, Protocol::Udp, (place.ip(), place.port())).unwrap();
+        from.connect(place).unwrap();
+        for end in kept.table().ends.values_mut() {
+            end.users.values_mut().for_each(|user| user.busy = None);
+        }
+        std::mem::forget(hold);
+        (end, from)
+    }
+
+    #[test]
+    fn an_end_is_kept_while_it_is_led_to_whatever_a_late_thread_says() {
+        let kept = Kept::default();
+        let (_end, from) = led(&kept);
+        let leading = || Leading { file: from.as_fd(), seen: seen(from.as_fd()) };
+        // A thread that dissolved it before it was connected comes to say so now.
+        kept.led_elsewhere(leading());
+        assert_eq!(kept.table().ends.len(), 1);
+        sys::connect(from.as_fd(), &address::dissolve_wire()).unwrap();
+        kept.led_elsewhere(leading());
+        assert!(kept.table().ends.is_empty());
+    }
+
+    #[test]
+    fn a_socket_that_gave_up_an_address_is_not_held_for_it() {
+        let kept = Kept::default();
+        let (end, other) = (UdpSocket::bind("0.0.0.0:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
+        let port = end.local_addr().unwrap().port();
+        let leading = || Leading { file: other.as_fd(), seen: seen(other.as_fd()) };
+        let hold = |address: &str| {
+            let answerer = Answerer { file: end.as_fd().try_clone_to_owned().unwrap(), seen: seen(end.as_fd()) };
+            kept.hold(&[answerer], leading(), Protocol::Udp, (address.parse().unwrap(), port)).is_some()
+        };
+        assert!(hold("127.0.0.1") && hold("127.0.0.2"));
+        end.connect(other.local_addr().unwrap()).unwrap();
+        assert!(hold("127.0.0.1") && !hold("127.0.0.2"));
+    }
 }

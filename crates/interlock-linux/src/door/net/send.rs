@@ -192,7 +192,8 @@ fn inwards<'a>(errand: &Errand<'a>, socket: &Socket, endpoint: &Endpoint, held: 
         return Err(Errno(libc::EOPNOTSUPP).into());
     }
     let taken = || socket::taken(Verb::NetSend, Protocol::Udp, (endpoint.address, endpoint.port));
-    let hold = errand.session.sockets.kept.hold(held, socket.leading(), Protocol::Udp, endpoint.port).ok_or_else(taken)?;
+    let hold =
+        errand.session.sockets.kept.hold(held, socket.leading(), Protocol::Udp, (endpoint.address, endpoint.port)).ok_or_else(taken)?;
     if hold.was_shared() && !Sockets::still(held, Protocol::Udp, endpoint.address, endpoint.port) {
         return Err(taken());
     }
