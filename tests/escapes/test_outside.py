@@ -577,6 +577,18 @@ KERNEL_FILES = [
     ("/proc/sys/kernel/core_pattern", os.O_WRONLY),
     ("/proc/sys/kernel/modprobe", os.O_WRONLY),
     ("/proc/sysrq-trigger", os.O_WRONLY),
+    # By these packets are led elsewhere, once they were judged.
+    ("/proc/sys/net/ipv4/conf/lo/route_localnet", os.O_WRONLY),
+    ("/proc/sys/net/ipv4/conf/all/accept_local", os.O_WRONLY),
+    ("/proc/sys/net/ipv4/ip_forward", os.O_WRONLY),
+    ("/proc/sys/net/ipv4/ip_nonlocal_bind", os.O_WRONLY),
+    ("/proc/sys/net/ipv6/conf/all/disable_ipv6", os.O_WRONLY),
+    ("/proc/thread-self/net/rpc/auth.unix.ip/channel", os.O_WRONLY),
+    # And by these a device: what it reads and writes, its driver, its memory.
+    ("/sys/class/net/lo/tx_queue_len", os.O_WRONLY),
+    ("/sys/class/net/lo/uevent", os.O_WRONLY),
+    ("/sys/bus/pci/rescan", os.O_WRONLY),
+    ("/proc/irq/default_smp_affinity", os.O_WRONLY),
     ("/proc/kcore", os.O_RDONLY),
     ("/dev/mem", os.O_RDONLY),
 ]
@@ -598,3 +610,17 @@ def test_what_acts_below_every_rule_is_not_opened_under_any_preset(arena: Arena,
     if not natively:
         pytest.skip(f"this kernel does not open `{path}` for anybody")
     assert opened(lambda *command: arena.held(*command, preset="observe")) == []
+
+
+def test_sizes_of_buffers_can_be_set(arena: Arena) -> None:
+    if arena.user is not None:
+        pytest.skip("natively root's alone")
+    script = "import os, sys; [os.close(os.open(name, os.O_WRONLY)) for name in sys.argv[1:]]; print('opened')"
+    names = [
+        name
+        for name in ("/proc/sys/net/core/somaxconn", "/proc/sys/net/ipv4/tcp_rmem", "/proc/sys/vm/swappiness", "/proc/pressure/memory")
+        if os.access(name, os.W_OK)
+    ]
+    held = arena.held("/usr/bin/python3", "-c", script, *names, preset="observe")
+    assert names
+    assert held.output == "opened\n", held.errors

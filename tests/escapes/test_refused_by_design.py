@@ -83,6 +83,9 @@ probes = {
     "netlink": new_socket(16, 3, 15),
     "SO_BINDTODEVICE": option(1, 25), "SO_BINDTOIFINDEX": option(1, 62), "SO_MARK": option(1, 36), "IP_UNICAST_IF": option(0, 50),
     "IPV6_UNICAST_IF": option(41, 76), "IPV6_PKTINFO": option(41, 50),
+    "IPV6_FLOWLABEL_MGR": option(41, 32),
+    "/sys": lambda: act(lambda: os.close(os.open("/sys/class/net/lo/uevent", os.O_WRONLY))),
+    "/proc/sys": lambda: act(lambda: os.close(os.open("/proc/sys/net/ipv4/ip_forward", os.O_WRONLY))),
     "the C library": lambda: act(lambda: os.open("/etc/ld.so.cache", os.O_WRONLY)),
     "/sys/fs/cgroup": lambda: act(lambda: os.mkdir("/sys/fs/cgroup/il-probe")),
     "TCP_FASTOPEN_CONNECT": option(6, 30), "UDP_CORK": option(17, 1),
@@ -96,6 +99,7 @@ works = {
     "setting one's own": lambda: act(lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (100, 200))),
     "process_vm_readv": lambda: call(310, child.pid, 0, 0, 0, 0, 0),
     "netlink for routes": new_socket(16, 3, 0),
+    "a flow label": lambda: act(lambda: socket.socket(10, 2).setsockopt(41, 32, bytes(15) + b"\1" + struct.pack("=IBBHHHI", 0, 0, 1, 1, 0, 0, 0))),
 }
 print(json.dumps([{name: probe() for name, probe in part.items()} for part in (probes, works)]))
 child.kill()

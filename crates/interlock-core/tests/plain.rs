@@ -32,6 +32,10 @@ fn all_allowed_and_nothing_wanted_is_plain() {
     assert!(sends_are_plain(&all));
     assert!(!is_plain(&all, Verb::UnixConnect), "guard denies its own");
     assert!(!is_plain(&all, Verb::NetListen), "no rule allows it");
+    let inwards = json!([{"id": "s", "decision": "allow", "verbs": ["net.send", "unix.connect"]},
+                         {"id": "c", "decision": "allow", "verbs": ["net.connect"], "match": {"to": "inside"}}]);
+    let inwards = policy(json!([{"name": "a", "origin": "user", "rules": inwards}]));
+    assert!(is_plain(&inwards, Verb::NetSend) && !sends_are_plain(&inwards), "a connected socket's messages may name a device");
     assert!(sends_are_plain(&with(json!({"id": "more", "decision": "allow", "verbs": ["net.send"], "match": {"port": [[1, 2]]}}))));
     assert!(sends_are_plain(&with(json!({"id": "files", "decision": "deny", "verbs": ["file.read"]}))));
 }

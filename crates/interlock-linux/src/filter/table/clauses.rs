@@ -113,12 +113,16 @@ const FASTOPEN_CONNECT: u32 = 30;
 const IP_UNICAST_IF: u32 = 50;
 const IPV6_BY_DEVICE: &[u32] = &[libc::IPV6_PKTINFO as u32, 76];
 const BY_DEVICE: &[u32] = &[libc::SO_BINDTODEVICE as u32, libc::SO_BINDTOIFINDEX as u32, libc::SO_MARK as u32];
+/// A flow label. What is longer than `struct in6_flowlabel_req` gives options with it, such as a route, to every packet that has the label.
+const IPV6_FLOWLABEL_MGR: u32 = 32;
+const FLOW_LABEL_BYTES: u32 = 32;
 const SHARES: &[u32] = &[libc::SO_REUSEADDR as u32, libc::SO_REUSEPORT as u32];
 
 /// shutdown: for writing alone it leaves every socket where it is.
 pub(super) const SHUTDOWN: &[Clause] = &[allow(&[is(1, &[libc::SHUT_WR as u32])])];
 
-/// setsockopt: a source route, or a device to send by (which takes even a loopback address to the wire), would lead packets elsewhere than the address that was judged; TCP_REPAIR makes connections without connect; a
+/// setsockopt: a source route, or a device to send by (which takes even a loopback address to the wire), would lead packets elsewhere than the
+/// address that was judged; TCP_REPAIR makes connections without connect; a
 /// connect that is put off until the first write, and datagrams that leave with a later one, reach whoever is there by then.
 pub(super) const SETSOCKOPT: &[Clause] = &[
     refuse(&[is(1, &[libc::IPPROTO_IP as u32]), is(2, &[libc::IP_OPTIONS as u32])], libc::EPERM),
@@ -126,6 +130,8 @@ pub(super) const SETSOCKOPT: &[Clause] = &[
     refuse(&[is(1, &[libc::IPPROTO_IP as u32]), is(2, &[IP_UNICAST_IF])], libc::EPERM),
     refuse(&[is(1, &[libc::IPPROTO_IPV6 as u32]), is(2, IPV6_BY_DEVICE)], libc::EPERM),
     refuse(&[is(1, &[libc::SOL_SOCKET as u32]), is(2, BY_DEVICE)], libc::EPERM),
+    allow(&[is(1, &[libc::IPPROTO_IPV6 as u32]), is(2, &[IPV6_FLOWLABEL_MGR]), is(4, &[FLOW_LABEL_BYTES])]),
+    refuse(&[is(1, &[libc::IPPROTO_IPV6 as u32]), is(2, &[IPV6_FLOWLABEL_MGR])], libc::EPERM),
     refuse(&[is(1, &[libc::IPPROTO_TCP as u32]), is(2, &[libc::TCP_REPAIR as u32])], libc::EPERM),
     refuse(&[is(1, &[libc::IPPROTO_TCP as u32]), is(2, &[FASTOPEN_CONNECT])], libc::EOPNOTSUPP),
     refuse(&[is(1, &[libc::IPPROTO_UDP as u32]), is(2, &[libc::UDP_CORK as u32])], libc::ENOPROTOOPT),
