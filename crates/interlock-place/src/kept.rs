@@ -132,7 +132,8 @@ impl Kept {
 
     fn from_file(path: &Path) -> Option<Self> {
         let status = fs::symlink_metadata(path).ok()?;
-        if !status.is_file() || status.mode() & 0o077 != 0 || status.len() > BYTES_MAX {
+        let is_own = fs::metadata("/proc/self").is_ok_and(|own| own.uid() == status.uid());
+        if !status.is_file() || !is_own || status.mode() & 0o077 != 0 || status.len() > BYTES_MAX {
             return None;
         }
         let data = fs::read(path).ok()?;
@@ -244,6 +245,13 @@ mod tests {
         assert_eq!(kept.inner(2).get(b"c".as_slice()).copied(), Some(3));
         assert!(kept.known(2, mark(3)).is_some() && kept.known(2, mark(4)).is_none());
         let mut data = fs::read(&path).unwrap_or_default();
+        let whose = |user| assert!(std::os::unix::fs::chown(&path, Some(user), None).is_ok());
+        if fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0) {
+            whose(65_534);
+            assert!(Kept::read(&path).is_empty(), "another user's");
+            whose(0);
+        }
+        assert_eq!(Kept::read(&path), kept);
         data.last_mut().into_iter().for_each(|byte| *byte ^= 1);
         assert!(fs::write(&path, &data).is_ok());
         assert!(Kept::read(&path).is_empty());
