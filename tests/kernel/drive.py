@@ -153,7 +153,6 @@ class Drive:
                 "keys": str(self.state / "keys"),
             },
             "gateway": None,
-            "interlock": [],
         }
 
     def say(self, message: Message) -> None:

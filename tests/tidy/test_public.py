@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = {str(path.relative_to(ROOT)): path.read_text() for path in sorted((ROOT / "crates").glob("*/src/**/*.rs"))}
 #: Items that nobody names and that stay, each with its reason. It may only get shorter: what has found a user, or is gone, fails here.
@@ -76,6 +78,30 @@ def test_what_is_public_has_a_user() -> None:
     found = unused(SOURCES)
     assert found - set(KEPT) == set(), "nothing but tests names these"
     assert set(KEPT) - found == set(), "these have a user, or are gone: strike them from the list"
+
+
+def public_modules(folder: Path, path: str) -> list[str]:
+    """`crate::module` for each module that a crate shows, and those that it shows in turn."""
+    file = next((file for file in (folder / "lib.rs", folder / "mod.rs") if file.exists()), None)
+    found = re.findall(r"^pub mod (\w+);", file.read_text(), re.MULTILINE) if file else []
+    return [f"{path}::{name}" for name in found] + [deeper for name in found for deeper in public_modules(folder / name, f"{path}::{name}")]
+
+
+def names(text: str, path: str) -> bool:
+    """Whether code names the module by its path, alone or in the braces of an import."""
+    parent, _, module = path.rpartition("::")
+    return re.search(rf"\b{parent}::(?:\{{[^;]*)?\b{module}\b", text) is not None
+
+
+@pytest.mark.parametrize("crate", sorted(path.parent.name for path in (ROOT / "crates").glob("*/src")))
+def test_a_module_that_a_crate_shows_is_named_outside_of_it(crate: str) -> None:
+    """What is behind a module that is not shown is rustc's to call unused."""
+    folder = ROOT / "crates" / crate
+    others = [file for other in (ROOT / "crates").iterdir() if other != folder for file in other.rglob("*.rs") if "target" not in file.parts]
+    own = [folder / "src/main.rs", *folder.glob("tests/**/*.rs"), *folder.glob("examples/**/*.rs")]
+    outside = "\n".join(file.read_text() for file in [*others, *own] if file.exists())
+    shown = public_modules(folder / "src", crate.replace("-", "_"))
+    assert [path for path in shown if not names(outside, path)] == [], "nothing outside the crate names these: make them private"
 
 
 def test_each_that_is_kept_says_why() -> None:

@@ -15,12 +15,12 @@
 #![forbid(unsafe_code)]
 
 mod bounds;
-pub mod canonical;
+mod canonical;
 pub mod clock;
 mod draft;
 mod error;
 #[cfg(feature = "faults")]
-pub mod faults;
+mod faults;
 mod frame;
 mod index;
 mod keys;
@@ -36,7 +36,7 @@ mod session;
 pub mod storage;
 mod tally;
 mod tiles;
-pub mod tree;
+mod tree;
 mod writer;
 
 pub use draft::{RECORD_BYTES_MAX, digest};

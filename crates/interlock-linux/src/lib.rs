@@ -6,14 +6,14 @@
 #![deny(unsafe_code)]
 
 pub mod doctor;
-pub mod door;
+mod door;
 pub mod filter;
 pub mod later;
-pub mod line;
-pub mod machine;
-pub mod outside;
-pub mod start;
+mod line;
+mod machine;
+mod outside;
+mod start;
 pub mod supervise;
 pub mod sys;
-pub mod tree;
-pub mod wire;
+mod tree;
+mod wire;

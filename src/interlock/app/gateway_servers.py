@@ -26,7 +26,6 @@ from interlock.host.supervisor import Supervisor, start_supervisor
 from interlock.mediate.json_text import TEXT_BYTES_MAX, JsonObject
 from interlock.storage.home import Home
 from interlock.storage.runtime import clear, hold
-from interlock.surroundings.own_paths import own_paths
 from interlock.vocabulary import words
 from interlock.vocabulary.errors import InterlockError
 from interlock.vocabulary.ids import session_id
@@ -267,7 +266,6 @@ class SupervisedLauncher:
             runtime=runtime,
             ledger=ledger,
             end="kill",
-            interlock=own_paths(dict(os.environ), supervisor=executable),
             agent={"name": f"{agent}/{name}", "assurance": "attested"},
             parent={"session": "gateway"},
             gateway={"socket": self._home.gateway_socket},

@@ -133,7 +133,6 @@ def run_session(wanted: SessionWanted, face: Face) -> Ran:
         runtime=runtime,
         ledger={"directory": f"{home.sessions}/{session}", "index": home.index, "keys": home.keys},
         end=wanted.end_policy,
-        interlock=own,
         agent=identity.agent,
         gateway=identity.gateway,
     )

@@ -47,7 +47,6 @@ class Launch(NamedTuple):
     runtime: str
     ledger: Mapping[str, str]
     end: str
-    interlock: Sequence[str]
     agent: Mapping[str, str] | None = None
     parent: Mapping[str, str] | None = None
     prompt: str | None = None
@@ -80,7 +79,6 @@ class Launch(NamedTuple):
             "ledger": {name: text(path) for name, path in self.ledger.items()},
             "gateway": self.gateway,
             "end": self.end,
-            "interlock": [text(directory) for directory in self.interlock],
             "runs_later": self.runs_later or {"kinds": [], "calm": []},
             "repository": self._repository(),
             "sources": list(self.sources),

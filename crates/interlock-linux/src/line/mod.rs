@@ -125,9 +125,8 @@ pub struct Permit {
     /// Whether that is what was asked for.
     pub verdict: Verdict,
     /// What is to be kept to besides; the enactor honours all of it.
+    #[allow(dead_code, reason = "no enactor of this plane honours one yet, so those that have any are not permitted")]
     pub obligations: Obligations,
-    /// What it was decided with.
-    pub facts: Facts,
     /// The number of its record; none where it is only counted.
     pub record: Option<u64>,
 }
@@ -373,8 +372,8 @@ impl Act {
     }
 
     fn permit(self, record: Option<u64>) -> Permit {
-        let Judged { decision, facts } = self.judged;
-        Permit { action: self.action, verdict: self.verdict, obligations: decision.obligations, facts, record }
+        let obligations = self.judged.decision.obligations;
+        Permit { action: self.action, verdict: self.verdict, obligations, record }
     }
 }
 

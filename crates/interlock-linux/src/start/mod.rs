@@ -14,6 +14,5 @@ mod tree;
 
 pub use crate::tree::failed::Failed;
 pub use forked::Forked;
-pub use listening::Listening;
-pub use rehearsed::Rehearsed;
-pub use running::Running;
+#[allow(unused_imports, reason = "what must not compile with them is compiled in tests/laws/misuse")]
+pub use {listening::Listening, rehearsed::Rehearsed, running::Running};

@@ -3,26 +3,26 @@
 //! What is decided with the results belongs to the callers; nothing here knows a policy.
 #![allow(unsafe_code)]
 
-pub mod apart;
-pub mod capabilities;
-pub mod children;
-pub mod copies;
-pub mod credentials;
+pub(crate) mod apart;
+pub(crate) mod capabilities;
+pub(crate) mod children;
+pub(crate) mod copies;
+pub(crate) mod credentials;
 pub mod descriptors;
-pub mod errno;
-pub mod files;
-pub mod handles;
-pub mod landlock;
-pub mod memory;
+pub(crate) mod errno;
+pub(crate) mod files;
+pub(crate) mod handles;
+pub(crate) mod landlock;
+pub(crate) mod memory;
 pub mod notify;
 pub mod process;
-pub mod ptrace;
-pub mod raised;
-pub mod scope;
-pub mod sockets;
-pub mod sysv;
-pub mod threads;
-pub mod witness;
+pub(crate) mod ptrace;
+pub(crate) mod raised;
+pub(crate) mod scope;
+pub(crate) mod sockets;
+pub(crate) mod sysv;
+pub(crate) mod threads;
+pub(crate) mod witness;
 
 use std::io;
 

@@ -76,7 +76,6 @@ pub struct Launch {
     pub ledger: LedgerPlace,
     pub gateway: Option<GatewayPlace>,
     pub end: End,
-    pub interlock: Vec<Bytes>,
     #[serde(default)]
     pub runs_later: RunsLater,
     /// What git keeps of the workspace, where it is the top of a repository.
