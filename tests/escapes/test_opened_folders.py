@@ -160,8 +160,8 @@ ATTACKS = {
         ".claude/skills/deps/.claude/skills/x/SKILL.md",
     ),
     "settings of servers in a tree of an editor's": (
-        "mkdir .vscode/target; echo evil > .vscode/target/mcp.json",
-        ".vscode/target/mcp.json",
+        "mkdir .cursor/target; echo evil > .cursor/target/mcp.json",
+        ".cursor/target/mcp.json",
     ),
     "an agent's folder that a link led into a tree": (
         "echo evil > packages/app/.claude/settings.json",
@@ -188,7 +188,7 @@ ATTACKS = {
 
 def lay_out(arena: Arena) -> None:
     for folder in (
-        "packages/app", "packages/empty", "node_modules", ".claude/skills/known", ".cursor/rules", ".vscode", "vendor/agent",
+        "packages/app", "packages/empty", "node_modules", ".claude/skills/known", ".cursor/rules", "vendor/agent",
     ):  # fmt: skip
         (arena.work / folder).mkdir(parents=True, exist_ok=True)
     (arena.work / "packages/app/.claude").symlink_to("../../vendor/agent")
