@@ -45,10 +45,10 @@ struct Placing {
     place: Mutex<Option<Place>>,
 }
 
-type Outcome = Result<interlock_place::Placed, String>;
+type PlacedOrWhy = Result<interlock_place::Placed, String>;
 
 enum Place {
-    Begun(JoinHandle<Outcome>),
+    Begun(JoinHandle<PlacedOrWhy>),
     /// No thread was to be had: it is placed when it is asked for.
     Asked(Arc<(String, Ground)>, usize),
 }
