@@ -42,6 +42,19 @@ def test_a_session_that_left_nothing_says_nothing(cli):
     assert "nothing that it changed would run later" in cli("session", "changes").stdout
 
 
+def test_code_and_commits_do_not_run_by_themselves_and_are_a_line_at_most(cli):
+    who = "git -c user.name=a -c user.email=a@b"
+    wrote = cli("run", "--", "sh", "-c", f"git init -q . && echo 'int a;' > a.c && echo b > b.py && git add -A && {who} commit -qm a")
+    assert wrote.stderr.partition("\n")[2].count("\n") == 1, wrote.stderr
+    assert "2 files of code or settings changed: interlock session changes" in wrote.stderr
+    assert {"code", "git-content"} <= set(changes(cli)["counts"])
+    committed = cli("run", "--", "sh", "-c", f"{who} commit --allow-empty -qm b")
+    assert "interlock session changes" not in committed.stderr, committed.stderr
+    assert set(changes(cli)["counts"]) == {"git-content"}
+    also = cli("run", "--", "sh", "-c", f"{PLANTED}; echo 'int b;' > a.c").stderr
+    assert "when called: Makefile" in also and "all of it, and of 1 file of code or settings: interlock" in also
+
+
 def test_quiet_is_one_line_and_loses_nothing(cli):
     ran = cli("run", "--quiet", "--", "sh", "-c", f"{PLANTED}; echo x > build.rs")
     assert ran.stderr.count("\n") == 1 and "2 changes would run later outside" in ran.stderr

@@ -112,9 +112,9 @@ class Copies:
             for path in (root, *root.iterdir()):
                 shutil.chown(path, user)
 
-    def prepare(self) -> None:
+    def prepare(self, setup: str = SETUP) -> None:
         for side in ("outside", "inside"):
-            done = self._run(["sh", "-ec", SETUP], self.root / side)
+            done = self._run(["sh", "-ec", setup], self.root / side)
             assert done.returncode == 0, done.stderr
 
     def outside(self, script: str) -> tuple[int, str, str, dict[str, str]]:
@@ -152,18 +152,107 @@ def files(top: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def copies(tmp_path_factory, installed, user):
+def copies(bare_copies):
+    bare_copies.prepare()
+    return bare_copies
+
+
+@pytest.fixture
+def bare_copies(tmp_path_factory, installed, user):
     root = tmp_path_factory.mktemp("repositories")
     for folder in (root, *root.parents):
         if folder == Path("/tmp"):
             break
         folder.chmod(folder.stat().st_mode | 0o011)
-    found = Copies(root, installed, user)
-    found.prepare()
-    yield found
+    yield Copies(root, installed, user)
     shutil.rmtree(root, ignore_errors=True)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda name: name.replace(" ", "-"))
 def test_a_tracked_repository_is_worked_in_as_outside(copies: Copies, row: str) -> None:
     assert copies.inside(ROWS[row], "coding-agent") == copies.outside(ROWS[row])
+
+
+@pytest.mark.parametrize("row", ["checkout", "stash", "merge", "pull --rebase", "reset --hard", "tar"])
+def test_so_is_one_whose_ids_are_of_sha_256(bare_copies: Copies, row: str) -> None:
+    bare_copies.prepare(SETUP.replace("git init -q", "git init -q --object-format=sha256"))
+    assert bare_copies.inside(ROWS[row], "coding-agent") == bare_copies.outside(ROWS[row])
+
+
+#: The repository once more, as a submodule of another, and one that is a submodule of that one.
+SUBMODULES = (
+    SETUP
+    + """
+mv repo inner
+git init -q -b main middle
+cd middle
+git -c protocol.file.allow=always submodule --quiet add ../inner deep
+git commit -qm middle
+cd ..
+git init -q -b main repo
+cd repo
+git -c protocol.file.allow=always submodule --quiet add ../inner libs/inner
+git -c protocol.file.allow=always submodule --quiet add ../middle middle
+git -c protocol.file.allow=always submodule --quiet update --init --recursive
+git -C libs/inner branch -q b origin/b
+git -C middle/deep branch -q b origin/b
+git commit -qm outer
+"""
+)
+IN_SUBMODULES = (
+    "git -C libs/inner checkout b && cat libs/inner/.vscode/settings.json && git -C libs/inner checkout main && git status --short",
+    "git -C middle/deep checkout -q b && cat middle/deep/.claude/settings.json middle/deep/.env.development && git status --short",
+    "cd libs/inner && git reset -q --hard origin/b && git merge -q -m m origin/main && cat .vscode/settings.json",
+    "rm -r libs/inner/.vscode && git submodule --quiet foreach 'git checkout -q .' && cat libs/inner/.vscode/settings.json",
+)
+
+
+@pytest.mark.parametrize("script", IN_SUBMODULES)
+def test_submodules_are_worked_in_as_outside(bare_copies: Copies, script: str) -> None:
+    bare_copies.prepare(SUBMODULES)
+    assert bare_copies.inside(script, "coding-agent") == bare_copies.outside(script)
+
+
+def test_a_submodule_has_no_content_of_the_repository_around_it_and_the_other_way_round(bare_copies: Copies) -> None:
+    bare_copies.prepare(SUBMODULES)
+    for script in (
+        "mkdir .vscode && cp libs/inner/.vscode/settings.json .vscode/",
+        "cd libs/inner && echo '{\"evil\": 1}' > .vscode/settings.json",
+        "cd libs/inner && rm .vscode/settings.json && echo '{\"evil\": 1}' > .vscode/settings.json",
+    ):
+        assert bare_copies.outside(script)[0] == 0
+        bare_copies.inside(script, "coding-agent")
+    assert not (bare_copies.root / "inside/repo/.vscode/settings.json").exists()
+    settings = bare_copies.root / "inside/repo/libs/inner/.vscode/settings.json"
+    assert not settings.exists() or "evil" not in settings.read_text()
+
+
+#: A file that policy denies reading, which nobody has ignored.
+SECRET = "echo SECRET=1 > .env && echo k > src/id_rsa && echo more >> src/one && echo new > src/new"
+
+
+def test_git_leaves_out_what_may_not_be_read_and_adds_the_rest(copies: Copies) -> None:
+    before = copies._run(["sh", "-ec", SECRET], copies.root / "inside/repo")
+    assert before.returncode == 0
+    code, out, errors, _ = copies.inside("git add -A && git commit -qm c && git status --short && git show --stat --format=", "coding-agent")
+    assert (code, errors) == (0, "")
+    assert "src/new" in out and "src/one" in out and ".env" not in out and "id_rsa" not in out
+    code, out, errors, _ = copies.inside("echo x > y; git stash -u -q && git stash pop -q && git clean -fdq; ls -A . src", "coding-agent")
+    assert code == 0 and "\n.env\n" in out and "id_rsa" in out, (out, errors)
+    code, out, errors, _ = copies.inside("echo z > z; git add -f .env z; echo $?; git diff --cached --name-only", "coding-agent")
+    assert out == "1\nz\n" and 'open(".env"): Permission denied' in errors
+    # What the person ignores stays ignored.
+    (copies.root / "home/.config/git").mkdir(parents=True, exist_ok=True)
+    (copies.root / "home/.config/git/ignore").write_text("*.own\n")
+    code, out, errors, _ = copies.inside("echo a > a.own; git status --short; git config --get-all core.excludesFile | wc -l", "coding-agent")
+    assert ".own" not in out, out
+
+
+def test_archives_and_copies_name_what_may_not_be_read_and_have_the_rest(copies: Copies) -> None:
+    copies._run(["sh", "-ec", SECRET], copies.root / "inside/repo")
+    code, out, errors, _ = copies.inside("tar cf ../repo.tar --exclude=.git . ; echo $?; mkdir ../copy; cp -a .env src ../copy", "observe")
+    assert code == 0, errors  # the control
+    code, out, errors, _ = copies.inside("tar cf r.tar --exclude=.git --exclude=r.tar . ; echo $?; tar tf r.tar | grep -c src/new", "coding-agent")
+    assert out == "2\n1\n" and "./.env: Cannot open: Permission denied" in errors
+    code, out, errors, _ = copies.inside("mkdir copy; cp -a .env src copy; echo $?; ls copy/src | grep -c new", "coding-agent")
+    assert out == "1\n1\n" and "cannot open '.env' for reading: Permission denied" in errors

@@ -1,52 +1,102 @@
-//! The id of an object: the SHA-1 of its kind, its size and its content.
+//! The id of an object: the hash of its kind, its size and its content, SHA-1 or, in repositories that say so, SHA-256.
 //!
 //! RULE: what was made to have the id of something else has another one here, as in git. SHA-1 collides for whoever pays for it: a contributor could
 //! have a harmless file committed, and the session the file that has its id. Such files are told by how their blocks are made.
 
 use sha1collisiondetection::{Output, Sha1CD};
+use sha2::{Digest as _, Sha256};
 
-/// Bytes of an id.
-pub const BYTES: usize = 20;
+/// Which hash a repository's ids are. All of one repository are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs)]
+pub enum Format {
+    Sha1,
+    Sha256,
+}
+
+impl Format {
+    /// Bytes of an id.
+    #[must_use]
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::Sha1 => 20,
+            Self::Sha256 => 32,
+        }
+    }
+}
 
 /// An object's id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Id(pub [u8; BYTES]);
+#[allow(missing_docs)]
+pub enum Id {
+    Sha1([u8; 20]),
+    Sha256([u8; 32]),
+}
 
 impl Id {
-    /// Of its hexadecimal digits.
+    /// Of its hexadecimal digits, whose number says the format.
     #[must_use]
     pub fn parse(text: &[u8]) -> Option<Self> {
-        if text.len() != 2 * BYTES {
+        if text.contains(&b'+') {
             return None;
         }
-        let mut id = [0; BYTES];
-        for (byte, pair) in id.iter_mut().zip(text.chunks_exact(2)) {
-            *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+        let digits = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+        let bytes: Vec<u8> = text.chunks(2).map(digits).collect::<Option<_>>()?;
+        let formats = [Format::Sha1, Format::Sha256];
+        formats.into_iter().find(|format| text.len() == 2 * format.bytes()).and_then(|format| Self::of_bytes(format, &bytes))
+    }
+
+    /// Of its bytes.
+    #[must_use]
+    pub fn of_bytes(format: Format, bytes: &[u8]) -> Option<Self> {
+        match format {
+            Format::Sha1 => bytes.try_into().ok().map(Self::Sha1),
+            Format::Sha256 => bytes.try_into().ok().map(Self::Sha256),
         }
-        (!text.contains(&b'+')).then_some(Self(id))
     }
 
     /// Of an object with this content.
     #[must_use]
-    pub fn of(kind: &str, content: &[u8]) -> Self {
+    pub fn of(format: Format, kind: &str, content: &[u8]) -> Self {
         let head = format!("{kind} {}\0", content.len());
-        Self(hashed(&[head.as_bytes(), content]))
+        match format {
+            Format::Sha1 => Self::Sha1(hashed(&[head.as_bytes(), content])),
+            Format::Sha256 => Self::Sha256(Sha256::new().chain_update(head.as_bytes()).chain_update(content).finalize().into()),
+        }
     }
 
     /// Of a file's content, or of what a symlink says.
     #[must_use]
-    pub fn of_blob(content: &[u8]) -> Self {
-        Self::of("blob", content)
+    pub fn of_blob(format: Format, content: &[u8]) -> Self {
+        Self::of(format, "blob", content)
+    }
+
+    /// Which hash it is.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        match self {
+            Self::Sha1(_) => Format::Sha1,
+            Self::Sha256(_) => Format::Sha256,
+        }
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Sha1(bytes) => bytes,
+            Self::Sha256(bytes) => bytes,
+        }
     }
 
     /// Its hexadecimal digits.
     #[must_use]
     pub fn hex(&self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        self.bytes().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
-fn hashed(parts: &[&[u8]]) -> [u8; BYTES] {
+fn hashed(parts: &[&[u8]]) -> [u8; 20] {
     let (mut hash, mut found) = (Sha1CD::default(), Output::default());
     parts.iter().for_each(|part| hash.update(part));
     // A collision comes with a hash that is not SHA-1's, and so with an id that nothing has.
@@ -61,12 +111,20 @@ mod tests {
 
     #[test]
     fn ids_are_gits() {
-        assert_eq!(Id::of_blob(b"").hex(), "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391");
-        let id = Id::of_blob(b"hello\n");
-        assert_eq!(id.hex(), "ce013625030ba8dba906f756967f9e9ca394464a");
-        assert_eq!(Id::parse(id.hex().as_bytes()), Some(id));
+        assert_eq!(Id::of_blob(Format::Sha1, b"").hex(), "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391");
+        let long = "473a0f4c3be8a93681a267e3b1e9a7dcda1185436fe141f7749120a303721813";
+        assert_eq!(Id::of_blob(Format::Sha256, b"").hex(), long);
+        for format in [Format::Sha1, Format::Sha256] {
+            let id = Id::of_blob(format, b"hello\n");
+            assert_eq!(Id::parse(id.hex().as_bytes()), Some(id));
+            assert_eq!(Id::of_bytes(format, id.bytes()), Some(id));
+            assert_eq!(id.format(), format);
+        }
+        assert_eq!(Id::of_blob(Format::Sha1, b"hello\n").hex(), "ce013625030ba8dba906f756967f9e9ca394464a");
         assert_eq!(Id::parse(b"ce01"), None);
         assert_eq!(Id::parse(&[b'+'; 40]), None);
+        assert_eq!(Id::parse(&[b'0'; 41]), None);
+        assert_eq!(Id::parse(&[b'g'; 64]), None);
     }
 
     /// The beginnings of two documents with one SHA-1 (shattered.io, 2017).

@@ -1,8 +1,7 @@
 //! What a git repository had at a path, in commits that are known by their ids.
 //!
 //! Every object is hashed before it is believed, so whoever writes to the repository afterwards can take objects away and put none in. Nothing
-//! is run, no configuration is read, and everything read is bounded. Left out: SHA-256 repositories and reference tables, of which nothing is
-//! known here, and the index. Source: gitrepository-layout(5), gitformat-pack(5).
+//! is run, no configuration is read, and everything read is bounded. Left out: reference tables, of which nothing is known here, and the index. Source: gitrepository-layout(5), gitformat-pack(5).
 #![forbid(unsafe_code)]
 
 mod anchors;
@@ -14,6 +13,6 @@ mod store;
 mod tree;
 
 pub use anchors::Anchors;
-pub use id::Id;
+pub use id::{Format, Id};
 pub use store::Store;
-pub use tree::{Entry, Past};
+pub use tree::{Entry, Past, has_file, has_link};

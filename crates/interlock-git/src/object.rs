@@ -53,7 +53,7 @@ impl Object {
 
     /// The object, if that is its id.
     pub fn verified(self, id: &Id) -> Option<Self> {
-        (Id::of(self.kind.name(), &self.content) == *id).then_some(self)
+        (Id::of(id.format(), self.kind.name(), &self.content) == *id).then_some(self)
     }
 }
 

@@ -1,7 +1,7 @@
 //! A pack and its index, version 2: where an object lies, and what it is once its deltas are applied.
 
 use crate::file;
-use crate::id::{BYTES, Id};
+use crate::id::{Format, Id};
 use crate::object::{Kind, OBJECT_BYTES_MAX, Object, inflate};
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -13,6 +13,9 @@ const DELTAS_MAX: usize = 512;
 const DELTAS_BYTES_MAX: usize = 4 * OBJECT_BYTES_MAX;
 const MAGIC: [u8; 8] = *b"\xfftOc\0\0\0\x02";
 const FANOUT: u64 = 256 * 4;
+/// Bytes of the longest id, and enough for the head of an entry with one.
+const LONGEST: usize = 32;
+const HEAD_BYTES: usize = 64;
 /// Bytes that zlib may add to what it cannot compress, and the head of an entry.
 const OVERHEAD: usize = 512;
 
@@ -46,23 +49,26 @@ impl Pack {
 
     /// Where the object begins in the pack.
     pub fn find(&self, id: &Id) -> Option<u64> {
-        let first = u64::from(*id.0.first()?);
+        let (first, length) = (u64::from(*id.bytes().first()?), id.bytes().len());
         let above = |byte: u64| Some(u64::from(u32::from_be_bytes(bytes(&self.index, 8 + 4 * byte)?)));
         let (mut low, mut high) = (if first == 0 { 0 } else { above(first - 1)? }, above(first)?.min(self.count));
         while low < high {
             let middle = low + (high - low) / 2;
-            let found: [u8; BYTES] = bytes(&self.index, 8 + FANOUT + middle * BYTES as u64)?;
-            match found.cmp(&id.0) {
+            let mut found = [0; LONGEST];
+            let found = found.get_mut(..length)?;
+            self.index.read_exact_at(found, 8 + FANOUT + middle * length as u64).ok()?;
+            match (*found).cmp(id.bytes()) {
                 std::cmp::Ordering::Less => low = middle + 1,
                 std::cmp::Ordering::Greater => high = middle,
-                std::cmp::Ordering::Equal => return self.offset(middle),
+                std::cmp::Ordering::Equal => return self.offset(middle, length as u64),
             }
         }
         None
     }
 
-    fn offset(&self, number: u64) -> Option<u64> {
-        let offsets = 8 + FANOUT + self.count * (BYTES as u64 + 4);
+    /// `length` is that of the index's ids, which stand before the offsets.
+    fn offset(&self, number: u64, length: u64) -> Option<u64> {
+        let offsets = 8 + FANOUT + self.count * (length + 4);
         let short = u32::from_be_bytes(bytes(&self.index, offsets + number * 4)?);
         if short & 0x8000_0000 == 0 {
             return Some(u64::from(short));
@@ -70,11 +76,11 @@ impl Pack {
         Some(u64::from_be_bytes(bytes(&self.index, offsets + self.count * 4 + u64::from(short & 0x7fff_ffff) * 8)?))
     }
 
-    /// The object that begins there. `named` finds a base in another place.
-    pub fn read(&self, at: u64, named: &dyn Fn(&Id) -> Option<Object>) -> Option<Object> {
+    /// The object that begins there, in a repository of that format. `named` finds a base in another place.
+    pub fn read(&self, at: u64, format: Format, named: &dyn Fn(&Id) -> Option<Object>) -> Option<Object> {
         let (mut deltas, mut at, mut room) = (Vec::new(), at, DELTAS_BYTES_MAX);
         let mut object = loop {
-            match self.entry(at)? {
+            match self.entry(at, format)? {
                 Held::Object(object) => break object,
                 Held::Delta(base, delta) => {
                     room = room.checked_sub(delta.len()).filter(|_| deltas.len() < DELTAS_MAX)?;
@@ -95,8 +101,8 @@ impl Pack {
         Some(object)
     }
 
-    fn entry(&self, at: u64) -> Option<Held> {
-        let head = self.some(at, 64)?;
+    fn entry(&self, at: u64, format: Format) -> Option<Held> {
+        let head = self.some(at, HEAD_BYTES)?;
         let mut reader = Reader { bytes: &head };
         let first = reader.byte()?;
         let (kind, mut size, mut shift) = ((first >> 4) & 7, usize::from(first & 15), 4);
@@ -108,7 +114,7 @@ impl Pack {
         }
         let base = match kind {
             6 => Some(Base::At(at.checked_sub(reader.distance()?)?)),
-            7 => Some(Base::Named(Id(reader.take(BYTES)?.try_into().ok()?))),
+            7 => Some(Base::Named(Id::of_bytes(format, reader.take(format.bytes())?)?)),
             _ => None,
         };
         let data = at + (head.len() - reader.bytes.len()) as u64;

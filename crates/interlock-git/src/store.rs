@@ -48,6 +48,6 @@ fn packed(objects: &Path, id: &Id, named: &dyn Fn(&Id) -> Option<Object>) -> Opt
     let indices = entries.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|kind| kind == "idx"));
     indices.take(PACKS_MAX).find_map(|index| {
         let pack = Pack::open(&index)?;
-        pack.read(pack.find(id)?, named)
+        pack.read(pack.find(id)?, id.format(), named)
     })
 }

@@ -1,7 +1,7 @@
 //! What commits had at a path.
 
 use crate::anchors::Anchors;
-use crate::id::{BYTES, Id};
+use crate::id::{Format, Id};
 use crate::object::{Kind, Object};
 use crate::store::Store;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +20,31 @@ pub enum Entry {
     Link(Id),
     /// A folder.
     Folder(Id),
+}
+
+impl Entry {
+    fn id(&self) -> Id {
+        match self {
+            Self::File(id) | Self::Link(id) | Self::Folder(id) => *id,
+        }
+    }
+}
+
+/// Whether a file with this content is one of these.
+#[must_use]
+pub fn has_file(entries: &BTreeSet<Entry>, content: &[u8]) -> bool {
+    formats(entries).any(|format| entries.contains(&Entry::File(Id::of_blob(format, content))))
+}
+
+/// Whether a symlink that says this is one of these.
+#[must_use]
+pub fn has_link(entries: &BTreeSet<Entry>, content: &[u8]) -> bool {
+    formats(entries).any(|format| entries.contains(&Entry::Link(Id::of_blob(format, content))))
+}
+
+/// The formats of their ids: what a path had in a repository has one, and in several may have both.
+fn formats(entries: &BTreeSet<Entry>) -> impl Iterator<Item = Format> {
+    entries.iter().map(|entry| entry.id().format()).collect::<BTreeSet<_>>().into_iter()
 }
 
 /// The commits of a repository that count, and its objects.
@@ -49,7 +74,7 @@ impl Past {
         // Folders that many commits share are read once.
         for name in names {
             let folders = level.iter().filter_map(|entry| if let Entry::Folder(tree) = entry { Some(tree) } else { None });
-            level = folders.filter_map(|tree| entry(&self.store.read(tree)?, name)).collect();
+            level = folders.filter_map(|tree| entry(&self.store.read(tree)?, tree.format(), name)).collect();
         }
         level
     }
@@ -85,7 +110,7 @@ fn named(object: &Object, keyword: &[u8]) -> Option<Id> {
 }
 
 /// `MODE NAME\0ID` an entry.
-fn entry(tree: &Object, wanted: &[u8]) -> Option<Entry> {
+fn entry(tree: &Object, format: Format, wanted: &[u8]) -> Option<Entry> {
     if tree.kind != Kind::Tree {
         return None;
     }
@@ -94,9 +119,9 @@ fn entry(tree: &Object, wanted: &[u8]) -> Option<Entry> {
         let space = rest.iter().position(|byte| *byte == b' ')?;
         let (mode, after) = (rest.get(..space)?, rest.get(space + 1..)?);
         let end = after.iter().position(|byte| *byte == 0)?;
-        let (name, id) = (after.get(..end)?, after.get(end + 1..end + 1 + BYTES)?);
+        let (name, id) = (after.get(..end)?, after.get(end + 1..end + 1 + format.bytes())?);
         if name == wanted {
-            let id = Id(id.try_into().ok()?);
+            let id = Id::of_bytes(format, id)?;
             return match mode {
                 b"40000" => Some(Entry::Folder(id)),
                 b"120000" => Some(Entry::Link(id)),
@@ -104,7 +129,7 @@ fn entry(tree: &Object, wanted: &[u8]) -> Option<Entry> {
                 _ => None,
             };
         }
-        rest = after.get(end + 1 + BYTES..)?;
+        rest = after.get(end + 1 + format.bytes()..)?;
     }
     None
 }

@@ -19,8 +19,9 @@ from interlock.policy.place import begin_walk
 from interlock.storage.home import SOCKET_PATH_BYTES_MAX, Home, user_home
 from interlock.storage.runtime import clear, clear_leftovers, clear_sockets, hold
 from interlock.storage.temporary import Temporary, choose
+from interlock.surroundings.git_excludes import excludes, with_excludes
 from interlock.surroundings.own_paths import own_paths
-from interlock.surroundings.repository import kept, top_around
+from interlock.surroundings.repository import kept, submodules, top_around
 from interlock.surroundings.workspace import too_wide
 from interlock.vocabulary.errors import EXIT_REFUSED, HostError, OperatorError
 
@@ -118,14 +119,14 @@ def run_session(wanted: SessionWanted, face: Face) -> Ran:
         program=program,
         environment=jail_environment(
             environment, session=session, inside=f"{runtime}/inside.sock",
-            extra=temporary.environment() | dict(identity.environment),
+            extra=temporary.environment() | _git_excludes(policy, temporary, human_home) | dict(identity.environment),
         ),
         directory=directory,
         workspace=workspace,
         home=human_home,
         policy=policy.document,
         runs_later=policy.runs_later,
-        repository=kept(workspace),
+        repository=kept(workspace), submodules=submodules(workspace),
         sources=policy.sources,
         short=policy.enforcement,
         own_layers={layer.name: layer.path for layer in own_layers(home, workspace)},
@@ -235,6 +236,17 @@ def _made(wanted: SessionWanted, home: Home, session: str, temporary: Temporary,
         os.close(held)
         clear(home, session)
         raise
+
+
+def _git_excludes(policy: Loaded, temporary: Temporary, human_home: str) -> dict[str, str]:
+    """The variables by which git leaves out what the session may not read; the file of them is the session's own."""
+    text = excludes(policy.document, os.environ, human_home)
+    if text is None:
+        return {}
+    path = f"{temporary.folder}/git-excludes"
+    with open(path, "x", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(text)
+    return with_excludes(os.environ, path)
 
 
 def _policy(

@@ -22,6 +22,10 @@ _NAMES_SHOWN: Final = 3
 _KEYS_SHOWN: Final = 3
 _VALUE_CHARACTERS_MAX: Final = 80
 _RUNNERS: Final = {kind.name: kind.runner for kind in KINDS}
+#: What a session is there to write, and what git keeps of it: they do not run by themselves, and have no line of their
+#: own at the end.
+_WRITTEN: Final = frozenset(kind.name for kind in KINDS if kind.is_code)
+_EXPECTED: Final = _WRITTEN | {"git-content"}
 _ORDER: Final = {kind.name: place for place, kind in enumerate(KINDS)}
 
 
@@ -35,7 +39,7 @@ def in_short(found: Changes, session: str, places: Sequence[tuple[str, str]]) ->
     the workspace and nothing.
     """
     lines = []
-    kinds = sorted(found.counts, key=_place)
+    kinds = sorted((kind for kind in found.counts if kind not in _EXPECTED), key=_place)
     for kind in kinds[:_KINDS_SHOWN]:
         items = [item for item in found.items if item.kind == kind]
         names = [_short(item, places) for item in items[:_NAMES_SHOWN]]
@@ -47,7 +51,27 @@ def in_short(found: Changes, session: str, places: Sequence[tuple[str, str]]) ->
         counted = ", ".join(f"{kind} {found.counts[kind]}" for kind in left)
         lines.append(f"and {sum(found.counts[kind] for kind in left)} more ({counted})")
     unseen = f"; {found.unseen} changes were too many to be looked at" if found.unseen else ""
-    return [*lines, f"all of it: interlock session changes {session}{unseen}"]
+    written = _written(found)
+    also = f", and of {_files(written)}" if written else ""
+    return [*lines, f"all of it{also}: interlock session changes {session}{unseen}"]
+
+
+def as_expected(found: Changes, session: str) -> str | None:
+    """The one line for a session that wrote code and committed it, and did nothing else that would run; empty where
+    it did not even write any. None for all others.
+    """
+    if found.unseen or any(kind not in _EXPECTED for kind in found.counts):
+        return None
+    written = _written(found)
+    return f"{_files(written)} changed: interlock session changes {session}" if written else ""
+
+
+def _written(found: Changes) -> int:
+    return sum(number for kind, number in found.counts.items() if kind in _WRITTEN)
+
+
+def _files(number: int) -> str:
+    return f"{number} {'file' if number == 1 else 'files'} of code or settings"
 
 
 def in_full(found: Changes, places: Sequence[tuple[str, str]]) -> list[str]:

@@ -194,8 +194,11 @@ def _tell_changes(found: Changes | None, ran: Ran, face: NoticeFace) -> None:
 
     if found is None or not (found.counts or found.unseen):
         return
-    from interlock.cli.changes import in_short
+    from interlock.cli.changes import as_expected, in_short
 
+    expected = as_expected(found, ran.session)
+    if expected is not None:
+        return say(expected) if expected and not face.is_quiet else None
     if face.is_quiet:
         return say(f"{found.number} changes would run later outside; interlock session changes {ran.session}")
     from interlock.storage.home import user_home

@@ -53,6 +53,7 @@ class Launch(NamedTuple):
     gateway: GatewayAt | None = None
     runs_later: JsonObject | None = None
     repository: tuple[str, str, Sequence[str]] | None = None
+    submodules: Sequence[tuple[str, tuple[str, str, Sequence[str]]]] = ()
     sources: Sequence[Mapping[str, str]] = ()
     own_layers: Mapping[str, str] | None = None
     short: Mapping[str, Enforcement] = MappingProxyType({})
@@ -80,17 +81,17 @@ class Launch(NamedTuple):
             "gateway": self.gateway,
             "end": self.end,
             "runs_later": self.runs_later or {"kinds": [], "calm": []},
-            "repository": self._repository(),
+            "repository": None if self.repository is None else _repository(self.repository),
+            "submodules": [[text(top), _repository(repository)] for top, repository in self.submodules],
             "sources": list(self.sources),
             "own_layers": {name: text(path) for name, path in (self.own_layers or {}).items()},
             "short": {rule: written(state) for rule, state in self.short.items()},
         }
 
-    def _repository(self) -> JsonObject | None:
-        if self.repository is None:
-            return None
-        git, common, objects = self.repository
-        return {"git": text(git), "common": text(common), "objects": [text(directory) for directory in objects]}
+
+def _repository(repository: tuple[str, str, Sequence[str]]) -> JsonObject:
+    git, common, objects = repository
+    return {"git": text(git), "common": text(common), "objects": [text(directory) for directory in objects]}
 
 
 def jail_environment(

@@ -63,6 +63,14 @@ KINDS: Final = (
         in_trees=True,
     ),
     Kind(
+        "user-programs",
+        "you and your programs, by its name",
+        denied=("@user-programs",),
+        reason="whatever is put there first is taken for the program of that name; a person installs it, or says yes",
+        in_trees=True,
+        rule="installing",
+    ),
+    Kind(
         "login-startup",
         "a login, a timer or the desktop",
         denied=("@login-startup",),

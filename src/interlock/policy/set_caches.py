@@ -25,7 +25,7 @@ CACHES: Final = (
     "~/.cargo/{.package-cache,.package-cache-mutate,.global-cache,.crates.toml,.crates2.json}",
     "~/.cargo/.global-cache-{journal,wal,shm}",
     "~/go/pkg/**",
-    "~/.config/go/telemetry/{local,debug}/**",
+    "~/.config/go/telemetry/{local,debug,upload}/**",
     "~/.m2/{repository,wrapper}/**",
     "~/.gradle/{caches,daemon,native,wrapper,notifications,.tmp,jdks,workers,kotlin-profile,android,undefined-build}/**",
     "~/.ivy2/cache/**",
@@ -42,11 +42,15 @@ CLIENT_FILES: Final = (
     # The folders themselves, where a client is used for the first time.
     "~/.{npm,m2,gradle,pnpm-store,bun,nuget,cargo}",
     "~/.bun/install",
-    "~/{go,.config/go,.config/go/telemetry,.local/state,.local/share/pnpm,.local/share/uv,.local/share/uv/tools}",
+    "~/{.config,.local,.local/share,.local/state}",
+    "~/{go,.config/go,.config/go/telemetry,.local/share/pnpm,.local/share/uv,.local/share/uv/tools}",
     # `uvx` takes the lock of the installed tools, and looks whether the tool is one of them.
     "~/.local/share/uv/tools/{.lock,.gitignore,.tmp*}",
     "~/.local/share/uv/{.lock,.gitignore}",
 )
+
+#: Where uv installs tools, each in a folder of its own. What leads to them from the path is another thing.
+TOOL_FOLDERS: Final = ("~/.local/share/uv/tools/*/**",)
 
 #: pnpm tries whether a link can be made to where its store would be, and keeps the store elsewhere if not.
 LINK_TRIALS: Final = (
@@ -69,6 +73,7 @@ DEPENDENCY_TREES: Final = ("${workspace}/**/{" + _TREES + "}/**",)
 CACHE_SETS: Final[dict[str, tuple[str, ...]]] = {
     "caches": CACHES,
     "client-files": CLIENT_FILES,
+    "tool-folders": TOOL_FOLDERS,
     "link-trials": LINK_TRIALS,
     "dependency-trees": DEPENDENCY_TREES,
     "package-trees": PACKAGE_TREES,

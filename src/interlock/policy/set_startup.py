@@ -18,9 +18,11 @@ SHELL: Final = (
     "~/.{gdbinit,gdbearlyinit,lldbinit,pdbrc,pythonrc,Rprofile,irbrc,pryrc,psqlrc,sqliterc,my.cnf,tmux.conf,screenrc,dircolors}",
     "~/.config/{gdb,tmux,screen}/**",
     "~/.local/lib/python*/site-packages/{*.pth,sitecustomize.py,usercustomize.py}",
-    "~/{bin,.local/bin,.cargo/bin}/**",
     "/etc/{profile,profile.d/**,bash.bashrc,environment,ld.so.preload,ld.so.conf,ld.so.conf.d/**,zsh/**,skel/**}",
 )
+
+#: What a person starts by its name, as other programs do. The first of a name that is found hides all others.
+USER_PROGRAMS: Final = ("~/{bin,.local/bin,.cargo/bin,go/bin,.bun/bin}/**",)
 
 #: What a shell sources or runs at its start, made by itself or by its plugins on an earlier day.
 SHELL_CACHES: Final = (
@@ -189,6 +191,7 @@ AGENT_STATE: Final = (
 STARTUP_SETS: Final[dict[str, tuple[str, ...]]] = {
     "shell-startup": SHELL,
     "shell-caches": SHELL_CACHES,
+    "user-programs": USER_PROGRAMS,
     "login-startup": LOGIN,
     "git-hooks": GIT_HOOKS,
     "git-user-config": GIT_USER,

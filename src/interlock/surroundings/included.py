@@ -52,7 +52,7 @@ def included(environment: Mapping[str, str], home: str) -> Included:
     Raises `OperatorError` when there is more of it than is searched.
     """
     search = _Search(home)
-    for path in (roots := _git_files(environment, home)):
+    for path in (roots := git_files(environment, home)):
         search.git(path, 0)
     search.ssh(f"{home}/.ssh/config", 0)
     # A configuration is often a link itself, into a folder of dotfiles.
@@ -62,7 +62,7 @@ def included(environment: Mapping[str, str], home: str) -> Included:
     )
 
 
-def _git_files(environment: Mapping[str, str], home: str) -> list[str]:
+def git_files(environment: Mapping[str, str], home: str) -> list[str]:
     user = [f"{home}/.gitconfig", f"{environment.get('XDG_CONFIG_HOME') or f'{home}/.config'}/git/config"]
     named = environment.get("GIT_CONFIG_GLOBAL")
     return [environment.get("GIT_CONFIG_SYSTEM") or "/etc/gitconfig", *([named] if named else user)]

@@ -9,6 +9,7 @@ elsewhere counts only if it names the workspace in turn, from a place that belon
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -18,13 +19,15 @@ from interlock.surroundings.text import text_of
 from interlock.surroundings.workspace import mount_points, parents, too_wide
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 #: How far git itself follows borrowed objects (`link_alt_odb_entries`), and entries taken of one file.
 _BORROWED_DEPTH_MAX: Final = 5
 _BORROWED_MAX: Final = 64
 #: Repositories within one another, as submodules are.
 _WITHIN_MAX: Final = 16
+#: Submodules taken, and entries of a folder of them.
+_SUBMODULES_MAX: Final = 256
 _POINTER: Final = "gitdir:"
 
 
@@ -78,6 +81,38 @@ def kept(workspace: str) -> Kept | None:
         return None
     objects = f"{directories[-1]}/objects"
     return Kept(directories[0], directories[-1], (objects, *_borrowed(objects, _owner(workspace))))
+
+
+def submodules(workspace: str) -> tuple[tuple[str, Kept], ...]:
+    """The tops of the submodules that are checked out below `workspace`, and what git keeps of each."""
+    found = (
+        (top, Kept(each, each, (f"{each}/objects",)))
+        for directory in _directories(workspace, 0)
+        for each in _modules(f"{directory}/modules", 0)
+        for top in (os.path.realpath(os.path.join(each, _worktree_of(_text(f"{each}/config")))),)
+        if _lies_in(top, workspace) and top != workspace and _directories(top, 0) == (each,)
+    )
+    return tuple(itertools.islice(found, _SUBMODULES_MAX))
+
+
+def _modules(folder: str, depth: int) -> Iterator[str]:
+    """Git directories below `modules`; a submodule's name may have slashes, and it may have submodules of its own."""
+    for entry in _entries(folder):
+        place = f"{folder}/{entry}"
+        if not os.path.isdir(place) or os.path.islink(place) or depth > _WITHIN_MAX:
+            continue
+        if _is_repository(place):
+            yield place
+            yield from _modules(f"{place}/modules", depth + 1)
+        else:
+            yield from _modules(place, depth + 1)
+
+
+def _entries(folder: str) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))[:_SUBMODULES_MAX] if _owner(folder) is not None else []
+    except OSError:
+        return []
 
 
 def elsewhere(workspace: str, within: int = 0) -> Elsewhere:

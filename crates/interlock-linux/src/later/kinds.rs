@@ -118,6 +118,11 @@ impl Kinds {
         ends.into_iter().find(|end| path.get(..*end).is_some_and(|root| self.trees.matches(root)))
     }
 
+    /// Whether the path lies in a tree, and is nothing that runs from within one.
+    pub fn is_within_tree(&self, path: &[u8]) -> bool {
+        self.tree_of(path).is_some_and(|end| end < path.len()) && !self.names_in_trees(path)
+    }
+
     /// The kind of a tree.
     pub fn of_tree(&self, root: &[u8]) -> Option<usize> {
         self.all.iter().position(|kind| kind.tree && kind.paths.matches(root))

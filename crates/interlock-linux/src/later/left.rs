@@ -234,6 +234,9 @@ impl Ending<'_> {
         if is_of_repository && !is_in_dot_git(path) && is_repository(above(path)) {
             self.repository(above(path), how);
         }
+        if how & SHARED == 0 && self.kinds.is_within_tree(path) {
+            return; // the tree is one thing, and was counted when this was noted
+        }
         let Some(there) = there(path).filter(|there| !there.is_dir()) else { return };
         let leads = there.is_symlink().then(|| destination(path));
         let Some(kind) = self.kind(path, how, &there, leads.as_deref()) else { return };

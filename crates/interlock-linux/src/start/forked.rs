@@ -29,7 +29,7 @@ use crate::tree::members::Members;
 use crate::tree::rehearsal::Rehearsal;
 use crate::tree::steps::Steps;
 use crate::tree::wall::{self, Wall};
-use crate::wire::messages::{Launch, path};
+use crate::wire::messages::{Launch, Repository, path};
 use crate::wire::uplink::Uplink;
 use interlock_git::{Anchors, Past, Store};
 use std::cell::RefCell;
@@ -259,15 +259,17 @@ fn session(
     let gateway = launch.gateway.as_ref().map(|place| Gateway { place: place.address.zip(place.port), socket: path(&place.socket) });
     let threads = Threads { receive: receive::run, help: receive::help, keep: copy::put_in_place };
     let inside = path(&launch.runtime).join("inside.sock");
-    let histories = Histories::new(launch.workspace.0.clone(), past(launch));
+    let histories = Histories::new(launch.workspace.0.clone(), pasts(launch));
     let told = Told { name: launch.session.clone(), gateway, inside, histories };
     Session::start(told, line, members, (listener, scope), threads).map_err(own)
 }
 
-/// What the workspace's repository names now, before anything of the session runs.
-fn past(launch: &Launch) -> Past {
-    launch.repository.as_ref().map_or_else(Past::default, |repository| {
+/// What the workspace's repository and its submodules name now, before anything of the session runs, each by its top.
+fn pasts(launch: &Launch) -> Vec<(Vec<u8>, Past)> {
+    let past = |repository: &Repository| {
         let anchors = Anchors::read(&path(&repository.git), &path(&repository.common));
         Past::new(Store::of(repository.objects.iter().map(path).collect()), anchors)
-    })
+    };
+    let own = launch.repository.iter().map(|repository| (launch.workspace.0.clone(), past(repository)));
+    own.chain(launch.submodules.iter().map(|(top, repository)| (top.0.clone(), past(repository)))).collect()
 }

@@ -81,6 +81,9 @@ pub struct Launch {
     /// What git keeps of the workspace, where it is the top of a repository.
     #[serde(default)]
     pub repository: Option<Repository>,
+    /// The same of its submodules, each with its top.
+    #[serde(default)]
+    pub submodules: Vec<(Bytes, Repository)>,
     /// What the policy was made from, for the record.
     #[serde(default)]
     pub sources: Vec<Value>,

@@ -4,7 +4,7 @@
 //! that a file, a folder or a link of before was taken from is remembered, and so is everything below it, for as long as the session lasts.
 //! INVARIANT: a name that is new stays new or becomes known, and never the other way round. So what was decided of a name holds for as long as
 //! the act's place stands.
-//! Left out: what another repository below the workspace has, and whatever is named a commit after the start.
+//! Left out: what a repository below the workspace has that is not a submodule, and whatever is named a commit after the start.
 
 use super::made::Made;
 use crate::sys::errno::{Errno, Sys};
@@ -12,7 +12,7 @@ use crate::sys::files::{self, OpenHow, Stat};
 use interlock_core::action::{Action, Inode, Target, Verb};
 use interlock_core::facts::{History, Origin};
 use interlock_core::plan::Plan;
-use interlock_git::{Entry, Id, Past};
+use interlock_git::{Entry, Past, has_file, has_link};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read as _;
@@ -29,7 +29,8 @@ const LEFT_MAX: usize = 1 << 16;
 #[derive(Default)]
 pub struct Histories {
     workspace: Vec<u8>,
-    past: Past,
+    /// The workspace's repository and its submodules, each by its top; what lies in another comes before that one.
+    pasts: Vec<(Vec<u8>, Past)>,
     left: Mutex<Left>,
 }
 
@@ -49,10 +50,11 @@ pub struct Known<'a> {
 }
 
 impl Histories {
-    /// Of the workspace, and what its repository named when the session began.
+    /// Of the workspace, and what its repository and the submodules, by their tops, named when the session began.
     #[must_use]
-    pub fn new(workspace: Vec<u8>, past: Past) -> Self {
-        Self { workspace, past, left: Mutex::default() }
+    pub fn new(workspace: Vec<u8>, mut pasts: Vec<(Vec<u8>, Past)>) -> Self {
+        pasts.sort_by_key(|(top, _)| std::cmp::Reverse(top.len()));
+        Self { workspace, pasts, left: Mutex::default() }
     }
 
     /// Something is about to be taken from this name: remembered where a person could have known it.
@@ -97,7 +99,7 @@ impl Histories {
     /// Whether a symlink that says `content` is what the repository had there.
     #[must_use]
     pub fn had_link(&self, path: &[u8], content: &[u8]) -> bool {
-        content.len() as u64 <= CONTENT_BYTES_MAX && self.at(path).contains(&Entry::Link(Id::of_blob(content)))
+        content.len() as u64 <= CONTENT_BYTES_MAX && has_link(&self.at(path), content)
     }
 
     /// Whether the repository had a folder there.
@@ -115,18 +117,20 @@ impl Histories {
     /// Whether a file with this content is what the repository had there.
     #[must_use]
     pub fn had_content(&self, path: &[u8], content: &[u8]) -> bool {
-        self.at(path).contains(&Entry::File(Id::of_blob(content)))
+        has_file(&self.at(path), content)
     }
 
     fn at(&self, path: &[u8]) -> BTreeSet<Entry> {
-        self.below(path).map(|path| self.past.at(path)).unwrap_or_default()
+        let of = |(top, past): &(Vec<u8>, Past)| Some(past.at(path.strip_prefix(top.as_slice())?.strip_prefix(b"/")?));
+        self.pasts.iter().find_map(of).unwrap_or_default()
     }
 
-    /// All that stood at the path, or at what is left of it without its first folders.
+    /// All that stood at the path, or at what is left of it without its first folders, in any of the repositories.
     fn under(&self, path: &[u8]) -> BTreeSet<Entry> {
         let Some(below) = self.below(path) else { return BTreeSet::new() };
         let starts = below.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at + 1);
-        std::iter::once(0).chain(starts).filter_map(|start| below.get(start..)).flat_map(|path| self.past.at(path)).collect()
+        let paths: Vec<&[u8]> = std::iter::once(0).chain(starts).filter_map(|start| below.get(start..)).collect();
+        self.pasts.iter().flat_map(|(_, past)| paths.iter().flat_map(|path| past.at(path))).collect()
     }
 
     fn below<'a>(&self, path: &'a [u8]) -> Option<&'a [u8]> {
@@ -240,10 +244,10 @@ fn had(entries: &BTreeSet<Entry>, path: &[u8], object: Inode, root: BorrowedFd<'
     match held(path, object, root) {
         Ok((_, stat)) if stat.kind() == libc::S_IFDIR => entries.iter().any(|entry| matches!(entry, Entry::Folder(_))),
         Ok((file, stat)) if stat.kind() == libc::S_IFLNK => {
-            files::read_link(file.as_fd(), c"").is_ok_and(|content| entries.contains(&Entry::Link(Id::of_blob(&content))))
+            files::read_link(file.as_fd(), c"").is_ok_and(|content| has_link(entries, &content))
         }
         Ok((file, stat)) if stat.kind() == libc::S_IFREG => {
-            content_of(file.as_fd(), &stat).is_ok_and(|content| entries.contains(&Entry::File(Id::of_blob(&content))))
+            content_of(file.as_fd(), &stat).is_ok_and(|content| has_file(entries, &content))
         }
         _ => false,
     }
