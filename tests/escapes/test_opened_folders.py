@@ -114,6 +114,10 @@ ATTACKS = {
         "mkdir -p new/.vscode; echo evil > new/.vscode/tasks.json; T=$(mktemp -d -p /tmp); mkdir $T/x; ln -sfn $T/x current; rmdir $T/x; ln -s $PWD/new $T/x",
         "current/.vscode/tasks.json",
     ),
+    "a known link led to what is not there yet, outside": (
+        "mkdir -p new/.vscode; echo evil > new/.vscode/tasks.json; ln -sfn /tmp/$$-never current; ln -s $PWD/new /tmp/$$-never; rm /tmp/$$-never; ln -s $PWD/new /var/tmp/$$-never && ln -sfn /var/tmp/$$-never current",
+        "current/.vscode/tasks.json",
+    ),
     "a known link led to a folder of the session's that a new one comes to": (
         "mkdir -p new/.vscode; echo evil > new/.vscode/tasks.json; T=$(mktemp -d -p /var/tmp); ln -sfn $T/x current; mv new $T/x",
         "current/.vscode/tasks.json",

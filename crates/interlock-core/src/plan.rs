@@ -169,14 +169,19 @@ impl Plan {
     /// Names below `name` that rules other than an allow care for, and would not if they were below `target`, be it that a rule excepts
     /// them there: what a symlink made at `name` stands for. One for each pattern, as plain as the pattern admits.
     pub fn stands_for(&self, verb: Verb, name: &[u8], target: &[u8]) -> Vec<Vec<u8>> {
-        let excused = |rule: &Rule, pattern: &Pattern| {
+        let lost = self.caring(verb).filter_map(|(_, pattern)| beneath::lost(pattern, name, target));
+        sorted(lost.chain(self.excused_at(verb, name, target)).collect())
+    }
+
+    /// Those of them that rules would care for below `target` too, and except there.
+    pub fn excused_at(&self, verb: Verb, name: &[u8], target: &[u8]) -> Vec<Vec<u8>> {
+        let excused = |(rule, pattern): (&Rule, &Pattern)| {
             let excepted = |top: &[u8], below: &[u8]| rule.selectors.except.matched(pattern, &[top, below].concat());
             let asked = if rule.selectors.except.is_empty() { Vec::new() } else { beneath::asked(pattern, name) };
             let asked = asked.into_iter().filter(|below| excepted(target, below) && !excepted(name, below));
             asked.map(|below| [name, &below].concat()).collect::<Vec<_>>()
         };
-        let excused = self.caring(verb).flat_map(|(rule, pattern)| excused(rule, pattern));
-        sorted(self.caring(verb).filter_map(|(_, pattern)| beneath::lost(pattern, name, target)).chain(excused).collect())
+        sorted(self.caring(verb).flat_map(excused).collect())
     }
 
     /// The same of rules that ask for a history, where that is another below the target.

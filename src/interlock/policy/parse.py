@@ -161,6 +161,7 @@ class _LayerParser:
             because=read("because", values.text),
             path=read("path", values.items),
             except_=read("except", values.items),
+            except_within=read("except_within", values.items),
             keys=read("keys", values.keys),
             address=read("address", values.items),
             port=read("port", values.ports),

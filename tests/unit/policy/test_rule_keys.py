@@ -17,6 +17,7 @@ WRITTEN = {
     "because": ("deny: file.read", "no"),
     "path": ("deny: file.read", "/a"),
     "except": ("deny: file.read\n    path: /a/**", "/a/b"),
+    "except_within": ("deny: file.read\n    path: '**/a'", "/a/b/**"),
     "keys": ("deny: file.change\n    path: /a", "{format: json, named: [hooks]}"),
     "address": ("deny: net.connect", "127.0.0.1"),
     "port": ("deny: net.connect", "443"),

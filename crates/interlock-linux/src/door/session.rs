@@ -156,8 +156,20 @@ impl Session {
         self.histories.is_surely_known(name, self.known())
     }
 
+    /// Whether a name outside of the workspace is in a folder of the session's own.
+    #[must_use]
+    pub fn is_own_outside(&self, name: &[u8]) -> bool {
+        self.histories.is_own_outside(name, self.known())
+    }
+
+    /// What a path leads to now, if it leads to anything.
+    #[must_use]
+    pub fn led_to(&self, path: &[u8]) -> Option<Vec<u8>> {
+        self.histories.led_to(path, self.known()).ok()
+    }
+
     fn known(&self) -> Known<'_> {
-        Known { plan: &self.line.judge.plan, made: &self.made, root: self.ground.root.as_fd() }
+        Known { plan: &self.line.judge.plan, made: &self.made, mounts: &self.mounts, root: self.ground.root.as_fd() }
     }
 
     /// Whether a process (or thread) id belongs to this session's tree.

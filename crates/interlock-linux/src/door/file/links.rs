@@ -34,9 +34,13 @@ fn standing(errand: &Errand<'_>, verb: Verb, name: &[u8], target: impl Fn(&[u8])
     let is_new = |name: &[u8]| errand.session.is_new(&[name, b"/x"].concat());
     let found = names.flat_map(|name| {
         let target = target(&name);
-        let known = verb == Verb::FileCreate && !is_new(&name) && (target == ANYWHERE || !errand.session.is_surely_known(&target));
-        let asked = if known { plan.stands_for_known(verb, &name) } else { Vec::new() };
-        plan.stands_for(verb, &name, &target).into_iter().chain(asked).collect::<Vec<_>>()
+        let is_known = verb == Verb::FileCreate && !is_new(&name) && !errand.session.is_own_outside(&name);
+        let asks = is_known && (target == ANYWHERE || !errand.session.is_surely_known(&target));
+        let asked = if asks { plan.stands_for_known(verb, &name) } else { Vec::new() };
+        // What is excused where the way leads may not be excused here.
+        let led_to = if is_known && target != ANYWHERE { errand.session.led_to(&target) } else { None };
+        let beyond = led_to.filter(|led_to| *led_to != target).map(|led_to| plan.excused_at(verb, &name, &led_to)).unwrap_or_default();
+        plan.stands_for(verb, &name, &target).into_iter().chain(asked).chain(beyond).collect::<Vec<_>>()
     });
     found.map(|name| errand.act(verb, &name, None)).collect()
 }

@@ -7,6 +7,7 @@
 //! Left out: what a repository below the workspace has that is not a submodule, and whatever is named a commit after the start.
 
 use super::made::Made;
+use super::mounts::Mounts;
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::files::{self, OpenHow, Stat};
 use interlock_core::action::{Action, Inode, Target, Verb};
@@ -17,7 +18,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read as _;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Bytes of content that is compared; what is longer is taken for something else.
@@ -46,6 +47,7 @@ struct Left {
 pub struct Known<'a> {
     pub plan: &'a Plan,
     pub made: &'a Made,
+    pub mounts: &'a Mounts,
     pub root: BorrowedFd<'a>,
 }
 
@@ -165,7 +167,7 @@ impl Histories {
 
     /// Whether `path` and each name on the way to it is a folder or file of before, or one that a rule asks for: what is made there is decided as
     /// something that a person knows, whatever the session does. A link or nothing on the way may be a new folder by then. Outside the workspace
-    /// no name is new, and what is on the way may lead anywhere that is outside too.
+    /// all on the way has to be there, be of before and lead outside.
     #[must_use]
     pub fn is_surely_known(&self, path: &[u8], known: Known<'_>) -> bool {
         let Some(below) = self.below(path) else { return self.stays_outside(path, known).unwrap_or(false) };
@@ -179,33 +181,47 @@ impl Histories {
         })
     }
 
-    /// Whether a path leads outside of the workspace, and will: over links of before it does by what they say now, and a link that the session
-    /// makes on the way is judged as this one is. On procfs a path leads each reader elsewhere.
+    /// Whether a path leads outside of the workspace over things of before alone, whatever mounts they are reached by. What is not there may come
+    /// to be anything, made by another session too, and on procfs a path leads each reader elsewhere.
     fn stays_outside(&self, path: &[u8], known: Known<'_>) -> Sys<bool> {
         let ends = path.iter().enumerate().skip(1).filter(|(_, byte)| **byte == b'/').map(|(at, _)| at).chain([path.len()]);
         for part in ends.filter_map(|end| path.get(..end)) {
             let name = files::text(part)?;
-            let step = |follow| files::open_at(known.root, &name, libc::O_PATH | libc::O_CLOEXEC | follow, 0);
-            let own = match step(libc::O_NOFOLLOW) {
-                Ok(own) => own,
-                // What comes to be there comes outside.
-                Err(Errno(libc::ENOENT)) => return Ok(true),
-                Err(error) => return Err(error),
-            };
-            let led_to = step(0)?;
-            for file in [&own, &led_to] {
-                if files::file_system(file.as_fd())? == libc::PROC_SUPER_MAGIC {
+            for follow in [libc::O_NOFOLLOW, 0] {
+                let step = files::open_at(known.root, &name, libc::O_PATH | libc::O_CLOEXEC | follow, 0)?;
+                let is_procs = files::file_system(step.as_fd())? == libc::PROC_SUPER_MAGIC;
+                if is_procs || known.made.origin(inode(&files::stat(step.as_fd())?), step.as_fd()) == Origin::Session {
                     return Ok(false);
                 }
             }
-            let magic = files::magic(led_to.as_fd()).absolute();
-            let name = std::fs::read_link(std::path::Path::new(std::ffi::OsStr::from_bytes(magic.as_bytes())))?;
-            let name = name.as_os_str().as_bytes();
-            if name == self.workspace || self.below(name).is_some() {
+            let led_to = self.led_to(part, known)?;
+            if std::iter::once(&led_to).chain(&known.mounts.aliases(&led_to)).any(|name| self.is_within(name)) {
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    /// What a path outside of the workspace leads to now, as the kernel calls it.
+    ///
+    /// # Errors
+    /// It leads to nothing.
+    pub fn led_to(&self, path: &[u8], known: Known<'_>) -> Sys<Vec<u8>> {
+        let object = files::open_at(known.root, &files::text(path)?, libc::O_PATH | libc::O_CLOEXEC, 0)?;
+        let magic = files::magic(object.as_fd()).absolute();
+        let name = std::fs::read_link(std::path::Path::new(std::ffi::OsStr::from_bytes(magic.as_bytes())))?;
+        Ok(name.into_os_string().into_vec())
+    }
+
+    /// Whether `name` lies outside of the workspace in a folder that this session made: nobody else looks there.
+    pub fn is_own_outside(&self, name: &[u8], known: Known<'_>) -> bool {
+        let folder = name.iter().rposition(|byte| *byte == b'/').and_then(|slash| name.get(..slash)).unwrap_or_default();
+        !self.is_within(name)
+            && object_at(folder, known.root).is_ok_and(|(file, stat)| known.made.origin(inode(&stat), file.as_fd()) == Origin::Session)
+    }
+
+    fn is_within(&self, name: &[u8]) -> bool {
+        name == self.workspace || self.below(name).is_some()
     }
 
     fn left(&self) -> MutexGuard<'_, Left> {
