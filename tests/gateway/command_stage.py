@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gateway_stage import SERVERS
 
-POLICY = "interlock: 1\nname: tools\nrules:\n  - id: all\n    allow: [tool.call, tool.list]\n"
+POLICY = "interlock: 1\nname: tools\nrules:\n  - id: all\n    allow: [tool.call, tool.list, log.level]\n"
 PATIENCE_S = 60.0
 
 

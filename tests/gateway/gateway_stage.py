@@ -144,7 +144,7 @@ class Stage:
 
     def seen(self, method: str) -> list[dict[str, Any]]:
         """The parameters of every request of this method that reached a server, as it came."""
-        file = self.root / "effects.seen"
+        file = self.root / "seen"
         messages = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
         return [each.get("params", {}) for each in messages if each.get("method") == method]
 
@@ -204,7 +204,7 @@ def records_in(directory: Path) -> list[dict[str, Any]]:
 
 def connector(name: str, *arguments: str, root: Path, **options: Any) -> Connector:
     """A connector to the raw server."""
-    environment = {"EFFECTS": str(root / "effects")}
+    environment = {"EFFECTS": str(root / "effects"), "SEEN": str(root / "seen")}
     stdio = Stdio((sys.executable, str(SERVERS / "raw.py"), *arguments), environment)
     return Connector(name=name, server=stdio, **{"timeout_ms": 3_000, "start_timeout_ms": 8_000, **options})
 

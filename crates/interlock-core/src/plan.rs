@@ -166,6 +166,12 @@ impl Plan {
         self.rules().any(|rule| rule.says != Says::Allow && rule.verbs.contains(verb) && !rule.verbs.contains(other))
     }
 
+    /// The same of rules that guard keys.
+    pub fn guards_content(&self, verb: Verb, other: Verb) -> bool {
+        let guards = |rule: &Rule| rule.selectors.keys.is_some() && rule.verbs.contains(verb) && !rule.verbs.contains(other);
+        self.rules().any(guards)
+    }
+
     /// Names below `name` that rules other than an allow care for, and would not if they were below `target`, be it that a rule excepts
     /// them there: what a symlink made at `name` stands for. One for each pattern, as plain as the pattern admits.
     pub fn stands_for(&self, verb: Verb, name: &[u8], target: &[u8]) -> Vec<Vec<u8>> {

@@ -1,4 +1,4 @@
-"""An MCP server over stdio in plain Python, honest or lying as its argument says. Each effect is a line in the file EFFECTS."""
+"""An MCP server over stdio in plain Python, honest or lying as its argument says. Each effect is a line in the file EFFECTS, each request one in the file SEEN."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import sys
 import time
 
 MODE = sys.argv[1] if len(sys.argv) > 1 else "honest"
-EFFECTS = os.environ.get("EFFECTS")
+EFFECTS, SEEN = os.environ.get("EFFECTS"), os.environ.get("SEEN")
 TEXT = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
 
 
@@ -30,7 +30,7 @@ TOOLS = [
     tool("shown", _meta={"ui": {"resourceUri": "ui://board/main"}}),
     tool("chatter"),
     tool("email", inputSchema={"type": "object", "properties": {"text": {"type": "string", "pattern": "^(?!a)b+$"}}}),
-    tool("exploding", inputSchema={"$defs": {f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(40)} | {"d40": {}}, "$ref": "#/$defs/d0"}),
+    tool("exploding", inputSchema={"type": "object", "$defs": {f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(40)} | {"d40": {}}, "$ref": "#/$defs/d0"}),
 ]
 
 
@@ -47,8 +47,8 @@ def effect(name, arguments):
 
 def seen(message):
     """Everything that reached this server, as it came."""
-    if EFFECTS:
-        with open(f"{EFFECTS}.seen", "a") as file:
+    if SEEN:
+        with open(SEEN, "a") as file:
             file.write(json.dumps(message) + "\n")
 
 

@@ -159,7 +159,7 @@ impl Guarded {
 
     /// Of the removal of what is there: the same, where a rule speaks of it that does not speak of the rename; else that has been asked once.
     fn replaced(&self, errand: &Errand<'_>) -> Option<Content> {
-        let alone = loss::cares(&errand.session.line.judge, Verb::FileRename);
+        let alone = errand.session.line.judge.plan.guards_content(Verb::FileDelete, Verb::FileRename);
         self.destination.as_ref().map(|content| if alone { content.clone() } else { Content::Held })
     }
 
