@@ -189,11 +189,17 @@ def drawn(pick, stage):
         yield acts.act(pick, stage.layout, peers)
 
 
+def is_late(action):
+    """Whether it is what was written in place, decided when its last writer has closed: that may be during another act."""
+    content = action["target"].get("content")
+    return action["verb"] == "file.write" and isinstance(content, dict) and "read" in content
+
+
 def divided(record, marks):
     """For each act the first decision on each of its actions, in order."""
     windows, asked = [], set()
     for each in record:
-        if each["type"] != "action.decided":
+        if each["type"] != "action.decided" or is_late(each["action"]):
             continue
         path = each["action"]["target"].get("path")
         if isinstance(path, str) and path.startswith(f"{marks}/") and path[len(marks) + 1 :].isdigit():

@@ -198,7 +198,7 @@ def _moved(pick: random.Random, layout: Layout, _: Peers) -> Act:
             for name in (*folders, *files):
                 below = f"{folder}/{name}"
                 found.actions.append(action("file.rename", below, to=end(there + below[len(here) :])))
-                found.open_ended |= os.path.islink(below)  # as a symlink that is made
+                found.open_ended = True  # each with keys, a history and links of its own
     found.open_ended |= os.path.islink(here)
     return found
 
