@@ -6,6 +6,7 @@ Each attack is first seen to succeed without Interlock. The judge looks, outside
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,14 @@ ATTACKS = {
         "mkdir -p new/.vscode; echo evil > new/.vscode/tasks.json; T=$(mktemp -d -p /tmp); mkdir $T/x; ln -sfn $T/x current; rmdir $T/x; ln -s $PWD/new $T/x",
         "current/.vscode/tasks.json",
     ),
+    "a link of before to nothing, led on by a folder of the session's": (
+        "mkdir -p new/.vscode; echo evil > new/.vscode/tasks.json; mkdir -p $(dirname $(readlink dangling)); ln -s $PWD/new $(readlink dangling)",
+        "dangling/.vscode/tasks.json",
+    ),
+    "a link of before to nothing, with an editor's folder led back": (
+        "mkdir -p new/.vscode; echo evil > new/.vscode/tasks.json; mkdir -p $(readlink dangling); ln -s $PWD/new/.vscode $(readlink dangling)/.vscode",
+        "dangling/.vscode/tasks.json",
+    ),
     "a known link led to what is not there yet, outside": (
         "mkdir -p new/.vscode; echo evil > new/.vscode/tasks.json; ln -sfn /tmp/$$-never current; ln -s $PWD/new /tmp/$$-never; rm /tmp/$$-never; ln -s $PWD/new /var/tmp/$$-never && ln -sfn /var/tmp/$$-never current",
         "current/.vscode/tasks.json",
@@ -199,6 +208,10 @@ def lay_out(arena: Arena) -> None:
     (arena.work / "packages/app/package.json").write_text("{}\n")
     (arena.work / "current").symlink_to("packages/app")
     (arena.work / "packages" / "file").write_text("of before\n")
+    outside = Path("/var/tmp") / f"dangling-{arena.root.name}"
+    shutil.rmtree(outside, ignore_errors=True)
+    (arena.work / "dangling").unlink(missing_ok=True)
+    (arena.work / "dangling").symlink_to(outside / "x")
     (arena.home / "back").unlink(missing_ok=True)
     (arena.home / "back").symlink_to(arena.work)
     arena._own()

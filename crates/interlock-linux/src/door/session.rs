@@ -150,10 +150,10 @@ impl Session {
         self.histories.is_new(name, self.known())
     }
 
-    /// Whether what is made at a name is decided as something that a person knows, and will be.
+    /// Whether what is made at a name is decided as something that a person knows, and will be. `own`: asked of a link in a folder of the session's own outside.
     #[must_use]
-    pub fn is_surely_known(&self, name: &[u8]) -> bool {
-        self.histories.is_surely_known(name, self.known())
+    pub fn is_surely_known(&self, name: &[u8], own: bool) -> bool {
+        self.histories.is_surely_known(name, own, self.known())
     }
 
     /// Whether a name outside of the workspace is in a folder of the session's own.

@@ -34,8 +34,8 @@ fn standing(errand: &Errand<'_>, verb: Verb, name: &[u8], target: impl Fn(&[u8])
     let is_new = |name: &[u8]| errand.session.is_new(&[name, b"/x"].concat());
     let found = names.flat_map(|name| {
         let target = target(&name);
-        let is_known = verb == Verb::FileCreate && !is_new(&name) && !errand.session.is_own_outside(&name);
-        let asks = is_known && (target == ANYWHERE || !errand.session.is_surely_known(&target));
+        let is_known = verb == Verb::FileCreate && !is_new(&name);
+        let asks = is_known && (target == ANYWHERE || !errand.session.is_surely_known(&target, errand.session.is_own_outside(&name)));
         let asked = if asks { plan.stands_for_known(verb, &name) } else { Vec::new() };
         // What is excused where the way leads may not be excused here.
         let led_to = if is_known && target != ANYWHERE { errand.session.led_to(&target) } else { None };

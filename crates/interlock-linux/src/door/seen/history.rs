@@ -167,10 +167,10 @@ impl Histories {
 
     /// Whether `path` and each name on the way to it is a folder or file of before, or one that a rule asks for: what is made there is decided as
     /// something that a person knows, whatever the session does. A link or nothing on the way may be a new folder by then. Outside the workspace
-    /// all on the way has to be there, be of before and lead outside.
+    /// all on the way has to lead outside (`stays_outside`). `own`: from a folder of the session's own that lies there.
     #[must_use]
-    pub fn is_surely_known(&self, path: &[u8], known: Known<'_>) -> bool {
-        let Some(below) = self.below(path) else { return self.stays_outside(path, known).unwrap_or(false) };
+    pub fn is_surely_known(&self, path: &[u8], own: bool, known: Known<'_>) -> bool {
+        let Some(below) = self.below(path) else { return self.stays_outside(path, own, known).unwrap_or(false) };
         let top = path.len() - below.len();
         let ends = below.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| top + at);
         ends.filter_map(|end| path.get(..end)).chain([path]).all(|folder| {
@@ -181,16 +181,22 @@ impl Histories {
         })
     }
 
-    /// Whether a path leads outside of the workspace over things of before alone, whatever mounts they are reached by. What is not there may come
-    /// to be anything, made by another session too, and on procfs a path leads each reader elsewhere.
-    fn stays_outside(&self, path: &[u8], known: Known<'_>) -> Sys<bool> {
+    /// Whether a path leads outside of the workspace, whatever mounts it is reached by, and will: over things of before that are there. From a folder of
+    /// the session's own outside (`own`) also over what the session made: each link that it makes there is judged as this one is, and nobody else makes
+    /// what is missing in a folder of its own. On procfs a path leads each reader elsewhere.
+    fn stays_outside(&self, path: &[u8], own: bool, known: Known<'_>) -> Sys<bool> {
         let ends = path.iter().enumerate().skip(1).filter(|(_, byte)| **byte == b'/').map(|(at, _)| at).chain([path.len()]);
+        let mut is_ours = false;
         for part in ends.filter_map(|end| path.get(..end)) {
             let name = files::text(part)?;
             for follow in [libc::O_NOFOLLOW, 0] {
-                let step = files::open_at(known.root, &name, libc::O_PATH | libc::O_CLOEXEC | follow, 0)?;
+                let step = match files::open_at(known.root, &name, libc::O_PATH | libc::O_CLOEXEC | follow, 0) {
+                    Err(Errno(libc::ENOENT)) if follow != 0 && own => return Ok(is_ours),
+                    step => step?,
+                };
                 let is_procs = files::file_system(step.as_fd())? == libc::PROC_SUPER_MAGIC;
-                if is_procs || known.made.origin(inode(&files::stat(step.as_fd())?), step.as_fd()) == Origin::Session {
+                is_ours = known.made.origin(inode(&files::stat(step.as_fd())?), step.as_fd()) == Origin::Session;
+                if is_procs || (is_ours && !own) {
                     return Ok(false);
                 }
             }
@@ -213,7 +219,7 @@ impl Histories {
         Ok(name.into_os_string().into_vec())
     }
 
-    /// Whether `name` lies outside of the workspace in a folder that this session made: nobody else looks there.
+    /// Whether `name` lies outside of the workspace in a folder that this session made.
     pub fn is_own_outside(&self, name: &[u8], known: Known<'_>) -> bool {
         let folder = name.iter().rposition(|byte| *byte == b'/').and_then(|slash| name.get(..slash)).unwrap_or_default();
         !self.is_within(name)
