@@ -247,7 +247,7 @@ class _LayerParser:
             return True
         allowed = " or ".join(f"`{word}`" for word in field.decisions)
         place = next(key.place for key, _ in node.entries if key.value == name)
-        self._fault(place, f"`{name}` means nothing on a `{decision}` rule", f"it belongs to {allowed}")
+        self._fault(place, f"`{name}` means nothing on a rule that says `{decision}`", f"it belongs to {allowed}")
         return False
 
     def _selectors(self, node: Mapping, found: dict[str, Node], verbs: tuple[str, ...] | None) -> None:
