@@ -3,7 +3,8 @@
 A real `interlock gateway` of its own process, a real MCP server held by the host plane, one client with one connection. The gateway's
 process notes each function that runs between the first byte of the request and the last of the answer. What is not of the call is what
 runs while nobody calls as well (the loop of the HTTP server, a watch that wakes now and then), and what not every call has. Warmed up
-before: what happens once for a server or a connection is not the way of a call. Run: `python -m bench trace call`.
+before: what happens once for a server or a connection is not the way of a call. Counted are the files that do something about the call: not
+the pure readers of JSON and of MCP, which are floors of their own, as the engine and the ledger's writer are. Run: `python -m bench trace call`.
 """
 
 from __future__ import annotations
@@ -28,17 +29,28 @@ SOURCES = f"{ROOT}/src/interlock/"
 SERVER = ROOT / "examples/demo/notes_server.py"
 POLICY = "interlock: 1\nname: trace\nrules:\n  - id: all\n    allow: [tool.call, tool.list]\n"
 MODERN, LEGACY = "2026-07-28", "2025-11-25"
-META = {f"io.modelcontextprotocol/{key}": value for key, value in {"protocolVersion": MODERN, "clientCapabilities": {}}.items()}
+META = {
+    f"io.modelcontextprotocol/{key}": value
+    for key, value in {"protocolVersion": MODERN, "clientCapabilities": {}}.items()
+}
 TRACES = 5
+#: Besides the files that are counted: how many files of these are passed through is said as well.
+READERS = {
+    "src/interlock/mcp/": "readers of MCP",
+    "src/interlock/vocabulary/": "the vocabulary, with its reader of JSON",
+}
 IDLE_S = 1.5
 PATIENCE_S = 60.0
 
 
 def main() -> None:
     """Print the files of one call of each era of MCP."""
-    for revision, files in traced().items():
+    for revision, passed in traced().items():
+        files = [file for file in passed if not file.startswith(tuple(READERS))]
         print(f"{len(files)} files, one tool call of revision {revision} from arrival to answer:")
         print(*(f"{number:>4}  {file}" for number, file in enumerate(files, 1)), sep="\n")
+        for folder, name in READERS.items():
+            print(f"  besides {name}: {sum(file.startswith(folder) for file in passed)} of `{folder}`")
 
 
 def traced() -> dict[str, list[str]]:
@@ -102,7 +114,9 @@ class Traced:
 
     def _command(self, *words: str) -> str:
         command = [sys.executable, "-m", "interlock", *words]
-        done = subprocess.run(command, env=self._environment, cwd=self._root, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            command, env=self._environment, cwd=self._root, capture_output=True, text=True, check=True
+        )
         return done.stdout
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES_MAX = 30
+FILES_MAX = 16
 #: The file of each era of MCP, and a revision of it.
 ERAS = {"gateway/exchange_modern.py": "2026-07-28", "gateway/exchange_legacy.py": "2025-11-25"}
 
@@ -21,7 +21,7 @@ def traced() -> dict[str, list[str]]:
     command = [sys.executable, "-m", "bench", "trace", "call"]
     printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True).stdout
     parts = re.split(r"^\d+ files, .* revision (\S+) .*\n", printed, flags=re.MULTILINE)[1:]
-    files = [re.findall(r"src/interlock/(\S+)", part) for part in parts[1::2]]
+    files = [re.findall(r"^ +\d+ +src/interlock/(\S+)", part, flags=re.MULTILINE) for part in parts[1::2]]
     return dict(zip(parts[::2], files, strict=True))
 
 

@@ -12,10 +12,10 @@ from interlock.connectors.configuration import Connector
 from interlock.connectors.http import HttpChannel
 from interlock.connectors.link import Link
 from interlock.connectors.pool import Pool
-from interlock.gateway.observe import Tool, operation_class, tools_of
-from interlock.mediate.json_text import JsonObject
+from interlock.gateway.operation import Tool, operation_class, tools_of
 from interlock.mediate.upstream import Broken
 from interlock.storage.home import Home
+from interlock.vocabulary.json_text import JsonObject
 
 AGENT: Final = "connector-test"
 LOOK_S: Final = 0.2

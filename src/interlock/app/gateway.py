@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from interlock.gateway.backlog import Backlogs
 from interlock.gateway.catalogue import Catalogue
 from interlock.gateway.changes import Changes
 from interlock.gateway.exchange_legacy import LegacyEra, Sessions
@@ -18,7 +17,8 @@ from interlock.gateway.exchange_modern import ModernEra
 from interlock.gateway.hook import Hook
 from interlock.gateway.limits import CONNECTIONS_MAX, KEEP_ALIVE_S
 from interlock.gateway.methods import Methods
-from interlock.gateway.observe import Prompts
+from interlock.gateway.operation import Prompts
+from interlock.gateway.outlet import Backlogs
 from interlock.gateway.refusals import Refusals
 from interlock.gateway.schema_checks import SchemaChecks
 from interlock.gateway.serve import Gateway, GatewayProtocol

@@ -11,8 +11,8 @@ import os
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from interlock.approvals.inbox import is_alive, process_identity
-from interlock.mediate.json_text import JsonObject, is_object
 from interlock.vocabulary.errors import InterlockError
+from interlock.vocabulary.json_text import JsonObject, is_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,10 +16,10 @@ import msgspec
 
 from interlock._native import LedgerError, LedgerFull, Log, Policy, action_digest
 from interlock.approvals.inbox import Inbox
-from interlock.mediate.json_text import JsonObject, encode, is_object, text_at
 from interlock.mediate.ports import Clock, RecordFailed, RecordFull
 from interlock.vocabulary.decision import APPROVAL_TIMEOUT_MS_DEFAULT, Decision, Obligations, Says, Steer
 from interlock.vocabulary.facts import Facts, Needs
+from interlock.vocabulary.json_text import JsonObject, encode, is_object, text_at
 from interlock.vocabulary.question import Answer, Question
 
 if TYPE_CHECKING:

@@ -23,12 +23,12 @@ from interlock.host.executable import find_supervisor
 from interlock.host.launch import Launch
 from interlock.host.program import find_program
 from interlock.host.supervisor import Supervisor, start_supervisor
-from interlock.mediate.json_text import TEXT_BYTES_MAX, JsonObject
 from interlock.storage.home import Home
 from interlock.storage.runtime import clear, hold
 from interlock.vocabulary import words
 from interlock.vocabulary.errors import InterlockError
 from interlock.vocabulary.ids import session_id
+from interlock.vocabulary.json_text import TEXT_BYTES_MAX, JsonObject
 from interlock.vocabulary.supervision import (
     Answered,
     Asked,

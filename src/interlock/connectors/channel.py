@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from interlock.connectors import greeting
-from interlock.connectors.lines import Noise
+from interlock.connectors.patience import Noise
 from interlock.mcp import server_message as messages
 
 #: Hears a server's notifications.

@@ -264,9 +264,7 @@ class _Reader:
             raise self._error(node, f"`{text}` is not a duration", "for example 500ms, 30s, 2m")
         return int(matched[1]) * _DURATION_MS[matched[2]]
 
-    def _optional(
-        self, found: dict[str, Node], key: str, read: Callable[[Node], Read], default: Read
-    ) -> Read:
+    def _optional(self, found: dict[str, Node], key: str, read: Callable[[Node], Read], default: Read) -> Read:
         return read(found[key]) if key in found else default
 
     def _require(self, found: dict[str, Node], node: Node, key: str) -> None:

@@ -15,9 +15,9 @@ from interlock.connectors.lapse import Lapsed
 from interlock.mcp import server_message as messages
 from interlock.mcp.client_request import capabilities_towards
 from interlock.mcp.revision import LEGACY, LEGACY_KNOWN, META, MODERN
-from interlock.mediate.json_text import JsonObject, object_at, text_at
 from interlock.mediate.upstream import Broken, Exchange, Fault, Reply, Result
 from interlock.vocabulary.effect import Effect
+from interlock.vocabulary.json_text import JsonObject, object_at, text_at
 
 #: For an answer to the probe, from the moment that the server has taken it from its input.
 PROBE_ANSWER_MS_MAX: Final = 3_000

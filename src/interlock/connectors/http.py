@@ -18,18 +18,17 @@ from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Final
 
 from interlock.connectors.configuration import Connector, Http
-from interlock.connectors.deadline import Deadline
 from interlock.connectors.lapse import Lapsed, Processed
-from interlock.connectors.lines import Noise, Pace
+from interlock.connectors.patience import Deadline, Noise, Pace
 from interlock.connectors.questions import outcome_of
 from interlock.mcp import server_message as messages
 from interlock.mcp.event_stream import EventReader, EventTooLarge
 from interlock.mcp.request_headers import mirrored_headers, safe_header
 from interlock.mcp.revision import META, MODERN
-from interlock.mediate.json_text import TEXT_BYTES_MAX, JsonObject, object_at, text_at
 from interlock.mediate.line import Passage, contained
 from interlock.mediate.upstream import Broken, Exchange, Reply
 from interlock.vocabulary.effect import Effect
+from interlock.vocabulary.json_text import TEXT_BYTES_MAX, JsonObject, object_at, text_at
 
 if TYPE_CHECKING:
     import aiohttp
@@ -46,9 +45,7 @@ _SESSION: Final = "Mcp-Session-Id"
 class HttpChannel:
     """See the module. Implements `channel.Channel`; one for each (connector, agent), so a session is one agent's."""
 
-    def __init__(
-        self, connector: Connector, server: Http, agent: str, told: Callable[[messages.Told], None]
-    ) -> None:
+    def __init__(self, connector: Connector, server: Http, agent: str, told: Callable[[messages.Told], None]) -> None:
         self._connector = connector
         self._server = server
         self._told = told

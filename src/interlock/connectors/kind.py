@@ -15,7 +15,7 @@ from interlock.connectors.channel import Channel, Sink
 from interlock.connectors.configuration import Connector, Http, Stdio
 from interlock.connectors.launch import Launcher
 from interlock.connectors.stdio import StdioChannel
-from interlock.mediate.json_text import JsonObject
+from interlock.vocabulary.json_text import JsonObject
 from interlock.vocabulary.printable import printable, shell_words
 
 #: Makes the channel to a server that runs elsewhere, for one agent.

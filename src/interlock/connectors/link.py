@@ -28,10 +28,10 @@ from interlock.connectors.own_words import for_agent, for_operator
 from interlock.connectors.standing import Standing
 from interlock.mcp import server_message as messages
 from interlock.mcp.revision import LEGACY, METHOD_NOT_FOUND, MODERN
-from interlock.mediate.json_text import JsonObject, is_object, object_at
 from interlock.mediate.line import contained
 from interlock.mediate.upstream import Broken, Exchange, Fault, Reply
 from interlock.vocabulary.effect import Effect
+from interlock.vocabulary.json_text import JsonObject, is_object, object_at
 
 LIST_METHODS: Final = {
     "tools": "tools/list",

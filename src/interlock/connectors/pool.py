@@ -11,7 +11,7 @@ from interlock.connectors.kind import Reach, Ways, kind_of
 from interlock.connectors.launch import Launcher
 from interlock.connectors.link import Link
 from interlock.connectors.standing import Standing
-from interlock.mediate.json_text import JsonObject
+from interlock.vocabulary.json_text import JsonObject
 
 Listener = Callable[[str, str, str, JsonObject], None]
 

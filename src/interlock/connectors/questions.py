@@ -14,8 +14,8 @@ from interlock.connectors.configuration import Connector
 from interlock.mcp import server_message as messages
 from interlock.mcp.client_request import KINDS
 from interlock.mcp.revision import METHOD_NOT_FOUND
-from interlock.mediate.json_text import JsonObject
 from interlock.mediate.upstream import Exchange
+from interlock.vocabulary.json_text import JsonObject
 
 ANSWER_S_MAX: Final = 300.0
 

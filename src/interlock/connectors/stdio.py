@@ -15,16 +15,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from interlock.connectors.configuration import Connector
-from interlock.connectors.deadline import Deadline
 from interlock.connectors.launch import LastWords, Running
-from interlock.connectors.lines import Noise, Pace, TooLong, read_line
+from interlock.connectors.patience import Deadline, Noise, Pace, TooLong, read_line
 from interlock.connectors.questions import outcome_of
 from interlock.connectors.taken import Input
 from interlock.mcp import server_message as messages
-from interlock.mediate.json_text import JsonObject, object_at
 from interlock.mediate.line import Passage, contained
 from interlock.mediate.upstream import Broken, Exchange, Reply
 from interlock.vocabulary.effect import Effect
+from interlock.vocabulary.json_text import JsonObject, object_at
 
 STRIKES_MAX: Final = 20
 WRITE_S_MAX: Final = 10.0

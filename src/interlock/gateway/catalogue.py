@@ -17,21 +17,20 @@ import re
 from collections.abc import AsyncIterator
 from typing import Final
 
-from interlock.gateway import observe
 from interlock.gateway.conversation import Conversation
 from interlock.gateway.failures import effect_data, unusable
 from interlock.gateway.limits import LIST_S_MAX, TOOL_NAME_CHARACTERS_MAX
-from interlock.gateway.observe import Tool, tools_of
+from interlock.gateway.operation import LISTING, NO_SESSION, READ, Tool, call_action, named_action, subject_of, tools_of
 from interlock.gateway.ports import Upstreams
 from interlock.mcp.message import RpcError
 from interlock.mcp.revision import INVALID_PARAMS, UPSTREAM_BROKEN
-from interlock.mediate.json_text import JsonObject, is_object, object_at, text_at
 from interlock.mediate.line import contained
 from interlock.mediate.ports import Engine
 from interlock.mediate.upstream import Broken, Upstream
 from interlock.vocabulary import words
 from interlock.vocabulary.decision import Decision, Says
 from interlock.vocabulary.effect import Effect
+from interlock.vocabulary.json_text import JsonObject, is_object, object_at, text_at
 from interlock.vocabulary.printable import printable
 
 SEPARATOR: Final = "__"
@@ -163,23 +162,21 @@ class Catalogue:
     async def _visible_tools(
         self, conversation: Conversation, upstream: Upstream, definitions: list[JsonObject]
     ) -> AsyncIterator[Tool]:
-        subject = observe.subject_of(conversation.principal.agent, conversation.principal.session or observe.NO_SESSION)
+        subject = subject_of(conversation.principal.agent, conversation.principal.session or NO_SESSION)
         for number, tool in enumerate(self._tools_of(conversation, upstream, definitions).values()):
             if number % _TOOLS_A_TURN == 0:
                 await asyncio.sleep(0)  # a long list is looked through in parts: others are served in between
-            call = observe.tool_call(
-                identity=observe.LISTING, subject=subject, tool=tool, upstream=upstream, arguments={}
-            )
-            target = {"connector": tool.connector, "tool": tool.name, "operation": observe.READ, "arguments": {}}
+            call = call_action(identity=LISTING, subject=subject, tool=tool, upstream=upstream, arguments={})
+            target = {"connector": tool.connector, "tool": tool.name, "operation": READ, "arguments": {}}
             listing: JsonObject = {**call, "verb": "tool.list", "target": target}
             hidden = _denies(self._engine.possible(listing)) or tool.arguments.unusable is not None
             if not hidden and self._engine.possible(call).says is not Says.DENY:
                 yield tool
 
     def _could(self, conversation: Conversation, upstream: Upstream, kind: str, name: str) -> bool:
-        subject = observe.subject_of(conversation.principal.agent, conversation.principal.session or observe.NO_SESSION)
-        action = observe.named(
-            identity=observe.LISTING,
+        subject = subject_of(conversation.principal.agent, conversation.principal.session or NO_SESSION)
+        action = named_action(
+            identity=LISTING,
             verb=_VERBS[kind],
             subject=subject,
             connector=upstream.connector,

@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from interlock.gateway.backlog import Backlog, Backlogs
 from interlock.gateway.catalogue import public_uri
 from interlock.gateway.exchange_legacy import Session, Sessions
+from interlock.gateway.outlet import Backlog, Backlogs
 from interlock.mcp.revision import META
-from interlock.mediate.json_text import JsonObject, object_at, text_at
+from interlock.vocabulary.json_text import JsonObject, object_at, text_at
 
 SUBSCRIPTIONS_PER_AGENT_MAX: Final = 32
 URIS_MAX: Final = 256

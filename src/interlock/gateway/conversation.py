@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from interlock.mcp.request_headers import Headers
-from interlock.mediate.json_text import JsonObject
 from interlock.mediate.principal import Principal
+from interlock.vocabulary.json_text import JsonObject
 
 
 @dataclass(frozen=True, slots=True)

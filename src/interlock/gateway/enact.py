@@ -1,35 +1,45 @@
-"""One operation enacted: sent as it was decided, and what came of it in the form that goes to the agent.
+"""One operation enacted: what travels with it, sent as it was decided, and what came of it in the form that goes to the
+agent.
+
+Beside the arguments of a request travel its `_meta`, a client's answers to what a server asked, and the server's own
+state, sealed on its way through the client. All of it is put into the Action (`beside`), so that it is decided, shown
+and recorded before it is sent. Left out of it: what is ours or the envelope's, and the progress token, which never
+reaches a server (a channel sends one of its own).
 
 A result that is not what its tool's definition and the protocol say it is, is withheld. Left out: what is sent
-(`operation.py`), what a result has to be (`results.py`), the words (`failures.py`).
+(`operation.py`), the words (`failures.py`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, assert_never
 
 from interlock.gateway.catalogue import Catalogue
 from interlock.gateway.conversation import Conversation
 from interlock.gateway.failures import broken, effect_data, failure
-from interlock.gateway.operation import Operation, sent
-from interlock.gateway.results import asks_for_more, effect_of, lie, mismatch, status_of
-from interlock.gateway.schema_checks import SchemaChecks
+from interlock.gateway.operation import Operation, Tool, sent
+from interlock.gateway.schema_checks import SchemaChecks, UnusableSchema
+from interlock.gateway.state import StateSeal
+from interlock.mcp.client_request import KINDS
 from interlock.mcp.message import RpcError
-from interlock.mcp.revision import MISSING_CAPABILITY, REFUSED, UPSTREAM_BROKEN
-from interlock.mediate.json_text import JsonObject, measure
+from interlock.mcp.revision import INVALID_PARAMS, META, MISSING_CAPABILITY, REFUSED, UPSTREAM_BROKEN
 from interlock.mediate.permit import Enacted, Honours, Permit, Refused
-from interlock.mediate.upstream import Broken, Exchange, Fault, Reply, Result
+from interlock.mediate.upstream import Broken, Exchange, Fault, Reply, Result, Upstream
 from interlock.vocabulary import words
 from interlock.vocabulary.decision import Allow, Steer
 from interlock.vocabulary.effect import Effect
+from interlock.vocabulary.json_text import JsonObject, is_object, measure, object_at
 
 #: What goes back to an agent.
 ToAgent = JsonObject | RpcError
-
 #: Codes of a server that keep their meaning on the way to an agent; others become ours.
 _PASSED_CODES: Final = frozenset({-32602, -32603, -32601, -32600, MISSING_CAPABILITY, -32042})
 _HONOURS: Final = Honours()
+_CAPABILITIES: Final = f"{META}clientCapabilities"
+#: Methods whose result may ask for more input, and whose retry may answer.
+_MAY_BE_ANSWERED: Final = frozenset({"tools/call", "prompts/get", "resources/read"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,3 +125,121 @@ class Enactor:
             error = RpcError(UPSTREAM_BROKEN, text, data=effect_data(reply.effect))
             return Enacted(error, reply.effect, status[:1_000])
         return Enacted(failure(text, reply.effect), reply.effect, status[:1_000])
+
+
+def effect_of(result: JsonObject) -> Effect:
+    """A server that asks for more input has answered, but not said that it did anything."""
+    return Effect.UNKNOWN if asks_for_more(result) else Effect.DONE
+
+
+def status_of(result: JsonObject) -> str | None:
+    """In the word of the record."""
+    if asks_for_more(result):
+        return "input required"
+    return "error" if result.get("isError") is True else None
+
+
+def asks_for_more(result: JsonObject) -> bool:
+    """Whether the server wants something of the client before it goes on (2026-07-28, multi round-trip requests)."""
+    return result.get("resultType") == "input_required"
+
+
+def lie(tool: Tool, result: JsonObject) -> str | None:
+    """How a result is not what its tool's definition and the protocol say it is."""
+    if asks_for_more(result):
+        return None
+    content = result.get("content")
+    if not isinstance(content, list) or not all(is_object(each) for each in content):
+        return "its content is not a list of blocks"
+    if not isinstance(result.get("isError", False), bool):
+        return "its isError is neither true nor false"
+    if tool.result is not None and result.get("isError") is not True and "structuredContent" not in result:
+        return "the tool promises a structured result and gave none"
+    return None
+
+
+async def mismatch(tool: Tool, result: JsonObject, checks: SchemaChecks) -> str | None:
+    """How a structured result is not what the tool's schema promises."""
+    if tool.result is None or result.get("isError") is True or asks_for_more(result):
+        return None
+    try:
+        faults = await checks.faults(tool.connector, tool.result, result.get("structuredContent"))
+    except UnusableSchema as error:
+        return f"it cannot be held to the tool's output schema ({error})"
+    return f"it does not match the tool's output schema ({'; '.join(faults)})" if faults else None
+
+
+def beside(
+    conversation: Conversation, upstream: Upstream, method: str, params: JsonObject, seal: StateSeal
+) -> JsonObject:
+    """What goes along with a request. Raises `RpcError` for an answer that nobody asked for, and for a state that is
+    not this request's."""
+    passed: JsonObject = {}
+    meta = _meta(conversation, params, upstream.client_requests)
+    if meta:
+        passed["_meta"] = meta
+    if not conversation.modern or method not in _MAY_BE_ANSWERED:
+        return passed
+    if "inputResponses" in params:
+        if not is_object(params["inputResponses"]) or not upstream.client_requests:
+            raise RpcError(INVALID_PARAMS, "`inputResponses` answers nothing that this server may ask")
+        passed["inputResponses"] = params["inputResponses"]
+    if "requestState" in params:
+        passed["requestState"] = _opened(conversation, params, seal)
+    return passed
+
+
+def handed_back(
+    outcome: JsonObject, conversation: Conversation, upstream: Upstream, params: JsonObject, seal: StateSeal
+) -> JsonObject:
+    """A result as it goes to the agent: a server's question only where it may be put, its state sealed."""
+    if not asks_for_more(outcome):
+        return outcome
+    if not conversation.modern:
+        text = "The server asks for more input, which this client's revision of MCP cannot give."
+        return failure(f"{text} {words.UNSURE}", Effect.UNKNOWN)
+    if _not_forwarded(outcome, upstream.client_requests):
+        text = "The server asks this client for something that the operator does not forward."
+        return failure(f"{text} {words.UNSURE}", Effect.UNKNOWN)
+    state = outcome.get("requestState")
+    if not isinstance(state, str):
+        return outcome
+    return {**outcome, "requestState": seal.seal(state, binding=_binding(conversation, params))}
+
+
+def progress_token(params: JsonObject) -> object:
+    """By what the agent wants to be told of progress; none if it does not."""
+    return object_at(params, "_meta").get("progressToken")
+
+
+def _meta(conversation: Conversation, params: JsonObject, allowed: Collection[str]) -> JsonObject:
+    meta = object_at(params, "_meta")
+    kept = {key: value for key, value in meta.items() if not key.startswith((META, "interlock/"))}
+    kept.pop("progressToken", None)
+    if conversation.modern and allowed:
+        kept[_CAPABILITIES] = {key: each for key, each in object_at(meta, _CAPABILITIES).items() if key in allowed}
+    return kept
+
+
+def _opened(conversation: Conversation, params: JsonObject, seal: StateSeal) -> str:
+    sealed = params["requestState"]
+    opened = seal.open(sealed, binding=_binding(conversation, params)) if isinstance(sealed, str) else None
+    if opened is None:
+        raise RpcError(INVALID_PARAMS, "`requestState` is not one of this request's, or was used already")
+    return opened
+
+
+def _not_forwarded(outcome: JsonObject, allowed: Collection[str]) -> bool:
+    """Whether a server asks for something that its operator did not allow it to ask."""
+    asked = outcome.get("inputRequests", {})
+    if not is_object(asked):
+        return True
+    kinds = {KINDS.get(str(each.get("method"))) if is_object(each) else None for each in asked.values()}
+    return not kinds <= set(allowed)
+
+
+def _binding(conversation: Conversation, params: JsonObject) -> JsonObject:
+    """What a sealed state is good for: this agent's same request, whatever its id and answers."""
+    same = {key: params.get(key) for key in ("name", "uri", "arguments")}
+    principal = conversation.principal
+    return {"agent": principal.agent, "at": conversation.connector, "request": str(measure(same)["digest"])}

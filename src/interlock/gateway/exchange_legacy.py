@@ -14,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from interlock.gateway.backlog import Backlog, Backlogs
 from interlock.gateway.conversation import Conversation
 from interlock.gateway.limits import (
     ASKED_S_MAX,
@@ -24,13 +23,13 @@ from interlock.gateway.limits import (
     SESSIONS_PER_AGENT_MAX,
 )
 from interlock.gateway.methods import LEVELS, Methods
-from interlock.gateway.outlet import Outlet, Receive, Send, send_empty, send_json, stream
+from interlock.gateway.outlet import Backlog, Backlogs, Outlet, Receive, Send, send_empty, send_json, stream
 from interlock.gateway.serve import Incoming, Rejected
 from interlock.mcp.client_request import KINDS
 from interlock.mcp.message import RpcError, RpcMessage, RpcRequest, RpcResponse, error, result
 from interlock.mcp.revision import INVALID_REQUEST, LEGACY_KNOWN, METHOD_NOT_FOUND, UNSUPPORTED_VERSION
-from interlock.mediate.json_text import JsonObject, is_object, object_at, text_at
 from interlock.mediate.principal import Principal
+from interlock.vocabulary.json_text import JsonObject, is_object, object_at, text_at
 
 SESSION_HEADER: Final = "mcp-session-id"
 SUBSCRIPTIONS_MAX: Final = 256
@@ -132,9 +131,7 @@ class LegacyEra:
             else:
                 task.add_done_callback(lambda _: session.running.pop(said.id, None))
 
-    async def _work(
-        self, conversation: Conversation, session: Session, said: RpcRequest
-    ) -> tuple[int, JsonObject]:
+    async def _work(self, conversation: Conversation, session: Session, said: RpcRequest) -> tuple[int, JsonObject]:
         status, reply = await self._methods.answered(conversation, said)
         uri = text_at(said.params, "uri")
         if said.method == "resources/subscribe" and "result" in reply and uri is not None:

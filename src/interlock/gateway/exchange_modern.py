@@ -8,16 +8,15 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from interlock.gateway.backlog import Backlogs
 from interlock.gateway.changes import Changes
 from interlock.gateway.conversation import Conversation
 from interlock.gateway.methods import Methods
-from interlock.gateway.outlet import Outlet, Send, send_empty, send_json, stream
+from interlock.gateway.outlet import Backlogs, Outlet, Send, send_empty, send_json, stream
 from interlock.gateway.serve import Incoming
 from interlock.mcp.message import RpcError, RpcMessage, RpcRequest, error
 from interlock.mcp.request_headers import check_modern
 from interlock.mcp.revision import INVALID_REQUEST, META
-from interlock.mediate.json_text import JsonObject, object_at
+from interlock.vocabulary.json_text import JsonObject, object_at
 
 SUBSCRIPTION_ID: Final = f"{META}subscriptionId"
 _LEVEL: Final = f"{META}logLevel"

@@ -10,10 +10,10 @@ from typing import Final
 
 from interlock.mcp.message import RpcError
 from interlock.mcp.revision import UPSTREAM_BROKEN
-from interlock.mediate.json_text import JsonObject, is_object
 from interlock.mediate.upstream import Broken
 from interlock.vocabulary import words
 from interlock.vocabulary.effect import Effect
+from interlock.vocabulary.json_text import JsonObject, is_object
 
 #: Where a result's `_meta` or an error's `data` says how far the operation came, in the ledger's word.
 EFFECT_KEY: Final = "interlock/effect"

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Final
 
 from interlock.gateway.limits import PROMPT_BYTES_MAX
-from interlock.gateway.observe import Prompts
-from interlock.mediate.json_text import JsonObject, MalformedJson, is_object, parse, text_at
+from interlock.gateway.operation import Prompts
 from interlock.mediate.ports import RecordFailed
 from interlock.mediate.principal import Principal
+from interlock.vocabulary.json_text import JsonObject, MalformedJson, is_object, parse, text_at
 
 PROMPT_EVENT: Final = "UserPromptSubmit"
 

@@ -10,10 +10,9 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from interlock.gateway import ambiguity, observe
 from interlock.gateway.catalogue import UNAVAILABLE, Catalogue
 from interlock.gateway.conversation import Conversation
-from interlock.gateway.enact import Enactor, ToAgent
+from interlock.gateway.enact import Enactor, ToAgent, beside, handed_back, progress_token
 from interlock.gateway.failures import effect_data
 from interlock.gateway.limits import (
     ALL_INSTRUCTIONS_CHARACTERS_MAX,
@@ -21,11 +20,19 @@ from interlock.gateway.limits import (
     LEVEL_S_MAX,
     LIST_S_MAX,
 )
-from interlock.gateway.observe import Prompts, Tool, trace_of
-from interlock.gateway.operation import Operation, Use, tool_call, use_of
-from interlock.gateway.passing import beside, handed_back, progress_token
-from interlock.gateway.schema import UnusableSchema
-from interlock.gateway.schema_checks import SchemaChecks
+from interlock.gateway.operation import (
+    Operation,
+    Prompts,
+    Tool,
+    Use,
+    keys_in_doubt,
+    subject_of,
+    tool_call,
+    trace_of,
+    uri_in_doubt,
+    use_of,
+)
+from interlock.gateway.schema_checks import SchemaChecks, UnusableSchema
 from interlock.gateway.state import StateSeal
 from interlock.mcp.message import RpcError, RpcRequest, error, result
 from interlock.mcp.request_headers import check_parameters
@@ -40,7 +47,6 @@ from interlock.mcp.revision import (
     REFUSED,
     UPSTREAM_BROKEN,
 )
-from interlock.mediate.json_text import JsonObject, is_object, object_at, text_at
 from interlock.mediate.line import Line
 from interlock.mediate.permit import Attribution, Refused
 from interlock.mediate.ports import Engine, Recorder, RecordFailed
@@ -48,6 +54,7 @@ from interlock.mediate.upstream import Exchange, Upstream
 from interlock.vocabulary import words
 from interlock.vocabulary.decision import Says
 from interlock.vocabulary.effect import Effect
+from interlock.vocabulary.json_text import JsonObject, is_object, object_at, text_at
 from interlock.vocabulary.printable import printable
 
 _LOG: Final = logging.getLogger("interlock.gateway")
@@ -132,9 +139,7 @@ class Methods:
         upstream, own = self.catalogue.resource(conversation, params.get("uri"))
         return await self.used(conversation, upstream, Use("resource.read", own, {}, "resources/read"), params)
 
-    async def used(
-        self, conversation: Conversation, upstream: Upstream, use: Use, params: JsonObject
-    ) -> JsonObject:
+    async def used(self, conversation: Conversation, upstream: Upstream, use: Use, params: JsonObject) -> JsonObject:
         """Anything asked of a server about one named thing that is not a tool. A denial is an `RpcError`."""
         operation = use_of(
             upstream,
@@ -143,9 +148,9 @@ class Methods:
             identity=self._identity(),
             subject=self._subject(conversation),
         )
-        unfit = ambiguity.of_keys(use.arguments)
+        unfit = keys_in_doubt(use.arguments)
         if use.verb == "resource.read":
-            unfit = unfit or ambiguity.of_uri(use.name)
+            unfit = unfit or uri_in_doubt(use.name)
         return await self._walked(conversation, operation, params, unfit)
 
     async def _walked(
@@ -184,7 +189,7 @@ class Methods:
         and nothing is made of its schema)."""
         if self.engine.possible(action).says is Says.DENY:
             return None
-        unclear = ambiguity.of_keys(arguments)
+        unclear = keys_in_doubt(arguments)
         if unclear is not None:
             return unclear
         try:
@@ -206,7 +211,7 @@ class Methods:
         return Attribution(agent=agent, prompt=prompt, trace=trace_of(params))
 
     def _subject(self, conversation: Conversation) -> JsonObject:
-        return observe.subject_of(conversation.principal.agent, conversation.principal.session or self.session)
+        return subject_of(conversation.principal.agent, conversation.principal.session or self.session)
 
     def _identity(self) -> str:
         return f"{self.session}/{next(self.numbers)}"

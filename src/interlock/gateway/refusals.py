@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from interlock.gateway.limits import REFUSALS_RECORDED_PER_S_MAX
 from interlock.gateway.ports import Connection
-from interlock.mediate.json_text import JsonObject
 from interlock.mediate.ports import Recorder, RecordFailed
 from interlock.mediate.principal import Unknown
+from interlock.vocabulary.json_text import JsonObject
 
 
 class Refusals:

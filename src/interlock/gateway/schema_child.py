@@ -10,18 +10,16 @@ from __future__ import annotations
 import resource
 import signal
 import socket
-import struct
 from collections import OrderedDict
 from typing import Final
 
-from interlock.gateway.schema import UnusableSchema, Validator
-from interlock.mediate.json_text import JsonObject, encode, is_object, parse_answer
+from interlock.gateway.schema_checks import LENGTH, UnusableSchema, Validator
+from interlock.vocabulary.json_text import JsonObject, encode, is_object, parse_answer
 
 #: Processor time for one schema and one value, in seconds.
 CPU_S_MAX: Final = 1.0
 MEMORY_BYTES_MAX: Final = 1 << 30
 COMPILED_KEPT_MAX: Final = 256
-LENGTH: Final = struct.Struct("!I")
 
 _Compiled = Validator | str
 

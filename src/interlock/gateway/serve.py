@@ -1,8 +1,10 @@
 """The HTTP side, from a TCP connection to a method and back. Every request is refused until each check has passed.
 
 Order: bounds of a connection (slow or too many headers close it), Host and Origin (DNS rebinding), path, token,
-form and size of the body, then the message. uvicorn's httptools protocol carries it: llhttp parses strictly. Left
-out: what methods do (`methods.py`), what an exchange of each era is (`exchange_modern.py`, `exchange_legacy.py`).
+form and size of the body, then the message. uvicorn's httptools protocol carries it: llhttp parses strictly. While a
+request is served its caller is looked at again: what runs for one that may no longer act ends, streams too. Left out:
+the look before an effect (the line's and the channels'), what methods do (`methods.py`), what an exchange of each era
+is (`exchange_modern.py`, `exchange_legacy.py`).
 """
 
 from __future__ import annotations
@@ -26,18 +28,18 @@ from interlock.gateway.limits import (
 )
 from interlock.gateway.outlet import AsgiMessage, ClientStalled, HeaderList, Receive, Send, send_json
 from interlock.gateway.ports import Connection, Identity
-from interlock.gateway.watch import Watch
 from interlock.mcp.message import RpcError, RpcMessage, RpcResponse, error, read
 from interlock.mcp.request_headers import Headers, is_modern
 from interlock.mcp.revision import INVALID_REQUEST, PARSE_ERROR
-from interlock.mediate.json_text import MalformedJson, parse
 from interlock.mediate.principal import Principal, Unknown
+from interlock.vocabulary.json_text import MalformedJson, parse
 
 if TYPE_CHECKING:
     from interlock.gateway.exchange_legacy import LegacyEra
     from interlock.gateway.exchange_modern import ModernEra
     from interlock.gateway.hook import Hook
     from interlock.gateway.refusals import Refusals
+from types import TracebackType
 
 Scope = dict[str, object]
 #: There is no login by OAuth here: a client that looks for one finds these words.
@@ -376,3 +378,41 @@ def _pairs(scope: Scope) -> list[tuple[bytes, bytes]]:
     pairs = scope["headers"]
     return pairs if isinstance(pairs, list) else []
 
+
+#: A revoked token's calls and streams end within this.
+LOOK_EVERY_S: Final = 0.5
+
+
+class Watch:
+    """Cancels the task that entered it once `revalidate` says why the caller may not go on; `why` holds that."""
+
+    def __init__(self, revalidate: Callable[[], str | None]) -> None:
+        self._revalidate = revalidate
+        self._task: asyncio.Task[object] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self.why: str | None = None
+
+    def __enter__(self) -> Watch:
+        """The running task is watched from now on."""
+        self._task = asyncio.current_task()
+        self._again()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> bool:
+        """No more; and the cancelling that was ours ends here."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self.why is None or self._task is None:
+            return False
+        left = self._task.uncancel()
+        return kind is asyncio.CancelledError and left == 0
+
+    def _again(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(LOOK_EVERY_S, self._look)
+
+    def _look(self) -> None:
+        self.why = self._revalidate()
+        if self.why is None:
+            self._again()
+        elif self._task is not None:
+            self._task.cancel()

@@ -13,7 +13,7 @@ import hmac
 from collections.abc import Callable
 from typing import Final
 
-from interlock.mediate.json_text import JsonObject, MalformedJson, encode, is_object, parse
+from interlock.vocabulary.json_text import JsonObject, MalformedJson, encode, is_object, parse
 
 TTL_MS: Final = 600_000
 STATE_BYTES_MAX: Final = 64 * 1024

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from interlock.identity.authenticate import Attestation, Attestations
-from interlock.mediate.json_text import JsonObject, MalformedJson, encode, is_object, parse
+from interlock.vocabulary.json_text import JsonObject, MalformedJson, encode, is_object, parse
 
 LINE_BYTES_MAX: Final = 4_096
 IDLE_S_MAX: Final = 3_600.0

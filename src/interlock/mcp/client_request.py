@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from interlock.mediate.json_text import JsonObject
+from interlock.vocabulary.json_text import JsonObject
 
 #: Method, and what an operator's `client_requests` and a client's capabilities call it.
 KINDS: Final = {

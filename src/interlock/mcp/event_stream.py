@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from interlock.mediate.json_text import TEXT_BYTES_MAX, JsonObject, encode
+from interlock.vocabulary.json_text import TEXT_BYTES_MAX, JsonObject, encode
 
 _LINE_END: Final = re.compile(rb"\r\n|\n|\r")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from interlock.mcp.revision import INVALID_PARAMS, INVALID_REQUEST
-from interlock.mediate.json_text import JsonObject, is_object
+from interlock.vocabulary.json_text import JsonObject, is_object
 
 ID_CHARACTERS_MAX: Final = 256
 

@@ -22,7 +22,7 @@ from interlock.mcp.revision import (
     SUPPORTED,
     UNSUPPORTED_VERSION,
 )
-from interlock.mediate.json_text import JsonObject, is_object, object_at, text_at
+from interlock.vocabulary.json_text import JsonObject, is_object, object_at, text_at
 
 _NAMED: Final = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 _SENTINEL: Final = re.compile(r"=\?base64\?(.*)\?=", re.DOTALL)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from interlock.mcp.revision import META, MODERN
-from interlock.mediate.json_text import TEXT_BYTES_MAX, JsonObject, MalformedJson, encode, is_object, parse_answer
 from interlock.mediate.upstream import Broken, Fault, Reply, Result
 from interlock.vocabulary.effect import Effect
+from interlock.vocabulary.json_text import TEXT_BYTES_MAX, JsonObject, MalformedJson, encode, is_object, parse_answer
 
 CLIENT_INFO: Final[JsonObject] = {"name": "interlock-gateway", "version": "0.1.0"}
 

@@ -20,13 +20,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
-from interlock.mediate.json_text import JsonObject, object_at, recordable, text_at
 from interlock.mediate.permit import Attribution, Honours, Permit, Refused
 from interlock.mediate.ports import Clock, Enactor, Engine, Gathering, Inbox, Recorder, RecordFailed, RecordFull
 from interlock.vocabulary.decision import Allow, Decision, Says, Steer, Verdict
 from interlock.vocabulary.effect import Effect
 from interlock.vocabulary.errors import PeerError
 from interlock.vocabulary.facts import Facts, Needs
+from interlock.vocabulary.json_text import JsonObject, object_at, recordable, text_at
 from interlock.vocabulary.question import Answer, Question
 
 T = TypeVar("T")

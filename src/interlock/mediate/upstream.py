@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from interlock.mediate.json_text import JsonObject
 from interlock.mediate.line import Passage
 from interlock.vocabulary.effect import Effect
+from interlock.vocabulary.json_text import JsonObject
 
 
 @dataclass(frozen=True, slots=True)

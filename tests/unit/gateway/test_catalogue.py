@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interlock.gateway.catalogue import by_public_name, connector_of, own_uri, public_name, public_uri
-from interlock.gateway.observe import tools_of
+from interlock.gateway.operation import tools_of
 
 CONNECTORS = st.from_regex(r"[a-z][a-z0-9-]{0,31}", fullmatch=True)
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from interlock.gateway.schema import UnusableSchema
-from interlock.gateway.schema_checks import Foreign, SchemaChecks
+from interlock.gateway.schema_checks import Foreign, SchemaChecks, UnusableSchema
 
 
 def doubling(count: int, keyword: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 from interlock.gateway.catalogue import Catalogue
 from interlock.gateway.conversation import Conversation
 from interlock.gateway.methods import Methods
-from interlock.gateway.observe import Prompts
+from interlock.gateway.operation import Prompts
 from interlock.gateway.schema_checks import SchemaChecks
 from interlock.gateway.state import StateSeal
 from interlock.mcp.message import RpcRequest

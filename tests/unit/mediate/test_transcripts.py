@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from interlock.app.gateway_ports import KnownFacts, NativeEngine
-from interlock.mediate.json_text import encode
 from interlock.mediate.line import Line
 from interlock.mediate.permit import Attribution, Enacted, Honours, Permit
 from interlock.mediate.ports import RecordFull
 from interlock.vocabulary.effect import Effect
+from interlock.vocabulary.json_text import encode
 from interlock.vocabulary.question import Answer, Grant, Question
 
 VECTORS = [

@@ -1,15 +1,23 @@
-"""The lines of a server's output, each bounded; and the noise among them.
+"""How much a server may say, and how long it may take over it.
 
-Of a line that is too long only its ends and size are kept. What a server writes where only messages belong (banners,
-log lines) is passed over, counted, and told the operator. It is listened to no faster than `Pace` allows: what it says
-beyond that waits in its own pipe or socket, and nobody else waits. (A stream that always has more to read never lets
-the loop turn by itself, so the reader of each server takes a step there for each message.)
+Its output is read in lines, each bounded. Of a line that is too long only its ends and size are kept. What a server
+writes where only messages belong (banners, log lines) is passed over, counted, and told the operator. It is listened to
+no faster than `Pace` allows: what it says beyond that waits in its own pipe or socket, and nobody else waits. (A stream
+that always has more to read never lets the loop turn by itself, so the reader of each server takes a step there for
+each message.)
+
+For one request it has so long without a word of it (`Deadline`). What a human takes to answer a question of the
+server's is not the server's time, and progress that it reports begins the time again. Both within a bound of their own,
+so that no server holds a caller for ever.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Final
 
 #: A line that goes on beyond this is no line.
@@ -23,6 +31,8 @@ BYTES_PER_S_MAX: Final = 32 * 1024 * 1024
 #: After so many messages, or a large one, others have a turn.
 _MESSAGES_A_TURN: Final = 16
 _BYTES_A_TURN: Final = 64 * 1024
+#: One request in all, whatever a server reports or asks.
+WHOLE_S_MAX: Final = 3_600.0
 
 
 class EndlessLine(ValueError):
@@ -108,3 +118,44 @@ class Pace:
             await asyncio.sleep(self._since_s + 1 - now_s)
         elif self._messages % _MESSAGES_A_TURN == 0 or size > _BYTES_A_TURN:
             await asyncio.sleep(0)
+
+
+class Deadline:
+    """A limit in seconds, to be entered once (`async with`). Raises `TimeoutError` there when it has passed."""
+
+    def __init__(self, limit_s: float) -> None:
+        self._limit_s = limit_s
+        self._loop = asyncio.get_running_loop()
+        self._last_s = self._loop.time() + max(WHOLE_S_MAX, limit_s)
+        self._paused = 1  # until it begins
+        self._timeout = asyncio.timeout(limit_s)
+
+    async def __aenter__(self) -> Deadline:
+        """The time begins."""
+        await self._timeout.__aenter__()
+        self._paused -= 1
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        """It is over: nothing begins it again."""
+        self._paused += 1
+        await self._timeout.__aexit__(kind, error, at)
+
+    def begin_again(self) -> None:
+        """The server has given a sign."""
+        if not self._paused and not self._timeout.expired():
+            self._timeout.reschedule(min(self._loop.time() + self._limit_s, self._last_s))
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """While somebody else is waited for."""
+        if not self._paused and not self._timeout.expired():
+            self._timeout.reschedule(self._last_s)
+        self._paused += 1
+        try:
+            yield
+        finally:
+            self._paused -= 1
+            self.begin_again()

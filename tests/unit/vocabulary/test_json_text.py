@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from interlock.mediate.json_text import MalformedJson, encode, parse
+from interlock.vocabulary.json_text import MalformedJson, encode, parse
 
 
 @pytest.mark.parametrize(
