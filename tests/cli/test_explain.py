@@ -30,8 +30,8 @@ def sections(text):
     """Heading → its lines."""
     found, lines = {}, []
     for line in text.splitlines():
-        if re.match("[A-Z]{4}", line):
-            lines = found.setdefault(line.split(",")[0], [])
+        if heading := re.match("(WAYS AROUND|[A-Z]{4,})", line):
+            lines = found.setdefault(heading[1], [])
         lines.append(line)
     return found
 
@@ -40,14 +40,14 @@ def test_the_default_policy_is_one_screen(cli):
     shown = cli("policy", "explain")
     lines = shown.stdout.splitlines()
     assert shown.returncode == 0, shown.stderr
-    assert len(lines) <= 62 and max(map(len, lines)) <= 100
+    assert len(lines) <= 56 and max(map(len, lines)) <= 100
     found = sections(shown.stdout)
     assert list(found) == ["ALLOWED", "ASKED", "DENIED", "PARTIAL", "WAYS AROUND", "COSTS"]
     for heading, row in (
-        ("ALLOWED", r"read, change, run +workspace \$\{workspace\}/\*\*"),
+        ("ALLOWED", r"read, change, run +\$\{workspace\}/\*\*"),
         ("ALLOWED", r"what every program needs: .*\(base, \d+ rules\)"),
-        ("ASKED", r"run +push git push; .*\(a push leaves this machine\)"),
-        ("DENIED", r"read +secrets @secrets, except @secret-exceptions"),
+        ("ASKED", r"run +git push; .*\(a push leaves this machine\)"),
+        ("DENIED", r"read +@secrets, with exceptions.*\(credentials stay"),
         ("DENIED", r"Interlock's own state, .*\(guard, \d+ rules\)"),
         ("WAYS AROUND", r"push, .*: a copy of the program under another name runs"),
         ("COSTS", r"door \(\d+ rules\): "),
@@ -66,9 +66,9 @@ def test_colour_is_for_a_terminal(cli):
 def test_a_policy_of_ones_own_shows_its_reasons_and_no_control_characters(cli):
     policy = cli.write("mine.yaml", OWN)
     found = sections(cli("policy", "explain", policy).stdout)
-    assert re.search(r"run +no-curl curl \(\\x1b\[31mnothing is fetched\\x1b\[0m here\)", "\n".join(found["DENIED"]))
-    assert re.search(r"connect +ask 192.0.2.7, port 443 \(this leaves the machine\)", "\n".join(found["ASKED"]))
-    assert re.search(r"read, run +machine /usr/\*\*, /etc/ld.so.\*, /srv/one and 2 more", "\n".join(found["ALLOWED"]))
+    assert re.search(r"run +curl \(\\x1b\[31mnothing is fetched\\x1b\[0m here\)", "\n".join(found["DENIED"]))
+    assert re.search(r"connect +192.0.2.7, port 443 \(this leaves the machine\)", "\n".join(found["ASKED"]))
+    assert re.search(r"read, run +/usr/\*\*, /etc/ld.so.\*, /srv/one and 2 more", "\n".join(found["ALLOWED"]))
 
 
 def test_rules_and_machines_have_theirs(cli):

@@ -48,9 +48,10 @@ def page(here: Here) -> Iterator[str]:
     for decision, heading in _HEADINGS.items():
         yield from ("", bold(heading), *_rows([row for row in found if row.decision == decision]))
         yield from _own(here, decision)
-    yield from ("", bold("PARTIAL"), *_partial(here))
-    yield from (bold("WAYS AROUND"), *_ways(routes(document), here))
-    yield from (bold("COSTS"), *_costs(coverage(document, compiled.enforcement), untrapped(compiled)))
+    yield ""
+    yield from _part("PARTIAL", _partial(here))
+    yield from _part("WAYS AROUND", _ways(routes(document), here))
+    yield from _part("COSTS", _costs(coverage(document, compiled.enforcement), untrapped(compiled)))
     yield _MORE
 
 
@@ -97,11 +98,11 @@ def as_json(here: Here) -> str:
 
 
 def _rows(found: Sequence[Row]) -> Iterator[str]:
-    """Each row with its reason behind it."""
+    """Each row: what its rules are about, or their names, with the reason behind it."""
     if not found:
         yield "  nothing"
     for row in found:
-        about = "; ".join(f"{name} {target}".rstrip() for name, target in row.rules)
+        about = "; ".join(dict.fromkeys(target or name for name, target in row.rules))
         yield from _row(row.verbs, f"{about} ({row.because})" if row.because is not None else about)
 
 
@@ -112,6 +113,15 @@ def _row(verbs: str, about: str) -> Iterator[str]:
     )
     for number, line in enumerate(lines):
         yield f"{head if number == 0 else ' ' * len(head)} {line}"
+
+
+def _part(heading: str, found: Iterator[str]) -> Iterator[str]:
+    """A heading and its lines; a short one beside it."""
+    lines = list(found)
+    if len(lines) == 1:
+        yield f"{bold(heading)} {lines[0].strip()}"
+    else:
+        yield from (bold(heading), *lines)
 
 
 def _own(here: Here, decision: str) -> Iterator[str]:
@@ -142,7 +152,7 @@ def _ways(found: Sequence[Route], here: Here) -> Iterator[str]:
     for route in found:
         ways.setdefault(route.way, []).append(_as_in_rows(route.rule, here))
     for way, rules in ways.items():
-        yield from _wrapped(f"{', '.join(rules)}: {way}")
+        yield from _wrapped(f"{' and '.join(filter(None, (', '.join(rules[:-1]), rules[-1])))}: {way}")
 
 
 def _as_in_rows(rule: str, here: Here) -> str:

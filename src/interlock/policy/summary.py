@@ -91,7 +91,8 @@ def in_short(verbs: Sequence[str]) -> str:
 
 
 def target(rule: Rule) -> str:
-    """What a rule is about, as it is written: the first patterns, and how many more. Nothing where it is about all."""
+    """What a rule is about, as it is written: the first patterns, how many more, and whether it has exceptions. Nothing
+    where it is about all."""
     parts = [_listed([item.text for item in items]) for items in (rule.path, rule.address) if items]
     parts += [_command(rule.command)] if rule.command else []
     parts += [f"port {_ports(rule.port)}"] if rule.port else []
@@ -100,15 +101,14 @@ def target(rule: Rule) -> str:
     parts += [f"{len(rule.arguments)} conditions on arguments"] if rule.arguments else []
     parts += [_listed([_SIGNAL_NAMES.get(number, str(number)) for number in rule.signal])] if rule.signal else []
     parts += [f"{rule.to} the session"] if rule.to else []
-    parts += [f"except {_listed([item.text for item in rule.except_])}"] if rule.except_ else []
-    parts += [f"except within {_listed([item.text for item in rule.except_within])}"] if rule.except_within else []
+    parts += ["with exceptions"] if rule.except_ or rule.except_within else []
     return ", ".join(parts)
 
 
 def _keys(keys: Keys) -> str:
     if keys.named:
-        return f"its keys {_listed([item.text for item in keys.named])}"
-    return f"its keys but {_listed([item.text for item in keys.excepted])}"
+        return f"keys {_listed([item.text for item in keys.named])}"
+    return f"keys but {_listed([item.text for item in keys.excepted])}"
 
 
 def _command(command: Command) -> str:
