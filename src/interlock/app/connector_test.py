@@ -32,7 +32,7 @@ class ExaminedTool(NamedTuple):
 
 class Examined(NamedTuple):
     """What was found of the connector `name`: what is wrong, if anything, with what the server wrote as `detail`; what
-    it was `denied`; the revision it speaks; its tools."""
+    it was `denied`; the revision it speaks; its tools; and what it lists that nobody is shown."""
 
     name: str
     fault: str | None
@@ -40,6 +40,7 @@ class Examined(NamedTuple):
     denied: tuple[str, ...]
     revision: str | None = None
     tools: tuple[ExaminedTool, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 def examine(connector: Connector) -> Examined:
@@ -64,7 +65,8 @@ async def _examine(connector: Connector) -> Examined:
         if isinstance(definitions, Broken):
             return Examined(connector.name, definitions.reason, definitions.detail, link.standing().denied)
         tools = tuple(_tool(tool, link) for tool in tools_of(connector.name, definitions).values())
-        return Examined(connector.name, None, None, link.standing().denied, link.revision, tools)
+        standing = link.standing()
+        return Examined(connector.name, None, None, standing.denied, link.revision, tools, standing.left_out)
     finally:
         await pool.close()
 
@@ -79,5 +81,4 @@ async def _patiently(link: Link) -> list[JsonObject] | Broken:
 
 
 def _tool(tool: Tool, link: Link) -> ExaminedTool:
-    fault = tool.arguments if isinstance(tool.arguments, str) else None
-    return ExaminedTool(tool.name, operation_class(tool, link), tool.digest, fault)
+    return ExaminedTool(tool.name, operation_class(tool, link), tool.digest, tool.arguments.unusable)

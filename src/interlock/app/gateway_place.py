@@ -26,7 +26,8 @@ FILE_BYTES_MAX: Final = 4 * 1024 * 1024
 
 class ServerStanding(NamedTuple):
     """How the gateway stands with one server for one agent: `running`, `starting` or `not running`, what is wrong in
-    Interlock's words, what the server wrote itself, and what its policy refused it last."""
+    Interlock's words, what the server wrote itself, what its policy refused it last, and what it lists and nobody is
+    shown."""
 
     connector: str
     agent: str
@@ -34,6 +35,7 @@ class ServerStanding(NamedTuple):
     faults: list[str]
     detail: str | None
     denied: list[str]
+    left_out: list[str]
 
 
 def announce(home: Home, url: str) -> None:
@@ -113,6 +115,7 @@ def _standing(each: JsonObject) -> ServerStanding:
         faults=_texts(each.get("faults")),
         detail=str(detail) if detail is not None else None,
         denied=_texts(each.get("denied")),
+        left_out=_texts(each.get("left_out")),
     )
 
 

@@ -187,7 +187,15 @@ def _say(lines: list[str]) -> None:
 
 def _standings(pool: Pool) -> list[ServerStanding]:
     return [
-        ServerStanding(each.connector, agent, each.state, list(each.faults), each.detail, list(each.denied))
+        ServerStanding(
+            connector=each.connector,
+            agent=agent,
+            state=each.state,
+            faults=list(each.faults),
+            detail=each.detail,
+            denied=list(each.denied),
+            left_out=list(each.left_out),
+        )
         for agent, each in pool.standings()
     ]
 

@@ -1,5 +1,6 @@
 """What a person who looks at the gateway's own output is told of its servers: that one does not run and why, once
-for each reason, and that it runs again. `interlock connector list` says the rest. Pure."""
+for each reason, that it runs again, and what it lists that nobody is shown. `interlock connector list` says the rest.
+Pure."""
 
 from __future__ import annotations
 
@@ -17,6 +18,7 @@ class Told:
 
     def __init__(self) -> None:
         self._said: dict[tuple[str, str], str] = {}
+        self._left_out: dict[str, list[str]] = {}
 
     def lines(self, standings: Sequence[ServerStanding]) -> list[str]:
         """What there is to say now that has not been said."""
@@ -29,6 +31,9 @@ class Told:
                 found.append(f"{who} is not running: {printable(_why(each), FAULT_CHARACTERS_MAX)}")
             elif each.state == "running" and self._said.pop(key, None) is not None:
                 found.append(f"{who} runs again")
+            if each.left_out and self._left_out.get(each.connector) != each.left_out:
+                self._left_out[each.connector] = each.left_out  # whichever agent asked: the server is the same
+                found.extend(f"`{each.connector}`: {printable(line, FAULT_CHARACTERS_MAX)}" for line in each.left_out)
         return found
 
 

@@ -166,7 +166,8 @@ def _list(connectors: dict[str, Connector], home: Home, *, as_json: bool) -> int
         for each in own:
             print(f"  {printable(each.agent)}: {each.state}")
             wrote = [f"it wrote: {line}" for line in (each.detail or "").splitlines()[-3:]]
-            for line in [*each.faults, *wrote, *(f"it was denied: {words}" for words in each.denied)]:
+            denied = [f"it was denied: {words}" for words in each.denied]
+            for line in [*each.faults, *wrote, *denied, *each.left_out]:
                 print(f"    {printable(line)}")
     return 0
 
@@ -212,6 +213,8 @@ def _test(connector: Connector, *, as_json: bool) -> int:
     for tool in found.tools:
         usable = f"  (not usable: {printable(tool.fault)})" if tool.fault else ""
         print(f"  {printable(tool.name):<40} {tool.operation:<8}{usable}")
+    for words in found.left_out:
+        print(f"  {printable(words, 300)}")
     for words in found.denied:
         print(f"  it was denied: {printable(words)}")
     return 0

@@ -6,8 +6,9 @@ bounded and a breaker stops hammering: failures in a row open the circuit for a 
 it. Left out: how bytes travel (`stdio.py`, `http.py`), what may be asked (the gateway).
 
 Its lists (tools, resources, templates, prompts) are kept, all pages, bounded, until the server says they changed or
-for a while. A list that is malformed is refused whole: half a list would hide what was left out. One that failed is
-not asked for again at once, so that a server without a usable list of one kind delays nobody and keeps its other kinds.
+for a while. A list that is malformed is refused whole: half a list would hide what was left out. An entry in a form
+that some client would not take is left out by itself, and told (`mcp/definition.py`). A list that failed is not asked
+for again at once, so that a server without a usable list of one kind delays nobody and keeps its other kinds.
 """
 
 from __future__ import annotations
@@ -27,11 +28,13 @@ from interlock.connectors.launch import LaunchFailed
 from interlock.connectors.own_words import for_agent, for_operator
 from interlock.connectors.standing import Standing
 from interlock.mcp import server_message as messages
+from interlock.mcp.definition import LeftOut, usable
 from interlock.mcp.revision import LEGACY, METHOD_NOT_FOUND, MODERN
 from interlock.mediate.line import contained
 from interlock.mediate.upstream import Broken, Exchange, Fault, Reply
 from interlock.vocabulary.effect import Effect
 from interlock.vocabulary.json_text import JsonObject, is_object, object_at
+from interlock.vocabulary.printable import printable
 
 LIST_METHODS: Final = {
     "tools": "tools/list",
@@ -47,6 +50,9 @@ _CHANGED: Final = {
 PAGES_MAX: Final = 50
 ENTRIES_MAX: Final = 2_000
 KEPT_MS: Final = 60_000
+#: Entries that are not listed, as the operator is told of them.
+LEFT_OUT_SHOWN_MAX: Final = 20
+NAME_CHARACTERS_MAX: Final = 64
 #: All pages of one list together, in seconds.
 LIST_S_MAX: Final = 15.0
 
@@ -126,7 +132,7 @@ class Link:
             faults.append(f"{noise.lines} lines of its output are no messages, such as `{noise.sample}`")
         detail = self._trouble.detail if self._trouble is not None else None
         denied = self._channel.denied() if self._channel is not None else self._denied
-        return Standing(self.connector, state, tuple(faults), detail, denied)
+        return Standing(self.connector, state, tuple(faults), detail, denied, self._lists.left_out())
 
     async def connect(self) -> Broken | None:
         """See `Upstream`."""
@@ -305,10 +311,12 @@ class Lists:
         self._kept: dict[str, tuple[int, list[JsonObject]]] = {}
         self._turns = {kind: asyncio.Lock() for kind in LIST_METHODS}
         self._breakers = {kind: Breaker(failures_max=1) for kind in LIST_METHODS}
+        self._left_out: dict[str, list[LeftOut]] = {}
 
     def forget(self) -> None:
         """The server is a new one."""
         self._kept.clear()
+        self._left_out.clear()
         for breaker in self._breakers.values():
             breaker.succeeded()
 
@@ -321,8 +329,14 @@ class Lists:
         """What is wrong with the lists that could not be had last time."""
         return [breaker.why for breaker in self._breakers.values() if breaker.why is not None]
 
+    def left_out(self) -> tuple[str, ...]:
+        """What the server lists and nobody is shown, in words for the operator."""
+        words = [_left_out(kind, each) for kind, entries in self._left_out.items() for each in entries]
+        more = len(words) - LEFT_OUT_SHOWN_MAX
+        return (*words[:LEFT_OUT_SHOWN_MAX], *((f"{more} more are not listed",) if more > 0 else ()))
+
     async def all(self, kind: str, ask: AskPage) -> list[JsonObject] | Broken:
-        """Every entry of a kind; callers that come at once share one asking."""
+        """Every entry of a kind that all clients take; callers that come at once share one asking."""
         async with self._turns[kind]:
             kept = self._kept.get(kind)
             if kept is not None and self._now_ms() - kept[0] < KEPT_MS:
@@ -336,8 +350,14 @@ class Lists:
                 breaker.failed(found.reason, self._now_ms())
             else:
                 breaker.succeeded()
+                found, self._left_out[kind] = usable(kind, found)
                 self._kept[kind] = (self._now_ms(), found)
             return found
+
+
+def _left_out(kind: str, entry: LeftOut) -> str:
+    named = f"`{printable(entry.name, NAME_CHARACTERS_MAX)}`" if entry.name is not None else "an entry without a name"
+    return f"{named} of its {kind} is not listed: {entry.why}"
 
 
 async def _in_time(kind: str, ask: AskPage) -> list[JsonObject] | Broken:

@@ -34,6 +34,7 @@ from interlock.gateway.operation import (
 )
 from interlock.gateway.schema_checks import SchemaChecks, UnusableSchema
 from interlock.gateway.state import StateSeal
+from interlock.mcp.definition import is_schema_of_objects
 from interlock.mcp.message import RpcError, RpcRequest, error, result
 from interlock.mcp.request_headers import check_parameters
 from interlock.mcp.revision import (
@@ -109,7 +110,7 @@ class Methods:
             status = 404 if conversation.modern else 200
             raise RpcError(METHOD_NOT_FOUND, f"Method not found: {method[:64]}", status=status)
         value = await found(self, conversation, params)
-        return _modern_form(method, value) if conversation.modern else _legacy_form(value)
+        return _modern_form(method, value) if conversation.modern else _legacy_form(method, value)
 
     async def call(self, conversation: Conversation, params: JsonObject) -> JsonObject:
         """`tools/call`. A denial is a result that says so; a protocol error stays one."""
@@ -383,5 +384,18 @@ def _modern_form(method: str, result: JsonObject) -> JsonObject:
     return formed
 
 
-def _legacy_form(result: JsonObject) -> JsonObject:
-    return {key: value for key, value in result.items() if key not in ("resultType", "ttlMs", "cacheScope")}
+def _legacy_form(method: str, result: JsonObject) -> JsonObject:
+    """The older revisions know structured results that are objects only: clients throw away what is another."""
+    formed = {key: value for key, value in result.items() if key not in ("resultType", "ttlMs", "cacheScope")}
+    if method == "tools/call" and not is_object(formed.get("structuredContent", {})):
+        del formed["structuredContent"]
+    tools = formed.get("tools")
+    if method == "tools/list" and isinstance(tools, list):
+        formed["tools"] = [_legacy_definition(each) for each in tools if is_object(each)]
+    return formed
+
+
+def _legacy_definition(definition: JsonObject) -> JsonObject:
+    if "outputSchema" not in definition or is_schema_of_objects(definition["outputSchema"]):
+        return definition
+    return {key: value for key, value in definition.items() if key != "outputSchema"}

@@ -1,0 +1,35 @@
+"""An MCP server over stdio whose lists are what a file says: `lists.py FILE`, a JSON object of `tools`, `prompts`, `resources` and
+`resourceTemplates`. Each call is a line in the file `calls` beside it."""
+
+import json
+import sys
+from pathlib import Path
+
+FILE = Path(sys.argv[1])
+LISTS = json.loads(FILE.read_text())
+METHODS = {"tools/list": "tools", "prompts/list": "prompts", "resources/list": "resources", "resources/templates/list": "resourceTemplates"}
+GREETING = {
+    "protocolVersion": "2025-11-25",
+    "capabilities": {"tools": {}, "prompts": {}, "resources": {}},
+    "serverInfo": {"name": "lists", "version": "1"},
+}
+
+
+def answer(method, params):
+    if method == "initialize":
+        return {"result": GREETING}
+    if method in METHODS:
+        return {"result": {METHODS[method]: LISTS.get(METHODS[method], [])}}
+    if method == "tools/call":
+        with (FILE.parent / "calls").open("a") as file:
+            file.write(params["name"] + "\n")
+        return {"result": {"content": [], "structuredContent": LISTS.get("structured", {})}}
+    return {"error": {"code": -32601, "message": f"no {method}"}}
+
+
+for line in sys.stdin:
+    message = json.loads(line)
+    if "id" in message:
+        said = {"jsonrpc": "2.0", "id": message["id"], **answer(message["method"], message.get("params", {}))}
+        sys.stdout.write(json.dumps(said) + "\n")
+        sys.stdout.flush()
