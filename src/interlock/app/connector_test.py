@@ -4,12 +4,13 @@ again."""
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from typing import Final, NamedTuple
 
+from interlock.app.connector_references import reached, resolved
 from interlock.app.gateway_servers import SupervisedLauncher
 from interlock.connectors.configuration import Connector
-from interlock.connectors.http import HttpChannel
 from interlock.connectors.link import Link
 from interlock.connectors.pool import Pool
 from interlock.gateway.operation import Tool, operation_class, tools_of
@@ -53,9 +54,9 @@ async def _examine(connector: Connector) -> Examined:
     home.ensure(home.config, home.state, home.runtime)
     launcher = SupervisedLauncher(home)
     pool = Pool(
-        {connector.name: connector},
+        resolved({connector.name: connector}, os.environ),
         launcher=launcher,
-        reach=HttpChannel,
+        reach=reached,
         now_ms=lambda: time.monotonic_ns() // 1_000_000,
     )
     try:

@@ -19,13 +19,13 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from interlock.app.connector_references import reached, resolved
 from interlock.app.gateway import Parts, assemble, own_hosts, uvicorn_server
 from interlock.app.gateway_place import ServerStanding, announce, keep_told, withdraw
 from interlock.app.gateway_policy import call_policy
 from interlock.app.gateway_servers import SupervisedLauncher
 from interlock.app.gateway_told import Told
 from interlock.connectors.configuration import Connector, load
-from interlock.connectors.http import HttpChannel
 from interlock.connectors.pool import Pool
 from interlock.mediate.ports import RecordFailed
 from interlock.storage.home import Home
@@ -92,7 +92,7 @@ class _Opening:
 
 
 def _run(wanted: GatewayWanted, home: Home, connectors: Mapping[str, Connector], listener: socket.socket) -> int:
-    policy, warnings = call_policy(wanted.policies, wanted.preset or (None if wanted.policies else PRESET), home)
+    policy, warnings = call_policy(*_asked_for(wanted, home), home)
     for warning in warnings:
         print(f"interlock: {warning}", file=sys.stderr)
     url = _url(*listener.getsockname()[:2])
@@ -100,6 +100,13 @@ def _run(wanted: GatewayWanted, home: Home, connectors: Mapping[str, Connector],
     opening = _Opening(wanted, home, connectors, policy, listener, url, session)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_serve(opening))
+
+
+def _asked_for(wanted: GatewayWanted, home: Home) -> tuple[Sequence[str], str | None]:
+    """The layers by name. Where none is named it is the operator's own, if there is one, or a preset."""
+    if wanted.policies or wanted.preset is not None:
+        return wanted.policies, wanted.preset
+    return ([home.gateway_policy], None) if os.path.lexists(home.gateway_policy) else ([], PRESET)
 
 
 async def _serve(opening: _Opening) -> int:
@@ -117,9 +124,9 @@ async def _serve(opening: _Opening) -> int:
         raise _refused(error) from error
     clock, recorder, attestations = SystemClock(), LogRecorder(log), Attestations()
     pool = Pool(
-        opening.connectors,
+        resolved(opening.connectors, os.environ),
         launcher=SupervisedLauncher(home),
-        reach=HttpChannel,
+        reach=reached,
         now_ms=clock.monotonic_ms,
     )
     address, port = listener.getsockname()[:2]

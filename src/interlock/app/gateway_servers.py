@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from interlock.app.connector_references import fault_of
 from interlock.app.gateway_policy import server_policy
 from interlock.connectors.configuration import Stdio
 from interlock.connectors.launch import LastWords, LaunchFailed
@@ -206,6 +207,9 @@ class SupervisedLauncher:
             raise LaunchFailed(str(error)) from error
 
     async def _start(self, name: str, stdio: Stdio, agent: str) -> SupervisedServer:
+        fault = fault_of(stdio)
+        if fault is not None:
+            raise LaunchFailed(fault)
         session = session_id(now_s=time.time(), random=os.urandom(3))
         executable = find_supervisor()
         scratch = tempfile.mkdtemp(prefix=f"interlock-server-{name}-")

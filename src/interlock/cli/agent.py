@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _token(arguments: argparse.Namespace, registry: Registry, now_ms: int, url: str) -> int:
-    ttl_ms = _duration_ms(arguments.ttl)
+    ttl_ms = duration_ms(arguments.ttl)
     if arguments.action == "add":
         registry.add(arguments.name, now_ms)
     token = registry.issue_user(arguments.name, audience=url, uid=os.getuid(), ttl_ms=ttl_ms, now_ms=now_ms)
@@ -77,7 +77,8 @@ def _list(registry: Registry, now_ms: int, *, as_json: bool) -> int:
     return 0
 
 
-def _duration_ms(text: str) -> int:
+def duration_ms(text: str) -> int:
+    """A length of time as `30m`, `8h`, `7d`. Raises `OperatorError`."""
     from interlock.vocabulary.errors import OperatorError
 
     matched = re.fullmatch(r"([0-9]{1,6})([smhd])", text)

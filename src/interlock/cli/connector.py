@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+from interlock.app.mcp_clients import CLIENTS
 
 if TYPE_CHECKING:
     from interlock.connectors.configuration import Connector
@@ -19,6 +20,7 @@ _EPILOG: Final = """\
 examples:
   interlock connector add notes --stdio -- python3 notes_server.py
   interlock connector add crm --http https://crm.example/mcp --header 'Authorization=Bearer …'
+  interlock connector add --from claude-code --dry-run
   interlock connector test notes
 """
 
@@ -30,8 +32,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         dest="action", required=True, metavar="ACTION", parser_class=_taking_a_command(type(parser))
     )
     add = actions.add_parser("add", help="add an MCP server", description="add an MCP server", epilog=_EPILOG)
-    add.add_argument("name", help="a-z, 0-9, `-`, from a letter; its tools are called NAME__tool")
+    name = "a-z, 0-9, `-`, from a letter; its tools are called NAME__tool. With --from: of its servers; default: yours"
+    add.add_argument("name", nargs="*", help=name)
     kind = add.add_mutually_exclusive_group(required=True)
+    kind.add_argument("--from", dest="source", choices=CLIENTS, help="the servers that this client has")
     kind.add_argument("--stdio", action="store_true", help="a command to start, after `--`")
     kind.add_argument("--http", metavar="URL", help="a server to reach")
     add.add_argument("--header", action="append", default=[], metavar="NAME=VALUE", help="sent to an --http server")
@@ -55,7 +59,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add.add_argument("--start-timeout", metavar="TIME", help="the longest a start may take; default 30s")
     add.add_argument("--concurrency", metavar="N", help="calls of one agent at a time; default 1")
     add.add_argument("--force", action="store_true", help="replace one of the same name")
-    add.usage = "%(prog)s NAME (--stdio [options] -- COMMAND … | --http URL [options])"
+    add.add_argument("--dry-run", action="store_true", help="with --from: show what would be added")
+    add.add_argument("--json", action="store_true", help="with --from: one JSON object")
+    add.usage = "%(prog)s (NAME --stdio [options] -- COMMAND … | NAME --http URL [options] | --from CLIENT [NAME …])"
     listing = actions.add_parser("list", help="the connectors", description="the connectors")
     listing.add_argument("--json", action="store_true", help="one JSON object a line")
     for name, words in (("remove", "forget a connector"), ("test", "start or reach it, and say what was found")):
@@ -87,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
     home = Home.from_environment()
     home.ensure(home.config, home.connectors)
     if arguments.action == "add":
-        return _add(arguments, home.connectors)
+        return _add(arguments, home)
     if arguments.action == "remove":
         return _remove(arguments.name, home.connectors)
     from interlock.app.gateway_serve import load_connectors
@@ -98,30 +104,39 @@ def run(arguments: argparse.Namespace) -> int:
     return _test(_known(connectors, arguments.name), as_json=arguments.json)
 
 
-def _add(arguments: argparse.Namespace, directory: str) -> int:
-    from interlock.cli.connector_document import document_of
-    from interlock.connectors.configuration import parse
+def _add(arguments: argparse.Namespace, home: Home) -> int:
+    _check_names(arguments)
+    if arguments.source is not None:
+        from interlock.cli.connector_import import add_from
+
+        return add_from(arguments, home)
+    from interlock.cli.connector_document import document_of, keep, wanted_of
+    from interlock.connectors.configuration import load
     from interlock.connectors.kind import kind_of
-    from interlock.vocabulary.errors import OperatorError
     from interlock.vocabulary.printable import printable
 
-    text = document_of(arguments)
-    path = Path(directory) / f"{arguments.name}.yaml"
-    parsed = parse(text, name=arguments.name, file=str(path))
-    if path.exists() and not arguments.force:
-        raise OperatorError(f"connector `{arguments.name}` exists already", hint="--force replaces it")
-    beside = path.with_suffix(f".{os.getpid()}.new")
-    descriptor = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    beside.replace(path)
-    print(f"added `{arguments.name}`: {path}")
-    for directory in kind_of(parsed).code:
+    [name] = arguments.name
+    path = keep(name, document_of(wanted_of(arguments)), home.connectors, replace=arguments.force)
+    print(f"added `{name}`: {path}")
+    for directory in kind_of(load(path)).code:
         print(f"  reads its code in {printable(directory)}")
     for note in _notes(arguments):
         print(f"  note: {printable(note, 1_000)}")
-    print(f"  try it: interlock connector test {arguments.name}")
+    print(f"  try it: interlock connector test {name}")
     return 0
+
+
+def _check_names(arguments: argparse.Namespace) -> None:
+    from interlock.vocabulary.errors import OperatorError
+
+    if arguments.source is None and len(arguments.name) != 1:
+        raise OperatorError("`connector add` needs one name", hint="interlock connector add NAME --stdio -- COMMAND")
+    if arguments.source is None and (arguments.dry_run or arguments.json):
+        raise OperatorError("--dry-run and --json belong to --from")
+    own = ["command", "header", "env", "policy", "workspace", "operation", "client_requests", "revision", "timeout"]
+    own += ["start_timeout", "concurrency"]
+    if arguments.source is not None and any(getattr(arguments, each) for each in own):
+        raise OperatorError("with --from, only names, --dry-run, --json and --force are taken")
 
 
 def _notes(arguments: argparse.Namespace) -> list[str]:

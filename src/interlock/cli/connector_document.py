@@ -1,31 +1,77 @@
-"""The file of a connector, from what `connector add` was given. Left out: whether it fits
-(`connectors/configuration.py`)."""
+"""The file of a connector, from what a person said of it. Left out: whether it fits (`connectors/configuration.py`)."""
 
 from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from interlock.app.gateway_servers import SERVER_PATH
 from interlock.app.server_code import code_of
 from interlock.cli.connector_command import whole
+from interlock.connectors.configuration import parse
 from interlock.storage.home import user_home
 from interlock.vocabulary.errors import OperatorError
 
 
-def document_of(arguments: argparse.Namespace) -> str:
-    """The text of the file. Raises `OperatorError` for options that do not fit together."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectorWanted:
+    """What was said of one connector: the `command` of a server to start, or the URL of one to reach, and options as
+    its file spells them."""
+
+    command: Sequence[str] = ()
+    url: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    policies: Sequence[str] = ()
+    workspace: str | None = None
+    operations: Mapping[str, str] = field(default_factory=dict)
+    client_requests: Sequence[str] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+def wanted_of(arguments: argparse.Namespace) -> ConnectorWanted:
+    """What `connector add` was given. Raises `OperatorError` for options that do not fit together."""
     _check(arguments)
-    lines = ["interlock: 1", *(_stdio(arguments) if arguments.stdio else _http(arguments))]
-    lines += _pairs("operations", arguments.operation, "")
-    for key in ("revision", "timeout", "start_timeout", "concurrency"):
-        if (value := getattr(arguments, key)) is not None:
-            lines.append(f"{key}: {_text(value)}")
-    if arguments.client_requests:
-        lines.append(f"client_requests: {_list(arguments.client_requests.split(','))}")
+    options = {key: getattr(arguments, key) for key in ("revision", "timeout", "start_timeout", "concurrency")}
+    return ConnectorWanted(
+        command=arguments.command,
+        url=arguments.http,
+        headers=_pairs(arguments.header),
+        environment=_pairs(_from_here(each) for each in arguments.env),
+        policies=[str(Path(each).resolve()) for each in arguments.policy],
+        workspace=str(Path(arguments.workspace).resolve()) if arguments.workspace else None,
+        operations=_pairs(arguments.operation),
+        client_requests=arguments.client_requests.split(",") if arguments.client_requests else (),
+        options={key: value for key, value in options.items() if value is not None},
+    )
+
+
+def document_of(wanted: ConnectorWanted) -> str:
+    """The text of the file."""
+    lines = ["interlock: 1", *(_http(wanted) if wanted.url is not None else _stdio(wanted))]
+    lines += _map("operations", wanted.operations, "")
+    lines += [f"{key}: {_text(value)}" for key, value in wanted.options.items()]
+    if wanted.client_requests:
+        lines.append(f"client_requests: {_list(wanted.client_requests)}")
     return "\n".join([*lines, ""])
+
+
+def keep(name: str, text: str, directory: str, *, replace: bool) -> Path:
+    """Write the file of a connector (0600), whole or not at all, and say where. Raises `OperatorError` for a text that
+    is no connector's, or where one of that name is there and is not to be replaced."""
+    path = Path(directory) / f"{name}.yaml"
+    parse(text, name=name, file=str(path))
+    if path.exists() and not replace:
+        raise OperatorError(f"connector `{name}` exists already", hint="--force replaces it")
+    beside = path.with_suffix(f".{os.getpid()}.new")
+    descriptor = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    beside.replace(path)
+    return path
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -37,20 +83,20 @@ def _check(arguments: argparse.Namespace) -> None:
         raise OperatorError("--header belongs to --http")
 
 
-def _stdio(arguments: argparse.Namespace) -> list[str]:
-    command = whole(arguments.command, server_path=SERVER_PATH)
+def _stdio(wanted: ConnectorWanted) -> list[str]:
+    command = whole(list(wanted.command), server_path=SERVER_PATH)
     lines = ["stdio:", f"  command: {_list(command)}"]
     if code := code_of(command, home=user_home()):
         lines.append(f"  code: {_list(code)}")
-    if arguments.policy:
-        lines.append(f"  policies: {_list([str(Path(each).resolve()) for each in arguments.policy])}")
-    if arguments.workspace:
-        lines.append(f"  workspace: {_text(str(Path(arguments.workspace).resolve()))}")
-    return lines + _pairs("environment", [_from_here(each) for each in arguments.env], "  ")
+    if wanted.policies:
+        lines.append(f"  policies: {_list(wanted.policies)}")
+    if wanted.workspace is not None:
+        lines.append(f"  workspace: {_text(wanted.workspace)}")
+    return lines + _map("environment", wanted.environment, "  ")
 
 
-def _http(arguments: argparse.Namespace) -> list[str]:
-    return ["http:", f"  url: {_text(arguments.http)}", *_pairs("headers", arguments.header, "  ")]
+def _http(wanted: ConnectorWanted) -> list[str]:
+    return ["http:", f"  url: {_text(wanted.url or '')}", *_map("headers", wanted.headers, "  ")]
 
 
 def _from_here(given: str) -> str:
@@ -62,14 +108,21 @@ def _from_here(given: str) -> str:
     return f"{given}={os.environ[given]}"
 
 
-def _pairs(key: str, given: list[str], indent: str) -> list[str]:
-    lines = [f"{indent}{key}:"] if given else []
+def _pairs(given: Iterable[str]) -> dict[str, str]:
+    found = {}
     for each in given:
         name, separator, value = each.partition("=")
         if not separator or not name:
-            raise OperatorError(f"`{each.partition('=')[0]}` is not NAME=VALUE")
-        lines.append(f"{indent}  {_text(name)}: {_text(value)}")
-    return lines
+            raise OperatorError(f"`{name}` is not NAME=VALUE")
+        if name in found:
+            raise OperatorError(f"`{name}` is given twice", hint="give it once")
+        found[name] = value
+    return found
+
+
+def _map(key: str, pairs: Mapping[str, str], indent: str) -> list[str]:
+    lines = [f"{indent}{key}:"] if pairs else []
+    return lines + [f"{indent}  {_text(name)}: {_text(value)}" for name, value in pairs.items()]
 
 
 def _list(texts: Sequence[str]) -> str:

@@ -12,9 +12,13 @@ agents connect to http://127.0.0.1:7391/mcp with a token (interlock agent add NA
 (interlock run --agent NAME -- COMMAND), where a token of the session's own is in INTERLOCK_TOKEN.
 
 examples:
+  interlock gateway init
   interlock connector add notes --stdio -- python3 notes_server.py
   interlock gateway --policy tools.yaml
 """
+_INIT_EPILOG: Final = """\
+What is there already is kept; --force writes the policy anew. The agent's token is printed once and kept nowhere.
+Nothing of a client is changed: what it needs is printed, for you to paste or run."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -26,16 +30,28 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--policy", action="append", default=[], metavar="FILE", help="a layer; may be given several times"
     )
-    parser.add_argument("--preset", metavar="NAME", help="default gateway-baseline where no --policy is given")
+    preset = "default: your own layer (interlock gateway init), else gateway-baseline, where no --policy is given"
+    parser.add_argument("--preset", metavar="NAME", help=preset)
     parser.add_argument(
         "--without-token",
         metavar="AGENT",
         help="for conformance tests: your local connections without a token act as AGENT",
     )
+    actions = parser.add_subparsers(dest="action", metavar="ACTION")
+    words = "write a configuration that works, and say how each client on this machine gets the gateway"
+    init = actions.add_parser("init", help=words, description=words, epilog=_INIT_EPILOG)
+    init.add_argument("--agent", default="coder", metavar="NAME", help="who the clients are; default %(default)s")
+    init.add_argument("--ttl", default="30d", help="how long the agent's token lives; default %(default)s, the most")
+    init.add_argument("--force", action="store_true", help="write the policy anew, and print a new token")
+    init.add_argument("--json", action="store_true", help="one JSON object")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """See `commands.Command`."""
+    if arguments.action == "init":
+        from interlock.cli.gateway_init import init
+
+        return init(arguments)
     from interlock.app.gateway_serve import GatewayWanted, serve
 
     return serve(

@@ -38,13 +38,14 @@ Read = TypeVar("Read")
 @dataclass(frozen=True, slots=True)
 class Stdio:
     """A server to start: its command, the directories of its code (it may read them), its environment (it gets no
-    other), its policies beside the preset `mcp-server`."""
+    other), its policies beside the preset `mcp-server`; `hidden` is what of its arguments nobody is shown."""
 
     command: tuple[str, ...]
     environment: Map[str, str] = field(default_factory=dict, repr=False)
     policies: tuple[str, ...] = ()
     workspace: str | None = None
     code: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = field(default=(), repr=False)
 
     #: Whether one that a first question may have upset can be had anew.
     starts_afresh: ClassVar[bool] = True
@@ -52,7 +53,7 @@ class Stdio:
     @property
     def secrets(self) -> Collection[str]:
         """What nobody is shown."""
-        return self.environment.values()
+        return (*self.environment.values(), *self.hidden)
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,6 +171,9 @@ class StdioChannel:
             await self._give_up(identity, method, "its caller went away")
             raise
         except OSError as error:
+            await asyncio.wait({self._reader}, timeout=GRACE_S)  # one that has ended says more
+            if self.ended.done():
+                return self._gone(exchange.passage)
             await self.close(f"it does not read its input ({error})")
             return Broken(f"the server does not read its input ({error})", exchange.passage.effect)
         finally:

@@ -218,6 +218,12 @@ class Agent:
     live_tokens: int
 
 
+def check_ttl(ttl_ms: int) -> None:
+    """Raises `OperatorError` for a life that no token has."""
+    if not 0 < ttl_ms <= TTL_MS_MAX:
+        raise OperatorError("a token can be valid for up to 30 days", hint="for example --ttl 1h")
+
+
 def digest_of(token: str) -> str:
     """What is stored of a token."""
     return hashlib.sha256(token.encode()).hexdigest()
@@ -319,8 +325,7 @@ class Registry:
         self, name: str, audience: str, binding: Binding, uid: int | None, session: str | None, ttl_ms: int, now_ms: int
     ) -> str:
         self._known(name)
-        if not 0 < ttl_ms <= TTL_MS_MAX:
-            raise OperatorError("a token can be valid for up to 30 days", hint="for example --ttl 1h")
+        check_ttl(ttl_ms)
         token = TOKEN_PREFIX + base64.urlsafe_b64encode(self._random(32)).rstrip(b"=").decode()
         self._db.execute(
             "INSERT INTO token VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)",

@@ -109,6 +109,11 @@ class Home:
         return f"{self.policies}/always.yaml"
 
     @property
+    def gateway_policy(self) -> str:
+        """The user's own layer for the gateway, where none is named at its start."""
+        return f"{self.policies}/gateway.yaml"
+
+    @property
     def projects(self) -> str:
         """The user's own layers of single workspaces."""
         return f"{self.config}/projects"
