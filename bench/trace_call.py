@@ -4,7 +4,7 @@ A real `interlock gateway` of its own process, a real MCP server held by the hos
 process notes each function that runs between the first byte of the request and the last of the answer. What is not of the call is what
 runs while nobody calls as well (the loop of the HTTP server, a watch that wakes now and then), and what not every call has. Warmed up
 before: what happens once for a server or a connection is not the way of a call. Counted are the files that do something about the call: not
-the pure readers of JSON and of MCP, which are floors of their own, as the engine and the ledger's writer are. Run: `python -m bench trace call`.
+the pure readers of JSON and of MCP and the database, which are floors of their own, as the engine and the ledger's writer are. Run: `python -m bench trace call`.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ META = {
 }
 TRACES = 5
 #: Besides the files that are counted: how many files of these are passed through is said as well.
-READERS = {
+BESIDES = {
     "src/interlock/mcp/": "readers of MCP",
+    "src/interlock/storage/": "what is stored",
     "src/interlock/vocabulary/": "the vocabulary, with its reader of JSON",
 }
 IDLE_S = 1.5
@@ -46,10 +47,10 @@ PATIENCE_S = 60.0
 def main() -> None:
     """Print the files of one call of each era of MCP."""
     for revision, passed in traced().items():
-        files = [file for file in passed if not file.startswith(tuple(READERS))]
+        files = [file for file in passed if not file.startswith(tuple(BESIDES))]
         print(f"{len(files)} files, one tool call of revision {revision} from arrival to answer:")
         print(*(f"{number:>4}  {file}" for number, file in enumerate(files, 1)), sep="\n")
-        for folder, name in READERS.items():
+        for folder, name in BESIDES.items():
             print(f"  besides {name}: {sum(file.startswith(folder) for file in passed)} of `{folder}`")
 
 

@@ -1,22 +1,21 @@
-"""The inbox: pending questions in one SQLite file, answered once, by a human outside every jail.
+"""The inbox: pending questions in one file, answered once, by a human outside every jail.
 
 `pending` → `answered` (yes or no) | `withdrawn`; there is no way back and no second answer. A question past its
-deadline is a no,
-whoever looks. Rows are written whole when asked and only their state changes, so what is shown is what is answered.
-It leaves out who may be asked how (channels) and what a grant means (the engine).
+deadline is a no, whoever looks. Rows are written whole when asked and only their state changes, so what is shown is
+what is answered. Left out: how a row is stored (`storage/questions.py`), who may be asked how (channels), and what a
+grant means (the engine).
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import os
-import sqlite3
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
-from interlock.vocabulary.errors import EXIT_FAILED, HostError, OperatorError
+from interlock.storage.questions import Asked, Questions, Settled, Settling
+from interlock.vocabulary.errors import OperatorError
 from interlock.vocabulary.question import Answer, AnswerWord, Grant, Question, likeness
 
 if TYPE_CHECKING:
@@ -35,35 +34,6 @@ NO_LASTS_MS: Final = 30_000
 KEPT_MS: Final = 7 * 24 * 3_600_000
 #: How often a waiting asker looks for its answer, in seconds.
 POLL_SECONDS: Final = 0.05
-_BUSY_SECONDS: Final = 5.0
-
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS question (
-  id TEXT PRIMARY KEY, session TEXT NOT NULL, asker TEXT NOT NULL, agent TEXT, digest TEXT NOT NULL, likeness TEXT
-  NOT NULL,
-  action TEXT NOT NULL, decision TEXT NOT NULL, asked_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL,
-  process TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'answered', 'withdrawn')),
-  answer TEXT, approver TEXT, reason TEXT, answered_ms INTEGER, taken INTEGER NOT NULL DEFAULT 0
-) STRICT;
-CREATE INDEX IF NOT EXISTS question_by_state ON question (state, session);
-"""
-_COLUMNS: Final = "id, session, asker, agent, digest, action, decision, asked_ms, expires_ms"
-_PENDING: Final = (
-    f"SELECT {_COLUMNS} FROM question "  # noqa: S608 - column names of our own
-    "WHERE state = 'pending' AND (? IS NULL OR session = ?) ORDER BY asked_ms, id"
-)
-_BY_PREFIX: Final = (
-    f"SELECT {_COLUMNS}, state, answer, approver, reason, answered_ms FROM question "  # noqa: S608
-    "WHERE substr(id, 1, ?) = ? LIMIT 2"
-)
-_TIME_OUT: Final = (
-    "UPDATE question SET state = 'answered', answer = 'timeout', answered_ms = ? "
-    "WHERE state = 'pending' AND expires_ms <= ?"
-)
-_ASKER_ENDED: Final = (
-    "UPDATE question SET state = 'withdrawn', answer = 'withdrawn', reason = 'the asker ended', answered_ms = ? "
-    "WHERE state = 'pending' AND process = ?"
-)
 
 
 class InboxFullError(OperatorError):
@@ -82,22 +52,11 @@ class Inbox:
         damaged.
         """
         self._clock_ms = clock_ms or _wall_clock_ms
-        try:
-            with contextlib.suppress(FileExistsError):
-                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
-            self._database = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.executescript(_SCHEMA)
-        except (OSError, sqlite3.Error) as error:
-            raise HostError(
-                f"cannot open the inbox `{path}`: {error}",
-                hint="`interlock doctor` checks the state directory",
-                exit_code=EXIT_FAILED,
-            ) from error
+        self._rows = Questions(path)
 
     def close(self) -> None:
         """Let go of the file."""
-        self._database.close()
+        self._rows.close()
 
     def ask(self, question: Question) -> Question:
         """Put a question in the inbox, and return it as it waits: from now on, for WAIT_MS_MAX at most.
@@ -108,48 +67,44 @@ class Inbox:
         now = self._clock_ms()
         waits_ms = max(0, min(question.expires_ms - question.asked_ms, WAIT_MS_MAX))
         asked = dataclasses.replace(question, asked_ms=now, expires_ms=now + waits_ms)
-        with self._transaction():
+        with self._rows.whole():
             self._sweep(now)
             self._check_room(asked.session)
-            self._database.execute(
-                f"INSERT INTO question ({_COLUMNS}, likeness, process) VALUES (?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608
-                (
+            self._rows.put(
+                Asked(
                     asked.id,
                     asked.session,
                     asked.asker,
                     asked.agent,
                     asked.digest,
+                    asked.likeness,
                     json.dumps(asked.action),
                     json.dumps(asked.decision),
                     now,
                     asked.expires_ms,
-                    asked.likeness,
                     process_identity(os.getpid()),
-                ),
+                )
             )
         return asked
 
     def pending(self, session: str | None = None) -> list[Question]:
         """What waits for an answer now, oldest first; of one session if named. Askers that died are swept first."""
-        with self._transaction():
+        with self._rows.whole():
             self._sweep(self._clock_ms())
-            rows = self._database.execute(_PENDING, (session, session)).fetchall()
-        return [_question(row) for row in rows]
+            return [_question(row) for row in self._rows.pending(session)]
 
     def get(self, identity: str) -> tuple[Question, Answer | None]:
         """A question by id (a prefix that fits one only will do) and what became of it. Raises `NotPendingError` if
         unknown.
         """
-        with self._transaction():
+        with self._rows.whole():
             self._sweep(self._clock_ms())
-            rows = self._database.execute(_BY_PREFIX, (len(identity), identity)).fetchall()
+            rows = self._rows.beginning_with(identity)
         if len(rows) != 1 or not identity:
             what = "fits more than one question" if rows else "is not a question"
             raise NotPendingError(f"`{identity}` {what}", hint="see: interlock approvals list")
-        row = rows[0]
-        question = _question(row[:9])
-        answer = None if row[9] == "pending" else _answer(question.id, question.digest, row[10:])
-        return question, answer
+        asked, settled = rows[0]
+        return _question(asked), _answer(asked, settled)
 
     def answer(self, identity: str, *, yes: bool, approver: str, reason: str | None = None) -> Question:
         """Answer a pending question, once. A no also answers every pending question that differs in nothing but its
@@ -164,52 +119,40 @@ class Inbox:
             raise NotPendingError(
                 f"`{question.id}` is settled already: {found.word}{by}", hint="see: interlock approvals list"
             )
-        with self._transaction():
-            changed = self._settle(
-                "id = ?", (question.id,), now=now, word="yes" if yes else "no", approver=approver, reason=reason
-            )
-            if changed != 1:
+        with self._rows.whole():
+            settling = Settling("yes" if yes else "no", approver, reason)
+            if self._rows.settle(question.id, settling, now) != 1:
                 raise NotPendingError(
                     f"`{question.id}` was settled in this moment", hint="see: interlock approvals list"
                 )
             if not yes:
-                alike = (question.session, likeness(question.action))
-                self._settle(
-                    "session = ? AND likeness = ?", alike, now=now, word="no", approver=approver, reason=reason
-                )
+                self._rows.settle_alike(question.session, likeness(question.action), settling, now)
         return question
 
     def take(self, identity: str) -> Answer | None:
         """The answer for the asker, once: None while the question waits. Raises `NotPendingError` when it was taken
         before.
         """
-        with self._transaction():
+        with self._rows.whole():
             self._sweep(self._clock_ms())
-            row = self._database.execute(
-                "SELECT state, digest, taken, answer, approver, reason, answered_ms FROM question WHERE id = ?",
-                (identity,),
-            ).fetchone()
-            if row is None or row[2]:
+            found = [row for row in self._rows.beginning_with(identity) if row[0].id == identity]
+            if not found or found[0][1].taken:
                 raise NotPendingError(f"`{identity}` has no answer left to take")
-            if row[0] == "pending":
-                return None
-            self._database.execute("UPDATE question SET taken = 1 WHERE id = ?", (identity,))
-        return _answer(identity, row[1], row[3:])
+            answer = _answer(*found[0])
+            if answer is not None:
+                self._rows.note_taken(identity)
+        return answer
 
     def withdraw(self, identities: Iterable[str], reason: str) -> None:
         """Take questions back: nobody needs their answer any more. Settled ones stay as they are."""
         now = self._clock_ms()
-        with self._transaction():
+        with self._rows.whole():
             for identity in identities:
-                self._settle("id = ?", (identity,), now=now, word="withdrawn", approver=None, reason=reason)
+                self._rows.settle(identity, Settling("withdrawn", None, reason), now)
 
     def alike(self, question: Question) -> int:
         """How many other questions of the session wait for exactly the same act."""
-        row = self._database.execute(
-            "SELECT count(*) FROM question WHERE state = 'pending' AND session = ? AND likeness = ? AND id != ?",
-            (question.session, question.likeness, question.id),
-        ).fetchone()
-        return int(row[0])
+        return self._rows.alike(question.session, question.likeness, question.id)
 
     async def wait(self, identity: str) -> Answer:
         """Wait for the answer without holding up an event loop. Cancelling the wait withdraws the question."""
@@ -228,69 +171,28 @@ class Inbox:
 
         A shell tries every PATH entry after a refusal, and a program retries; each would open another prompt.
         """
-        row = self._database.execute(
-            "SELECT count(*) FROM question WHERE session = ? AND likeness = ? "
-            "AND answer IN ('no', 'timeout') AND answered_ms > ?",
-            (session, likeness(action), self._clock_ms() - NO_LASTS_MS),
-        ).fetchone()
-        return bool(row[0])
+        return self._rows.refused_since(session, likeness(action), self._clock_ms() - NO_LASTS_MS)
 
     def changes(self) -> int:
         """A number that differs when another connection wrote: cheap to ask often (PRAGMA data_version)."""
-        return int(self._database.execute("PRAGMA data_version").fetchone()[0])
+        return self._rows.version
 
     def _check_room(self, session: str) -> None:
-        total, own = self._database.execute(
-            "SELECT count(*), coalesce(sum(session = ?), 0) FROM question WHERE state = 'pending'", (session,)
-        ).fetchone()
+        total, own = self._rows.waiting(session)
         if total >= PENDING_MAX or own >= PENDING_PER_SESSION_MAX:
             raise InboxFullError(
                 f"{own} questions of this session wait already", hint="answer some: interlock approvals list"
             )
 
-    def _settle(
-        self,
-        where: str,
-        values: tuple[str, ...],
-        *,
-        now: int,
-        word: AnswerWord,
-        approver: str | None,
-        reason: str | None,
-    ) -> int:
-        state = "withdrawn" if word == "withdrawn" else "answered"
-        cursor = self._database.execute(
-            "UPDATE question SET state = ?, answer = ?, approver = ?, reason = ?, answered_ms = ? "  # noqa: S608
-            f"WHERE state = 'pending' AND expires_ms > ? AND {where}",
-            (state, word, approver, reason, now, now, *values),
-        )
-        return cursor.rowcount
-
     def _sweep(self, now: int) -> None:
         """Deadlines and dead askers: both are denials. What was settled long ago is forgotten here (the ledger
         remembers).
         """
-        self._database.execute(_TIME_OUT, (now, now))
-        askers = self._database.execute("SELECT DISTINCT process FROM question WHERE state = 'pending'").fetchall()
-        for (process,) in askers:
+        self._rows.time_out(now)
+        for process in self._rows.askers():
             if not is_alive(process):
-                self._database.execute(_ASKER_ENDED, (now, process))
-        self._database.execute("DELETE FROM question WHERE state != 'pending' AND answered_ms < ?", (now - KEPT_MS,))
-
-    @contextlib.contextmanager
-    def _transaction(self):  # type: ignore[no-untyped-def]  # noqa: ANN202
-        try:
-            self._database.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                self._database.execute("ROLLBACK")
-                raise
-            self._database.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise HostError(
-                f"the inbox failed: {error}", hint="`interlock doctor` checks the state directory"
-            ) from error
+                self._rows.asker_ended(process, now)
+        self._rows.forget(now - KEPT_MS)
 
 
 def process_identity(process: int) -> str:
@@ -314,19 +216,24 @@ def is_alive(identity: str) -> bool:
     return process.isdigit() and process_identity(int(process)) == identity and not identity.endswith(":gone")
 
 
-def _question(row: tuple[str, str, str, str | None, str, str, str, int, int]) -> Question:
-    return Question(row[0], row[1], row[2], row[3], row[4], json.loads(row[5]), json.loads(row[6]), row[7], row[8])
+def _question(row: Asked) -> Question:
+    action, decision = json.loads(row.action), json.loads(row.decision)
+    return Question(
+        row.id, row.session, row.asker, row.agent, row.digest, action, decision, row.asked_ms, row.expires_ms
+    )
 
 
-def _answer(identity: str, digest: str, row: tuple[str, str | None, str | None, int]) -> Answer:
-    """The answer in a row. A yes is its grant: one that names nobody is none."""
-    word, approver, reason, answered_ms = row
+def _answer(asked: Asked, settled: Settled) -> Answer | None:
+    """The answer to a question, if it has one. A yes is its grant: one that names nobody is none."""
+    word, answered_ms = settled.word, settled.answered_ms
+    if settled.state == "pending" or word is None or answered_ms is None:
+        return None
     if word != "yes":
-        return Answer(word, approver, None, reason, answered_ms)
-    if approver is None:
-        return Answer("nobody", None, None, reason, answered_ms)
-    grant = Grant.to(identity, digest, approver=approver, answered_ms=answered_ms)
-    return Answer(word, approver, grant, reason, answered_ms)
+        return Answer(cast("AnswerWord", word), settled.approver, None, settled.reason, answered_ms)
+    if settled.approver is None:
+        return Answer("nobody", None, None, settled.reason, answered_ms)
+    grant = Grant.to(asked.id, asked.digest, approver=settled.approver, answered_ms=answered_ms)
+    return Answer(word, settled.approver, grant, settled.reason, answered_ms)
 
 
 def _wall_clock_ms() -> int:

@@ -15,8 +15,6 @@ LINE_CHARACTERS_MAX = 2000
 
 
 _DISK_ERRORS = frozenset({errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG})
-#: SQLITE_READONLY, SQLITE_IOERR and SQLITE_FULL, the low byte of a code (sqlite.org/rescode.html).
-_DATABASE_ERRORS = frozenset({8, 10, 13})
 
 
 def report(error: Exception, words: list[str]) -> int:
@@ -62,10 +60,7 @@ def say(text: str, *, prefix: str = "interlock: ") -> None:
 
 def _disk_fault(error: Exception) -> int:
     """A disk that takes nothing is not Interlock's fault, whichever command meets it first. 0 when it is not that."""
-    import sqlite3
-
-    database = isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _DATABASE_ERRORS
-    if not database and not (isinstance(error, OSError) and error.errno in _DISK_ERRORS):
+    if not (isinstance(error, OSError) and error.errno in _DISK_ERRORS):
         return 0
     say(_file_limit() or f"cannot write: {error}")
     say(f"  hint: {_room_hint()}", prefix="")
