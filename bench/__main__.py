@@ -25,14 +25,13 @@ def main() -> None:
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     if not arguments.json:
         print(f"commit {commit or 'unknown'}, kernel {platform.release()}, Python {platform.python_version()}")
-        print(f"{'':34}{'native':>12}{'governed':>12}{'ratio':>9}")
+        print(f"{'':38}{'native':>11}{'hop':>16}{'governed':>16}{'':5}{'ratio':>9}{'to hop':>9}")
     for part in arguments.parts or ["host", "gateway"]:
         for row in importlib.import_module(f"bench.{part}").rows():
             if arguments.json:
                 print(json.dumps({"part": part, **asdict(row), "ratio": round(row.ratio, 3) if row.native else None}), flush=True)
             else:
-                figures = f"{row.native:>9.2f} {row.unit:<2}{row.governed:>9.2f} {row.unit:<2}"
-                print(f"{row.name:34}{figures}{row.ratio:>8.2f}x" if row.native else f"{row.name:34}{figures}{'–':>9}", flush=True)
+                print(row.words, flush=True)
 
 
 if __name__ == "__main__":

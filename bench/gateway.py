@@ -1,211 +1,156 @@
-"""A governed tool call against the same call made directly, in one run: added latency and calls/s, as ratios, and where time goes.
+"""A governed tool call beside the same call made directly and through a bare hop, in one run: calls/s, times, processor, memory.
 
-The upstream is a small HTTP server of its own process that answers `tools/call` at once. Direct: the load generator to it. Governed:
-through a gateway of its own process with the real engine, log and registry. Run: `python -m bench gateway`; BENCH_PROFILE=1 prints a profile of the gateway's process at its end.
+Each of these is a process of its own: a server over HTTP that is as cheap as can be (`programs/mcp_http.py`), a bare uvicorn hop to it
+(`programs/hop.py`), a gateway to it with the real engine, log and registry (`programs/governed.py`), which also holds a cheap server over
+stdio in the host plane (`programs/mcp_stdio.py`). The load is made here, on the same processors. The three are called by turns, several
+times each, and the best of each is told, since what else the machine does only ever adds. Run: `python -m bench gateway`; with
+`INTERLOCK_BENCH_OLD=DIR` the gateway of another tree (its `src`, with the native module, and its `bench`) is called by the same turns.
 """
 
 from __future__ import annotations
 
-import asyncio
+import http.client
 import json
 import os
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from bench.load import Measured, load
 from bench.row import Row
 
-META = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
-CONNECTIONS = (1, 16)
-SECONDS = 3.0
-SCHEMA = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
+ROOT = Path(__file__).resolve().parents[1]
+CONNECTIONS = (1, 16, 64)
+SECONDS = 1.0
+TURNS = 3
+SESSIONS = 1_000
+AGENTS = 20
+ABOUT_MS = 3_600_000
 
 
-def request(port: int, name: str, token: str) -> bytes:
-    """One HTTP request, whole."""
-    params = {"name": name, "arguments": {"text": "hello " * 20}, "_meta": META}
-    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).encode()
-    head = (
-        f"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n"
-        f"Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\n"
-        f"Mcp-Name: {name}\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body
+@dataclass(frozen=True)
+class Called:
+    """What is called: a process, where it listens, by which name the tool is known there."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    name: str
+    token: str = ""
 
 
-async def worker(port: int, data: bytes, until: float, times_us: list[float]) -> None:
-    """Calls one after the other on one connection."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    while time.perf_counter() < until:
-        began = time.perf_counter()
-        writer.write(data)
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-        body = await reader.readexactly(length)
-        times_us.append((time.perf_counter() - began) * 1e6)
-        assert b'"hello' in body, body[:300]
-    writer.close()
+def rows(seconds: float = SECONDS) -> Iterator[Row]:
+    """See the module."""
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="interlock-bench-"))
+        upstream = Called(started(stack, ROOT, "mcp_http", port := free_port()), port, "echo")
+        hop = Called(started(stack, ROOT, "hop", port := free_port(), upstream.port), port, "echo")
+        governed = gateway(stack, ROOT, f"{folder}/new", upstream.port)
+        ways = {"direct": upstream, "hop": hop, "governed": governed, "stdio": _named(governed, "line__echo")}
+        if old := os.environ.get("INTERLOCK_BENCH_OLD"):
+            ways["old"] = gateway(stack, Path(old), f"{folder}/old", upstream.port)
+        yield Row(f"memory of {SESSIONS} idle sessions", "MB", 0, idle_sessions_mb(governed, f"{folder}/new"))
+        for connections in CONNECTIONS:
+            yield from _compared(connections, _by_turns(ways, connections, seconds))
 
 
-async def load(port: int, name: str, token: str, connections: int, seconds: float) -> tuple[float, float]:
-    """Calls a second, and the median time of one in microseconds."""
-    data = request(port, name, token)
-    await worker(port, data, time.perf_counter() + 0.3, [])
-    times_us: list[float] = []
-    began = time.perf_counter()
-    await asyncio.gather(*(worker(port, data, began + seconds, times_us) for _ in range(connections)))
-    return len(times_us) / (time.perf_counter() - began), statistics.median(times_us)
+def _by_turns(ways: dict[str, Called], connections: int, seconds: float) -> dict[str, list[Measured]]:
+    found: dict[str, list[Measured]] = {name: [] for name in ways}
+    for _ in range(TURNS):
+        for name, way in ways.items():
+            found[name].append(load(way.process.pid, way.port, way.name, way.token, connections, seconds))
+    return found
 
 
-class Upstream(asyncio.Protocol):
-    """HTTP/1.1 with Content-Length, as little as a server can do."""
-
-    def connection_made(self, transport: Any) -> None:
-        self.transport, self.buffer = transport, b""
-
-    def data_received(self, data: bytes) -> None:
-        self.buffer += data
-        while (end := self.buffer.find(b"\r\n\r\n")) >= 0:
-            head = self.buffer[:end].lower()
-            length = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0)
-            if len(self.buffer) < end + 4 + length:
-                return
-            body, self.buffer = self.buffer[end + 4 : end + 4 + length], self.buffer[end + 4 + length :]
-            answer = self.answer(json.loads(body)) if body else b"{}"
-            self.transport.write(
-                b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(answer)
-                + answer
-            )
-
-    def answer(self, message: dict[str, Any]) -> bytes:
-        method = message["method"]
-        result: dict[str, Any] = {"resultType": "complete"}
-        if method == "server/discover":
-            result |= {"supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}}
-        elif method == "tools/list":
-            result |= {"tools": [{"name": "echo", "inputSchema": SCHEMA}], "ttlMs": 60000, "cacheScope": "private"}
-        else:
-            text = message["params"]["arguments"]["text"]
-            result |= {"content": [{"type": "text", "text": text}]}
-        return json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}).encode()
+def _compared(connections: int, found: dict[str, list[Measured]]) -> Iterator[Row]:
+    at = f"{connections} conn."
+    for what, unit, key, best in (
+        ("calls a second", "/s", "calls_per_s", max),
+        ("median", "us", "median_us", min),
+        ("slowest in 100", "us", "p99_us", min),
+        ("processor a call", "us", "processor_us", min),
+    ):
+        figures = {name: best(getattr(each, key) for each in turns) for name, turns in found.items()}
+        yield Row(f"{at}, {what}", unit, figures["direct"], figures["governed"], figures["hop"])
+        for name in ("stdio", "old"):
+            if name in figures:
+                yield Row(f"{at}, {what} ({name})", unit, 0, figures[name], 0)
 
 
-async def serve_upstream(port: int) -> None:
-    server = await asyncio.get_running_loop().create_server(Upstream, "127.0.0.1", port)
-    await server.serve_forever()
+def _named(way: Called, name: str) -> Called:
+    return Called(way.process, way.port, name, way.token)
 
 
-async def serve_gateway(root: Path, port: int, upstream_port: int) -> None:
-    """The gateway without the host plane: an HTTP connector needs none."""
-    from interlock._native import Log
-    from interlock.app.gateway import Parts, assemble, own_hosts, uvicorn_server
-    from interlock.app.gateway_ports import KnownFacts, LogRecorder, NativeEngine, SharedInbox, SystemClock
-    from interlock.app.gateway_servers import SupervisedLauncher
-    from interlock.approvals.inbox import Inbox
-    from interlock.connectors.configuration import Connector, Http
-    from interlock.connectors.http import HttpChannel
-    from interlock.connectors.pool import Pool
-    from interlock.identity.authenticate import Attestations, Registry
-    from interlock.storage.home import Home
-
-    clock, name = SystemClock(), "s-20260101T000000-000000"
-    log = Log.open(
-        str(root / "ledger/gateway" / name), f"gateway/{name}", str(root / "ledger/index"), str(root / "keys")
-    )
-    connector = Connector("up", Http(f"http://127.0.0.1:{upstream_port}/mcp"))
-    home = Home.from_environment({"INTERLOCK_HOME": str(root / "home")})
-    pool = Pool({"up": connector}, launcher=SupervisedLauncher(home), reach=HttpChannel, now_ms=clock.now_ms)
-    rule = {
-        "id": "all", "decision": "allow", "verbs": ["tool.call"], "because": None, "match": {"tool": ["*"]}, "when": None,
-        "timeout_ms": None, "steer": None, "obligations": {}, "best_effort": False,
-        "source": {"file": "bench.yaml", "line": 1, "column": 1},
-    }  # fmt: skip
-    policy = {"interlock": 1, "layers": [{"name": "bench", "origin": "user", "closed": False, "rules": [rule]}]}
-    parts = Parts(
-        engine=NativeEngine(policy), facts=KnownFacts(clock), recorder=LogRecorder(log),
-        inbox=SharedInbox(Inbox(str(root / "inbox"))), clock=clock, registry=Registry(str(root / "registry")), attestations=Attestations(), pool=pool, session=name,
-        url=f"http://127.0.0.1:{port}", hosts=own_hosts("127.0.0.1", port),
-    )  # fmt: skip
-    server = uvicorn_server(assemble(parts))
-    server.config.host, server.config.port = "127.0.0.1", port
-    if os.environ.get("BENCH_PROFILE"):
-        await profiled(server.serve())
-    else:
-        await server.serve()
+def gateway(stack: ExitStack, checkout: Path, folder: str, upstream: int) -> Called:
+    """The gateway of a checkout, with an agent who has a token."""
+    Path(folder).mkdir()
+    port = free_port()
+    token = _token(folder, port, "bench")
+    return Called(started(stack, checkout, "governed", folder, port, upstream), port, "up__echo", token)
 
 
-async def profiled(serving: Any) -> None:
-    """Where the time goes: the functions with most time of their own, as shares of the whole."""
-    import cProfile
-    import pstats
+def _token(folder: str, port: int, agent: str) -> str:
+    from interlock.identity.authenticate import Registry
 
-    profile = cProfile.Profile()
-    profile.enable()
-    try:
-        await serving
-    finally:
-        profile.disable()
-        pstats.Stats(profile, stream=sys.stderr).sort_stats("tottime").print_stats(25)
+    registry, now_ms = Registry(f"{folder}/registry"), time.time_ns() // 1_000_000
+    registry.add(agent, now_ms)
+    token = registry.issue_user(agent, audience=f"http://127.0.0.1:{port}", uid=os.geteuid(), ttl_ms=ABOUT_MS, now_ms=now_ms)
+    registry.close()
+    return token
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
-def child(*arguments: str) -> subprocess.Popen[bytes]:
-    root = Path(__file__).resolve().parents[1]
-    return subprocess.Popen([sys.executable, "-m", "bench.gateway", *arguments], cwd=root)
-
-
-def wait_for(port: int) -> None:
+def started(stack: ExitStack, checkout: Path, program: str, *arguments: object) -> subprocess.Popen[bytes]:
+    """A program of the benchmark, once it listens at the port that is its first number; ended with the run."""
+    command = [sys.executable, "-m", f"bench.programs.{program}", *map(str, arguments)]
+    process = subprocess.Popen(command, cwd=checkout, env={**os.environ, "PYTHONPATH": str(checkout / "src")})
+    stack.callback(process.wait)
+    stack.callback(process.terminate)
+    port = next(each for each in arguments if isinstance(each, int))
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()
-            return
+            return process
         except OSError:
             time.sleep(0.05)
-    raise SystemExit("a server of the benchmark did not start")
+    raise SystemExit(f"`{program}` of the benchmark did not start")
 
 
-def rows(seconds: float = SECONDS) -> Iterator[Row]:
-    """For each number of connections: time of one call (median) and time per call at full load, direct beside governed."""
-    from interlock.identity.authenticate import Registry
-
-    with tempfile.TemporaryDirectory(prefix="interlock-bench-") as folder:
-        upstream, gateway = free_port(), free_port()
-        registry = Registry(f"{folder}/registry")
-        now = time.time_ns() // 1_000_000
-        registry.add("bench", now)
-        url = f"http://127.0.0.1:{gateway}"
-        token = registry.issue_user("bench", audience=url, uid=os.geteuid(), ttl_ms=3_600_000, now_ms=now)
-        children = [child("upstream", str(upstream)), child("gateway", folder, str(gateway), str(upstream))]
-        try:
-            wait_for(upstream)
-            wait_for(gateway)
-            for connections in CONNECTIONS:
-                direct = asyncio.run(load(upstream, "echo", token, connections, seconds))
-                governed = asyncio.run(load(gateway, "up__echo", token, connections, seconds))
-                yield Row(f"tool call, median, {connections} connections", "us", direct[1], governed[1])
-                yield Row(f"tool call, time each, {connections} conn.", "us", 1e6 / direct[0], 1e6 / governed[0])
-        finally:
-            for each in children:
-                each.terminate()
-                each.wait()
+def free_port() -> int:
+    """One that nobody listens at."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
 
 
-if __name__ == "__main__":
-    if sys.argv[1:2] == ["upstream"]:
-        asyncio.run(serve_upstream(int(sys.argv[2])))
-    elif sys.argv[1:2] == ["gateway"]:
-        asyncio.run(serve_gateway(Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])))
-    else:
-        for row in rows(float(sys.argv[1]) if sys.argv[1:] else SECONDS):
-            print(f"{row.name:38} direct {row.native:9.1f} governed {row.governed:9.1f} {row.unit} {row.ratio:7.1f}x")
+def idle_sessions_mb(way: Called, folder: str) -> float:
+    """What the gateway's memory grows by when so many sessions of the older era were begun, none of which does anything."""
+    tokens = [_token(folder, way.port, f"idle{number}") for number in range(AGENTS)]
+    for token in tokens:
+        _sessions(way.port, token, 1)
+    before = resident_mb(way.process.pid)
+    for token in tokens:
+        _sessions(way.port, token, SESSIONS // AGENTS)
+    return resident_mb(way.process.pid) - before
+
+
+def _sessions(port: int, token: str, count: int) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+    params = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "bench", "version": "1"}}
+    for _ in range(count):
+        connection.request("POST", "/mcp/up", json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}), headers)
+        response = connection.getresponse()
+        assert response.status == 200 and response.headers["mcp-session-id"], response.read()
+        response.read()
+    connection.close()
+
+
+def resident_mb(process: int) -> float:
+    """What is in memory of a process (proc_pid_status(5))."""
+    line = next(line for line in Path(f"/proc/{process}/status").read_text().splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) / 1024

@@ -15,9 +15,10 @@ import errno
 import itertools
 import os
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from interlock.connectors.configuration import Connector, Http
+from interlock.connectors.http_client import HttpClient, Response, Unanswered
 from interlock.connectors.lapse import Lapsed, Processed
 from interlock.connectors.patience import Deadline, Noise, Pace
 from interlock.connectors.questions import outcome_of
@@ -30,15 +31,11 @@ from interlock.mediate.upstream import Broken, Exchange, Reply
 from interlock.vocabulary.effect import Effect
 from interlock.vocabulary.json_text import TEXT_BYTES_MAX, JsonObject, object_at, text_at
 
-if TYPE_CHECKING:
-    import aiohttp
-
-CONNECT_S_MAX: Final = 10.0
+QUIET_S_MAX: Final = 10.0
+GOODBYE_S_MAX: Final = 2.0
 CONNECTIONS_MAX: Final = 64
 MESSAGES_PER_ANSWER_MAX: Final = 10_000
 SESSION_CHARACTERS_MAX: Final = 1_024
-#: Shorter than servers commonly keep an idle connection (5 s): one that is closed under a request leaves it unknown.
-IDLE_S_MAX: Final = 4.0
 _SESSION: Final = "Mcp-Session-Id"
 
 
@@ -51,7 +48,8 @@ class HttpChannel:
         self._told = told
         self._ids = itertools.count(1)
         self._turns = asyncio.Semaphore(connector.concurrency if connector.concurrency > 1 else CONNECTIONS_MAX)
-        self._client: aiohttp.ClientSession | None = None
+        self._client = HttpClient(server.url)
+        self._always = _headers_of(server)
         self._session: str | None = None
         self._version: str | None = None
         self._schemas: dict[str, JsonObject] = {}
@@ -106,41 +104,32 @@ class HttpChannel:
             self.ended.set_result(why)
         if self._stream is not None:
             self._stream.cancel()
-        client, self._client = self._client, None
-        if client is None:
-            return
         if self._session is not None:
             with contextlib.suppress(Exception):  # a server that is gone needs no goodbye
-                async with asyncio.timeout(2), client.delete(self._server.url, headers=self._headers(None, {})):
-                    pass
-        await client.close()
+                async with asyncio.timeout(GOODBYE_S_MAX):
+                    with await self._client.send("DELETE", self._headers(None, {}), b""):
+                        pass
+        self._client.close()
 
     async def _exchange(
         self, identity: int, method: str, params: JsonObject, exchange: Exchange, deadline: Deadline
     ) -> Reply | Lapsed:
-        import aiohttp
-
         if exchange.progress is not None:
             params = {**params, "_meta": {**object_at(params, "_meta"), "progressToken": identity}}
         body = messages.request(identity, method, params)
         try:
-            async with self._opened().post(
-                self._server.url,
-                data=body,
-                headers=self._headers(method, params),
-                allow_redirects=False,
-                trace_request_ctx=exchange.passage,
-            ) as response:
+            headers = self._headers(method, params)
+            with await self._client.send("POST", headers, body, exchange.passage.leaves) as response:
                 return await self._read(response, identity, method, exchange, deadline)
         except _Excess as error:
             return Broken(f"its answer cannot be read: {error}", Effect.UNKNOWN)
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+        except (Unanswered, OSError, ValueError) as error:
             effect = exchange.passage.effect
             what = "cannot connect" if effect is Effect.NOT_SENT else "the connection failed"
             return Broken(f"{what} ({_why(error)})", effect)
 
     async def _read(
-        self, response: aiohttp.ClientResponse, identity: int, method: str, exchange: Exchange, deadline: Deadline
+        self, response: Response, identity: int, method: str, exchange: Exchange, deadline: Deadline
     ) -> Reply | Lapsed:
         in_session = self._session is not None and method != "initialize"
         if response.status == 404 and in_session:  # streamable HTTP, "Session Management", item 3
@@ -167,9 +156,7 @@ class HttpChannel:
             return True
         return isinstance(await self._exchange(next(self._ids), "ping", {}, Exchange(), deadline), Lapsed)
 
-    async def _read_events(
-        self, response: aiohttp.ClientResponse, identity: int, exchange: Exchange, deadline: Deadline
-    ) -> Reply:
+    async def _read_events(self, response: Response, identity: int, exchange: Exchange, deadline: Deadline) -> Reply:
         self._take_session(response, None)
         async for message in self._events(response):
             if isinstance(message, messages.Response):
@@ -200,14 +187,9 @@ class HttpChannel:
 
     async def _listen(self) -> None:
         """The session's own stream, where the server has one: what it says outside requests. Its loss is no failure."""
-        import aiohttp
-
-        timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_S_MAX)
-        with contextlib.suppress(aiohttp.ClientError, OSError, ValueError):
+        with contextlib.suppress(Unanswered, OSError, ValueError):
             headers = {**self._headers(None, {}), "Accept": "text/event-stream"}
-            async with self._opened().get(
-                self._server.url, headers=headers, allow_redirects=False, timeout=timeout
-            ) as response:
+            with await self._client.send("GET", headers, b"") as response:
                 if response.status != 200 or response.content_type != "text/event-stream":
                     return
                 async for message in self._events(response):
@@ -218,12 +200,12 @@ class HttpChannel:
                         await self._post_quietly(messages.answer(message.id, outcome), None)
 
     async def _events(
-        self, response: aiohttp.ClientResponse
+        self, response: Response
     ) -> AsyncIterator[messages.Response | messages.Asked | messages.Told | messages.Unreadable]:
         """The messages of an event stream, no faster than others can be served meanwhile. Too many end it."""
         reader, pace = EventReader(), Pace()
         count = 0
-        async for part in response.content.iter_any():
+        async for part in response.parts():
             try:
                 texts = reader.feed(part)
             except EventTooLarge as error:
@@ -239,17 +221,11 @@ class HttpChannel:
                 await pace.step(len(text))
 
     async def _post_quietly(self, body: bytes, method: str | None) -> None:
-        import aiohttp
-
         try:
-            async with (
-                asyncio.timeout(CONNECT_S_MAX),
-                self._opened().post(
-                    self._server.url, data=body, headers=self._headers(method, {}), allow_redirects=False
-                ),
-            ):
-                return
-        except aiohttp.ClientError as error:
+            async with asyncio.timeout(QUIET_S_MAX):
+                with await self._client.send("POST", self._headers(method, {}), body):
+                    return
+        except Unanswered as error:
             raise OSError(str(error)) from error
 
     async def _cancel(self, identity: int, method: str, why: str, passage: Passage) -> None:
@@ -263,11 +239,7 @@ class HttpChannel:
             await self._post_quietly(body, None)
 
     def _headers(self, method: str | None, params: JsonObject) -> dict[str, str]:
-        headers = {
-            **self._server.headers,
-            "Content-Type": "application/json",
-            "Accept": "application/json, text/event-stream",
-        }
+        headers = dict(self._always)
         version = text_at(object_at(params, "_meta"), f"{META}protocolVersion") or self._version
         if version is not None and method != "initialize":
             headers["MCP-Protocol-Version"] = version
@@ -282,8 +254,8 @@ class HttpChannel:
             headers.update(mirrored_headers(schema, object_at(params, "arguments")) if schema is not None else {})
         return headers
 
-    def _take_session(self, response: aiohttp.ClientResponse, method: str | None) -> None:
-        session = response.headers.get(_SESSION)
+    def _take_session(self, response: Response, method: str | None) -> None:
+        session = response.header(_SESSION.lower().encode())
         if session is None or self._session is not None or len(session) > SESSION_CHARACTERS_MAX:
             return
         if session.isascii() and session.isprintable() and " " not in session:
@@ -303,35 +275,29 @@ class HttpChannel:
                 if isinstance(tool, dict) and isinstance(tool.get("name"), str):
                     self._schemas[tool["name"]] = object_at(tool, "inputSchema")
 
-    def _opened(self) -> aiohttp.ClientSession:
-        import aiohttp
 
-        if self._client is None or self._client.closed:
-            self._client = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX, keepalive_timeout=IDLE_S_MAX),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S_MAX),
-                cookie_jar=aiohttp.CookieJar(unsafe=True),  # a balancer's; of one agent, and of this server alone
-                trust_env=False,
-                auto_decompress=False,
-                trace_configs=[_departures()],
-                headers={"User-Agent": "interlock-gateway", "Accept-Encoding": "identity"},
-            )
-        return self._client
+def _headers_of(server: Http) -> dict[str, str]:
+    """What every request carries: the operator's, and ours that an operator cannot set or did not."""
+    own = {name.lower() for name in server.headers}
+    ours = {"User-Agent": "interlock-gateway", "Accept-Encoding": "identity"}
+    return {
+        **{name: value for name, value in ours.items() if name.lower() not in own},
+        **server.headers,
+        "Content-Type": "application/json",
+        "Accept": "application/json, text/event-stream",
+    }
 
 
 def _why(error: Exception) -> str:
     """What went wrong, in the system's words where it has some: the library's repeat what the operator configured."""
     import ssl
 
-    import aiohttp
-
-    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    words = str(cause) or type(cause).__name__
-    if isinstance(cause, ssl.SSLError):
-        words = f"TLS, {getattr(cause, 'verify_message', None) or cause.reason or words}"
-    elif isinstance(cause, OSError) and cause.errno is not None:
-        known = cause.errno in errno.errorcode  # the numbers of name resolution are others
-        words = (os.strerror(cause.errno) if known else cause.strerror or words).lower()
+    words = str(error) or type(error).__name__
+    if isinstance(error, ssl.SSLError):
+        words = f"TLS, {getattr(error, 'verify_message', None) or error.reason or words}"
+    elif isinstance(error, OSError) and error.errno is not None:
+        known = error.errno in errno.errorcode  # the numbers of name resolution are others
+        words = (os.strerror(error.errno) if known else error.strerror or words).lower()
     return words[:300]
 
 
@@ -339,23 +305,19 @@ class _Excess(ValueError):
     """More than any answer has: of bytes, or of messages."""
 
 
-async def _bounded(response: aiohttp.ClientResponse) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    async for part in response.content.iter_any():
-        size += len(part)
-        if size > TEXT_BYTES_MAX:
-            raise _Excess(f"it has more than {TEXT_BYTES_MAX} bytes")
-        parts.append(part)
-    return b"".join(parts)
+async def _bounded(response: Response) -> bytes:
+    text = await response.whole(TEXT_BYTES_MAX)
+    if text is None:
+        raise _Excess(f"it has more than {TEXT_BYTES_MAX} bytes")
+    return text
 
 
-def _is_plain(response: aiohttp.ClientResponse) -> bool:
+def _is_plain(response: Response) -> bool:
     """Whether the body is as we asked for it; what came compressed all the same is not unpacked."""
-    return response.headers.get("Content-Encoding", "identity").strip().lower() == "identity"
+    return (response.header(b"content-encoding") or "identity").lower() == "identity"
 
 
-def _no_answer(response: aiohttp.ClientResponse, said: object) -> str:
+def _no_answer(response: Response, said: object) -> str:
     status = response.status
     if isinstance(said, messages.Unreadable):
         return f"its answer cannot be read: {said.why} (status {status})"
@@ -366,18 +328,3 @@ def _no_answer(response: aiohttp.ClientResponse, said: object) -> str:
     meaning = "; it does not accept this connector's credential" if status in (401, 403) else ""
     meaning = "; a redirect is not followed" if 300 <= status < 400 else meaning
     return f"it answers with status {status} and no JSON{meaning}"
-
-
-def _departures() -> aiohttp.TraceConfig:
-    """Tells a request's passage when it has its connection: the next thing that happens is its first byte."""
-    import aiohttp
-
-    async def leaves(_client: object, context: object, _parameters: object) -> None:
-        passage = getattr(context, "trace_request_ctx", None)
-        if isinstance(passage, Passage):
-            passage.leaves()
-
-    trace = aiohttp.TraceConfig()
-    trace.on_connection_create_end.append(leaves)
-    trace.on_connection_reuseconn.append(leaves)
-    return trace

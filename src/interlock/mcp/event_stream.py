@@ -9,6 +9,8 @@ from typing import Final
 from interlock.vocabulary.json_text import TEXT_BYTES_MAX, JsonObject, encode
 
 _LINE_END: Final = re.compile(rb"\r\n|\n|\r")
+#: A byte order mark, which may stand in front of a stream.
+_MARK: Final = b"\xef\xbb\xbf"
 
 
 class EventTooLarge(Exception):
@@ -19,20 +21,27 @@ class EventReader:
     """Feeds on parts of a stream, however they are cut."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest = bytearray()
         self._data: list[bytes] = []
         self._size = 0
         self._first = True
 
     def feed(self, part: bytes) -> list[bytes]:
-        """The data of each event that this part completes; events without data are none. Raises `EventTooLarge`."""
-        text = self._rest + part
-        if self._first and len(text) >= 3:
-            text = text.removeprefix(b"\xef\xbb\xbf")
+        """The data of each event that this part completes; events without data are none. Raises `EventTooLarge`. Each
+        byte is looked at once, however small the parts are."""
+        if self._first or self._rest.endswith(b"\r"):
+            part = bytes(self._rest) + part
+            self._rest.clear()
+        if self._first and len(part) >= len(_MARK):
+            part = part.removeprefix(_MARK)
             self._first = False
-        held = text.endswith(b"\r")  # the other half of a line end may follow
-        lines = _LINE_END.split(text[:-1] if held else text)
-        self._rest = lines.pop() + (b"\r" if held else b"")
+        held = part.endswith(b"\r")  # the other half of a line end may follow
+        lines = _LINE_END.split(part[:-1] if held else part)
+        rest = lines.pop() + (b"\r" if held else b"")
+        if lines:
+            lines[0] = bytes(self._rest) + lines[0]
+            self._rest.clear()
+        self._rest += rest
         if len(self._rest) > TEXT_BYTES_MAX:
             raise EventTooLarge(f"it has more than {TEXT_BYTES_MAX} bytes")
         return [event for line in lines if (event := self._line(line)) is not None]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from interlock.connectors.configuration import Http, Stdio, parse
@@ -79,3 +81,14 @@ def test_events_however_they_are_cut() -> None:
         assert found == [b'{"a":\n1}', b"2"], size
     with pytest.raises(EventTooLarge):
         EventReader().feed(b"data: " + b"x" * (5 << 20))
+
+
+LONG = (4 << 20) - 64
+
+
+def test_a_long_event_in_small_parts_costs_each_byte_once() -> None:
+    """A server that sends one long line in crumbs keeps nobody else waiting."""
+    stream, reader = b"data: " + b"x" * LONG + b"\n\n", EventReader()
+    began_s = time.process_time()
+    found = [event for at in range(0, len(stream), 64) for event in reader.feed(stream[at : at + 64])]
+    assert found == [b"x" * LONG] and time.process_time() - began_s < 5
