@@ -1,4 +1,4 @@
-"""Opens the human's inbox for the command line, and refuses to from inside a session."""
+"""Opens the human's inbox for people, and refuses to from inside a session; a question as JSON."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from interlock.vocabulary.errors import EXIT_REFUSED, OperatorError
 
 if TYPE_CHECKING:
     from interlock.approvals.inbox import Inbox
+    from interlock.vocabulary.json_value import JsonObject
+    from interlock.vocabulary.question import Answer, Question
 
 
 def open_inbox() -> Inbox:
@@ -33,3 +35,22 @@ def open_inbox() -> Inbox:
 def approver() -> str:
     """Who answers, as the grant names them."""
     return f"uid:{os.getuid()}"
+
+
+def as_value(question: Question, answer: Answer | None) -> JsonObject:
+    """A question as JSON: the whole action as it is decided on, and the answer if there is one."""
+    return {
+        "id": question.id,
+        "state": "pending" if answer is None else answer.word,
+        "session": question.session,
+        "asker": question.asker,
+        "agent": question.agent,
+        "digest": question.digest,
+        "action": question.action,
+        "decision": question.decision,
+        "asked_ms": question.asked_ms,
+        "expires_ms": question.expires_ms,
+        "approver": answer.approver if answer else None,
+        "reason": answer.reason if answer else None,
+        "answered_ms": answer.answered_ms if answer else None,
+    }

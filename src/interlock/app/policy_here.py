@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from interlock.app.policies import chosen, context_of
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from interlock.policy import Compiled, Context, Source
     from interlock.policy.layer import Layer
+    from interlock.vocabulary.json_value import JsonObject
 
 DEFAULT_PRESET = "coding-agent"
 
@@ -61,6 +63,28 @@ def look_here(files: Sequence[str], presets: Sequence[str], *, workspace: str) -
 
     sources, context = _named(files, presets, workspace), context_here(workspace)
     return Here(load(sources, context), written(sources, context), workspace)
+
+
+def told(here: Here) -> JsonObject:
+    """All that there is to say of it, for programs."""
+    from interlock.policy.closure import routes
+    from interlock.policy.coverage import COSTS, coverage, untrapped
+    from interlock.policy.summary import rows
+    from interlock.vocabulary.enforcement import written
+
+    compiled = here.compiled
+    document = compiled.document()
+    covered = coverage(document, compiled.enforcement)
+    return {
+        "digest": compiled.digest,
+        "workspace": here.workspace,
+        "summary": [row._asdict() for row in rows(here.layers)],
+        "coverage": [{**asdict(row), "enforcement": written(row.enforcement)} for row in covered],
+        "routes": [asdict(route) for route in routes(document)],
+        "costs": COSTS,
+        "untrapped": list(untrapped(compiled)),
+        "warnings": list(compiled.warnings),
+    }
 
 
 def _named(files: Sequence[str], presets: Sequence[str], workspace: str) -> list[Source]:

@@ -12,7 +12,6 @@ from interlock.vocabulary.printable import printable
 
 if TYPE_CHECKING:
     from interlock.approvals.inbox import Inbox
-    from interlock.vocabulary.json_value import JsonObject
     from interlock.vocabulary.question import Answer, Question
 
 SUMMARY = "list, show and answer the questions that wait for a human"
@@ -54,6 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _list(inbox: Inbox, as_json: bool) -> int:
+    from interlock.app.inbox import as_value
+
     questions = inbox.pending()
     if as_json:
         for question in questions:
@@ -73,6 +74,8 @@ def _list(inbox: Inbox, as_json: bool) -> int:
 
 
 def _show(inbox: Inbox, identity: str, as_json: bool) -> int:
+    from interlock.app.inbox import as_value
+
     question, answer = inbox.get(identity)
     if as_json:
         print(json.dumps(as_value(question, answer)))
@@ -82,7 +85,7 @@ def _show(inbox: Inbox, identity: str, as_json: bool) -> int:
 
 
 def _answer(inbox: Inbox, arguments: argparse.Namespace) -> int:
-    from interlock.app.inbox import approver
+    from interlock.app.inbox import approver, as_value
 
     yes = arguments.act == "approve"
     question = inbox.answer(arguments.id, yes=yes, approver=approver(), reason=arguments.reason)
@@ -93,25 +96,6 @@ def _answer(inbox: Inbox, arguments: argparse.Namespace) -> int:
 
     print(f"{'approved, once' if yes else 'denied'}: {words.act(question.action)}")
     return 0
-
-
-def as_value(question: Question, answer: Answer | None) -> JsonObject:
-    """A question as JSON: the whole action as it is decided on, and the answer if there is one."""
-    return {
-        "id": question.id,
-        "state": "pending" if answer is None else answer.word,
-        "session": question.session,
-        "asker": question.asker,
-        "agent": question.agent,
-        "digest": question.digest,
-        "action": question.action,
-        "decision": question.decision,
-        "asked_ms": question.asked_ms,
-        "expires_ms": question.expires_ms,
-        "approver": answer.approver if answer else None,
-        "reason": answer.reason if answer else None,
-        "answered_ms": answer.answered_ms if answer else None,
-    }
 
 
 def _print(question: Question, answer: Answer | None) -> None:

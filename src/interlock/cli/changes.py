@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from interlock.cli.failure import LINE_CHARACTERS_MAX
-from interlock.policy.runs_later import KINDS
+from interlock.policy.runs_later import KINDS, runner_of
 from interlock.vocabulary.printable import printable, text_of
 
 if TYPE_CHECKING:
@@ -21,17 +21,11 @@ _KINDS_SHOWN: Final = 8
 _NAMES_SHOWN: Final = 3
 _KEYS_SHOWN: Final = 3
 _VALUE_CHARACTERS_MAX: Final = 80
-_RUNNERS: Final = {kind.name: kind.runner for kind in KINDS}
 #: What a session is there to write, and what git keeps of it: they do not run by themselves, and have no line of their
 #: own at the end.
 _WRITTEN: Final = frozenset(kind.name for kind in KINDS if kind.is_code)
 _EXPECTED: Final = _WRITTEN | {"git-content"}
 _ORDER: Final = {kind.name: place for place, kind in enumerate(KINDS)}
-
-
-def runner_of(kind: str) -> str:
-    """Who would run what is of this kind."""
-    return _RUNNERS.get(kind, kind)
 
 
 def in_short(found: Changes, session: str, places: Sequence[tuple[str, str]]) -> list[str]:

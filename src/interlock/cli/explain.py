@@ -6,9 +6,7 @@ ways around, and last what it costs. Prints; what a policy means is `interlock.p
 
 from __future__ import annotations
 
-import json
 import textwrap
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from interlock.cli.colour import bold
@@ -69,32 +67,6 @@ def rule_lines(here: Here) -> Iterator[str]:
             yield f"  can it be raced: {row.raceable}"
         for note in row.notes:
             yield f"  {_safe(note)}"
-
-
-def as_json(here: Here) -> str:
-    """One object with all of it."""
-    from interlock.policy.closure import routes
-    from interlock.policy.coverage import COSTS, coverage, untrapped
-    from interlock.policy.summary import rows
-    from interlock.vocabulary.enforcement import written
-
-    compiled = here.compiled
-    document = compiled.document()
-    covered = [
-        {**asdict(row), "enforcement": written(row.enforcement)} for row in coverage(document, compiled.enforcement)
-    ]
-    return json.dumps(
-        {
-            "digest": compiled.digest,
-            "workspace": here.workspace,
-            "summary": [row._asdict() for row in rows(here.layers)],
-            "coverage": covered,
-            "routes": [asdict(route) for route in routes(document)],
-            "costs": COSTS,
-            "untrapped": list(untrapped(compiled)),
-            "warnings": list(compiled.warnings),
-        }
-    )
 
 
 def _rows(found: Sequence[Row]) -> Iterator[str]:

@@ -158,9 +158,7 @@ def _log(home: Home, name: str) -> Log:
 
     log = find(home.state, name)
     if log is None:
-        what = (
-            "nothing has been recorded yet" if name == "last" else f"`{name}` is not one recorded session"
-        )
+        what = "nothing has been recorded yet" if name == "last" else f"`{name}` is not one recorded session"
         raise OperatorError(what, hint="see: interlock session list")
     return log
 

@@ -138,8 +138,8 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _explain(arguments: argparse.Namespace) -> int:
-    from interlock.app.policy_here import look_here, workspace_here
-    from interlock.cli.explain import as_json, page, rule_lines
+    from interlock.app.policy_here import look_here, told, workspace_here
+    from interlock.cli.explain import page, rule_lines
 
     files, workspace = [*arguments.files, *arguments.policy], workspace_here(arguments.workspace)
     here = look_here(files, arguments.preset, workspace=workspace)
@@ -147,7 +147,7 @@ def _explain(arguments: argparse.Namespace) -> int:
         print(here.compiled.json)
         return 0
     if arguments.json:
-        print(as_json(here))
+        print(json.dumps(told(here)))
         return 0
     for line in rule_lines(here) if arguments.rules else page(here):
         print(line)

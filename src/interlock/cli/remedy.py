@@ -20,9 +20,7 @@ SHARED_MIN = 3
 _ASK = "an agent cannot: it asks its human"
 
 
-def remedy(
-    denial: Denial, *, session: str, files: Mapping[str, str], others: Sequence[Denial]
-) -> list[str]:
+def remedy(denial: Denial, *, session: str, files: Mapping[str, str], others: Sequence[Denial]) -> list[str]:
     """Lines on what would allow a denied act, or why nothing does.
 
     Arguments: `session` is whose denial it is, `files` where the person's own
@@ -58,9 +56,7 @@ def _by_deny(denial: Denial) -> list[str]:
     ]
 
 
-def _by_rule(
-    denial: Denial, *, session: str, files: Mapping[str, str], others: Sequence[Denial]
-) -> list[str]:
+def _by_rule(denial: Denial, *, session: str, files: Mapping[str, str], others: Sequence[Denial]) -> list[str]:
     from interlock.policy.allowance import NoRuleError, rule_for
 
     folder = _settled(denial) or _shared_folder(denial, others)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from interlock.vocabulary.printable import printable, shell_words, text_of
 
 if TYPE_CHECKING:
-    from interlock.cli.tree import Node
+    from interlock.app.tree import Node
     from interlock.storage.home import Home
     from interlock.vocabulary.json_value import JsonObject
 
@@ -83,7 +83,7 @@ def _opened(home: Home, session: str) -> JsonObject:
 
 def _show(home: Home, arguments: argparse.Namespace) -> int:
     from interlock.app.history import resolve, story
-    from interlock.cli.tree import Story, draw, session_node
+    from interlock.app.tree import Story, draw, session_node
 
     session = resolve(home, arguments.id)
     found = Story(*story(home, session))
@@ -105,7 +105,8 @@ def _show(home: Home, arguments: argparse.Namespace) -> int:
 def _changes(home: Home, arguments: argparse.Namespace) -> int:
     from interlock.app.changes import changes
     from interlock.app.history import opening, resolve
-    from interlock.cli.changes import in_full, runner_of
+    from interlock.cli.changes import in_full
+    from interlock.policy.runs_later import runner_of
     from interlock.storage.home import user_home
 
     session = resolve(home, arguments.id)

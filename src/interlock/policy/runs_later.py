@@ -438,3 +438,8 @@ def to_look_for(compiled: CompiledLayer) -> JsonObject:
         for kind in KINDS
     ]
     return {"kinds": kinds, "calm": found["calm"]["path"]}
+
+
+def runner_of(kind: str) -> str:
+    """Who would run what is of this kind."""
+    return next((each.runner for each in KINDS if each.name == kind), kind)

@@ -195,7 +195,7 @@ def _ending(events: list[Event]) -> list[Node]:
 
 
 def _runs_later(closed: Event) -> list[Node]:
-    from interlock.cli.changes import runner_of
+    from interlock.policy.runs_later import runner_of
     from interlock.vocabulary.changes import changes_of
 
     found = changes_of(closed.document)
