@@ -23,6 +23,7 @@ from interlock.connectors.http import HttpChannel
 from interlock.connectors.pool import Pool
 from interlock.identity.authenticate import Attestations, Registry
 from interlock.storage.home import Home
+from interlock.storage.tasks import TaskStore
 
 SESSION = "s-20260101T000000-000000"
 LINE = (sys.executable, "-I", "-S", str(Path(__file__).with_name("mcp_stdio.py")))
@@ -51,6 +52,7 @@ async def serve(root: Path, port: int, upstream: int) -> None:
     parts = Parts(
         engine=NativeEngine(policy()), facts=KnownFacts(clock), recorder=LogRecorder(log), inbox=SharedInbox(Inbox(str(root / "inbox"))),
         clock=clock, registry=Registry(str(root / "registry")), attestations=Attestations(), pool=pool, session=SESSION,
+        tasks=TaskStore(str(root / "tasks")),
         url=f"http://127.0.0.1:{port}", hosts=own_hosts("127.0.0.1", port),
     )  # fmt: skip
     server = uvicorn_server(assemble(parts))

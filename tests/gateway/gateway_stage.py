@@ -32,6 +32,7 @@ from interlock.connectors.launch import LastWords, LaunchFailed
 from interlock.connectors.pool import Pool
 from interlock.identity.attestation_socket import AttestationSocket
 from interlock.identity.authenticate import Attestations, Registry
+from interlock.storage.tasks import TaskStore
 
 SERVERS = Path(__file__).parent / "servers"
 SESSION = "s-20261121T120000-abcdef"
@@ -249,6 +250,7 @@ def _begin(
         parts = Parts(
             engine=NativeEngine(policy(*rules)), facts=KnownFacts(clock), recorder=recorder, inbox=SharedInbox(inbox), clock=clock,
             registry=Registry(str(root / "registry.sqlite")), attestations=attestations, pool=pool, session=SESSION,
+            tasks=TaskStore(str(root / "tasks.sqlite")),
             url=f"http://127.0.0.1:{port}", hosts=own_hosts("127.0.0.1", port), anonymous=options.get("anonymous"),
         )  # fmt: skip
         attestation_socket = AttestationSocket(

@@ -19,6 +19,7 @@ from interlock.gateway.limits import CONNECTIONS_MAX, KEEP_ALIVE_S
 from interlock.gateway.methods import Methods
 from interlock.gateway.operation import Prompts
 from interlock.gateway.outlet import Backlogs
+from interlock.gateway.ports import Tasks
 from interlock.gateway.refusals import Refusals
 from interlock.gateway.schema_checks import SchemaChecks
 from interlock.gateway.serve import Gateway, GatewayProtocol
@@ -50,6 +51,7 @@ class Parts:
     registry: Registry
     attestations: Attestations
     pool: Pool
+    tasks: Tasks
     session: str
     url: str
     hosts: frozenset[str]
@@ -72,6 +74,7 @@ def assemble(parts: Parts) -> Gateway:
         prompts=prompts,
         seal=StateSeal(secrets.token_bytes(32), clock.now_ms),
         checks=SchemaChecks(clock.now_ms),
+        tasks=parts.tasks,
         session=parts.session,
     )
     backlogs = Backlogs()

@@ -30,6 +30,7 @@ from interlock.connectors.pool import Pool
 from interlock.mediate.ports import RecordFailed
 from interlock.storage.home import Home
 from interlock.storage.runtime import clear_leftovers
+from interlock.storage.tasks import TaskStore
 from interlock.vocabulary.errors import EXIT_FAILED, HostError, OperatorError
 from interlock.vocabulary.ids import session_id
 
@@ -130,7 +131,7 @@ async def _serve(opening: _Opening) -> int:
         now_ms=clock.monotonic_ms,
     )
     address, port = listener.getsockname()[:2]
-    inbox = Inbox(home.inbox)
+    inbox, tasks = Inbox(home.inbox), TaskStore(home.tasks)
     parts = Parts(
         engine=NativeEngine(policy),
         facts=KnownFacts(clock),
@@ -140,6 +141,7 @@ async def _serve(opening: _Opening) -> int:
         registry=Registry(home.registry),
         attestations=attestations,
         pool=pool,
+        tasks=tasks,
         session=opening.session,
         url=opening.url,
         hosts=own_hosts(address, port),
@@ -165,6 +167,7 @@ async def _serve(opening: _Opening) -> int:
         await pool.close()
         recorder.close("the gateway was ended")
         inbox.close()
+        tasks.close()
 
 
 def _open_to_agents(opening: _Opening) -> None:

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from interlock.connectors.configuration import Connector
 from interlock.connectors.lapse import Lapsed
 from interlock.mcp import server_message as messages
-from interlock.mcp.client_request import capabilities_towards
+from interlock.mcp.client_request import capabilities_towards, extensions_of
 from interlock.mcp.revision import LEGACY, LEGACY_KNOWN, META, MODERN
 from interlock.mediate.upstream import Broken, Exchange, Fault, Reply, Result
 from interlock.vocabulary.effect import Effect
@@ -95,7 +95,9 @@ def own_meta(connector: Connector, meta: JsonObject) -> JsonObject:
     claims = capabilities_towards(connector.client_requests)
     caller = meta.get(f"{META}clientCapabilities")
     if isinstance(caller, dict):
+        extensions = extensions_of(caller)
         claims = {key: value for key, value in caller.items() if key in claims}
+        claims |= {"extensions": extensions} if extensions else {}
     return messages.modern_meta(meta, claims)
 
 

@@ -24,7 +24,7 @@ from interlock.connectors.patience import Deadline, Noise, Pace
 from interlock.connectors.questions import outcome_of
 from interlock.mcp import server_message as messages
 from interlock.mcp.event_stream import EventReader, EventTooLarge
-from interlock.mcp.request_headers import mirrored_headers, safe_header
+from interlock.mcp.request_headers import NAMED, mirrored_headers, safe_header
 from interlock.mcp.revision import META, MODERN
 from interlock.mediate.line import Passage, contained
 from interlock.mediate.upstream import Broken, Exchange, Reply
@@ -247,7 +247,7 @@ class HttpChannel:
             headers[_SESSION] = self._session
         if version == MODERN and method is not None:
             headers["Mcp-Method"] = method
-            name = text_at(params, "uri" if method == "resources/read" else "name")
+            name = text_at(params, NAMED.get(method, "name"))
             if name is not None:
                 headers["Mcp-Name"] = safe_header(name)
             schema = self._schemas.get(name or "") if method == "tools/call" else None

@@ -23,7 +23,7 @@ from interlock.gateway.limits import LIST_S_MAX, TOOL_NAME_CHARACTERS_MAX
 from interlock.gateway.operation import LISTING, NO_SESSION, READ, Tool, call_action, named_action, subject_of, tools_of
 from interlock.gateway.ports import Upstreams
 from interlock.mcp.message import RpcError
-from interlock.mcp.revision import INVALID_PARAMS, UPSTREAM_BROKEN
+from interlock.mcp.revision import INVALID_PARAMS, METHOD_NOT_FOUND, UPSTREAM_BROKEN
 from interlock.mediate.line import contained
 from interlock.mediate.ports import Engine
 from interlock.mediate.upstream import Broken, Upstream
@@ -41,6 +41,8 @@ _TOOLS_A_TURN: Final = 50
 UI: Final = "ui://"
 UNAVAILABLE: Final = "interlock/unavailable"
 _KEYS: Final = {"tools": "name", "prompts": "name", "resources": "uri", "resourceTemplates": "uriTemplate"}
+#: What a server says it has; `tools` is always said of an endpoint.
+_CAPABILITIES: Final = {"prompts": "prompts", "resources": "resources", "resourceTemplates": "resources"}
 _VERBS: Final = {"prompts": "prompt.get", "resources": "resource.read", "resourceTemplates": "resource.read"}
 
 
@@ -68,6 +70,17 @@ class Catalogue:
         own = name if conversation.connector else by_public_name(upstream.connector, list(tools)).get(name)
         if own is None or own not in tools:
             raise _unknown("tool", name)
+        return upstream, tools[own]
+
+    async def tool_of(self, conversation: Conversation, connector: str, own: str) -> tuple[Upstream, Tool]:
+        """A tool by its server's own name, for what follows from a call of it. Raises `RpcError`."""
+        upstream = self._upstream(conversation, connector)
+        definitions = [] if upstream is None else await upstream.definitions("tools")
+        if isinstance(definitions, Broken):
+            raise unusable(words.call(own, connector), definitions)
+        tools = {} if upstream is None else self._tools_of(conversation, upstream, definitions)
+        if upstream is None or own not in tools:
+            raise RpcError(UPSTREAM_BROKEN, f"{words.call(own, connector)}: the tool is not there any more")
         return upstream, tools[own]
 
     async def prompt(self, conversation: Conversation, name: object) -> tuple[Upstream, str]:
@@ -119,6 +132,10 @@ class Catalogue:
             named = f"`{conversation.connector}` "
             words = reason if reason.startswith(named) else f"{named}is unavailable: {reason}"
             raise RpcError(UPSTREAM_BROKEN, words, data=effect_data(Effect.NOT_SENT))
+        claim = _CAPABILITIES.get(kind)
+        if claim is not None and not missing and not any(claim in upstream.capabilities() for upstream in upstreams):
+            status = 404 if conversation.modern else 200
+            raise RpcError(METHOD_NOT_FOUND, f"no server at this endpoint has {kind}", status=status)
         entries.sort(key=lambda entry: str(entry[_KEYS[kind]]))
         return {kind: entries, **({"_meta": {UNAVAILABLE: missing}} if missing else {})}
 

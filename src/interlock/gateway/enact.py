@@ -22,7 +22,7 @@ from interlock.gateway.failures import broken, effect_data, failure
 from interlock.gateway.operation import Operation, Tool, sent
 from interlock.gateway.schema_checks import SchemaChecks, UnusableSchema
 from interlock.gateway.state import StateSeal
-from interlock.mcp.client_request import KINDS
+from interlock.mcp.client_request import KINDS, extensions_of
 from interlock.mcp.message import RpcError
 from interlock.mcp.revision import INVALID_PARAMS, META, MISSING_CAPABILITY, REFUSED, UPSTREAM_BROKEN
 from interlock.mediate.permit import Enacted, Honours, Permit, Refused
@@ -100,6 +100,8 @@ class Enactor:
         withheld = None
         if tool is not None:
             withheld = lie(tool, value) or await mismatch(tool, value, self.checks)
+        elif is_task(value):
+            return self._no_result(Broken("the server makes a task of it, as only a call may become", Effect.UNKNOWN))
         if withheld is None:
             return Enacted(self._named(value), effect_of(value), status=status_of(value), result=size)
         text = f"Interlock withheld the result of {self.operation.what}: {withheld}. The call itself was made."
@@ -114,11 +116,7 @@ class Enactor:
     def _no_result(self, reply: Fault | Broken) -> Enacted[ToAgent]:
         what = self.operation.what
         if isinstance(reply, Fault):
-            code = reply.code if reply.code in _PASSED_CODES else UPSTREAM_BROKEN
-            http_status = 400 if code == MISSING_CAPABILITY else 200
-            data = effect_data(Effect.UNKNOWN, reply.data)
-            error = RpcError(code, words.fault(what, reply.message), data=data, status=http_status)
-            return Enacted(error, Effect.UNKNOWN, status=f"error {reply.code}")
+            return Enacted(error_of(what, reply), Effect.UNKNOWN, status=f"error {reply.code}")
         status = f"{reply.reason} ({reply.detail})" if reply.detail else reply.reason
         text = broken(what, reply)
         if self.operation.tool is None:
@@ -127,15 +125,25 @@ class Enactor:
         return Enacted(failure(text, reply.effect), reply.effect, status[:1_000])
 
 
+def error_of(what: str, reply: Fault) -> RpcError:
+    """A server's error, as the answer to an agent."""
+    code = reply.code if reply.code in _PASSED_CODES else UPSTREAM_BROKEN
+    data = effect_data(Effect.UNKNOWN, reply.data)
+    http_status = 400 if code == MISSING_CAPABILITY else 200
+    return RpcError(code, words.fault(what, reply.message), data=data, status=http_status)
+
+
 def effect_of(result: JsonObject) -> Effect:
-    """A server that asks for more input has answered, but not said that it did anything."""
-    return Effect.UNKNOWN if asks_for_more(result) else Effect.DONE
+    """A server that asks for more input, or makes a task of the call, has not said yet that it did anything."""
+    return Effect.UNKNOWN if asks_for_more(result) or is_task(result) else Effect.DONE
 
 
 def status_of(result: JsonObject) -> str | None:
     """In the word of the record."""
     if asks_for_more(result):
         return "input required"
+    if is_task(result):
+        return "task"
     return "error" if result.get("isError") is True else None
 
 
@@ -144,9 +152,21 @@ def asks_for_more(result: JsonObject) -> bool:
     return result.get("resultType") == "input_required"
 
 
+def is_task(result: JsonObject) -> bool:
+    """Whether the server answers with a task, and later with what came of it (`tasks.py`)."""
+    return result.get("resultType") == "task"
+
+
+async def ends_wrong(tool: Tool, result: JsonObject, checks: SchemaChecks) -> str | None:
+    """How the result that a task ended with is not what its tool's definition and the protocol say it is."""
+    if asks_for_more(result) or is_task(result):
+        return "it is not the end of the call"
+    return lie(tool, result) or await mismatch(tool, result, checks)
+
+
 def lie(tool: Tool, result: JsonObject) -> str | None:
     """How a result is not what its tool's definition and the protocol say it is."""
-    if asks_for_more(result):
+    if asks_for_more(result) or is_task(result):
         return None
     content = result.get("content")
     if not isinstance(content, list) or not all(is_object(each) for each in content):
@@ -160,7 +180,7 @@ def lie(tool: Tool, result: JsonObject) -> str | None:
 
 async def mismatch(tool: Tool, result: JsonObject, checks: SchemaChecks) -> str | None:
     """How a structured result is not what the tool's schema promises."""
-    if tool.result is None or result.get("isError") is True or asks_for_more(result):
+    if tool.result is None or result.get("isError") is True or asks_for_more(result) or is_task(result):
         return None
     try:
         faults = await checks.faults(tool.connector, tool.result, result.get("structuredContent"))
@@ -175,7 +195,7 @@ def beside(
     """What goes along with a request. Raises `RpcError` for an answer that nobody asked for, and for a state that is
     not this request's."""
     passed: JsonObject = {}
-    meta = _meta(conversation, params, upstream.client_requests)
+    meta = meta_passed(conversation, params, upstream.client_requests)
     if meta:
         passed["_meta"] = meta
     if not conversation.modern or method not in _MAY_BE_ANSWERED:
@@ -198,7 +218,7 @@ def handed_back(
     if not conversation.modern:
         text = "The server asks for more input, which this client's revision of MCP cannot give."
         return failure(f"{text} {words.UNSURE}", Effect.UNKNOWN)
-    if _not_forwarded(outcome, upstream.client_requests):
+    if not_forwarded(outcome, upstream.client_requests):
         text = "The server asks this client for something that the operator does not forward."
         return failure(f"{text} {words.UNSURE}", Effect.UNKNOWN)
     state = outcome.get("requestState")
@@ -212,12 +232,18 @@ def progress_token(params: JsonObject) -> object:
     return object_at(params, "_meta").get("progressToken")
 
 
-def _meta(conversation: Conversation, params: JsonObject, allowed: Collection[str]) -> JsonObject:
+def meta_passed(conversation: Conversation, params: JsonObject, allowed: Collection[str]) -> JsonObject:
+    """What of a request's `_meta` goes along: not what is ours or the envelope's, and of the client's capabilities only
+    what the operator forwards and the extensions that are carried."""
     meta = object_at(params, "_meta")
     kept = {key: value for key, value in meta.items() if not key.startswith((META, "interlock/"))}
     kept.pop("progressToken", None)
-    if conversation.modern and allowed:
-        kept[_CAPABILITIES] = {key: each for key, each in object_at(meta, _CAPABILITIES).items() if key in allowed}
+    if conversation.modern:
+        said = object_at(meta, _CAPABILITIES)
+        claims = {key: each for key, each in said.items() if key in allowed}
+        extensions = extensions_of(said)
+        if allowed or extensions:
+            kept[_CAPABILITIES] = {**claims, "extensions": extensions} if extensions else claims
     return kept
 
 
@@ -229,7 +255,7 @@ def _opened(conversation: Conversation, params: JsonObject, seal: StateSeal) -> 
     return opened
 
 
-def _not_forwarded(outcome: JsonObject, allowed: Collection[str]) -> bool:
+def not_forwarded(outcome: JsonObject, allowed: Collection[str]) -> bool:
     """Whether a server asks for something that its operator did not allow it to ask."""
     asked = outcome.get("inputRequests", {})
     if not is_object(asked):

@@ -13,6 +13,8 @@ from interlock.gateway.conversation import Conversation
 from interlock.gateway.methods import Methods
 from interlock.gateway.outlet import Backlogs, Outlet, Send, send_empty, send_json, stream
 from interlock.gateway.serve import Incoming
+from interlock.gateway.tasks import undeclared
+from interlock.mcp.client_request import TASKS, declares
 from interlock.mcp.message import RpcError, RpcMessage, RpcRequest, error
 from interlock.mcp.request_headers import check_modern
 from interlock.mcp.revision import INVALID_REQUEST, META
@@ -73,6 +75,10 @@ class ModernEra:
 
     async def _listen(self, incoming: Incoming, said: RpcRequest, send: Send, gone: asyncio.Task[None]) -> None:
         wanted = object_at(said.params, "notifications")
+        if "taskIds" in wanted and not declares(said.params, TASKS):
+            fault = undeclared()
+            await send_json(send, fault.status, error(said.id, fault))
+            return
         queue = self._changes.subscribe(incoming.principal.agent, incoming.connector, wanted, said.id)
         if queue is None:
             fault = RpcError(INVALID_REQUEST, "too many subscriptions of this agent are open")

@@ -10,9 +10,10 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from interlock.gateway import tasks
 from interlock.gateway.catalogue import UNAVAILABLE, Catalogue
 from interlock.gateway.conversation import Conversation
-from interlock.gateway.enact import Enactor, ToAgent, beside, handed_back, progress_token
+from interlock.gateway.enact import Enactor, ToAgent, beside, handed_back, is_task, progress_token
 from interlock.gateway.failures import effect_data
 from interlock.gateway.limits import (
     ALL_INSTRUCTIONS_CHARACTERS_MAX,
@@ -32,8 +33,10 @@ from interlock.gateway.operation import (
     uri_in_doubt,
     use_of,
 )
+from interlock.gateway.ports import Tasks
 from interlock.gateway.schema_checks import SchemaChecks, UnusableSchema
 from interlock.gateway.state import StateSeal
+from interlock.mcp.client_request import extensions_of
 from interlock.mcp.definition import is_schema_of_objects
 from interlock.mcp.message import RpcError, RpcRequest, error, result
 from interlock.mcp.request_headers import check_parameters
@@ -87,6 +90,7 @@ class Methods:
     prompts: Prompts
     seal: StateSeal
     checks: SchemaChecks
+    tasks: Tasks
     session: str
     numbers: Iterator[int] = field(default_factory=itertools.count)
 
@@ -123,10 +127,10 @@ class Methods:
             tool,
             arguments,
             beside=beside(conversation, upstream, "tools/call", params, self.seal),
-            identity=self._identity(),
-            subject=self._subject(conversation),
+            identity=self.identity(),
+            subject=self.subject(conversation),
         )
-        return await self._walked(conversation, operation, params, await self._unfit(operation.action, tool, arguments))
+        return await self.walked(conversation, operation, params, await self._unfit(operation.action, tool, arguments))
 
     async def get_prompt(self, conversation: Conversation, params: JsonObject) -> JsonObject:
         """`prompts/get`."""
@@ -146,21 +150,21 @@ class Methods:
             upstream,
             use,
             beside=beside(conversation, upstream, use.method, params, self.seal),
-            identity=self._identity(),
-            subject=self._subject(conversation),
+            identity=self.identity(),
+            subject=self.subject(conversation),
         )
         unfit = keys_in_doubt(use.arguments)
         if use.verb == "resource.read":
             unfit = unfit or uri_in_doubt(use.name)
-        return await self._walked(conversation, operation, params, unfit)
+        return await self.walked(conversation, operation, params, unfit)
 
-    async def _walked(
+    async def walked(
         self, conversation: Conversation, operation: Operation, params: JsonObject, unfit: str | None
     ) -> JsonObject:
         """The operation along the line. `unfit` is why it cannot be sent, which is a denial on the record."""
         exchange = self._exchange(conversation, str(operation.action["id"]), progress_token(params))
         enactor = Enactor(self.catalogue, conversation, operation, exchange, self.checks)
-        attribution = await self._attribution(conversation, params)
+        attribution = await self.attribution(conversation, params)
         if isinstance(attribution, Refused):
             return enactor.denied(attribution)
         if unfit is not None:
@@ -173,6 +177,8 @@ class Methods:
             return enactor.denied(outcome)
         if isinstance(outcome, RpcError):
             raise outcome
+        if is_task(outcome):
+            return await tasks.handed_out(self, conversation, operation, outcome, params)
         return handed_back(outcome, conversation, operation.upstream, params, self.seal)
 
     def _exchange(self, conversation: Conversation, identity: str, progress: object) -> Exchange:
@@ -199,7 +205,8 @@ class Methods:
             return f"the tool cannot be used: the schema of its arguments is of no use ({error})"
         return "the arguments do not match the tool's schema: " + "; ".join(faults) if faults else None
 
-    async def _attribution(self, conversation: Conversation, params: JsonObject) -> Attribution | Refused:
+    async def attribution(self, conversation: Conversation, params: JsonObject) -> Attribution | Refused:
+        """Who asks, and why, as the records of a request say it; a denial where that could not be recorded."""
         try:
             prompt = await self.prompts.reference(conversation.principal, params)
         except RecordFailed as failure:
@@ -211,10 +218,12 @@ class Methods:
         }
         return Attribution(agent=agent, prompt=prompt, trace=trace_of(params))
 
-    def _subject(self, conversation: Conversation) -> JsonObject:
+    def subject(self, conversation: Conversation) -> JsonObject:
+        """Who acts, for an Action."""
         return subject_of(conversation.principal.agent, conversation.principal.session or self.session)
 
-    def _identity(self) -> str:
+    def identity(self) -> str:
+        """The next id of an Action."""
         return f"{self.session}/{next(self.numbers)}"
 
     async def initialize(self, conversation: Conversation, params: JsonObject) -> JsonObject:
@@ -260,6 +269,8 @@ class Methods:
                     claims[key] = {}
             if not conversation.modern:
                 _claim_changes(claims, said)
+            elif extensions_of(said):
+                claims["extensions"] = {**object_at(claims, "extensions"), **extensions_of(said)}
         return claims
 
     async def complete(self, conversation: Conversation, params: JsonObject) -> JsonObject:
@@ -347,7 +358,13 @@ _SHARED: Final[dict[str, Method]] = {
     "completion/complete": Methods.complete,
     **{method: _lister(kind) for method, kind in _LISTS.items()},
 }
-_MODERN: Final[dict[str, Method]] = {**_SHARED, "server/discover": Methods.discover}
+_MODERN: Final[dict[str, Method]] = {
+    **_SHARED,
+    "server/discover": Methods.discover,
+    "tasks/get": tasks.get,
+    "tasks/update": tasks.update,
+    "tasks/cancel": tasks.cancel,
+}
 _LEGACY: Final[dict[str, Method]] = {
     **_SHARED,
     "ping": _pong,

@@ -113,6 +113,11 @@ def use_of(upstream: Upstream, use: Use, *, beside: JsonObject, identity: str, s
     return Operation(upstream, _with(action, beside, None if METHODS[use.verb] == use.method else use.method))
 
 
+def answer_to_task(call: Operation, beside: JsonObject) -> Operation:
+    """A client's answers to what a task asks, as part of the call that the task came of."""
+    return Operation(call.upstream, _with(call.action, beside, "tasks/update"))
+
+
 def _with(action: JsonObject, beside: JsonObject, method: str | None) -> JsonObject:
     target = object_at(action, "target")
     more: JsonObject = {**({"beside": beside} if beside else {}), **({"method": method} if method else {})}
@@ -132,6 +137,8 @@ def _parameters(method: str, target: JsonObject) -> JsonObject:
     match method:
         case "tools/call" | "prompts/get":
             return {"name": name, "arguments": arguments}
+        case "tasks/update":
+            return {}
         case "resources/read" | "resources/subscribe" | "resources/unsubscribe":
             return {"uri": name}
         case "logging/setLevel":

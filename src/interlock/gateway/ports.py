@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from interlock.mediate.principal import Principal, Unknown
+from interlock.mediate.task import KeptTask
 from interlock.mediate.upstream import Upstream
 
 
@@ -36,6 +37,17 @@ class Identity(Protocol):
 
     def still(self, principal: Principal, authorization: str | None) -> str | None:
         """Why this principal may no longer act, or none."""
+
+
+class Tasks(Protocol):
+    """Tasks of servers, by the handles that agents have. INVARIANT: what was kept is there after any end of this
+    process."""
+
+    def keep(self, handle: str, task: KeptTask, now_ms: int) -> None:
+        """Have it durable. Raises `HostError` when it is not."""
+
+    def find(self, handle: str, agent: str, now_ms: int) -> KeptTask | None:
+        """The task of a handle, for its own agent. Raises `HostError`."""
 
 
 class Upstreams(Protocol):

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from interlock.vocabulary.json_text import JsonObject
+from interlock.mcp.revision import META
+from interlock.vocabulary.json_text import JsonObject, is_object, object_at
 
 #: Method, and what an operator's `client_requests` and a client's capabilities call it.
 KINDS: Final = {
@@ -13,6 +14,23 @@ KINDS: Final = {
     "sampling/createMessage": "sampling",
     "roots/list": "roots",
 }
+
+
+#: A server answers a call with a handle, and says later what came of it.
+TASKS: Final = f"{META}tasks"
+#: Extensions that are carried: what a client or a server says of any other one goes no further.
+EXTENSIONS: Final = frozenset({TASKS, f"{META}ui"})
+
+
+def extensions_of(capabilities: JsonObject) -> JsonObject:
+    """The extensions that are carried, of those that a client or a server says it has."""
+    said = object_at(capabilities, "extensions")
+    return {name: settings for name, settings in said.items() if name in EXTENSIONS and is_object(settings)}
+
+
+def declares(params: JsonObject, extension: str) -> bool:
+    """Whether the client of a request says that it has an extension."""
+    return extension in extensions_of(object_at(object_at(params, "_meta"), f"{META}clientCapabilities"))
 
 
 def capabilities_towards(allowed: tuple[str, ...]) -> JsonObject:

@@ -24,7 +24,15 @@ from interlock.mcp.revision import (
 )
 from interlock.vocabulary.json_text import JsonObject, is_object, object_at, text_at
 
-_NAMED: Final = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+#: What `Mcp-Name` says, by method; of tasks as their extension asks ("Streamable HTTP: Routing Headers").
+NAMED: Final = {
+    "tools/call": "name",
+    "prompts/get": "name",
+    "resources/read": "uri",
+    "tasks/get": "taskId",
+    "tasks/update": "taskId",
+    "tasks/cancel": "taskId",
+}
 _SENTINEL: Final = re.compile(r"=\?base64\?(.*)\?=", re.DOTALL)
 _SAFE_VALUE: Final = re.compile(r"[\x20-\x7e\t]*", re.ASCII)
 _DECIMAL: Final = re.compile(r"-?[0-9]{1,17}(?:\.0+)?", re.ASCII)
@@ -81,14 +89,14 @@ def check_modern(headers: Headers, request: RpcRequest) -> None:
     method = headers.one("mcp-method")
     if method != request.method:
         raise _mismatch("Mcp-Method", method, request.method)
-    key = _NAMED.get(request.method)
+    key = NAMED.get(request.method)
     if key is not None:
         _check_name(headers.one("mcp-name"), text_at(request.params, key))
 
 
 def _check_name(announced: str | None, named: str | None) -> None:
     if named is None:
-        raise RpcError(INVALID_PARAMS, "the request names nothing (`name` or `uri` is missing)", status=400)
+        raise RpcError(INVALID_PARAMS, "the request names nothing (`name`, `uri` or `taskId` is missing)", status=400)
     if announced is None or decoded(announced) != named:
         raise _mismatch("Mcp-Name", announced, named)
 
@@ -133,6 +141,7 @@ def decoded(value: str) -> str:
         return base64.b64decode(wrapped[1], validate=True).decode("utf-8", "strict")
     except (binascii.Error, ValueError) as error:
         raise RpcError(HEADER_MISMATCH, "a header is not the Base64 that it says it is", status=400) from error
+
 
 def safe_header(value: str) -> str:
     """The value itself where a header may carry it, else its Base64 form: nothing can end the header early."""

@@ -95,6 +95,16 @@ class Line:
             return settled
         return await self._enact(settled, enactor)
 
+    async def still(self, *, action: JsonObject, attribution: Attribution, honours: Honours) -> Refused | None:
+        """Whether what follows from an act that was let through may go on: it is decided anew, with the policy and the
+        Facts of now. A human who was asked about the act is not asked again. A denial is recorded."""
+        judged = await self._judge(action)
+        lacking = _lacking(judged.decision, honours)
+        if lacking is None and judged.decision.says in (Says.ALLOW, Says.APPROVE):
+            return None
+        settled = judged.decision.settled_as_denial(lacking) if lacking is not None else None
+        return await self._refuse(attribution, judged, settled=settled)
+
     async def deny(self, *, action: JsonObject, attribution: Attribution, because: str) -> Refused:
         """Record a denial that needs no policy: input that is not fit to be decided (wrong arguments, a tool that is
         broken)."""

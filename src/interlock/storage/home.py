@@ -89,6 +89,11 @@ class Home:
         return f"{self.state}/inbox.sqlite"
 
     @property
+    def tasks(self) -> str:
+        """The database of servers' tasks that agents have handles of."""
+        return f"{self.state}/tasks.sqlite"
+
+    @property
     def phrase(self) -> str:
         """The phrase that real prompts show, known to the human's side only."""
         return f"{self.state}/phrase"

@@ -93,7 +93,8 @@ def test_a_server_is_sent_what_is_permitted_and_not_what_was_asked(
     server = Server(instead)
     methods = Methods(
         line=cast(Line, server), engine=cast(Any, server), recorder=cast(Any, server), catalogue=Catalogue(server, cast(Any, server)),
-        prompts=Prompts(cast(Any, server), lambda: "p-1"), seal=StateSeal(b"k" * 32, lambda: 0), checks=SchemaChecks(lambda: 0), session="s-20261121T120000-abcdef",
+        prompts=Prompts(cast(Any, server), lambda: "p-1"), seal=StateSeal(b"k" * 32, lambda: 0), checks=SchemaChecks(lambda: 0),
+        tasks=cast(Any, server), session="s-20261121T120000-abcdef",
     )  # fmt: skip
     principal = Principal("coder", "t-1", Binding.USER, None, "authenticated")
     talk = Conversation(principal, "c", modern=False, headers=Headers([]), session=None, revalidate=lambda: None)
