@@ -305,7 +305,8 @@ def post(stage: Any, token: str | None, body: Any, path: str = "/mcp", **headers
 
 def read(text: bytes) -> Any:
     if text.startswith((b"event:", b":")):
-        return [json.loads(line[6:]) for line in text.splitlines() if line.startswith(b"data: ")]
+        found = [json.loads(line[6:]) for line in text.splitlines() if line.startswith(b"data: ")]
+        return found[0] if len(found) == 1 else found  # on a busy machine an answer comes as a stream sooner
     return json.loads(text) if text else None
 
 

@@ -3,7 +3,8 @@
 A session is made by `initialize`, named by `Mcp-Session-Id`, ended by DELETE. It belongs to the principal and
 endpoint that made it: with any other it does not exist (404). Its one GET stream takes what is not part of an
 answer. A client that goes away does not cancel: only `notifications/cancelled`, DELETE or the end of its session
-does. Left out: resuming a stream (events carry no ids, so no client tries).
+does. It may come back to the stream that it lost, by a GET with `Last-Event-ID`: events are named by stream and
+number, and an id leads nowhere outside the session that it was given in.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ from interlock.gateway.limits import (
     REQUESTS_PER_SESSION_MAX,
     SESSION_IDLE_MS_MAX,
     SESSIONS_PER_AGENT_MAX,
+    STREAM_AFTER_S,
+    STREAM_IN_SESSION_AFTER_S,
 )
 from interlock.gateway.methods import LEVELS, Methods
-from interlock.gateway.outlet import Backlog, Backlogs, Outlet, Receive, Send, send_empty, send_json, stream
+from interlock.gateway.outlet import Backlogs, Receive, Send, Stream, Streams, patient, send_empty, send_json
 from interlock.gateway.serve import Incoming, Rejected
 from interlock.mcp.client_request import KINDS
 from interlock.mcp.message import RpcError, RpcMessage, RpcRequest, RpcResponse, error, result
@@ -31,8 +34,13 @@ from interlock.mcp.revision import INVALID_REQUEST, LEGACY_KNOWN, METHOD_NOT_FOU
 from interlock.mediate.principal import Principal
 from interlock.vocabulary.json_text import JsonObject, is_object, object_at, text_at
 
+#: From this revision on a stream begins with an event that has an id and no data.
+PRIMES_SINCE: Final = "2025-11-25"
 SESSION_HEADER: Final = "mcp-session-id"
 SUBSCRIPTIONS_MAX: Final = 256
+
+#: What is done for one request: status and message of its answer.
+Work = asyncio.Task[tuple[int, JsonObject]]
 
 
 class LegacyEra:
@@ -49,7 +57,7 @@ class LegacyEra:
             return
         session = self._session(incoming)
         if isinstance(said, RpcRequest):
-            await self._request(incoming, session, said, send)
+            await self._request(incoming, session, said, send, gone)
             return
         if isinstance(said, RpcResponse):
             _settle(session, said)
@@ -64,16 +72,26 @@ class LegacyEra:
         if incoming.headers.one(SESSION_HEADER) is None:
             raise Rejected(405, "a stream needs a session", [(b"allow", b"POST")])
         session = self._session(incoming)
-        if session.stream is not None:
-            raise Rejected(409, "the session has a stream open already")
-        queue = session.stream = self._sessions.backlogs.of(session.agent)
+        stream, after = self._listening(session, incoming.headers.one("last-event-id"))
         gone = asyncio.ensure_future(_gone(receive))
         try:
-            await stream(send, queue, gone)
+            await stream.follow(send, after, gone, begins_with=session.streams.begins(stream))
         finally:
-            session.stream = None
-            queue.close()
             gone.cancel()
+
+    def _listening(self, session: Session, last: str | None) -> tuple[Stream, int]:
+        """The stream that a GET is for, and the event after which it goes on. Raises `Rejected`."""
+        if last is not None:
+            found = session.streams.find(last)
+            if found is None:
+                raise Rejected(400, "`Last-Event-ID` names no event that is kept in this session")
+            return found
+        if session.listening is not None:
+            if session.listening.is_followed:
+                raise Rejected(409, "the session has a stream open already")
+            session.streams.forget(session.listening)
+        session.listening = session.streams.open()
+        return session.listening, 0
 
     async def delete(self, incoming: Incoming, send: Send) -> None:
         """DELETE: the client ends its session."""
@@ -108,28 +126,49 @@ class LegacyEra:
         header = (SESSION_HEADER.encode(), session.id.encode("ascii"))
         await send_json(send, 200, result(said.id, answer), [header])
 
-    async def _request(self, incoming: Incoming, session: Session, said: RpcRequest, send: Send) -> None:
+    async def _request(
+        self, incoming: Incoming, session: Session, said: RpcRequest, send: Send, gone: asyncio.Task[None]
+    ) -> None:
         if said.id in session.running:
             raise Rejected(400, "a request with this id is running already")
         if len(session.running) >= REQUESTS_PER_SESSION_MAX:
             raise Rejected(429, "too many requests are running in this session")
-        backlog = self._sessions.backlogs.of(session.agent)
-        outlet = Outlet(send, backlog, streams=incoming.accepts("text/event-stream"))
-        conversation = self._conversation(incoming, session, outlet)
+        stream = session.streams.open() if incoming.accepts("text/event-stream") else None
+        conversation = self._conversation(incoming, session, stream)
         work = asyncio.create_task(self._work(conversation, session, said))
-        task = asyncio.create_task(_deliver(outlet, work))
-        session.running[said.id] = task
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            if not task.cancelled():
-                raise
-            await outlet.abandon()
-        finally:
-            if task.done():
-                session.running.pop(said.id, None)
-            else:
-                task.add_done_callback(lambda _: session.running.pop(said.id, None))
+        session.running[said.id] = work
+        work.add_done_callback(lambda _: session.running.pop(said.id, None))
+        if stream is None:
+            await _answered(send, work)
+        else:
+            work.add_done_callback(lambda _: self._ended(stream, work))
+            patience_s = STREAM_IN_SESSION_AFTER_S if said.method == "tools/call" else STREAM_AFTER_S
+            await self._streamed(session, stream, work, send, gone, patience_s=patience_s)
+
+    async def _streamed(
+        self, session: Session, stream: Stream, work: Work, send: Send, gone: asyncio.Task[None], *, patience_s: float
+    ) -> None:
+        """The answer as one JSON message, or on a stream where more is said or it takes long."""
+        said = asyncio.ensure_future(stream.said())
+        waits = {said, work, gone}
+        await asyncio.wait(waits, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
+        said.cancel()
+        if stream.is_silent and (work.done() or gone.done()):
+            session.streams.forget(stream)  # nobody has an event of it to come back with
+            if work.done():
+                await _answered(send, work)
+            return
+        begins = session.streams.begins(stream)
+        if work.done():
+            self._ended(stream, work)
+        await stream.follow(send, 0, gone, begins_with=begins)
+
+    def _ended(self, stream: Stream, work: Work) -> None:
+        """The work of a request is over: on a stream that has begun, its answer is the last word."""
+        if stream.begun and stream.ended_ms is None:
+            if not work.cancelled() and work.exception() is None:
+                stream.answer(work.result()[1])
+            stream.end(self._sessions.now_ms())
 
     async def _work(self, conversation: Conversation, session: Session, said: RpcRequest) -> tuple[int, JsonObject]:
         status, reply = await self._methods.answered(conversation, said)
@@ -143,10 +182,10 @@ class LegacyEra:
             session.level = text_at(said.params, "level") or session.level
         return status, reply
 
-    def _conversation(self, incoming: Incoming, session: Session | None, outlet: Outlet | None) -> Conversation:
+    def _conversation(self, incoming: Incoming, session: Session | None, stream: Stream | None) -> Conversation:
         ask = notify = None
-        if session is not None and outlet is not None and outlet.streams:
-            bound_session, put = session, outlet.put
+        if session is not None and stream is not None:
+            bound_session, put = session, stream.put
 
             async def ask_client(question: JsonObject) -> JsonObject:
                 refusal = _cannot(bound_session, question)
@@ -177,13 +216,14 @@ def _cannot(session: Session, question: JsonObject) -> JsonObject | None:
     return {"error": {"code": METHOD_NOT_FOUND, "message": "the client does not take such questions"}}
 
 
-async def _deliver(outlet: Outlet, work: asyncio.Task[tuple[int, JsonObject]]) -> None:
-    """Send what comes of the work; cancelling this cancels the work."""
-    try:
-        await outlet.run(work)
-    except asyncio.CancelledError:
-        work.cancel()
-        raise
+async def _answered(send: Send, work: Work) -> None:
+    """The answer as one JSON message; nothing for a request that was cancelled. The work goes on without its client."""
+    await asyncio.wait({work})
+    if work.cancelled():
+        await send_empty(send, 202)
+        return
+    status, answer = work.result()
+    await send_json(patient(send), status, answer)
 
 
 def _check_version(incoming: Incoming) -> None:
@@ -221,10 +261,11 @@ class Session:
     version: str
     capabilities: JsonObject
     used_ms: int
+    streams: Streams
     subscriptions: set[str] = field(default_factory=set)
-    running: dict[int | str, asyncio.Task[None]] = field(default_factory=dict)
+    running: dict[int | str, Work] = field(default_factory=dict)
     asked: dict[str, asyncio.Future[JsonObject]] = field(default_factory=dict)
-    stream: Backlog | None = None
+    listening: Stream | None = None
     level: str = LEVELS[0]
 
     def belongs_to(self, principal: Principal, connector: str | None) -> bool:
@@ -233,9 +274,9 @@ class Session:
 
     def tell(self, message: JsonObject) -> None:
         """Put a message on the GET stream, if there is one; what does not fit is counted."""
-        if self.stream is None or self.is_below_level(message):
+        if self.listening is None or self.is_below_level(message):
             return
-        self.stream.put(message)
+        self.listening.put(message)
 
     def is_below_level(self, message: JsonObject) -> bool:
         """Whether it is a log message that the client did not want."""
@@ -249,9 +290,9 @@ class Sessions:
     """All sessions, by id."""
 
     def __init__(self, *, now_ms: Callable[[], int], new_id: Callable[[], str], backlogs: Backlogs) -> None:
-        self._now_ms = now_ms
+        self.now_ms = now_ms
         self._new_id = new_id
-        self.backlogs = backlogs
+        self._backlogs = backlogs
         self._all: dict[str, Session] = {}
         self._asked = itertools.count(1)
 
@@ -261,8 +302,16 @@ class Sessions:
         mine = sorted((each for each in self._all.values() if each.agent == principal.agent), key=lambda s: s.used_ms)
         for each in mine[: max(0, len(mine) - SESSIONS_PER_AGENT_MAX + 1)]:
             self.end(each)
+        streams = Streams(self._backlogs.allowance(principal.agent), self.now_ms, primes=version >= PRIMES_SINCE)
         session = Session(
-            self._new_id(), principal.agent, principal.token, connector, version, capabilities, self._now_ms()
+            id=self._new_id(),
+            agent=principal.agent,
+            token=principal.token,
+            connector=connector,
+            version=version,
+            capabilities=capabilities,
+            used_ms=self.now_ms(),
+            streams=streams,
         )
         self._all[session.id] = session
         return session
@@ -272,7 +321,7 @@ class Sessions:
         session = self._all.get(identity)
         if session is None or not session.belongs_to(principal, connector):
             return None
-        session.used_ms = self._now_ms()
+        session.used_ms = self.now_ms()
         return session
 
     def of(self, agent: str) -> list[Session]:
@@ -291,8 +340,7 @@ class Sessions:
             task.cancel()
         for future in session.asked.values():
             future.cancel()
-        if session.stream is not None:
-            session.stream.end()
+        session.streams.close()
 
     async def ask(self, session: Session, question: JsonObject, send: Callable[[JsonObject], bool]) -> JsonObject:
         """Put a server's question to the client on the stream of the request it belongs to, and wait for the answer."""
@@ -310,6 +358,6 @@ class Sessions:
             session.asked.pop(identity, None)
 
     def _drop_idle(self) -> None:
-        oldest = self._now_ms() - SESSION_IDLE_MS_MAX
+        oldest = self.now_ms() - SESSION_IDLE_MS_MAX
         for each in [each for each in self._all.values() if each.used_ms < oldest and not each.running]:
             self.end(each)

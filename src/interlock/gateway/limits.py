@@ -17,7 +17,14 @@ AGENT_CONNECTIONS_MAX: Final = 256
 KEEP_ALIVE_S: Final = 75
 #: Before this an answer is plain JSON; after it a stream with comments keeps the connection alive.
 STREAM_AFTER_S: Final = 2.0
+#: For calls in a session that much sooner: from its first event on a client can come back for the answer.
+STREAM_IN_SESSION_AFTER_S: Final = 0.25
 COMMENT_EVERY_S: Final = 15.0
+#: A client that lost its stream is asked to wait so long before it comes back.
+RETRY_MS: Final = 1_000
+#: Streams of one session that have ended are kept for a client that comes back: so many, for so long.
+ENDED_STREAMS_MAX: Final = 16
+ENDED_STREAM_KEPT_MS: Final = 300_000
 #: Messages that wait for one stream; what comes beyond is counted and said, not kept.
 STREAM_MESSAGES_MAX: Final = 1_000
 #: The same in bytes: of one stream, and of all streams of one agent.

@@ -5,11 +5,16 @@ of answers are fixed texts or made here; nothing of a peer's ever becomes a head
 
 Messages wait as the events they will be, written once. They are bounded in number and in bytes: for one stream, and for
 one agent in all its streams. What does not fit is counted, never kept: a reader that stalls costs so much and no more.
+
+A stream of a session (`Stream`) outlives its connection: 2025-11-25, "Resumability and Redelivery". Its client comes
+back with the id of the last event it has, and gets what followed that event on that stream, and nothing of another one.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,12 +22,15 @@ from typing import Final
 from interlock.gateway.limits import (
     AGENT_BYTES_MAX,
     COMMENT_EVERY_S,
+    ENDED_STREAM_KEPT_MS,
+    ENDED_STREAMS_MAX,
+    RETRY_MS,
     STALLED_S_MAX,
     STREAM_AFTER_S,
     STREAM_BYTES_MAX,
     STREAM_MESSAGES_MAX,
 )
-from interlock.mcp.event_stream import event
+from interlock.mcp.event_stream import begins, event
 from interlock.vocabulary.json_text import JsonObject, encode
 
 AsgiMessage = dict[str, object]
@@ -96,13 +104,6 @@ class Outlet:
         await self._event(event(answer))
         await self._send({"type": "http.response.body", "body": b""})
 
-    async def abandon(self) -> None:
-        """The request was cancelled: it ends without an answer."""
-        if self._started:
-            await self._send({"type": "http.response.body", "body": b""})
-        else:
-            await send_empty(self._send, 202)
-
     async def _step(self, work: asyncio.Task[tuple[int, JsonObject]], wait_s: float) -> bool:
         """One message, or the end of the work, or a comment when neither came in time (false)."""
         get = asyncio.ensure_future(self._waiting.get())
@@ -166,15 +167,24 @@ async def stream(send: Send, queue: Backlog, gone: asyncio.Task[None]) -> None:
 
 @dataclass(slots=True)
 class Allowance:
-    """Bytes that all streams of one agent hold."""
+    """Bytes that all streams of one agent hold, and those of its streams that may be come back to."""
 
     held: int = 0
+    streams: dict[int, Stream] = field(default_factory=dict)
 
     def takes(self, size: int) -> bool:
         """Whether so many more may be held; then they are."""
         if self.held + size > AGENT_BYTES_MAX:
             return False
         self.held += size
+        return True
+
+    def make_room(self) -> bool:
+        """Have the stream that ended first lose its oldest event; false when none has any."""
+        ended = [each for each in self.streams.values() if each.ended_ms is not None and each.holds]
+        if not ended:
+            return False
+        min(ended, key=lambda each: each.ended_ms or 0).drop_oldest()
         return True
 
 
@@ -234,4 +244,227 @@ class Backlogs:
 
     def of(self, agent: str) -> Backlog:
         """A backlog of one more stream of this agent."""
-        return Backlog(self._allowances.setdefault(agent, Allowance()))
+        return Backlog(self.allowance(agent))
+
+    def allowance(self, agent: str) -> Allowance:
+        """What all streams of this agent may hold together."""
+        return self._allowances.setdefault(agent, Allowance())
+
+
+_EVENT_ID: Final = re.compile(r"(\d{1,9})\.(\d{1,9})", re.ASCII)
+
+
+def event_named(identity: str) -> tuple[int, int] | None:
+    """The numbers of a stream and of an event on it, from the id of the event; none for what is not one of ours."""
+    found = _EVENT_ID.fullmatch(identity)
+    return (int(found[1]), int(found[2])) if found is not None else None
+
+
+class Stream:
+    """One stream of a session: what was said on it, and the connection that follows it now.
+
+    Events are kept after they were sent, until room is needed: the oldest that a connection has taken go first. What no
+    connection has taken goes only for the answer, which is what a client comes back for.
+    """
+
+    def __init__(self, number: int, allowance: Allowance) -> None:
+        self.number = number
+        self.last = 0
+        self.lost = 0
+        self.ended_ms: int | None = None
+        self.begun = False
+        self._allowance = allowance
+        self._kept: deque[tuple[int, bytes]] = deque()
+        self._bytes = 0
+        self._taken = 0
+        self._closed = False
+        self._follower: asyncio.Event | None = None
+        self._said = asyncio.Event()
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing was said on it."""
+        return self.last == 0
+
+    @property
+    def holds(self) -> bool:
+        """Whether it has events, which nobody takes just now."""
+        return bool(self._kept) and not self.is_followed
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether a connection takes what is said."""
+        return self._follower is not None
+
+    async def said(self) -> None:
+        """Wait for the first word."""
+        await self._said.wait()
+
+    def identity(self, number: int) -> str:
+        """The id of an event, unique in its session."""
+        return f"{self.number}.{number}"
+
+    def put(self, message: JsonObject) -> bool:
+        """Say something; false when it does not fit, and then it is lost."""
+        text = event(message, self.identity(self.last + 1))
+        while not self._fits(len(text)) and self._kept and self._kept[0][0] <= self._taken:
+            self.drop_oldest()
+        self._have_room(len(text))
+        if self._closed or self.ended_ms is not None or not self._fits(len(text)):
+            self.lost += 1
+            return False
+        self._append(text)
+        return True
+
+    def answer(self, message: JsonObject) -> None:
+        """Say what the client waits for: it makes room for itself. While a connection takes it, it need not fit."""
+        text = event(message, self.identity(self.last + 1))
+        self._have_room(len(text))
+        while not self._fits(len(text)) and self._kept:
+            self.lost += self._kept[0][0] > self._taken
+            self.drop_oldest()
+        if self._closed or not (self.is_followed or self._fits(len(text))):
+            self.lost += 1
+            return
+        self._append(text)
+
+    def end(self, now_ms: int) -> None:
+        """Nothing is said any more."""
+        if self.ended_ms is None:
+            self.ended_ms = now_ms
+        self._wake()
+
+    def close(self) -> None:
+        """Nobody comes back to it."""
+        self._closed = True
+        while self._kept:
+            self.drop_oldest()
+        self._wake()
+
+    async def follow(self, send: Send, after: int, gone: asyncio.Task[None], *, begins_with: bytes) -> None:
+        """Send what was said after an event, and what will be said, until the end or until the client is gone. Whoever
+        comes last follows: the connection before it ends."""
+        if self._follower is not None:
+            self._follower.set()
+        mine = self._follower = asyncio.Event()
+        send = patient(send)
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": _STREAM})
+            await _part(send, begins_with)
+            while not gone.done() and self._follower is mine:
+                mine.clear()
+                following = self._after(after)
+                if following is not None:
+                    after = following[0]
+                    self._taken = max(self._taken, after)
+                    await _part(send, following[1])
+                elif self._closed or self.ended_ms is not None:
+                    break
+                elif not await _woken(mine, gone):
+                    await _part(send, b": waiting\n\n")
+            if not gone.done():
+                await send({"type": "http.response.body", "body": b""})
+        finally:
+            if self._follower is mine:
+                self._follower = None
+                self._give_back()
+
+    def _after(self, number: int) -> tuple[int, bytes] | None:
+        """The first event after another one that is still there: they are numbered without a gap."""
+        at = max(0, number + 1 - self._kept[0][0]) if self._kept else 0
+        return self._kept[at] if at < len(self._kept) else None
+
+    def _fits(self, size: int) -> bool:
+        full = len(self._kept) >= STREAM_MESSAGES_MAX or self._bytes + size > STREAM_BYTES_MAX
+        return not full and self._allowance.held + size <= AGENT_BYTES_MAX
+
+    def _append(self, text: bytes) -> None:
+        self.last += 1
+        self._kept.append((self.last, text))
+        self._bytes += len(text)
+        self._allowance.held += len(text)
+        self._said.set()
+        self._wake()
+
+    def _have_room(self, size: int) -> None:
+        """What other streams of the agent keep for a client that may come back is less than what is said now."""
+        while self._allowance.held + size > AGENT_BYTES_MAX and self._allowance.make_room():
+            continue
+
+    def drop_oldest(self) -> None:
+        """The oldest event is forgotten."""
+        _, text = self._kept.popleft()
+        self._bytes -= len(text)
+        self._allowance.held -= len(text)
+
+    def _give_back(self) -> None:
+        """What did not fit and was there for its connection alone goes with it."""
+        while self._kept and self._allowance.held > AGENT_BYTES_MAX:
+            self.drop_oldest()
+
+    def _wake(self) -> None:
+        if self._follower is not None:
+            self._follower.set()
+
+
+async def _part(send: Send, text: bytes) -> None:
+    await send({"type": "http.response.body", "body": text, "more_body": True})
+
+
+async def _woken(waking: asyncio.Event, gone: asyncio.Task[None]) -> bool:
+    """Wait for a word or for the client's going; false when it is time for a comment."""
+    wait = asyncio.ensure_future(waking.wait())
+    try:
+        done, _ = await asyncio.wait({wait, gone}, timeout=COMMENT_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
+        return bool(done)
+    finally:
+        wait.cancel()
+
+
+class Streams:
+    """The streams of one session, by number."""
+
+    def __init__(self, allowance: Allowance, now_ms: Callable[[], int], *, primes: bool) -> None:
+        """`primes`: whether a stream begins with the id of an event that is none."""
+        self._allowance = allowance
+        self._now_ms = now_ms
+        self._primes = primes
+        self._all: dict[int, Stream] = {}
+        self._numbers = 0
+
+    def open(self) -> Stream:
+        """One more. Streams that ended long ago, or before many others, are forgotten."""
+        now_ms = self._now_ms()
+        ended = [each for each in self._all.values() if each.ended_ms is not None]
+        old = [each for each in ended if now_ms - (each.ended_ms or 0) > ENDED_STREAM_KEPT_MS]
+        for each in {*old, *ended[: max(0, len(ended) - ENDED_STREAMS_MAX)]}:
+            self.forget(each)
+        self._numbers += 1
+        stream = self._all[self._numbers] = Stream(self._numbers, self._allowance)
+        self._allowance.streams[id(stream)] = stream
+        return stream
+
+    def forget(self, stream: Stream) -> None:
+        """Nobody can come back to it."""
+        self._all.pop(stream.number, None)
+        self._allowance.streams.pop(id(stream), None)
+        stream.close()
+
+    def find(self, identity: str) -> tuple[Stream, int] | None:
+        """The stream of an event of this session, and the event's number."""
+        numbers = event_named(identity)
+        stream = self._all.get(numbers[0]) if numbers is not None else None
+        if numbers is None or stream is None or not stream.begun or numbers[1] > stream.last:
+            return None
+        return stream, numbers[1]
+
+    def begins(self, stream: Stream) -> bytes:
+        """How a stream begins."""
+        stream.begun = True
+        return begins(stream.identity(0) if self._primes else None, RETRY_MS)
+
+    def close(self) -> None:
+        """The session is over."""
+        for each in tuple(self._all.values()):
+            each.end(self._now_ms())
+            self.forget(each)

@@ -59,6 +59,17 @@ class EventReader:
         return None
 
 
-def event(message: JsonObject) -> bytes:
-    """One message as an event. JSON holds no raw line break, so a message cannot end its event early."""
-    return b"event: message\ndata: " + encode(message) + b"\n\n"
+def event(message: JsonObject, identity: str | None = None) -> bytes:
+    """One message as an event, with an id where its client may come back for what follows it. JSON holds no raw line
+    break, so a message cannot end its event early."""
+    named = b"" if identity is None else b"id: " + identity.encode("ascii") + b"\n"
+    return b"event: message\n" + named + b"data: " + encode(message) + b"\n\n"
+
+
+def begins(identity: str | None, retry_ms: int) -> bytes:
+    """How a stream begins that its client may come back to, and after how long. With an id it is an event without data,
+    as 2025-11-25 has it; older clients would take that for a message."""
+    retry = b"retry: " + str(retry_ms).encode() + b"\n"
+    if identity is None:
+        return b": open\n" + retry + b"\n"
+    return b": open\nid: " + identity.encode("ascii") + b"\n" + retry + b"data:\n\n"

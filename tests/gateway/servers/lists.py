@@ -1,8 +1,10 @@
 """An MCP server over stdio whose lists are what a file says: `lists.py FILE`, a JSON object of `tools`, `prompts`, `resources` and
-`resourceTemplates`. Each call is a line in the file `calls` beside it."""
+`resourceTemplates`. Each call is a line in the file `calls` beside it; it lasts as many `seconds` as its arguments say, and a call of
+`change` says that the tools have changed."""
 
 import json
 import sys
+import time
 from pathlib import Path
 
 FILE = Path(sys.argv[1])
@@ -23,6 +25,9 @@ def answer(method, params):
     if method == "tools/call":
         with (FILE.parent / "calls").open("a") as file:
             file.write(params["name"] + "\n")
+        if params["name"] == "change":
+            sys.stdout.write(json.dumps({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}) + "\n")
+        time.sleep(float(params.get("arguments", {}).get("seconds", 0)))
         return {"result": {"content": [], "structuredContent": LISTS.get("structured", {})}}
     return {"error": {"code": -32601, "message": f"no {method}"}}
 
