@@ -149,16 +149,16 @@ def test_a_command_is_kept_as_the_person_who_added_it_means_it(stage: CommandSta
 
 
 def test_what_stands_in_the_way_of_a_command_is_said_when_it_is_added(stage: CommandStage) -> None:
-    written(stage.root / "tools/npx", "#!/bin/sh\n", 0o755)
     (stage.root / "papers").mkdir()
     papers = str(stage.root / "papers")
-    stage.environment["PATH"] = f"{stage.root}/tools:/usr/bin:/bin"
-    said = stage.run("connector", "add", "a", "--stdio", "--", "npx", "-y", "some-server", papers)
-    assert "note: `" in said and "fetches a package when it starts, and a server has no network" in said
-    assert f"`--workspace {papers}` lets it work there" in said
+    said = stage.run("connector", "add", "a", "--stdio", "--", "sh", papers)
+    assert "note: the server may not read" in said and f"`--workspace {papers}` lets it work there" in said
     assert "note:" not in stage.run("connector", "add", "b", "--stdio", "--workspace", papers, "--", "sh", papers)
-    said = stage.run("connector", "add", "c", "--stdio", "--", "/nowhere/uvx", "some-server")
-    assert "`/nowhere/uvx` is not found on this machine" in said and "pip install PACKAGE" in said
+    assert "`/nowhere/server` is not found on this machine" in stage.run("connector", "add", "c", "--stdio", "--", "/nowhere/server")
+    network = written(stage.root / "n.yaml", "interlock: 1\nname: n\nrules:\n  - {id: a, allow: net.connect, address: 192.0.2.1}\n")
+    stage.run("connector", "add", "d", "--stdio", "--policy", str(network), "--", "npx", "-y", "some-server")
+    kept = load(stage.home / "config/connectors/d.yaml").server
+    assert kept.package is None and kept.command[1:] == ("-y", "some-server")  # type: ignore[union-attr]
     assert "no connectors yet" not in stage.run("connector", "list")
 
 

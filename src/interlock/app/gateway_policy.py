@@ -50,7 +50,8 @@ def _command_layer(stdio: Stdio) -> str:
     """What the command names by absolute path may be read and run, and the server's code: it could not start
     otherwise."""
     files = [word for word in stdio.command if word.startswith("/") and os.path.isfile(word)]
-    named = {pattern for path in (*files, *stdio.code) if (pattern := _unfollowed(path)) is not None}
+    package = (stdio.package.folder,) if stdio.package is not None else ()
+    named = {pattern for path in (*files, *stdio.code, *package) if (pattern := _unfollowed(path)) is not None}
     rules: list[dict[str, object]] = []
     if named:
         paths = sorted(form for pattern in named for form in (pattern, f"{pattern}/**"))

@@ -25,7 +25,8 @@ from interlock.app.gateway_place import ServerStanding, announce, keep_told, wit
 from interlock.app.gateway_policy import call_policy
 from interlock.app.gateway_servers import SupervisedLauncher
 from interlock.app.gateway_told import Told
-from interlock.connectors.configuration import Connector, load
+from interlock.app.package_fetch import clear_forgotten
+from interlock.connectors.configuration import Connector, Stdio, load
 from interlock.connectors.pool import Pool
 from interlock.mediate.ports import RecordFailed
 from interlock.storage.home import Home
@@ -61,12 +62,18 @@ def serve(wanted: GatewayWanted) -> int:
     listener = _listener(wanted.listen)
     lock = _lock(home)
     clear_leftovers(home)
+    clear_forgotten(home, _packages(connectors))
     try:
         return _run(wanted, home, connectors, listener)
     finally:
         listener.close()
         withdraw(home)
         os.close(lock)
+
+
+def _packages(connectors: Mapping[str, Connector]) -> list[str]:
+    servers = [each.server for each in connectors.values()]
+    return [each.package.folder for each in servers if isinstance(each, Stdio) and each.package is not None]
 
 
 def load_connectors(home: Home) -> dict[str, Connector]:

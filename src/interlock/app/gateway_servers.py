@@ -18,6 +18,7 @@ from typing import Final
 
 from interlock.app.connector_references import fault_of
 from interlock.app.gateway_policy import server_policy
+from interlock.connectors import package
 from interlock.connectors.configuration import Stdio
 from interlock.connectors.launch import LastWords, LaunchFailed
 from interlock.host.executable import find_supervisor
@@ -208,6 +209,9 @@ class SupervisedLauncher:
 
     async def _start(self, name: str, stdio: Stdio, agent: str) -> SupervisedServer:
         fault = fault_of(stdio)
+        if fault is None and stdio.package is not None:
+            fault = await asyncio.to_thread(package.fault_of, stdio.package)
+            fault = fault and f"{fault}; `interlock connector update {name}` fetches it anew"
         if fault is not None:
             raise LaunchFailed(fault)
         session = session_id(now_s=time.time(), random=os.urandom(3))
@@ -244,6 +248,7 @@ class SupervisedLauncher:
             "PATH": SERVER_PATH,
             "LANG": "C.UTF-8",
             **({} if stdio.policies else _WITHOUT_NETWORK),
+            **_modules(stdio),
             "HOME": scratch,
             "TMPDIR": scratch,
             "INTERLOCK_SESSION": session,
@@ -275,6 +280,12 @@ class SupervisedLauncher:
             gateway={"socket": self._home.gateway_socket},
         )
         return launch.message()
+
+
+def _modules(stdio: Stdio) -> dict[str, str]:
+    """Where a fetched Python program finds its modules: in its own folder, and not in the user's."""
+    found = stdio.package.modules if stdio.package is not None else None
+    return {} if found is None else {"PYTHONPATH": found, "PYTHONNOUSERSITE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 class _Pipes:

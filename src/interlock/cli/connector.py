@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from interlock.app.mcp_clients import CLIENTS
 
 if TYPE_CHECKING:
+    from interlock.cli.connector_document import ConnectorWanted
     from interlock.connectors.configuration import Connector
     from interlock.storage.home import Home
     from interlock.vocabulary.json_value import JsonObject
@@ -20,6 +21,7 @@ _EPILOG: Final = """\
 examples:
   interlock connector add notes --stdio -- python3 notes_server.py
   interlock connector add crm --http https://crm.example/mcp --header 'Authorization=Bearer …'
+  interlock connector add files --stdio --workspace ~/papers -- npx -y @modelcontextprotocol/server-filesystem ~/papers
   interlock connector add --from claude-code --dry-run
   interlock connector test notes
 """
@@ -59,11 +61,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add.add_argument("--start-timeout", metavar="TIME", help="the longest a start may take; default 30s")
     add.add_argument("--concurrency", metavar="N", help="calls of one agent at a time; default 1")
     add.add_argument("--force", action="store_true", help="replace one of the same name")
+    add.add_argument("--fetch", action="store_true", help="yes to fetching the package of an npx, uvx, … command, once")
     add.add_argument("--dry-run", action="store_true", help="with --from: show what would be added")
     add.add_argument("--json", action="store_true", help="with --from: one JSON object")
     add.usage = "%(prog)s (NAME --stdio [options] -- COMMAND … | NAME --http URL [options] | --from CLIENT [NAME …])"
     listing = actions.add_parser("list", help="the connectors", description="the connectors")
     listing.add_argument("--json", action="store_true", help="one JSON object a line")
+    update = actions.add_parser("update", help="fetch its package anew", description="fetch its package anew")
+    update.add_argument("name")
+    update.add_argument("--fetch", action="store_true", help="yes, without being asked")
     for name, words in (("remove", "forget a connector"), ("test", "start or reach it, and say what was found")):
         action = actions.add_parser(name, help=words, description=words)
         action.add_argument("name")
@@ -101,6 +107,10 @@ def run(arguments: argparse.Namespace) -> int:
     connectors = load_connectors(home)
     if arguments.action == "list":
         return _list(connectors, home, as_json=arguments.json)
+    if arguments.action == "update":
+        from interlock.cli.connector_fetch import update
+
+        return update(_known(connectors, arguments.name), home, yes=arguments.fetch)
     return _test(_known(connectors, arguments.name), as_json=arguments.json)
 
 
@@ -110,17 +120,22 @@ def _add(arguments: argparse.Namespace, home: Home) -> int:
         from interlock.cli.connector_import import add_from
 
         return add_from(arguments, home)
-    from interlock.cli.connector_document import document_of, keep, wanted_of
+    from interlock.cli.connector_document import check_free, document_of, keep, wanted_of
+    from interlock.cli.connector_fetch import told, with_package
     from interlock.connectors.configuration import load
     from interlock.connectors.kind import kind_of
     from interlock.vocabulary.printable import printable
 
     [name] = arguments.name
-    path = keep(name, document_of(wanted_of(arguments)), home.connectors, replace=arguments.force)
+    check_free(name, home.connectors, replace=arguments.force)
+    with with_package(name, wanted_of(arguments), home, yes=arguments.fetch) as wanted:
+        path = keep(name, document_of(wanted), home.connectors, replace=arguments.force)
     print(f"added `{name}`: {path}")
+    if wanted.package is not None:
+        print(f"  fetched {told(wanted.package)} into {printable(wanted.package.folder)}")
     for directory in kind_of(load(path)).code:
         print(f"  reads its code in {printable(directory)}")
-    for note in _notes(arguments):
+    for note in _notes(wanted):
         print(f"  note: {printable(note, 1_000)}")
     print(f"  try it: interlock connector test {name}")
     return 0
@@ -139,15 +154,15 @@ def _check_names(arguments: argparse.Namespace) -> None:
         raise OperatorError("with --from, only names, --dry-run, --json and --force are taken")
 
 
-def _notes(arguments: argparse.Namespace) -> list[str]:
+def _notes(wanted: ConnectorWanted) -> list[str]:
     from interlock.app.gateway_servers import SERVER_PATH
     from interlock.cli.connector_command import notes, whole
 
-    if not arguments.stdio:
+    if not wanted.command:
         return []
-    command = whole(arguments.command, server_path=SERVER_PATH)
-    has_policy, workspace = bool(arguments.policy), arguments.workspace
-    return notes(command, server_path=SERVER_PATH, has_policy=has_policy, workspace=workspace)
+    command = whole(list(wanted.command), server_path=SERVER_PATH)
+    has_policy = bool(wanted.policies)
+    return notes(command, server_path=SERVER_PATH, has_policy=has_policy, workspace=wanted.workspace)
 
 
 def _remove(name: str, directory: str) -> int:

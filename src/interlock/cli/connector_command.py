@@ -8,16 +8,6 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-#: What fetches a package when it runs, by program and, where only some of its commands do, by the command.
-_FETCHERS: Final = {
-    "npx": (), "pnpx": (), "bunx": (), "uvx": (),
-    "npm": ("exec", "x"), "pnpm": ("dlx",), "yarn": ("dlx",), "bun": ("x",), "pipx": ("run",), "uv": ("tool", "run"),
-}  # fmt: skip
-_INSTALLED_ONCE: Final = {
-    "npx": "npm install --prefix DIR PACKAGE, then name DIR/node_modules/.bin/PROGRAM",
-    "uvx": "python3 -m venv DIR; DIR/bin/pip install PACKAGE, then name DIR/bin/PROGRAM",
-}
-_PYTHON: Final = frozenset({"uvx", "uv", "pipx"})
 _SHEBANG: Final = b"#!/usr/bin/env "
 
 
@@ -30,12 +20,8 @@ def whole(words: list[str], *, server_path: str) -> list[str]:
 def notes(words: list[str], *, server_path: str, has_policy: bool, workspace: str | None) -> list[str]:
     """What stands in the way of this command, each with what to do."""
     found = []
-    name = Path(words[0]).name
     if shutil.which(words[0], path=server_path) is None:
         found.append(f"`{words[0]}` is not found on this machine")
-    if _fetches(name, words[1:]) and not has_policy:
-        way = _INSTALLED_ONCE["uvx" if name in _PYTHON else "npx"]
-        found.append(f"`{name}` fetches a package when it starts, and a server has no network; install it once: {way}")
     for word in words[1:]:
         if _is_outside(word, workspace) and not has_policy:
             way = f"`--workspace {word}` lets it work there"
@@ -76,11 +62,6 @@ def _file(word: str) -> str:
     path = Path(word)
     named = path.is_file() or ((word in (".", "..") or "/" in word) and path.is_dir())
     return os.path.normpath(path.absolute()) if named and not word.startswith("-") else word
-
-
-def _fetches(name: str, words: list[str]) -> bool:
-    commands = _FETCHERS.get(name)
-    return commands is not None and (not commands or any(word in commands for word in words[:2]))
 
 
 def _is_outside(word: str, workspace: str | None) -> bool:

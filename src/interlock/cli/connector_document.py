@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,8 @@ from pathlib import Path
 from interlock.app.gateway_servers import SERVER_PATH
 from interlock.app.server_code import code_of
 from interlock.cli.connector_command import whole
-from interlock.connectors.configuration import parse
+from interlock.connectors.configuration import NAME, parse
+from interlock.connectors.package import Package
 from interlock.storage.home import user_home
 from interlock.vocabulary.errors import OperatorError
 
@@ -30,6 +32,7 @@ class ConnectorWanted:
     operations: Mapping[str, str] = field(default_factory=dict)
     client_requests: Sequence[str] = ()
     options: Mapping[str, str] = field(default_factory=dict)
+    package: Package | None = None
 
 
 def wanted_of(arguments: argparse.Namespace) -> ConnectorWanted:
@@ -59,13 +62,20 @@ def document_of(wanted: ConnectorWanted) -> str:
     return "\n".join([*lines, ""])
 
 
+def check_free(name: str, directory: str, *, replace: bool) -> None:
+    """Raises `OperatorError` for a name that is taken and not to be replaced, or that no connector can have."""
+    if NAME.fullmatch(name) is None:
+        raise OperatorError(f"`{name}` cannot name a connector", hint="a-z, 0-9, `-`; from a letter, at most 32")
+    if Path(directory, f"{name}.yaml").exists() and not replace:
+        raise OperatorError(f"connector `{name}` exists already", hint="--force replaces it")
+
+
 def keep(name: str, text: str, directory: str, *, replace: bool) -> Path:
     """Write the file of a connector (0600), whole or not at all, and say where. Raises `OperatorError` for a text that
     is no connector's, or where one of that name is there and is not to be replaced."""
     path = Path(directory) / f"{name}.yaml"
     parse(text, name=name, file=str(path))
-    if path.exists() and not replace:
-        raise OperatorError(f"connector `{name}` exists already", hint="--force replaces it")
+    check_free(name, directory, replace=replace)
     beside = path.with_suffix(f".{os.getpid()}.new")
     descriptor = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -92,7 +102,8 @@ def _stdio(wanted: ConnectorWanted) -> list[str]:
         lines.append(f"  policies: {_list(wanted.policies)}")
     if wanted.workspace is not None:
         lines.append(f"  workspace: {_text(wanted.workspace)}")
-    return lines + _map("environment", wanted.environment, "  ")
+    lines += _map("environment", wanted.environment, "  ")
+    return lines + (_map("package", dataclasses.asdict(wanted.package), "  ") if wanted.package is not None else [])
 
 
 def _http(wanted: ConnectorWanted) -> list[str]:

@@ -10,14 +10,16 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from interlock.app import package_command
 from interlock.app.client_servers import ClientServer, servers_of
 from interlock.app.gateway_place import running
 from interlock.cli.connector_document import ConnectorWanted, document_of, keep
+from interlock.cli.connector_fetch import with_package
 from interlock.connectors.configuration import NAME, parse
 from interlock.connectors.kind import kind_of
 from interlock.storage.home import Home, user_home
 from interlock.surroundings.workspace import too_wide
-from interlock.vocabulary.errors import OperatorError
+from interlock.vocabulary.errors import InterlockError, OperatorError
 from interlock.vocabulary.printable import printable
 
 
@@ -63,6 +65,7 @@ def _taken(server: ClientServer, arguments: argparse.Namespace, home: Home, *, u
     try:
         wanted = _wanted(server)
         text = document_of(wanted)
+        fetched = package_command.wanted_of(wanted.command) if wanted.command else None
         connector = parse(text, name=name, file=f"{home.connectors}/{name}.yaml")
     except OperatorError as error:
         return left_out._replace(why=str(error))
@@ -78,8 +81,14 @@ def _taken(server: ClientServer, arguments: argparse.Namespace, home: Home, *, u
         return found._replace(why=f"another server is called `{name}`")
     if os.path.lexists(f"{home.connectors}/{name}.yaml") and not arguments.force:
         return found._replace(why=f"connector `{name}` exists already: --force replaces it")
+    if fetched is not None:
+        found.notes.append(f"it is the package `{fetched.asked}`, which is fetched once, when it is added")
     if not arguments.dry_run:
-        keep(name, text, home.connectors, replace=True)
+        try:
+            with with_package(name, wanted, home, yes=arguments.fetch) as whole:
+                keep(name, document_of(whole), home.connectors, replace=True)
+        except InterlockError as error:
+            return found._replace(why=str(error))
     return found._replace(state="added")
 
 

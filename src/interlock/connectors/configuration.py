@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import ClassVar, Final, TypedDict, TypeVar
 from urllib.parse import urlsplit
 
+from interlock.connectors.package import Package
 from interlock.policy.document import Mapping, Node, Sequence, Text, read_document
 from interlock.policy.faults import Fault, Place
 from interlock.vocabulary.errors import OperatorError
@@ -28,6 +29,7 @@ OWN_HEADERS: Final = frozenset(
     {"host", "content-length", "transfer-encoding", "connection", "content-type", "accept", "mcp-session-id"}
     | {"mcp-protocol-version", "mcp-method", "mcp-name", "te", "upgrade", "trailer"}
 )
+DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
 FILE_BYTES_MAX: Final = 256 * 1024
 _DURATION: Final = re.compile(r"(\d{1,6})(ms|s|m)", re.ASCII)
 _DURATION_MS: Final = {"ms": 1, "s": 1_000, "m": 60_000}
@@ -38,7 +40,8 @@ Read = TypeVar("Read")
 @dataclass(frozen=True, slots=True)
 class Stdio:
     """A server to start: its command, the directories of its code (it may read them), its environment (it gets no
-    other), its policies beside the preset `mcp-server`; `hidden` is what of its arguments nobody is shown."""
+    other), its policies beside the preset `mcp-server`; `hidden` is what of its arguments nobody is shown; the
+    `package` that it comes from, if it was fetched."""
 
     command: tuple[str, ...]
     environment: Map[str, str] = field(default_factory=dict, repr=False)
@@ -46,6 +49,7 @@ class Stdio:
     workspace: str | None = None
     code: tuple[str, ...] = ()
     hidden: tuple[str, ...] = field(default=(), repr=False)
+    package: Package | None = None
 
     #: Whether one that a first question may have upset can be had anew.
     starts_afresh: ClassVar[bool] = True
@@ -154,7 +158,7 @@ class _Reader:
         )
 
     def stdio(self, node: Node) -> Stdio:
-        keys = self._mapping(node, ("command", "code", "environment", "policies", "workspace"))
+        keys = self._mapping(node, ("command", "code", "environment", "policies", "workspace", "package"))
         self._require(keys, node, "command")
         command = self._texts(keys["command"])
         if not command or not command[0]:
@@ -165,6 +169,22 @@ class _Reader:
             policies=self._optional(keys, "policies", self._texts, ()),
             workspace=self._optional(keys, "workspace", self._absolute, None),
             code=self._optional(keys, "code", self._code, ()),
+            package=self._optional(keys, "package", self._package, None),
+        )
+
+    def _package(self, node: Node) -> Package:
+        names = ("source", "asked", "version", "folder", "digest")
+        keys = self._mapping(node, names)
+        for name in names:
+            self._require(keys, node, name)
+        if DIGEST.fullmatch(self._text(keys["digest"])) is None:
+            raise self._error(keys["digest"], "this is not a digest", "sha256: and 64 hex digits")
+        return Package(
+            source=self._choice(keys["source"], ("npm", "pypi")),
+            asked=self._text(keys["asked"]),
+            version=self._text(keys["version"]),
+            folder=self._absolute(keys["folder"]),
+            digest=self._text(keys["digest"]),
         )
 
     def http(self, node: Node) -> Http:

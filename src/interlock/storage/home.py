@@ -25,17 +25,21 @@ SOCKET_PATH_BYTES_MAX = 107
 
 
 class Home:
-    """The four directories that belong to one user's Interlock. Frozen once made; nothing is created before it is
-    asked for.
+    """The four directories that belong to one user's Interlock, and `packages`, what was fetched for connectors: tool
+    servers read their code there, so it is apart from what no session may reach. Frozen once made; nothing is created
+    before it is asked for.
     """
 
-    __slots__ = ("cache", "config", "runtime", "state", "uid")
+    __slots__ = ("cache", "config", "packages", "runtime", "state", "uid")
 
-    def __init__(self, *, config: str, state: str, cache: str, runtime: str, uid: int) -> None:
+    def __init__(
+        self, *, config: str, state: str, cache: str, runtime: str, uid: int, packages: str | None = None
+    ) -> None:
         self.config = config
         self.state = state
         self.cache = cache
         self.runtime = runtime
+        self.packages = packages or f"{os.path.dirname(state)}/packages"
         self.uid = uid
 
     @classmethod
@@ -52,10 +56,12 @@ class Home:
         root = _absolute(variables, "INTERLOCK_HOME")
         if root:
             below = {name: f"{root}/{name}" for name in ("config", "state", "cache", "runtime")}
-            return cls(**below, uid=owner)
+            return cls(**below, uid=owner, packages=f"{root}/packages")
         state = f"{_absolute(variables, 'XDG_STATE_HOME') or _user_home(variables, owner) + '/.local/state'}/interlock"
         runtime = _absolute(variables, "XDG_RUNTIME_DIR")
+        data = _absolute(variables, "XDG_DATA_HOME") or f"{_user_home(variables, owner)}/.local/share"
         return cls(
+            packages=f"{data}/interlock/packages",
             config=f"{_absolute(variables, 'XDG_CONFIG_HOME') or _user_home(variables, owner) + '/.config'}/interlock",
             state=state,
             cache=f"{_absolute(variables, 'XDG_CACHE_HOME') or _user_home(variables, owner) + '/.cache'}/interlock",
@@ -178,7 +184,7 @@ class Home:
         self._check_owner_and_rights(path, found, allowed=FILE_MODE)
 
     def _root_of(self, directory: str) -> str:
-        for root in self.all_directories():
+        for root in (*self.all_directories(), self.packages):
             if directory == root or directory.startswith(f"{root}/"):
                 return root
         raise ValueError(f"`{directory}` is outside Interlock's directories")
