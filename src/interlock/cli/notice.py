@@ -22,6 +22,8 @@ BURST: Final = 8
 INTERVAL_SECONDS: Final = 0.5
 #: The same denial is not shown again within this time.
 REPEAT_SECONDS: Final = 10.0
+#: Checkouts told at the end.
+CHECKOUTS_MAX: Final = 8
 #: Warnings of the policy shown at the start.
 WARNINGS_MAX: Final = 3
 _REMEMBERED_MAX: Final = 1000
@@ -30,6 +32,9 @@ _ALWAYS_THERE: Final = frozenset({"guard", "base"})
 #: Acts that no rule speaks of: what programs try by the hundred and go without, and the kinds whose first is announced.
 _PROBED: Final = frozenset({"file.read", "unix.connect"})
 _ANNOUNCED: Final = ("file.", "process.exec", "net.")
+_BUILT_IN: Final = "guard/built-in"
+#: How the supervisor begins to say that git ended for what it could not check out (`door/file/index.rs`).
+_CHECKOUT: Final = "git was refused "
 
 
 class NoticeFace:
@@ -55,6 +60,7 @@ class NoticeFace:
         self.tally = Tally()
         self.denied_count = 0
         self.not_shown = 0
+        self._checkouts: list[str] = []
 
     @property
     def is_quiet(self) -> bool:
@@ -91,6 +97,7 @@ class NoticeFace:
     def denied(self, denied: Denied) -> str | None:
         """The line for a denial, or None when it is not to be shown now."""
         self.denied_count += 1
+        self._note_checkout(denied)
         if is_unruled(denied) and not self._is_first_of_its_kind(denied):
             self.tally.add_denial(denied)
             return None
@@ -105,6 +112,10 @@ class NoticeFace:
         self.denied_count += suppressed.number
         self.not_shown += max(0, suppressed.number - self.tally.add_groups(suppressed.groups))
 
+    def checkouts(self) -> list[str]:
+        """The lines of the end: checkouts that git ended, and what they lacked. Told in quiet sessions too."""
+        return [f"{because}; run the git command outside to have it" for because in self._checkouts]
+
     def unruled(self) -> list[str]:
         """The lines of the end: what no rule allowed and was not announced, by place."""
         return [] if self._quiet else self.tally.lines()
@@ -113,6 +124,12 @@ class NoticeFace:
         """Said when the terminal cannot ask: where to answer."""
         act = words.act(asked.action)
         return f"interlock: {act} waits for approval; answer from another terminal: interlock approvals list"
+
+    def _note_checkout(self, denied: Denied) -> None:
+        because = printable(str(denied.decision.get("because")), 1000)
+        told = because in self._checkouts or len(self._checkouts) >= CHECKOUTS_MAX
+        if because.startswith(_CHECKOUT) and denied.decision.get("rules") == [_BUILT_IN] and not told:
+            self._checkouts.append(because)
 
     def _is_first_of_its_kind(self, denied: Denied) -> bool:
         verb = str(denied.action.get("verb"))

@@ -169,6 +169,8 @@ def _summary(ran: Ran, face: NoticeFace) -> None:
         say(f"what it has changed so far that would run later: interlock session changes {ran.session}")
     _tell_changes(_changes_of(ran), ran, face)
     _tell_unruled(face)
+    for line in face.checkouts():
+        say(line)
     if face.not_shown:
         say(f"{face.denied_count} denials in all; see: interlock session show {ran.session}")
 

@@ -4,6 +4,7 @@
 //! Left out: making a copy, and putting it in place (`file::copy`). Each has a thread that waits until it is whole.
 
 use super::handover::Handovers;
+use super::missing::Makers;
 use super::seen::caller::{Reached, Stop};
 use super::seen::place::Place;
 use crate::line::Observed;
@@ -60,6 +61,8 @@ pub struct Copy {
     /// Who opened it first.
     pub call: Call,
     pub identity: Option<Identity>,
+    /// Who is told if it is not put in place; nobody of a file that is there, which stays as it was.
+    pub makers: Arc<Makers>,
     /// While it is decided, which may take a human's answer.
     pub asking: AtomicBool,
     closed: AtomicBool,
@@ -230,12 +233,13 @@ impl Copy {
     ///
     /// # Errors
     /// The kernel's.
-    pub fn new((name, place): (&[u8], Place), of: Of, file: OwnedFd, (call, identity): (Call, Option<Identity>)) -> Sys<Self> {
+    pub fn new((name, place): (&[u8], Place), of: Of, file: OwnedFd, who: (Call, Option<Identity>, Arc<Makers>)) -> Sys<Self> {
+        let (call, identity, makers) = who;
         let at_first = files::stat(file.as_fd())?;
         let handed = if let Of::File(stat, _) = &of { stat } else { &at_first };
         let carried = Inode { device: handed.device, number: handed.inode };
         let (asking, closed, keeper) = (AtomicBool::new(false), AtomicBool::new(false), OnceLock::new());
-        Ok(Self { name: name.to_vec(), place, of, carried, file, at_first, call, identity, asking, closed, keeper })
+        Ok(Self { name: name.to_vec(), place, of, carried, file, at_first, call, identity, makers, asking, closed, keeper })
     }
 
     /// Whether it is to get a name that is not there.

@@ -4,12 +4,14 @@
 //! `net` and `process`, one module each.
 
 pub mod act;
+pub mod aloud;
 pub mod answer;
 pub mod backlog;
 pub mod copies;
 pub mod errand;
 pub mod file;
 pub mod handover;
+pub mod missing;
 pub mod mode;
 pub mod net;
 pub mod permission;

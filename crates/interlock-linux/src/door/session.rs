@@ -5,6 +5,7 @@
 use super::answer::{Calls, Pending};
 use super::copies::{Copies, Copy, Keeping};
 use super::handover::Handovers;
+use super::missing::Missing;
 use super::pool::{BLOCKED_MAX, BRIEF_MAX, Blocked, Exhausted, Pool};
 use super::process::objects::Objects;
 use super::process::own::Standing;
@@ -86,6 +87,8 @@ pub struct Session {
     pub handovers: Handovers,
     /// What is written to files without a name, until it is whole.
     pub copies: Copies,
+    /// What processes meant to have made and is not there.
+    pub missing: Missing,
     /// Taken for writing while a directory changes its name or moves, for reading by everything that makes a name.
     pub names: RwLock<()>,
     /// The gateway, if this session has one.
@@ -131,6 +134,7 @@ impl Session {
             objects: Objects::default(),
             handovers: Handovers::default(),
             copies: Copies::new(keeping(own.clone(), threads.keep)),
+            missing: Missing::default(),
             names: RwLock::new(()),
             gateway,
             inside,

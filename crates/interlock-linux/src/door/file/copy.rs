@@ -11,14 +11,17 @@
 use super::guarded::{self, Held};
 use super::installed::Ready;
 use crate::door::act::inode;
+use crate::door::aloud;
 use crate::door::copies::{Copy, Given, Of, Wanted};
 use crate::door::errand::Errand;
+use crate::door::missing::Makers;
 use crate::door::seen::caller::{Reached, Stop};
 use crate::door::seen::place::{self, Found, Place};
 use crate::door::seen::resolve::Object;
 use crate::door::session::Session;
 use crate::line::{Enactor, Observed, Settled};
 use crate::sys::copies;
+use crate::sys::credentials;
 use crate::sys::errno::Errno;
 use crate::sys::files::{self, Stat};
 use crate::sys::notify::{Call, NOBODYS};
@@ -26,8 +29,8 @@ use interlock_core::action::{Target, Verb};
 use interlock_core::facts::{History, Origin};
 use std::io::Write as _;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
 /// File systems on which a mapping keeps the file open that it was made of, so that a closed file is written by nobody. On overlayfs it keeps the
@@ -84,7 +87,7 @@ fn made(errand: &Errand<'_>, flags: i32, object: &Object, name: &[u8]) -> Result
     copies::take_attributes(private.as_fd(), original.as_fd())?;
     let of = Of::File(object.stat, errand.origin((object.file.as_fd(), &object.stat)));
     let call = Call { id: NOBODYS, ..*errand.call };
-    Ok((Copy::new((name, place), of, reader, (call, errand.identity()?))?, file))
+    Ok((Copy::new((name, place), of, reader, (call, errand.identity()?, Arc::default()))?, file))
 }
 
 /// Hands over a copy of nothing, for a name that is made anew where only content of before may stand (`History`): it gets the name when it is whole,
@@ -133,7 +136,8 @@ fn made_anew(
         errand.session.copies.will_be_named(inode(&files::stat(reader.as_fd())?))?;
     }
     let call = Call { id: NOBODYS, ..*errand.call };
-    Ok((Copy::new((name, place), Of::Nothing(Box::new(making), given), reader, (call, errand.identity()?))?, file))
+    let who = (call, errand.identity()?, Arc::new(Makers::family_of(&errand.caller)?));
+    Ok((Copy::new((name, place), Of::Nothing(Box::new(making), given), reader, who)?, file))
 }
 
 /// Git notes the time of the file's last change as well, in seconds, and the name that it gets is such a change: so it is not made when a second ends.
@@ -148,7 +152,11 @@ fn within_a_second() {
 /// Decides what was written to a copy, and puts it in place.
 pub fn put_in_place(session: &Session, copy: &Copy) {
     let errand = Errand::new(&copy.call, session);
-    let because = match decided(&errand, copy) {
+    let ended = decided(&errand, copy);
+    if ended.is_err() && copy.is_anew() {
+        missed(session, copy);
+    }
+    let because = match ended {
         Ok(()) | Err(Stop::Denied) => return,
         Err(Stop::Refused { because, .. }) => because,
         // Nobody waits for it who could be told otherwise.
@@ -156,6 +164,16 @@ pub fn put_in_place(session: &Session, copy: &Copy) {
     };
     let verb = if copy.is_anew() { Verb::FileCreate } else { Verb::FileWrite };
     session.line.refuse(&copy.call, errand.act(verb, &copy.name, None), because);
+}
+
+/// Whoever wrote it has closed it, and no errno can tell them.
+fn missed(session: &Session, copy: &Copy) {
+    session.missing.note(Arc::clone(&copy.makers), &copy.name);
+    let Some(file) = copy.makers.standard_error() else { return };
+    if let Ok(_assumed) = copy.identity.as_ref().map(credentials::assume).transpose() {
+        let line = format!("interlock: not put in place: {}; interlock why\n", aloud::printable(&copy.name));
+        aloud::say(&session.ground, &file, &line);
+    }
 }
 
 /// Decides what was written, and puts it in place. A denial is recorded by the line.

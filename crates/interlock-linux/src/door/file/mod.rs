@@ -5,6 +5,7 @@ pub mod below;
 pub mod copy;
 pub mod descriptors;
 pub mod guarded;
+pub mod index;
 pub mod installed;
 pub mod links;
 pub mod loss;

@@ -5,7 +5,7 @@
 use super::guarded::{self, Held};
 use super::masked::Masked;
 use super::moved::{MOVED, afresh, in_place, place_of};
-use super::{links, loss, rename};
+use super::{index, links, loss, rename};
 use crate::door::act::{forbidden, inode};
 use crate::door::answer::{Answered, Pending};
 use crate::door::errand::Errand;
@@ -87,7 +87,9 @@ fn make_symlink(errand: &Errand<'_>, directory: i32, index: usize) -> Result<(),
     let below = links::made(errand, &place.name(), &content);
     let had = || errand.session.histories.had_link(&place.name(), &content);
     let text = files::text(&content)?;
-    make_with(errand, &place, Verb::FileCreate, below, had, |entry| files::make_symlink(&text, place.parent.as_fd(), entry).map(|()| None))
+    let act = |entry: &CStr| files::make_symlink(&text, place.parent.as_fd(), entry).map(|()| None);
+    let made = make_with(errand, &place, Verb::FileCreate, below, had, act);
+    index::noted(errand, &place.name(), made)
 }
 
 /// Settles and makes a new name at `place`, with a mode from which the umask is taken.
@@ -167,10 +169,12 @@ fn remove(errand: &Errand<'_>, directory: i32, index: usize, flags: i32) -> Resu
     if object.stat.kind() == libc::S_IFLNK {
         acts.extend(links::gone(errand, &place.name()));
     }
-    errand.enact_as_caller(&ENACTOR, acts, |_| {
+    let gone = errand.enact_as_caller(&ENACTOR, acts, |_| {
         errand.session.histories.leaving(&place.name(), &object.stat, errand.origin((object.file.as_fd(), &object.stat)));
         in_place(errand, &place, Some(&object.stat), act)
-    })?;
+    });
+    // A folder that stays where it was is nothing that git relies on.
+    if flags == 0 { index::noted(errand, &place.name(), gone) } else { gone }?;
     if object.stat.links <= 1 || flags != 0 {
         errand.session.made.unnamed(inode(&object.stat));
     }

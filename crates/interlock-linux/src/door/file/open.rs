@@ -4,7 +4,7 @@
 //! memory where another thread could change them.
 
 use super::masked::Masked;
-use super::{copy, guarded, terminal, view};
+use super::{copy, guarded, index, terminal, view};
 use crate::door::answer::{Answered, Pending, Proof};
 use crate::door::errand::Errand;
 use crate::door::handover::Handover;
@@ -189,7 +189,8 @@ fn create_at<'a>(errand: &'a Errand<'_>, request: &Request, place: Place) -> Res
     if is_drafted(errand, request, &making, &place) {
         // What is written to it is compared when it is whole.
         let making = if keys.is_empty() { making } else { making.with_content(Some(Content::Held)) };
-        return drafted(errand, request, place, making).map(Some);
+        let name = place.name();
+        return index::noted(errand, &name, drafted(errand, request, place, making)).map(Some);
     }
     // An empty file has no keys; what is written to it comes later.
     let making = if keys.is_empty() { making } else { making.with_content(Some(guarded::unchanged(&keys))) };
@@ -204,13 +205,15 @@ fn create_at<'a>(errand: &'a Errand<'_>, request: &Request, place: Place) -> Res
         masked.settle(file.as_fd())?;
         let inode = crate::door::act::inode(&files::stat(file.as_fd())?);
         errand.session.made.note(inode, file.as_fd());
+        index::begun(errand, &place.name());
         if keys.is_empty() {
             return Ok((file, inode));
         }
         let object = place::object_at(&place)?;
         Ok((copy::open(errand, request.how.flags, &object, &place.name())?, inode))
     });
-    match made {
+    let excluding = request.how.flags & libc::O_EXCL != 0;
+    match if excluding { index::noted(errand, &place.name(), made) } else { made } {
         Ok((file, inode)) => Ok(Some(Opened { file, _on_its_way: Some(errand.session.handovers.begin(errand.call.id, inode)) })),
         // Found again at the next look, which also knows what O_EXCL says to it.
         Err(Stop::Errno(Errno(libc::EEXIST))) => Ok(None),

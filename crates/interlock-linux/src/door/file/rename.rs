@@ -5,6 +5,7 @@
 
 use super::below::{self, Entry};
 use super::guarded::{self, Held};
+use super::index;
 use super::installed::Ready;
 use super::links;
 use super::loss;
@@ -103,6 +104,9 @@ pub fn rename(errand: &Errand<'_>, from: (i32, usize), to: (i32, usize), flags: 
         if from.stat().zip(to.stat()).is_some_and(|(one, other)| one.same(other)) {
             return Ok(()); // two names of one file: rename(2) does nothing
         }
+    }
+    if !exchange {
+        index::complete(errand, &from.name, from.found(), &to.name)?;
     }
     let walked = walked(errand, &from, &to, exchange)?;
     let guarded = Guarded::of(errand, &from, &to, exchange)?;
