@@ -14,6 +14,7 @@ from interlock.gateway.catalogue import Catalogue
 from interlock.gateway.changes import Changes
 from interlock.gateway.exchange_legacy import LegacyEra, Sessions
 from interlock.gateway.exchange_modern import ModernEra
+from interlock.gateway.exchange_sse import SseTransport
 from interlock.gateway.hook import Hook
 from interlock.gateway.limits import CONNECTIONS_MAX, KEEP_ALIVE_S
 from interlock.gateway.methods import Methods
@@ -81,9 +82,11 @@ def assemble(parts: Parts) -> Gateway:
     sessions = Sessions(now_ms=clock.now_ms, new_id=lambda: secrets.token_urlsafe(32), backlogs=backlogs)
     changes = Changes(sessions, backlogs)
     parts.pool.listener = changes.told
+    legacy = LegacyEra(methods, sessions)
     return Gateway(
         identity=_authenticator(parts),
-        legacy=LegacyEra(methods, sessions),
+        legacy=legacy,
+        sse=SseTransport(methods, sessions, legacy),
         modern=ModernEra(methods, changes, backlogs),
         hook=Hook(prompts),
         refusals=Refusals(parts.recorder, clock.now_ms),

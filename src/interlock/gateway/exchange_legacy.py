@@ -13,11 +13,14 @@ import asyncio
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 from interlock.gateway.conversation import Conversation
+from interlock.gateway.failures import effect_data
 from interlock.gateway.limits import (
     ASKED_S_MAX,
+    BATCH_BYTES_MAX,
+    BATCH_MAX,
     QUESTIONS_PER_SESSION_MAX,
     REQUESTS_PER_SESSION_MAX,
     SESSION_IDLE_MS_MAX,
@@ -26,19 +29,38 @@ from interlock.gateway.limits import (
     STREAM_IN_SESSION_AFTER_S,
 )
 from interlock.gateway.methods import LEVELS, Methods
-from interlock.gateway.outlet import Backlogs, Receive, Send, Stream, Streams, patient, send_empty, send_json
-from interlock.gateway.serve import Incoming, Rejected
+from interlock.gateway.outlet import (
+    Backlogs,
+    Receive,
+    Send,
+    Stream,
+    Streams,
+    patient,
+    send_array,
+    send_empty,
+    send_json,
+)
+from interlock.gateway.serve import Incoming, Rejected, when_gone
 from interlock.mcp.client_request import KINDS
-from interlock.mcp.message import RpcError, RpcMessage, RpcRequest, RpcResponse, error, result
-from interlock.mcp.revision import INVALID_REQUEST, LEGACY_KNOWN, METHOD_NOT_FOUND, UNSUPPORTED_VERSION
+from interlock.mcp.message import RpcError, RpcMessage, RpcNotification, RpcRequest, RpcResponse, error, read, result
+from interlock.mcp.revision import (
+    INTERNAL,
+    INVALID_REQUEST,
+    LEGACY_KNOWN,
+    METHOD_NOT_FOUND,
+    UNSUPPORTED_VERSION,
+)
 from interlock.mediate.principal import Principal
-from interlock.vocabulary.json_text import JsonObject, is_object, object_at, text_at
+from interlock.vocabulary.effect import Effect
+from interlock.vocabulary.json_text import JsonObject, encode, is_object, object_at, text_at
 
 #: From this revision on a stream begins with an event that has an id and no data.
 PRIMES_SINCE: Final = "2025-11-25"
+BATCHES_IN: Final = "2025-03-26"
 SESSION_HEADER: Final = "mcp-session-id"
 SUBSCRIPTIONS_MAX: Final = 256
 
+T = TypeVar("T")
 #: What is done for one request: status and message of its answer.
 Work = asyncio.Task[tuple[int, JsonObject]]
 
@@ -59,11 +81,65 @@ class LegacyEra:
         if isinstance(said, RpcRequest):
             await self._request(incoming, session, said, send, gone)
             return
+        self.hear(session, said)
+        await send_empty(send, 202)
+
+    def hear(self, session: Session, said: RpcNotification | RpcResponse) -> None:
+        """Take what is not answered."""
         if isinstance(said, RpcResponse):
             _settle(session, said)
         elif said.method == "notifications/cancelled":
             _cancel(session, said.params.get("requestId"))
-        await send_empty(send, 202)
+
+    async def take_batch(self, incoming: Incoming, values: list[object], send: Send, gone: asyncio.Task[None]) -> None:
+        """Serve several messages of one body (2025-03-26 alone has them), each as if it came by itself."""
+        session = self._session(incoming)
+        if session.version != BATCHES_IN:
+            raise RpcError(INVALID_REQUEST, "batches are not taken: send each message by itself", status=400)
+        if not 0 < len(values) <= BATCH_MAX:
+            raise RpcError(INVALID_REQUEST, f"a batch has 1 to {BATCH_MAX} messages", status=400)
+        stream = session.streams.open() if incoming.accepts("text/event-stream") else None
+        parts = [self._part(incoming, session, each, stream) for each in values]
+        answers = [each for each in parts if each is not None]
+        if not answers:
+            await send_empty(send, 202)
+            return
+        together = asyncio.create_task(_together(answers))
+        if stream is None or await self._quiet(stream, together, gone, patience_s=STREAM_IN_SESSION_AFTER_S):
+            if stream is not None:
+                session.streams.forget(stream)
+            await asyncio.wait({together, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if together.done():
+                await send_array(patient(send), 200, together.result())
+            return
+        begins = session.streams.begins(stream)
+        together.add_done_callback(lambda _: self._said_all(stream, together))
+        await stream.follow(send, 0, gone, begins_with=begins)
+
+    def _part(
+        self, incoming: Incoming, session: Session, value: object, stream: Stream | None
+    ) -> Work | JsonObject | None:
+        """One message of a batch: the work on its answer, the answer where there is nothing to do, or none."""
+        try:
+            said = read(value)
+            if not isinstance(said, RpcRequest):
+                self.hear(session, said)
+                return None
+            if said.method == "initialize":
+                return error(said.id, RpcError(INVALID_REQUEST, "`initialize` comes by itself"))
+            return self.begin(incoming, session, said, stream)
+        except RpcError as fault:
+            return error(None, fault)
+        except Rejected as rejected:
+            return error(None, rejected.fault)
+
+    def _said_all(self, stream: Stream, together: asyncio.Task[list[JsonObject]]) -> None:
+        if stream.ended_ms is not None:
+            return
+        for answer in together.result() if not together.cancelled() else ():
+            if not stream.put(answer):
+                stream.put(_too_much(answer))
+        stream.end(self._sessions.now_ms())
 
     async def stream(self, incoming: Incoming, receive: Receive, send: Send) -> None:
         """GET: the session's stream for what is not part of an answer."""
@@ -73,7 +149,7 @@ class LegacyEra:
             raise Rejected(405, "a stream needs a session", [(b"allow", b"POST")])
         session = self._session(incoming)
         stream, after = self._listening(session, incoming.headers.one("last-event-id"))
-        gone = asyncio.ensure_future(_gone(receive))
+        gone = asyncio.ensure_future(when_gone(receive))
         try:
             await stream.follow(send, after, gone, begins_with=session.streams.begins(stream))
         finally:
@@ -108,14 +184,14 @@ class LegacyEra:
         if identity is None:
             raise Rejected(400, "`Mcp-Session-Id` is missing: begin with `initialize` or send `_meta` of 2026-07-28")
         session = self._sessions.find(identity, incoming.principal, incoming.connector)
-        if session is None:
+        if session is None or session.carrier is not None:
             raise Rejected(404, "there is no such session: begin with `initialize`")
         return session
 
     async def _initialize(self, incoming: Incoming, said: RpcRequest, send: Send) -> None:
         _check_version(incoming)
         capabilities = object_at(said.params, "capabilities")
-        conversation = self._conversation(incoming, None, None)
+        conversation = self.conversation(incoming, None, None)
         try:
             answer = await self._methods.initialize(conversation, said.params)
         except RpcError as fault:
@@ -126,18 +202,23 @@ class LegacyEra:
         header = (SESSION_HEADER.encode(), session.id.encode("ascii"))
         await send_json(send, 200, result(said.id, answer), [header])
 
-    async def _request(
-        self, incoming: Incoming, session: Session, said: RpcRequest, send: Send, gone: asyncio.Task[None]
-    ) -> None:
+    def begin(self, incoming: Incoming, session: Session, said: RpcRequest, stream: Stream | None) -> Work:
+        """Begin to work on a request; what is said before its answer goes onto the stream. Raises `Rejected`."""
         if said.id in session.running:
             raise Rejected(400, "a request with this id is running already")
         if len(session.running) >= REQUESTS_PER_SESSION_MAX:
             raise Rejected(429, "too many requests are running in this session")
-        stream = session.streams.open() if incoming.accepts("text/event-stream") else None
-        conversation = self._conversation(incoming, session, stream)
+        conversation = self.conversation(incoming, session, stream)
         work = asyncio.create_task(self._work(conversation, session, said))
         session.running[said.id] = work
         work.add_done_callback(lambda _: session.running.pop(said.id, None))
+        return work
+
+    async def _request(
+        self, incoming: Incoming, session: Session, said: RpcRequest, send: Send, gone: asyncio.Task[None]
+    ) -> None:
+        stream = session.streams.open() if incoming.accepts("text/event-stream") else None
+        work = self.begin(incoming, session, said, stream)
         if stream is None:
             await _answered(send, work)
         else:
@@ -149,11 +230,7 @@ class LegacyEra:
         self, session: Session, stream: Stream, work: Work, send: Send, gone: asyncio.Task[None], *, patience_s: float
     ) -> None:
         """The answer as one JSON message, or on a stream where more is said or it takes long."""
-        said = asyncio.ensure_future(stream.said())
-        waits = {said, work, gone}
-        await asyncio.wait(waits, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
-        said.cancel()
-        if stream.is_silent and (work.done() or gone.done()):
+        if await self._quiet(stream, work, gone, patience_s=patience_s):
             session.streams.forget(stream)  # nobody has an event of it to come back with
             if work.done():
                 await _answered(send, work)
@@ -162,6 +239,16 @@ class LegacyEra:
         if work.done():
             self._ended(stream, work)
         await stream.follow(send, 0, gone, begins_with=begins)
+
+    async def _quiet(
+        self, stream: Stream, work: asyncio.Task[T], gone: asyncio.Task[None], *, patience_s: float
+    ) -> bool:
+        """Whether the work was done, or its client gone, before anything was said and before it took long."""
+        said = asyncio.ensure_future(stream.said())
+        waits: set[asyncio.Future[object]] = {said, work, gone}  # type: ignore[arg-type]  # what they give is not read
+        await asyncio.wait(waits, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
+        said.cancel()
+        return stream.is_silent and (work.done() or gone.done())
 
     def _ended(self, stream: Stream, work: Work) -> None:
         """The work of a request is over: on a stream that has begun, its answer is the last word."""
@@ -182,7 +269,8 @@ class LegacyEra:
             session.level = text_at(said.params, "level") or session.level
         return status, reply
 
-    def _conversation(self, incoming: Incoming, session: Session | None, stream: Stream | None) -> Conversation:
+    def conversation(self, incoming: Incoming, session: Session | None, stream: Stream | None) -> Conversation:
+        """One request in its surroundings; what is said before its answer goes onto the stream."""
         ask = notify = None
         if session is not None and stream is not None:
             bound_session, put = session, stream.put
@@ -226,6 +314,30 @@ async def _answered(send: Send, work: Work) -> None:
     await send_json(patient(send), status, answer)
 
 
+async def _together(answers: list[Work | JsonObject]) -> list[JsonObject]:
+    """Every answer of a batch, in the order of its messages; what was cancelled has none."""
+    works = [each for each in answers if isinstance(each, asyncio.Task)]
+    if works:
+        await asyncio.wait(works)
+    said = [each.result()[1] if isinstance(each, asyncio.Task) else each for each in answers if not _is_cancelled(each)]
+    kept, size = [], 0
+    for answer in said:
+        size += len(encode(answer))
+        kept.append(answer if size <= BATCH_BYTES_MAX else _too_much(answer))
+    return kept
+
+
+def _is_cancelled(answer: Work | JsonObject) -> bool:
+    return isinstance(answer, asyncio.Task) and answer.cancelled()
+
+
+def _too_much(answer: JsonObject) -> JsonObject:
+    identity = answer.get("id")
+    text = "the answer is there, and the batch is too large for it"
+    fault = RpcError(INTERNAL, text, data=effect_data(Effect.UNKNOWN))
+    return error(identity if isinstance(identity, int | str) else None, fault)
+
+
 def _check_version(incoming: Incoming) -> None:
     version = incoming.headers.one("mcp-protocol-version")
     if version is not None and version not in LEGACY_KNOWN:
@@ -245,11 +357,6 @@ def _cancel(session: Session, identity: object) -> None:
             task.cancel()
 
 
-async def _gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        continue
-
-
 @dataclass
 class Session:
     """One session and what is under way in it."""
@@ -266,6 +373,9 @@ class Session:
     running: dict[int | str, Work] = field(default_factory=dict)
     asked: dict[str, asyncio.Future[JsonObject]] = field(default_factory=dict)
     listening: Stream | None = None
+    #: The one stream of a session of the oldest transport (`exchange_sse.py`); none in any other.
+    carrier: Stream | None = None
+    is_initialized: bool = False
     level: str = LEVELS[0]
 
     def belongs_to(self, principal: Principal, connector: str | None) -> bool:

@@ -35,6 +35,9 @@ STALLED_S_MAX: Final = 60.0
 SESSIONS_PER_AGENT_MAX: Final = 64
 SESSION_IDLE_MS_MAX: Final = 3_600_000
 REQUESTS_PER_SESSION_MAX: Final = 64
+#: Messages of one batch, and bytes of all its answers together.
+BATCH_MAX: Final = 32
+BATCH_BYTES_MAX: Final = 8 * 1024 * 1024
 ASKED_S_MAX: Final = 300.0
 QUESTIONS_PER_SESSION_MAX: Final = 32
 #: Upstreams asked for a list at once get this long together; a late one is left out and named.

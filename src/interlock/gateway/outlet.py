@@ -49,7 +49,15 @@ _STREAM: Final[HeaderList] = [
 
 async def send_json(send: Send, status: int, value: JsonObject, extra: Iterable[tuple[bytes, bytes]] = ()) -> None:
     """One JSON message and the end."""
-    body = encode(value)
+    await _send_body(send, status, encode(value), extra)
+
+
+async def send_array(send: Send, status: int, values: list[JsonObject]) -> None:
+    """Several JSON messages as one array, and the end."""
+    await _send_body(send, status, encode(values), ())
+
+
+async def _send_body(send: Send, status: int, body: bytes, extra: Iterable[tuple[bytes, bytes]]) -> None:
     length = (b"content-length", str(len(body)).encode())
     await send({"type": "http.response.start", "status": status, "headers": [_JSON, _NO_STORE, length, *extra]})
     await send({"type": "http.response.body", "body": body})
@@ -180,11 +188,12 @@ class Allowance:
         return True
 
     def make_room(self) -> bool:
-        """Have the stream that ended first lose its oldest event; false when none has any."""
-        ended = [each for each in self.streams.values() if each.ended_ms is not None and each.holds]
-        if not ended:
+        """Have one event forgotten that nobody waits for, of the stream that ended first, else of any that was taken;
+        false when there is none."""
+        spare = [each for each in self.streams.values() if each.spares]
+        if not spare:
             return False
-        min(ended, key=lambda each: each.ended_ms or 0).drop_oldest()
+        min(spare, key=lambda each: (each.ended_ms is None, each.ended_ms or 0)).drop_oldest()
         return True
 
 
@@ -287,9 +296,11 @@ class Stream:
         return self.last == 0
 
     @property
-    def holds(self) -> bool:
-        """Whether it has events, which nobody takes just now."""
-        return bool(self._kept) and not self.is_followed
+    def spares(self) -> bool:
+        """Whether its oldest event was taken, or is kept for a client that may come back after the end."""
+        if not self._kept:
+            return False
+        return self._kept[0][0] <= self._taken or (self.ended_ms is not None and not self.is_followed)
 
     @property
     def is_followed(self) -> bool:

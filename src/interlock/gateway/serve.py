@@ -37,6 +37,7 @@ from interlock.vocabulary.json_text import MalformedJson, parse
 if TYPE_CHECKING:
     from interlock.gateway.exchange_legacy import LegacyEra
     from interlock.gateway.exchange_modern import ModernEra
+    from interlock.gateway.exchange_sse import SseTransport
     from interlock.gateway.hook import Hook
     from interlock.gateway.refusals import Refusals
 from types import TracebackType
@@ -155,6 +156,8 @@ class GatewayProtocol(HttpToolsProtocol):
             self.transport.close()
 
 
+#: Where agents connect; the second and third are those of the oldest transport.
+_PLACES: Final = ("/mcp", "/sse", "/messages")
 Serve = Callable[["Incoming", Receive, Send], Awaitable[None]]
 
 
@@ -239,6 +242,7 @@ class Gateway:
     identity: Identity
     legacy: LegacyEra
     modern: ModernEra
+    sse: SseTransport
     hook: Hook
     refusals: Refusals
     hosts: frozenset[str]
@@ -265,10 +269,12 @@ class Gateway:
         if path == "/healthz":
             await send_json(send, 200, {"status": "ok"})
             return
-        connector = self._endpoint(path)
+        place, connector = self._endpoint(path)
         incoming = await self._known(scope, headers, connector)
-        if path == "/hook":
+        if place == "/hook":
             await self._on_hook(incoming, method, receive, send)
+        elif place != "/mcp":
+            await self._on_oldest_transport(incoming, place, method, scope["query_string"], receive, send)
         elif method == "POST":
             await self._while_known(incoming, self._post, receive, send)
         elif method == "GET":
@@ -306,14 +312,25 @@ class Gateway:
         if origin is not None and origin.lower().partition("://")[2] not in self.hosts:
             raise Rejected(403, "the Origin is not this gateway's")
 
-    def _endpoint(self, path: str) -> str | None:
-        """The connector of a path, or none for all of them. Raises `Rejected` (404) for any other path."""
-        if path in ("/mcp", "/hook"):
-            return None
+    async def _on_oldest_transport(
+        self, incoming: Incoming, place: str, method: str, query: object, receive: Receive, send: Send
+    ) -> None:
+        wanted = "GET" if place == "/sse" else "POST"
+        if method != wanted:
+            raise Rejected(405, f"only {wanted} is served here", [(b"allow", wanted.encode("ascii"))])
+        if place == "/sse":
+            await self._while_known(incoming, self.sse.open, receive, send)
+        else:
+            await self.sse.post(incoming, query if isinstance(query, bytes) else b"", receive, send)
+
+    def _endpoint(self, path: str) -> tuple[str, str | None]:
+        """What a path is for, and the connector that it names, or none for all. Raises `Rejected` (404)."""
+        if path in _PLACES or path == "/hook":
+            return path, None
         head, _, name = path.rpartition("/")
-        if head != "/mcp" or name not in self.connectors():
+        if head not in _PLACES or name not in self.connectors():
             raise Rejected(404, "there is nothing here; agents connect to /mcp or /mcp/<connector>")
-        return name
+        return head, name
 
     async def _known(self, scope: Scope, headers: Headers, connector: str | None) -> Incoming:
         connection: Connection = scope[CONNECTION]  # type: ignore[assignment]
@@ -343,11 +360,15 @@ class Gateway:
         incoming.check_accept()
         body = await read_body(receive, incoming.headers)
         try:
-            said = read(parse(body))
+            value = parse(body)
         except MalformedJson as error:
             raise Rejected(400, str(error), code=PARSE_ERROR) from error
-        gone = asyncio.ensure_future(_gone(receive))
+        gone = asyncio.ensure_future(when_gone(receive))
         try:
+            if isinstance(value, list):
+                await self.legacy.take_batch(incoming, value, send, gone)
+                return
+            said = read(value)
             era = self.modern if _is_modern(incoming, said) else self.legacy
             await era.take(incoming, said, send, gone)
         finally:
@@ -368,7 +389,7 @@ def _is_modern(incoming: Incoming, said: RpcMessage) -> bool:
     return is_modern(incoming.headers, said.params)
 
 
-async def _gone(receive: Receive) -> None:
+async def when_gone(receive: Receive) -> None:
     """Done when the client has closed the connection."""
     while (await receive())["type"] != "http.disconnect":
         continue
