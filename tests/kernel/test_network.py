@@ -58,7 +58,7 @@ def attempt(act):
     except OSError as error:
         print(error.errno)
 """
-EACCES, EPERM, REFUSED = "13\n", "1\n", "111\n"
+EACCES, EPERM, REFUSED, IN_USE = "13\n", "1\n", "111\n", "98\n"
 
 
 @pytest.mark.parametrize("user", USERS)
@@ -100,17 +100,35 @@ class TestLoopback:
             )
             assert run(script, INSIDE, own, outside, port) == "done\n" + EACCES
 
-    def test_a_shared_port_is_outside(self) -> None:
+    def test_a_port_of_somebody_outside_is_not_shared(self) -> None:
         with socket.socket() as neighbour:
             neighbour.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             neighbour.bind(("127.0.0.1", 0))
             neighbour.listen()
             script = TRY + (
                 "server = socket.socket(); server.setsockopt(1, 15, 1)\n"
-                "server.bind(('127.0.0.1', int(sys.argv[1]))); server.listen()\n"
+                "server.bind(('127.0.0.1', int(sys.argv[1]))); attempt(server.listen)\n"
                 "attempt(lambda: socket.create_connection(server.getsockname()))\n"
             )
-            assert run(script, INSIDE, neighbour.getsockname()[1]) == EACCES
+            assert run(script, INSIDE, neighbour.getsockname()[1]) == IN_USE + EACCES
+
+    def test_a_shared_port_is_outside(self, place: Path) -> None:
+        script = TRY + (
+            "import time; os.chdir(sys.argv[1])\n"
+            "server = socket.socket(); server.setsockopt(1, 15, 1); server.bind(('127.0.0.1', 0)); server.listen()\n"
+            "open('new', 'w').write(str(server.getsockname()[1])); os.rename('new', 'port')\n"
+            "while not os.path.exists('joined'): time.sleep(0.01)\n"
+            "attempt(lambda: socket.create_connection(server.getsockname()))\n"
+        )
+        with Drive([PYTHON, "-I", "-c", "import os, sys, socket\n" + script, str(place)], INSIDE) as drive, socket.socket() as neighbour:
+            while not (place / "port").exists():
+                time.sleep(0.01)
+            neighbour.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            neighbour.bind(("127.0.0.1", int((place / "port").read_text())))
+            neighbour.listen()
+            (place / "joined").touch()
+            _, out, _ = drive.finish(30)
+        assert out.decode() == EACCES
 
     def test_a_port_closed_and_taken_by_another_is_outside(self, place: Path) -> None:
         script = TRY + (

@@ -8,6 +8,7 @@ pub mod address;
 pub mod ancillary;
 pub mod errno;
 mod field;
+pub mod membership;
 pub mod message;
 pub mod netlink;
 pub mod open;

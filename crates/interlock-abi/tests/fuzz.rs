@@ -9,7 +9,7 @@ use interlock_abi::message::{Header, PARTS_MAX};
 use interlock_abi::script::{HEAD_BYTES, Head};
 use interlock_abi::sock_diag::Message;
 use interlock_abi::status::{Signals, Status, state_and_parent, terminal};
-use interlock_abi::{ancillary, message, netlink, open, sock_diag};
+use interlock_abi::{ancillary, membership, message, netlink, open, sock_diag};
 
 /// xorshift64*: enough to make inputs, and the same on every machine.
 struct Random(u64);
@@ -125,6 +125,19 @@ fn message_headers() {
         let Some(Ok(header)) = bytes.first_chunk().map(Header::of) else { return };
         assert!(header.name.is_none_or(|(_, length)| (1..=ADDRESS_BYTES_MAX as i32).contains(&length)));
         assert!(header.parts_bytes().is_ok_and(|bytes| bytes <= PARTS_MAX as usize * 16) == (header.parts.1 <= PARTS_MAX));
+    });
+}
+
+#[test]
+fn memberships() {
+    let four = [7, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 239, 1, 2, 4];
+    let six = [7, 0, 0, 0, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0, 0, 0, 0xff, 0x15, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9];
+    played(&[&four, &six], |random, bytes| {
+        let level = random.one_of(&[libc::IPPROTO_IP, libc::IPPROTO_IPV6]);
+        let option = random.one_of(&[20, 27, 35, 39, 42, 46, 99]);
+        if let Ok(group) = membership::group(level, option, bytes) {
+            assert!(option != 99 && (group.is_ipv4() || level == libc::IPPROTO_IPV6));
+        }
     });
 }
 

@@ -140,7 +140,7 @@ fn answer(pending: Pending, session: &Session) -> Answered {
         Handler::Bind => bind::bind(&errand, pending),
         Handler::Listen => bind::listen(&errand, pending),
         Handler::Send => send::send(&errand, pending),
-        Handler::Shares => options::answer(&errand, pending),
+        Handler::Options => options::answer(&errand, pending),
         Handler::Shutdown => shutdown::answer(&errand, pending),
         Handler::Sysv => ipc::answer(&errand, pending),
     }

@@ -24,7 +24,7 @@ pub enum Handler {
     Bind,
     Listen,
     Send,
-    Shares,
+    Options,
     Shutdown,
     Credentials,
     Own,

@@ -79,9 +79,16 @@ pub fn option(socket: BorrowedFd<'_>, level: i32, name: i32) -> io::Result<i32> 
 /// # Errors
 /// As setsockopt(2).
 pub fn set_option(socket: BorrowedFd<'_>, level: i32, name: i32, value: i32) -> io::Result<()> {
-    let size = libc::socklen_t::try_from(size_of::<libc::c_int>()).unwrap_or(0);
-    // SAFETY: `value` outlives the call and `size` is its size.
-    checked(unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), size) })
+    set_bytes(socket, level, name, &value.to_ne_bytes())
+}
+
+/// Sets an option of the socket to these bytes.
+///
+/// # Errors
+/// As setsockopt(2).
+pub fn set_bytes(socket: BorrowedFd<'_>, level: i32, name: i32, value: &[u8]) -> io::Result<()> {
+    // SAFETY: pointer and length describe `value`, which the kernel only reads.
+    checked(unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, value.as_ptr().cast(), length(value)) })
 }
 
 /// What the kernel gives to this socket and to no other as long as the machine runs (SO_COOKIE, socket(7)).

@@ -3,6 +3,7 @@
 //! An abstract name has no file to look at, and no question to the kernel is by name: its tables say neither which bytes a name has nor all that is
 //! there. So the call is done in the session's scope (`sys::scope`), where the sockets of the session answer and the kernel refuses every other with
 //! EPERM; only if policy lets it reach those as well is it done once more outside the scope.
+//! Names are made freely, but where a path is kept from the session, so is the name that spells it.
 //! Source: unix(7), landlock(7).
 
 use super::reach::reach;
@@ -16,7 +17,7 @@ use crate::sys::sockets as sys;
 use interlock_abi::address::Purpose;
 use interlock_core::action::{Bytes, Side, Target, Verb};
 use interlock_core::decision::Says;
-use interlock_core::facts::{Facts, Origin};
+use interlock_core::facts::{Facts, History, Origin};
 use std::os::fd::AsFd as _;
 
 /// What is allowed is done as it is, or not at all.
@@ -32,6 +33,32 @@ pub fn connect(errand: &Errand<'_>, socket: &Socket, name: &[u8]) -> Result<i64,
     let wire = unix::abstract_wire(name)?;
     towards(errand, socket, name, Purpose::Connect, |errand| reach(errand, socket, &wire))?;
     Ok(0)
+}
+
+/// Answers a bind to an abstract name.
+///
+/// Programs outside look for a socket at a path and at the abstract name that spells it, X clients at the latter first. So RULE: what a rule says
+/// against the making of a path holds for that name. Nothing lies beneath it, so where no rule speaks the name is free.
+///
+/// # Errors
+/// The kernel's, and what policy says.
+pub fn bind(errand: &Errand<'_>, socket: &Socket, name: &[u8]) -> Result<(), Stop> {
+    if let Some(act) = spelled(errand, name) {
+        let facts = Facts { origin: act.origin, history: act.history, ..Facts::default() };
+        let said = errand.session.line.judge.first(&act.alone(), |_| facts).decision;
+        if said.spoke && said.decision != Says::Allow {
+            errand.settle(&ENACTOR, vec![act])?.done(0);
+        }
+    }
+    sys::bind(socket.as_fd(), &unix::abstract_wire(name)?).map_err(|error| Errno::from(error).into())
+}
+
+/// The making of the path that a name spells. Programs that give the whole of a `sockaddr_un` fill it with zeroes.
+fn spelled(errand: &Errand<'_>, name: &[u8]) -> Option<Observed> {
+    let end = name.iter().rposition(|byte| *byte != 0)? + 1;
+    let path = name.get(..end).filter(|path| path.starts_with(b"/") && !path.contains(&0))?;
+    let act = errand.act(Verb::FileMknod, path, None);
+    Some(Observed { origin: Some(Origin::Session), history: Some(History::None), ..act })
 }
 
 /// Does `act` towards an abstract name, as far as policy lets it.

@@ -2,6 +2,8 @@
 //!
 //! Whoever connects later may be anybody, so the `to` of both is `outside`. Leaves out unix paths (`unix`). bind(2), listen(2).
 
+use super::abstracts;
+use super::joined;
 use super::socket::{self, Socket};
 use super::unix;
 use crate::door::answer::{Answered, Pending};
@@ -34,13 +36,10 @@ fn attempt_bind(errand: &Errand<'_>) -> Result<i64, Stop> {
             let place = (endpoint.address, endpoint.port);
             let protocol = socket::transport(socket.kind, Verb::NetBind, place)?;
             let act = socket::act(Verb::NetBind, protocol, place, Side::Outside);
-            errand.enact_as_caller(&ENACTOR, vec![act], |_| take_port(errand, &socket, &endpoint))?;
+            errand.enact_as_caller(&ENACTOR, vec![act], |_| take_port(errand, &socket, protocol, &endpoint))?;
         }
         Name::Path(path) => unix::bind(errand, &socket, &path)?,
-        Name::Abstract(name) => {
-            let wire = address::unix_wire(&[b"\0".as_slice(), &name].concat()).ok_or(Errno(libc::EINVAL))?;
-            give(&socket, &wire)?;
-        }
+        Name::Abstract(name) => abstracts::bind(errand, &socket, &name)?,
         Name::Autobind => give(&socket, &address::autobind_wire())?,
         Name::Netlink { port, groups } => give(&socket, &address::netlink_wire(port, groups))?,
         Name::Dissolve | Name::Absent => return Err(Errno(libc::EINVAL).into()),
@@ -50,11 +49,14 @@ fn attempt_bind(errand: &Errand<'_>) -> Result<i64, Stop> {
 }
 
 /// A port that only the door still holds is the session's to take again.
-fn take_port(errand: &Errand<'_>, socket: &Socket, endpoint: &Endpoint) -> Result<(), Stop> {
+fn take_port(errand: &Errand<'_>, socket: &Socket, protocol: Protocol, endpoint: &Endpoint) -> Result<(), Stop> {
     let (sockets, members) = (&errand.session.sockets, &errand.session.members);
     let take = || {
         let _sharing = sockets.sharing();
-        give(socket, &endpoint.wire())
+        // A stream takes nothing from others before it listens.
+        let at_once = protocol == Protocol::Udp;
+        let give = || give(socket, &endpoint.wire());
+        if at_once { joined::apart_from_others(errand, socket, (protocol, (endpoint.address, endpoint.port)), give) } else { give() }
     };
     match take() {
         Err(Stop::Errno(Errno(libc::EADDRINUSE))) if sockets.kept.give_way(members, endpoint.port) => take(),
@@ -84,7 +86,10 @@ fn attempt_listen(errand: &Errand<'_>) -> Result<i64, Stop> {
                 return Err(Errno(libc::EOPNOTSUPP).into());
             }
             let act = socket::act(Verb::NetListen, Protocol::Tcp, socket.local(), Side::Outside);
-            errand.enact_as_caller(&ENACTOR, vec![act], |_| enact())?;
+            errand.enact_as_caller(&ENACTOR, vec![act], |_| {
+                let _sharing = errand.session.sockets.sharing();
+                joined::apart_from_others(errand, &socket, (Protocol::Tcp, socket.local()), enact)
+            })?;
         }
         _ => return Err(Errno(libc::EOPNOTSUPP).into()),
     }

@@ -39,6 +39,11 @@ impl Bound {
                 IpAddr::V6(own) => own.is_unspecified(),
             }
     }
+
+    /// Whether something could arrive at a socket that is bound at `address` that could arrive here as well.
+    pub(super) fn overlaps(&self, address: IpAddr) -> bool {
+        self.answers(address) || Self { address, cookie: self.cookie }.answers(self.address)
+    }
 }
 
 /// The sockets at `port` in this process's network namespace; nothing when the kernel does not say, or not at once.

@@ -8,6 +8,7 @@
 //! port until the act is done, whoever closes it meanwhile. What cannot be read, or not as a whole, is outside.
 
 use super::bound;
+use super::firsts::Firsts;
 use super::kept::Kept;
 use super::whereabouts::{Answerer, Whereabouts};
 use crate::sys::sockets as sys;
@@ -35,6 +36,8 @@ pub struct Sockets {
     sharing: Mutex<()>,
     /// Those that the door relies on longer than it takes to decide.
     pub(super) kept: Kept,
+    /// Those that came to a port when the session had it for itself.
+    pub(super) firsts: Firsts,
 }
 
 /// Who would answer at an address.
@@ -58,7 +61,7 @@ impl Answering {
 impl Default for Sockets {
     fn default() -> Self {
         let own = sys::pair().and_then(|(one, _)| sys::namespace(one.as_fd()));
-        Self { known: Mutex::default(), namespace: own.ok(), sharing: Mutex::default(), kept: Kept::default() }
+        Self { known: Mutex::default(), namespace: own.ok(), sharing: Mutex::default(), kept: Kept::default(), firsts: Firsts::default() }
     }
 }
 
@@ -72,6 +75,11 @@ impl Sockets {
         if known.len() < SOCKETS_MAX {
             known.insert(seen.cookie, seen);
         }
+    }
+
+    /// Whether a socket was remembered as this session's.
+    pub(super) fn has_noted(&self, cookie: u64) -> bool {
+        self.known().contains_key(&cookie)
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<u64, Whereabouts>> {
@@ -105,7 +113,7 @@ impl Sockets {
     }
 
     /// Not while it is looked for in the tree: others may ask meanwhile.
-    fn hold(&self, cookie: u64, members: &Members) -> Option<Answerer> {
+    pub(super) fn hold(&self, cookie: u64, members: &Members) -> Option<Answerer> {
         let mut seen = self.known().get(&cookie).copied()?;
         let file = seen.find(members)?;
         self.known().insert(cookie, seen);

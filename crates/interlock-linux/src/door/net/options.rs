@@ -1,8 +1,9 @@
-//! setsockopt of SO_REUSEADDR and SO_REUSEPORT: who may join a socket at its port.
+//! setsockopt of what is mediated: who may join a socket at its port (SO_REUSEADDR, SO_REUSEPORT), and multicast groups (`groups`).
 //!
 //! A held socket keeps its port, but one that shares it lets others in, and what is sent there may arrive at the newcomer. So RULE: these options are
 //! not changed on a datagram socket that has a port already; on any other socket they are as natively. Source: setsockopt(2), socket(7).
 
+use super::groups;
 use super::socket::{self, Socket};
 use super::unix;
 use crate::door::answer::{Answered, Pending};
@@ -24,6 +25,14 @@ pub fn answer(errand: &Errand<'_>, pending: Pending) -> Answered {
 fn attempt(errand: &Errand<'_>) -> Result<i64, Stop> {
     let caller = &errand.caller;
     let socket = Socket::take(errand, caller.int(0))?;
+    if caller.int(1) != libc::SOL_SOCKET {
+        return groups::join(errand, &socket);
+    }
+    share(errand, &socket)
+}
+
+fn share(errand: &Errand<'_>, socket: &Socket) -> Result<i64, Stop> {
+    let caller = &errand.caller;
     let (option, value) = (caller.int(2), value(errand)?);
     let _sharing = errand.session.sockets.sharing();
     caller.confirm()?;

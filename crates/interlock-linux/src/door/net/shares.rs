@@ -3,12 +3,23 @@
 //! Left out: who may change that (`options`), and when the door takes it away (`kept`). Source: socket(7), `udp_lib_lport_inuse` of Linux.
 
 use crate::sys::sockets as sys;
+use interlock_core::action::Protocol;
 use std::os::fd::BorrowedFd;
 
 const OPTIONS: [i32; 2] = [libc::SO_REUSEADDR, libc::SO_REUSEPORT];
 
 /// Both options of one socket, as [`OPTIONS`] names them.
 pub(super) type Shares = [bool; 2];
+
+/// Whether others may come to the port of a socket that receives already: SO_REUSEADDR lets them in for datagrams alone.
+pub(super) fn lets_in(protocol: Protocol, [address, port]: Shares) -> bool {
+    port || (address && protocol == Protocol::Udp)
+}
+
+/// The same without letting anybody in. For a stream SO_REUSEADDR stays: it only passes over connections that have ended.
+pub(super) fn alone(protocol: Protocol, [address, _]: Shares) -> Shares {
+    [address && protocol == Protocol::Tcp, false]
+}
 
 /// How a socket shares its port; what cannot be read may be shared.
 pub(super) fn of(socket: BorrowedFd<'_>) -> Shares {

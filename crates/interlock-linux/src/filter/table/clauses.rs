@@ -117,13 +117,16 @@ const BY_DEVICE: &[u32] = &[libc::SO_BINDTODEVICE as u32, libc::SO_BINDTOIFINDEX
 const IPV6_FLOWLABEL_MGR: u32 = 32;
 const FLOW_LABEL_BYTES: u32 = 32;
 const SHARES: &[u32] = &[libc::SO_REUSEADDR as u32, libc::SO_REUSEPORT as u32];
+/// Into a multicast group (MCAST_JOIN_GROUP, MCAST_JOIN_SOURCE_GROUP, IPV6_JOIN_ANYCAST among them): the kernel tells the network at once, and names it.
+const JOINS: &[u32] = &[libc::IP_ADD_MEMBERSHIP as u32, libc::IP_ADD_SOURCE_MEMBERSHIP as u32, 42, 46];
+const IPV6_JOINS: &[u32] = &[libc::IPV6_ADD_MEMBERSHIP as u32, 27, 42, 46];
 
 /// shutdown: for writing alone it leaves every socket where it is.
 pub(super) const SHUTDOWN: &[Clause] = &[allow(&[is(1, &[libc::SHUT_WR as u32])])];
 
 /// setsockopt: a source route, or a device to send by (which takes even a loopback address to the wire), would lead packets elsewhere than the
 /// address that was judged; TCP_REPAIR makes connections without connect; a
-/// connect that is put off until the first write, and datagrams that leave with a later one, reach whoever is there by then.
+/// connect that is put off until the first write, and datagrams that leave with a later one, reach whoever is there by then. Joining a group is decided as sending to it.
 pub(super) const SETSOCKOPT: &[Clause] = &[
     refuse(&[is(1, &[libc::IPPROTO_IP as u32]), is(2, &[libc::IP_OPTIONS as u32])], libc::EPERM),
     refuse(&[is(1, &[libc::IPPROTO_IPV6 as u32]), is(2, IPV6_ADDR_OPTIONS)], libc::EPERM),
@@ -136,6 +139,8 @@ pub(super) const SETSOCKOPT: &[Clause] = &[
     refuse(&[is(1, &[libc::IPPROTO_TCP as u32]), is(2, &[FASTOPEN_CONNECT])], libc::EOPNOTSUPP),
     refuse(&[is(1, &[libc::IPPROTO_UDP as u32]), is(2, &[libc::UDP_CORK as u32])], libc::ENOPROTOOPT),
     notify(&[is(1, &[libc::SOL_SOCKET as u32]), is(2, SHARES)]),
+    notify(&[is(1, &[libc::IPPROTO_IP as u32]), is(2, JOINS)]),
+    notify(&[is(1, &[libc::IPPROTO_IPV6 as u32]), is(2, IPV6_JOINS)]),
     allow(&[]),
 ];
 

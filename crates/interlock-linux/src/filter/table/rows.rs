@@ -157,7 +157,7 @@ pub const ROWS: &[Row] = &[
     row(51, "getsockname", SOCKETS),
     row(52, "getpeername", SOCKETS),
     row(53, "socketpair", SOCKETS),
-    row(54, "setsockopt", mediated(Handler::Shares, SETSOCKOPT, "what leads elsewhere or later is refused; sharing a port is on behalf")),
+    row(54, "setsockopt", mediated(Handler::Options, SETSOCKOPT, "what leads elsewhere or later is refused; what joins is on behalf")),
     row(55, "getsockopt", SOCKETS),
     row(56, "clone", filtered(None, CLONE, Ruling::Allow, "threads and processes; no new namespace")),
     row(57, "fork", THREADS),

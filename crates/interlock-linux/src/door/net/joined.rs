@@ -1,0 +1,59 @@
+//! Whose port a socket would join: what shares its port with others (SO_REUSEADDR, SO_REUSEPORT) takes part of what is sent there.
+//!
+//! A socket of the session that comes to the port of a program outside takes connections and datagrams that were meant for that program. So RULE:
+//! where policy does not let the session reach outside at that place, it shares a port with its own sockets alone. The kernel itself says whether
+//! there is room: the socket shares with nobody for the moment in which it takes the port.
+//! Left out: somebody outside who joins a port that the session has (`docs/limits.md`). Source: socket(7), `inet_csk_get_port`, `udp_lib_get_port` of Linux.
+
+use super::bound;
+use super::shares;
+use super::socket::{self, Socket};
+use crate::door::errand::Errand;
+use crate::door::seen::caller::Stop;
+use crate::sys::sockets as sys;
+use interlock_abi::address;
+use interlock_core::action::Protocol;
+use std::net::IpAddr;
+use std::os::fd::AsFd as _;
+
+/// Does what takes a port for `socket`. To be called while nobody of the session changes what is shared (`Sockets::sharing`).
+pub(super) fn apart_from_others(
+    errand: &Errand<'_>,
+    socket: &Socket,
+    (protocol, place): (Protocol, (IpAddr, u16)),
+    take: impl FnOnce() -> Result<(), Stop>,
+) -> Result<(), Stop> {
+    let shares = shares::of(socket.as_fd());
+    if !shares::lets_in(protocol, shares) || !socket::is_told_apart(errand, protocol, place) {
+        return take();
+    }
+    let firsts = &errand.session.sockets.firsts;
+    if is_the_sessions(errand, protocol, place) {
+        return take().inspect(|()| firsts.note(protocol, place.1, socket.cookie));
+    }
+    shares::set(socket.as_fd(), shares::alone(protocol, shares));
+    let result = take();
+    shares::set(socket.as_fd(), shares);
+    result
+}
+
+/// Whether no socket but this session's answers there. A port of the kernel's choice may be anybody's.
+fn is_the_sessions(errand: &Errand<'_>, protocol: Protocol, (address, port): (IpAddr, u16)) -> bool {
+    let sockets = &errand.session.sockets;
+    match bound::at(protocol, port) {
+        _ if port == 0 => false,
+        Some(bound) => bound.iter().filter(|bound| bound.overlaps(address)).all(|bound| sockets.has_noted(bound.cookie)),
+        // More than the kernel tells at once.
+        None => is_kept(errand, protocol, port),
+    }
+}
+
+/// Whether a socket that came when the session had the port for itself is still there: whoever is there besides came later.
+fn is_kept(errand: &Errand<'_>, protocol: Protocol, port: u16) -> bool {
+    let sockets = &errand.session.sockets;
+    let cookies = sockets.firsts.at(protocol, port);
+    cookies.into_iter().filter_map(|cookie| sockets.hold(cookie, &errand.session.members)).any(|held| {
+        let own = sys::local_name(held.file.as_fd()).ok().and_then(|name| address::own_endpoint(&name));
+        own.is_some_and(|own| own.port == port)
+    })
+}

@@ -1,0 +1,255 @@
+"""Addresses that programs outside have or look for: ports that may be shared, abstract names, multicast groups of the network.
+
+The judge is outside: who answered the client of a server, whether a client found anybody, what the kernel says this machine has joined.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import socket
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.escapes.arena import Arena
+
+PRESETS = ["coding-agent", "strict", "ci", "mcp-server"]
+PYTHON = ["/usr/bin/python3", "-I", "-c"]
+TRIES = 20
+
+#: Takes the port, says so, and answers whoever comes for as long as its input is open.
+TAKER = """
+import socket, sys, threading
+kind, address, port, option = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+own = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind)
+own.setsockopt(socket.SOL_SOCKET, option, 1)
+def serve():
+    while True:
+        if kind == socket.SOCK_STREAM:
+            peer, _ = own.accept(); peer.sendall(b"taken"); peer.close()
+        else:
+            _, peer = own.recvfrom(99)
+            try: own.sendto(b"taken", peer)
+            except OSError: pass
+try:
+    own.bind((address, port))
+    if kind == socket.SOCK_STREAM: own.listen(64)
+    threading.Thread(target=serve, daemon=True).start()
+except OSError: pass
+print("there", flush=True)
+sys.stdin.read()
+"""
+
+WAYS = {
+    "connections beside it": (socket.SOCK_STREAM, socket.SO_REUSEPORT, "127.0.0.1"),
+    "connections by a nearer address": (socket.SOCK_STREAM, socket.SO_REUSEPORT, "0.0.0.0"),
+    "datagrams by SO_REUSEADDR": (socket.SOCK_DGRAM, socket.SO_REUSEADDR, "127.0.0.1"),
+    "datagrams by a nearer address": (socket.SOCK_DGRAM, socket.SO_REUSEADDR, "0.0.0.0"),
+    "datagrams by SO_REUSEPORT": (socket.SOCK_DGRAM, socket.SO_REUSEPORT, "127.0.0.1"),
+}
+
+
+@contextlib.contextmanager
+def server(arena: Arena, kind: int, option: int, address: str) -> Iterator[int]:
+    """A program of the same user outside that shares its port and answers."""
+    script = TAKER.replace("taken", "outside").replace('print("there"', "print(own.getsockname()[1]")
+    with started(arena, None, script, int(kind), address, 0, int(option)) as said:
+        yield int(said)
+
+
+@contextlib.contextmanager
+def started(arena: Arena, preset: str | None, script: str, *arguments: object) -> Iterator[str]:
+    """A Python program that goes on until its input ends, and its first line; without a preset it runs outside."""
+    command = [*PYTHON, script, *map(str, arguments)]
+    interlock = [
+        str(arena.python.parent / "interlock"),
+        "run",
+        "--preset",
+        str(preset),
+        "--workspace",
+        str(arena.work),
+        "--",
+    ]
+    running = subprocess.Popen(
+        [*arena._as_user(), *(interlock if preset else []), *command],
+        cwd=arena.work,
+        env=arena._environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert running.stdin is not None and running.stdout is not None
+    try:
+        yield running.stdout.readline().strip()
+    finally:
+        running.stdin.close()
+        running.wait(30)
+        running.stdout.close()
+
+
+def answers(kind: int, port: int) -> Counter[str]:
+    """Who answers the clients of the server."""
+    found: Counter[str] = Counter()
+    for _ in range(TRIES):
+        with socket.socket(socket.AF_INET, kind) as client:
+            client.settimeout(2)
+            try:
+                client.connect(("127.0.0.1", port))
+                if kind == socket.SOCK_DGRAM:
+                    client.send(b"?")
+                found[client.recv(20).decode()] += 1
+            except OSError as error:
+                found[str(error)] += 1
+    return found
+
+
+@pytest.mark.parametrize("way", list(WAYS))
+def test_nothing_that_was_meant_for_a_server_outside_is_taken(arena: Arena, way: str) -> None:
+    kind, option, address = WAYS[way]
+
+    def attack(preset: str | None) -> Counter[str]:
+        with (
+            server(arena, kind, option, address) as port,
+            started(arena, preset, TAKER, int(kind), "127.0.0.1", port, int(option)) as said,
+        ):
+            assert said == "there"
+            return answers(kind, port)
+
+    assert attack(None)["outside"] < TRIES
+    for preset in PRESETS:
+        assert attack(preset) == Counter(outside=TRIES), preset
+
+
+SHARING = """
+import os, socket, sys
+def served(kind, option, port=0):
+    own = socket.socket(socket.AF_INET, kind)
+    own.setsockopt(socket.SOL_SOCKET, option, 1)
+    own.bind(("127.0.0.1", port))
+    if kind == socket.SOCK_STREAM: own.listen()
+    assert own.getsockopt(socket.SOL_SOCKET, option) == 1
+    return own
+for kind, option in ((1, socket.SO_REUSEPORT), (2, socket.SO_REUSEPORT), (2, socket.SO_REUSEADDR)):
+    first = served(kind, option)
+    port = first.getsockname()[1]
+    crowd = [served(kind, option, port) for _ in range(40)]
+    if os.fork() == 0:
+        served(kind, option, port); os._exit(0)
+    assert os.wait()[1] == 0
+    print("shared")
+for option in (socket.SO_REUSEPORT, socket.SO_REUSEADDR):
+    server = served(1, option); port = server.getsockname()[1]
+    client = socket.create_connection(("127.0.0.1", port)); peer, _ = server.accept()
+    peer.close(); client.close(); server.close()
+    served(1, option, port)
+    print("started again")
+"""
+
+
+def test_a_session_shares_ports_with_itself(arena: Arena) -> None:
+    """More workers at one port than the kernel tells at one moment, of several processes, and a server that is started again."""
+    native = arena.run(*PYTHON, SHARING).output
+    assert native == "shared\n" * 3 + "started again\n" * 2
+    for preset in PRESETS:
+        assert arena.held(*PYTHON, SHARING, preset=preset).output == native, preset
+
+
+NAMED = """
+import socket, sys
+own = socket.socket(socket.AF_UNIX)
+try: own.bind(bytes.fromhex(sys.argv[1])); own.listen()
+except OSError as error: print(error.errno, flush=True)
+else: print("there", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("filled", [False, True], ids=["exact", "filled with zeroes"])
+def test_no_abstract_name_stands_in_for_a_known_one(arena: Arena, filled: bool) -> None:
+    """X clients try the abstract name first, and hand their cookie to whoever has it."""
+    name = b"\0/tmp/.X11-unix/X" + str(secrets.randbelow(60) + 30).encode()
+    wire = name.ljust(108, b"\0") if filled else name
+
+    def attack(preset: str | None) -> tuple[str, bool]:
+        with started(arena, preset, NAMED, wire.hex()) as said, socket.socket(socket.AF_UNIX) as client:
+            return said, client.connect_ex(wire) == 0
+
+    assert attack(None) == ("there", True)
+    for preset in PRESETS:
+        assert attack(preset) == ("13", False), preset
+
+
+def test_other_abstract_names_are_free(arena: Arena) -> None:
+    names = [f"\0{place}{secrets.token_hex(4)}" for place in ("/tmp/", "/org/example/", "", "/tmp/.X11-unix/X2")]
+    script = NAMED.replace("sys.stdin.read()", "")
+    for preset in PRESETS:
+        for name in names:
+            assert arena.held(*PYTHON, script, name.encode().hex(), preset=preset).output == "there\n", (preset, name)
+
+
+JOINS = """
+import socket, struct, sys
+four, device = socket.inet_aton(sys.argv[1]), int(sys.argv[3])
+six = socket.inet_pton(socket.AF_INET6, sys.argv[2])
+def group(family, address): return struct.pack("=II", device, 0) + address.ljust(128, b"\\0")
+in_four = struct.pack("=HH", socket.AF_INET, 0) + four
+in_six = struct.pack("=HHI", socket.AF_INET6, 0, 0) + six
+local = socket.inet_aton("127.0.0.1")
+ways = {
+    "ip": (2, 0, 35, struct.pack("=4s4si", four, b"\\0" * 4, device)),
+    "ip-source": (2, 0, 39, four + b"\\0" * 4 + local),
+    "group": (2, 0, 42, group(2, in_four)),
+    "source-group": (2, 0, 46, group(2, in_four) + (struct.pack("=HH", 2, 0) + local).ljust(128, b"\\0")),
+    "ip-on-six": (10, 0, 35, struct.pack("=4s4si", four, b"\\0" * 4, device)),
+    "ipv6": (10, 41, 20, six + struct.pack("=i", device)),
+    "group-six": (10, 41, 42, group(10, in_six)),
+    "source-group-six": (10, 41, 46, group(10, in_six) + (struct.pack("=HHI", 10, 0, 0) + b"\\0" * 15 + b"\\1").ljust(128, b"\\0")),
+}
+family, level, option, value = ways[sys.argv[4]]
+own = socket.socket(family, socket.SOCK_DGRAM)
+try: own.setsockopt(level, option, value)
+except OSError as error: print(error.errno, flush=True)
+else: print("joined", flush=True)
+sys.stdin.read()
+"""
+
+
+def joined(four: str, six: str) -> bool:
+    """Whether this machine is in either group, as the kernel says."""
+    listed = Path("/proc/net/igmp").read_text().split() + Path("/proc/net/igmp6").read_text().split()
+    return {bytes(reversed(socket.inet_aton(four))).hex().upper(), socket.inet_pton(socket.AF_INET6, six).hex()} & set(
+        listed
+    ) != set()
+
+
+@pytest.mark.parametrize(
+    "way", ["ip", "ip-source", "group", "source-group", "ip-on-six", "ipv6", "group-six", "source-group-six"]
+)
+def test_no_group_of_the_network_is_joined(arena: Arena, way: str) -> None:
+    """The kernel tells the network at once, in packets that name a group of the session's choice."""
+    device = next((index for index, name in socket.if_nameindex() if name != "lo" and carries_multicast(name)), None)
+    if device is None:
+        pytest.skip("needs a device that carries multicast")
+    tail = secrets.token_bytes(3)
+    four, six = socket.inet_ntoa(b"\xef" + tail), socket.inet_ntop(socket.AF_INET6, b"\xff\x15" + b"\0" * 11 + tail)
+
+    def attack(preset: str | None) -> tuple[str, bool]:
+        with started(arena, preset, JOINS, four, six, device, way) as said:
+            return said, joined(four, six)
+
+    control = attack(None)
+    if control[0] != "joined":
+        pytest.skip(f"this machine joins no group by `{way}`: errno {control[0]}")
+    assert control == ("joined", True)
+    for preset in PRESETS:
+        assert attack(preset) == ("13", False), preset
+
+
+def carries_multicast(name: str) -> bool:
+    up_with_multicast = 0x1 | 0x1000
+    return int(Path(f"/sys/class/net/{name}/flags").read_text(), 16) & up_with_multicast == up_with_multicast
