@@ -99,6 +99,12 @@ def match_pattern(pattern: str, path: bytes) -> bool:
         PatternError: not a pattern.
     """
 
+def peer_text_fault(text: bytes, *, depth_max: int, items_max: int, exact: bool) -> str | None:
+    """Why a JSON text of a peer is not read: it nests too deep, holds too many values, or repeats a key in an object;
+    where it has to be `exact`, it holds an integer beyond 2^53-1. That it is JSON says the parser that reads it
+    afterwards.
+    """
+
 @final
 class Walk:
     """A walk of a workspace that was begun. Given to one placing."""
@@ -181,11 +187,12 @@ class Log:
             LedgerError: not written, or not known to be: deny.
         """
 
-    def submit(self, json: str, class_name: str) -> int:
-        """Queue a record without waiting. Returns a ticket that `completed` names once `fileno` is readable.
+    def submit(self, json: bytes, class_name: str) -> int:
+        """Queue a record without waiting. Returns a ticket that `completed` names once `fileno` is readable, with the
+        error of a text that is not a record.
 
         Raises:
-            LedgerError: not JSON, or the log is closed.
+            LedgerError: the log is closed.
         """
 
     def fileno(self) -> int:

@@ -183,6 +183,25 @@ def test_http_that_two_readers_would_read_differently_is_refused(start: Any, tmp
     assert stage.effects == []
 
 
+ENDLESS = {
+    "a header's value": (b"POST /mcp HTTP/1.1\r\nX-A: ", b"a" * 8_192),
+    "headers": (b"POST /mcp HTTP/1.1\r\n", b"X-A: 1\r\n" * 1_000),
+    "trailers": (b"POST /mcp HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"X-A: 1\r\n" * 1_000),
+}
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+def test_headers_without_an_end_are_not_kept(start: Any, tmp_path: Any, name: str) -> None:
+    stage = start(connector("notes", root=tmp_path))
+    head, part = ENDLESS[name]
+    sent = 0
+    with socket.create_connection(("127.0.0.1", stage.port), timeout=5) as sock, pytest.raises(ConnectionError):
+        sock.sendall(head)
+        while sent < 64 << 20:
+            sent += sock.send(part)
+    assert sent < 8 << 20, "what the system holds of it, and not what the gateway would"
+
+
 def test_slow_headers_and_a_body_that_breaks_off_do_not_hold_the_gateway(start: Any, tmp_path: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr("interlock.gateway.serve.HEADERS_S_MAX", 0.5)
     monkeypatch.setattr("interlock.gateway.serve.BODY_S_MAX", 0.5)

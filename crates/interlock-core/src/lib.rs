@@ -26,6 +26,7 @@ pub mod language;
 mod network;
 pub mod pattern;
 pub mod patterns;
+pub mod peer_text;
 pub mod plain;
 pub mod plan;
 pub mod policy;

@@ -6,6 +6,7 @@ use interlock_core::decide::decide;
 use interlock_core::decision::Decision;
 use interlock_core::facts::Facts;
 use interlock_core::pattern::Pattern;
+use interlock_core::peer_text::{self, Bounds, EXACT_MAX};
 use interlock_core::plan::{Plan, PlanAnswer};
 use interlock_core::verb::Verb;
 use interlock_core::{digest, json, language, plain, policy};
@@ -17,7 +18,8 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(action_digest, module)?)?;
     module.add_function(wrap_pyfunction!(canonical, module)?)?;
     module.add_function(wrap_pyfunction!(policy_language, module)?)?;
-    module.add_function(wrap_pyfunction!(match_pattern, module)?)
+    module.add_function(wrap_pyfunction!(match_pattern, module)?)?;
+    module.add_function(wrap_pyfunction!(peer_text_fault, module)?)
 }
 
 /// A compiled policy.
@@ -143,4 +145,11 @@ fn policy_language() -> String {
 fn match_pattern(pattern: &str, path: &[u8]) -> Result<bool, Fault> {
     let pattern = Pattern::compile(&Bytes::from(pattern)).map_err(Fault::Pattern)?;
     Ok(pattern.matches(path))
+}
+
+/// Why a JSON text of a peer is not read, or None; `exact` where its integers have to be such as every reader holds.
+#[pyfunction]
+#[pyo3(signature = (text, *, depth_max, items_max, exact))]
+fn peer_text_fault(text: &[u8], depth_max: usize, items_max: usize, exact: bool) -> Option<String> {
+    peer_text::fault(text, Bounds { depth_max, items_max, integer_max: exact.then_some(EXACT_MAX) })
 }

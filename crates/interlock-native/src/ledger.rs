@@ -29,12 +29,12 @@ fn class(name: &str) -> Result<Class, Fault> {
     }
 }
 
-fn parsed(json: &str) -> Result<Value, Error> {
-    serde_json::from_str(json).map_err(|error| Error::Record(error.to_string()))
+fn parsed(json: &[u8]) -> Result<Value, Error> {
+    serde_json::from_slice(json).map_err(|error| Error::Record(error.to_string()))
 }
 
-/// A record on its way, and how it ended: its number, or why not.
-type Submitted = (u64, Value, Class);
+/// A record on its way, as text, and how it ended: its number, or why not.
+type Submitted = (u64, Vec<u8>, Class);
 type Completed = (u64, Result<u64, Error>);
 
 /// A log open for writing.
@@ -68,13 +68,13 @@ impl Log {
     /// Appends and waits as the class says. Returns the record's number.
     fn append(&self, py: Python<'_>, json: &str, class_name: &str) -> Result<u64, Fault> {
         let class = class(class_name)?;
-        let written = py.detach(|| self.writer.append(parsed(json)?, class));
+        let written = py.detach(|| self.writer.append(parsed(json.as_bytes())?, class));
         Ok(written?.record)
     }
 
     /// Queues a record; `completed` tells how it ended once `fileno` is readable.
-    fn submit(&self, json: &str, class_name: &str) -> Result<u64, Fault> {
-        let (record, class) = (parsed(json)?, class(class_name)?);
+    fn submit(&self, json: &[u8], class_name: &str) -> Result<u64, Fault> {
+        let (record, class) = (json.to_vec(), class(class_name)?);
         let mut guard = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         let Some((sender, ticket)) = guard.as_mut() else { return Err(Error::Closed.into()) };
         *ticket += 1;
@@ -118,7 +118,7 @@ impl Log {
     #[pyo3(signature = (closing=None))]
     fn close(&self, py: Python<'_>, closing: Option<&str>) -> Result<(u64, String), Fault> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let checkpoint = py.detach(|| self.writer.close(closing.map(parsed).transpose()?))?;
+        let checkpoint = py.detach(|| self.writer.close(closing.map(|json| parsed(json.as_bytes())).transpose()?))?;
         Ok((checkpoint.size, hex(&checkpoint.root)))
     }
 }
@@ -145,7 +145,7 @@ impl Worker {
         let mut last = None;
         let mut ended = Vec::with_capacity(batch.len());
         for (ticket, record, class) in batch {
-            let written = self.writer.begin(record, class).map(|written| written.record);
+            let written = parsed(&record).and_then(|record| self.writer.begin(record, class)).map(|written| written.record);
             if class == Class::Durable {
                 last = written.as_ref().ok().copied().or(last);
             }

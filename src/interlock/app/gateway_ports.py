@@ -10,7 +10,8 @@ import asyncio
 import json
 import secrets
 import time
-from typing import TYPE_CHECKING, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 #: The writer answers within milliseconds; a disk that hangs must not hold a call for ever.
 WAIT_S_MAX: Final = 30.0
+LOOK_EVERY_S: Final = 1.0
+#: What a policy says of one act it mostly says of many.
+DECISIONS_KEPT_MAX: Final = 256
 #: What the engine takes for granted where it is told no Facts.
 _UNKNOWN: Final = Facts()
 _OBLIGATIONS: Final = frozenset({"record", "limit", "mask", "inject"})
@@ -68,6 +72,11 @@ class NativeEngine:
     def policy(self) -> str:
         """See `Engine`."""
         return self._policy.digest
+
+    def answer(self, action: JsonObject) -> Decision | None:
+        """See `Engine`."""
+        text = self._policy.plan_answer(encode(action).decode())
+        return read_decision(text) if text is not None else None
 
     def needs(self, action: JsonObject) -> Needs:
         """See `Engine`."""
@@ -111,9 +120,10 @@ def _relaxed_rule(rule: CompiledRule) -> CompiledRule | None:
     return None if rule["decision"] == "deny" else {**rule, "when": None, "match": match}
 
 
+@lru_cache(DECISIONS_KEPT_MAX)
 def read_decision(text: str) -> Decision:
-    """Read spec/action.md's Decision. Raises `ValueError` for anything that is not one (msgspec's errors are
-    such): the caller denies."""
+    """Read spec/action.md's Decision, which is a frozen value: the same text is the same one. Raises `ValueError` for
+    anything that is not one (msgspec's errors are such): the caller denies."""
     document: object = msgspec.json.decode(text)  # the engine's own writing: nothing that two readers could read apart
     if not is_object(document):
         raise ValueError("the engine's answer is not an object")
@@ -180,7 +190,8 @@ class LogRecorder:
 
     def __init__(self, log: Log) -> None:
         self._log = log
-        self._waiting: dict[int, asyncio.Future[int]] = {}
+        self._waiting: dict[int, _Waiting] = {}
+        self._look: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(log.fileno(), self._completed)
 
@@ -195,33 +206,49 @@ class LogRecorder:
     def close(self, reason: str) -> None:
         """Close the log with its last record."""
         self._loop.remove_reader(self._log.fileno())
+        if self._look is not None:
+            self._look.cancel()
         self._log.close(encode({"type": "session.closed", "reason": reason}).decode())
 
     async def _write(self, record: JsonObject, class_name: str) -> int:
         try:
-            ticket = self._log.submit(encode(record).decode(), class_name)
+            ticket = self._log.submit(encode(record), class_name)
         except LedgerError as error:
             raise RecordFailed(str(error)) from error
         waiting: asyncio.Future[int] = self._loop.create_future()
-        self._waiting[ticket] = waiting
+        self._waiting[ticket] = _Waiting(waiting, self._loop.time() + WAIT_S_MAX)
+        if self._look is None:
+            self._look = self._loop.call_later(LOOK_EVERY_S, self._give_up)
         try:
-            async with asyncio.timeout(WAIT_S_MAX):
-                return await asyncio.shield(waiting)
-        except TimeoutError as error:
-            raise RecordFailed(f"the log did not answer within {WAIT_S_MAX:g} s") from error
+            return await waiting
         finally:
             self._waiting.pop(ticket, None)
 
+    def _give_up(self) -> None:
+        """Nobody waits for ever. Looked at now and then, so that no record needs a timer of its own."""
+        now_s = self._loop.time()
+        for waiting, until_s in self._waiting.values():
+            if now_s >= until_s and not waiting.done():
+                waiting.set_exception(RecordFailed(f"the log did not answer within {WAIT_S_MAX:g} s"))
+        self._look = self._loop.call_later(LOOK_EVERY_S, self._give_up) if self._waiting else None
+
     def _completed(self) -> None:
         for ticket, outcome in self._log.completed():
-            waiting = self._waiting.get(ticket)
-            if waiting is None or waiting.done():
+            entry = self._waiting.get(ticket)
+            if entry is None or entry.record.done():
                 continue
             if isinstance(outcome, int):
-                waiting.set_result(outcome)
+                entry.record.set_result(outcome)
             else:
                 failure = RecordFull if isinstance(outcome, LedgerFull) else RecordFailed
-                waiting.set_exception(failure(str(outcome)))
+                entry.record.set_exception(failure(str(outcome)))
+
+
+class _Waiting(NamedTuple):
+    """A record that is waited for, and until when, by the loop's clock."""
+
+    record: asyncio.Future[int]
+    until_s: float
 
 
 class SharedInbox:

@@ -20,11 +20,11 @@ from typing import Final
 from interlock.connectors.configuration import Connector, Http
 from interlock.connectors.http_client import HttpClient, Response, Unanswered
 from interlock.connectors.lapse import Lapsed, Processed
-from interlock.connectors.patience import Deadline, Noise, Pace
+from interlock.connectors.patience import Deadline, Noise, Pace, Turns
 from interlock.connectors.questions import outcome_of
 from interlock.mcp import server_message as messages
 from interlock.mcp.event_stream import EventReader, EventTooLarge
-from interlock.mcp.request_headers import NAMED, mirrored_headers, safe_header
+from interlock.mcp.request_headers import NAMED, mirrored, mirrored_headers, safe_header
 from interlock.mcp.revision import META, MODERN
 from interlock.mediate.line import Passage, contained
 from interlock.mediate.upstream import Broken, Exchange, Reply
@@ -47,7 +47,7 @@ class HttpChannel:
         self._server = server
         self._told = told
         self._ids = itertools.count(1)
-        self._turns = asyncio.Semaphore(connector.concurrency if connector.concurrency > 1 else CONNECTIONS_MAX)
+        self._turns = Turns(connector.concurrency if connector.concurrency > 1 else CONNECTIONS_MAX)
         self._client = HttpClient(server.url)
         self._always = _headers_of(server)
         self._session: str | None = None
@@ -273,7 +273,13 @@ class HttpChannel:
         elif method == "tools/list" and isinstance(value.get("tools"), list):
             for tool in value["tools"]:
                 if isinstance(tool, dict) and isinstance(tool.get("name"), str):
-                    self._schemas[tool["name"]] = object_at(tool, "inputSchema")
+                    self._learn_schema(tool["name"], object_at(tool, "inputSchema"))
+
+    def _learn_schema(self, name: str, schema: JsonObject) -> None:
+        if mirrored(schema):
+            self._schemas[name] = schema
+        else:
+            self._schemas.pop(name, None)
 
 
 def _headers_of(server: Http) -> dict[str, str]:

@@ -140,6 +140,9 @@ class Link:
 
     async def definitions(self, kind: str) -> list[JsonObject] | Broken:
         """See `Upstream`."""
+        kept = self._lists.kept(kind) if self._channel is not None and not self._channel.ended.done() else None
+        if kept is not None:
+            return kept
         return await contained(self._definitions(kind), lambda why: Broken(why, Effect.UNKNOWN))
 
     async def request(self, method: str, params: JsonObject, exchange: Exchange) -> Reply:
@@ -335,12 +338,17 @@ class Lists:
         more = len(words) - LEFT_OUT_SHOWN_MAX
         return (*words[:LEFT_OUT_SHOWN_MAX], *((f"{more} more are not listed",) if more > 0 else ()))
 
+    def kept(self, kind: str) -> list[JsonObject] | None:
+        """Every entry of a kind, if it is known."""
+        kept = self._kept.get(kind)
+        return kept[1] if kept is not None and self._now_ms() - kept[0] < KEPT_MS else None
+
     async def all(self, kind: str, ask: AskPage) -> list[JsonObject] | Broken:
         """Every entry of a kind that all clients take; callers that come at once share one asking."""
         async with self._turns[kind]:
-            kept = self._kept.get(kind)
-            if kept is not None and self._now_ms() - kept[0] < KEPT_MS:
-                return kept[1]
+            kept = self.kept(kind)
+            if kept is not None:
+                return kept
             breaker = self._breakers[kind]
             refusal = breaker.refusal(self._now_ms())
             if refusal is not None:

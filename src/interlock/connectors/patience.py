@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
@@ -120,6 +121,42 @@ class Pace:
             await asyncio.sleep(0)
 
 
+class Turns:
+    """So many at once (`async with`); who comes later waits, and the first of them is next."""
+
+    def __init__(self, count: int) -> None:
+        self._free = count
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def __aenter__(self) -> None:
+        """It is one's turn. Who is cancelled just as it comes hands it on."""
+        if self._free > 0:
+            self._free -= 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._hand_on()
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        """It is the next one's."""
+        self._hand_on()
+
+    def _hand_on(self) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1
+
+
 class Deadline:
     """A limit in seconds, to be entered once (`async with`). Raises `TimeoutError` there when it has passed."""
 
@@ -127,12 +164,19 @@ class Deadline:
         self._limit_s = limit_s
         self._loop = asyncio.get_running_loop()
         self._last_s = self._loop.time() + max(WHOLE_S_MAX, limit_s)
+        self._due_s = self._last_s
         self._paused = 1  # until it begins
-        self._timeout = asyncio.timeout(limit_s)
+        self._passed = False
+        self._cancelled = 0  # by others, before it began
+        self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[object] | None = None
 
     async def __aenter__(self) -> Deadline:
         """The time begins."""
-        await self._timeout.__aenter__()
+        self._task = asyncio.current_task()
+        self._cancelled = self._task.cancelling() if self._task is not None else 0
+        self._due_s = self._loop.time() + self._limit_s
+        self._timer = self._loop.call_at(self._due_s, self._look)
         self._paused -= 1
         return self
 
@@ -141,21 +185,43 @@ class Deadline:
     ) -> None:
         """It is over: nothing begins it again."""
         self._paused += 1
-        await self._timeout.__aexit__(kind, error, at)
+        task, self._task = self._task, None
+        if self._timer is not None:
+            self._timer.cancel()
+        if not self._passed or task is None:
+            return
+        if task.uncancel() <= self._cancelled and kind is asyncio.CancelledError:
+            raise TimeoutError from error
 
     def begin_again(self) -> None:
         """The server has given a sign."""
-        if not self._paused and not self._timeout.expired():
-            self._timeout.reschedule(min(self._loop.time() + self._limit_s, self._last_s))
+        if not self._paused:
+            self._until(min(self._loop.time() + self._limit_s, self._last_s))
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
         """While somebody else is waited for."""
-        if not self._paused and not self._timeout.expired():
-            self._timeout.reschedule(self._last_s)
+        if not self._paused:
+            self._until(self._last_s)
         self._paused += 1
         try:
             yield
         finally:
             self._paused -= 1
             self.begin_again()
+
+    def _until(self, due_s: float) -> None:
+        """It passes then. A timer that comes too early looks again; one that would come too late is set anew."""
+        later, self._due_s = due_s >= self._due_s, due_s
+        if self._timer is not None and not later and not self._passed:
+            self._timer.cancel()
+            self._timer = self._loop.call_at(due_s, self._look)
+
+    def _look(self) -> None:
+        if self._task is None:
+            return
+        if self._loop.time() < self._due_s:
+            self._timer = self._loop.call_at(self._due_s, self._look)
+            return
+        self._passed = True
+        self._task.cancel()

@@ -16,7 +16,7 @@ from typing import Final
 
 from interlock.connectors.configuration import Connector
 from interlock.connectors.launch import LastWords, Running
-from interlock.connectors.patience import Deadline, Noise, Pace, TooLong, read_line
+from interlock.connectors.patience import Deadline, Noise, Pace, TooLong, Turns, read_line
 from interlock.connectors.questions import outcome_of
 from interlock.connectors.taken import Input
 from interlock.mcp import server_message as messages
@@ -58,7 +58,7 @@ class StdioChannel:
         self._running = running
         self._connector = connector
         self._told = told
-        self._turn = asyncio.Semaphore(connector.concurrency)
+        self._turn = Turns(connector.concurrency)
         self._write = asyncio.Lock()
         self._pending: dict[int, _Pending] = {}
         self._given_up: set[int] = set()

@@ -15,6 +15,7 @@ import asyncio
 import hashlib
 import re
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Final
 
 from interlock.gateway.conversation import Conversation
@@ -46,6 +47,15 @@ _CAPABILITIES: Final = {"prompts": "prompts", "resources": "resources", "resourc
 _VERBS: Final = {"prompts": "prompt.get", "resources": "resource.read", "resourceTemplates": "resource.read"}
 
 
+@dataclass(frozen=True, slots=True)
+class _Tools:
+    """The tools of one list, by their own names and by those at `/mcp`."""
+
+    made_of: list[JsonObject]
+    own: dict[str, Tool]
+    public: dict[str, Tool]
+
+
 class Catalogue:
     """See the module."""
 
@@ -53,7 +63,7 @@ class Catalogue:
         self._upstreams = upstreams
         self._engine = engine
         self._reached: dict[tuple[str, str], Upstream] = {}
-        self._tools: dict[tuple[str, str], tuple[list[JsonObject], dict[str, Tool]]] = {}
+        self._tools: dict[tuple[str, str], _Tools] = {}
 
     async def tool(self, conversation: Conversation, name: object) -> tuple[Upstream, Tool]:
         """The tool of a name. Raises `RpcError` when there is none."""
@@ -67,10 +77,10 @@ class Catalogue:
         if isinstance(definitions, Broken):
             raise unusable(words.call(name), definitions)
         tools = self._tools_of(conversation, upstream, definitions)
-        own = name if conversation.connector else by_public_name(upstream.connector, list(tools)).get(name)
-        if own is None or own not in tools:
+        found = (tools.own if conversation.connector else tools.public).get(name)
+        if found is None:
             raise _unknown("tool", name)
-        return upstream, tools[own]
+        return upstream, found
 
     async def tool_of(self, conversation: Conversation, connector: str, own: str) -> tuple[Upstream, Tool]:
         """A tool by its server's own name, for what follows from a call of it. Raises `RpcError`."""
@@ -78,10 +88,10 @@ class Catalogue:
         definitions = [] if upstream is None else await upstream.definitions("tools")
         if isinstance(definitions, Broken):
             raise unusable(words.call(own, connector), definitions)
-        tools = {} if upstream is None else self._tools_of(conversation, upstream, definitions)
-        if upstream is None or own not in tools:
+        found = None if upstream is None else self._tools_of(conversation, upstream, definitions).own.get(own)
+        if upstream is None or found is None:
             raise RpcError(UPSTREAM_BROKEN, f"{words.call(own, connector)}: the tool is not there any more")
-        return upstream, tools[own]
+        return upstream, found
 
     async def prompt(self, conversation: Conversation, name: object) -> tuple[Upstream, str]:
         """The server and own name of a prompt. Raises `RpcError` when there is none."""
@@ -180,7 +190,7 @@ class Catalogue:
         self, conversation: Conversation, upstream: Upstream, definitions: list[JsonObject]
     ) -> AsyncIterator[Tool]:
         subject = subject_of(conversation.principal.agent, conversation.principal.session or NO_SESSION)
-        for number, tool in enumerate(self._tools_of(conversation, upstream, definitions).values()):
+        for number, tool in enumerate(self._tools_of(conversation, upstream, definitions).own.values()):
             if number % _TOOLS_A_TURN == 0:
                 await asyncio.sleep(0)  # a long list is looked through in parts: others are served in between
             call = call_action(identity=LISTING, subject=subject, tool=tool, upstream=upstream, arguments={})
@@ -204,14 +214,15 @@ class Catalogue:
 
     def _tools_of(
         self, conversation: Conversation, upstream: Upstream, definitions: list[JsonObject]
-    ) -> dict[str, Tool]:
+    ) -> _Tools:
         """The tools of a list, made once for each list that a server gave."""
         key = (conversation.principal.agent, upstream.connector)
         known = self._tools.get(key)
-        if known is None or known[0] is not definitions:
-            known = (definitions, tools_of(upstream.connector, definitions))
-            self._tools[key] = known
-        return known[1]
+        if known is None or known.made_of is not definitions:
+            own = tools_of(upstream.connector, definitions)
+            public = {name: own[each] for name, each in by_public_name(upstream.connector, list(own)).items()}
+            known = self._tools[key] = _Tools(definitions, own, public)
+        return known
 
     def _upstream(self, conversation: Conversation, connector: str | None) -> Upstream | None:
         """The server of a name, for this agent: its own as long as the gateway runs."""

@@ -35,12 +35,11 @@ from interlock.gateway.outlet import (
     Send,
     Stream,
     Streams,
-    patient,
     send_array,
     send_empty,
     send_json,
 )
-from interlock.gateway.serve import Incoming, Rejected, when_gone
+from interlock.gateway.serve import Incoming, Rejected
 from interlock.mcp.client_request import KINDS
 from interlock.mcp.message import RpcError, RpcMessage, RpcNotification, RpcRequest, RpcResponse, error, read, result
 from interlock.mcp.revision import (
@@ -72,14 +71,14 @@ class LegacyEra:
         self._methods = methods
         self._sessions = sessions
 
-    async def take(self, incoming: Incoming, said: RpcMessage, send: Send, gone: asyncio.Task[None]) -> None:
+    async def take(self, incoming: Incoming, said: RpcMessage, send: Send) -> None:
         """Serve one message of this era."""
         if isinstance(said, RpcRequest) and said.method == "initialize":
             await self._initialize(incoming, said, send)
             return
         session = self._session(incoming)
         if isinstance(said, RpcRequest):
-            await self._request(incoming, session, said, send, gone)
+            await self._request(incoming, session, said, send)
             return
         self.hear(session, said)
         await send_empty(send, 202)
@@ -91,14 +90,15 @@ class LegacyEra:
         elif said.method == "notifications/cancelled":
             _cancel(session, said.params.get("requestId"))
 
-    async def take_batch(self, incoming: Incoming, values: list[object], send: Send, gone: asyncio.Task[None]) -> None:
+    async def take_batch(self, incoming: Incoming, values: list[object], send: Send) -> None:
         """Serve several messages of one body (2025-03-26 alone has them), each as if it came by itself."""
+        gone = incoming.connection.gone
         session = self._session(incoming)
         if session.version != BATCHES_IN:
             raise RpcError(INVALID_REQUEST, "batches are not taken: send each message by itself", status=400)
         if not 0 < len(values) <= BATCH_MAX:
             raise RpcError(INVALID_REQUEST, f"a batch has 1 to {BATCH_MAX} messages", status=400)
-        stream = session.streams.open() if incoming.accepts("text/event-stream") else None
+        stream = session.streams.open() if incoming.accepts_streams else None
         parts = [self._part(incoming, session, each, stream) for each in values]
         answers = [each for each in parts if each is not None]
         if not answers:
@@ -108,9 +108,10 @@ class LegacyEra:
         if stream is None or await self._quiet(stream, together, gone, patience_s=STREAM_IN_SESSION_AFTER_S):
             if stream is not None:
                 session.streams.forget(stream)
-            await asyncio.wait({together, gone}, return_when=asyncio.FIRST_COMPLETED)
+            either: set[asyncio.Future[list[JsonObject]] | asyncio.Future[None]] = {together, gone}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if together.done():
-                await send_array(patient(send), 200, together.result())
+                await send_array(send, 200, together.result())
             return
         begins = session.streams.begins(stream)
         together.add_done_callback(lambda _: self._said_all(stream, together))
@@ -141,19 +142,15 @@ class LegacyEra:
                 stream.put(_too_much(answer))
         stream.end(self._sessions.now_ms())
 
-    async def stream(self, incoming: Incoming, receive: Receive, send: Send) -> None:
+    async def stream(self, incoming: Incoming, _: Receive, send: Send) -> None:
         """GET: the session's stream for what is not part of an answer."""
-        if not incoming.accepts("text/event-stream"):
+        if not incoming.accepts_streams:
             raise Rejected(406, "a GET is answered with text/event-stream")
         if incoming.headers.one(SESSION_HEADER) is None:
             raise Rejected(405, "a stream needs a session", [(b"allow", b"POST")])
         session = self._session(incoming)
         stream, after = self._listening(session, incoming.headers.one("last-event-id"))
-        gone = asyncio.ensure_future(when_gone(receive))
-        try:
-            await stream.follow(send, after, gone, begins_with=session.streams.begins(stream))
-        finally:
-            gone.cancel()
+        await stream.follow(send, after, incoming.connection.gone, begins_with=session.streams.begins(stream))
 
     def _listening(self, session: Session, last: str | None) -> tuple[Stream, int]:
         """The stream that a GET is for, and the event after which it goes on. Raises `Rejected`."""
@@ -214,20 +211,18 @@ class LegacyEra:
         work.add_done_callback(lambda _: session.running.pop(said.id, None))
         return work
 
-    async def _request(
-        self, incoming: Incoming, session: Session, said: RpcRequest, send: Send, gone: asyncio.Task[None]
-    ) -> None:
-        stream = session.streams.open() if incoming.accepts("text/event-stream") else None
+    async def _request(self, incoming: Incoming, session: Session, said: RpcRequest, send: Send) -> None:
+        stream = session.streams.open() if incoming.accepts_streams else None
         work = self.begin(incoming, session, said, stream)
         if stream is None:
             await _answered(send, work)
         else:
             work.add_done_callback(lambda _: self._ended(stream, work))
             patience_s = STREAM_IN_SESSION_AFTER_S if said.method == "tools/call" else STREAM_AFTER_S
-            await self._streamed(session, stream, work, send, gone, patience_s=patience_s)
+            await self._streamed(session, stream, work, send, incoming.connection.gone, patience_s=patience_s)
 
     async def _streamed(
-        self, session: Session, stream: Stream, work: Work, send: Send, gone: asyncio.Task[None], *, patience_s: float
+        self, session: Session, stream: Stream, work: Work, send: Send, gone: asyncio.Future[None], *, patience_s: float
     ) -> None:
         """The answer as one JSON message, or on a stream where more is said or it takes long."""
         if await self._quiet(stream, work, gone, patience_s=patience_s):
@@ -241,7 +236,7 @@ class LegacyEra:
         await stream.follow(send, 0, gone, begins_with=begins)
 
     async def _quiet(
-        self, stream: Stream, work: asyncio.Task[T], gone: asyncio.Task[None], *, patience_s: float
+        self, stream: Stream, work: asyncio.Task[T], gone: asyncio.Future[None], *, patience_s: float
     ) -> bool:
         """Whether the work was done, or its client gone, before anything was said and before it took long."""
         said = asyncio.ensure_future(stream.said())
@@ -311,7 +306,7 @@ async def _answered(send: Send, work: Work) -> None:
         await send_empty(send, 202)
         return
     status, answer = work.result()
-    await send_json(patient(send), status, answer)
+    await send_json(send, status, answer)
 
 
 async def _together(answers: list[Work | JsonObject]) -> list[JsonObject]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import TracebackType
 from typing import Final
 
 from interlock.gateway.changes import Changes
@@ -32,7 +33,7 @@ class ModernEra:
         self._backlogs = backlogs
         self._changes = changes
 
-    async def take(self, incoming: Incoming, said: RpcMessage, send: Send, gone: asyncio.Task[None]) -> None:
+    async def take(self, incoming: Incoming, said: RpcMessage, send: Send) -> None:
         """Serve one message of this era."""
         if not isinstance(said, RpcRequest):
             await send_empty(send, 202)
@@ -43,17 +44,13 @@ class ModernEra:
             await send_json(send, fault.status, error(said.id, fault))
             return
         if said.method == "subscriptions/listen":
-            await self._listen(incoming, said, send, gone)
+            await self._listen(incoming, said, send)
             return
-        backlog = self._backlogs.of(incoming.principal.agent)
-        outlet = Outlet(send, backlog, streams=incoming.accepts("text/event-stream"))
-        work = asyncio.create_task(self._answer(incoming, said, outlet))
-        gone.add_done_callback(lambda _: work.cancel())
-        try:
-            await outlet.run(work)
-        except asyncio.CancelledError:
-            if not gone.done():
-                raise
+        backlog, connection = self._backlogs.of(incoming.principal.agent), incoming.connection
+        streams = incoming.accepts_streams
+        outlet = Outlet(send, backlog, streams=streams, stalled=connection.abort)
+        with Until(connection.gone):
+            await outlet.run(self._answer(incoming, said, outlet))
 
     async def _answer(self, incoming: Incoming, said: RpcRequest, outlet: Outlet) -> tuple[int, JsonObject]:
         wants_log = _LEVEL in object_at(said.params, "_meta")
@@ -73,7 +70,7 @@ class ModernEra:
         )
         return await self._methods.answered(conversation, said)
 
-    async def _listen(self, incoming: Incoming, said: RpcRequest, send: Send, gone: asyncio.Task[None]) -> None:
+    async def _listen(self, incoming: Incoming, said: RpcRequest, send: Send) -> None:
         wanted = object_at(said.params, "notifications")
         if "taskIds" in wanted and not declares(said.params, TASKS):
             fault = undeclared()
@@ -85,6 +82,31 @@ class ModernEra:
             await send_json(send, 400, error(said.id, fault))
             return
         try:
-            await stream(send, queue, gone)
+            await stream(send, queue, incoming.connection.gone)
         finally:
             self._changes.unsubscribe(queue)
+
+
+class Until:
+    """Cancels the task that entered it once a future is done. That is all: the cancelling ends where it is left."""
+
+    def __init__(self, done: asyncio.Future[None]) -> None:
+        self._done = done
+        self._task: asyncio.Task[object] | None = None
+        self._cancelled = False
+
+    def __enter__(self) -> None:
+        self._task = asyncio.current_task()
+        self._done.add_done_callback(self._cancel)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> bool:
+        self._done.remove_done_callback(self._cancel)
+        task, self._task = self._task, None
+        if kind is not asyncio.CancelledError or not self._cancelled or task is None:
+            return False
+        return task.uncancel() == 0
+
+    def _cancel(self, _: asyncio.Future[None]) -> None:
+        if self._task is not None:
+            self._cancelled = True
+            self._task.cancel()

@@ -8,12 +8,11 @@ stream, which this transport does not know.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs
 
 from interlock.gateway.outlet import Receive, Send, send_empty
-from interlock.gateway.serve import Incoming, Rejected, read_body, when_gone
+from interlock.gateway.serve import Incoming, Rejected, read_body
 from interlock.mcp.message import RpcError, RpcRequest, error, read, result
 from interlock.mcp.revision import INVALID_REQUEST, PARSE_ERROR
 from interlock.vocabulary.json_text import JsonObject, MalformedJson, object_at, parse
@@ -36,19 +35,17 @@ class SseTransport:
         self._sessions = sessions
         self._era = era
 
-    async def open(self, incoming: Incoming, receive: Receive, send: Send) -> None:
+    async def open(self, incoming: Incoming, _: Receive, send: Send) -> None:
         """GET: a new session, as long as the connection lasts."""
-        if not incoming.accepts("text/event-stream"):
+        if not incoming.accepts_streams:
             raise Rejected(406, "a GET is answered with text/event-stream")
         session = self._sessions.make(incoming.principal, incoming.connector, VERSION, {})
         session.listening = session.carrier = session.streams.open()
         place = POSTED if incoming.connector is None else f"{POSTED}/{incoming.connector}"
         begins = f"event: endpoint\ndata: {place}?{_NAME}={session.id}\n\n".encode("ascii")
-        gone = asyncio.ensure_future(when_gone(receive))
         try:
-            await session.carrier.follow(send, 0, gone, begins_with=begins)
+            await session.carrier.follow(send, 0, incoming.connection.gone, begins_with=begins)
         finally:
-            gone.cancel()
             self._sessions.end(session)
 
     async def post(self, incoming: Incoming, query: bytes, receive: Receive, send: Send) -> None:
@@ -58,7 +55,7 @@ class SseTransport:
         session = self._sessions.find(named[0], incoming.principal, incoming.connector) if len(named) == 1 else None
         if session is None or session.carrier is None:
             raise Rejected(404, "there is no such session: open its stream first")
-        body = await read_body(receive, incoming.headers)
+        body = await read_body(receive, incoming)
         try:
             said = read(parse(body))
         except MalformedJson as fault:

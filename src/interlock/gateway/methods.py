@@ -121,7 +121,7 @@ class Methods:
         arguments = _arguments(params)
         upstream, tool = await self.catalogue.tool(conversation, params.get("name"))
         if conversation.modern:
-            check_parameters(conversation.headers, object_at(tool.definition, "inputSchema"), arguments)
+            check_parameters(conversation.headers, tool.mirrored, arguments)
         operation = tool_call(
             upstream,
             tool,
@@ -194,9 +194,11 @@ class Methods:
     async def _unfit(self, action: JsonObject, tool: Tool, arguments: JsonObject) -> str | None:
         """Why these arguments cannot be sent; none as well when policy refuses the tool anyway (its words come first,
         and nothing is made of its schema)."""
+        unclear = keys_in_doubt(arguments)
+        if unclear is None and self.checks.fits_at_once(tool.arguments, arguments):
+            return None
         if self.engine.possible(action).says is Says.DENY:
             return None
-        unclear = keys_in_doubt(arguments)
         if unclear is not None:
             return unclear
         try:

@@ -28,6 +28,7 @@ from urllib.parse import unquote
 
 from interlock.gateway.limits import PROMPTS_KEPT_MAX, UPSTREAM_NAME_CHARACTERS_MAX
 from interlock.gateway.schema_checks import Foreign
+from interlock.mcp.request_headers import mirrored
 from interlock.mediate.ports import Recorder
 from interlock.mediate.principal import Principal
 from interlock.mediate.upstream import Upstream
@@ -215,6 +216,11 @@ class Tool:
         return Foreign(self.definition.get("inputSchema"))
 
     @cached_property
+    def mirrored(self) -> list[tuple[str, tuple[str, ...]]]:
+        """Which of its arguments a client repeats in headers."""
+        return mirrored(object_at(self.definition, "inputSchema"))
+
+    @cached_property
     def result(self) -> Foreign | None:
         """What its structured result must be, if it says so."""
         return Foreign(self.definition["outputSchema"]) if "outputSchema" in self.definition else None
@@ -342,6 +348,8 @@ def _strays(text: str) -> bool:
 
 
 def _folded(key: str) -> str:
+    if key.isascii():
+        return key.lower()
     return unicodedata.normalize("NFKC", key).casefold()
 
 

@@ -15,9 +15,9 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 from interlock.gateway.limits import (
     AGENT_BYTES_MAX,
@@ -25,7 +25,6 @@ from interlock.gateway.limits import (
     ENDED_STREAM_KEPT_MS,
     ENDED_STREAMS_MAX,
     RETRY_MS,
-    STALLED_S_MAX,
     STREAM_AFTER_S,
     STREAM_BYTES_MAX,
     STREAM_MESSAGES_MAX,
@@ -45,6 +44,7 @@ _STREAM: Final[HeaderList] = [
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),
 ]
+_WAITING: Final[AsgiMessage] = {"type": "http.response.body", "body": b": waiting\n\n", "more_body": True}
 
 
 async def send_json(send: Send, status: int, value: JsonObject, extra: Iterable[tuple[bytes, bytes]] = ()) -> None:
@@ -72,98 +72,94 @@ async def send_empty(send: Send, status: int, extra: Iterable[tuple[bytes, bytes
 
 class Outlet:
     """The way to one request's client. What is sent before the answer turns the answer into a stream, if the client
-    takes one."""
+    takes one; so does work that takes long. `stalled` is told when the client takes nothing of that stream."""
 
-    def __init__(self, send: Send, backlog: Backlog, *, streams: bool) -> None:
-        self._send = patient(send)
-        self._streams = streams
+    def __init__(self, send: Send, backlog: Backlog, *, streams: bool, stalled: Callable[[], None]) -> None:
+        self._send = send
         self._waiting = backlog
-        self._started = False
-
-    @property
-    def streams(self) -> bool:
-        """Whether anything but the answer can be sent."""
-        return self._streams
+        self._stalled = stalled
+        self._stream: asyncio.Task[None] | None = None
+        self.streams = streams
 
     def put(self, message: JsonObject) -> bool:
         """Send a message before the answer; false when it does not fit or cannot be sent."""
-        return self._streams and self._waiting.put(message)
+        if not self.streams or not self._waiting.put(message):
+            return False
+        self._begin()
+        return True
 
-    async def run(self, work: asyncio.Task[tuple[int, JsonObject]]) -> None:
-        """Send what comes until the work is done, then its answer."""
+    async def run(self, work: Coroutine[object, object, tuple[int, JsonObject]]) -> None:
+        """Do the work and send its answer. Raises what sending and the work raise. Cancelling this cancels the work,
+        and waits for nothing that it does on its way out."""
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(STREAM_AFTER_S, self._begin) if self.streams else None
+        working = loop.create_task(work)
+        ended: asyncio.Future[None] = loop.create_future()
+        working.add_done_callback(lambda _: None if ended.done() else ended.set_result(None))
         try:
-            await self._run(work)
+            await ended
+            status, answer = working.result()
+            if self._stream is None:
+                self._closes(timer)
+                await send_json(self._send, status, answer)
+                return
+            self._waiting.end()
+            await self._stream
+            await self._send({"type": "http.response.body", "body": event(answer), "more_body": True})
+            await self._send({"type": "http.response.body", "body": b""})
         finally:
+            working.cancel()
+            if timer is not None:
+                timer.cancel()
+            if self._stream is not None and not self._stream.done():
+                self._stream.cancel()
+                await asyncio.wait({self._stream})
             self._waiting.close()
 
-    async def _run(self, work: asyncio.Task[tuple[int, JsonObject]]) -> None:
-        if not self._streams:
-            status, answer = await work
-            await send_json(self._send, status, answer)
-            return
-        deadline = STREAM_AFTER_S
-        while not work.done() or not self._waiting.is_empty:
-            if not await self._step(work, deadline):
-                deadline = COMMENT_EVERY_S
-        status, answer = work.result()
-        if not self._started:
-            await send_json(self._send, status, answer)
-            return
-        await self._event(event(answer))
-        await self._send({"type": "http.response.body", "body": b""})
+    def _closes(self, timer: asyncio.TimerHandle | None) -> None:
+        """The answer is all that is said: nothing makes a stream of it now."""
+        self.streams = False
+        if timer is not None:
+            timer.cancel()
 
-    async def _step(self, work: asyncio.Task[tuple[int, JsonObject]], wait_s: float) -> bool:
-        """One message, or the end of the work, or a comment when neither came in time (false)."""
-        get = asyncio.ensure_future(self._waiting.get())
-        done, _ = await asyncio.wait({work, get}, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
-        if get in done:
-            await self._event(get.result())
-            return True
-        get.cancel()
-        if not done:
-            await self._start()
-            await self._send({"type": "http.response.body", "body": b": waiting\n\n", "more_body": True})
-        return bool(done)
+    def _begin(self) -> None:
+        if self._stream is None:
+            self._stream = asyncio.create_task(self._run())
+            self._stream.add_done_callback(self._ended)
 
-    async def _event(self, text: bytes | None) -> None:
-        await self._start()
-        await self._send({"type": "http.response.body", "body": text or b"", "more_body": True})
+    async def _run(self) -> None:
+        """Send what waits, until its end; a comment where nothing comes for long."""
+        await self._send({"type": "http.response.start", "status": 200, "headers": _STREAM})
+        if self._waiting.is_empty:
+            await self._send(_WAITING)
+        while True:
+            try:
+                async with asyncio.timeout(COMMENT_EVERY_S):
+                    text = await self._waiting.get()
+            except TimeoutError:
+                await self._send(_WAITING)
+                continue
+            if text is None:
+                return
+            await self._send({"type": "http.response.body", "body": text, "more_body": True})
 
-    async def _start(self) -> None:
-        if not self._started:
-            self._started = True
-            await self._send({"type": "http.response.start", "status": 200, "headers": _STREAM})
+    def _ended(self, stream: asyncio.Task[None]) -> None:
+        if not stream.cancelled() and stream.exception() is not None:
+            self._stalled()
 
 
-class ClientStalled(OSError):
-    """The client takes nothing of its answer."""
-
-
-def patient(send: Send) -> Send:
-    """The same for a client that may stall. Raises `ClientStalled` for one that takes nothing for too long."""
-
-    async def within(part: AsgiMessage) -> None:
-        try:
-            async with asyncio.timeout(STALLED_S_MAX):
-                await send(part)
-        except TimeoutError as error:
-            raise ClientStalled("the client takes nothing") from error
-
-    return within
-
-
-async def stream(send: Send, queue: Backlog, gone: asyncio.Task[None]) -> None:
+async def stream(send: Send, queue: Backlog, gone: asyncio.Future[None]) -> None:
     """A stream of its own (GET, subscriptions): messages until a none or until the client is gone."""
-    send = patient(send)
     await send({"type": "http.response.start", "status": 200, "headers": _STREAM})
     await send({"type": "http.response.body", "body": b": open\n\n", "more_body": True})
     while not gone.done():
         get = asyncio.ensure_future(queue.get())
-        done, _ = await asyncio.wait({get, gone}, timeout=COMMENT_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
+        either: set[asyncio.Future[bytes | None] | asyncio.Future[None]] = {get, gone}
+        done, _ = await asyncio.wait(either, timeout=COMMENT_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
         if get not in done:
             get.cancel()
             if not done:
-                await send({"type": "http.response.body", "body": b": waiting\n\n", "more_body": True})
+                await send(_WAITING)
             continue
         message = get.result()
         if message is None:
@@ -198,11 +194,14 @@ class Allowance:
 
 
 class Backlog:
-    """What waits for one stream. A none is its end."""
+    """What waits for one stream, which one reader takes from. A none is its end."""
+
+    __slots__ = ("_allowance", "_bytes", "_closed", "_reader", "_waiting", "lost")
 
     def __init__(self, allowance: Allowance) -> None:
         self._allowance = allowance
-        self._waiting: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._waiting: deque[bytes | None] = deque()
+        self._reader: asyncio.Future[None] | None = None
         self._bytes = 0
         self._closed = False
         self.lost = 0
@@ -210,34 +209,42 @@ class Backlog:
     @property
     def is_empty(self) -> bool:
         """Whether nothing waits."""
-        return self._waiting.empty()
+        return not self._waiting
 
     def put(self, message: JsonObject) -> bool:
         """Have a message wait; false when it does not fit, and then it is lost."""
         text = event(message)
-        full = self._waiting.qsize() >= STREAM_MESSAGES_MAX or self._bytes + len(text) > STREAM_BYTES_MAX
+        full = len(self._waiting) >= STREAM_MESSAGES_MAX or self._bytes + len(text) > STREAM_BYTES_MAX
         if self._closed or full or not self._allowance.takes(len(text)):
             self.lost += 1
             return False
         self._bytes += len(text)
-        self._waiting.put_nowait(text)
+        self._add(text)
         return True
 
     def end(self) -> None:
         """Nothing comes after what waits."""
-        self._waiting.put_nowait(None)
+        self._add(None)
 
     async def get(self) -> bytes | None:
         """The next event, or none at the end."""
-        text = await self._waiting.get()
+        while not self._waiting:
+            self._reader = asyncio.get_running_loop().create_future()
+            await self._reader
+        text = self._waiting.popleft()
         self._gone(text)
         return text
 
     def close(self) -> None:
         """Nobody reads it any more."""
         self._closed = True
-        while not self._waiting.empty():
-            self._gone(self._waiting.get_nowait())
+        while self._waiting:
+            self._gone(self._waiting.popleft())
+
+    def _add(self, text: bytes | None) -> None:
+        self._waiting.append(text)
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
 
     def _gone(self, text: bytes | None) -> None:
         if text is not None:
@@ -352,13 +359,12 @@ class Stream:
             self.drop_oldest()
         self._wake()
 
-    async def follow(self, send: Send, after: int, gone: asyncio.Task[None], *, begins_with: bytes) -> None:
+    async def follow(self, send: Send, after: int, gone: asyncio.Future[None], *, begins_with: bytes) -> None:
         """Send what was said after an event, and what will be said, until the end or until the client is gone. Whoever
         comes last follows: the connection before it ends."""
         if self._follower is not None:
             self._follower.set()
         mine = self._follower = asyncio.Event()
-        send = patient(send)
         try:
             await send({"type": "http.response.start", "status": 200, "headers": _STREAM})
             await _part(send, begins_with)
@@ -422,11 +428,12 @@ async def _part(send: Send, text: bytes) -> None:
     await send({"type": "http.response.body", "body": text, "more_body": True})
 
 
-async def _woken(waking: asyncio.Event, gone: asyncio.Task[None]) -> bool:
+async def _woken(waking: asyncio.Event, gone: asyncio.Future[None]) -> bool:
     """Wait for a word or for the client's going; false when it is time for a comment."""
     wait = asyncio.ensure_future(waking.wait())
+    either: set[asyncio.Future[Literal[True]] | asyncio.Future[None]] = {wait, gone}
     try:
-        done, _ = await asyncio.wait({wait, gone}, timeout=COMMENT_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(either, timeout=COMMENT_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
         return bool(done)
     finally:
         wait.cancel()

@@ -3,6 +3,7 @@ recorded."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
@@ -16,6 +17,10 @@ class Connection(Protocol):
 
     memory: dict[str, object]
     abort: Callable[[], None]
+    #: Done when it is closed.
+    gone: asyncio.Future[None]
+    #: Whether its other end takes less than it was sent.
+    is_full: Callable[[], bool]
 
     @property
     def client(self) -> tuple[str, int]:

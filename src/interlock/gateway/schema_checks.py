@@ -80,6 +80,12 @@ class Foreign:
         """It compiled. Raises `UnusableSchema`."""
         return Validator(self.own)
 
+    @property
+    def made(self) -> Validator | None:
+        """It compiled, if it has been compiled."""
+        found = self.__dict__.get("validator")
+        return found if isinstance(found, Validator) and self.unusable is None else None
+
     @cached_property
     def _parts(self) -> int:
         return parts_of(self.own)
@@ -98,6 +104,12 @@ class SchemaChecks:
         self._children = asyncio.Semaphore(CHILDREN_MAX)
         self._turns: dict[str, asyncio.Lock] = {}
         self._spent: OrderedDict[str, int] = OrderedDict()
+
+    def fits_at_once(self, schema: Foreign, value: object) -> bool:
+        """Whether a value fits a schema that has been made already, where that is cheap to tell; false where it is
+        not."""
+        made = schema.made
+        return made is not None and schema.is_cheap(len(encode(value))) and made.fits(value)
 
     async def faults(self, connector: str, schema: Foreign, value: object) -> list[str]:
         """What is wrong with a value, in a few lines; nothing if it fits. Raises `UnusableSchema`."""
@@ -246,6 +258,13 @@ class Validator:
                 self._compiled = _compiled(own, options)
             except Exception as error:  # as above: whatever it says, the schema is of no use
                 raise UnusableSchema(f"it is not a schema that can be used here ({_kind(error)})") from error
+
+    def fits(self, value: object) -> bool:
+        """Whether a value fits, as far as the library can tell it as it stands; `faults` tells of any."""
+        try:
+            return self._compiled.is_valid(value)
+        except Exception:  # the edge of a native library: a number that it does not know
+            return False
 
     def faults(self, value: object) -> list[str]:
         """What is wrong with a value, in a few readable lines; nothing if it fits."""

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -24,9 +25,10 @@ from interlock.gateway.limits import (
     HEADERS_BYTES_MAX,
     HEADERS_COUNT_MAX,
     HEADERS_S_MAX,
+    STALLED_S_MAX,
     STRANGERS_MAX,
 )
-from interlock.gateway.outlet import AsgiMessage, ClientStalled, HeaderList, Receive, Send, send_json
+from interlock.gateway.outlet import AsgiMessage, HeaderList, Receive, Send, send_json
 from interlock.gateway.ports import Connection, Identity
 from interlock.mcp.message import RpcError, RpcMessage, RpcResponse, error, read
 from interlock.mcp.request_headers import Headers, is_modern
@@ -46,24 +48,31 @@ Scope = dict[str, object]
 #: There is no login by OAuth here: a client that looks for one finds these words.
 HOW_TO_BE_KNOWN: Final = "The operator makes a new token with: interlock agent token NAME"
 CONNECTION: Final = "interlock.connection"
+WHOLE: Final = "interlock.whole"
+#: Of the same header's values, read once.
+HEADERS_KEPT_MAX: Final = 64
+_TOO_LARGE: Final = "the headers are too large"
 
 
 class TcpConnection:
     """One accepted connection: its two ends, what is learnt of it while it lives, and how it is broken off. `agent` is
     none as long as it is a stranger's."""
 
-    __slots__ = ("_others", "abort", "agent", "client", "memory", "server")
+    __slots__ = ("_others", "abort", "agent", "client", "gone", "is_full", "memory", "server")
 
     def __init__(
         self,
         client: tuple[str, int],
         server: tuple[str, int],
         abort: Callable[[], None],
+        is_full: Callable[[], bool],
         others: Callable[[str | None], list[TcpConnection]],
     ) -> None:
         self.client = client
         self.server = server
         self.abort = abort
+        self.is_full = is_full
+        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.memory: dict[str, object] = {}
         self.agent: str | None = None
         self._others = others
@@ -81,8 +90,9 @@ class GatewayProtocol(HttpToolsProtocol):
 
     _connection: TcpConnection
     _headers_timer: asyncio.TimerHandle | None = None
-    _headers_bytes = 0
-    _headers_count = 0
+    _headers_lack = True
+    _head_bytes = 0
+    _headers_read = 0
     _made_s = 0.0
 
     def connection_made(self, transport: Any) -> None:
@@ -91,7 +101,7 @@ class GatewayProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         client, server = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
         self._connection = TcpConnection(
-            (client[0], client[1]), (server[0], server[1]), transport.abort, self._connections_of
+            (client[0], client[1]), (server[0], server[1]), transport.abort, self._is_full, self._connections_of
         )
         strangers = self._connections_of(None)
         if len(strangers) > STRANGERS_MAX:  # whoever proves who it is keeps its place
@@ -104,48 +114,65 @@ class GatewayProtocol(HttpToolsProtocol):
         found = [each for each in protocols if each._connection.agent == agent and not each.transport.is_closing()]
         return [each._connection for each in sorted(found, key=lambda each: each._made_s)]
 
+    def _is_full(self) -> bool:
+        return self.flow.write_paused
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is left of it."""
         self._headers_came()
         super().connection_lost(exc)
+        if not self._connection.gone.done():
+            self._connection.gone.set_result(None)
 
     def data_received(self, data: bytes) -> None:
-        """Each first byte of a request starts the clock for its headers."""
-        if self._headers_timer is None and (self.cycle is None or self.cycle.response_complete):
-            self._await_headers()
+        """Each first byte of a request starts the clock for its headers, unless all of them came with it."""
+        if self.cycle is None or self.cycle.response_complete:
+            self._headers_lack = True
         super().data_received(data)
+        if self.transport.is_closing():
+            return
+        if not self._headers_lack:
+            if self._too_large():  # what came behind the body
+                self.transport.abort()
+            return
+        self._head_bytes += len(data)
+        if self._head_bytes > HEADERS_BYTES_MAX:
+            self.send_400_response(_TOO_LARGE)
+        elif self._headers_timer is None:
+            self._await_headers()
 
     def on_message_begin(self) -> None:
         """A new request on this connection."""
         super().on_message_begin()
-        self._headers_bytes = self._headers_count = 0
         self.scope[CONNECTION] = self._connection  # type: ignore[typeddict-unknown-key]
 
-    def on_url(self, url: bytes) -> None:
-        """Part of the request's target."""
-        self._count(len(url), 0)
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """One header."""
-        self._count(len(name) + len(value), 1)
-        super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
-        """The request can be served."""
+        """The request can be served. What is too large never got so far whole, or is refused here."""
         self._headers_came()
+        self._headers_read = 0
+        if self._too_large():
+            raise ValueError(_TOO_LARGE)  # httptools turns it into a parser error: 400 and closed
         super().on_headers_complete()
 
-    def _count(self, size: int, number: int) -> None:
-        self._headers_bytes += size
-        self._headers_count += number
-        if self._headers_bytes > HEADERS_BYTES_MAX or self._headers_count > HEADERS_COUNT_MAX:
-            raise ValueError("the headers are too large")  # httptools turns it into a parser error: 400 and closed
+    def on_message_complete(self) -> None:
+        """All of the request has come."""
+        self.scope[WHOLE] = True  # type: ignore[typeddict-unknown-key]
+        super().on_message_complete()
+
+    def _too_large(self) -> bool:
+        """Whether there are too many headers or too large ones, told again where more have come."""
+        if len(self.headers) == self._headers_read:
+            return False
+        self._headers_read = len(self.headers)
+        size = len(self.url) + sum([len(name) + len(value) for name, value in self.headers])
+        return size > HEADERS_BYTES_MAX or self._headers_read > HEADERS_COUNT_MAX
 
     def _await_headers(self) -> None:
         self._headers_timer = self.loop.call_later(HEADERS_S_MAX, self._too_slow)
 
     def _headers_came(self) -> None:
+        self._headers_lack = False
+        self._head_bytes = 0
         if self._headers_timer is not None:
             self._headers_timer.cancel()
             self._headers_timer = None
@@ -175,41 +202,59 @@ class Rejected(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """Headers, caller, endpoint; `revalidate` says why the caller may not go on, after a wait."""
+    """Headers, caller, endpoint, the connection it came on and whether all of it has come; `revalidate` says why the
+    caller may not go on, after a wait."""
 
     headers: Headers
     principal: Principal
     connector: str | None
+    connection: Connection
+    is_whole: bool
     revalidate: Callable[[], str | None]
 
     def check_content_type(self) -> None:
         """Only JSON in UTF-8. Raises `Rejected` (415)."""
-        kind, _, rest = (self.headers.one("content-type") or "").partition(";")
-        charset = rest.strip().lower().removeprefix("charset=").strip('"')
-        if kind.strip().lower() != "application/json" or charset not in ("", "utf-8"):
+        if not _is_json(self.headers.one("content-type")):
             raise Rejected(415, "the body must be application/json in UTF-8")
         if self.headers.one("content-encoding") not in (None, "identity"):
             raise Rejected(415, "the body must come without a content encoding")
 
     def check_accept(self) -> None:
         """A client that takes neither form of answer gets none. Raises `Rejected` (406)."""
-        if not (self.accepts("application/json") or self.accepts("text/event-stream")):
+        taken = _taken(self.headers.one("accept"))
+        if not taken & {"application/json", "text/event-stream"}:
             raise Rejected(406, "`Accept` must name application/json and text/event-stream")
 
-    def accepts(self, kind: str) -> bool:
-        """Whether the client takes answers of this kind. No header takes anything."""
-        header = self.headers.one("accept")
-        if header is None:
-            return kind == "application/json"
-        taken = {each.partition(";")[0].strip().lower() for each in header.split(",")}
-        return bool(taken & {kind, "*/*", kind.partition("/")[0] + "/*"})
+    @property
+    def accepts_streams(self) -> bool:
+        """Whether the client takes a stream of events for an answer."""
+        return "text/event-stream" in _taken(self.headers.one("accept"))
 
 
-async def read_body(receive: Receive, headers: Headers) -> bytes:
+@lru_cache(HEADERS_KEPT_MAX)
+def _is_json(content_type: str | None) -> bool:
+    kind, _, rest = (content_type or "").partition(";")
+    charset = rest.strip().lower().removeprefix("charset=").strip('"')
+    return kind.strip().lower() == "application/json" and charset in ("", "utf-8")
+
+
+@lru_cache(HEADERS_KEPT_MAX)
+def _taken(accept: str | None) -> frozenset[str]:
+    """Which of the two kinds of answer a client takes. No header takes JSON."""
+    if accept is None:
+        return frozenset({"application/json"})
+    named = {each.partition(";")[0].strip().lower() for each in accept.split(",")}
+    kinds = ("application/json", "text/event-stream")
+    return frozenset(each for each in kinds if named & {each, "*/*", each.partition("/")[0] + "/*"})
+
+
+async def read_body(receive: Receive, incoming: Incoming) -> bytes:
     """The whole body. Raises `Rejected` when it is too large (413), too slow (408) or broken off (400)."""
-    announced = headers.one("content-length")
+    announced = incoming.headers.one("content-length")
     if announced is not None and (not announced.isdigit() or int(announced) > BODY_BYTES_MAX):
         raise Rejected(413, f"the body has more than {BODY_BYTES_MAX} bytes", [(b"connection", b"close")])
+    if incoming.is_whole:
+        return await _collect(receive)
     try:
         async with asyncio.timeout(BODY_S_MAX):
             return await _collect(receive)
@@ -287,19 +332,13 @@ class Gateway:
     async def _while_known(self, incoming: Incoming, serve: Serve, receive: Receive, send: Send) -> None:
         """Serve a caller as long as its token is good. Then all that is under way for it ends. Raises `Rejected` where
         nothing was answered yet."""
-        started = False
-
-        async def noting(event: AsgiMessage) -> None:
-            nonlocal started
-            started = True
-            await send(event)
-
+        sending = Sending(send, incoming.connection.is_full)
         with Watch(incoming.revalidate) as watch:
-            await serve(incoming, receive, noting)
+            await serve(incoming, receive, sending)
         if watch.why is None:
             return
         self.legacy.forget(incoming.principal)
-        if not started:
+        if not sending.began:
             raise _unknown(watch.why)
         with contextlib.suppress(RuntimeError):  # its answer was whole already
             await send({"type": "http.response.body", "body": b""})
@@ -346,35 +385,29 @@ class Gateway:
         def revalidate() -> str | None:
             return self.identity.still(principal, authorization)
 
-        return Incoming(headers, principal, connector, revalidate)
+        return Incoming(headers, principal, connector, connection, WHOLE in scope, revalidate)
 
     async def _on_hook(self, incoming: Incoming, method: str, receive: Receive, send: Send) -> None:
         if method != "POST":
             raise Rejected(405, "a hook is posted", [(b"allow", b"POST")])
         incoming.check_content_type()
-        status, value = await self.hook.take(incoming.principal, await read_body(receive, incoming.headers))
+        status, value = await self.hook.take(incoming.principal, await read_body(receive, incoming))
         await send_json(send, status, value)
 
     async def _post(self, incoming: Incoming, receive: Receive, send: Send) -> None:
         incoming.check_content_type()
         incoming.check_accept()
-        body = await read_body(receive, incoming.headers)
+        body = await read_body(receive, incoming)
         try:
             value = parse(body)
         except MalformedJson as error:
             raise Rejected(400, str(error), code=PARSE_ERROR) from error
-        gone = asyncio.ensure_future(when_gone(receive))
-        try:
-            if isinstance(value, list):
-                await self.legacy.take_batch(incoming, value, send, gone)
-                return
-            said = read(value)
-            era = self.modern if _is_modern(incoming, said) else self.legacy
-            await era.take(incoming, said, send, gone)
-        finally:
-            gone.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await gone
+        if isinstance(value, list):
+            await self.legacy.take_batch(incoming, value, send)
+            return
+        said = read(value)
+        era = self.modern if _is_modern(incoming, said) else self.legacy
+        await era.take(incoming, said, send)
 
 
 def _unknown(reason: str) -> Rejected:
@@ -387,12 +420,6 @@ def _is_modern(incoming: Incoming, said: RpcMessage) -> bool:
     if isinstance(said, RpcResponse):
         return False
     return is_modern(incoming.headers, said.params)
-
-
-async def when_gone(receive: Receive) -> None:
-    """Done when the client has closed the connection."""
-    while (await receive())["type"] != "http.disconnect":
-        continue
 
 
 def _pairs(scope: Scope) -> list[tuple[bytes, bytes]]:
@@ -437,3 +464,32 @@ class Watch:
             self._again()
         elif self._task is not None:
             self._task.cancel()
+
+
+class ClientStalled(OSError):
+    """The client takes nothing of its answer."""
+
+
+class Sending:
+    """The way to one client, which may stall. Raises `ClientStalled` for one that takes nothing for too long. `began`
+    once anything was sent."""
+
+    __slots__ = ("_is_full", "_send", "began")
+
+    def __init__(self, send: Send, is_full: Callable[[], bool]) -> None:
+        self._send = send
+        self._is_full = is_full
+        self.began = False
+
+    def __call__(self, part: AsgiMessage) -> Awaitable[None]:
+        """Send a part. One that goes to a client which takes what it is sent is not waited for, so nothing measures
+        the time."""
+        self.began = True
+        return self._patiently(part) if self._is_full() else self._send(part)
+
+    async def _patiently(self, part: AsgiMessage) -> None:
+        try:
+            async with asyncio.timeout(STALLED_S_MAX):
+                await self._send(part)
+        except TimeoutError as error:
+            raise ClientStalled("the client takes nothing") from error

@@ -44,19 +44,22 @@ class Headers:
     """The headers of one request. One that matters and stands there twice is a mismatch, never the first or the
     last. White space around a value is not part of it (RFC 9110, 5.5)."""
 
+    __slots__ = ("_all", "_times")
+
     def __init__(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
-        self._all: dict[str, list[str]] = {}
-        for name, value in pairs:
-            self._all.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1").strip(" \t"))
+        self._all: dict[str, str] = {}
+        self._times: dict[str, int] = {}
+        for written, value in pairs:
+            name = written.lower().decode("latin-1")
+            if name in self._all:
+                self._times[name] = self._times.get(name, 1) + 1
+            self._all[name] = value.decode("latin-1").strip(" \t")
 
     def one(self, name: str) -> str | None:
         """The value of a header that may stand once. Raises `RpcError` (400) when it stands twice."""
-        values = self._all.get(name)
-        if values is None:
-            return None
-        if len(values) > 1:
-            raise RpcError(HEADER_MISMATCH, f"the header `{name}` comes {len(values)} times", status=400)
-        return values[0]
+        if name in self._times:
+            raise RpcError(HEADER_MISMATCH, f"the header `{name}` comes {self._times[name]} times", status=400)
+        return self._all.get(name)
 
     def parameters(self) -> dict[str, str]:
         """The `Mcp-Param-*` headers by their lower-case last part."""
@@ -101,11 +104,13 @@ def _check_name(announced: str | None, named: str | None) -> None:
         raise _mismatch("Mcp-Name", announced, named)
 
 
-def check_parameters(headers: Headers, schema: JsonObject, arguments: JsonObject) -> None:
-    """Hold `Mcp-Param-*` to the arguments that the tool's schema mirrors. Headers the schema does not know are left
-    alone."""
+def check_parameters(headers: Headers, places: list[tuple[str, tuple[str, ...]]], arguments: JsonObject) -> None:
+    """Hold `Mcp-Param-*` to the arguments that a tool's schema mirrors (`places`, as `mirrored` tells them). Headers
+    that the schema does not know are left alone."""
+    if not places:
+        return
     given = headers.parameters()
-    for name, path in mirrored(schema):
+    for name, path in places:
         value: object = arguments
         for key in path:
             value = value.get(key) if is_object(value) else None

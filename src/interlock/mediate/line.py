@@ -118,6 +118,9 @@ class Line:
         """Gather what is asked for and decide with it. Whatever goes wrong there is a denial."""
         facts = Facts()
         try:
+            settled = self.engine.answer(action) if answer is None else None
+            if settled is not None:
+                return _Judged(action, facts, settled)
             needs = self.engine.needs(action)
             if needs != _NOTHING:
                 async with asyncio.timeout(GATHER_S_MAX):

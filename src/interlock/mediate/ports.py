@@ -21,6 +21,10 @@ class Engine(Protocol):
     def policy(self) -> str:
         """The digest of the compiled policy."""
 
+    def answer(self, action: JsonObject) -> Decision | None:
+        """What the policy says of this Action whatever the Facts are; none where a Fact could change it. Pure. Raises
+        `ValueError` when the answer is not a Decision."""
+
     def needs(self, action: JsonObject) -> Needs:
         """Which Facts the policy asks for about this Action. Pure."""
 

@@ -13,11 +13,11 @@ What a record keeps of a value too large for it is its digest and its size (`mea
 from __future__ import annotations
 
 import hashlib
-import re
 from typing import Final
 
 import msgspec
 
+from interlock._native import peer_text_fault
 from interlock.vocabulary.errors import PeerError
 from interlock.vocabulary.json_value import JsonObject as JsonObject
 from interlock.vocabulary.json_value import is_object as is_object
@@ -26,7 +26,6 @@ from interlock.vocabulary.json_value import text_at as text_at
 
 TEXT_BYTES_MAX: Final = 4 * 1024 * 1024
 DEPTH_MAX: Final = 64
-INTEGER_MAX: Final = 2**53 - 1
 #: Values in one text: parsing and checking this many takes a fraction of a second, and the loop serves others
 #: meanwhile.
 ITEMS_MAX: Final = 100_000
@@ -34,9 +33,6 @@ ITEMS_MAX: Final = 100_000
 ARGUMENTS_BYTES_MAX: Final = 24 * 1024
 BESIDE_BYTES_MAX: Final = 8 * 1024
 _KEPT_BYTES: Final = {"arguments": ARGUMENTS_BYTES_MAX, "beside": BESIDE_BYTES_MAX}
-
-#: One string, or what is left of the text when it never ends: each byte is looked at once, whatever a peer sends.
-_STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 
 
 class MalformedJson(PeerError):
@@ -52,30 +48,26 @@ class Written(float):
 
 def parse(text: bytes, *, bytes_max: int = TEXT_BYTES_MAX) -> object:
     """Parse one text. Raises `MalformedJson`; `bytes_max` bounds its size in bytes."""
-    value = _parsed(text, bytes_max, _STRICT)
-    _check_integers(value)
-    return value
+    return _parsed(text, bytes_max, _STRICT, exact=True)
 
 
 def parse_answer(text: bytes) -> object:
     """Parse one text of a server, every number kept as it is written. Raises `MalformedJson` for all else that `parse`
     refuses."""
-    return _parsed(text, TEXT_BYTES_MAX, _KEEPING)
+    return _parsed(text, TEXT_BYTES_MAX, _KEEPING, exact=False)
 
 
-def _parsed(text: bytes, bytes_max: int, decoder: msgspec.json.Decoder[object]) -> object:
+def _parsed(text: bytes, bytes_max: int, decoder: msgspec.json.Decoder[object], *, exact: bool) -> object:
     if len(text) > bytes_max:
         raise MalformedJson(f"the text has {len(text)} bytes, more than {bytes_max}")
-    _check_nesting(text)
-    if text.count(b",") > ITEMS_MAX and _STRING.sub(b"", text).count(b",") > ITEMS_MAX:
-        raise MalformedJson(f"the text holds more than {ITEMS_MAX} values")
+    # before any parser recurses over it
+    fault = peer_text_fault(text, depth_max=DEPTH_MAX, items_max=ITEMS_MAX, exact=exact)
+    if fault is not None:
+        raise MalformedJson(fault)
     try:
-        value = decoder.decode(text)
+        return decoder.decode(text)
     except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError) as error:
         raise MalformedJson(f"not JSON: {error}") from error
-    if _count_keys(value) != _STRING.sub(b"", text).count(b":"):
-        raise MalformedJson("an object holds the same key twice")
-    return value
 
 
 def encode(value: object) -> bytes:
@@ -104,12 +96,8 @@ def recordable(action: JsonObject) -> JsonObject:
     target = action.get("target")
     if not is_object(target):
         return action
-    large: JsonObject = {}
-    for key, bytes_max in _KEPT_BYTES.items():
-        measured = measure(target[key]) if key in target else {}
-        size = measured.get("bytes", 0)
-        if not isinstance(size, int) or size > bytes_max:
-            large[key] = measured
+    parts = ((key, target[key]) for key in _KEPT_BYTES if key in target)
+    large: JsonObject = {key: measure(part) for key, part in parts if len(encode(part)) > _KEPT_BYTES[key]}
     return {**action, "target": {**target, **large}} if large else action
 
 
@@ -117,44 +105,6 @@ def measure(value: object) -> JsonObject:
     """Digest and size, for a value that is not kept itself."""
     text = encode(value)
     return {"digest": f"sha256:{hashlib.sha256(text).hexdigest()}", "bytes": len(text)}
-
-
-def _check_nesting(text: bytes) -> None:
-    """Depth from the brackets outside strings, before any parser recurses over them."""
-    if text.count(b"[") + text.count(b"{") <= DEPTH_MAX:
-        return
-    depth = 0
-    for bracket in re.findall(rb"[\[\]{}]", _STRING.sub(b"", text)):
-        depth += 1 if bracket in b"[{" else -1
-        if depth > DEPTH_MAX:
-            raise MalformedJson(f"nested deeper than {DEPTH_MAX}")
-
-
-def _count_keys(root: object) -> int:
-    """The keys of all objects."""
-    keys = 0
-    pending = [root]
-    while pending:
-        value = pending.pop()
-        if isinstance(value, dict):
-            keys += len(value)
-            pending.extend(value.values())
-        elif isinstance(value, list):
-            pending.extend(value)
-    return keys
-
-
-def _check_integers(root: object) -> None:
-    """No integer that a reader with doubles would take for another one."""
-    pending = [root]
-    while pending:
-        value = pending.pop()
-        if isinstance(value, dict):
-            pending.extend(value.values())
-        elif isinstance(value, list):
-            pending.extend(value)
-        elif isinstance(value, int) and not -INTEGER_MAX <= value <= INTEGER_MAX:
-            raise MalformedJson(f"the integer `{str(value)[:24]}` is beyond 2^53-1, where readers disagree")
 
 
 def _keep(text: str) -> float:

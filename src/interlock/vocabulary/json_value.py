@@ -20,7 +20,7 @@ def is_object(value: object) -> TypeGuard[JsonObject]:
 def object_at(value: JsonObject, key: str) -> JsonObject:
     """The object under `key`, or an empty one where there is none or something else."""
     found = value.get(key)
-    return found if is_object(found) else {}
+    return found if isinstance(found, dict) else {}
 
 
 def text_at(value: JsonObject, key: str) -> str | None:

@@ -49,6 +49,9 @@ class World:
         self.permits: list[Permit] = []
         self.followed: list[Steer] = []
 
+    def answer(self, action: Any) -> Decision | None:
+        return None
+
     def needs(self, action: Any) -> Needs:
         return self.asks_for
 
