@@ -39,7 +39,6 @@ FROM_A_FILE = {
     "npm": "npm install --offline --no-audit --no-fund ./ships-1.0.0.tgz && npm ci --offline --no-audit --no-fund && npx --no ships",
     "pnpm": "pnpm add --offline ./ships-1.0.0.tgz && rm -rf node_modules && pnpm install --offline --frozen-lockfile && pnpm exec ships",
     "yarn": "yarn add --offline --no-progress file:./ships-1.0.0.tgz && rm -rf node_modules && yarn install --offline && node_modules/.bin/ships",
-    "bun": "bun add ./ships-1.0.0.tgz && rm -rf node_modules && bun install --frozen-lockfile && node_modules/.bin/ships",
     "copies of it": "npm install --offline --no-audit --no-fund ./ships-1.0.0.tgz && cp -r node_modules/ships node_modules/b "
     "&& mv node_modules/b node_modules/c && tar cf - node_modules | tar tf - | wc -l && rm -rf node_modules/c",
 }  # fmt: skip
@@ -177,9 +176,7 @@ def homes(installed: Installed, ordinary_user: str, tools: Path) -> Iterator[Hom
 
 @pytest.mark.parametrize("client", FROM_A_FILE, ids=lambda name: name.replace(" ", "-"))
 def test_a_package_ships_what_editors_read(homes: Homes, tools: Path, client: str) -> None:
-    if client == "bun" and not LONG:
-        pytest.skip("bun is large: INTERLOCK_LONG=1")
-    javascript(tools, *{"pnpm": ["pnpm@9"], "yarn": ["yarn@1"], "bun": ["bun", "@oven/bun-linux-x64"]}.get(client, []))
+    javascript(tools, *{"pnpm": ["pnpm@9"], "yarn": ["yarn@1"]}.get(client, []))
     homes.prepare(PACKAGE)
     homes.compared(FROM_A_FILE[client])
     assert (homes.root / "inside/project/node_modules/ships/.vscode/tasks.json").exists()

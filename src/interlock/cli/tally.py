@@ -35,12 +35,14 @@ class Tally:
 
     def add_groups(self, groups: Iterable[DenialGroup]) -> int:
         """The groups of a `suppressed` message. Returns how many of its denials are told at the end by place, or need
-        no telling since the command's own permissions refuse them as well.
+        no telling: the command's own permissions refuse them as well, or Python does without a compiled module.
         """
         taken = 0
         for group in groups:
             if group.cause == "permissions":
                 self.by_permissions += group.number
+            elif group.cause == "no-rule" and _is_bytecode(group.place):
+                pass
             elif group.cause == "no-rule":
                 self._add(group.verb, _place_told(group.place), group.number, group.first)
             else:
@@ -68,6 +70,11 @@ class Tally:
             self._groups[verb, place] = (count, first)
         else:
             self.elsewhere += count
+
+
+def _is_bytecode(place: object) -> bool:
+    """The supervisor counts what Python would keep compiled (PEP 3147) as a place of its own."""
+    return isinstance(place, dict) and text_of(place.get("folder")).endswith("/__pycache__")
 
 
 def _place_of(target: object) -> str:

@@ -1,6 +1,6 @@
 //! Denials that are told as a number: by verb, place and cause, in groups of which there are only so many.
 
-use interlock_core::action::Action;
+use interlock_core::action::{Action, Bytes};
 use interlock_core::decide::NO_RULE;
 use interlock_core::decision::Decision;
 use interlock_core::target::Target;
@@ -20,10 +20,12 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Whether this is what programs try by the hundred and take a no for: reading, or a local socket, of which no rule speaks.
+    /// Whether this is what programs try by the hundred and take a no for: reading, a local socket, or Python's compiled modules beside their
+    /// sources, of which no rule speaks.
     #[must_use]
     pub fn is_probe(action: &Action, decision: &Decision) -> bool {
-        is_unruled(decision) && matches!(action.verb, Verb::FileRead | Verb::UnixConnect)
+        let tried = || matches!(action.verb, Verb::FileRead | Verb::UnixConnect) || bytecode(action).is_some();
+        is_unruled(decision) && tried()
     }
 
     /// Counts a denial.
@@ -36,7 +38,8 @@ impl Tally {
         } else {
             "rule"
         };
-        let key = (action.verb.name(), cause, place(&action.target).to_string());
+        let place = bytecode(action).map_or_else(|| place(&action.target), |folder| json!({"folder": folder}));
+        let key = (action.verb.name(), cause, place.to_string());
         if let Some((count, _)) = self.groups.get_mut(&key) {
             *count += 1;
         } else if self.groups.len() < GROUPS_MAX {
@@ -60,6 +63,15 @@ fn is_unruled(decision: &Decision) -> bool {
     decision.rules.is_empty() && decision.because == NO_RULE
 }
 
+/// The folder in which Python keeps the compiled modules of another (PEP 3147), where this makes it or something in it. It is a place by itself, so
+/// that nothing else is counted with it.
+fn bytecode(action: &Action) -> Option<Bytes> {
+    let Target::File(end) = &action.target else { return None };
+    let is_it = |path: &Bytes| path.0.ends_with(b"/__pycache__");
+    let folder = if is_it(&end.path) { end.path.clone() } else { folder(&end.path) };
+    (action.verb == Verb::FileCreate && is_it(&folder)).then_some(folder)
+}
+
 /// Where it was: the folder of a file, the peer of a connection; null for the rest.
 fn place(target: &Target) -> Value {
     match target {
@@ -70,16 +82,16 @@ fn place(target: &Target) -> Value {
     }
 }
 
-fn folder(path: &interlock_core::action::Bytes) -> interlock_core::action::Bytes {
+fn folder(path: &Bytes) -> Bytes {
     let end = path.0.iter().rposition(|byte| *byte == b'/').unwrap_or(0).max(1);
-    interlock_core::action::Bytes(path.0.get(..end).unwrap_or(&path.0).to_vec())
+    Bytes(path.0.get(..end).unwrap_or(&path.0).to_vec())
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use interlock_core::action::{Bytes, FileEnd, Plane, Subject};
+    use interlock_core::action::{FileEnd, Plane, Subject};
 
     fn read(path: String) -> Action {
         let end = FileEnd { path: Bytes(path.into_bytes()), aliases: Vec::new(), inode: None, content: None };
@@ -111,6 +123,21 @@ mod tests {
         let told = tally.message().unwrap();
         assert_eq!(told.pointer("/count").and_then(Value::as_u64), Some(1006));
         assert_eq!(told.pointer("/groups").and_then(Value::as_array).unwrap().len(), GROUPS_MAX);
+    }
+
+    #[test]
+    fn compiled_modules_are_probes_and_a_place_by_themselves() {
+        let make = |path: &str| Action { verb: Verb::FileCreate, ..read(path.into()) };
+        let mut tally = Tally::default();
+        for path in ["/lib/__pycache__", "/lib/__pycache__/a.pyc.1", "/lib/x"] {
+            assert_eq!(Tally::is_probe(&make(path), &unruled()), path != "/lib/x");
+            tally.add(&make(path), &unruled(), false);
+        }
+        let told = tally.message().unwrap();
+        let counts: Vec<_> =
+            told.pointer("/groups").and_then(Value::as_array).unwrap().iter().map(|group| group["count"].clone()).collect();
+        assert_eq!(counts, [json!(1), json!(2)]);
+        assert!(!Tally::is_probe(&make("/lib/__pycache__"), &Decision { rules: vec!["a/b".into()], ..unruled() }));
     }
 
     #[test]
