@@ -74,7 +74,7 @@ def test_a_mirrored_header_that_disagrees_is_refused(start: Any, serve: Any, tmp
 
 
 LIES = {
-    "redirect": "no JSON",
+    "redirect": "redirects to another server",
     "huge-event": "more than 4194304",
     "endless": "more than 4194304",
     "no-answer": "without an answer",

@@ -1,10 +1,11 @@
 """One MCP server over streamable HTTP: a POST for each message, its answer plain JSON or an event stream, in either
 era.
 
-The URL and the credential are the operator's; nothing an agent sends chooses where a request goes. Redirects are not
-followed, proxies of the environment not used, and every answer is bounded in size. A request counts as not sent only
-while it has no connection: from then on nobody here knows what left. Left out: resuming streams, beginning a new
-session after one was lost (`link.py`).
+The URL and the credential are the operator's; nothing an agent sends chooses where a request goes. Redirects are
+followed within the same origin only and with their method kept, proxies of the environment not used, and every answer
+is bounded in size. A request counts as not sent only while it has no connection: from then on nobody here knows what
+left. A server that speaks only the oldest transport is reached by it (`oldest.py`). Left out: beginning a new session
+after one was lost (`link.py`).
 """
 
 from __future__ import annotations
@@ -15,13 +16,16 @@ import errno
 import itertools
 import os
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Final
 
+from interlock.connectors import oldest
 from interlock.connectors.configuration import Connector, Http
 from interlock.connectors.http_client import HttpClient, Response, Unanswered
 from interlock.connectors.lapse import Lapsed, Processed
 from interlock.connectors.patience import Deadline, Noise, Pace, Turns
 from interlock.connectors.questions import outcome_of
+from interlock.connectors.stdio import StdioChannel
 from interlock.mcp import server_message as messages
 from interlock.mcp.event_stream import EventReader, EventTooLarge
 from interlock.mcp.request_headers import NAMED, mirrored, mirrored_headers, safe_header
@@ -30,12 +34,23 @@ from interlock.mediate.line import Passage, contained
 from interlock.mediate.upstream import Broken, Exchange, Reply
 from interlock.vocabulary.effect import Effect
 from interlock.vocabulary.json_text import TEXT_BYTES_MAX, JsonObject, object_at, text_at
+from interlock.vocabulary.printable import printable
 
 QUIET_S_MAX: Final = 10.0
 GOODBYE_S_MAX: Final = 2.0
 CONNECTIONS_MAX: Final = 64
 MESSAGES_PER_ANSWER_MAX: Final = 10_000
 SESSION_CHARACTERS_MAX: Final = 1_024
+#: A connector's URL may lead on within its own server, the method kept (RFC 9110, 15.4.8 and 15.4.9).
+REDIRECTS_MAX: Final = 4
+_REDIRECTS: Final = frozenset({307, 308})
+#: What a server of 2024-11-05 answers to a POST at the place of its stream.
+_OLDEST: Final = frozenset({400, 404, 405})
+LOCATION_CHARACTERS_MAX: Final = 200
+#: How often one answer is come back for, and after how long where the server does not say.
+RETURNS_MAX: Final = 100
+RETRY_MS: Final = 1_000
+RETRY_MS_MAX: Final = 5_000
 _SESSION: Final = "Mcp-Session-Id"
 
 
@@ -54,6 +69,8 @@ class HttpChannel:
         self._version: str | None = None
         self._schemas: dict[str, JsonObject] = {}
         self._stream: asyncio.Task[None] | None = None
+        self._refused = False
+        self._oldest: StdioChannel | None = None
         self.noise = Noise()
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
@@ -72,6 +89,30 @@ class HttpChannel:
 
     async def request(self, method: str, params: JsonObject, exchange: Exchange, timeout_ms: int) -> Reply | Lapsed:
         """Send one request and read its answer."""
+        if self._oldest is not None:
+            return await self._oldest.request(method, params, replace(exchange, started=None), timeout_ms)
+        reply = await self._requested(method, params, exchange, timeout_ms)
+        if method == "initialize" and isinstance(reply, Broken) and self._refused:
+            return await self._initialized_in_the_oldest_way(params, timeout_ms, reply)
+        return reply
+
+    async def _initialized_in_the_oldest_way(self, params: JsonObject, timeout_ms: int, refused: Broken) -> Reply:
+        """A server that does not take `initialize` may be of 2024-11-05 (2025-03-26 and later, "Backwards
+        Compatibility")."""
+        try:
+            running = await oldest.opened(self._server.url, self._client, self._always)
+        except oldest.NotThere as error:
+            return replace(refused, reason=f"{refused.reason}; nor does it speak the oldest transport: {error}")
+        channel = self._oldest = StdioChannel(running, self._connector, self._told)
+        self.noise = channel.noise
+        channel.ended.add_done_callback(self._oldest_ended)
+        return await channel.request("initialize", params, Exchange(), timeout_ms)
+
+    def _oldest_ended(self, ended: asyncio.Future[str]) -> None:
+        if not self.ended.done():
+            self.ended.set_result(ended.result() if not ended.cancelled() else "it is not asked any more")
+
+    async def _requested(self, method: str, params: JsonObject, exchange: Exchange, timeout_ms: int) -> Reply | Lapsed:
         async with self._turns:
             if self.ended.done():
                 return Broken(self.ended.result(), exchange.passage.effect)
@@ -93,6 +134,9 @@ class HttpChannel:
 
     async def notify(self, method: str, params: JsonObject) -> None:
         """Send a notification; whether it was taken is the server's affair."""
+        if self._oldest is not None:
+            await self._oldest.notify(method, params)
+            return
         with contextlib.suppress(OSError, ValueError, TimeoutError):
             await self._post_quietly(messages.notification(method, params), method)
         if method == "notifications/initialized" and self._session is not None:
@@ -104,6 +148,8 @@ class HttpChannel:
             self.ended.set_result(why)
         if self._stream is not None:
             self._stream.cancel()
+        if self._oldest is not None:
+            await self._oldest.close(why)
         if self._session is not None:
             with contextlib.suppress(Exception):  # a server that is gone needs no goodbye
                 async with asyncio.timeout(GOODBYE_S_MAX):
@@ -119,8 +165,16 @@ class HttpChannel:
         body = messages.request(identity, method, params)
         try:
             headers = self._headers(method, params)
-            with await self._client.send("POST", headers, body, exchange.passage.leaves) as response:
-                return await self._read(response, identity, method, exchange, deadline)
+            for _ in range(REDIRECTS_MAX):
+                with await self._client.send("POST", headers, body, exchange.passage.leaves) as response:
+                    location = response.header(b"location") if response.status in _REDIRECTS else None
+                    if location is None:
+                        return await self._read(response, identity, method, exchange, deadline)
+                    refusal = self._client.retarget(location)
+                if refusal is not None:
+                    place = printable(location, LOCATION_CHARACTERS_MAX)
+                    return Broken(refusal, Effect.UNKNOWN, detail=f"it leads to {place}")
+            return Broken("its redirects do not end", Effect.UNKNOWN)
         except _Excess as error:
             return Broken(f"its answer cannot be read: {error}", Effect.UNKNOWN)
         except (Unanswered, OSError, ValueError) as error:
@@ -137,8 +191,10 @@ class HttpChannel:
             return Lapsed("the server ended the session", Processed.NO)
         if response.content_type == "text/event-stream" and response.status == 200:
             return await self._read_events(response, identity, exchange, deadline)
+        self._refused = response.status in _OLDEST
         said: messages.Response | messages.Asked | messages.Told | messages.Unreadable | None = None
-        if response.content_type == "application/json" and _is_plain(response):
+        leads_on = 300 <= response.status < 400
+        if response.content_type == "application/json" and _is_plain(response) and not leads_on:
             said = messages.take(await _bounded(response))
         lost = response.status == 400 and in_session
         ours = isinstance(said, messages.Response) and (said.id == identity or (said.id is None and not lost))
@@ -157,8 +213,38 @@ class HttpChannel:
         return isinstance(await self._exchange(next(self._ids), "ping", {}, Exchange(), deadline), Lapsed)
 
     async def _read_events(self, response: Response, identity: int, exchange: Exchange, deadline: Deadline) -> Reply:
+        """The answer from a stream. A server may end the connection before it: then it is come back to, by the id of
+        its last event (2025-11-25, "Sending Messages to the Server", item 6)."""
         self._take_session(response, None)
-        async for message in self._events(response):
+        reader = EventReader()
+        reply = await self._heard(response, reader, identity, exchange, deadline)
+        for _ in range(RETURNS_MAX):
+            if reply is not None or reader.last_id is None or self._session is None:
+                break
+            await asyncio.sleep(min(reader.retry_ms or RETRY_MS, RETRY_MS_MAX) / 1000)
+            reader = EventReader(reader.last_id)
+            headers = {**self._headers(None, {}), "Accept": "text/event-stream", "Last-Event-ID": str(reader.last_id)}
+            with await self._client.send("GET", headers, b"") as again:
+                if again.status != 200 or again.content_type != "text/event-stream":
+                    break
+                reply = await self._heard(again, reader, identity, exchange, deadline)
+        return reply or Broken("the stream ended without an answer", Effect.UNKNOWN)
+
+    async def _heard(
+        self, response: Response, reader: EventReader, identity: int, exchange: Exchange, deadline: Deadline
+    ) -> Reply | None:
+        """What a stream says until the answer; none where it ends before, or breaks off where one can come back."""
+        try:
+            return await self._listened(response, reader, identity, exchange, deadline)
+        except (Unanswered, OSError):
+            if reader.last_id is None or self._session is None:
+                raise
+            return None
+
+    async def _listened(
+        self, response: Response, reader: EventReader, identity: int, exchange: Exchange, deadline: Deadline
+    ) -> Reply | None:
+        async for message in self._events(response, reader):
             if isinstance(message, messages.Response):
                 if message.id == identity:
                     return message.reply
@@ -171,7 +257,7 @@ class HttpChannel:
                 await self._post_quietly(messages.answer(message.id, outcome), None)
             else:
                 self._pass_on(message, identity, exchange, deadline)
-        return Broken("the stream ended without an answer", Effect.UNKNOWN)
+        return None
 
     def _pass_on(self, told: messages.Told, identity: int, exchange: Exchange, deadline: Deadline) -> None:
         token = exchange.progress
@@ -192,7 +278,7 @@ class HttpChannel:
             with await self._client.send("GET", headers, b"") as response:
                 if response.status != 200 or response.content_type != "text/event-stream":
                     return
-                async for message in self._events(response):
+                async for message in self._events(response, EventReader()):
                     if isinstance(message, messages.Told):
                         self._told(message)
                     elif isinstance(message, messages.Asked):
@@ -200,11 +286,10 @@ class HttpChannel:
                         await self._post_quietly(messages.answer(message.id, outcome), None)
 
     async def _events(
-        self, response: Response
+        self, response: Response, reader: EventReader
     ) -> AsyncIterator[messages.Response | messages.Asked | messages.Told | messages.Unreadable]:
         """The messages of an event stream, no faster than others can be served meanwhile. Too many end it."""
-        reader, pace = EventReader(), Pace()
-        count = 0
+        pace, count = Pace(), 0
         async for part in response.parts():
             try:
                 texts = reader.feed(part)
@@ -327,10 +412,11 @@ def _no_answer(response: Response, said: object) -> str:
     status = response.status
     if isinstance(said, messages.Unreadable):
         return f"its answer cannot be read: {said.why} (status {status})"
+    if 300 <= status < 400:
+        return f"it answers with status {status}, a redirect that is not followed"
     if said is not None:
         return f"it answers with status {status} and no answer to the request"
     if response.content_type == "application/json":
         return f"it answers with status {status} and a content encoding that was not asked for"
     meaning = "; it does not accept this connector's credential" if status in (401, 403) else ""
-    meaning = "; a redirect is not followed" if 300 <= status < 400 else meaning
     return f"it answers with status {status} and no JSON{meaning}"

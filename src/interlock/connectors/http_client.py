@@ -2,8 +2,9 @@
 
 llhttp reads what the server sends, as strictly as it can. Headers are bounded here, bodies by who reads them; a server
 that sends faster than it is read waits in its own socket. A connection is used again only when its answer ended where
-it said, and nothing came after it. Proxies of the environment are not used, redirects not followed, contents not
-unpacked; nothing is ever sent twice. Left out: what is said (`http.py`), and limits of time but for connecting.
+it said, and nothing came after it. Proxies of the environment are not used, contents not unpacked; nothing is ever sent
+twice, and a redirect is followed only where its caller says so (`retarget`). Left out: what is said (`http.py`), and
+limits of time but for connecting.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, cast
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 import httptools
 
@@ -48,7 +49,7 @@ class HttpClient:
         self._host = parts.hostname or ""
         self._port = parts.port or (443 if self._secure else 80)
         path = quote(parts.path or "/", safe=_OF_URL)
-        self._target = f"{path}?{quote(parts.query, safe=_OF_URL)}" if parts.query else path
+        self._target = _target(parts.path, parts.query)
         self._authority = parts.netloc
         self._loop = asyncio.get_running_loop()
         self._idle: deque[_Connection] = deque()
@@ -76,6 +77,20 @@ class HttpClient:
         if response.cookies:
             self._cookies.take(response.cookies)
         return response
+
+    def retarget(self, location: str) -> str | None:
+        """Send what follows to another place of the same origin, as a redirect says; why not, if it is none."""
+        here = f"{'https' if self._secure else 'http'}://{self._authority}{self._target}"
+        try:
+            there = urlsplit(urljoin(here, location))
+            port = there.port or (443 if there.scheme == "https" else 80)
+        except ValueError:
+            return "it redirects to what is not a URL"
+        secure = {"https": True, "http": False}.get(there.scheme)
+        if secure is not self._secure or there.hostname != self._host or port != self._port or there.username:
+            return "it redirects to another server, which is not followed"
+        self._target = _target(there.path, there.query)
+        return None
 
     def close(self) -> None:
         """End every connection."""
@@ -155,6 +170,11 @@ class HttpClient:
         if self._context is None:
             self._context = ssl.create_default_context()
         return self._context
+
+
+def _target(path: str, query: str) -> str:
+    quoted = quote(path or "/", safe=_OF_URL)
+    return f"{quoted}?{quote(query, safe=_OF_URL)}" if query else quoted
 
 
 class Response:

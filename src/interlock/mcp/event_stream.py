@@ -1,14 +1,19 @@
-"""Server-sent events (WHATWG HTML, "Interpreting an event stream"): bytes in, the data of each event out; and
+"""Server-sent events (WHATWG HTML, "Interpreting an event stream"): bytes in, events out; and
 one message as an event. Bounded."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Final
 
 from interlock.vocabulary.json_text import TEXT_BYTES_MAX, JsonObject, encode
 
+KIND_BYTES_MAX: Final = 64
+RETRY_DIGITS_MAX: Final = 9
 _LINE_END: Final = re.compile(rb"\r\n|\n|\r")
+#: An id that can be sent back in a header; another one is as none.
+_SENDABLE: Final = re.compile(rb"[\x21-\x7e]{1,1024}")
 #: A byte order mark, which may stand in front of a stream.
 _MARK: Final = b"\xef\xbb\xbf"
 
@@ -17,18 +22,34 @@ class EventTooLarge(Exception):
     """One line or event is larger than any message may be."""
 
 
-class EventReader:
-    """Feeds on parts of a stream, however they are cut."""
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event: its kind (`message` where it says none) and its data."""
 
-    def __init__(self) -> None:
+    kind: bytes
+    data: bytes
+
+
+class EventReader:
+    """Feeds on parts of a stream, however they are cut. `last_id` is that of the last event, by which a client comes
+    back (given to one that did), `retry_ms` how long it is asked to wait before."""
+
+    def __init__(self, last_id: str | None = None) -> None:
+        self.last_id = last_id
+        self.retry_ms: int | None = None
         self._rest = bytearray()
+        self._kind = b""
         self._data: list[bytes] = []
         self._size = 0
         self._first = True
 
     def feed(self, part: bytes) -> list[bytes]:
-        """The data of each event that this part completes; events without data are none. Raises `EventTooLarge`. Each
-        byte is looked at once, however small the parts are."""
+        """The data of each event that this part completes; events without data are none. Raises `EventTooLarge`."""
+        return [each.data for each in self.events(part)]
+
+    def events(self, part: bytes) -> list[Event]:
+        """Each event with data that this part completes. Raises `EventTooLarge`. Each byte is looked at once, however
+        small the parts are."""
         if self._first or self._rest.endswith(b"\r"):
             part = bytes(self._rest) + part
             self._rest.clear()
@@ -46,16 +67,24 @@ class EventReader:
             raise EventTooLarge(f"it has more than {TEXT_BYTES_MAX} bytes")
         return [event for line in lines if (event := self._line(line)) is not None]
 
-    def _line(self, line: bytes) -> bytes | None:
+    def _line(self, line: bytes) -> Event | None:
         if not line:
-            data, self._data, self._size = self._data, [], 0
-            return b"\n".join(data) if data and any(data) else None
+            kind, data = self._kind or b"message", self._data
+            self._kind, self._data, self._size = b"", [], 0
+            return Event(kind, b"\n".join(data)) if any(data) else None
         name, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
         if name == b"data":
-            self._data.append(value.removeprefix(b" "))
+            self._data.append(value)
             self._size += len(value)
             if self._size > TEXT_BYTES_MAX:
                 raise EventTooLarge(f"it has more than {TEXT_BYTES_MAX} bytes")
+        elif name == b"event":
+            self._kind = value[:KIND_BYTES_MAX]
+        elif name == b"id" and _SENDABLE.fullmatch(value):
+            self.last_id = value.decode("ascii")
+        elif name == b"retry" and value.isdigit():
+            self.retry_ms = int(value[:RETRY_DIGITS_MAX])
         return None
 
 
