@@ -8,9 +8,10 @@ processes share a file, and a transaction is whole or not there.
 from __future__ import annotations
 
 import contextlib
-import mmap
+import errno
 import os
 import sqlite3
+import stat
 from typing import TYPE_CHECKING, Final
 
 from interlock.vocabulary.errors import EXIT_FAILED, HostError
@@ -23,9 +24,6 @@ BUSY_S_MAX: Final = 5.0
 #: SQLITE_READONLY, SQLITE_IOERR and SQLITE_FULL, the low byte of a code (sqlite.org/rescode.html).
 _DISK_ERRORS: Final = frozenset({8, 10, 13})
 
-#: Both copies of the header of a log's index (sqlite.org/walformat.html, 2.1). It counts commits, and names the log.
-_HEADER_BYTES: Final = 96
-
 #: A value as it is stored.
 Value = str | int | None
 
@@ -37,15 +35,12 @@ class Database:
         """Open the file at `path`, made 0600 when missing, with the tables of `schema`. `name` stands in messages.
         Raises `HostError` when it cannot be opened or is damaged."""
         self._name = name
-        self._seen = b""
-        self._version = -1
         try:
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+            _make(path)
             self._connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_S_MAX)
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.executescript(schema)
-            self._header = _wal_index(path)
         except (OSError, sqlite3.Error) as error:
             raise HostError(
                 f"cannot open the {name} `{path}`: {error}", hint=_hint(error), exit_code=EXIT_FAILED
@@ -53,20 +48,17 @@ class Database:
 
     def close(self) -> None:
         """Let go of the file."""
-        if self._header is not None:
-            self._header.close()
         self._connection.close()
 
     @property
     def version(self) -> int:
         """A number that differs when another connection has written: cheap to ask often
-        (sqlite.org/pragma.html#pragma_data_version). SQLite is asked where the header of the index of its log says
-        something else than before, which it does after every commit."""
-        header = self._header[:_HEADER_BYTES] if self._header is not None else b""
-        if not header or header != self._seen:
-            self._version = int(self.rows("PRAGMA data_version")[0][0] or 0)
-            self._seen = header  # as it was before the question: what is written meanwhile differs from it
-        return self._version
+        (sqlite.org/pragma.html#pragma_data_version)."""
+        try:
+            (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
+        return int(version)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
@@ -103,13 +95,14 @@ class Database:
         return HostError(f"the {self._name} failed: {error}", hint=_hint(error), exit_code=EXIT_FAILED)
 
 
-def _wal_index(path: str) -> mmap.mmap | None:
-    """The index of the database's log, which its processes share in memory; none where there is none."""
+def _make(path: str) -> None:
+    """Make the file where it is missing. One that is there is not opened: closing any descriptor of it would take away
+    the locks that another connection of this process holds (fcntl(2)), and processes would write over each other."""
     try:
-        with open(f"{path}-shm", "rb") as shared:
-            return mmap.mmap(shared.fileno(), _HEADER_BYTES, access=mmap.ACCESS_READ)
-    except (OSError, ValueError):
-        return None
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            raise OSError(errno.ELOOP, "it is not a regular file", path) from None
 
 
 def _hint(error: OSError | sqlite3.Error) -> str:

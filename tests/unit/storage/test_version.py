@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from interlock.storage.database import Database
+from interlock.vocabulary.errors import HostError
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS t (a INTEGER) STRICT;"
 WRITER = """
@@ -54,3 +57,23 @@ def test_another_process_is_seen_whatever_becomes_of_the_log(tmp_path: Path) -> 
         assert database.version != before
         again.kill()
     assert database.rows("SELECT count(*) FROM t") == [(0,)]
+
+
+def test_a_second_connection_takes_no_lock_of_the_first_away(tmp_path: Path) -> None:
+    """POSIX locks of a file go with any descriptor of it that their process closes: then another process would be alone in its own eyes."""
+    path = tmp_path / "database"
+    first = Database(str(path), schema=SCHEMA, name="test")
+    Database(str(path), schema=SCHEMA, name="test").close()
+    held = [line.split() for line in Path("/proc/locks").read_text().splitlines() if f":{path.stat().st_ino} " in line]
+    assert [words[3] for words in held] == ["READ"], "a connection holds its database as long as it is open"
+    alone = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('INSERT INTO t VALUES (7)'); c.commit(); c.close()"
+    subprocess.run([sys.executable, "-c", alone, path], check=True)
+    assert Path(f"{path}-shm").exists(), "the other one took itself for the last"
+    assert first.rows("SELECT a FROM t") == [(7,)]
+
+
+def test_what_is_no_file_is_no_database(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").touch()
+    (tmp_path / "database").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(HostError, match="not a regular file"):
+        Database(str(tmp_path / "database"), schema=SCHEMA, name="test")
