@@ -59,8 +59,19 @@ class Parts:
     anonymous: str | None = None
 
 
-def assemble(parts: Parts) -> Gateway:
-    """The application of these parts."""
+@dataclass(frozen=True)
+class Joined:
+    """What serves any client, whatever it is carried by."""
+
+    methods: Methods
+    prompts: Prompts
+    sessions: Sessions
+    changes: Changes
+    backlogs: Backlogs
+
+
+def parts_joined(parts: Parts) -> Joined:
+    """What these parts make together."""
     clock = parts.clock
     line = Line(
         engine=parts.engine, facts=parts.facts, recorder=parts.recorder, inbox=parts.inbox, clock=clock, asker="gateway"
@@ -82,14 +93,20 @@ def assemble(parts: Parts) -> Gateway:
     sessions = Sessions(now_ms=clock.now_ms, new_id=lambda: secrets.token_urlsafe(32), backlogs=backlogs)
     changes = Changes(sessions, backlogs)
     parts.pool.listener = changes.told
-    legacy = LegacyEra(methods, sessions)
+    return Joined(methods, prompts, sessions, changes, backlogs)
+
+
+def assemble(parts: Parts) -> Gateway:
+    """The application of these parts, over HTTP."""
+    joined = parts_joined(parts)
+    legacy = LegacyEra(joined.methods, joined.sessions)
     return Gateway(
         identity=_authenticator(parts),
         legacy=legacy,
-        sse=SseTransport(methods, sessions, legacy),
-        modern=ModernEra(methods, changes, backlogs),
-        hook=Hook(prompts),
-        refusals=Refusals(parts.recorder, clock.now_ms),
+        sse=SseTransport(joined.methods, joined.sessions, legacy),
+        modern=ModernEra(joined.methods, joined.changes, joined.backlogs),
+        hook=Hook(joined.prompts),
+        refusals=Refusals(parts.recorder, parts.clock.now_ms),
         hosts=parts.hosts,
         connectors=parts.pool.names,
     )

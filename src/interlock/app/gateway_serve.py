@@ -100,7 +100,7 @@ class _Opening:
 
 
 def _run(wanted: GatewayWanted, home: Home, connectors: Mapping[str, Connector], listener: socket.socket) -> int:
-    policy, warnings = call_policy(*_asked_for(wanted, home), home)
+    policy, warnings = call_policy(*asked_for(wanted.policies, wanted.preset, home), home)
     for warning in warnings:
         print(f"interlock: {warning}", file=sys.stderr)
     url = _url(*listener.getsockname()[:2])
@@ -110,10 +110,10 @@ def _run(wanted: GatewayWanted, home: Home, connectors: Mapping[str, Connector],
         return runner.run(_serve(opening))
 
 
-def _asked_for(wanted: GatewayWanted, home: Home) -> tuple[Sequence[str], str | None]:
+def asked_for(policies: Sequence[str], preset: str | None, home: Home) -> tuple[Sequence[str], str | None]:
     """The layers by name. Where none is named it is the operator's own, if there is one, or a preset."""
-    if wanted.policies or wanted.preset is not None:
-        return wanted.policies, wanted.preset
+    if policies or preset is not None:
+        return policies, preset
     return ([home.gateway_policy], None) if os.path.lexists(home.gateway_policy) else ([], PRESET)
 
 
@@ -129,7 +129,7 @@ async def _serve(opening: _Opening) -> int:
         recover_ledger(f"{home.state}/ledger", home.keys)
         log = Log.open(f"{home.gateway_logs}/{opening.session}", f"gateway/{opening.session}", home.index, home.keys)
     except LedgerError as error:
-        raise _refused(error) from error
+        raise refused(error) from error
     clock, recorder, attestations = SystemClock(), LogRecorder(log), Attestations()
     pool = Pool(
         resolved(opening.connectors, os.environ),
@@ -158,13 +158,13 @@ async def _serve(opening: _Opening) -> int:
     try:
         await recorder.durable(_opened(policy, opening.connectors, opening.url))
     except RecordFailed as error:
-        raise _refused(error) from error
+        raise refused(error) from error
     await attesting.start()
     _open_to_agents(opening)
     server = uvicorn_server(assemble(parts))
     caught = _ends_on_signal(server)
     told = Told()
-    telling = asyncio.create_task(keep_told(home, lambda: _standings(pool), lambda now: _say(told.lines(now))))
+    telling = asyncio.create_task(keep_told(home, lambda: standings_of(pool), lambda now: _say(told.lines(now))))
     try:
         await server.serve(sockets=[listener])
         return 128 + caught[0] if caught else 0
@@ -202,7 +202,8 @@ def _say(lines: list[str]) -> None:
             print(f"interlock gateway: {line}", file=sys.stderr, flush=True)
 
 
-def _standings(pool: Pool) -> list[ServerStanding]:
+def standings_of(pool: Pool) -> list[ServerStanding]:
+    """How it stands with each server."""
     return [
         ServerStanding(
             connector=each.connector,
@@ -217,7 +218,7 @@ def _standings(pool: Pool) -> list[ServerStanding]:
     ]
 
 
-def _refused(error: Exception) -> HostError:
+def refused(error: Exception) -> HostError:
     """What cannot be recorded is not served."""
     return HostError(
         f"the ledger cannot be opened: {error}",

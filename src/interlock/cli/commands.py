@@ -39,6 +39,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "policy": ("interlock.cli.policy", "check, explain, test and ask a policy"),
     "ledger": ("interlock.cli.ledger", "read, verify and export the record"),
     "gateway": ("interlock.cli.gateway", "serve the MCP gateway"),
+    "mcp": ("interlock.cli.mcp", "wrap one MCP server for a client that starts it over stdio"),
     "connector": ("interlock.cli.connector", "add, list, remove and test the tools behind the gateway"),
     "agent": ("interlock.cli.agent", "add, list and revoke agents and their tokens"),
     "hook": ("interlock.cli.hook", "hand an agent's hook event to the gateway: the prompt above its tool calls"),

@@ -15,7 +15,7 @@ from typing import Final
 
 from interlock.connectors.http_client import HttpClient, Response, Unanswered
 from interlock.connectors.launch import LastWords
-from interlock.mcp.event_stream import Event, EventReader, EventTooLarge
+from interlock.mcp.event_stream import EventReader, EventTooLarge, StreamEvent
 from interlock.vocabulary.json_text import TEXT_BYTES_MAX
 
 #: From the opened stream to the event that says where to post.
@@ -103,7 +103,7 @@ async def _joined(url: str, response: Response, headers: Mapping[str, str]) -> O
     return OldestServer(output, input, pumps, posts)
 
 
-def _place(posts: HttpClient, first: Event) -> str | None:
+def _place(posts: HttpClient, first: StreamEvent) -> str | None:
     """Post to where the first event says; why not, if that is not to be."""
     place = first.data.decode("utf-8", "replace")
     if first.kind != b"endpoint" or not place.isascii() or not place.isprintable() or len(place) > PLACE_CHARACTERS_MAX:
@@ -112,14 +112,14 @@ def _place(posts: HttpClient, first: Event) -> str | None:
     return None if refusal is None else "its stream names a place to post to at another server, which gets nothing"
 
 
-async def _events(response: Response) -> AsyncIterator[Event]:
+async def _events(response: Response) -> AsyncIterator[StreamEvent]:
     reader = EventReader()
     async for part in response.parts():
         for each in reader.events(part):
             yield each
 
 
-async def _pump_in(response: Response, events: AsyncIterator[Event], words: asyncio.StreamWriter) -> None:
+async def _pump_in(response: Response, events: AsyncIterator[StreamEvent], words: asyncio.StreamWriter) -> None:
     """What the server says, a line for each message, until its stream ends."""
     try:
         with contextlib.suppress(Unanswered, OSError, EventTooLarge):

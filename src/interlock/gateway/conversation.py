@@ -15,7 +15,8 @@ from interlock.vocabulary.json_text import JsonObject
 class Conversation:
     """See the module.
 
-    `connector` is set at `/mcp/<connector>`, `notify` sends a notification to the client (none: it takes none),
+    `connector` is set at `/mcp/<connector>`, `headers` are none where a request has none (stdio), `notify` sends
+    a notification to the client (none: it takes none),
     `ask` a question that the client may answer (legacy sessions of clients that said they can), `revalidate` says
     why the caller may not go on.
     """
@@ -23,7 +24,7 @@ class Conversation:
     principal: Principal
     connector: str | None
     modern: bool
-    headers: Headers
+    headers: Headers | None
     session: str | None
     revalidate: Callable[[], str | None]
     notify: Callable[[JsonObject], None] | None = None

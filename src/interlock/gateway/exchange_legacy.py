@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from interlock.gateway.conversation import Conversation
 from interlock.gateway.failures import effect_data
@@ -60,8 +60,17 @@ SESSION_HEADER: Final = "mcp-session-id"
 SUBSCRIPTIONS_MAX: Final = 256
 
 T = TypeVar("T")
+Ask = Callable[[JsonObject], Awaitable[JsonObject]]
+Notify = Callable[[JsonObject], None]
 #: What is done for one request: status and message of its answer.
 Work = asyncio.Task[tuple[int, JsonObject]]
+
+
+class Voice(Protocol):
+    """A way to a client."""
+
+    def put(self, message: JsonObject) -> bool:
+        """Say something; false when it does not fit, and then it is lost."""
 
 
 class LegacyEra:
@@ -206,7 +215,7 @@ class LegacyEra:
         if len(session.running) >= REQUESTS_PER_SESSION_MAX:
             raise Rejected(429, "too many requests are running in this session")
         conversation = self.conversation(incoming, session, stream)
-        work = asyncio.create_task(self._work(conversation, session, said))
+        work = asyncio.create_task(self.work(conversation, session, said))
         session.running[said.id] = work
         work.add_done_callback(lambda _: session.running.pop(said.id, None))
         return work
@@ -252,7 +261,8 @@ class LegacyEra:
                 stream.answer(work.result()[1])
             stream.end(self._sessions.now_ms())
 
-    async def _work(self, conversation: Conversation, session: Session, said: RpcRequest) -> tuple[int, JsonObject]:
+    async def work(self, conversation: Conversation, session: Session, said: RpcRequest) -> tuple[int, JsonObject]:
+        """Status and message that answer a request, and what follows from it for the session."""
         status, reply = await self._methods.answered(conversation, said)
         uri = text_at(said.params, "uri")
         if said.method == "resources/subscribe" and "result" in reply and uri is not None:
@@ -266,19 +276,7 @@ class LegacyEra:
 
     def conversation(self, incoming: Incoming, session: Session | None, stream: Stream | None) -> Conversation:
         """One request in its surroundings; what is said before its answer goes onto the stream."""
-        ask = notify = None
-        if session is not None and stream is not None:
-            bound_session, put = session, stream.put
-
-            async def ask_client(question: JsonObject) -> JsonObject:
-                refusal = _cannot(bound_session, question)
-                return refusal or await self._sessions.ask(bound_session, question, put)
-
-            def tell_client(told: JsonObject) -> None:
-                if not bound_session.is_below_level(told):
-                    put(told)
-
-            ask, notify = ask_client, tell_client
+        ask, notify = self.ways(session, stream) if session is not None and stream is not None else (None, None)
         return Conversation(
             principal=incoming.principal,
             connector=incoming.connector,
@@ -289,6 +287,18 @@ class LegacyEra:
             notify=notify,
             ask=ask,
         )
+
+    def ways(self, session: Session, voice: Voice) -> tuple[Ask, Notify]:
+        """How a client is asked and told something while its request is worked on."""
+
+        async def ask(question: JsonObject) -> JsonObject:
+            return _cannot(session, question) or await self._sessions.ask(session, question, voice.put)
+
+        def notify(told: JsonObject) -> None:
+            if not session.is_below_level(told):
+                voice.put(told)
+
+        return ask, notify
 
 
 def _cannot(session: Session, question: JsonObject) -> JsonObject | None:
@@ -371,6 +381,8 @@ class Session:
     #: The one stream of a session of the oldest transport (`exchange_sse.py`); none in any other.
     carrier: Stream | None = None
     is_initialized: bool = False
+    #: The way to a client that has one for everything.
+    voice: Voice | None = None
     level: str = LEVELS[0]
 
     def belongs_to(self, principal: Principal, connector: str | None) -> bool:
@@ -378,10 +390,10 @@ class Session:
         return (self.agent, self.token, self.connector) == (principal.agent, principal.token, connector)
 
     def tell(self, message: JsonObject) -> None:
-        """Put a message on the GET stream, if there is one; what does not fit is counted."""
-        if self.listening is None or self.is_below_level(message):
-            return
-        self.listening.put(message)
+        """Say something outside of requests, if there is a way to; what does not fit is counted."""
+        voice = self.voice or self.listening
+        if voice is not None and not self.is_below_level(message):
+            voice.put(message)
 
     def is_below_level(self, message: JsonObject) -> bool:
         """Whether it is a log message that the client did not want."""

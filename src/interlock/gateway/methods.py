@@ -120,7 +120,7 @@ class Methods:
         """`tools/call`. A denial is a result that says so; a protocol error stays one."""
         arguments = _arguments(params)
         upstream, tool = await self.catalogue.tool(conversation, params.get("name"))
-        if conversation.modern:
+        if conversation.modern and conversation.headers is not None:
             check_parameters(conversation.headers, tool.mirrored, arguments)
         operation = tool_call(
             upstream,

@@ -23,7 +23,7 @@ class EventTooLarge(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class StreamEvent:
     """One event: its kind (`message` where it says none) and its data."""
 
     kind: bytes
@@ -47,7 +47,7 @@ class EventReader:
         """The data of each event that this part completes; events without data are none. Raises `EventTooLarge`."""
         return [each.data for each in self.events(part)]
 
-    def events(self, part: bytes) -> list[Event]:
+    def events(self, part: bytes) -> list[StreamEvent]:
         """Each event with data that this part completes. Raises `EventTooLarge`. Each byte is looked at once, however
         small the parts are."""
         if self._first or self._rest.endswith(b"\r"):
@@ -67,11 +67,11 @@ class EventReader:
             raise EventTooLarge(f"it has more than {TEXT_BYTES_MAX} bytes")
         return [event for line in lines if (event := self._line(line)) is not None]
 
-    def _line(self, line: bytes) -> Event | None:
+    def _line(self, line: bytes) -> StreamEvent | None:
         if not line:
             kind, data = self._kind or b"message", self._data
             self._kind, self._data, self._size = b"", [], 0
-            return Event(kind, b"\n".join(data)) if any(data) else None
+            return StreamEvent(kind, b"\n".join(data)) if any(data) else None
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if name == b"data":

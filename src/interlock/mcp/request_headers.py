@@ -69,10 +69,25 @@ class Headers:
 
 def is_modern(headers: Headers, params: JsonObject) -> bool:
     """Whether a request is of the stateless era: it says so in its `_meta` or in its header."""
-    if f"{META}protocolVersion" in object_at(params, "_meta"):
+    if says_modern(params):
         return True
     version = headers.one("mcp-protocol-version")
     return version is not None and version not in LEGACY_KNOWN
+
+
+def says_modern(params: JsonObject) -> bool:
+    """Whether a request says in its `_meta` that it is of the stateless era."""
+    return f"{META}protocolVersion" in object_at(params, "_meta")
+
+
+def check_meta(request: RpcRequest) -> None:
+    """Hold a modern request to its form where no headers go with it (stdio). Raises `RpcError`."""
+    meta = object_at(request.params, "_meta")
+    version = text_at(meta, f"{META}protocolVersion")
+    if version is None or not is_object(meta.get(f"{META}clientCapabilities")):
+        raise RpcError(INVALID_PARAMS, "`_meta` lacks the revision or the client's capabilities")
+    if version != MODERN:
+        raise unsupported(version)
 
 
 def check_modern(headers: Headers, request: RpcRequest) -> None:

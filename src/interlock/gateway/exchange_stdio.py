@@ -1,0 +1,183 @@
+"""One client over standard input and output, in either era: a line for each message (both revisions, "stdio").
+
+The same methods as over HTTP, so the same line, policy and record. The client is whoever started this process; its
+session is the process. It cancels by `notifications/cancelled` in both eras. Bounded: one line, the requests that run,
+and what waits for a client that does not read, which ends it. Left out: batches of 2025-03-26, and
+`subscriptions/listen`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from interlock.gateway.conversation import Conversation
+from interlock.gateway.exchange_legacy import LegacyEra, Session, Sessions, Work
+from interlock.gateway.limits import REQUESTS_PER_SESSION_MAX, STREAM_BYTES_MAX, STREAM_MESSAGES_MAX
+from interlock.gateway.methods import Methods
+from interlock.mcp.message import RpcError, RpcNotification, RpcRequest, error, read, result
+from interlock.mcp.request_headers import check_meta, says_modern
+from interlock.mcp.revision import INVALID_REQUEST, META, PARSE_ERROR
+from interlock.mediate.principal import Principal
+from interlock.vocabulary.json_text import JsonObject, MalformedJson, encode, object_at, parse
+
+_LEVEL: Final = f"{META}logLevel"
+
+
+class Outgoing:
+    """Lines that wait for the client to read them, bounded. `overrun` is done when an answer found no room."""
+
+    def __init__(self) -> None:
+        self._waiting: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._bytes = 0
+        self.overrun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def put(self, message: JsonObject) -> bool:
+        """Say something; false when it does not fit, and then it is lost."""
+        line = encode(message) + b"\n"
+        if self._waiting.qsize() >= STREAM_MESSAGES_MAX or self._bytes + len(line) > STREAM_BYTES_MAX:
+            return False
+        self._bytes += len(line)
+        self._waiting.put_nowait(line)
+        return True
+
+    def answer(self, message: JsonObject) -> None:
+        """Say what the client waits for. A client that has not read so much does not read."""
+        if not self.put(message) and not self.overrun.done():
+            self.overrun.set_result(None)
+
+    def end(self) -> None:
+        """Nothing comes after what waits."""
+        self._waiting.put_nowait(None)
+
+    async def get(self) -> bytes | None:
+        """The next line; none at the end."""
+        line = await self._waiting.get()
+        self._bytes -= len(line or b"")
+        return line
+
+
+class StdioExchange:
+    """See the module. `connector` is the one server that is served, under its own names."""
+
+    def __init__(
+        self,
+        methods: Methods,
+        sessions: Sessions,
+        principal: Principal,
+        connector: str,
+        revalidate: Callable[[], str | None],
+    ) -> None:
+        self._methods = methods
+        self._sessions = sessions
+        self._era = LegacyEra(methods, sessions)
+        self._principal = principal
+        self._connector = connector
+        self._revalidate = revalidate
+        self._session: Session | None = None
+        self._running: dict[int | str, Work] = {}
+        self.outgoing = Outgoing()
+
+    async def take(self, line: bytes) -> None:
+        """Serve one line."""
+        try:
+            said = read(parse(line))
+        except MalformedJson as fault:
+            self.outgoing.answer(error(None, RpcError(PARSE_ERROR, str(fault))))
+            return
+        except RpcError as fault:
+            self.outgoing.answer(error(None, fault))
+            return
+        if not isinstance(said, RpcRequest):
+            if isinstance(said, RpcNotification) and said.method == "notifications/cancelled":
+                self._cancel(said.params.get("requestId"))
+            elif self._session is not None:
+                self._era.hear(self._session, said)
+            return
+        try:
+            await self._asked(said)
+        except RpcError as fault:
+            self.outgoing.answer(error(said.id, fault))
+
+    def end(self) -> None:
+        """The client is gone, and all that is under way for it."""
+        for work in tuple(self._running.values()):
+            work.cancel()
+        if self._session is not None:
+            self._sessions.end(self._session)
+        self.outgoing.end()
+
+    async def _asked(self, said: RpcRequest) -> None:
+        if said.method == "initialize":
+            await self._initialize(said)
+            return
+        modern = says_modern(said.params)
+        if modern:
+            check_meta(said)
+        elif self._session is None:
+            raise RpcError(INVALID_REQUEST, "begin with `initialize`, or send `_meta` of 2026-07-28")
+        if said.id in self._running:
+            raise RpcError(INVALID_REQUEST, "a request with this id is running already")
+        if len(self._running) >= REQUESTS_PER_SESSION_MAX:
+            raise RpcError(INVALID_REQUEST, "too many requests are running")
+        conversation = self._modern(said) if modern else self._legacy()
+        work = asyncio.create_task(self._work(conversation, said))
+        self._running[said.id] = work
+        work.add_done_callback(lambda done: self._done(said.id, done))
+
+    async def _work(self, conversation: Conversation, said: RpcRequest) -> tuple[int, JsonObject]:
+        if conversation.modern or self._session is None:
+            return await self._methods.answered(conversation, said)
+        return await self._era.work(conversation, self._session, said)
+
+    def _done(self, identity: int | str, work: Work) -> None:
+        self._running.pop(identity, None)
+        if not work.cancelled() and work.exception() is None:  # what was cancelled gets no answer
+            self.outgoing.answer(work.result()[1])
+
+    def _cancel(self, identity: object) -> None:
+        if isinstance(identity, int | str) and not isinstance(identity, bool) and identity in self._running:
+            self._running[identity].cancel()
+
+    async def _initialize(self, said: RpcRequest) -> None:
+        if self._session is not None:
+            raise RpcError(INVALID_REQUEST, "the session is initialized already")
+        answer = await self._methods.initialize(self._conversation(modern=False), said.params)
+        capabilities = object_at(said.params, "capabilities")
+        version = str(answer["protocolVersion"])
+        self._session = self._sessions.make(self._principal, self._connector, version, capabilities)
+        self._session.voice = self.outgoing
+        self.outgoing.answer(result(said.id, answer))
+
+    def _legacy(self) -> Conversation:
+        assert self._session is not None
+        ask, notify = self._era.ways(self._session, self.outgoing)
+        return self._conversation(modern=False, ask=ask, notify=notify)
+
+    def _modern(self, said: RpcRequest) -> Conversation:
+        wants_log = _LEVEL in object_at(said.params, "_meta")
+
+        def notify(told: JsonObject) -> None:
+            if wants_log or told.get("method") != "notifications/message":
+                self.outgoing.put(told)
+
+        return self._conversation(modern=True, notify=notify)
+
+    def _conversation(
+        self,
+        *,
+        modern: bool,
+        ask: Callable[[JsonObject], Awaitable[JsonObject]] | None = None,
+        notify: Callable[[JsonObject], None] | None = None,
+    ) -> Conversation:
+        return Conversation(
+            principal=self._principal,
+            connector=self._connector,
+            modern=modern,
+            headers=None,
+            session=self._session.id if self._session is not None else None,
+            revalidate=self._revalidate,
+            notify=notify,
+            ask=ask,
+        )
