@@ -247,3 +247,26 @@ def test_the_python_sdks_client(stage: CommandStage) -> None:
 
     allowed, denied = asyncio.run(called())
     assert allowed.content[0].text == "echo: hi" and denied.is_error
+
+
+def test_several_at_once_keep_their_records_apart(stage: CommandStage) -> None:
+    """Each looks after what killed ones left in the ledger, and takes a live one for none of them."""
+    clients = [Client(stage), Client(stage)]
+    try:
+        for client in clients:
+            client.begin()
+        for client in clients * 2:
+            assert not client.call("echo")["result"].get("isError")
+        clients[0].process.kill()
+        clients[0].process.wait()
+        clients.append(Client(stage))
+        clients[2].begin()
+        for client in clients[1:]:
+            assert not client.call("echo", "after")["result"].get("isError")
+            client.end()
+        assert len(clients[0].effects) == 6
+        stage.run("ledger", "verify")
+    finally:
+        for client in clients:
+            client.process.kill()
+            client.process.communicate()

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gateway_stage import connector, post
+from gateway_stage import call, connector, post
+from test_bounds import memory_bytes
 from test_legacy import rpc, session
-from test_resumable import RULES
+from test_list_forms import GOOD, lists
+from test_resumable import BIG, RULES
 
 GREETING = {"protocolVersion": "2024-11-05", "capabilities": {}, "clientInfo": {"name": "old", "version": "1"}}
 
@@ -138,6 +140,25 @@ def test_a_flood_of_streams_leaves_a_bounded_number(start: Any, tmp_path: Path) 
     finally:
         for each in held:
             each.close()
+
+
+def test_a_client_that_does_not_read_its_stream_costs_so_much_and_loses_it(start: Any, tmp_path: Path) -> None:
+    tools = [{"name": "big", "inputSchema": GOOD}]
+    stage = start(lists(tmp_path, tools=tools, structured={"text": BIG}), connector("notes", root=tmp_path), rules=RULES)
+    token = stage.token()
+    before = memory_bytes()
+    old = OldClient(stage, token)
+    old.begin()
+    statuses = []
+    for number in range(30):
+        statuses.append(old.say(rpc("tools/call", {"name": "lists__big", "arguments": {}}, number + 2)))
+        assert not call(stage, stage.token("other"), "notes__echo", text="x").get("isError")
+        if statuses[-1] == 404:
+            break
+        time.sleep(0.2)
+    assert statuses[0] == 202 and statuses[-1] == 404, "it is served although it does not read"
+    assert memory_bytes() - before < 100 * 1024 * 1024
+    old.close()
 
 
 def test_revoking_an_agent_ends_its_stream(start: Any, tmp_path: Path) -> None:

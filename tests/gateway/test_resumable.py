@@ -186,3 +186,36 @@ def test_what_is_kept_for_clients_that_went_away_is_bounded(start: Any, tmp_path
     assert memory_bytes() - before < 100 * 1024 * 1024, "36 answers of 3 MiB are kept"
     headers, last = firsts[-1]
     assert [message["id"] for _, message in Reader(stage, token, headers, **{"Last-Event-ID": str(last)}).rest() if message] == [11]
+
+
+def test_no_client_chooses_the_name_of_its_session_or_of_an_event(start: Any, tmp_path: Path) -> None:
+    stage = start(connector("notes", root=tmp_path), rules=RULES)
+    token, foreign = stage.token(), stage.token("other")
+    chosen = {"Mcp-Session-Id": "chosen-by-an-attacker", "Last-Event-ID": "1.1"}
+    greeting = {"protocolVersion": "2025-11-25", "capabilities": {}}
+    _, headers, _ = post(stage, token, rpc("initialize", greeting), **chosen)
+    given = headers["Mcp-Session-Id"]
+    assert given != chosen["Mcp-Session-Id"] and len(given) >= 43
+    assert post(stage, token, rpc("ping"), **chosen)[0] == 404 and post(stage, foreign, rpc("ping"), **{"Mcp-Session-Id": given})[0] == 404
+    mine = {"Mcp-Session-Id": given}
+    assert post(stage, foreign, rpc("initialize", greeting), **mine)[1]["Mcp-Session-Id"] != given
+    assert post(stage, token, rpc("ping"), **mine)[2]["result"] == {}
+
+
+def test_a_flood_of_sessions_and_streams_leaves_room_for_others(start: Any, tmp_path: Path) -> None:
+    stage = start(connector("notes", root=tmp_path), rules=RULES)
+    token, other = stage.token(), stage.token("other")
+    mine = session(stage, other)
+    first = session(stage, token)
+    for _ in range(70):
+        last = session(stage, token)
+    assert post(stage, token, rpc("ping"), **first)[0] == 404 and post(stage, token, rpc("ping"), **last)[2]["result"] == {}
+    readers = [Reader(stage, token, last, call("slow", number, "1.5")) for number in range(40)]
+    try:
+        assert post(stage, other, rpc("ping"), **mine)[2]["result"] == {}
+        assert len({each.status for each in readers}) == 1
+    finally:
+        for each in readers:
+            each.close()
+    again = [Reader(stage, token, last, **{"Last-Event-ID": f"{number}.0"}).status for number in range(1, 45)]
+    assert set(again) <= {200, 400} and post(stage, other, rpc("ping"), **mine)[2]["result"] == {}
