@@ -83,7 +83,8 @@ def installed() -> Iterator[Installed]:
 
 
 def _place() -> Path:
-    place = Path(tempfile.mkdtemp(prefix="interlock-installed-"))
+    # Some tests mount over /tmp.
+    place = Path(tempfile.mkdtemp(prefix="interlock-installed-", dir="/var/tmp"))
     place.chmod(0o755)
     return place
 

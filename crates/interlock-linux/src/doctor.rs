@@ -10,7 +10,7 @@ use crate::machine::{capability, foreign, yama};
 use crate::sys::descriptors::{self, pipe, read_byte, write_all};
 use crate::sys::notify::{self, Call, Instruction, Listener};
 use crate::sys::process::{self, Forked};
-use crate::sys::{self, capabilities, landlock};
+use crate::sys::{self, capabilities, files, landlock, mounting};
 use crate::tree::wall;
 use serde_json::{Value, json};
 use std::io;
@@ -33,8 +33,9 @@ pub fn examine() -> Value {
     json!({"kernel": capability::kernel(), "user": process::user(), "ready": ready && lacking.is_none(), "lacking": lacking, "mechanisms": checks})
 }
 
-fn mechanisms() -> [Value; 7] {
+fn mechanisms() -> [Value; 8] {
     let own_ipc = in_child(|| process::own_ipc().map(|()| "a session gets System V and POSIX messages of its own".into()));
+    let own_places = in_child(places);
     let (senders, wakes) = (in_child(says_who), wakes());
     [
         needed("landlock", wall_holds(), "Linux 6.12 or later, with `landlock` in the kernel's `lsm=` list"),
@@ -42,6 +43,12 @@ fn mechanisms() -> [Value; 7] {
         needed("sentinel", scoped(), "Linux 6.12 or later (Landlock ABI 6)"),
         needed("read-caller", readable(), &yama::advice()),
         or_else("ipc-namespace", own_ipc, enforcement::ipc, "CAP_SYS_ADMIN gives a session a namespace of its own"),
+        or_else(
+            "private-places",
+            own_places,
+            |works| enforcement::private_places(works, works),
+            "CAP_SYS_ADMIN gives a session places of its own",
+        ),
         or_else(
             "unix-senders",
             senders,
@@ -135,6 +142,14 @@ fn readable() -> Result<String, String> {
         listener.errno(call.id, libc::EACCES)?;
         Ok("a waiting caller's memory could be opened".into())
     })
+}
+
+/// Something can be mounted where nobody outside sees it.
+fn places() -> io::Result<String> {
+    let root = std::fs::File::open("/tmp")?;
+    let mounted = mounting::own_mounts().and_then(|()| mounting::memory(c"/tmp", &files::stat(root.as_fd())?, root.as_fd()));
+    mounted.map_err(|errno| io::Error::from_raw_os_error(errno.0))?;
+    Ok("a session gets /tmp, /var/tmp and /dev/shm of its own".into())
 }
 
 /// What a session's supervisor keeps is enough to name another process in a message.

@@ -44,11 +44,12 @@ def _from_changes(home: Home, session: str) -> Changes:
     opened = opening(home, session)
     if opened is None or opened.workspace is None:
         return Changes(is_from_changes=True)
-    human_home = user_home()
+    human_home, host = user_home(), opened.document.get("host")
     start: JsonObject = {
         "runs_later": runs_later(home, workspace=opened.workspace, human_home=human_home),
         "workspace": opened.document["workspace"],
         "home": human_home,
+        "private_places": (host.get("private_places") if isinstance(host, dict) else None) or [],
     }
     found = _looked_at(start, _done(home, session))
     return changes_of(found)._replace(is_from_changes=True)

@@ -27,6 +27,8 @@ from interlock.host.program import find_program
 from interlock.host.supervisor import Supervisor, start_supervisor
 from interlock.storage.home import Home
 from interlock.storage.runtime import clear, hold
+from interlock.surroundings.own_paths import own_paths
+from interlock.surroundings.private_places import private_places
 from interlock.vocabulary import words
 from interlock.vocabulary.errors import InterlockError
 from interlock.vocabulary.ids import session_id
@@ -269,6 +271,14 @@ class SupervisedLauncher:
             home=scratch,
             policy=policy.document(),
             short=policy.enforcement,
+            private_places=private_places(
+                policy.document(),
+                needed=[workspace, scratch, runtime, *ledger.values()],
+                known=own_paths(dict(os.environ), supervisor=executable),
+                words=stdio.command,
+                settings=environment.values(),
+                directory=workspace,
+            ),
             human=f"uid:{os.getuid()}",
             stdio=pipes.theirs,
             terminal=False,

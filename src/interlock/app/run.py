@@ -21,6 +21,7 @@ from interlock.storage.runtime import clear, clear_leftovers, clear_sockets, hol
 from interlock.storage.temporary import Temporary, choose
 from interlock.surroundings.git_excludes import excludes, with_excludes
 from interlock.surroundings.own_paths import own_paths
+from interlock.surroundings.private_places import private_places
 from interlock.surroundings.repository import kept, submodules, top_around
 from interlock.surroundings.workspace import too_wide
 from interlock.vocabulary.errors import EXIT_REFUSED, HostError, OperatorError
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from interlock.host.launch import GatewayAt
     from interlock.host.loop import Course
     from interlock.host.ports import Asker, Face
+    from interlock.surroundings.private_places import PrivatePlace
 
 DEFAULT_PRESET: Final = "coding-agent"
 #: Presets for places where nobody is there to answer, and nothing may outlive the command.
@@ -141,7 +143,7 @@ def run_session(wanted: SessionWanted, face: Face) -> Ran:
     try:
         course = _supervised(
             supervisor, launch, face=face, asker=_asker(home, session, wanted), headless=wanted.is_headless,
-            closed=closed, meanwhile=lambda: clearing.append(_clear_up(home)),
+            closed=closed, own=own, meanwhile=lambda: clearing.append(_clear_up(home)),
         )  # fmt: skip
         return Ran(session, workspace, course)
     finally:
@@ -184,6 +186,7 @@ def _supervised(
     asker: Asker,
     headless: bool,
     closed: frozenset[int],
+    own: Sequence[str],
     meanwhile: Callable[[], object],
 ) -> Course:
     """`launch` lacks only what belongs to the terminal. `meanwhile` is done while the supervisor builds the jail, where
@@ -203,6 +206,7 @@ def _supervised(
         supervisor = start_supervisor(executable, inherited=terminal.inherited)
         terminal.close_handed_on()
         whole = launch(stdio=terminal.stdio, terminal=terminal.is_terminal)
+        whole = whole._replace(private_places=_private_places(whole, own))
         supervisor.channel.send(whole.message())
         meanwhile()
         loop = Loop(
@@ -215,6 +219,16 @@ def _supervised(
         return course if course.trouble is None else course._replace(left=not orphans.end())
     finally:
         signals.remove()
+
+
+def _private_places(launch: Launch, own: Sequence[str]) -> Sequence[PrivatePlace]:
+    """What of /tmp and its like the session and its supervisor stand on is kept, and what command and settings name."""
+    paths = [launch.directory, launch.workspace, launch.home, launch.runtime, launch.program]
+    paths += [launch.environment["TMPDIR"], *launch.ledger.values()]
+    return private_places(
+        launch.policy, needed=paths, known=own, words=launch.command, settings=launch.environment.values(),
+        directory=launch.directory,
+    )  # fmt: skip
 
 
 def _clear_up(home: Home) -> threading.Thread:

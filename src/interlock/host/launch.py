@@ -30,7 +30,7 @@ class GatewayAt(TypedDict):
 
 class Launch(NamedTuple):
     """Everything a session starts from. Fields as in the message of the same names; `short` is the state of each rule
-    that this machine does not enforce fully.
+    that this machine does not enforce fully; `private_places` are places, and the names in each that are kept.
     """
 
     session: str
@@ -57,6 +57,7 @@ class Launch(NamedTuple):
     sources: Sequence[Mapping[str, str]] = ()
     own_layers: Mapping[str, str] | None = None
     short: Mapping[str, Enforcement] = MappingProxyType({})
+    private_places: Sequence[tuple[str, Sequence[str]]] = ()
 
     def message(self) -> JsonObject:
         """As it crosses the wire."""
@@ -85,6 +86,9 @@ class Launch(NamedTuple):
             "submodules": [[text(top), _repository(repository)] for top, repository in self.submodules],
             "sources": list(self.sources),
             "own_layers": {name: text(path) for name, path in (self.own_layers or {}).items()},
+            "private_places": [
+                {"path": text(place), "kept": [text(name) for name in kept]} for place, kept in self.private_places
+            ],
             "short": {rule: written(state) for rule, state in self.short.items()},
         }
 

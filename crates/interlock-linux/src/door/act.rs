@@ -43,13 +43,26 @@ impl Errand<'_> {
         Observed { origin: asked.then(|| self.origin_in(folder)), ..self.act(verb, path, None) }
     }
 
-    /// Where a name comes from that is not there yet: it changes its folder. In one that is open to everybody it is the session's own.
+    /// Where a name comes from that is not there yet: it changes its folder. In one that is open to everybody it is the session's own, but where a
+    /// place of the session's own stands before it: what is made there would have a name outside that means something else in here.
     pub fn origin_in(&self, folder: BorrowedFd<'_>) -> Origin {
         match files::stat(folder) {
-            Ok(stat) if stat.mode & OPEN_TO_ALL == OPEN_TO_ALL => Origin::Session,
+            Ok(stat) if stat.mode & OPEN_TO_ALL == OPEN_TO_ALL => {
+                if self.is_hidden(folder, &stat) {
+                    Origin::Before
+                } else {
+                    Origin::Session
+                }
+            }
             Ok(stat) => self.origin((folder, &stat)),
             Err(_) => Origin::Before,
         }
+    }
+
+    /// Whether a folder lies in a place before which one of the session's own stands; what cannot be named does.
+    fn is_hidden(&self, folder: BorrowedFd<'_>, stat: &Stat) -> bool {
+        let (places, name) = (&self.session.places, || self.session.ground.name_of(folder));
+        !places.is_empty() && name().map_or(true, |name| places.hide(&name, stat))
     }
 
     /// The acts `verbs` on an object; none on what has no name and is held already.

@@ -12,6 +12,7 @@ use super::process::own::Standing;
 use super::seen::history::{Histories, Known};
 use super::seen::made::Made;
 use super::seen::mounts::Mounts;
+use super::seen::places::Places;
 use super::seen::terminals::Terminals;
 use crate::line::ports::{Gather, Waits};
 use crate::line::questions::{Question, Reply};
@@ -44,6 +45,8 @@ pub struct Told {
     pub inside: PathBuf,
     /// What of the workspace was there before.
     pub histories: Histories,
+    /// The places that are the session's own.
+    pub places: Places,
 }
 
 /// What the threads of a session do: each for as long as it is to run.
@@ -81,6 +84,8 @@ pub struct Session {
     pub made: Made,
     /// What of the workspace was there before (`history`).
     pub histories: Histories,
+    /// Which of the places that belong to everybody are this session's own.
+    pub places: Places,
     /// The System V objects that this session's door has made.
     pub objects: Objects,
     /// Files that answers carry just now.
@@ -112,7 +117,7 @@ impl Session {
         (listener, scope): (Listener, Scope),
         threads: Threads,
     ) -> std::io::Result<Arc<Self>> {
-        let Told { name, gateway, inside, histories } = told;
+        let Told { name, gateway, inside, histories, places } = told;
         let (ground, mounts) = (super::seen::ground::Ground::open()?, Mounts::read()?);
         // INVARIANT: from here on whatever this process makes, it makes with the very mode it says: a caller's umask is worked out for each call
         // (`file::masked`), since threads share theirs and a umask apart takes unshare(2), which containers refuse.
@@ -131,6 +136,7 @@ impl Session {
             standing,
             made: Made::default(),
             histories,
+            places,
             objects: Objects::default(),
             handovers: Handovers::default(),
             copies: Copies::new(keeping(own.clone(), threads.keep)),

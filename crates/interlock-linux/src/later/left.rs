@@ -8,6 +8,7 @@ use super::git::{Followed, common, destination, is_bookkeeping, is_in_dot_git, i
 use super::keys::{self, Keys};
 use super::kinds::{Kinds, above, is_at_or_below, last};
 use super::named::named;
+use super::passing::Passing;
 use super::walk::{Walked, walk};
 use crate::wire::messages::Finds;
 use interlock_core::action::{Bytes, Inode};
@@ -78,6 +79,7 @@ struct Item {
 
 struct Ending<'a> {
     kinds: &'a Kinds,
+    passing: &'a Passing,
     before: &'a Before,
     followed: Followed,
     /// Files that are named by something that runs.
@@ -86,7 +88,7 @@ struct Ending<'a> {
 }
 
 /// Looks at what was found.
-pub fn left(kinds: &Kinds, found: &Found, before: &Before) -> Left {
+pub fn left(kinds: &Kinds, passing: &Passing, found: &Found, before: &Before) -> Left {
     let objects: HashSet<Inode> = found.changed_objects().collect();
     let mut names: BTreeMap<Vec<u8>, u8> = BTreeMap::new();
     for (path, entry) in &found.names {
@@ -104,7 +106,7 @@ pub fn left(kinds: &Kinds, found: &Found, before: &Before) -> Left {
         if found.has_unseen_names() {
             share(&mut names, found, &walked, &objects);
         }
-        let mut ending = Ending { kinds, before, followed: Followed::default(), named: BTreeSet::new(), items: BTreeMap::new() };
+        let mut ending = Ending { kinds, passing, before, followed: Followed::default(), named: BTreeSet::new(), items: BTreeMap::new() };
         ending.follow(&walked, &names);
         unseen += ending.everything(walked, names);
         for (root, changes) in &found.trees {
@@ -112,7 +114,7 @@ pub fn left(kinds: &Kinds, found: &Found, before: &Before) -> Left {
         }
         return ending.told(unseen);
     }
-    let mut ending = Ending { kinds, before, followed: Followed::default(), named: BTreeSet::new(), items: BTreeMap::new() };
+    let mut ending = Ending { kinds, passing, before, followed: Followed::default(), named: BTreeSet::new(), items: BTreeMap::new() };
     for (root, changes) in &found.trees {
         ending.tree(root, *changes);
     }
@@ -308,7 +310,8 @@ impl Ending<'_> {
     /// In order of danger; within a kind what was there before first, and what lies near the top. The first few of each kind come before the rest.
     fn told(self, unseen: u64) -> Left {
         let depth = |path: &[u8]| path.iter().filter(|byte| **byte == b'/').count();
-        let mut items: Vec<(Vec<u8>, Item)> = self.items.into_iter().collect();
+        let stays = |item: &(Vec<u8>, Item)| !self.passing.has(&item.0);
+        let mut items: Vec<(Vec<u8>, Item)> = self.items.into_iter().filter(stays).collect();
         items.sort_by_key(|(path, item)| (item.kind, item.how & MADE != 0, depth(path), path.clone()));
         let (mut counts, mut first, mut rest) = (BTreeMap::<String, u64>::new(), Vec::new(), Vec::new());
         for (path, item) in items {

@@ -10,6 +10,7 @@ mod keys;
 mod kinds;
 mod left;
 mod named;
+mod passing;
 mod replay;
 mod snapshots;
 mod walk;
@@ -21,6 +22,7 @@ use interlock_core::target::{FileEnd, Target};
 use interlock_core::verb::Verb;
 use kinds::Kinds;
 pub use left::Left;
+pub use passing::Passing;
 pub use replay::run as replay;
 use snapshots::Snapshots;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -28,6 +30,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// The kinds, and what was changed.
 pub struct Later {
     kinds: Kinds,
+    passing: Passing,
     found: Mutex<Found>,
     before: Mutex<Snapshots>,
 }
@@ -39,8 +42,8 @@ pub struct Changes(Vec<Change>);
 impl Later {
     /// # Errors
     /// A pattern that is none.
-    pub fn new(wanted: &RunsLater, workspace: &Bytes, home: &Bytes) -> Result<Self, String> {
-        Ok(Self { kinds: Kinds::new(wanted, &workspace.0, &home.0)?, found: Mutex::default(), before: Mutex::default() })
+    pub fn new(wanted: &RunsLater, workspace: &Bytes, home: &Bytes, passing: Passing) -> Result<Self, String> {
+        Ok(Self { kinds: Kinds::new(wanted, &workspace.0, &home.0)?, passing, found: Mutex::default(), before: Mutex::default() })
     }
 
     /// What the acts of one call would change. What lies at a keyed name is looked at first, since it is not there afterwards.
@@ -78,7 +81,7 @@ impl Later {
     #[must_use]
     pub fn left(&self) -> Left {
         let found = self.found();
-        left::left(&self.kinds, &found, self.before().keys())
+        left::left(&self.kinds, &self.passing, &found, self.before().keys())
     }
 
     fn found(&self) -> MutexGuard<'_, Found> {

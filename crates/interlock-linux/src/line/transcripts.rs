@@ -6,7 +6,7 @@ use super::ports::{Gather, Permissions, Waits};
 use super::questions::{Question, Reply};
 use super::record::{Failure, Recorder};
 use super::{Enactor, Line, Observed, Settled, Verdict};
-use crate::later::Later;
+use crate::later::{Later, Passing};
 use crate::sys::notify::Call;
 use crate::tree::ending::Ending;
 use crate::wire::messages::RunsLater;
@@ -112,7 +112,7 @@ fn line(rules: &Value, book: &Book) -> Line {
         "s-1".into(),
         None,
         Judge::new(policy).unwrap(),
-        Later::new(&RunsLater::default(), &Bytes::default(), &Bytes::default()).unwrap(),
+        Later::new(&RunsLater::default(), &Bytes::default(), &Bytes::default(), Passing::default()).unwrap(),
         Box::new(book.clone()),
         Arc::new(Uplink::start(ours).unwrap()),
         Arc::new(Ending::new().unwrap()),

@@ -36,11 +36,12 @@ pub type Mechanisms = BTreeMap<&'static str, Enforcement>;
 
 /// What holds a session whose self-test passed the named parts. Anything less would not have started.
 #[must_use]
-pub fn of_session(passed: &BTreeSet<String>, shared_ipc: bool, unix_senders: Enforcement) -> Mechanisms {
+pub fn of_session(passed: &BTreeSet<String>, shared_ipc: bool, unix_senders: Enforcement, places: Enforcement) -> Mechanisms {
     let whole = || Enforcement::Fully { how: None };
     let parts = [("wall", "landlock"), ("door", "notification"), ("filter", "filter")];
     let tested = parts.into_iter().filter(|(part, _)| passed.contains(*part)).map(|(_, name)| (name, whole()));
-    tested.chain([("sentinel", whole()), ("ipc-namespace", ipc(!shared_ipc)), ("unix-senders", unix_senders)]).collect()
+    let others = [("sentinel", whole()), ("ipc-namespace", ipc(!shared_ipc)), ("unix-senders", unix_senders), ("private-places", places)];
+    tested.chain(others).collect()
 }
 
 /// System V objects and POSIX message queues of the session's own: by a namespace, or by the door.
@@ -48,6 +49,19 @@ pub fn of_session(passed: &BTreeSet<String>, shared_ipc: bool, unix_senders: Enf
 pub fn ipc(own_namespace: bool) -> Enforcement {
     let by_the_door = "by the door, without an IPC namespace (it needs CAP_SYS_ADMIN): POSIX message queues are refused";
     Enforcement::Fully { how: (!own_namespace).then(|| by_the_door.to_owned()) }
+}
+
+/// /tmp and its like, which are everybody's: held by rules, and kept apart by mounts where a session `may` have its own. `all` of them, or some.
+#[must_use]
+pub fn private_places(may: bool, all: bool) -> Enforcement {
+    let by_rules = match (may, all) {
+        (true, true) => None,
+        (true, false) => {
+            Some("by rules alone in places that are read-only, or of which policy or the command names something that cannot be kept")
+        }
+        (false, _) => Some("by rules, without mounts of the session's own (they need CAP_SYS_ADMIN)"),
+    };
+    Enforcement::Fully { how: by_rules.map(str::to_owned) }
 }
 
 /// The hand-over between caller and supervisor: only its speed depends on the mechanism.
@@ -88,6 +102,6 @@ mod tests {
     #[test]
     fn what_was_not_tried_is_not_said_to_hold() {
         let passed = BTreeSet::from(["wall".to_owned(), "filter".to_owned()]);
-        assert!(!of_session(&passed, true, Enforcement::Fully { how: None }).contains_key("notification"));
+        assert!(!of_session(&passed, true, Enforcement::Fully { how: None }, private_places(false, false)).contains_key("notification"));
     }
 }

@@ -1,5 +1,6 @@
 //! What was found to stand: the wall as it was built, the filter as it was emitted, and the self-test's results.
 
+use super::places::Own;
 use crate::door::net::sender;
 use crate::filter::need::Need;
 use crate::filter::program::{digest, program};
@@ -14,13 +15,14 @@ use std::collections::BTreeSet;
 pub(super) struct Enforced {
     wall: Wall,
     need: Need,
+    pub(super) places: Own,
     /// Parts of the self-test of which every test ended as it must.
     passed: BTreeSet<String>,
 }
 
 impl Enforced {
-    pub(super) fn new(wall: Wall, need: Need) -> Self {
-        Self { wall, need, passed: BTreeSet::new() }
+    pub(super) fn new(wall: Wall, need: Need, places: Own) -> Self {
+        Self { wall, need, places, passed: BTreeSet::new() }
     }
 
     /// Notes a result of the self-test, `PART NAME ok` or `PART NAME ERRNO`.
@@ -40,7 +42,7 @@ impl Enforced {
     /// For `started` and the session's opening record.
     pub(super) fn told(&self) -> Mechanisms {
         let senders = if self.need.sends { sender::standing() } else { Enforcement::Fully { how: None } };
-        enforcement::of_session(&self.passed, self.need.shared_ipc, senders)
+        enforcement::of_session(&self.passed, self.need.shared_ipc, senders, self.places.standing())
     }
 
     /// The record of the sealed wall.

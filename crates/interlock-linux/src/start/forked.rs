@@ -3,15 +3,17 @@
 use super::enforced::Enforced;
 use super::listening::Listening;
 use super::opening;
+use super::places::Own;
 use super::tree::Tree;
 use crate::door::file::copy;
 use crate::door::net::sender;
 use crate::door::receive;
 use crate::door::seen::history::Histories;
+use crate::door::seen::places::Places;
 use crate::door::session::{Gateway, Session, Threads, Told};
 use crate::filter::need::Need;
 use crate::filter::program::program;
-use crate::later::Later;
+use crate::later::{Later, Passing};
 use crate::line::Line;
 use crate::line::judge::Judge;
 use crate::machine::{capability, foreign};
@@ -29,7 +31,7 @@ use crate::tree::members::Members;
 use crate::tree::rehearsal::Rehearsal;
 use crate::tree::steps::Steps;
 use crate::tree::wall::{self, Wall};
-use crate::wire::messages::{Launch, Repository, path};
+use crate::wire::messages::{Launch, PrivatePlace, Repository, path};
 use crate::wire::uplink::Uplink;
 use interlock_git::{Anchors, Past, Store};
 use std::cell::RefCell;
@@ -67,6 +69,8 @@ impl Forked {
     /// [`Failed`]: what this machine lacks, or what went wrong.
     pub fn fork(launch: Launch, judge: Judge) -> Result<Self, Failed> {
         capability::lacking().map_or(Ok(()), |missing| Err(Failed::lacking(missing.what, &missing.hint)))?;
+        // Before anything of the session is opened: from here on its names are meant.
+        let places = Own::enter(&launch.private_places)?;
         let wall = wall::build(&judge.exec_roots())
             .map_err(|missing| Failed::lacking(missing.0, "`interlock doctor` says what is missing and what to do"))?;
         // Not even tried without the capability: a filter may kill for it.
@@ -81,7 +85,7 @@ impl Forked {
         let (ours, guardian) = scope.fork(|| fork(&start, ours, theirs.link, theirs.neck)).map_err(unprepared)?;
         start.forget();
         let mut tree = Tree::new(guardian, ours.words, ours.orders, ours.neck);
-        let (steps, enforced) = (Steps::new(ours.lines, ours.go), Enforced::new(wall, need));
+        let (steps, enforced) = (Steps::new(ours.lines, ours.go), Enforced::new(wall, need, places));
         let command = tree.born()?;
         if sender::names(guardian).is_err() {
             let give_up = || capabilities::keep(capability::supervisor(), 0);
@@ -109,7 +113,12 @@ impl Forked {
         let (listener, sentinels) =
             listener(command, &mut tree, &mut steps, &mut enforced).inspect_err(|failed| opening::not_begun(&log, failed))?;
         let members = Members { guardian: tree.guardian(), sentinels };
-        let session = session(&launch, judge, log, (listener, scope), members, Arc::clone(uplink), Arc::clone(&ending))?;
+        let passing = Passing::new(enforced.places.all());
+        let later = Later::new(&launch.runs_later, &launch.workspace, &launch.home, passing)
+            .map_err(|error| Failed::new(120, format!("`runs_later`: {error}"), ""))?;
+        let line =
+            Line::new(launch.session.clone(), launch.agent.clone(), judge, later, Box::new(log), Arc::clone(uplink), Arc::clone(&ending));
+        let session = session(&launch, enforced.places.all(), line, (listener, scope), members)?;
         control::keep_time(&session).map_err(|error| Failed::sockets(&error))?;
         session.terminals.given(session.ground.root.as_fd(), command);
         Ok(Listening { launch, command, enforced, tree, steps, session, ending })
@@ -240,27 +249,22 @@ fn pair(first: &str, second: &str) -> Result<[i32; 2], Failed> {
     Ok([process(first)?, process(second)?])
 }
 
-/// Builds the session around its log and the listener.
+/// Builds the session around its line and the listener.
 fn session(
     launch: &Launch,
-    judge: Judge,
-    log: interlock_ledger::Log,
+    own_places: &[PrivatePlace],
+    line: Line,
     (listener, scope): (Listener, Scope),
     members: Members,
-    uplink: Arc<Uplink>,
-    ending: Arc<Ending>,
 ) -> Result<Arc<Session>, Failed> {
     let own = |error: std::io::Error| Failed::own("the session could not be built", error);
     // Faster hand-over from 6.6 on; without it only slower.
     let _older = listener.wake_synchronously();
-    let later = Later::new(&launch.runs_later, &launch.workspace, &launch.home)
-        .map_err(|error| Failed::new(120, format!("`runs_later`: {error}"), ""))?;
-    let line = Line::new(launch.session.clone(), launch.agent.clone(), judge, later, Box::new(log), uplink, ending);
     let gateway = launch.gateway.as_ref().map(|place| Gateway { place: place.address.zip(place.port), socket: path(&place.socket) });
     let threads = Threads { receive: receive::run, help: receive::help, keep: copy::put_in_place };
     let inside = path(&launch.runtime).join("inside.sock");
     let histories = Histories::new(launch.workspace.0.clone(), pasts(launch));
-    let told = Told { name: launch.session.clone(), gateway, inside, histories };
+    let told = Told { name: launch.session.clone(), gateway, inside, histories, places: Places::of(own_places).map_err(own)? };
     Session::start(told, line, members, (listener, scope), threads).map_err(own)
 }
 

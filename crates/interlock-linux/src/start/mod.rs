@@ -8,6 +8,7 @@ mod enforced;
 mod forked;
 mod listening;
 mod opening;
+mod places;
 mod rehearsed;
 mod running;
 mod tree;

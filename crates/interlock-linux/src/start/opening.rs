@@ -36,7 +36,7 @@ pub(super) fn begin(launch: &Launch, session: &Session, enforced: &Enforced) -> 
     let opened = json!({
         "type": "session.opened", "agent": launch.agent, "human": launch.human, "command": launch.command, "directory": launch.directory,
         "workspace": launch.workspace, "policy": judge.digest(), "layers": judge.layers(), "sources": launch.sources, "parent": launch.parent, "prompt": launch.prompt,
-        "host": {"kernel": capability::kernel(), "enforced": enforced.told(), "rules": launch.short},
+        "host": {"kernel": capability::kernel(), "enforced": enforced.told(), "rules": launch.short, "private_places": enforced.places.all()},
     });
     let refused = |_| Failed::new(123, "the ledger refused the session's first records", "");
     // The second one's sync is the first one's too.

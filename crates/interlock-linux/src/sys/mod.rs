@@ -14,6 +14,7 @@ pub(crate) mod files;
 pub(crate) mod handles;
 pub(crate) mod landlock;
 pub(crate) mod memory;
+pub(crate) mod mounting;
 pub mod notify;
 pub mod process;
 pub(crate) mod ptrace;

@@ -3,7 +3,7 @@
 use crate::machine::enforcement::Enforcement;
 use interlock_core::action::Bytes;
 use interlock_core::grant::Grant;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -46,6 +46,24 @@ pub struct GatewayPlace {
     pub socket: Bytes,
 }
 
+/// A place that belongs to everybody and may be the session's own, and the names in it that stay what they are outside.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct PrivatePlace {
+    pub path: Bytes,
+    pub kept: Vec<Bytes>,
+}
+
+impl PrivatePlace {
+    /// Whether what is called `path` lies in it, and in nothing that is kept of the place outside.
+    pub fn holds(&self, path: &[u8]) -> bool {
+        let below = path.strip_prefix(self.path.0.as_slice()).and_then(|rest| rest.strip_prefix(b"/"));
+        let first = below.and_then(|below| below.split(|byte| *byte == b'/').next());
+        first.is_some_and(|first| !self.kept.iter().any(|kept| kept.0 == first))
+    }
+}
+
 /// Bytes as an operating-system path.
 #[must_use]
 pub fn path(bytes: &Bytes) -> PathBuf {
@@ -84,6 +102,9 @@ pub struct Launch {
     /// The same of its submodules, each with its top.
     #[serde(default)]
     pub submodules: Vec<(Bytes, Repository)>,
+    /// Places that are to be the session's own where the supervisor may mount.
+    #[serde(default)]
+    pub private_places: Vec<PrivatePlace>,
     /// What the policy was made from, for the record.
     #[serde(default)]
     pub sources: Vec<Value>,

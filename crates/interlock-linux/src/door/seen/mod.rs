@@ -8,6 +8,7 @@ pub mod made;
 pub mod mounts;
 pub mod path_only;
 pub mod place;
+pub mod places;
 pub mod procfs;
 pub mod resolve;
 pub mod terminals;
