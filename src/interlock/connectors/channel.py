@@ -9,6 +9,7 @@ from typing import Protocol
 from interlock.connectors import greeting
 from interlock.connectors.patience import Noise
 from interlock.mcp import server_message as messages
+from interlock.vocabulary.json_text import JsonObject
 
 #: Hears a server's notifications.
 Sink = Callable[[messages.Told], None]
@@ -25,6 +26,10 @@ class Channel(greeting.Channel, Protocol):
 
     def left(self) -> str:
         """The end of what the server wrote to its standard error, once it has ended."""
+
+    async def listen(self, params: JsonObject) -> None:
+        """Have a modern server say what changes, by `subscriptions/listen` with these parameters. It is heard by the
+        sink; its loss is no failure."""
 
     async def close(self, why: str) -> None:
         """End it."""

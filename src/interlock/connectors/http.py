@@ -51,6 +51,9 @@ LOCATION_CHARACTERS_MAX: Final = 200
 RETURNS_MAX: Final = 100
 RETRY_MS: Final = 1_000
 RETRY_MS_MAX: Final = 5_000
+#: Before a stream of changes that was lost is opened again; it doubles as long as nothing is said.
+LISTEN_PAUSE_S: Final = 1.0
+LISTEN_PAUSE_S_MAX: Final = 60.0
 _SESSION: Final = "Mcp-Session-Id"
 
 
@@ -141,6 +144,10 @@ class HttpChannel:
             await self._post_quietly(messages.notification(method, params), method)
         if method == "notifications/initialized" and self._session is not None:
             self._stream = asyncio.create_task(contained(self._listen(), lambda _: None))
+
+    async def listen(self, params: JsonObject) -> None:
+        """See `channel.Channel`."""
+        self._stream = asyncio.create_task(contained(self._subscribed(params), lambda _: None))
 
     async def close(self, why: str) -> None:
         """End the session there, and the connections."""
@@ -284,6 +291,26 @@ class HttpChannel:
                     elif isinstance(message, messages.Asked):
                         outcome = await outcome_of(message, None, self._connector)
                         await self._post_quietly(messages.answer(message.id, outcome), None)
+
+    async def _subscribed(self, params: JsonObject) -> None:
+        """What a modern server says has changed, on a stream that is opened again when it was lost, and not when the
+        server answers: then it has ended it, or does not know it."""
+        pause_s = LISTEN_PAUSE_S
+        while not self.ended.done():
+            with contextlib.suppress(Unanswered, OSError):
+                method = "subscriptions/listen"
+                body = messages.request(next(self._ids), method, params)
+                with await self._client.send("POST", self._headers(method, params), body) as response:
+                    if response.status != 200 or response.content_type != "text/event-stream":
+                        return
+                    async for message in self._events(response, EventReader()):
+                        if isinstance(message, messages.Response):
+                            return
+                        if isinstance(message, messages.Told):
+                            pause_s = LISTEN_PAUSE_S
+                            self._told(message)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, LISTEN_PAUSE_S_MAX)
 
     async def _events(
         self, response: Response, reader: EventReader

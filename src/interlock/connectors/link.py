@@ -29,7 +29,7 @@ from interlock.connectors.own_words import for_agent, for_operator
 from interlock.connectors.standing import Standing
 from interlock.mcp import server_message as messages
 from interlock.mcp.definition import LeftOut, usable
-from interlock.mcp.revision import LEGACY, METHOD_NOT_FOUND, MODERN
+from interlock.mcp.revision import LEGACY, META, METHOD_NOT_FOUND, MODERN
 from interlock.mediate.line import contained
 from interlock.mediate.upstream import Broken, Exchange, Fault, Reply
 from interlock.vocabulary.effect import Effect
@@ -47,6 +47,8 @@ _CHANGED: Final = {
     "notifications/resources/list_changed": ("resources", "resourceTemplates"),
     "notifications/prompts/list_changed": ("prompts",),
 }
+#: Names our own request to the server, which is nothing to an agent.
+SUBSCRIPTION: Final = f"{META}subscriptionId"
 PAGES_MAX: Final = 50
 ENTRIES_MAX: Final = 2_000
 KEPT_MS: Final = 60_000
@@ -213,9 +215,21 @@ class Link:
             met = await self._attempt()
         if isinstance(met, Met):
             self._met = met
+            await self._listen()
             return None
         self._no_probe = self._connector.revision == "legacy"
         return met if isinstance(met, Broken) else self._unstarted(met.why)
+
+    async def _listen(self) -> None:
+        """Have a modern server that says its lists may change say when they do."""
+        wanted: JsonObject = {
+            f"{kind}ListChanged": True
+            for kind in ("tools", "prompts", "resources")
+            if object_at(self._met.capabilities, kind).get("listChanged") is True
+        }
+        if self._modern and wanted and self._channel is not None:
+            params: JsonObject = {"_meta": greeting.own_meta(self._connector, {}), "notifications": wanted}
+            await self._channel.listen(params)
 
     async def _attempt(self) -> Met | Fresh | Broken:
         """Start or reach it once, and greet it. What is not met is ended."""
@@ -295,7 +309,8 @@ class Link:
     def _told(self, told: messages.Told) -> None:
         self._lists.told(told.method)
         if self.listener is not None:
-            self.listener(told.method, told.params)
+            meta = {key: value for key, value in object_at(told.params, "_meta").items() if key != SUBSCRIPTION}
+            self.listener(told.method, {**told.params, "_meta": meta} if "_meta" in told.params else told.params)
 
 
 _CAPABILITY: Final = {

@@ -269,9 +269,8 @@ class Methods:
             for key in ("resources", "prompts", "completions", *(() if conversation.modern else ("logging",))):
                 if key in said:
                     claims[key] = {}
-            if not conversation.modern:
-                _claim_changes(claims, said)
-            elif extensions_of(said):
+            _claim_changes(claims, said, *(() if conversation.modern else ("subscribe",)))
+            if conversation.modern and extensions_of(said):
                 claims["extensions"] = {**object_at(claims, "extensions"), **extensions_of(said)}
         return claims
 
@@ -384,12 +383,12 @@ async def _connected(upstream: Upstream) -> None:
         return  # it claims nothing; lists name it as unavailable
 
 
-def _claim_changes(claims: JsonObject, said: JsonObject) -> None:
+def _claim_changes(claims: JsonObject, said: JsonObject, *more: str) -> None:
     for key in ("tools", "prompts"):
         if key in claims and object_at(said, key).get("listChanged") is True:
             claims[key] = {"listChanged": True}
     resources = object_at(said, "resources")
-    flags = {flag: True for flag in ("subscribe", "listChanged") if resources.get(flag) is True}
+    flags = {flag: True for flag in (*more, "listChanged") if resources.get(flag) is True}
     if flags:
         claims["resources"] = {**object_at(claims, "resources"), **flags}
 

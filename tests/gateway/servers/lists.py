@@ -17,7 +17,25 @@ GREETING = {
 }
 
 
+META = "io.modelcontextprotocol/"
+LISTENING = []
+
+
+def write(message):
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
+
+
+def told(method):
+    """A notification on each subscription, or outside any in the older era."""
+    for identity in LISTENING or [None]:
+        params = {"_meta": {f"{META}subscriptionId": identity}} if identity is not None else {}
+        write({"jsonrpc": "2.0", "method": method, "params": params})
+
+
 def answer(method, params):
+    if method == "server/discover" and LISTS.get("modern"):
+        return {"result": {"supportedVersions": ["2026-07-28"], "capabilities": {"tools": {"listChanged": True}}}}
     if method == "initialize":
         return {"result": GREETING}
     if method in METHODS:
@@ -26,7 +44,7 @@ def answer(method, params):
         with (FILE.parent / "calls").open("a") as file:
             file.write(params["name"] + "\n")
         if params["name"] == "change":
-            sys.stdout.write(json.dumps({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}) + "\n")
+            told("notifications/tools/list_changed")
         time.sleep(float(params.get("arguments", {}).get("seconds", 0)))
         return {"result": {"content": [], "structuredContent": LISTS.get("structured", {})}}
     return {"error": {"code": -32601, "message": f"no {method}"}}
@@ -34,7 +52,10 @@ def answer(method, params):
 
 for line in sys.stdin:
     message = json.loads(line)
-    if "id" in message:
+    if message["method"] == "subscriptions/listen" and LISTS.get("modern"):
+        LISTENING.append(message["id"])
+        told("notifications/subscriptions/acknowledged")
+    elif "id" in message:
         said = {"jsonrpc": "2.0", "id": message["id"], **answer(message["method"], message.get("params", {}))}
         sys.stdout.write(json.dumps(said) + "\n")
         sys.stdout.flush()

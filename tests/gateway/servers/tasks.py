@@ -6,6 +6,7 @@ FILE. Also imported: `Tasks` is a server in a thread.
 from __future__ import annotations
 
 import json
+import queue
 import sys
 import threading
 import time
@@ -79,17 +80,23 @@ class Tasks(ThreadingHTTPServer):
         self.seen: list[dict[str, Any]] = []
         self.file = seen
         self.turn = threading.Lock()
+        self.listening: list[tuple[Any, queue.Queue[str | None]]] = []
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}/mcp"
 
+    def changed(self) -> None:
+        """Tell everybody who listens that the tools have changed."""
+        for _, waiting in self.listening:
+            waiting.put("notifications/tools/list_changed")
+
     def answer(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         claims = params.get("_meta", {}).get(f"{META}clientCapabilities", {})
         declared = EXTENSION in claims.get("extensions", {})
         if method == "server/discover":
-            capabilities = {"tools": {}, "extensions": {EXTENSION: {}}}
+            capabilities = {"tools": {"listChanged": True}, "extensions": {EXTENSION: {}}}
             return {"supportedVersions": [VERSION], "capabilities": capabilities, "ttlMs": 1_000, "cacheScope": "public"}
         if method == "tools/list":
             promise = {"publish": {"outputSchema": NUMBER}}
@@ -179,6 +186,9 @@ class Handler(BaseHTTPRequestHandler):
         if "id" not in message:
             self.send(202, None)
             return
+        if message["method"] == "subscriptions/listen":
+            self.listen(message["id"], message["params"]["notifications"])
+            return
         said, status = {"jsonrpc": "2.0", "id": message["id"]}, 200
         try:
             params = message.get("params", {})
@@ -187,6 +197,22 @@ class Handler(BaseHTTPRequestHandler):
         except Fault as fault:
             said["error"], status = fault.error, fault.status
         self.send(status, said)
+
+    def listen(self, identity: Any, wanted: dict[str, Any]) -> None:
+        waiting: queue.Queue[str | None] = queue.Queue()
+        self.server.listening.append((identity, waiting))
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.close_connection = True
+        granted = {key: value for key, value in wanted.items() if key == "toolsListChanged"}
+        method: str | None = "notifications/subscriptions/acknowledged"
+        while method is not None:
+            params = {"_meta": {f"{META}subscriptionId": identity}, **({"notifications": granted} if "ack" in method else {})}
+            self.wfile.write(b"data: " + json.dumps({"jsonrpc": "2.0", "method": method, "params": params}).encode() + b"\n\n")
+            self.wfile.flush()
+            method = waiting.get()
 
     def check(self, method: str, params: dict[str, Any]) -> None:
         meta = params.get("_meta", {})
