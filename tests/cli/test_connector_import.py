@@ -74,8 +74,8 @@ def test_claude_codes_own_servers_and_those_of_this_folder(cli: Any) -> None:
     said = adds(cli, "claude-code", "--dry-run")
     assert "would add `notes`" in said and "s3cret" not in said and names(cli) == []
     said = adds(cli, "claude-code")
-    assert names(cli) == ["github-com", "local", "notes"] and "elsewhere" not in said
-    assert "added `GitHub.com` as `github-com`" in said and "the older SSE transport" in said and "it is this gateway" in said
+    assert names(cli) == ["github-com", "local", "notes", "old"] and "elsewhere" not in said
+    assert "added `GitHub.com` as `github-com`" in said and "it is this gateway" in said
     assert "Authorization=Bearer ${env:GH_TOKEN}" in said and "s3cret" not in said
     reached = kept(cli, "github-com").server
     assert isinstance(reached, Http) and reached.headers == {"Authorization": "Bearer ${env:GH_TOKEN}"}

@@ -4,7 +4,7 @@ Cursor, VS Code. Nothing is started.
 What stands for the environment (`${TOKEN}`, `${env:TOKEN}`, an input that a person is asked for) stays a reference, in
 the form that a connector's file has (`connector_references.py`). A file in the project was written by whoever wrote the
 project. Left out, each told as the fault of its server: what only the client itself can do (a file of variables, a
-helper that makes headers, the older SSE transport).
+helper that makes headers).
 """
 
 from __future__ import annotations
@@ -118,8 +118,6 @@ def _json(client: str, name: str, file: ClientFile, entry: JsonObject, place: _P
 def _http(
     name: str, file: ClientFile, entry: JsonObject, url: str, refer: Callable[[str], str], notes: list[str]
 ) -> ClientServer:
-    if entry.get("type") == "sse":
-        raise _Unfit("it speaks the older SSE transport")
     address = refer(url)
     if "${" in address:
         raise _Unfit("its URL holds a reference, and a connector's URL is written out")

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -38,6 +39,7 @@ from interlock.vocabulary.ids import session_id
 if TYPE_CHECKING:
     import uvicorn
 
+    from interlock.identity.authenticate import Registry
     from interlock.policy.compiled_form import CompiledPolicy
 
 PRESET: Final = "gateway-baseline"
@@ -164,7 +166,8 @@ async def _serve(opening: _Opening) -> int:
     server = uvicorn_server(assemble(parts))
     caught = _ends_on_signal(server)
     told = Told()
-    telling = asyncio.create_task(keep_told(home, lambda: standings_of(pool), lambda now: _say(told.lines(now))))
+    look = partial(_looked_at, pool, parts.registry)
+    telling = asyncio.create_task(keep_told(home, look, lambda now: _say(told.lines(now))))
     try:
         await server.serve(sockets=[listener])
         return 128 + caught[0] if caught else 0
@@ -200,6 +203,13 @@ def _say(lines: list[str]) -> None:
     for line in lines:
         with contextlib.suppress(OSError):  # nobody reads it: the gateway goes on
             print(f"interlock gateway: {line}", file=sys.stderr, flush=True)
+
+
+def _looked_at(pool: Pool, registry: Registry) -> list[ServerStanding]:
+    """How it stands with each server; those of agents that were revoked are ended."""
+    with contextlib.suppress(HostError):  # a registry that is busy or gone: the next look
+        pool.leave(registry.revoked())
+    return standings_of(pool)
 
 
 def standings_of(pool: Pool) -> list[ServerStanding]:

@@ -80,6 +80,7 @@ class SupervisedServer:
         self._words: deque[str] = deque(maxlen=DENIALS_KEPT)
         self._errors = b""
         self._error_reader: asyncio.Task[None] | None = None
+        self._pipes: list[asyncio.BaseTransport] = []
         self._reaped = False
         self._loop.add_reader(supervisor.channel.fileno(), self._hear)
 
@@ -90,7 +91,7 @@ class SupervisedServer:
             pipes.close_theirs()
             async with asyncio.timeout(START_S_MAX):
                 self.process = await asyncio.shield(self._started)
-            self.output, self.input, errors = await pipes.connected()
+            self.output, self.input, errors = await pipes.connected(self._pipes)
         except TimeoutError as error:
             await self.end()
             raise LaunchFailed(f"its supervisor did not start it within {START_S_MAX:g} s") from error
@@ -129,8 +130,8 @@ class SupervisedServer:
         self._supervisor.channel.close()
         if self._error_reader is not None:
             self._error_reader.cancel()
-        if hasattr(self, "input"):
-            self.input.close()
+        for pipe in self._pipes:  # the end of what is read closes nothing: loops differ there
+            pipe.close()
         await asyncio.to_thread(self._supervisor.reap, wait=True)
         await asyncio.to_thread(self._let_go)
 
@@ -326,21 +327,24 @@ class _Pipes:
             os.close(descriptor)
         self._all.clear()
 
-    async def connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, asyncio.StreamReader]:
-        """Streams on our ends: the server's output, its input, its errors."""
+    async def connected(
+        self, pipes: list[asyncio.BaseTransport]
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, asyncio.StreamReader]:
+        """Streams on our ends: the server's output, its input, its errors. What carries them is put into `pipes`, to be
+        closed."""
         loop = asyncio.get_running_loop()
-        output = await _reader(loop, self._our_output)
-        errors = await _reader(loop, self._our_errors)
-        transport, protocol = await loop.connect_write_pipe(
+        readers: list[asyncio.StreamReader] = []
+        for descriptor in (self._our_output, self._our_errors):
+            reader = asyncio.StreamReader(limit=LINE_BYTES_MAX, loop=loop)
+            protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+            read, _ = await loop.connect_read_pipe(lambda protocol=protocol: protocol, os.fdopen(descriptor, "rb", 0))  # type: ignore[misc]
+            self._all.discard(descriptor)
+            pipes.append(read)
+            readers.append(reader)
+        write, flow = await loop.connect_write_pipe(
             asyncio.streams.FlowControlMixin, os.fdopen(self._our_input, "wb", 0)
         )
-        self._all -= {self._our_output, self._our_errors, self._our_input}
-        return output, asyncio.StreamWriter(transport, protocol, None, loop), errors
-
-
-async def _reader(loop: asyncio.AbstractEventLoop, descriptor: int) -> asyncio.StreamReader:
-    reader = asyncio.StreamReader(limit=LINE_BYTES_MAX, loop=loop)
-    await loop.connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader, loop=loop), os.fdopen(descriptor, "rb", 0)
-    )
-    return reader
+        self._all.discard(self._our_input)
+        pipes.append(write)
+        output, errors = readers
+        return output, asyncio.StreamWriter(write, flow, None, loop), errors

@@ -38,7 +38,7 @@ class ConnectorWanted:
 def wanted_of(arguments: argparse.Namespace) -> ConnectorWanted:
     """What `connector add` was given. Raises `OperatorError` for options that do not fit together."""
     _check(arguments)
-    options = {key: getattr(arguments, key) for key in ("revision", "timeout", "start_timeout", "concurrency")}
+    options = {key: getattr(arguments, key) for key in ("revision", "timeout", "start_timeout", "concurrency", "per")}
     return ConnectorWanted(
         command=arguments.command,
         url=arguments.http,

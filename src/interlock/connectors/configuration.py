@@ -21,6 +21,8 @@ from interlock.vocabulary.errors import OperatorError
 NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,31}", re.ASCII)
 OPERATIONS: Final = ("read", "write", "delete", "export", "execute", "admin")
 CLIENT_REQUESTS: Final = ("elicitation", "sampling", "roots")
+#: What one process of a stdio server serves: all of an agent's calls, those of one of its sessions, or one call.
+PER: Final = ("agent", "session", "call")
 REVISIONS: Final = ("auto", "legacy", "modern")
 HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
 HEADER_VALUE: Final = re.compile(r"[\x20-\x7e\t]*", re.ASCII)
@@ -92,6 +94,7 @@ class Connector:
     trust_annotations: bool = False
     operations: Map[str, str] = field(default_factory=dict)
     client_requests: tuple[str, ...] = ()
+    per: str = "agent"
 
 
 def load(path: Path) -> Connector:
@@ -154,8 +157,16 @@ class _Reader:
             start_timeout_ms=self._optional(top, "start_timeout", self._duration, 30_000),
             trust_annotations=self._optional(top, "trust_annotations", self._claim, False),
             operations=self._optional(top, "operations", self._operations, {}),
+            per=self._per(top),
             client_requests=self._optional(top, "client_requests", self._client_requests, ()),
         )
+
+    def _per(self, top: Map[str, Node]) -> str:
+        """How long a process serves: a server that is reached is not ours to start anew."""
+        per = self._optional(dict(top), "per", lambda each: self._choice(each, PER), PER[0])
+        if per != PER[0] and "stdio" not in top:
+            raise self._error(top["per"], f"`per: {per}` belongs to `stdio`", "leave it out")
+        return per
 
     def stdio(self, node: Node) -> Stdio:
         keys = self._mapping(node, ("command", "code", "environment", "policies", "workspace", "package"))
@@ -308,6 +319,7 @@ _TOP_KEYS: Final = (
     "trust_annotations",
     "operations",
     "client_requests",
+    "per",
 )
 
 

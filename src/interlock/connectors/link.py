@@ -136,6 +136,10 @@ class Link:
         denied = self._channel.denied() if self._channel is not None else self._denied
         return Standing(self.connector, state, tuple(faults), detail, denied, self._lists.left_out())
 
+    def runs(self) -> bool:
+        """Whether there is a server to be ended."""
+        return self.standing().state != "not running"
+
     async def connect(self) -> Broken | None:
         """See `Upstream`."""
         return await contained(self._connect(), lambda why: Broken(why, Effect.NOT_SENT))

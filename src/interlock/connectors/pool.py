@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
+from interlock.connectors.apart import ApartLink
 from interlock.connectors.channel import Channel, Open, Sink
 from interlock.connectors.configuration import Connector
 from interlock.connectors.kind import Reach, Ways, kind_of
@@ -31,6 +32,8 @@ class Pool:
         self._ways = Ways(launcher, reach)
         self._now_ms = now_ms
         self._links: dict[tuple[str, str], Link] = {}
+        self._leaving: set[Link] = set()
+        self._endings: set[asyncio.Task[None]] = set()
         self.listener: Listener | None = None
 
     def names(self) -> list[str]:
@@ -44,7 +47,8 @@ class Pool:
             return None
         link = self._links.get((connector, agent))
         if link is None:
-            link = Link(known, self._opener(known, agent), now_ms=self._now_ms)
+            kind = Link if known.per == "agent" else ApartLink
+            link = kind(known, self._opener(known, agent), now_ms=self._now_ms)
             link.listener = lambda method, params: self._hear(agent, connector, method, params)
             self._links[(connector, agent)] = link
         return link
@@ -53,10 +57,27 @@ class Pool:
         """How it stands with each server that an agent has asked for: the agent, and the server's standing."""
         return [(agent, link.standing()) for (_, agent), link in sorted(self._links.items())]
 
+    def session_ended(self, session: str) -> None:
+        """A client's session is over, and so are the servers that ran for it alone."""
+        for link in self._links.values():
+            if isinstance(link, ApartLink):
+                link.session_ended(session)
+
+    def leave(self, agents: Collection[str]) -> None:
+        """These may do nothing any more: what runs for them ends. To be said again and again, since a request that was
+        under way may have started one meanwhile."""
+        for (_, agent), link in self._links.items():
+            if agent in agents and link not in self._leaving and link.runs():
+                self._leaving.add(link)
+                task = asyncio.create_task(link.close())
+                self._endings.add(task)
+                task.add_done_callback(self._endings.discard)
+                task.add_done_callback(lambda _, link=link: self._leaving.discard(link))  # type: ignore[misc]
+
     async def close(self) -> None:
         """End every server."""
         links, self._links = list(self._links.values()), {}
-        await asyncio.gather(*(link.close() for link in links), return_exceptions=True)
+        await asyncio.gather(*(link.close() for link in links), *self._endings, return_exceptions=True)
 
     def _opener(self, connector: Connector, agent: str) -> Open:
         async def open_channel(told: Sink) -> Channel:

@@ -411,6 +411,7 @@ class Sessions:
         self._new_id = new_id
         self._backlogs = backlogs
         self._all: dict[str, Session] = {}
+        self.ended: Callable[[str], None] = lambda _: None
         self._asked = itertools.count(1)
 
     def make(self, principal: Principal, connector: str | None, version: str, capabilities: JsonObject) -> Session:
@@ -458,6 +459,7 @@ class Sessions:
         for future in session.asked.values():
             future.cancel()
         session.streams.close()
+        self.ended(session.id)
 
     async def ask(self, session: Session, question: JsonObject, send: Callable[[JsonObject], bool]) -> JsonObject:
         """Put a server's question to the client on the stream of the request it belongs to, and wait for the answer."""

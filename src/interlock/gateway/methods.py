@@ -188,8 +188,9 @@ class Methods:
             await self.recorder.ordered({**record, "observed_session": session, "process": process})
 
         return Exchange(
-            identity, started, conversation.notify, conversation.ask, conversation.revalidate, progress=progress
-        )
+            identity, started, conversation.notify, conversation.ask, conversation.revalidate, progress=progress,
+            session=conversation.session,
+        )  # fmt: skip
 
     async def _unfit(self, action: JsonObject, tool: Tool, arguments: JsonObject) -> str | None:
         """Why these arguments cannot be sent; none as well when policy refuses the tool anyway (its words come first,

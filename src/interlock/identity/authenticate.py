@@ -216,6 +216,7 @@ class Registry:
         self._random = random
         self._cache: dict[str, Token | None] = {}
         self._version = -1
+        self._revoked: tuple[int, frozenset[str]] = (-1, frozenset())
         self._rows = Agents(path)
 
     def add(self, name: str, now_ms: int) -> None:
@@ -255,6 +256,13 @@ class Registry:
     def list(self, now_ms: int) -> list[AgentRow]:
         """Every agent, by name."""
         return self._rows.all(now_ms)
+
+    def revoked(self) -> frozenset[str]:
+        """The agents that are nobody any more."""
+        version = self._rows.version
+        if version != self._revoked[0]:
+            self._revoked = (version, frozenset(each.name for each in self._rows.all(0) if each.revoked_ms is not None))
+        return self._revoked[1]
 
     def find(self, token: str) -> Token | None:
         """The stored token, revoked or not, or none. The text itself is never kept."""

@@ -58,7 +58,8 @@ class Exchange:
     `action` is the id under which the request was decided (none for the gateway's own), `started` is told the
     server's session and process before the request is sent, `notify` takes a notification for the caller, `ask` a
     question to it (none: it takes none), `revalidate` says why the caller may not go on (asked again when the request's
-    turn has come), `progress` is the caller's own token for progress, `passage` is told when the request leaves.
+    turn has come), `progress` is the caller's own token for progress, `session` the caller's session where it has
+    one, `passage` is told when the request leaves.
     """
 
     action: str | None = None
@@ -67,6 +68,7 @@ class Exchange:
     ask: Callable[[JsonObject], Awaitable[JsonObject]] | None = None
     revalidate: Callable[[], str | None] = _nothing_against
     progress: object = None
+    session: str | None = None
     passage: Passage = field(default_factory=Passage)
 
 
