@@ -66,7 +66,7 @@ def ended(stage: CommandStage, headers: dict[str, str]) -> None:
 def until(found: Callable[[], bool], what: object = "", within_s: float = 30.0) -> None:
     deadline = time.monotonic() + within_s
     while not found():
-        assert time.monotonic() < deadline, what
+        assert time.monotonic() < deadline, what() if callable(what) else what
         time.sleep(0.1)
 
 

@@ -14,10 +14,12 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from interlock.app.connector_references import fault_of
 from interlock.app.gateway_policy import server_policy
+from interlock.app.server_bounds import IDLE_LOOK_S, LOOK_S, exceeded
 from interlock.connectors import package
 from interlock.connectors.configuration import Stdio
 from interlock.connectors.launch import LastWords, LaunchFailed
@@ -53,6 +55,8 @@ WORDS_S_MAX: Final = 0.5
 #: A server that writes errors without end is read no faster than this allows.
 ERRORS_PAUSE_S: Final = 0.01
 DENIALS_KEPT: Final = 3
+#: Looks at its limits, one after the other, from the beginning of a call.
+WORKING_LOOKS: Final = 5
 #: A server line may be as long as a message, and its newline.
 LINE_BYTES_MAX: Final = TEXT_BYTES_MAX + 1_024
 SERVER_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -65,8 +69,15 @@ _WITHOUT_NETWORK: Final = {"NPM_CONFIG_OFFLINE": "true", "UV_OFFLINE": "1"}
 class SupervisedServer:
     """One started server and its supervisor. See `connectors.launch.Running`."""
 
-    def __init__(self, supervisor: Supervisor, session: str, let_go: Callable[[], None]) -> None:
+    def __init__(
+        self, supervisor: Supervisor, session: str, let_go: Callable[[], None], look: Callable[[], str | None]
+    ) -> None:
+        """`let_go` takes away what was made for it, `look` says which limit it is beyond, if it is."""
         self.session = session
+        self._look = look
+        self._over: str | None = None
+        self._works = asyncio.Event()
+        self._watch: asyncio.Task[None] | None = None
         self.process = 0
         self.output: asyncio.StreamReader
         self.input: asyncio.StreamWriter
@@ -102,6 +113,7 @@ class SupervisedServer:
             await asyncio.shield(self.end())
             raise
         self._error_reader = asyncio.create_task(self._read_errors(errors))
+        self._watch = asyncio.create_task(self._bounded())
 
     @property
     def denied(self) -> tuple[str, ...]:
@@ -112,6 +124,8 @@ class SupervisedServer:
         """See `Running`."""
         if self._ended.done():
             raise EOFError("the supervisor has ended")
+        if parent is not None:
+            self._works.set()
         self._acknowledged = self._loop.create_future()
         self._send({"type": "context", "parent": parent, "trace": None})
         await self._acknowledged
@@ -128,8 +142,9 @@ class SupervisedServer:
                 await asyncio.shield(self._ended)
         self._loop.remove_reader(self._supervisor.channel.fileno())
         self._supervisor.channel.close()
-        if self._error_reader is not None:
-            self._error_reader.cancel()
+        for task in (self._error_reader, self._watch):
+            if task is not None:
+                task.cancel()
         for pipe in self._pipes:  # the end of what is read closes nothing: loops differ there
             pipe.close()
         await asyncio.to_thread(self._supervisor.reap, wait=True)
@@ -143,7 +158,25 @@ class SupervisedServer:
                     await asyncio.shield(self._exited)
                     await asyncio.shield(self._error_reader)
         text = self._errors.decode("utf-8", "replace").strip()
+        if self._over is not None:
+            return LastWords(f"because Interlock ended it: {self._over}", text)
         return LastWords(self._exited.result() if self._exited.done() else "", text)
+
+    async def _bounded(self) -> None:
+        """Look at it by turns, more often while it works on something; end it once it is beyond a limit."""
+        while not self._ended.done():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(IDLE_LOOK_S):
+                    await self._works.wait()
+            looks = WORKING_LOOKS if self._works.is_set() else 1
+            self._works.clear()
+            for _ in range(looks):
+                await asyncio.sleep(LOOK_S)
+                self._over = await asyncio.to_thread(self._look)
+                if self._over is not None:
+                    with contextlib.suppress(OSError):
+                        self._send({"type": "end"})
+                    return
 
     def _send(self, message: JsonObject) -> None:
         try:
@@ -240,7 +273,8 @@ class SupervisedLauncher:
             pipes.close()
             let_go()
             raise
-        server = SupervisedServer(supervisor, session, let_go)
+        look = partial(exceeded, self._home.runtime, session, scratch, stdio.limits)
+        server = SupervisedServer(supervisor, session, let_go, look)
         await server.launched(message, pipes)
         return server
 

@@ -59,6 +59,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add.add_argument("--revision", choices=("auto", "legacy", "modern"), help="which MCP to speak; default auto")
     add.add_argument("--timeout", metavar="TIME", help="the longest a call may take, as `90s`; default 60s")
     add.add_argument("--start-timeout", metavar="TIME", help="the longest a start may take; default 30s")
+    limit = "of a --stdio server: memory (4GiB), disk in its home (1GiB), processes (256)"
+    add.add_argument("--limit", action="append", default=[], metavar="NAME=VALUE", help=limit)
     per = "what one process of a --stdio server serves: an agent (default), a session of its client, or one call"
     add.add_argument("--per", choices=("agent", "session", "call"), help=per)
     add.add_argument("--concurrency", metavar="N", help="calls of one agent at a time; default 1")
@@ -151,7 +153,7 @@ def _check_names(arguments: argparse.Namespace) -> None:
     if arguments.source is None and (arguments.dry_run or arguments.json):
         raise OperatorError("--dry-run and --json belong to --from")
     own = ["command", "header", "env", "policy", "workspace", "operation", "client_requests", "revision", "timeout"]
-    own += ["start_timeout", "concurrency", "per"]
+    own += ["start_timeout", "concurrency", "per", "limit"]
     if arguments.source is not None and any(getattr(arguments, each) for each in own):
         raise OperatorError("with --from, only names, --dry-run, --json and --force are taken")
 

@@ -33,6 +33,7 @@ class ConnectorWanted:
     client_requests: Sequence[str] = ()
     options: Mapping[str, str] = field(default_factory=dict)
     package: Package | None = None
+    limits: Mapping[str, str] = field(default_factory=dict)
 
 
 def wanted_of(arguments: argparse.Namespace) -> ConnectorWanted:
@@ -48,6 +49,7 @@ def wanted_of(arguments: argparse.Namespace) -> ConnectorWanted:
         workspace=str(Path(arguments.workspace).resolve()) if arguments.workspace else None,
         operations=_pairs(arguments.operation),
         client_requests=arguments.client_requests.split(",") if arguments.client_requests else (),
+        limits=_pairs(arguments.limit),
         options={key: value for key, value in options.items() if value is not None},
     )
 
@@ -87,8 +89,10 @@ def keep(name: str, text: str, directory: str, *, replace: bool) -> Path:
 def _check(arguments: argparse.Namespace) -> None:
     if arguments.stdio and not arguments.command:
         raise OperatorError("--stdio needs a command", hint="interlock connector add NAME --stdio -- COMMAND ARGUMENTS")
-    if not arguments.stdio and (arguments.command or arguments.env or arguments.policy or arguments.workspace):
-        raise OperatorError("a command, --env, --policy and --workspace belong to --stdio")
+    if not arguments.stdio and any(
+        (arguments.command, arguments.env, arguments.policy, arguments.workspace, arguments.limit)
+    ):
+        raise OperatorError("a command, --env, --policy, --workspace and --limit belong to --stdio")
     if arguments.stdio and arguments.header:
         raise OperatorError("--header belongs to --http")
 
@@ -102,7 +106,7 @@ def _stdio(wanted: ConnectorWanted) -> list[str]:
         lines.append(f"  policies: {_list(wanted.policies)}")
     if wanted.workspace is not None:
         lines.append(f"  workspace: {_text(wanted.workspace)}")
-    lines += _map("environment", wanted.environment, "  ")
+    lines += _map("environment", wanted.environment, "  ") + _map("limits", wanted.limits, "  ")
     return lines + (_map("package", dataclasses.asdict(wanted.package), "  ") if wanted.package is not None else [])
 
 

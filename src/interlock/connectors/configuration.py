@@ -35,8 +35,19 @@ DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
 FILE_BYTES_MAX: Final = 256 * 1024
 _DURATION: Final = re.compile(r"(\d{1,6})(ms|s|m)", re.ASCII)
 _DURATION_MS: Final = {"ms": 1, "s": 1_000, "m": 60_000}
+_SIZE: Final = re.compile(r"(\d{1,6})(MiB|GiB)", re.ASCII)
+_SIZE_BYTES: Final = {"MiB": 1024**2, "GiB": 1024**3}
 
 Read = TypeVar("Read")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a started server may have of the machine."""
+
+    memory_bytes: int = 4 * 1024**3
+    disk_bytes: int = 1024**3
+    processes: int = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +63,7 @@ class Stdio:
     code: tuple[str, ...] = ()
     hidden: tuple[str, ...] = field(default=(), repr=False)
     package: Package | None = None
+    limits: Limits = Limits()
 
     #: Whether one that a first question may have upset can be had anew.
     starts_afresh: ClassVar[bool] = True
@@ -169,7 +181,7 @@ class _Reader:
         return per
 
     def stdio(self, node: Node) -> Stdio:
-        keys = self._mapping(node, ("command", "code", "environment", "policies", "workspace", "package"))
+        keys = self._mapping(node, ("command", "code", "environment", "policies", "workspace", "package", "limits"))
         self._require(keys, node, "command")
         command = self._texts(keys["command"])
         if not command or not command[0]:
@@ -181,7 +193,24 @@ class _Reader:
             workspace=self._optional(keys, "workspace", self._absolute, None),
             code=self._optional(keys, "code", self._code, ()),
             package=self._optional(keys, "package", self._package, None),
+            limits=self._optional(keys, "limits", self._limits, Limits()),
         )
+
+    def _limits(self, node: Node) -> Limits:
+        keys = self._mapping(node, ("memory", "disk", "processes"))
+        usual = Limits()
+        return Limits(
+            memory_bytes=self._optional(keys, "memory", self._size, usual.memory_bytes),
+            disk_bytes=self._optional(keys, "disk", self._size, usual.disk_bytes),
+            processes=self._optional(keys, "processes", lambda each: self._number(each, 1, 65_536), usual.processes),
+        )
+
+    def _size(self, node: Node) -> int:
+        text = self._text(node)
+        matched = _SIZE.fullmatch(text)
+        if matched is None or int(matched[1]) == 0:
+            raise self._error(node, f"`{text}` is not a size", "for example 512MiB, 4GiB")
+        return int(matched[1]) * _SIZE_BYTES[matched[2]]
 
     def _package(self, node: Node) -> Package:
         names = ("source", "asked", "version", "folder", "digest")

@@ -127,12 +127,16 @@ class Link:
         live = self._channel is not None and not self._channel.ended.done()
         starting = self._starting is not None and not self._starting.done()
         state = "starting" if starting else "running" if live else "not running"
-        faults = [self._trouble.reason] if self._trouble is not None else []
+        trouble = self._trouble
+        if trouble is None and not starting and self._channel is not None and not live:
+            left = for_operator(self._channel.left(), self._connector)
+            trouble = Broken(self._channel.ended.result(), Effect.NOT_SENT, detail=left)
+        faults = [trouble.reason] if trouble is not None else []
         faults += self._lists.faults()
         if self._channel is not None and self._channel.noise.lines:
             noise = self._channel.noise
             faults.append(f"{noise.lines} lines of its output are no messages, such as `{noise.sample}`")
-        detail = self._trouble.detail if self._trouble is not None else None
+        detail = trouble.detail if trouble is not None else None
         denied = self._channel.denied() if self._channel is not None else self._denied
         return Standing(self.connector, state, tuple(faults), detail, denied, self._lists.left_out())
 
