@@ -98,10 +98,14 @@ def copies(bare_copies: Copies) -> Copies:
     return bare_copies
 
 
+#: What cannot be told from the words is found out when it is written.
+UNTOLD = "origin/main~0"
+
+
 @pytest.mark.parametrize("name", COMMANDS, ids=lambda name: name.replace(" ", "-"))
-@pytest.mark.parametrize("preset", ["coding-agent", "ci"])
-def test_git_fails_over_what_was_fetched_and_names_it(copies: Copies, name: str, preset: str) -> None:
-    before, command = COMMANDS[name]
+@pytest.mark.parametrize(("preset", "revision"), [("coding-agent", "origin/main"), ("coding-agent", UNTOLD), ("ci", UNTOLD)])
+def test_git_fails_over_what_was_fetched_and_names_it(copies: Copies, name: str, preset: str, revision: str) -> None:
+    before, command = COMMANDS[name][0], COMMANDS[name][1].replace("origin/main", revision)
     assert "status 0" in _run(copies, "outside", _heard(before, command)).stdout
     assert "fetched" in (copies.root / "outside/repo/.vscode/tasks.json").read_text()
 
@@ -123,9 +127,23 @@ def test_under_strict_nothing_moves_without_a_yes(copies: Copies) -> None:
     assert files(copies.root / "inside/repo") == was
 
 
-@pytest.mark.parametrize("name", ["pull --rebase", "merge", "checkout", "reset --hard", "restore of both"])
-def test_what_git_began_is_undone_by_a_reset(copies: Copies, name: str) -> None:
+@pytest.mark.parametrize("name", [
+    "pull --rebase", "pull", "merge", "merge of two", "checkout", "switch", "reset --hard", "cherry-pick", "rebase", "stash pop", "read-tree", "workers",
+], ids=lambda name: name.replace(" ", "-"))  # fmt: skip
+def test_nothing_moves_where_its_words_tell_what_it_checks_out(copies: Copies, name: str) -> None:
     before, command = COMMANDS[name]
+    top = copies.root / "inside/repo"
+    was = files(top)
+    state = "git rev-parse HEAD; git status --porcelain; git stash list; ls .git | grep -i rebase"
+    ran = _run(copies, "inside", f"git fetch -q origin; {before} a=$({state}); {command} 2>&1; echo status $?; test \"$a\" = \"$({state})\" && echo still")
+    assert "status 0" not in ran.stdout and ran.stdout.endswith("still\n"), (ran.stdout, ran.stderr)
+    assert files(top) == {**was, **({"local": "l\n"} if before == LOCAL else {})}
+    assert f"interlock: git was refused {top}/.vscode/tasks.json" in ran.stderr
+
+
+@pytest.mark.parametrize("name", ["merge", "checkout", "reset --hard", "restore of both", "rebase"])
+def test_what_git_began_is_undone_by_a_reset(copies: Copies, name: str) -> None:
+    before, command = COMMANDS[name][0], COMMANDS[name][1].replace("origin/main", UNTOLD)
     top = copies.root / "inside/repo"
     was = files(top)
     ran = _run(copies, "inside", f"{_heard(before, command)}; git reset -q --hard && git clean -fdq; git log -1 --format=%s", "--quiet")
@@ -133,7 +151,6 @@ def test_what_git_began_is_undone_by_a_reset(copies: Copies, name: str) -> None:
     assert "interlock: git was refused" in ran.stderr  # in a quiet session too
     assert files(top) == {**was, **({"local": "l\n"} if before else {})}
     # And outside the person has it.
-    assert _run(copies, "outside", _heard(before, command)).returncode == 0
     done = copies._run(["sh", "-c", command], top)
     assert done.returncode == 0 and "fetched" in (top / ".vscode/tasks.json").read_text(), done.stderr
 
@@ -148,6 +165,17 @@ def test_who_writes_no_index_is_told_at_least(copies: Copies, command: str) -> N
     ran = _run(copies, "inside", _heard("", command))
     assert f"interlock: not put in place: {copies.root}/inside/repo/.vscode/tasks.json; interlock why\n" in ran.stdout
     assert "interlock: denied file.create" in ran.stderr and "fetched" not in _text(copies.root / "inside/repo/.vscode/tasks.json")
+
+
+def test_a_session_checks_out_commits_of_its_own_that_bring_nothing_of_the_kind(copies: Copies) -> None:
+    script = (
+        "git checkout -q -b mine && echo x > src/x && git add src && git commit -qm x && git checkout -q known && git merge -q -m m mine "
+        "&& git rebase -q main && git reset -q --hard mine && git cherry-pick main~0 --allow-empty --keep-redundant-commits "
+        "&& git checkout -q main && git stash -u -q; git merge -q mine && git log --format=%s && cat .vscode/tasks.json src/x; echo status $?"
+    )
+    outside, inside = _run(copies, "outside", script), _run(copies, "inside", script)
+    assert (inside.stdout, inside.returncode) == (outside.stdout, outside.returncode), inside.stderr
+    assert "denied" not in inside.stderr and "status 0" in inside.stdout, inside.stderr
 
 
 def test_what_was_there_before_is_installed_after_a_fetch(copies: Copies) -> None:

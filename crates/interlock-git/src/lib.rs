@@ -5,14 +5,18 @@
 #![forbid(unsafe_code)]
 
 mod anchors;
+mod difference;
 mod file;
 mod id;
 mod object;
 mod pack;
+mod revision;
 mod store;
 mod tree;
 
 pub use anchors::Anchors;
+pub use difference::brought;
 pub use id::{Format, Id};
+pub use revision::Revisions;
 pub use store::Store;
 pub use tree::{Entry, Past, has_file, has_link};

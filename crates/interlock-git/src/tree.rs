@@ -3,6 +3,7 @@
 use crate::anchors::Anchors;
 use crate::id::{Format, Id};
 use crate::object::{Kind, Object};
+use crate::revision::Revisions;
 use crate::store::Store;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -52,6 +53,7 @@ fn formats(entries: &BTreeSet<Entry>) -> impl Iterator<Item = Format> {
 pub struct Past {
     store: Store,
     anchors: Anchors,
+    revisions: Revisions,
     /// The distinct trees of those commits, once they were read.
     trees: std::sync::OnceLock<BTreeSet<Id>>,
 }
@@ -60,7 +62,37 @@ impl Past {
     /// Of the commits that `anchors` names.
     #[must_use]
     pub fn new(store: Store, anchors: Anchors) -> Self {
-        Self { store, anchors, trees: std::sync::OnceLock::new() }
+        Self { store, anchors, revisions: Revisions::default(), trees: std::sync::OnceLock::new() }
+    }
+
+    /// The same, of a repository whose references are looked at as they are by then.
+    #[must_use]
+    pub fn with(self, revisions: Revisions) -> Self {
+        Self { revisions, ..self }
+    }
+
+    /// What the repository's references name now.
+    #[must_use]
+    pub fn revisions(&self) -> &Revisions {
+        &self.revisions
+    }
+
+    /// Whether it is one of the commits that count.
+    #[must_use]
+    pub fn counts(&self, commit: &Id) -> bool {
+        self.anchors.0.contains(commit)
+    }
+
+    /// The commit that this one was made upon.
+    #[must_use]
+    pub fn parent_of(&self, commit: Id) -> Option<Id> {
+        let object = self.store.read(&commit)?;
+        let line = object.content.split(|byte| *byte == b'\n').nth(1)?;
+        Id::parse(line.strip_prefix(b"parent ").filter(|_| object.kind == Kind::Commit)?)
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
     }
 
     /// All that stood at `path`, which is relative to the repository's top.
@@ -89,7 +121,7 @@ impl Past {
         })
     }
 
-    fn tree_of(&self, anchor: Id) -> Option<Id> {
+    pub(crate) fn tree_of(&self, anchor: Id) -> Option<Id> {
         let mut id = anchor;
         for _ in 0..TAGS_MAX {
             let object = self.store.read(&id)?;
@@ -109,27 +141,45 @@ fn named(object: &Object, keyword: &[u8]) -> Option<Id> {
     Id::parse(object.content.split(|byte| *byte == b'\n').next()?.strip_prefix(keyword)?)
 }
 
-/// `MODE NAME\0ID` an entry.
+/// What a folder has by this name.
 fn entry(tree: &Object, format: Format, wanted: &[u8]) -> Option<Entry> {
     if tree.kind != Kind::Tree {
         return None;
     }
     let mut rest = tree.content.as_slice();
     while !rest.is_empty() {
-        let space = rest.iter().position(|byte| *byte == b' ')?;
-        let (mode, after) = (rest.get(..space)?, rest.get(space + 1..)?);
-        let end = after.iter().position(|byte| *byte == 0)?;
-        let (name, id) = (after.get(..end)?, after.get(end + 1..end + 1 + format.bytes())?);
+        let (name, entry, after) = first(rest, format)?;
         if name == wanted {
-            let id = Id::of_bytes(format, id)?;
-            return match mode {
-                b"40000" => Some(Entry::Folder(id)),
-                b"120000" => Some(Entry::Link(id)),
-                _ if mode.starts_with(b"100") => Some(Entry::File(id)),
-                _ => None,
-            };
+            return entry;
         }
-        rest = after.get(end + 1 + format.bytes()..)?;
+        rest = after;
     }
     None
+}
+
+/// All that a folder has, but for repositories within it. `None`: it cannot be understood.
+pub(crate) fn entries(tree: &Object, format: Format) -> Option<BTreeMap<Vec<u8>, Entry>> {
+    let (mut rest, mut found) = (tree.content.as_slice(), BTreeMap::new());
+    while !rest.is_empty() {
+        let (name, entry, after) = first(rest, format)?;
+        found.extend(entry.map(|entry| (name.to_vec(), entry)));
+        rest = after;
+    }
+    Some(found)
+}
+
+/// `MODE NAME\0ID`, and what follows. A repository is no entry.
+fn first(content: &[u8], format: Format) -> Option<(&[u8], Option<Entry>, &[u8])> {
+    let space = content.iter().position(|byte| *byte == b' ')?;
+    let (mode, after) = (content.get(..space)?, content.get(space + 1..)?);
+    let end = after.iter().position(|byte| *byte == 0)?;
+    let (name, id) = (after.get(..end)?, after.get(end + 1..end + 1 + format.bytes())?);
+    let id = Id::of_bytes(format, id)?;
+    let entry = match mode {
+        b"40000" => Some(Entry::Folder(id)),
+        b"120000" => Some(Entry::Link(id)),
+        _ if mode.starts_with(b"100") => Some(Entry::File(id)),
+        _ => None,
+    };
+    Some((name, entry, after.get(end + 1 + format.bytes()..)?))
 }

@@ -1,7 +1,7 @@
 //! What git itself wrote, loose and packed, and what somebody else put in its place.
 #![allow(clippy::unwrap_used)]
 
-use interlock_git::{Anchors, Entry, Format, Id, Past, Store, has_file};
+use interlock_git::{Anchors, Entry, Format, Id, Past, Revisions, Store, brought, has_file};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -140,4 +140,56 @@ fn broken_objects_are_none() {
 fn replace(path: &Path, content: &[u8]) {
     std::fs::remove_file(path).unwrap();
     std::fs::write(path, content).unwrap();
+}
+
+#[test]
+fn a_word_names_what_git_says_it_does() {
+    let repository = Repository::new("words");
+    (0..3).for_each(|number| repository.commit("f", &long(number)));
+    repository.git(&["branch", "a/b", "HEAD~1"]);
+    repository.git(&["tag", "v1", "HEAD~2"]);
+    repository.git(&["update-ref", "refs/remotes/origin/main", "HEAD~1"]);
+    repository.git(&["symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main"]);
+    repository.git(&["fetch", "-q", ".", "v1"]);
+    let git = repository.0.join(".git");
+    for packed in [false, true] {
+        if packed {
+            repository.git(&["pack-refs", "--all"]);
+        }
+        let revisions = Revisions::of(&git, &git);
+        for word in ["HEAD", "main", "a/b", "heads/a/b", "refs/heads/a/b", "v1", "origin/main", "origin", "FETCH_HEAD"] {
+            let said = Command::new("git").args(["rev-parse", word]).current_dir(&repository.0).output().unwrap();
+            assert_eq!(
+                revisions.find(word.as_bytes()).unwrap().hex(),
+                String::from_utf8(said.stdout).unwrap().trim(),
+                "{word}, packed {packed}"
+            );
+        }
+        for word in ["", "b", "nothing", "../.git/HEAD", "/etc/hostname", "refs//heads/main", "config", "a/../main", "."] {
+            assert_eq!(revisions.find(word.as_bytes()), None, "{word}");
+        }
+    }
+}
+
+#[test]
+fn what_a_commit_brings_is_what_git_says_differs() {
+    let repository = Repository::new("brought");
+    repository.commit("a/.tool/settings", "1");
+    repository.commit("same/file", "1");
+    repository.commit("gone", "1");
+    repository.git(&["rm", "-q", "gone"]);
+    repository.commit("a/.tool/settings", "2");
+    repository.commit("new/folder/file", "1");
+    let (past, git) = (repository.past(), repository.0.join(".git"));
+    let revisions = Revisions::of(&git, &git);
+    let head = revisions.find(b"HEAD").unwrap();
+    let parent = past.parent_of(head).unwrap();
+    let before = past.parent_of(past.parent_of(parent).unwrap()).unwrap();
+    let paths = |from| -> Vec<String> {
+        brought(&past, from, head).unwrap().into_iter().map(|(path, _)| String::from_utf8(path).unwrap()).collect()
+    };
+    assert_eq!(paths(Some(before)), ["a/.tool/settings", "new/folder/file"]);
+    assert_eq!(paths(Some(parent)), ["new/folder/file"]);
+    assert_eq!(paths(None), ["a/.tool/settings", "new/folder/file", "same/file"]);
+    assert_eq!(paths(Some(head)), Vec::<String>::new());
 }

@@ -267,6 +267,11 @@ impl Line {
         Settled::Allowed(leave)
     }
 
+    /// What policy would say of an act that nobody does, if the Facts were these. Nothing of it is recorded.
+    pub(crate) fn would_say(&self, around: &dyn Around, call: &Call, act: Observed) -> Says {
+        self.judged(around, call, act).judged.decision.decision
+    }
+
     fn judged(&self, around: &dyn Around, call: &Call, observed: Observed) -> Act {
         let (origin, origin_to, history) = (observed.origin, observed.origin_to, observed.history);
         let action = self.action(call, observed);

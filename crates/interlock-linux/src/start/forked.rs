@@ -33,7 +33,7 @@ use crate::tree::steps::Steps;
 use crate::tree::wall::{self, Wall};
 use crate::wire::messages::{Launch, PrivatePlace, Repository, path};
 use crate::wire::uplink::Uplink;
-use interlock_git::{Anchors, Past, Store};
+use interlock_git::{Anchors, Past, Revisions, Store};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ffi::CString;
@@ -273,6 +273,7 @@ fn pasts(launch: &Launch) -> Vec<(Vec<u8>, Past)> {
     let past = |repository: &Repository| {
         let anchors = Anchors::read(&path(&repository.git), &path(&repository.common));
         Past::new(Store::of(repository.objects.iter().map(path).collect()), anchors)
+            .with(Revisions::of(&path(&repository.git), &path(&repository.common)))
     };
     let own = launch.repository.iter().map(|repository| (launch.workspace.0.clone(), past(repository)));
     own.chain(launch.submodules.iter().map(|(top, repository)| (top.0.clone(), past(repository)))).collect()

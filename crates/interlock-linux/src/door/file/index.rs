@@ -3,7 +3,7 @@
 //! Git writes the files of a checkout, closes them without a look at the answer, renames `index.lock` to `index`, and moves its head only then. So
 //! if something that it wrote is not there, that rename is refused: git ends with an error, its head where it was, and `git reset --hard` undoes the
 //! rest. Which command it is, and what its words mean, matters to nobody here; an index is known by what it begins with.
-//! Left out: programs that write no index (`git checkout-index`, `git restore`, tar): they are told of each file that is refused (`file::copy`), and end
+//! What its words tell before, `checkout` refuses at the lock already. Left out: programs that write no index (`git checkout-index`, `git restore`, tar): they are told of each file that is refused (`file::copy`), and end
 //! as they like.
 
 use crate::door::aloud::{self, printable};
@@ -20,7 +20,7 @@ use std::sync::atomic::Ordering;
 /// What git adds to the name of a file while it writes it anew.
 const LOCK: &[u8] = b".lock";
 /// The name of the lock under which git begins (gitrepository-layout(5)).
-const INDEX_LOCK: &[u8] = b"/index.lock";
+pub(super) const INDEX_LOCK: &[u8] = b"/index.lock";
 /// How an index begins (gitformat-index(5)).
 const SIGNATURE: &[u8] = b"DIRC";
 /// Names told.
@@ -63,7 +63,7 @@ pub fn complete(errand: &Errand<'_>, old: &[u8], object: Option<(BorrowedFd<'_>,
         return Ok(());
     }
     let names = missing.take(process);
-    tell(errand, &names);
+    tell(errand, &words(&names));
     errand.session.line.refuse(errand.call, errand.act(Verb::FileRename, new, None), &because(&names));
     Err(Stop::Denied)
 }
@@ -87,11 +87,11 @@ fn begins_an_index(errand: &Errand<'_>, file: BorrowedFd<'_>, stat: &Stat) -> bo
     stat.kind() == libc::S_IFREG && errand.as_caller(begins).unwrap_or(false)
 }
 
-/// Says what is missing, and what to do.
-fn tell(errand: &Errand<'_>, names: &[Vec<u8>]) {
+/// Says these lines to the caller's standard error.
+pub(super) fn tell(errand: &Errand<'_>, lines: &str) {
     if let Some(file) = Makers::process_of(&errand.caller).ok().and_then(|maker| maker.standard_error()) {
         let said = || {
-            aloud::say(&errand.session.ground, &file, &words(names));
+            aloud::say(&errand.session.ground, &file, lines);
             Ok(())
         };
         let _unheard: Result<(), Stop> = errand.as_caller(said);
@@ -110,7 +110,7 @@ fn words(names: &[Vec<u8>]) -> String {
     )
 }
 
-fn listed(names: &[Vec<u8>]) -> String {
+pub(super) fn listed(names: &[Vec<u8>]) -> String {
     let more = names.len().saturating_sub(TOLD_MAX);
     let named: Vec<String> = names.iter().take(TOLD_MAX).map(|name| printable(name)).collect();
     named.join(", ") + &if more == 0 { String::new() } else { format!(" and {more} more") }

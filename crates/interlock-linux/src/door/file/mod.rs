@@ -2,6 +2,7 @@
 
 pub mod attributes;
 pub mod below;
+pub mod checkout;
 pub mod copy;
 pub mod descriptors;
 pub mod guarded;

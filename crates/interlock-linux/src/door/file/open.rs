@@ -4,7 +4,7 @@
 //! memory where another thread could change them.
 
 use super::masked::Masked;
-use super::{copy, guarded, index, terminal, view};
+use super::{checkout, copy, guarded, index, terminal, view};
 use crate::door::answer::{Answered, Pending, Proof};
 use crate::door::errand::Errand;
 use crate::door::handover::Handover;
@@ -192,6 +192,10 @@ fn create_at<'a>(errand: &'a Errand<'_>, request: &Request, place: Place) -> Res
         let name = place.name();
         return index::noted(errand, &name, drafted(errand, request, place, making)).map(Some);
     }
+    let excluding = request.how.flags & libc::O_EXCL != 0;
+    if excluding {
+        checkout::foreseen(errand, &place.name())?;
+    }
     // An empty file has no keys; what is written to it comes later.
     let making = if keys.is_empty() { making } else { making.with_content(Some(guarded::unchanged(&keys))) };
     let made = errand.enact_as_caller(&ENACTOR, vec![making], |_| {
@@ -212,7 +216,6 @@ fn create_at<'a>(errand: &'a Errand<'_>, request: &Request, place: Place) -> Res
         let object = place::object_at(&place)?;
         Ok((copy::open(errand, request.how.flags, &object, &place.name())?, inode))
     });
-    let excluding = request.how.flags & libc::O_EXCL != 0;
     match if excluding { index::noted(errand, &place.name(), made) } else { made } {
         Ok((file, inode)) => Ok(Some(Opened { file, _on_its_way: Some(errand.session.handovers.begin(errand.call.id, inode)) })),
         // Found again at the next look, which also knows what O_EXCL says to it.

@@ -104,6 +104,13 @@ impl Histories {
         content.len() as u64 <= CONTENT_BYTES_MAX && has_link(&self.at(path), content)
     }
 
+    /// The repository that has its git directory there, and its top.
+    #[must_use]
+    pub fn repository_at(&self, git: &[u8]) -> Option<(&[u8], &Past)> {
+        let is_there = |past: &Past| past.revisions().git().as_os_str().as_bytes() == git;
+        self.pasts.iter().find(|(_, past)| is_there(past)).map(|(top, past)| (top.as_slice(), past))
+    }
+
     /// Whether the repository had a folder there.
     #[must_use]
     pub fn had_folder(&self, path: &[u8]) -> bool {
