@@ -125,6 +125,38 @@ def test_nothing_that_was_meant_for_a_server_outside_is_taken(arena: Arena, way:
         assert attack(preset) == Counter(outside=TRIES), preset
 
 
+SENDER = """
+import socket, sys
+own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+own.setsockopt(socket.SOL_SOCKET, int(sys.argv[1]), 1)
+try: own.send(b"nobody")
+except OSError: pass
+print(own.getsockname()[1], flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("option", [socket.SO_REUSEADDR, socket.SO_REUSEPORT], ids=["SO_REUSEADDR", "SO_REUSEPORT"])
+def test_a_port_that_a_send_gives_is_nobody_elses(arena: Arena, option: int) -> None:
+    """The kernel may choose one that a program outside shares: after some ten thousand tries it is the wanted one."""
+
+    def attack(preset: str | None) -> bool:
+        with started(arena, preset, SENDER, int(option)) as port:
+            twin = arena.run(
+                *PYTHON,
+                TAKER + "print(own.getsockname()[1])",
+                str(int(socket.SOCK_DGRAM)),
+                "0.0.0.0",
+                port,
+                str(int(option)),
+            )
+            return twin.output.split() == ["there", port]
+
+    assert attack(None)
+    for preset in PRESETS:
+        assert not attack(preset), preset
+
+
 SHARING = """
 import os, socket, sys
 def served(kind, option, port=0):

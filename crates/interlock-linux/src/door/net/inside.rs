@@ -11,6 +11,7 @@ use super::bound;
 use super::firsts::Firsts;
 use super::kept::Kept;
 use super::whereabouts::{Answerer, Whereabouts};
+use super::wishes::Wishes;
 use crate::sys::sockets as sys;
 use crate::tree::members::Members;
 use interlock_core::action::{Protocol, Side};
@@ -38,6 +39,8 @@ pub struct Sockets {
     pub(super) kept: Kept,
     /// Those that came to a port when the session had it for itself.
     pub(super) firsts: Firsts,
+    /// How they are to share a port that they have not got yet.
+    pub(super) wishes: Wishes,
 }
 
 /// Who would answer at an address.
@@ -61,7 +64,14 @@ impl Answering {
 impl Default for Sockets {
     fn default() -> Self {
         let own = sys::pair().and_then(|(one, _)| sys::namespace(one.as_fd()));
-        Self { known: Mutex::default(), namespace: own.ok(), sharing: Mutex::default(), kept: Kept::default(), firsts: Firsts::default() }
+        Self {
+            known: Mutex::default(),
+            namespace: own.ok(),
+            sharing: Mutex::default(),
+            kept: Kept::default(),
+            firsts: Firsts::default(),
+            wishes: Wishes::default(),
+        }
     }
 }
 

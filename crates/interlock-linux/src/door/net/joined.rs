@@ -23,17 +23,21 @@ pub(super) fn apart_from_others(
     (protocol, place): (Protocol, (IpAddr, u16)),
     take: impl FnOnce() -> Result<(), Stop>,
 ) -> Result<(), Stop> {
-    let shares = shares::of(socket.as_fd());
-    if !shares::lets_in(protocol, shares) || !socket::is_told_apart(errand, protocol, place) {
-        return take();
-    }
-    let firsts = &errand.session.sockets.firsts;
-    if is_the_sessions(errand, protocol, place) {
-        return take().inspect(|()| firsts.note(protocol, place.1, socket.cookie));
-    }
-    shares::set(socket.as_fd(), shares::alone(protocol, shares));
+    let sockets = &errand.session.sockets;
+    let before = shares::of(socket.as_fd());
+    let shares = sockets.wishes.of(socket.cookie).unwrap_or(before);
+    let concerned = shares::lets_in(protocol, shares) && socket::is_told_apart(errand, protocol, place);
+    let ours = concerned && is_the_sessions(errand, protocol, place);
+    shares::set(socket.as_fd(), if concerned && !ours { shares::alone(protocol, shares) } else { shares });
     let result = take();
-    shares::set(socket.as_fd(), shares);
+    // Without a port it must not share one that a send may give it.
+    shares::set(socket.as_fd(), if result.is_ok() { shares } else { before });
+    if result.is_ok() {
+        sockets.wishes.fulfil(socket.cookie);
+        if ours {
+            sockets.firsts.note(protocol, place.1, socket.cookie);
+        }
+    }
     result
 }
 

@@ -20,3 +20,4 @@ pub mod shutdown;
 pub mod socket;
 pub mod unix;
 mod whereabouts;
+mod wishes;

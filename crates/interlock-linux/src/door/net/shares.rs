@@ -6,7 +6,8 @@ use crate::sys::sockets as sys;
 use interlock_core::action::Protocol;
 use std::os::fd::BorrowedFd;
 
-const OPTIONS: [i32; 2] = [libc::SO_REUSEADDR, libc::SO_REUSEPORT];
+/// In the order of [`Shares`].
+pub(super) const OPTIONS: [i32; 2] = [libc::SO_REUSEADDR, libc::SO_REUSEPORT];
 
 /// Both options of one socket, as [`OPTIONS`] names them.
 pub(super) type Shares = [bool; 2];
