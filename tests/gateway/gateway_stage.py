@@ -80,8 +80,11 @@ class DirectServer:
         self._errors = b""
         self._drain = asyncio.create_task(self._read_errors())
 
-    async def context(self, parent: str | None) -> None:
+    def context(self, parent: str | None) -> asyncio.Future[None]:
         self._contexts.append(parent)
+        taken = asyncio.get_running_loop().create_future()
+        taken.set_result(None)
+        return taken
 
     async def end(self) -> None:
         if self._process.returncode is None:

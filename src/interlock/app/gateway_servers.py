@@ -85,7 +85,7 @@ class SupervisedServer:
         self._let_go = let_go
         self._loop = asyncio.get_running_loop()
         self._started: asyncio.Future[int] = self._loop.create_future()
-        self._acknowledged: asyncio.Future[None] | None = None
+        self._unacknowledged: deque[asyncio.Future[None]] = deque()
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._exited: asyncio.Future[str] = self._loop.create_future()
         self._words: deque[str] = deque(maxlen=DENIALS_KEPT)
@@ -120,15 +120,17 @@ class SupervisedServer:
         """See `Running`."""
         return tuple(self._words)
 
-    async def context(self, parent: str | None) -> None:
-        """See `Running`."""
+    def context(self, parent: str | None) -> asyncio.Future[None]:
+        """See `Running`. They are acknowledged in the order in which they are told."""
         if self._ended.done():
             raise EOFError("the supervisor has ended")
         if parent is not None:
             self._works.set()
-        self._acknowledged = self._loop.create_future()
         self._send({"type": "context", "parent": parent, "trace": None})
-        await self._acknowledged
+        taken: asyncio.Future[None] = self._loop.create_future()
+        taken.add_done_callback(_looked_at)
+        self._unacknowledged.append(taken)
+        return taken
 
     async def end(self) -> None:
         """See `Running`. Closing the control channel ends the tree even if the supervisor does not listen any more."""
@@ -204,8 +206,10 @@ class SupervisedServer:
                 self._started.set_result(process)
             case Failed(_, message, hint):
                 self._fail(f"{message} ({hint or 'no hint'})")
-            case ContextTaken() if self._acknowledged is not None and not self._acknowledged.done():
-                self._acknowledged.set_result(None)
+            case ContextTaken() if self._unacknowledged:
+                taken = self._unacknowledged.popleft()
+                if not taken.done():  # else nobody waited so long
+                    taken.set_result(None)
             case Asked(identity):
                 with contextlib.suppress(OSError):
                     self._send(Answered(identity, "a tool server's question is not put to a human").message())
@@ -221,13 +225,21 @@ class SupervisedServer:
     def _fail(self, why: str) -> None:
         if not self._started.done():
             self._started.set_exception(LaunchFailed(why))
-        if self._acknowledged is not None and not self._acknowledged.done():
-            self._acknowledged.set_exception(EOFError(why))
+        for taken in self._unacknowledged:
+            if not taken.done():
+                taken.set_exception(EOFError(why))
+        self._unacknowledged.clear()
 
     async def _read_errors(self, errors: asyncio.StreamReader) -> None:
         while part := await errors.read(LINE_BYTES_MAX):
             self._errors = (self._errors + part)[-LAST_WORDS_BYTES:]
             await asyncio.sleep(ERRORS_PAUSE_S)
+
+
+def _looked_at(taken: asyncio.Future[None]) -> None:
+    """Whoever does not wait for it is not told of a fault in it either."""
+    if not taken.cancelled():
+        taken.exception()
 
 
 class SupervisedLauncher:

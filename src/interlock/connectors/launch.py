@@ -4,6 +4,7 @@ one."""
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -46,8 +47,9 @@ class Running(Protocol):
     def denied(self) -> tuple[str, ...]:
         """What its policy refused the server last, in words."""
 
-    async def context(self, parent: str | None) -> None:
-        """Tell the supervisor which action the server works on from now on; returns when it acknowledged."""
+    def context(self, parent: str | None) -> Awaitable[None]:
+        """Tell the supervisor at once which action the server works on from now on. What is returned is done when it
+        has acknowledged, and need not be waited for. Raises `OSError` and `EOFError`, here or there."""
 
     async def end(self) -> None:
         """End the server and everything it started; returns when it is reaped."""

@@ -49,8 +49,11 @@ class OldestServer:
         self._pumps = pumps
         self._posts = posts
 
-    async def context(self, parent: str | None) -> None:
+    def context(self, parent: str | None) -> asyncio.Future[None]:
         """See `Running`."""
+        taken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        taken.set_result(None)
+        return taken
 
     async def last_words(self) -> LastWords:
         """See `Running`."""

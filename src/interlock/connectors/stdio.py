@@ -109,7 +109,7 @@ class StdioChannel:
             try:
                 return await self._exchange(method, params, exchange, timeout_ms)
             finally:
-                await self._conclude(exchange)
+                self._conclude(exchange)
 
     async def notify(self, method: str, params: JsonObject) -> None:
         """Send a notification."""
@@ -136,25 +136,26 @@ class StdioChannel:
         await contained(self._running.end(), lambda _: None)
 
     async def _announce(self, exchange: Exchange) -> Broken | None:
-        """Before a decided request: its id to the supervisor, acknowledged, and the server's session to the record."""
+        """Before a decided request: its id to the supervisor, acknowledged, and meanwhile the server's session to the
+        record."""
         if exchange.action is None:
             return None
         try:
-            async with asyncio.timeout(CONTEXT_S_MAX):
-                await self._running.context(exchange.action)
+            taken = self._running.context(exchange.action)
+            if exchange.started is not None:
+                await exchange.started(self._running.session, self._running.process)
+            async with Deadline(CONTEXT_S_MAX):
+                await taken
         except (TimeoutError, OSError, EOFError) as error:
             await self.close("its supervisor does not answer")
             return Broken(f"the server's supervisor did not take the action's id ({error})", Effect.NOT_SENT)
-        if exchange.started is not None:
-            await exchange.started(self._running.session, self._running.process)
         return None
 
-    async def _conclude(self, exchange: Exchange) -> None:
+    def _conclude(self, exchange: Exchange) -> None:
         if exchange.action is None or self.ended.done() or self._connector.concurrency != 1:
             return
-        with contextlib.suppress(TimeoutError, OSError, EOFError):
-            async with asyncio.timeout(CONTEXT_S_MAX):
-                await self._running.context(None)
+        with contextlib.suppress(OSError, EOFError):
+            self._running.context(None)  # heard before whatever is told next, so nobody waits for it
 
     async def _exchange(
         self, method: str, params: JsonObject, exchange: Exchange, timeout_ms: int, *, begin: _Begin | None = None

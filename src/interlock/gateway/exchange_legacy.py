@@ -248,10 +248,24 @@ class LegacyEra:
         self, stream: Stream, work: asyncio.Task[T], gone: asyncio.Future[None], *, patience_s: float
     ) -> bool:
         """Whether the work was done, or its client gone, before anything was said and before it took long."""
-        said = asyncio.ensure_future(stream.said())
-        waits: set[asyncio.Future[object]] = {said, work, gone}  # type: ignore[arg-type]  # what they give is not read
-        await asyncio.wait(waits, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
-        said.cancel()
+        loop = asyncio.get_running_loop()
+        woken: asyncio.Future[None] = loop.create_future()
+
+        def wake(*_: object) -> None:
+            if not woken.done():
+                woken.set_result(None)
+
+        timer = loop.call_later(patience_s, wake)
+        stream.at_first_word(wake)
+        for each in (work, gone):
+            each.add_done_callback(wake)
+        try:
+            if stream.is_silent:
+                await woken
+        finally:
+            timer.cancel()
+            gone.remove_done_callback(wake)
+            work.remove_done_callback(wake)
         return stream.is_silent and (work.done() or gone.done())
 
     def _ended(self, stream: Stream, work: Work) -> None:
@@ -311,7 +325,8 @@ def _cannot(session: Session, question: JsonObject) -> JsonObject | None:
 
 async def _answered(send: Send, work: Work) -> None:
     """The answer as one JSON message; nothing for a request that was cancelled. The work goes on without its client."""
-    await asyncio.wait({work})
+    if not work.done():
+        await asyncio.wait({work})
     if work.cancelled():
         await send_empty(send, 202)
         return

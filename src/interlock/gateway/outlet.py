@@ -295,7 +295,7 @@ class Stream:
         self._taken = 0
         self._closed = False
         self._follower: asyncio.Event | None = None
-        self._said = asyncio.Event()
+        self._first_word: Callable[[], None] | None = None
 
     @property
     def is_silent(self) -> bool:
@@ -314,9 +314,9 @@ class Stream:
         """Whether a connection takes what is said."""
         return self._follower is not None
 
-    async def said(self) -> None:
-        """Wait for the first word."""
-        await self._said.wait()
+    def at_first_word(self, tell: Callable[[], None]) -> None:
+        """Tell when something is said for the first time."""
+        self._first_word = tell
 
     def identity(self, number: int) -> str:
         """The id of an event, unique in its session."""
@@ -400,7 +400,8 @@ class Stream:
         self._kept.append((self.last, text))
         self._bytes += len(text)
         self._allowance.held += len(text)
-        self._said.set()
+        if self.last == 1 and self._first_word is not None:
+            self._first_word()
         self._wake()
 
     def _have_room(self, size: int) -> None:
