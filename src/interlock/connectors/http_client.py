@@ -30,6 +30,8 @@ CONNECT_S_MAX: Final = 10.0
 IDLE_S_MAX: Final = 4.0
 HEADERS_BYTES_MAX: Final = 64 * 1024
 HEADERS_COUNT_MAX: Final = 200
+#: Bytes around one byte of a body at most: a chunk of one has five, and room for some that stand before it.
+CHUNKED_TIMES_MAX: Final = 16
 #: Of an answer that nobody reads meanwhile.
 UNREAD_BYTES_MAX: Final = 128 * 1024
 #: Characters of a URL that stand for themselves (RFC 3986); what is quoted already stays as it is.
@@ -266,6 +268,8 @@ class _Connection(asyncio.Protocol):
         self._response: Response | None = None
         self._headers: list[tuple[bytes, bytes]] = []
         self._headers_bytes = 0
+        self._bytes = 0
+        self._body_bytes = 0
         self._ended = False
         self._lasts = True
         self._paused = False
@@ -279,8 +283,11 @@ class _Connection(asyncio.Protocol):
 
     async def ask(self, text: bytes) -> Response:
         """Send a request, wait for the head of its answer."""
+        if self._fault is not None:
+            raise self._fault
         self._head = self._loop.create_future()
         self._ended = False
+        self._bytes = self._body_bytes = 0
         self._transport.write(text)
         try:
             return await self._head
@@ -337,10 +344,16 @@ class _Connection(asyncio.Protocol):
             self._lasts = False  # nobody asked for this: what it would answer is not known
             self.abort()
             return
+        self._bytes += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail(Unanswered(f"its answer is not HTTP ({type(error).__name__})"))
+            self._transport.abort()
+            return
+        around = self._bytes - self._body_bytes  # head, sizes of chunks, trailers, whole or not
+        if around > HEADERS_BYTES_MAX + CHUNKED_TIMES_MAX * self._body_bytes:
+            self._fail(Unanswered("it sends more around its answer than an answer has"))
             self._transport.abort()
 
     def on_message_begin(self) -> None:
@@ -367,6 +380,7 @@ class _Connection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """See `httptools.HttpResponseParser`."""
+        self._body_bytes += len(body)
         if self._response is None or self._ended:
             return
         if self._response.take(body) > UNREAD_BYTES_MAX and not self._paused:

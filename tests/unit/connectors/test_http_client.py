@@ -207,6 +207,60 @@ def test_what_is_not_read_waits_with_the_server() -> None:
     assert run(work) <= UNREAD_BYTES_MAX + 256 * 1024
 
 
+ENDLESS = {
+    "head": (b"HTTP/1.1 200 OK\r\nX-A: ", b"a" * 8_192),
+    "interim": (b"", b"HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n" * 200),
+    "chunk": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1;" + b"x" * 8_192 + b"\r\n{\r\n"),
+    "trailers": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n0\r\nX-A: ", b"a" * 8_192),
+}
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+def test_what_is_around_a_body_has_an_end(name: str) -> None:
+    begins, goes_on = ENDLESS[name]
+    sent = 0
+
+    async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(begins)
+        with contextlib.suppress(OSError):
+            while sent < 64 << 20:
+                writer.write(goes_on)
+                await writer.drain()
+                sent += len(goes_on)
+        writer.close()
+
+    async def work() -> None:
+        async with await asyncio.start_server(flood, "127.0.0.1", 0) as listening:
+            client = HttpClient(f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/")
+            with pytest.raises(Unanswered):
+                await asked(client)
+            client.close()
+
+    run(work)
+    assert sent < 16 << 20, "what the system holds of it, and not what the client would"
+
+
+def test_a_server_that_answers_before_it_is_asked_is_not_waited_for() -> None:
+    async def early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(OK)
+        with contextlib.suppress(OSError):
+            await reader.read()
+        writer.close()
+
+    async def work() -> None:
+        async with await asyncio.start_server(early, "127.0.0.1", 0) as listening:
+            client = HttpClient(f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/")
+            connection = await client._connected()
+            await asyncio.sleep(0.1)
+            with pytest.raises(Unanswered):
+                await connection.ask(b"POST / HTTP/1.1\r\nHost: a\r\n\r\n")
+            client.close()
+
+    run(work)
+
+
 def test_a_caller_that_goes_away_takes_its_connection_along() -> None:
     server = Server([b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", OK])
 
