@@ -62,7 +62,7 @@ def place(user):
     for made in (root, build):
         shutil.rmtree(made, ignore_errors=True)
 
-UNCHANGED = {"read": {form: {"changes": []} for form in ("git", "json", "toml")}}
+UNCHANGED = {"read": {form: {"changes": []} for form in ("git", "json", "pointer", "toml")}}
 
 
 class Stage:

@@ -111,7 +111,7 @@ def end_touched(rule: dict, end: dict) -> bool:
 
 
 SILENT_ABOUT_CONTENT = {"file.read", "file.chmod", "file.chown", "file.xattr", "file.utime"}
-NAMES = {"git": "git configuration", "json": "JSON", "toml": "TOML"}
+NAMES = {"git": "git configuration", "json": "JSON", "pointer": "a pointer of git", "toml": "TOML"}
 
 
 def keys_touched(keys: dict, verb: str, content: object) -> bool | str:

@@ -12,12 +12,13 @@ use std::collections::BTreeMap;
 pub enum Format {
     Git,
     Json,
+    Pointer,
     Toml,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: &[Self] = &[Self::Git, Self::Json, Self::Toml];
+    pub const ALL: &[Self] = &[Self::Git, Self::Json, Self::Pointer, Self::Toml];
 
     /// What people call it.
     #[must_use]
@@ -25,6 +26,7 @@ impl Format {
         match self {
             Self::Git => "git configuration",
             Self::Json => "JSON",
+            Self::Pointer => "a pointer of git",
             Self::Toml => "TOML",
         }
     }

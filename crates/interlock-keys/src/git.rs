@@ -1,6 +1,7 @@
 //! Git configuration, read as git reads it (git-config(1), and the order of things in its parser).
 //!
-//! Left out: what an `include` names, and where a value is a number or a truth.
+//! Left out: what an `include` names, and where a value is a number or a truth. A subsection that is there and empty (`[core ""]`) is refused: for git
+//! it is another section than `[core]`, and nobody writes it.
 
 use super::Keys;
 
@@ -50,6 +51,9 @@ pub fn settings(text: &str) -> Option<Vec<Setting>> {
             '#' | ';' => rest = rest.split_once('\n').map_or("", |(_, rest)| rest),
             '[' => {
                 let (name, after) = heading(rest.get(1..)?)?;
+                if name.is_empty() || name.split_once('.').is_some_and(|(_, subsection)| subsection.is_empty()) {
+                    return None;
+                }
                 (section, rest) = (Some(name), after);
             }
             first if first.is_ascii_alphabetic() => {

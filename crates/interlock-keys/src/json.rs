@@ -1,6 +1,6 @@
 //! JSON, as strictly as RFC 8259 has it: no comments, no byte order mark, no `NaN`, no repeated key. `interlock_core::json` reads it.
 //!
-//! An object without members has no keys: it is like none. Left out: JSON with comments, which the agents' own settings are not.
+//! An object without members has no keys: it is like none, and so is an empty list. Left out: JSON with comments, which the agents' own settings are not.
 
 use super::Keys;
 use interlock_core::json;
@@ -21,7 +21,9 @@ fn flatten(value: &Value, name: &mut Vec<String>, keys: &mut Keys) -> Result<(),
         if holds_machinery(value) {
             return Err(format!("it has a key `{MACHINERY}`"));
         }
-        keys.insert(name.clone(), json::canonical(value));
+        if !value.as_array().is_some_and(Vec::is_empty) {
+            keys.insert(name.clone(), json::canonical(value));
+        }
         return Ok(());
     };
     for (member, value) in members {

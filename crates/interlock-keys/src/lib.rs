@@ -6,6 +6,7 @@
 
 mod git;
 mod json;
+mod pointer;
 mod toml;
 
 pub use git::{Setting, settings};
@@ -37,6 +38,7 @@ pub fn read(format: Format, bytes: &[u8]) -> Result<Keys, String> {
     let keys = match format {
         Format::Git => git::read(text),
         Format::Json => json::read(text),
+        Format::Pointer => pointer::read(text),
         Format::Toml => toml::read(text),
     }?;
     if keys.len() > KEYS_MAX { Err(format!("it has more than {KEYS_MAX} keys")) } else { Ok(keys) }
@@ -66,11 +68,7 @@ fn bounded(changes: Vec<Change>) -> Reading {
 /// What differs between two states of a file, by key.
 #[must_use]
 pub fn changes(before: &Keys, now: &Keys) -> Vec<Change> {
-    let set = now.iter().filter(|(key, value)| match before.get(*key) {
-        Some(was) => was != *value,
-        // An empty list where nothing was says nothing.
-        None => *value != "[]",
-    });
+    let set = now.iter().filter(|(key, value)| before.get(*key) != Some(*value));
     let gone = before.keys().filter(|key| !now.contains_key(*key));
     let set = set.map(|(key, value)| Change { key: key.clone(), to: Some(value.clone()) });
     set.chain(gone.map(|key| Change { key: key.clone(), to: None })).collect()

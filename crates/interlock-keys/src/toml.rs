@@ -1,4 +1,4 @@
-//! TOML 1.0, by the parser that Codex itself uses. A table without members has no keys: it is like none.
+//! TOML 1.0, by the parser that Codex itself uses. A table without members has no keys: it is like none, and so is an empty list.
 
 use super::Keys;
 use toml::{Table, Value};
@@ -21,6 +21,7 @@ fn flatten(table: &Table, name: &mut Vec<String>, keys: &mut Keys) -> Result<(),
         name.push(member.clone());
         match value {
             Value::Table(table) => flatten(table, name, keys)?,
+            Value::Array(values) if values.is_empty() => {}
             value => drop(keys.insert(name.clone(), value.to_string())),
         }
         name.pop();

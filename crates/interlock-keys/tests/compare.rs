@@ -34,6 +34,10 @@ fn tables_and_settings_are_keys_too() {
     assert_eq!(toml, [("mcp_servers/x/command".to_owned(), Some("\"b\"".to_owned()))]);
     let git = changed(Format::Git, Some("[core]\n\tbare = false\n"), Some("[core]\n\tbare = false\n\tfsmonitor = x\n[core] fsMonitor = y"));
     assert_eq!(git, [("core//fsmonitor".to_owned(), Some("x\ny".to_owned()))]);
+    // A folder of hooks may be called so.
+    let odd = changed(Format::Git, None, Some("[core]\n\thooksPath = []\n"));
+    assert_eq!(odd, [("core//hookspath".to_owned(), Some("[]".to_owned()))]);
+    assert_eq!(changed(Format::Toml, None, Some("a = []\n")), []);
     let one = changed(Format::Git, Some("[a]\nk = x\\ny\n"), Some("[a]\nk = x\nk = y\n"));
     assert_eq!(one, [("a//k".to_owned(), Some("x\ny".to_owned()))]);
 }
@@ -61,7 +65,7 @@ fn what_readers_could_take_differently_is_not_read() {
     for text in ["a = 1\na = 2", "[a]\n[a]", "a.b = 1\n[a]\nb = 2", "a = 1\n[a.b]\n", "a"] {
         assert!(read(Format::Toml, text.as_bytes()).is_err(), "{text}");
     }
-    for text in ["[core]\nk = \0", "[core", "k = 1"] {
+    for text in ["[core]\nk = \0", "[core", "k = 1", "[core \"\"]\nk = 1", "[core.]\nk = 1"] {
         assert!(read(Format::Git, text.as_bytes()).is_err(), "{text:?}");
     }
     assert!(read(Format::Git, b"[a]\nk = \xff").is_err());

@@ -135,10 +135,10 @@ def context_of(
     """What a session's policy is expanded with on this machine."""
     from interlock.policy import from_environment
     from interlock.surroundings.caches import named_caches
-    from interlock.surroundings.included import included
-    from interlock.surroundings.repository import elsewhere
+    from interlock.surroundings.included import included, included_by
+    from interlock.surroundings.repository import configurations, elsewhere, within
 
-    git = elsewhere(workspace)
+    git, person = elsewhere(workspace), os.path.realpath(human_home)
     return from_environment(
         os.environ,
         workspace=workspace,
@@ -152,7 +152,8 @@ def context_of(
         terminals=_terminals(),
         repository=git.directories,
         borrowed=git.objects,
-        included=included(os.environ, os.path.realpath(human_home)),
+        within=(within(workspace), included_by(configurations(workspace), person)),
+        included=included(os.environ, person),
         caches=named_caches(os.environ, workspace=workspace),
     )
 

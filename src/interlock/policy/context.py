@@ -48,6 +48,8 @@ class Context(NamedTuple):
         borrowed: object directories that it borrows from.
         included: files that the person's git configuration names; `included_folders`, folders of hooks and templates;
             `included_ssh`, files that the ssh configuration includes; `included_links`, links on the way to them.
+        repository_within: its git directory where that lies in the workspace by another name than `.git`;
+            `repository_included`, files that its configuration includes.
         caches: folders that the environment names as caches of package clients.
         missing: mechanisms to take for missing, for tests (`INTERLOCK_SIMULATE_MISSING`).
         root: where links and hard links are looked up; empty for the machine itself.
@@ -78,6 +80,8 @@ class Context(NamedTuple):
     included_folders: tuple[str, ...] = ()
     included_ssh: tuple[str, ...] = ()
     included_links: tuple[str, ...] = ()
+    repository_within: tuple[str, ...] = ()
+    repository_included: tuple[str, ...] = ()
     caches: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     root: str = ""  # last: what the cache is keyed by ends before it
@@ -135,7 +139,7 @@ class Context(NamedTuple):
     def _texts(self) -> tuple[str, ...]:
         many = (*self.interlock, *self.python, *self.terminals, *self.resolvers, *self.policies)
         many += self.control_groups
-        many += (*self.repository, *self.borrowed)
+        many += (*self.repository, *self.borrowed, *self.repository_within, *self.repository_included)
         many += (*self.included, *self.included_folders, *self.included_ssh, *self.included_links, *self.caches)
         return (*self.variables().values(), self.home, *many)
 
@@ -155,6 +159,7 @@ def from_environment(
     terminals: Sequence[str] = (),
     repository: Sequence[str] = (),
     borrowed: Sequence[str] = (),
+    within: tuple[Sequence[str], Sequence[str]] = ((), ()),
     included: Sequence[Sequence[str]] = ((), (), (), ()),
     caches: Sequence[str] = (),
 ) -> Context:
@@ -162,8 +167,8 @@ def from_environment(
 
     Arguments: `environment`, read for `TMPDIR`, `CLAUDE_CONFIG_DIR`, `CODEX_HOME` and `INTERLOCK_SIMULATE_MISSING`;
         `directories`, Interlock's configuration, state, cache and runtime directories, in this order
-        (`Home.all_directories()`); `included`, files, folders, ssh's files and links (`Context`), in this order; the
-        rest as in `Context`.
+        (`Home.all_directories()`); `within`, `repository_within` and `repository_included`, in this order; `included`,
+        files, folders, ssh's files and links (`Context`), in this order; the rest as in `Context`.
     """
     config, state, cache, runtime = (os.path.realpath(path) for path in directories)
     files, folders, ssh, links = included
@@ -190,6 +195,8 @@ def from_environment(
         missing=tuple(filter(None, environment.get("INTERLOCK_SIMULATE_MISSING", "").split(","))),
         repository=tuple(repository),
         borrowed=tuple(borrowed),
+        repository_within=tuple(within[0]),
+        repository_included=tuple(within[1]),
         included=tuple(files),
         included_folders=tuple(folders),
         included_ssh=tuple(ssh),

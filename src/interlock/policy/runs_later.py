@@ -122,7 +122,8 @@ KINDS: Final = (
         listed=(
             "**/.git/{config,config.worktree}",
             "**/.git/{modules,worktrees}/**/{config,config.worktree}",
-            "**/*.git/config",
+            "**/*.git/{config,config.worktree}",
+            "**/*.git/{modules,worktrees}/**/{config,config.worktree}",
         ),
         reason="`git clone` and `git remote add` must write a repository's own; the keys that run something are named",
         finds="git",
@@ -165,7 +166,7 @@ KINDS: Final = (
     Kind(
         "agent-state",
         "coding agents, when they start",
-        listed=("~/.claude.json", "${claude}/.claude.json"),
+        listed=("~/.claude.json", "${claude}/{.claude.json,.config.json}", "~/.claude/.config.json"),
         reason="an agent rewrites it all the time; the members that start something are named",
         keys=Keys("json", named=AGENT_NAMED),
     ),

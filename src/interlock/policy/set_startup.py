@@ -52,6 +52,7 @@ GIT_HOOKS: Final = (
     "**/.git/modules/**/hooks/*",
     "**/.git/worktrees/*/hooks/*",
     "**/*.git/hooks/*",
+    "**/*.git/{modules,worktrees}/**/hooks/*",
     "~/.config/git/{hooks,template}/**",
     "~/.git-templates/**",
     "~/.git_template/**",
@@ -67,16 +68,30 @@ REPOSITORY_FIXED: Final = (
     "objects/info/{alternates,http-alternates}",
 )
 
+#: Of a git directory in the workspace that is not called `.git`: its configuration, and what nobody changes.
+REPOSITORY_KEYED: Final = ("{config,config.worktree}", "{modules,worktrees}/**/{config,config.worktree}")
+REPOSITORY_NEVER: Final = ("hooks/*", "{modules,worktrees}/**/hooks/*", "commondir")
+
 #: Git's own configuration of repositories, in the workspace.
 GIT_CONFIGURATION: Final = (
     "**/.git/{config,config.worktree}",
     "**/.git/{modules,worktrees}/**/{config,config.worktree}",
-    "**/*.git/config",
+    "**/*.git/{config,config.worktree}",
+    "**/*.git/{modules,worktrees}/**/{config,config.worktree}",
 )
 
+#: Files by which git is led to another directory, and takes the configuration that it finds there.
+GIT_POINTERS: Final = ("**/.git",)
+GIT_SHARED: Final = ("**/*.git/{,modules/**/}worktrees/*/commondir",)
+GIT_SHARED_NEVER: Final = ("**/*.git/commondir", "**/*.git/modules/**/commondir")
+#: With folders `objects` and `refs` beside it, it makes a folder a repository, whose `config` then counts.
+REPOSITORY_MADE: Final = ("**/HEAD",)
+
 #: Of an agent's own files, those that it rewrites and that also say what it starts.
-AGENT_STATE_FILES: Final = ("~/.claude.json", "${claude}/.claude.json")
-AGENT_SETTINGS: Final = ("~/.claude/settings.json", "${claude}/settings.json")
+#: Where there is a `.config.json`, Claude Code reads it in the place of its `.claude.json`.
+AGENT_STATE_FILES: Final = ("~/.claude.json", "${claude}/{.claude.json,.config.json}", "~/.claude/.config.json")
+#: What an organisation sets from afar is kept in a file of its own, which outdoes the person's.
+AGENT_SETTINGS: Final = ("~/.claude/{settings,remote-settings}.json", "${claude}/{settings,remote-settings}.json")
 CODEX_SETTINGS: Final = ("~/.codex/config.toml", "${codex}/config.toml")
 
 #: What an object directory holds, so that naming another directory as one opens nothing else.
@@ -133,8 +148,8 @@ AGENTS_FOLDER: Final = (
     "**/.{cursor,vscode,windsurf,roo,kilocode,amazonq,trae,junie,gemini,qwen,augment,kiro}/**/{mcp,mcp_settings,mcp-config,settings,hooks}.json",
     "**/.cursor/{hooks.json,cli.json,permissions.json,environment.json}",
     "**/.cursor/{rules,commands,hooks}/**",
-    "**/.claude/{settings.json,settings.local.json,managed-settings.json,launch.json,.mcp.json,CLAUDE.local.md}",
-    "**/.claude/{commands,skills,hooks,agents,plugins,output-styles,statusline,rules,workflows}/**",
+    "**/.claude/{settings.json,settings.local.json,managed-settings.json,launch.json,scheduled_tasks.json,.mcp.json,CLAUDE.local.md}",
+    "**/.claude/{commands,skills,hooks,agents,plugins,output-styles,statusline,rules,workflows,routines}/**",
     "**/.codex/{config.toml,hooks.json,requirements.toml,managed_config.toml,*.config.toml}",
     "**/.codex/{rules,prompts,hooks,plugins,skills}/**",
     "**/.agents/**",
@@ -146,9 +161,11 @@ AGENTS_FOLDER: Final = (
 )
 
 AGENTS_USER: Final = (
-    "${claude}/{settings.json,settings.local.json,CLAUDE.md,keybindings.json,statusline.sh}",
+    "${claude}/{settings.json,settings.local.json,remote-settings.json,CLAUDE.md,keybindings.json,statusline.sh}",
     "${claude}/{commands,skills,hooks,agents,output-styles,rules,workflows}/**",
     "${claude}/plugins/{cache,marketplaces,repos}/**",
+    # Where each plugin lies.
+    "${claude}/plugins/{installed_plugins,installed_plugins_v2,known_marketplaces}.json",
     "${codex}/{config.toml,AGENTS.md,AGENTS.override.md,hooks.json,managed_config.toml,.env}",
     "~/.codex/.env",
     "${codex}/{prompts,rules,hooks,plugins}/**",
@@ -209,5 +226,9 @@ STARTUP_SETS: Final[dict[str, tuple[str, ...]]] = {
     "agent-settings": AGENT_SETTINGS,
     "codex-settings": CODEX_SETTINGS,
     "git-configuration": GIT_CONFIGURATION,
+    "git-pointers": GIT_POINTERS,
+    "git-shared": GIT_SHARED,
+    "git-shared-never": GIT_SHARED_NEVER,
+    "repository-made": REPOSITORY_MADE,
     "sample-hooks": ("**/hooks/*.sample",),
 }

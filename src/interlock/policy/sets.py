@@ -16,7 +16,13 @@ from interlock.policy.set_caches import CACHE_SETS
 from interlock.policy.set_loader import LOADER_SETS
 from interlock.policy.set_secrets import SECRET_SETS
 from interlock.policy.set_shared import SHARED_SETS
-from interlock.policy.set_startup import OBJECT_FILES, REPOSITORY_FIXED, STARTUP_SETS
+from interlock.policy.set_startup import (
+    OBJECT_FILES,
+    REPOSITORY_FIXED,
+    REPOSITORY_KEYED,
+    REPOSITORY_NEVER,
+    STARTUP_SETS,
+)
 from interlock.policy.set_system import SYSTEM_SETS
 
 if TYPE_CHECKING:
@@ -96,6 +102,14 @@ MEANINGS: Final[dict[str, str]] = {
     "agent-settings": "the user's own settings of Claude Code",
     "codex-settings": "the user's own configuration of Codex",
     "git-configuration": "git's own configuration of repositories",
+    "git-pointers": "files in the place of a repository's `.git`, which lead git to another folder",
+    "git-shared": "files by which the directory of a worktree leads git to the repository that it belongs to",
+    "git-shared-never": "the same files where git makes none",
+    "repository-made": "the file by which a folder becomes a repository without a `.git`",
+    "repository-within": "configuration of a git directory in the workspace by another name, and what any includes",
+    "repository-within-all": "all of such a git directory",
+    "repository-within-shared": "what leads its worktrees' directories to it",
+    "repository-within-fixed": "hooks of the same, and what would lead git elsewhere",
     "sample-hooks": "the sample hooks that git itself installs and never runs",
     "runs-later-listed": "writable on purpose (git, builds and package clients need them), yet run "
     "later: to be listed at the end",
@@ -130,6 +144,21 @@ def context_sets(context: Context) -> ContextSets:
                 f"{escape(path)}/{part}" for path in context.repository for part in REPOSITORY_FIXED
             )
             or ("${state}/**",),
+            "repository-within": (
+                *(f"{escape(path)}/{part}" for path in context.repository_within for part in REPOSITORY_KEYED),
+                *(escape(path) for path in context.repository_included),
+            )
+            or ("${workspace}/.git/config",),
+            "repository-within-all": tuple(f"{escape(path)}/**" for path in context.repository_within)
+            or ("${workspace}/.git/**",),
+            "repository-within-shared": tuple(
+                f"{escape(path)}/worktrees/*/commondir" for path in context.repository_within
+            )
+            or ("${workspace}/.git/worktrees/*/commondir",),
+            "repository-within-fixed": tuple(
+                f"{escape(path)}/{part}" for path in context.repository_within for part in REPOSITORY_NEVER
+            )
+            or ("${workspace}/.git/commondir",),
             "borrowed-objects": tuple(f"{escape(path)}{part}" for path in context.borrowed for part in OBJECT_FILES)
             or ("${workspace}/.git/objects/**",),
             "git-included": (

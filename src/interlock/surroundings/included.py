@@ -2,8 +2,8 @@
 
 Git and ssh die when they cannot read these, and they run what these say, outside, whoever wrote them. So they are
 readable to a session and out of its reach, with the links on the way to them: a link that is made to lead elsewhere
-changes what is read without any change of a file. Only what a person wrote counts; a repository's own configuration is
-the session's to write. Source: git-config(1), ssh_config(5).
+changes what is read without any change of a file. What a repository's own configuration includes is asked for apart,
+since its keys are guarded, and it can be written. Source: git-config(1), ssh_config(5).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from interlock.surroundings.text import own_text_of
 from interlock.vocabulary.errors import EXIT_POLICY, OperatorError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 #: Git's own limit (MAX_INCLUDE_DEPTH), and ssh's (READCONF_MAX_DEPTH is 16).
 _DEPTH_MAX: Final = 10
@@ -62,6 +62,17 @@ def included(environment: Mapping[str, str], home: str) -> Included:
     )
 
 
+def included_by(configurations: Iterable[str], home: str) -> tuple[str, ...]:
+    """What these configurations of repositories include, as `Included` has it.
+
+    Raises `OperatorError` when there is more of it than is searched.
+    """
+    search = _Search(home)
+    for path in configurations:
+        search.git(path, 0)
+    return tuple(dict.fromkeys(search.includes))
+
+
 def git_files(environment: Mapping[str, str], home: str) -> list[str]:
     user = [f"{home}/.gitconfig", f"{environment.get('XDG_CONFIG_HOME') or f'{home}/.config'}/git/config"]
     named = environment.get("GIT_CONFIG_GLOBAL")
@@ -72,6 +83,7 @@ class _Search:
     def __init__(self, home: str) -> None:
         self._home = home
         self.files: list[str] = []
+        self.includes: list[str] = []
         self.folders: list[str] = []
         self.ssh_files: list[str] = []
         self.links: list[str] = []
@@ -82,8 +94,10 @@ class _Search:
             name = f"{setting.section}.{setting.key}"
             if name in ("include.path", "includeif.path"):
                 place = self._place(setting.value, os.path.dirname(path))
-                if place and self._note(place, self.files) and depth < _DEPTH_MAX:
-                    self.git(place, depth + 1)
+                if place and self._note(place, self.files):
+                    self.includes.append(self.files[-1])
+                    if depth < _DEPTH_MAX:
+                        self.git(place, depth + 1)
             elif name in _FILE_KEYS | _FOLDER_KEYS and (place := self._place(setting.value, None)):
                 is_ssh = place.startswith(f"{self._home}/.ssh/") and _KEY_MARK not in own_text_of(place)
                 self._note(place, self.folders if name in _FOLDER_KEYS else self.ssh_files if is_ssh else self.files)

@@ -95,6 +95,26 @@ def submodules(workspace: str) -> tuple[tuple[str, Kept], ...]:
     return tuple(itertools.islice(found, _SUBMODULES_MAX))
 
 
+def within(workspace: str) -> tuple[str, ...]:
+    """The git directory of `workspace` where it lies in it by another name than `.git`: one that was separated, or the
+    workspace itself, where that is a repository without a work tree.
+    """
+    dot = f"{workspace}/.git"
+    text = _text(dot)
+    if text.startswith(_POINTER):
+        found = os.path.realpath(os.path.join(workspace, text.removeprefix(_POINTER).strip()))
+        return (found,) if _lies_in(found, workspace) and _is_repository(found) else ()
+    return (workspace,) if not os.path.lexists(dot) and _is_repository(workspace) else ()
+
+
+def configurations(workspace: str) -> tuple[str, ...]:
+    """What git reads as configuration of the repository whose top is `workspace`, and of its submodules."""
+    directories = (*_directories(workspace, 0), *within(workspace))
+    modules = (each for directory in directories for each in _modules(f"{directory}/modules", 0))
+    every = itertools.islice((*directories, *modules), _SUBMODULES_MAX)
+    return tuple(f"{place}/{name}" for place in every for name in ("config", "config.worktree"))
+
+
 def _modules(folder: str, depth: int) -> Iterator[str]:
     """Git directories below `modules`; a submodule's name may have slashes, and it may have submodules of its own."""
     for entry in _entries(folder):

@@ -247,6 +247,13 @@ impl Copy {
         matches!(self.of, Of::Nothing(..))
     }
 
+    /// Whether a program that has closed it expects it at its name: where nothing was, or an empty file, `stat` tells of nothing until then. While a human
+    /// is asked nobody waits.
+    pub fn is_awaited(&self) -> bool {
+        let was_empty = if let Of::File(stat, _) = &self.of { stat.size == 0 } else { true };
+        was_empty && !self.asking.load(Ordering::Acquire)
+    }
+
     fn wake(&self) {
         if let Some(keeper) = self.keeper.get() {
             keeper.unpark();

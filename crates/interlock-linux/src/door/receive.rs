@@ -121,7 +121,7 @@ fn answer(pending: Pending, session: &Session) -> Answered {
         return pending.errno(libc::ENOSYS);
     };
     if session.copies.count.load(Ordering::Acquire) > 0 {
-        session.copies.settle(Copy::is_anew, &session.handovers);
+        session.copies.settle(Copy::is_awaited, &session.handovers);
     }
     let errand = Errand::new(&call, session);
     match handler {

@@ -55,7 +55,7 @@ impl Running {
 
     fn exited(&mut self, code: i32, signal: Option<i32>) {
         self.status = Some(json!({"code": code, "signal": signal}));
-        self.session.copies.settle(Copy::is_anew, &self.session.handovers);
+        self.session.copies.settle(Copy::is_awaited, &self.session.handovers);
         let running = self.session.members.all();
         self.session.line.uplink.tell_suppressed();
         let _gone = self.session.line.uplink.send(json!({"type": "exited", "code": code, "signal": signal, "running": running}));

@@ -26,9 +26,9 @@ pub enum Held {
 }
 
 impl Held {
-    /// What an object holds, read as the caller would read it.
+    /// What an object holds, read as the caller would read it. A folder holds nothing itself: what lies below has names of its own.
     pub fn of(errand: &Errand<'_>, object: Option<(BorrowedFd<'_>, &Stat)>) -> Result<Self, Stop> {
-        let Some((file, stat)) = object else { return Ok(Self::Nothing) };
+        let Some((file, stat)) = object.filter(|(_, stat)| stat.kind() != libc::S_IFDIR) else { return Ok(Self::Nothing) };
         if stat.kind() != libc::S_IFREG {
             return Ok(Self::Unknown("it is not a file"));
         }
@@ -77,6 +77,13 @@ fn reading(keys: &[&Keys], format: Format, before: &Held, now: &Held) -> Reading
             keys.iter().any(|keys| keys.format == format && keys.concern(change))
         }),
     }
+}
+
+/// The content of a folder that is made at a name where some rule guards keys.
+pub fn of_folder(errand: &Errand<'_>, name: &[u8]) -> Option<Content> {
+    let end = errand.end_at(name, None);
+    let keys = if errand.session.line.judge.plan.guards_keys() { keys_at(errand, &end) } else { Vec::new() };
+    (!keys.is_empty()).then(|| unchanged(&keys))
 }
 
 /// Content by which no key changes: of what goes on under another name that guards the same keys.

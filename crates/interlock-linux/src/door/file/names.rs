@@ -19,6 +19,7 @@ use crate::sys::files::{self, Stat};
 use crate::sys::memory::PATH_BYTES_MAX;
 use crate::sys::witness::Witness;
 use interlock_core::action::{Inode, Target, Verb};
+use interlock_core::content::Content;
 use interlock_core::facts::{History, Origin};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -59,7 +60,8 @@ fn serve(errand: &Errand<'_>) -> (Verb, Result<(), Stop>) {
 fn make_directory(errand: &Errand<'_>, directory: i32, index: usize, mode: u32) -> Result<(), Stop> {
     let place = place_of(errand, directory, index)?;
     let had = || errand.session.histories.had_folder(&place.name());
-    make(errand, &place, Verb::FileCreate, mode & MODE_BITS, had, files::make_directory)
+    let content = guarded::of_folder(errand, &place.name());
+    make(errand, &place, (Verb::FileCreate, content), mode & MODE_BITS, had, files::make_directory)
 }
 
 fn make_node(errand: &Errand<'_>, directory: i32, index: usize, mode: u32) -> Result<(), Stop> {
@@ -75,7 +77,7 @@ fn make_node(errand: &Errand<'_>, directory: i32, index: usize, mode: u32) -> Re
     };
     let place = place_of(errand, directory, index)?;
     errand.forbid_privilege(mode, &place.name())?;
-    make(errand, &place, verb, mode, || false, files::make_node)
+    make(errand, &place, (verb, None), mode, || false, files::make_node)
 }
 
 fn make_symlink(errand: &Errand<'_>, directory: i32, index: usize) -> Result<(), Stop> {
@@ -88,7 +90,7 @@ fn make_symlink(errand: &Errand<'_>, directory: i32, index: usize) -> Result<(),
     let had = || errand.session.histories.had_link(&place.name(), &content);
     let text = files::text(&content)?;
     let act = |entry: &CStr| files::make_symlink(&text, place.parent.as_fd(), entry).map(|()| None);
-    let made = make_with(errand, &place, Verb::FileCreate, below, had, act);
+    let made = make_with(errand, &place, (Verb::FileCreate, None), below, had, act);
     index::noted(errand, &place.name(), made)
 }
 
@@ -96,7 +98,7 @@ fn make_symlink(errand: &Errand<'_>, directory: i32, index: usize) -> Result<(),
 fn make(
     errand: &Errand<'_>,
     place: &Place,
-    verb: Verb,
+    act_of: (Verb, Option<Content>),
     mode: u32,
     had: impl FnOnce() -> bool,
     act: fn(BorrowedFd<'_>, &CStr, u32) -> Sys<()>,
@@ -106,7 +108,7 @@ fn make(
         let masked = Masked::of(mode, umask, parent)?;
         act(parent, entry, masked.given()).map(|()| Some(masked))
     };
-    make_with(errand, place, verb, Vec::new(), had, act)
+    make_with(errand, place, act_of, Vec::new(), had, act)
 }
 
 /// Settles and makes a new name that brings others into being (`below`). What is there already is the kernel's to say, and so is what can be no name.
@@ -114,7 +116,7 @@ fn make(
 fn make_with(
     errand: &Errand<'_>,
     place: &Place,
-    verb: Verb,
+    (verb, content): (Verb, Option<Content>),
     below: Vec<Observed>,
     had: impl FnOnce() -> bool,
     act: impl FnOnce(&CStr) -> Sys<Option<Masked>>,
@@ -126,7 +128,7 @@ fn make_with(
     if let Found::Object(..) = errand.as_caller(|| Ok(place.look()?))? {
         return Err(Errno(libc::EEXIST).into());
     }
-    let mut making = errand.making(verb, &place.name(), place.parent.as_fd());
+    let mut making = errand.making(verb, &place.name(), place.parent.as_fd()).with_content(content);
     if errand.session.line.judge.plan.needs(&making.alone()).history && had() {
         making.history = Some(History::Tracked);
     }

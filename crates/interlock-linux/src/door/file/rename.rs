@@ -170,7 +170,7 @@ impl Guarded {
     /// The file that is put at the destination.
     fn own<'p>(&self, place: &'p Place) -> Result<Option<Ready<'p>>, Stop> {
         match &self.now {
-            None => Ok(None),
+            None | Some(Held::Nothing) => Ok(None),
             Some(Held::File(file, bytes)) => Ok(Some(Ready::new(place, bytes, file.as_fd())?.kept()?)),
             // No rule lets that pass.
             Some(_) => Err(Errno(libc::EACCES).into()),
