@@ -103,6 +103,16 @@ ATTACKS = {
         f'printf "{PLANT}" > more',
         STATUS,
     ),
+    "a link on the way to an included file": Attack(
+        "mkdir real other; ln -s real conf; echo > real/shared; git config include.path ../conf/shared",
+        f'printf "{PLANT}" > other/shared; ln -sfn other conf',
+        STATUS,
+    ),
+    "an included file, moved behind what outdoes it": Attack(
+        "printf '[include]\\npath=../shared\\n[core]\\nfsmonitor=\\n' >> .git/config; " + f'printf "{PLANT}" > shared',
+        "grep -v -e include -e shared .git/config > new; printf '[include]\\npath=../shared\\n' >> new; mv new .git/config",
+        STATUS,
+    ),
     "a git directory by another name": Attack(
         "mv .git .bare; echo 'gitdir: ./.bare' > .git", f'printf "{PLANT}" >> .bare/config', STATUS
     ),

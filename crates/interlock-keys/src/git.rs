@@ -27,14 +27,20 @@ impl Setting {
     }
 }
 
-/// Settings of one name are all of its values, in order, a line each: a value of two lines is not two values.
+/// Settings of one name are all of its values, in order, a line each: a value of two lines is not two values. What stands behind an `include` outdoes
+/// what that brings, so how many stand before a value belongs to it.
 pub(crate) fn read(text: &str) -> Result<Keys, String> {
     if text.contains('\0') {
         return Err("it holds a zero byte".to_owned());
     }
-    let mut keys = Keys::new();
+    let (mut keys, mut includes) = (Keys::new(), 0_usize);
     for Setting { section, subsection, key, value } in settings(text).ok_or_else(|| "git would not read it".to_owned())? {
-        let value = value.replace('\\', "\\\\").replace('\n', "\\n");
+        let mut value = value.replace('\\', "\\\\").replace('\n', "\\n");
+        if includes > 0 {
+            // No value ends so: a backslash in one is doubled.
+            value.push_str(&format!(" \\(included before: {includes})"));
+        }
+        includes += usize::from(matches!(section.as_str(), "include" | "includeif") && key == "path");
         keys.entry(vec![section, subsection, key]).and_modify(|all| *all = format!("{all}\n{value}")).or_insert(value);
     }
     Ok(keys)

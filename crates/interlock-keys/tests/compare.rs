@@ -34,6 +34,9 @@ fn tables_and_settings_are_keys_too() {
     assert_eq!(toml, [("mcp_servers/x/command".to_owned(), Some("\"b\"".to_owned()))]);
     let git = changed(Format::Git, Some("[core]\n\tbare = false\n"), Some("[core]\n\tbare = false\n\tfsmonitor = x\n[core] fsMonitor = y"));
     assert_eq!(git, [("core//fsmonitor".to_owned(), Some("x\ny".to_owned()))]);
+    let behind =
+        changed(Format::Git, Some("[include]\npath=x\n[core]\npager=a\n"), Some("[core]\npager=a\n[user]\nname=b\n[include]\npath=x\n"));
+    assert_eq!(behind, [("core//pager".to_owned(), Some("a".to_owned())), ("user//name".to_owned(), Some("b".to_owned()))]);
     // A folder of hooks may be called so.
     let odd = changed(Format::Git, None, Some("[core]\n\thooksPath = []\n"));
     assert_eq!(odd, [("core//hookspath".to_owned(), Some("[]".to_owned()))]);

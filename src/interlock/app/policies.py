@@ -152,7 +152,7 @@ def context_of(
         terminals=_terminals(),
         repository=git.directories,
         borrowed=git.objects,
-        within=(within(workspace), included_by(configurations(workspace), person)),
+        within=(within(workspace), *included_by(configurations(workspace), person)),
         included=included(os.environ, person),
         caches=named_caches(os.environ, workspace=workspace),
     )

@@ -49,7 +49,7 @@ class Context(NamedTuple):
         included: files that the person's git configuration names; `included_folders`, folders of hooks and templates;
             `included_ssh`, files that the ssh configuration includes; `included_links`, links on the way to them.
         repository_within: its git directory where that lies in the workspace by another name than `.git`;
-            `repository_included`, files that its configuration includes.
+            `repository_included`, files that its configuration includes; `repository_links`, links on the way to them.
         caches: folders that the environment names as caches of package clients.
         missing: mechanisms to take for missing, for tests (`INTERLOCK_SIMULATE_MISSING`).
         root: where links and hard links are looked up; empty for the machine itself.
@@ -82,6 +82,7 @@ class Context(NamedTuple):
     included_links: tuple[str, ...] = ()
     repository_within: tuple[str, ...] = ()
     repository_included: tuple[str, ...] = ()
+    repository_links: tuple[str, ...] = ()
     caches: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     root: str = ""  # last: what the cache is keyed by ends before it
@@ -140,6 +141,7 @@ class Context(NamedTuple):
         many = (*self.interlock, *self.python, *self.terminals, *self.resolvers, *self.policies)
         many += self.control_groups
         many += (*self.repository, *self.borrowed, *self.repository_within, *self.repository_included)
+        many += self.repository_links
         many += (*self.included, *self.included_folders, *self.included_ssh, *self.included_links, *self.caches)
         return (*self.variables().values(), self.home, *many)
 
@@ -159,7 +161,7 @@ def from_environment(
     terminals: Sequence[str] = (),
     repository: Sequence[str] = (),
     borrowed: Sequence[str] = (),
-    within: tuple[Sequence[str], Sequence[str]] = ((), ()),
+    within: Sequence[Sequence[str]] = ((), (), ()),
     included: Sequence[Sequence[str]] = ((), (), (), ()),
     caches: Sequence[str] = (),
 ) -> Context:
@@ -167,11 +169,12 @@ def from_environment(
 
     Arguments: `environment`, read for `TMPDIR`, `CLAUDE_CONFIG_DIR`, `CODEX_HOME` and `INTERLOCK_SIMULATE_MISSING`;
         `directories`, Interlock's configuration, state, cache and runtime directories, in this order
-        (`Home.all_directories()`); `within`, `repository_within` and `repository_included`, in this order; `included`,
-        files, folders, ssh's files and links (`Context`), in this order; the rest as in `Context`.
+        (`Home.all_directories()`); `within`, `repository_within`, `repository_included` and `repository_links`, in this
+        order; `included`, files, folders, ssh's files and links (`Context`), in this order; the rest as in `Context`.
     """
     config, state, cache, runtime = (os.path.realpath(path) for path in directories)
     files, folders, ssh, links = included
+    directories_within, included_within, links_within = within
     claude, codex = environment.get("CLAUDE_CONFIG_DIR"), environment.get("CODEX_HOME")
     return Context(
         home=os.path.realpath(home),
@@ -195,8 +198,9 @@ def from_environment(
         missing=tuple(filter(None, environment.get("INTERLOCK_SIMULATE_MISSING", "").split(","))),
         repository=tuple(repository),
         borrowed=tuple(borrowed),
-        repository_within=tuple(within[0]),
-        repository_included=tuple(within[1]),
+        repository_within=tuple(directories_within),
+        repository_included=tuple(included_within),
+        repository_links=tuple(links_within),
         included=tuple(files),
         included_folders=tuple(folders),
         included_ssh=tuple(ssh),

@@ -109,7 +109,7 @@ MEANINGS: Final[dict[str, str]] = {
     "repository-within": "configuration of a git directory in the workspace by another name, and what any includes",
     "repository-within-all": "all of such a git directory",
     "repository-within-shared": "what leads its worktrees' directories to it",
-    "repository-within-fixed": "hooks of the same, and what would lead git elsewhere",
+    "repository-within-fixed": "hooks of the same, and what would lead git elsewhere: links to what is included too",
     "sample-hooks": "the sample hooks that git itself installs and never runs",
     "runs-later-listed": "writable on purpose (git, builds and package clients need them), yet run "
     "later: to be listed at the end",
@@ -155,8 +155,9 @@ def context_sets(context: Context) -> ContextSets:
                 f"{escape(path)}/worktrees/*/commondir" for path in context.repository_within
             )
             or ("${workspace}/.git/worktrees/*/commondir",),
-            "repository-within-fixed": tuple(
-                f"{escape(path)}/{part}" for path in context.repository_within for part in REPOSITORY_NEVER
+            "repository-within-fixed": (
+                *(f"{escape(path)}/{part}" for path in context.repository_within for part in REPOSITORY_NEVER),
+                *(escape(path) for path in context.repository_links),
             )
             or ("${workspace}/.git/commondir",),
             "borrowed-objects": tuple(f"{escape(path)}{part}" for path in context.borrowed for part in OBJECT_FILES)

@@ -62,15 +62,15 @@ def included(environment: Mapping[str, str], home: str) -> Included:
     )
 
 
-def included_by(configurations: Iterable[str], home: str) -> tuple[str, ...]:
-    """What these configurations of repositories include, as `Included` has it.
+def included_by(configurations: Iterable[str], home: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What these configurations of repositories include, and the links on the way, as `Included` has them.
 
     Raises `OperatorError` when there is more of it than is searched.
     """
     search = _Search(home)
     for path in configurations:
         search.git(path, 0)
-    return tuple(dict.fromkeys(search.includes))
+    return tuple(dict.fromkeys(search.includes)), tuple(dict.fromkeys(search.links))
 
 
 def git_files(environment: Mapping[str, str], home: str) -> list[str]:
