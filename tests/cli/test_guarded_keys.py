@@ -136,8 +136,8 @@ def test_settings_of_an_agent_change_but_for_what_starts_something(cli):
 
 
 def test_explain_and_why_say_it(repository):
-    explained = repository("policy", "explain", "--preset", "coding-agent").stdout
-    assert "git-keys" in explained and "its keys but @git-harmless-keys" in explained
+    explained = " ".join(repository("policy", "explain", "--preset", "coding-agent").stdout.split())
+    assert "@git-configuration, @repository-within, keys but @git-harmless-keys" in explained
     ran = repository("run", "--preset", "coding-agent", "--no-ask", "--", "sh", "-c", "git config core.fsmonitor ./evil; interlock why")
     assert "core.fsmonitor" in ran.stdout + ran.stderr
 
