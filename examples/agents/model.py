@@ -61,11 +61,12 @@ Turn = Run | Call | Edit | Look | Say
 
 @dataclass
 class ScriptedModel:
-    """Serves `turns` on loopback while entered; `results` holds what the agent's tools answered, in order, and `asked` how often it was asked."""
+    """Serves `turns` on loopback while entered; `results` holds what the agent's tools answered, in order, `asked` how often it was asked, and `offered` the names of the tools that the agent had."""
 
     turns: list[Turn]
     results: list[str] = field(default_factory=list)
     asked: int = 0
+    offered: set[str] = field(default_factory=set)
 
     def __enter__(self) -> ScriptedModel:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -156,6 +157,7 @@ def _anthropic(model: ScriptedModel, body: dict[str, Any]) -> Iterator[dict[str,
         if block.get("type") == "tool_result"
     ]
     offered = {tool.get("name") for tool in body.get("tools", [])}
+    model.offered |= offered
     turn = model.turn(results) if "Bash" in offered else Say("ok")
     block, delta, stop = _anthropic_block(turn, len(results))
     usage = {"input_tokens": 1, "output_tokens": 1}
@@ -206,6 +208,7 @@ def _openai(model: ScriptedModel, body: dict[str, Any]) -> Iterator[dict[str, An
     items = body.get("input", [])
     items = items if isinstance(items, list) else []
     results = [_text(item.get("output")) for item in items if item.get("type") == "function_call_output"]
+    model.offered |= set(_openai_names(body.get("tools") or []))
     turn = model.turn(results)
     identity = f"resp_{len(results)}"
     yield {"type": "response.created", "response": {"id": identity}}
@@ -218,6 +221,14 @@ def _openai(model: ScriptedModel, body: dict[str, Any]) -> Iterator[dict[str, An
         "total_tokens": 2,
     }
     yield {"type": "response.completed", "response": {"id": identity, "usage": usage}}
+
+
+def _openai_names(tools: list[dict[str, Any]]) -> Iterator[str]:
+    """The names of the tools, those within a namespace with it before them."""
+    for tool in tools:
+        for inner in tool.get("tools") or []:
+            yield f"{tool.get('name')}__{inner.get('name')}"
+        yield str(tool.get("name"))
 
 
 def _openai_item(turn: Turn, number: int) -> dict[str, Any]:
