@@ -19,10 +19,12 @@ setup: $(STAMP) ## build Interlock into .venv
 $(STAMP): pyproject.toml $(RUST_SOURCES)
 	@bash tools/prerequisites.sh $(PYTHON)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@# The stamp is as old as the build's beginning: a source that changes meanwhile is newer.
+	@touch $@.begun
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,docs]'
 	@# An editable install compiles nothing, and where PYTHONDONTWRITEBYTECODE is set each start would: 60 ms.
 	$(BIN)/python -m compileall -q -j 0 src
-	@touch $@
+	@mv $@.begun $@
 
 demo: setup ## the main job on both planes: an agent works, then misbehaves
 	@$(BIN)/python examples/demo/demo.py

@@ -83,6 +83,14 @@ def test_an_installed_server_finds_its_code(stage: CommandStage, installed: obje
         assert "echo" in [each["name"] for each in found["tools"]], (command, found)
 
 
+def test_python_does_not_try_to_keep_compiled_code_beside_its_own(stage: CommandStage) -> None:
+    """Each module would be a denial, among which nobody finds the one that matters."""
+    [command] = in_a_project(stage.root)
+    stage.run("connector", "add", "notes", "--stdio", "--", *(each for each in command if each != "-B"))
+    stage.run("connector", "test", "notes")
+    assert "__pycache__" not in stage.run("ledger", "query", "--decision", "deny")
+
+
 def test_what_lies_beside_a_servers_code_stays_closed(stage: CommandStage) -> None:
     secret = written(stage.root / "beside/secret.txt", "x")
     [command] = in_a_project(stage.root)

@@ -296,6 +296,7 @@ class SupervisedLauncher:
         environment = {
             "PATH": SERVER_PATH,
             "LANG": "C.UTF-8",
+            "PYTHONDONTWRITEBYTECODE": "1",  # its code is not its own to change: it would be denied for each module
             **({} if stdio.policies else _WITHOUT_NETWORK),
             **_modules(stdio),
             "HOME": scratch,
