@@ -159,7 +159,7 @@ def copies(bare_copies):
 
 @pytest.fixture
 def bare_copies(tmp_path_factory, installed, user):
-    root = tmp_path_factory.mktemp("repositories")
+    root = tmp_path_factory.mktemp("r")  # short: names of sockets lie below it
     for folder in (root, *root.parents):
         if folder == Path("/tmp"):
             break

@@ -40,6 +40,8 @@ class StateSeal:
             return None
         try:
             raw = base64.b64decode(sealed.encode(), altchars=b"-_", validate=True)
+            if base64.urlsafe_b64encode(raw) != sealed.encode():  # another text of the same bytes is not what we sealed
+                return None
             mac, body = raw[:32], raw[32:]
             content = parse(body) if hmac.compare_digest(mac, self._mac(body)) else None
         except (MalformedJson, ValueError):
