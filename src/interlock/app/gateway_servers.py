@@ -14,12 +14,11 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 from typing import Final
 
 from interlock.app.connector_references import fault_of
 from interlock.app.gateway_policy import server_policy
-from interlock.app.server_bounds import IDLE_LOOK_S, LOOK_S, exceeded
+from interlock.app.server_bounds import IDLE_LOOK_S, LOOK_S, Bounds
 from interlock.connectors import package
 from interlock.connectors.configuration import Stdio
 from interlock.connectors.launch import LastWords, LaunchFailed
@@ -285,7 +284,7 @@ class SupervisedLauncher:
             pipes.close()
             let_go()
             raise
-        look = partial(exceeded, self._home.runtime, session, scratch, stdio.limits)
+        look = Bounds(self._home.runtime, session, scratch, stdio.limits).exceeded
         server = SupervisedServer(supervisor, session, let_go, look)
         await server.launched(message, pipes)
         return server

@@ -19,30 +19,47 @@ from interlock.vocabulary.errors import PeerError
 LOOK_S: Final = 1.0
 IDLE_LOOK_S: Final = 10.0
 ENTRIES_MAX: Final = 200_000
+#: Looks in a row at which its supervisor did not answer.
+UNANSWERED_MAX: Final = 5
 _MIB: Final = 1024 * 1024
 _MEMORY: Final = ("RssAnon:", "RssShmem:")
 
 
-def exceeded(runtime: str, session: str, home: str, limits: Limits) -> str | None:
-    """Which limit the server is beyond, in words; none while it is within all of them, or cannot be asked."""
-    disk = _disk_bytes(home, limits.disk_bytes)
-    if disk is not None:
-        return disk
-    try:
-        found = show(runtime, session).get("processes")
-    except (PeerError, OSError):
-        return None  # it has ended, or its supervisor is busy ending it
-    processes = [each for each in found if isinstance(each, int)] if isinstance(found, list) else []
-    if len(processes) > limits.processes:
-        return f"it runs {len(processes)} processes, more than {limits.processes}"
-    memory = sum(_memory_bytes(each) for each in processes)
-    if memory > limits.memory_bytes:
-        return f"it uses {memory // _MIB} MiB of memory, more than {limits.memory_bytes // _MIB}"
-    return None
+class Bounds:
+    """The limits of one server, and how often in a row its supervisor did not say what runs."""
+
+    def __init__(self, runtime: str, session: str, home: str, limits: Limits) -> None:
+        self._runtime = runtime
+        self._session = session
+        self._home = home
+        self._limits = limits
+        self._unanswered = 0
+
+    def exceeded(self) -> str | None:
+        """Which limit the server is beyond, in words; none while it is within all of them. What cannot be looked at is
+        beyond them."""
+        limits = self._limits
+        disk = _on_disk(self._home, limits.disk_bytes)
+        if disk is not None:
+            return disk
+        try:
+            found = show(self._runtime, self._session).get("processes")
+        except (PeerError, OSError):  # its supervisor ends it just now, or it keeps its supervisor from answering
+            self._unanswered += 1
+            return "what it runs cannot be looked at" if self._unanswered >= UNANSWERED_MAX else None
+        self._unanswered = 0
+        processes = [each for each in found if isinstance(each, int)] if isinstance(found, list) else []
+        if len(processes) > limits.processes:
+            return f"it runs {len(processes)} processes, more than {limits.processes}"
+        memory = sum(_memory_bytes(each) for each in processes)
+        if memory > limits.memory_bytes:
+            return f"it uses {memory // _MIB} MiB of memory, more than {limits.memory_bytes // _MIB}"
+        return None
 
 
-def _disk_bytes(home: str, limit: int) -> str | None:
-    """What is wrong with how much lies there. A server changes it meanwhile: what is gone is passed over."""
+def _on_disk(home: str, limit: int) -> str | None:
+    """What is wrong with how much lies there. A server changes it meanwhile: what is gone is passed over, what it has
+    closed to us is not."""
     size = entries = 0
     folders = [home]
     while folders:
@@ -50,7 +67,10 @@ def _disk_bytes(home: str, limit: int) -> str | None:
             with os.scandir(folders.pop()) as listed:
                 for entry in listed:
                     entries += 1
-                    found = entry.stat(follow_symlinks=False)
+                    try:
+                        found = os.lstat(entry.path)
+                    except (FileNotFoundError, NotADirectoryError):
+                        continue
                     size += found.st_blocks * 512
                     if stat.S_ISDIR(found.st_mode):
                         folders.append(entry.path)
@@ -58,8 +78,10 @@ def _disk_bytes(home: str, limit: int) -> str | None:
                         return f"it keeps more than {limit // _MIB} MiB in its home"
                     if entries > ENTRIES_MAX:
                         return f"it keeps more than {ENTRIES_MAX} files in its home"
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             continue
+        except OSError as error:
+            return f"what it keeps in its home cannot be looked at ({error.strerror})"
     return None
 
 
