@@ -231,6 +231,12 @@ def test_a_revoked_agent_is_not_served(stage: CommandStage) -> None:
 def test_wrong_usage_is_told(stage: CommandStage) -> None:
     stage.run("mcp", status=120)
     stage.run("mcp", "--name", "Bad Name", "--", "true", status=120)
+    command = [sys.executable, "-m", "interlock", "mcp"]
+    told = subprocess.run(command, env=stage.environment, capture_output=True, text=True)
+    assert "interlock mcp -- COMMAND" in told.stderr
+    for closed in ({"stdin": subprocess.DEVNULL, "stdout": -1}, {"stdin": -1, "stdout": (stage.root / "file").open("w")}):
+        told = subprocess.run([*command, "--", "cat"], env=stage.environment, cwd=stage.root, stderr=-1, text=True, timeout=60, **closed)
+        assert told.returncode == 122 and "neither a pipe nor a terminal" in told.stderr and "Traceback" not in told.stderr
 
 
 def test_the_python_sdks_client(stage: CommandStage) -> None:

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import stat
 import sys
 import time
 from collections.abc import Sequence
@@ -43,6 +44,7 @@ LINE_BYTES_MAX: Final = TEXT_BYTES_MAX + 1_024
 LOOK_S: Final = 0.5
 #: For what waits to be read when the client has ended its input.
 GOODBYE_S_MAX: Final = 2.0
+_HELD_BY_PIPES: Final = "an MCP client starts this, and holds both by pipes"
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,10 @@ async def _until_the_end(exchange: StdioExchange) -> int:
 async def _pipes() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Standard input and output, by numbers of their own: a transport closes what it is given. Raises `HostError` where
     they are files: a client holds both by pipes."""
+    for number, name in ((0, "input"), (1, "output")):
+        mode = os.fstat(number).st_mode
+        if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(number)):
+            raise HostError(f"standard {name} is neither a pipe nor a terminal", hint=_HELD_BY_PIPES)
     loop = asyncio.get_running_loop()
     lines = asyncio.StreamReader(limit=LINE_BYTES_MAX)
     source, sink = (os.fdopen(os.dup(number), mode, 0) for number, mode in ((0, "rb"), (1, "wb")))
@@ -150,7 +156,7 @@ async def _pipes() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, sink)
     except (OSError, ValueError) as error:
         words = f"standard input and output cannot be used: {error}"
-        raise HostError(words, hint="an MCP client starts this, and holds both by pipes") from error
+        raise HostError(words, hint=_HELD_BY_PIPES) from error
     return lines, asyncio.StreamWriter(transport, protocol, None, loop)
 
 

@@ -54,8 +54,11 @@ def run(arguments: argparse.Namespace) -> int:
     from interlock.app.mcp_stdio import WrappingWanted, wrap
     from interlock.cli.connector_document import document_of, wanted_of
     from interlock.connectors.configuration import parse
+    from interlock.vocabulary.errors import OperatorError
 
     arguments.command = arguments.words[1:] if arguments.words[:1] == ["--"] else arguments.words
+    if not arguments.command:
+        raise OperatorError("there is no server to wrap", hint="interlock mcp -- COMMAND ARGUMENTS")
     name = arguments.name or _name_of(arguments.command)
     connector = parse(document_of(wanted_of(arguments)), name=name, file="interlock mcp")
     return wrap(WrappingWanted(connector, arguments.agent, arguments.call_policy, arguments.preset))
