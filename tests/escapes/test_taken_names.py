@@ -285,3 +285,52 @@ def test_no_group_of_the_network_is_joined(arena: Arena, way: str) -> None:
 def carries_multicast(name: str) -> bool:
     up_with_multicast = 0x1 | 0x1000
     return int(Path(f"/sys/class/net/{name}/flags").read_text(), 16) & up_with_multicast == up_with_multicast
+
+
+#: Has the port at so many other addresses that the kernel does not tell all of its sockets at once; then takes it where it is somebody's.
+CROWD = """
+import socket, sys
+kind, port, option = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+def taken(address):
+    own = socket.socket(socket.AF_INET, kind)
+    own.setsockopt(socket.SOL_SOCKET, option, 1)
+    own.bind((address, port))
+    if kind == socket.SOCK_STREAM: own.listen(4)
+    return own
+kept = [taken(f"127.0.0.{number}") for number in range(2, 80)]
+try: kept.append(taken("127.0.0.1")); print("taken", flush=True)
+except OSError as error: print(error.strerror, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize(("kind", "option"), [(socket.SOCK_STREAM, socket.SO_REUSEPORT), (socket.SOCK_DGRAM, socket.SO_REUSEADDR)])
+def test_many_sockets_at_other_addresses_of_a_port_do_not_make_it_the_sessions(arena: Arena, kind: int, option: int) -> None:
+    with server(arena, kind, option, "127.0.0.1") as port:
+        with started(arena, None, CROWD, int(kind), port, int(option)) as said:
+            assert said == "taken", "outside it is a port like any"
+        with started(arena, "coding-agent", CROWD, int(kind), port, int(option)) as said:
+            assert said == "Address already in use"
+            assert answers(kind, port) == {"outside": TRIES}
+
+
+DISSOLVED = """
+import ctypes, socket
+own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+own.bind(("127.0.0.1", 0))
+shares = lambda: own.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)
+said = [own.getsockname()[1] != 0, shares()]
+assert ctypes.CDLL(None).connect(own.fileno(), bytes(16), 16) == 0
+said += [own.getsockname()[1] != 0, shares()]
+own.bind(("127.0.0.1", 0))
+print(*said, shares(), flush=True)
+input()
+"""
+
+
+def test_a_socket_that_gives_up_its_port_shares_none_that_a_send_gives_it(arena: Arena) -> None:
+    with started(arena, None, DISSOLVED) as said:
+        assert said == "True 1 False 1 1", "outside it would share the next one"
+    with started(arena, "coding-agent", DISSOLVED) as said:
+        assert said == "True 1 False 0 1"

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 /// Trees read for one answer, and their bytes.
 const TREES_MAX: usize = 512;
 const BYTES_MAX: usize = 8 << 20;
+/// A path that a file can have (PATH_MAX).
+const PATH_BYTES_MAX: usize = 4096;
 /// Folders within one another.
 const DEPTH_MAX: usize = 64;
 
@@ -17,12 +19,14 @@ struct Walk<'p> {
     trees_left: usize,
     bytes_left: usize,
     found: Vec<(Vec<u8>, Entry)>,
+    goes_on: &'p dyn Fn() -> bool,
 }
 
-/// All that `to` has and `from` has not so, each a commit or nothing. `None`: it is too much, or not all of it can be read.
+/// All that `to` has and `from` has not so, each a commit or nothing. `None`: it is too much, not all of it can be read, or `goes_on` says no, which
+/// is asked before each tree.
 #[must_use]
-pub fn brought(past: &Past, from: Option<Id>, to: Id) -> Option<Vec<(Vec<u8>, Entry)>> {
-    let mut walk = Walk { past, trees_left: TREES_MAX, bytes_left: BYTES_MAX, found: Vec::new() };
+pub fn brought(past: &Past, from: Option<Id>, to: Id, goes_on: &dyn Fn() -> bool) -> Option<Vec<(Vec<u8>, Entry)>> {
+    let mut walk = Walk { past, trees_left: TREES_MAX, bytes_left: BYTES_MAX, found: Vec::new(), goes_on };
     let from = match from {
         Some(commit) => Some(past.tree_of(commit)?),
         None => None,
@@ -48,6 +52,11 @@ impl Walk<'_> {
             if had == Some(&entry) {
                 continue;
             }
+            let length = path.len() + 1 + name.len();
+            if length > PATH_BYTES_MAX {
+                return None;
+            }
+            self.bytes_left = self.bytes_left.checked_sub(length)?;
             let name = if path.is_empty() { name } else { [path, b"/", &name].concat() };
             match (entry, had) {
                 (Entry::Folder(tree), Some(Entry::Folder(had))) => self.below(&name, Some(*had), tree, depth + 1)?,
@@ -59,7 +68,7 @@ impl Walk<'_> {
     }
 
     fn read(&mut self, tree: Id) -> Option<BTreeMap<Vec<u8>, Entry>> {
-        self.trees_left = self.trees_left.checked_sub(1)?;
+        self.trees_left = self.trees_left.checked_sub(1).filter(|_| (self.goes_on)())?;
         let object = self.past.store().read(&tree)?;
         self.bytes_left = self.bytes_left.checked_sub(object.content.len())?;
         (object.kind == Kind::Tree).then(|| entries(&object, tree.format()))?

@@ -4,12 +4,15 @@ use crate::file;
 use crate::id::Id;
 use crate::object::{OBJECT_BYTES_MAX, Object};
 use crate::pack::Pack;
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
 /// Packs of one object directory.
 const PACKS_MAX: usize = 1_024;
 /// Borrowed bases of deltas upon one another.
 const DEPTH_MAX: usize = 16;
+/// Objects read for one question, bases of deltas among them: an index of packs may say of any pack that an object is in it.
+const READS_MAX: usize = 64;
 
 /// The object directories, the repository's own first. Packs are looked for at each question: git repacks at any time.
 #[derive(Clone, Debug, Default)]
@@ -25,14 +28,15 @@ impl Store {
     /// The object with this id, if it is there and is what its id says.
     #[must_use]
     pub fn read(&self, id: &Id) -> Option<Object> {
-        self.read_within(id, 0)
+        self.read_within(id, 0, &Cell::new(READS_MAX))
     }
 
-    fn read_within(&self, id: &Id, depth: usize) -> Option<Object> {
+    fn read_within(&self, id: &Id, depth: usize, left: &Cell<usize>) -> Option<Object> {
         if depth > DEPTH_MAX {
             return None;
         }
-        let named = |base: &Id| self.read_within(base, depth + 1);
+        left.set(left.get().checked_sub(1)?);
+        let named = |base: &Id| self.read_within(base, depth + 1, left);
         self.0.iter().find_map(|objects| loose(objects, id).or_else(|| packed(objects, id, &named)))?.verified(id)
     }
 }

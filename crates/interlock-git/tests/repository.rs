@@ -186,7 +186,7 @@ fn what_a_commit_brings_is_what_git_says_differs() {
     let parent = past.parent_of(head).unwrap();
     let before = past.parent_of(past.parent_of(parent).unwrap()).unwrap();
     let paths = |from| -> Vec<String> {
-        brought(&past, from, head).unwrap().into_iter().map(|(path, _)| String::from_utf8(path).unwrap()).collect()
+        brought(&past, from, head, &|| true).unwrap().into_iter().map(|(path, _)| String::from_utf8(path).unwrap()).collect()
     };
     assert_eq!(paths(Some(before)), ["a/.tool/settings", "new/folder/file"]);
     assert_eq!(paths(Some(parent)), ["new/folder/file"]);

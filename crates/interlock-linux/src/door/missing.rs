@@ -7,12 +7,13 @@ use super::seen::caller::{Caller, Stop};
 use crate::sys::descriptors::{take_from, wait_readable};
 use crate::sys::process;
 use interlock_abi::status::state_and_parent;
+use std::collections::HashMap;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Names kept, of all processes; the oldest goes first.
-const KEPT_MAX: usize = 64;
+/// Names kept, of all processes. The oldest of whoever has most goes first, so that nobody's are all forgotten for somebody else's.
+const KEPT_MAX: usize = 256;
 
 /// The process that makes a file, and the one that may have it made on its behalf.
 #[derive(Default)]
@@ -24,6 +25,8 @@ pub struct Missing {
     /// How much it is: asked by every call that could end something, of the field itself.
     pub count: AtomicUsize,
     all: Mutex<Vec<(Arc<Makers>, Vec<u8>)>>,
+    /// Somebody's only name was forgotten: until nobody lacks anything, whoever is asked about may be the one.
+    forgotten: AtomicBool,
 }
 
 impl Makers {
@@ -79,7 +82,9 @@ impl Missing {
         let mut all = self.all();
         all.retain(|(makers, _)| makers.live());
         if all.len() >= KEPT_MAX {
-            all.remove(0);
+            let (crowded, names) = most_named(&all);
+            self.forgotten.fetch_or(names <= 1, Ordering::AcqRel);
+            all.remove(crowded);
         }
         all.push((makers, name.to_vec()));
         self.count.store(all.len(), Ordering::Release);
@@ -88,7 +93,12 @@ impl Missing {
     /// Whether there is something that this process meant to make.
     #[must_use]
     pub fn lacks(&self, process: i32) -> bool {
-        self.all().iter().any(|(makers, _)| makers.has(process))
+        let mut all = self.all();
+        if self.forgotten.load(Ordering::Acquire) {
+            all.retain(|(makers, _)| makers.live());
+            self.forgotten.store(!all.is_empty(), Ordering::Release);
+        }
+        self.forgotten.load(Ordering::Acquire) || all.iter().any(|(makers, _)| makers.has(process))
     }
 
     /// The names of what this process meant to make. They are forgotten.
@@ -104,4 +114,15 @@ impl Missing {
     fn all(&self) -> MutexGuard<'_, Vec<(Arc<Makers>, Vec<u8>)>> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Where the oldest name of a maker with most of them stands, and how many those are.
+fn most_named(all: &[(Arc<Makers>, Vec<u8>)]) -> (usize, usize) {
+    let number = |makers: &Arc<Makers>| makers.0.first().map(|(number, _)| *number);
+    let mut counted: HashMap<Option<i32>, usize> = HashMap::new();
+    for (makers, _) in all {
+        *counted.entry(number(makers)).or_default() += 1;
+    }
+    let (most, names) = counted.into_iter().max_by_key(|(_, names)| *names).unwrap_or((None, 0));
+    (all.iter().position(|(makers, _)| number(makers) == most).unwrap_or(0), names)
 }

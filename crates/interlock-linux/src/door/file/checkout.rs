@@ -15,13 +15,17 @@ use interlock_core::decision::Says;
 use interlock_core::facts::{History, Origin};
 use interlock_git::{Entry, Id, Past, brought};
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 /// Options of these commands whose value is the next word.
 const WITH_VALUE: [&[u8]; 12] =
     [b"-m", b"-F", b"-s", b"-X", b"--strategy", b"--strategy-option", b"--message", b"-b", b"-B", b"-c", b"-C", b"--into-name"];
 
-/// Commits looked at.
+/// Commits looked at, and names that come with them.
 const COMMITS_MAX: usize = 4;
+const NAMES_MAX: usize = 16_384;
+/// So long git waits for this look, and one thread of ours is at it: past it nothing is foreseen.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A commit that would be checked out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,14 +119,18 @@ fn denied(errand: &Errand<'_>, (top, past): (&[u8], &Past), checkout: &Checkout<
         Checkout::Change(words) => (words, true),
     };
     let head = past.revisions().find(b"HEAD");
+    let until = Instant::now() + PATIENCE;
+    let goes_on = || Instant::now() < until && errand.caller.waits();
     let commits = words.iter().filter_map(|word| past.revisions().find(word)).filter(|commit| !past.counts(commit)).take(COMMITS_MAX);
     let comes = |commit: Id| {
         let from = if is_change { past.parent_of(commit) } else { head };
-        from.and_then(|from| brought(past, Some(from), commit)).unwrap_or_default()
+        from.and_then(|from| brought(past, Some(from), commit, &goes_on)).unwrap_or_default()
     };
     let name = |path: &[u8]| [top, b"/", path].concat();
     commits
         .flat_map(comes)
+        .take(NAMES_MAX)
+        .take_while(|_| goes_on())
         .filter(|(path, entry)| is_denied(errand, past, &name(path), (path, *entry)))
         .map(|(path, _)| name(&path))
         .collect()

@@ -84,7 +84,8 @@ fn begins_an_index(errand: &Errand<'_>, file: BorrowedFd<'_>, stat: &Stat) -> bo
         let file = files::reopen(errand.session.ground.own.as_fd(), file, libc::O_RDONLY | libc::O_NONBLOCK, 0)?;
         Ok(files::read_small(file)?.starts_with(SIGNATURE))
     };
-    stat.kind() == libc::S_IFREG && errand.as_caller(begins).unwrap_or(false)
+    // One that cannot be read may be one.
+    stat.kind() == libc::S_IFREG && errand.as_caller(begins).unwrap_or(true)
 }
 
 /// Says these lines to the caller's standard error.
@@ -111,6 +112,9 @@ fn words(names: &[Vec<u8>]) -> String {
 }
 
 pub(super) fn listed(names: &[Vec<u8>]) -> String {
+    if names.is_empty() {
+        return "a file that is not known by name any more".to_owned();
+    }
     let more = names.len().saturating_sub(TOLD_MAX);
     let named: Vec<String> = names.iter().take(TOLD_MAX).map(|name| printable(name)).collect();
     named.join(", ") + &if more == 0 { String::new() } else { format!(" and {more} more") }

@@ -7,6 +7,7 @@
 use super::abstracts;
 use super::attest;
 use super::inside::{Answering, Sockets, source_towards};
+use super::joined;
 use super::kept;
 use super::reach::reach;
 use super::socket::{self, Socket};
@@ -130,9 +131,10 @@ fn lead(errand: &Errand<'_>, socket: &Socket, endpoint: &Endpoint) -> Result<(),
 }
 
 fn dissolve(errand: &Errand<'_>, socket: &Socket) -> Result<i64, Stop> {
-    let kept = &errand.session.sockets.kept;
-    kept.leaving(socket.cookie, &errand.session.members, || Ok(sys::connect(socket.as_fd(), &address::dissolve_wire())?))?;
-    kept.led_elsewhere(socket.leading());
+    let sockets = &errand.session.sockets;
+    let end = || Ok(sys::connect(socket.as_fd(), &address::dissolve_wire())?);
+    joined::without_its_port(errand, socket, || Ok(sockets.kept.leaving(socket.cookie, &errand.session.members, end)?))?;
+    sockets.kept.led_elsewhere(socket.leading());
     Ok(0)
 }
 

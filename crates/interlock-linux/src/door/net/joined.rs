@@ -41,6 +41,23 @@ pub(super) fn apart_from_others(
     result
 }
 
+/// Does what may take a datagram socket's port away. Without one it must not share one that a send may give it; how it is to share waits again.
+pub(super) fn without_its_port(errand: &Errand<'_>, socket: &Socket, act: impl FnOnce() -> Result<(), Stop>) -> Result<(), Stop> {
+    let _sharing = errand.session.sockets.sharing();
+    let shares = shares::of(socket.as_fd());
+    if socket::carried(socket.kind) != Some(Protocol::Udp) || !shares::lets_in(Protocol::Udp, shares) {
+        return act();
+    }
+    shares::set(socket.as_fd(), shares::alone(Protocol::Udp, shares));
+    let result = act();
+    if socket.local().1 == 0 {
+        errand.session.sockets.wishes.note(socket.cookie, shares);
+    } else {
+        shares::set(socket.as_fd(), shares);
+    }
+    result
+}
+
 /// Whether no socket but this session's answers there. A port of the kernel's choice may be anybody's.
 fn is_the_sessions(errand: &Errand<'_>, protocol: Protocol, (address, port): (IpAddr, u16)) -> bool {
     let sockets = &errand.session.sockets;
@@ -48,16 +65,20 @@ fn is_the_sessions(errand: &Errand<'_>, protocol: Protocol, (address, port): (Ip
         _ if port == 0 => false,
         Some(bound) => bound.iter().filter(|bound| bound.overlaps(address)).all(|bound| sockets.has_noted(bound.cookie)),
         // More than the kernel tells at once.
-        None => is_kept(errand, protocol, port),
+        None => is_kept(errand, protocol, (address, port)),
     }
 }
 
-/// Whether a socket that came when the session had the port for itself is still there: whoever is there besides came later.
-fn is_kept(errand: &Errand<'_>, protocol: Protocol, port: u16) -> bool {
+/// Whether a socket that came when the session had that place for itself is still there: whoever is there besides came later. It speaks of what its
+/// own address takes in and of nothing else, as somebody outside may have been at another address of the same port. (`::` may not take IPv4.)
+fn is_kept(errand: &Errand<'_>, protocol: Protocol, (address, port): (IpAddr, u16)) -> bool {
     let sockets = &errand.session.sockets;
     let cookies = sockets.firsts.at(protocol, port);
     cookies.into_iter().filter_map(|cookie| sockets.hold(cookie, &errand.session.members)).any(|held| {
         let own = sys::local_name(held.file.as_fd()).ok().and_then(|name| address::own_endpoint(&name));
-        own.is_some_and(|own| own.port == port)
+        own.is_some_and(|own| {
+            let takes_in = own.address.is_unspecified() && own.address.is_ipv4() == address.is_ipv4();
+            own.port == port && (own.address == address || takes_in)
+        })
     })
 }
