@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Any
 
 import pytest
 from gateway_stage import connector, post, rule
 from test_legacy import rpc, session
+
+from interlock.gateway.outlet import Stream
 
 RULES = (rule("some", "allow", "tool.call", tool=["echo", "progress"]), rule("none", "deny", "tool.call", tool=["send"], because="not that"))
 
@@ -47,6 +50,24 @@ def test_only_what_is_not_answered_is_accepted_without_a_word(start: Any, tmp_pa
     headers = session(stage, token, protocolVersion="2025-03-26")
     status, _, answer = post(stage, token, [rpc("notifications/initialized", identity=None), {"jsonrpc": "2.0", "id": "x", "result": {}}], **headers)
     assert (status, answer) == (202, None)
+
+
+def test_what_no_stream_is_needed_for_leaves_none_behind(start: Any, tmp_path: Path) -> None:
+    """A batch without a request, and a request whose id runs already: they would be kept for as long as the session lives."""
+    stage = start(connector("notes", root=tmp_path), rules=RULES)
+    token = stage.token()
+    headers = session(stage, token, protocolVersion="2025-03-26")
+    before = streams()
+    for _ in range(20):
+        post(stage, token, [rpc("notifications/initialized", identity=None)], **headers)
+        post(stage, token, [call("echo", 1), call("echo", 1)], **headers)
+    assert streams() - before <= 2
+
+
+def streams() -> int:
+    """Those that the gateway, which is in this process, holds."""
+    gc.collect()
+    return sum(isinstance(each, Stream) for each in gc.get_objects())
 
 
 @pytest.mark.parametrize("version", ["2024-11-05", "2025-06-18", "2025-11-25"])

@@ -36,8 +36,8 @@ def stage(start: Any, server: Tasks) -> Any:
     return start(Connector("up", Http(server.url), client_requests=("elicitation",)), rules=RULES)
 
 
-def ask(stage: Any, token: str, method: str, params: dict[str, Any], path: str = "/mcp/up", claims: Any = CLAIMS) -> Any:
-    params = {**params, "_meta": {**META, "io.modelcontextprotocol/clientCapabilities": claims}}
+def ask(stage: Any, token: str, method: str, params: dict[str, Any], path: str = "/mcp/up", claims: Any = CLAIMS, **meta: Any) -> Any:
+    params = {**params, "_meta": {**META, "io.modelcontextprotocol/clientCapabilities": claims, **meta}}
     named = params.get("taskId") or params.get("name")
     headers = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": method, **({"Mcp-Name": named} if named else {})}
     _, _, answer = post(stage, token, {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}, path, **headers)
@@ -133,6 +133,17 @@ def test_answers_to_a_task_are_decided_and_a_human_is_asked_about_them_and_not_a
     asked = [each["action"]["target"] for each in stage.decided("tool.call") if each["action"]["target"].get("method") == "tasks/update"]
     assert asked and all(each["beside"]["inputResponses"] == answers for each in asked)
     assert len([each for each in stage.records() if each["type"] == "approval.asked"]) == 3
+
+
+def test_a_look_at_a_task_and_its_end_carry_no_words_of_the_agents(stage: Any, server: Tasks) -> None:
+    """Nothing is decided or recorded about them, so there is nothing that they could bring along."""
+    token = stage.token()
+    words = {"extensions": {EXTENSION: {"note": "smuggled"}}, "elicitation": {"note": "smuggled"}}
+    task = created(stage, token, "slow_compute", seconds=30)
+    assert ask(stage, token, "tasks/get", {"taskId": task}, claims=words, note="smuggled")["result"]["status"] == "working"
+    assert ask(stage, token, "tasks/cancel", {"taskId": task}, claims=words, note="smuggled")["result"]["resultType"] == "complete"
+    sent = [each for each in server.seen if each["method"].startswith("tasks/")]
+    assert len(sent) == 2 and "smuggled" not in json.dumps(sent)
 
 
 def test_what_a_task_ends_with_is_held_to_what_its_tool_promises(stage: Any) -> None:

@@ -64,7 +64,6 @@ SERVER_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 _WITHOUT_NETWORK: Final = {"NPM_CONFIG_OFFLINE": "true", "UV_OFFLINE": "1"}
 
 
-
 class SupervisedServer:
     """One started server and its supervisor. See `connectors.launch.Running`."""
 
@@ -286,7 +285,11 @@ class SupervisedLauncher:
             raise
         look = Bounds(self._home.runtime, session, scratch, stdio.limits).exceeded
         server = SupervisedServer(supervisor, session, let_go, look)
-        await server.launched(message, pipes)
+        try:
+            await server.launched(message, pipes)
+        except BaseException:
+            pipes.close()
+            raise
         return server
 
     def _launch(
@@ -383,14 +386,14 @@ class _Pipes:
         for descriptor in (self._our_output, self._our_errors):
             reader = asyncio.StreamReader(limit=LINE_BYTES_MAX, loop=loop)
             protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+            self._all.discard(descriptor)  # it is the file's now, which closes it whatever becomes of the transport
             read, _ = await loop.connect_read_pipe(lambda protocol=protocol: protocol, os.fdopen(descriptor, "rb", 0))  # type: ignore[misc]
-            self._all.discard(descriptor)
             pipes.append(read)
             readers.append(reader)
+        self._all.discard(self._our_input)
         write, flow = await loop.connect_write_pipe(
             asyncio.streams.FlowControlMixin, os.fdopen(self._our_input, "wb", 0)
         )
-        self._all.discard(self._our_input)
         pipes.append(write)
         output, errors = readers
         return output, asyncio.StreamWriter(write, flow, None, loop), errors

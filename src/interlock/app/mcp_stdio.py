@@ -115,7 +115,7 @@ async def _serve(wanted: WrappingWanted, home: Home, policy: CompiledPolicy) -> 
         return await _until_the_end(exchange)
     finally:
         telling.cancel()
-        exchange.end()
+        await exchange.ended(GOODBYE_S_MAX)
         await pool.close()
         recorder.close("its client ended it")
         inbox.close()

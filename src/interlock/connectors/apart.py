@@ -19,7 +19,7 @@ from interlock.connectors.configuration import Connector
 from interlock.connectors.link import Link
 from interlock.connectors.standing import Standing
 from interlock.mediate.line import contained
-from interlock.mediate.upstream import Broken, Exchange, Reply
+from interlock.mediate.upstream import Broken, Exchange, Reply, Result
 from interlock.vocabulary.effect import Effect
 from interlock.vocabulary.json_text import JsonObject
 
@@ -82,7 +82,10 @@ class ApartLink(Link):
             link = self._fresh()
             self._running.add(link)
             try:
-                return await self._asked(link, method, params, exchange)
+                reply = await self._asked(link, method, params, exchange)
+                if isinstance(reply, Result) and reply.value.get("resultType") == "task":
+                    return Broken("the server makes a task of the call, and ends with the call (`per`)", Effect.UNKNOWN)
+                return reply
             finally:
                 self._running.discard(link)
                 await asyncio.shield(link.close())

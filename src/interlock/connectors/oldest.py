@@ -71,7 +71,8 @@ class OldestServer:
 async def opened(url: str, streams: HttpClient, headers: Mapping[str, str]) -> OldestServer:
     """Open the stream at a connector's URL. Raises `NotThere`."""
     try:
-        response = await streams.send("GET", {**headers, "Accept": "text/event-stream"}, b"")
+        async with asyncio.timeout(ENDPOINT_S_MAX):
+            response = await streams.send("GET", {**headers, "Accept": "text/event-stream"}, b"")
     except (Unanswered, OSError, ValueError) as error:
         raise NotThere(f"it opens no stream ({error})") from error
     response.__enter__()

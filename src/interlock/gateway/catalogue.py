@@ -212,9 +212,7 @@ class Catalogue:
         )
         return self._engine.possible(action).says is not Says.DENY
 
-    def _tools_of(
-        self, conversation: Conversation, upstream: Upstream, definitions: list[JsonObject]
-    ) -> _Tools:
+    def _tools_of(self, conversation: Conversation, upstream: Upstream, definitions: list[JsonObject]) -> _Tools:
         """The tools of a list, made once for each list that a server gave."""
         key = (conversation.principal.agent, upstream.connector)
         known = self._tools.get(key)

@@ -29,26 +29,11 @@ from interlock.gateway.limits import (
     STREAM_IN_SESSION_AFTER_S,
 )
 from interlock.gateway.methods import LEVELS, Methods
-from interlock.gateway.outlet import (
-    Backlogs,
-    Receive,
-    Send,
-    Stream,
-    Streams,
-    send_array,
-    send_empty,
-    send_json,
-)
+from interlock.gateway.outlet import Backlogs, Receive, Send, Stream, Streams, send_array, send_empty, send_json
 from interlock.gateway.serve import Incoming, Rejected
 from interlock.mcp.client_request import KINDS
 from interlock.mcp.message import RpcError, RpcMessage, RpcNotification, RpcRequest, RpcResponse, error, read, result
-from interlock.mcp.revision import (
-    INTERNAL,
-    INVALID_REQUEST,
-    LEGACY_KNOWN,
-    METHOD_NOT_FOUND,
-    UNSUPPORTED_VERSION,
-)
+from interlock.mcp.revision import INTERNAL, INVALID_REQUEST, LEGACY_KNOWN, METHOD_NOT_FOUND, UNSUPPORTED_VERSION
 from interlock.mediate.principal import Principal
 from interlock.vocabulary.effect import Effect
 from interlock.vocabulary.json_text import JsonObject, encode, is_object, object_at, text_at
@@ -111,6 +96,7 @@ class LegacyEra:
         parts = [self._part(incoming, session, each, stream) for each in values]
         answers = [each for each in parts if each is not None]
         if not answers:
+            session.streams.never_began(stream)
             await send_empty(send, 202)
             return
         together = asyncio.create_task(_together(answers))
@@ -222,7 +208,11 @@ class LegacyEra:
 
     async def _request(self, incoming: Incoming, session: Session, said: RpcRequest, send: Send) -> None:
         stream = session.streams.open() if incoming.accepts_streams else None
-        work = self.begin(incoming, session, said, stream)
+        try:
+            work = self.begin(incoming, session, said, stream)
+        except Rejected:
+            session.streams.never_began(stream)
+            raise
         if stream is None:
             await _answered(send, work)
         else:

@@ -56,6 +56,8 @@ class SseTransport:
         if session is None or session.carrier is None:
             raise Rejected(404, "there is no such session: open its stream first")
         body = await read_body(receive, incoming)
+        if self._sessions.find(session.id, incoming.principal, incoming.connector) is not session:
+            raise Rejected(404, "the session has ended meanwhile")
         try:
             said = read(parse(body))
         except MalformedJson as fault:

@@ -100,6 +100,13 @@ class StdioExchange:
         except RpcError as fault:
             self.outgoing.answer(error(said.id, fault))
 
+    async def ended(self, within_s: float) -> None:
+        """End, and wait until what was under way has said in the record what became of it."""
+        running = set(self._running.values())
+        self.end()
+        if running:
+            await asyncio.wait(running, timeout=within_s)
+
     def end(self) -> None:
         """The client is gone, and all that is under way for it."""
         for work in tuple(self._running.values()):

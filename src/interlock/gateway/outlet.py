@@ -463,6 +463,11 @@ class Streams:
         self._allowance.streams[id(stream)] = stream
         return stream
 
+    def never_began(self, stream: Stream | None) -> None:
+        """Nothing is said on it after all."""
+        if stream is not None:
+            self.forget(stream)
+
     def forget(self, stream: Stream) -> None:
         """Nobody can come back to it."""
         self._all.pop(stream.number, None)

@@ -34,6 +34,7 @@ from interlock.mcp.message import RpcError, RpcMessage, RpcResponse, error, read
 from interlock.mcp.request_headers import Headers, is_modern
 from interlock.mcp.revision import INVALID_REQUEST, PARSE_ERROR
 from interlock.mediate.principal import Principal, Unknown
+from interlock.vocabulary.errors import InterlockError
 from interlock.vocabulary.json_text import MalformedJson, parse
 
 if TYPE_CHECKING:
@@ -459,7 +460,10 @@ class Watch:
         self._timer = asyncio.get_running_loop().call_later(LOOK_EVERY_S, self._look)
 
     def _look(self) -> None:
-        self.why = self._revalidate()
+        try:
+            self.why = self._revalidate()
+        except InterlockError as error:  # who cannot be looked at does not go on
+            self.why = f"whether the caller may still act cannot be told ({error})"
         if self.why is None:
             self._again()
         elif self._task is not None:

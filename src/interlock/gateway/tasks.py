@@ -21,7 +21,7 @@ from interlock.gateway.limits import TASK_KEPT_MS_MAX, TASK_KEPT_MS_MIN, TASK_NA
 from interlock.gateway.operation import Operation, Tool, answer_to_task, keys_in_doubt, tool_call
 from interlock.mcp.client_request import TASKS, declares
 from interlock.mcp.message import RpcError
-from interlock.mcp.revision import INTERNAL, INVALID_PARAMS, MISSING_CAPABILITY, UPSTREAM_BROKEN
+from interlock.mcp.revision import INTERNAL, INVALID_PARAMS, META, MISSING_CAPABILITY, UPSTREAM_BROKEN
 from interlock.mediate.permit import Refused
 from interlock.mediate.ports import RecordFailed
 from interlock.mediate.task import KeptTask
@@ -83,7 +83,7 @@ async def get(methods: Methods, conversation: Conversation, params: JsonObject) 
     found = await _found(methods, conversation, params)
     about = _call(methods, conversation, found)
     await _check_still(methods, conversation, about, params)
-    said = await _asked(conversation, found, "tasks/get", params)
+    said = await _asked(conversation, found, "tasks/get")
     task = _task(said)
     if task is None or said.get("taskId") != found.kept.own:
         raise _unusable("the server's answer does not say how this task stands")
@@ -113,7 +113,7 @@ async def cancel(methods: Methods, conversation: Conversation, params: JsonObjec
     """`tasks/cancel`: the agent wants no more of it, which no policy keeps it from."""
     found = await _found(methods, conversation, params)
     await _record(methods, {"type": "task.cancelled", "action": found.kept.action, "agent": found.kept.agent})
-    await _asked(conversation, found, "tasks/cancel", params)
+    await _asked(conversation, found, "tasks/cancel")
     return {}
 
 
@@ -166,11 +166,12 @@ async def _check_still(methods: Methods, conversation: Conversation, about: Oper
         enactor.denied(refused)
 
 
-async def _asked(conversation: Conversation, found: _Found, method: str, params: JsonObject) -> JsonObject:
-    """What a server answers about a task of its own. Raises `RpcError`."""
+async def _asked(conversation: Conversation, found: _Found, method: str) -> JsonObject:
+    """What a server answers about a task of its own. It is asked in our words alone: no Action stands for the agent's,
+    so none of them is sent. Raises `RpcError`."""
     upstream = found.upstream
-    meta = meta_passed(conversation, params, upstream.client_requests)
-    sent: JsonObject = {"taskId": found.kept.own, "_meta": meta}
+    claims: JsonObject = {**{kind: {} for kind in upstream.client_requests}, "extensions": {TASKS: {}}}
+    sent: JsonObject = {"taskId": found.kept.own, "_meta": {f"{META}clientCapabilities": claims}}
     reply = await upstream.request(method, sent, Exchange(revalidate=conversation.revalidate))
     what = words.use(method, found.tool.name, upstream.connector)
     match reply:

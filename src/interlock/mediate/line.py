@@ -97,7 +97,8 @@ class Line:
 
     async def still(self, *, action: JsonObject, attribution: Attribution, honours: Honours) -> Refused | None:
         """Whether what follows from an act that was let through may go on: it is decided anew, with the policy and the
-        Facts of now. A human who was asked about the act is not asked again. A denial is recorded."""
+        Facts of now. A rule that asks is taken as answered: nobody is asked about what follows from an act. A denial is
+        recorded."""
         judged = await self._judge(action)
         lacking = _lacking(judged.decision, honours)
         if lacking is None and judged.decision.says in (Says.ALLOW, Says.APPROVE):
