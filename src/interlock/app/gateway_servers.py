@@ -18,6 +18,7 @@ from typing import Final
 
 from interlock.app.connector_references import fault_of
 from interlock.app.gateway_policy import server_policy
+from interlock.app.handed_pipe import HandedPipe
 from interlock.app.server_bounds import IDLE_LOOK_S, LOOK_S, Bounds
 from interlock.connectors import package
 from interlock.connectors.configuration import Stdio
@@ -48,6 +49,8 @@ from interlock.vocabulary.supervision import (
 
 START_S_MAX: Final = 20.0
 END_S_MAX: Final = 5.0
+#: For the folder of its sockets to be cleared: other servers that start meanwhile hold it for a moment.
+CLEARED_S_MAX: Final = 2.0
 LAST_WORDS_BYTES: Final = 4_096
 #: From the end of a server's output to the end of its errors and its status.
 WORDS_S_MAX: Final = 0.5
@@ -270,7 +273,7 @@ class SupervisedLauncher:
             """What was made for this session; whatever of it a killed gateway leaves, the next one clears."""
             if held is not None:
                 os.close(held)
-                clear(self._home, session)
+                clear(self._home, session, within_s=CLEARED_S_MAX)
             shutil.rmtree(scratch, ignore_errors=True)
 
         try:
@@ -281,7 +284,7 @@ class SupervisedLauncher:
             supervisor = start_supervisor(executable, inherited=pipes.theirs)
         except BaseException:
             pipes.close()
-            let_go()
+            await asyncio.shield(asyncio.to_thread(let_go))
             raise
         look = Bounds(self._home.runtime, session, scratch, stdio.limits).exceeded
         server = SupervisedServer(supervisor, session, let_go, look)
@@ -386,14 +389,13 @@ class _Pipes:
         for descriptor in (self._our_output, self._our_errors):
             reader = asyncio.StreamReader(limit=LINE_BYTES_MAX, loop=loop)
             protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
-            self._all.discard(descriptor)  # it is the file's now, which closes it whatever becomes of the transport
-            read, _ = await loop.connect_read_pipe(lambda protocol=protocol: protocol, os.fdopen(descriptor, "rb", 0))  # type: ignore[misc]
+            self._all.discard(descriptor)  # it is the loop's now
+            read, _ = await loop.connect_read_pipe(lambda protocol=protocol: protocol, HandedPipe(descriptor, loop))  # type: ignore[misc]
             pipes.append(read)
             readers.append(reader)
         self._all.discard(self._our_input)
-        write, flow = await loop.connect_write_pipe(
-            asyncio.streams.FlowControlMixin, os.fdopen(self._our_input, "wb", 0)
-        )
+        handed = HandedPipe(self._our_input, loop)
+        write, flow = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, handed)
         pipes.append(write)
         output, errors = readers
         return output, asyncio.StreamWriter(write, flow, None, loop), errors

@@ -25,6 +25,7 @@ from interlock.app.gateway_policy import call_policy
 from interlock.app.gateway_serve import asked_for, refused, standings_of
 from interlock.app.gateway_servers import SupervisedLauncher
 from interlock.app.gateway_told import Told
+from interlock.app.handed_pipe import HandedPipe
 from interlock.connectors.pool import Pool
 from interlock.gateway.exchange_stdio import StdioExchange
 from interlock.mediate.ports import RecordFailed
@@ -150,7 +151,7 @@ async def _pipes() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
             raise HostError(f"standard {name} is neither a pipe nor a terminal", hint=_HELD_BY_PIPES)
     loop = asyncio.get_running_loop()
     lines = asyncio.StreamReader(limit=LINE_BYTES_MAX)
-    source, sink = (os.fdopen(os.dup(number), mode, 0) for number, mode in ((0, "rb"), (1, "wb")))
+    source, sink = (HandedPipe(os.dup(number), loop) for number in (0, 1))
     try:
         await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), source)
         transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, sink)

@@ -27,6 +27,7 @@ LOOKED_AT_MAX: Final = 256
 #: A directory has this before its name until it is held, so that nobody clears it in between; and no longer than this.
 _FRESH: Final = ".new-"
 _FRESH_SECONDS_MAX: Final = 60.0
+_TRIED_EVERY_S: Final = 0.005
 _SOCKETS: Final = ("control.sock", "inside.sock")
 #: Files that name folders made for the session alone, to be cleared with it, and how such a folder is called: the home
 #: of a tool server, the temporary folder.
@@ -53,14 +54,25 @@ def hold(home: Home, session: str, *, scratch: str | None = None, temporary: str
     return held
 
 
-def clear(home: Home, session: str) -> bool:
-    """Take away what is left of a session that nobody holds. Whether nothing is left."""
+def clear(home: Home, session: str, *, within_s: float = 0.0) -> bool:
+    """Take away what is left of a session that nobody holds. Whether nothing is left.
+
+    Arguments: `within_s` is how many seconds it is tried. Who starts programs meanwhile needs some: until a child runs
+        its program it has every descriptor of its parent, and with it the lock that the parent has just closed.
+    """
+    deadline = time.monotonic() + within_s
+    while not (cleared := _clear_once(home, session)) and time.monotonic() < deadline:
+        time.sleep(_TRIED_EVERY_S)
+    return cleared
+
+
+def _clear_once(home: Home, session: str) -> bool:
     with contextlib.ExitStack() as stack:
         try:
             runtime = _opened(stack, home.runtime)
             return _clear(stack, runtime, session, lambda directory: True)
         except OSError:
-            return False
+            return not os.path.lexists(home.session_runtime(session))
 
 
 def clear_leftovers(home: Home) -> int:

@@ -48,6 +48,26 @@ def test_what_a_killed_session_left_is_cleared_and_a_live_one_stays(home):
     assert os.listdir(home.runtime) == []
 
 
+def test_a_child_that_has_the_lock_until_it_runs_its_program_is_waited_for(home):
+    session = NAME.format(1)
+    held = hold(home, session)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(writing)
+        os.read(reading, 1)  # as between fork and exec: everything of the parent's is open here too
+        os._exit(0)
+    os.close(reading)
+    os.close(held)
+    try:
+        assert not clear(home, session)
+        threading.Timer(0.1, os.close, [writing]).start()
+        assert clear(home, session, within_s=30.0)
+        assert os.listdir(home.runtime) == []
+    finally:
+        os.waitpid(child, 0)
+
+
 def test_a_servers_folder_goes_with_its_session(home, tmp_path):
     scratch = tmp_path / "interlock-server-notes-x"
     (scratch / "below").mkdir(parents=True)
