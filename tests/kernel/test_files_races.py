@@ -16,7 +16,7 @@ import pytest
 from tests.kernel.drive import FILE_VERBS, Drive, policy, rule
 
 SOURCE = Path(__file__).parent / "programs" / "file_races.c"
-SECONDS = 600 if os.environ.get("INTERLOCK_LONG") == "1" else 4
+SECONDS = 600 if os.environ.get("INTERLOCK_LONG") == "1" else 2
 #: At most: the control ends as soon as it was won once. Some need luck on two processors.
 CONTROL_SECONDS = 60
 KINDS = ["read", "write", "create", "truncate", "chmod", "unlink", "rename", "link", "mkdir", "rename-parent"]

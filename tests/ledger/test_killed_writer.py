@@ -13,7 +13,7 @@ from interlock.ledger.ledger_check import verify_ledger
 from interlock.ledger.reader import entries
 from tests.ledger.conftest import LONG, Ledger, writer_command
 
-KILLS = 2_000 if LONG else 200
+KILLS = 2_000 if LONG else 100
 SEED = int(os.environ.get("INTERLOCK_SEED", "20261121"))
 
 
