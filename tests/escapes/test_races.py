@@ -18,8 +18,6 @@ from tests.tries import LONG, seconds, tries
 TRIES, SECONDS = tries(8_000), seconds(100)
 CONTROL_TRIES = 100_000
 CONTROL_SECONDS = "20" if LONG else "6"
-#: Under `coding-agent` a folder is not exchanged with a link without a yes; here it is, and the hooks are kept all the same.
-EXCHANGES = "ci"
 
 pytestmark = pytest.mark.race
 
@@ -91,7 +89,7 @@ def test_a_write_is_raced_into_the_hooks(arena: Arena) -> None:
     print("write-exchange control: the hook was planted" if arena.hook.exists() else "write-exchange control: nothing landed")
     assert arena.hook.exists(), "the race cannot be won in the open"
     hooks()
-    held = arena.held(*command, str(TRIES), str(SECONDS), preset=EXCHANGES, seconds=2 * SECONDS + 60)
+    held = arena.held(*command, str(TRIES), str(SECONDS), seconds=2 * SECONDS + 60)
     assert figures("write-exchange held", held.output)[1] > 0
     assert not arena.hook.exists()
 
@@ -124,7 +122,7 @@ def test_names_made_moved_and_changed_are_raced_into_the_hooks(arena: Arena) -> 
     assert won != before, "the race cannot be won in the open"
     free, link = hooks()
     before = standing()
-    ran = arena.held(*command, str(TRIES), str(SECONDS), preset=EXCHANGES, seconds=2 * SECONDS + 60)
+    ran = arena.held(*command, str(TRIES), str(SECONDS), seconds=2 * SECONDS + 60)
     held = figures("names-exchange held", ran.output)
     assert held[1] > 0
     assert held[0] >= 1_000

@@ -82,6 +82,11 @@ impl Pattern {
         self.rest == [Component::Depth]
     }
 
+    /// Whether each name in it is a text: it has no wildcard but `**`.
+    pub fn is_spelled(&self) -> bool {
+        self.rest.iter().all(|part| matches!(part, Component::Depth | Component::Name(Glob::Literal(_))))
+    }
+
     /// Whether an absolute clean path matches.
     pub fn matches(&self, path: &[u8]) -> bool {
         match path.strip_prefix(self.prefix.as_slice()) {

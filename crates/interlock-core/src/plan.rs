@@ -199,6 +199,21 @@ impl Plan {
         sorted(self.caring(verb).filter(|(rule, _)| asks_history(rule)).flat_map(asked).collect())
     }
 
+    /// Whether rules ask for this very name, by the texts of its parts: one that only a wildcard matches stands for others as well.
+    pub fn is_spelled(&self, verb: Verb, name: &[u8]) -> bool {
+        self.caring(verb).filter(|(_, pattern)| pattern.matches(name)).all(|(_, pattern)| pattern.is_spelled())
+    }
+
+    /// Whether nothing can come to this name by being made, moved or linked there: rules deny all three by the name alone, whatever the Facts.
+    pub fn shuts(&self, name: &[u8]) -> bool {
+        let end = FileEnd { path: Bytes(name.to_vec()), aliases: Vec::new(), inode: None, content: None };
+        let denies = |rule: &Rule, verb: Verb| {
+            let by_name = rule.when.is_none() && rule.selectors.keys.is_none() && rule.selectors.names_end(rule.says, &end);
+            rule.says == Says::Deny && rule.verbs.contains(verb) && by_name
+        };
+        [Verb::FileCreate, Verb::FileRename, Verb::FileLink].into_iter().all(|verb| self.rules().any(|rule| denies(rule, verb)))
+    }
+
     /// Whether the directory `name` is one whose own name a rule other than an allow asks for.
     pub fn leads_to(&self, verb: Verb, name: &[u8]) -> bool {
         self.caring(verb).any(|(_, pattern)| beneath::lost(pattern, name, b"/").is_some())

@@ -5,8 +5,9 @@
 //!
 //! RULE: a link keeps what its own name is protected by only if its text does, whatever the steps on the way mean at the moment: each of them may
 //! be made to lead elsewhere later, unless its own name is protected alike, and then this rule holds for it in turn. So `.tool -> other/.tool` is
-//! free, and `.tool -> hop` is not, wherever `hop` leads. Links from before the session are placed with the policy (`interlock-place`).
+//! free, and `.tool -> hop` is not, wherever `hop` leads. A folder in which rules let nothing of the kind come to be brings nothing either (`shut`). Links from before the session are placed with the policy (`interlock-place`).
 
+use super::shut::Shut;
 use crate::door::errand::Errand;
 use crate::line::Observed;
 use interlock_core::action::Verb;
@@ -40,7 +41,10 @@ fn standing(errand: &Errand<'_>, verb: Verb, name: &[u8], target: impl Fn(&[u8])
         // What is excused where the way leads may not be excused here.
         let led_to = if is_known && target != ANYWHERE { errand.session.led_to(&target) } else { None };
         let beyond = led_to.filter(|led_to| *led_to != target).map(|led_to| plan.excused_at(verb, &name, &led_to)).unwrap_or_default();
-        plan.stands_for(verb, &name, &target).into_iter().chain(asked).chain(beyond).collect::<Vec<_>>()
+        let stands_for: Vec<_> = plan.stands_for(verb, &name, &target).into_iter().chain(asked).chain(beyond).collect();
+        let folder =
+            if verb == Verb::FileCreate && target != ANYWHERE && !stands_for.is_empty() { Shut::at(errand, &name, &target) } else { None };
+        stands_for.into_iter().filter(move |asked| !folder.as_ref().is_some_and(|folder| folder.keeps_out(plan, asked))).collect::<Vec<_>>()
     });
     found.map(|name| errand.act(verb, &name, None)).collect()
 }

@@ -17,6 +17,7 @@ pub mod names;
 pub mod object;
 pub mod open;
 pub mod rename;
+mod shut;
 pub mod terminal;
 pub mod times;
 pub mod view;
