@@ -92,6 +92,13 @@ KINDS: Final = (
         in_trees=True,
     ),
     Kind(
+        "agent-services",
+        "a service of the coding agent, at once where it runs outside",
+        denied=("@agent-services",),
+        reason="it starts what it finds there, with the flags and permissions that stand there; start jobs outside",
+        in_trees=True,
+    ),
+    Kind(
         "meeting-places",
         "tmux, ssh, X and others, which take what they find there for each other's",
         denied=("@known-names",),
@@ -160,7 +167,8 @@ KINDS: Final = (
         "agent-config",
         "coding agents, when they start here",
         denied=("@agent-config",),
-        listed=("${claude}/plugins/**",),
+        # Whose account an agent works for says who sees what it does, and what its organisation sets.
+        listed=("${claude}/plugins/**", "${claude}/.credentials.json", "${codex}/auth.json"),
         reason="tool servers, hooks and permissions are a person's to give",
     ),
     Kind(
@@ -302,8 +310,8 @@ KINDS: Final = (
         "agent-memory",
         "coding agents, when they go on with an earlier session",
         listed=(
-            "${claude}/{session-env,shell-snapshots,projects,sessions,file-history,ide}",
-            "${codex}/{sessions,memories,shell_snapshots,tmp,.tmp}",
+            "${claude}/{session-env,shell-snapshots,projects,sessions,file-history,ide,tasks,teams,plans,uploads}",
+            "${codex}/{sessions,memories,shell_snapshots,tmp,.tmp,attachments}",
         ),
         reason="an agent keeps there what it did and what it is to start with",
         tree=True,

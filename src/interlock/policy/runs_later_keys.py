@@ -117,6 +117,9 @@ AGENT_NAMED: Final = (
         "projects.*mcpContextUris*",
         "projects.*allowedTools*",
         "projects.*enabledMcpjsonServers*",
+        "projects.*enabledMcpServers*",
     ),
+    *("gcpAuthRefresh", "proxyAuthHelper", "subagentStatusLine*", "remoteControlAtStartup", "autoUploadSessions"),
+    "bypassPermissionsModeAccepted",
     *("projects.*hasTrustDialogAccepted", "projects.*hasClaudeMdExternalIncludesApproved"),
 )

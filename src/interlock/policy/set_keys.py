@@ -23,7 +23,11 @@ AGENT: Final = (
     *("mcpServers", "mcp_servers", "hooks", "permissions", "apiKeyHelper", "statusLine", "env"),
     *("awsAuthRefresh", "awsCredentialExport", "otelHeadersHelper", "sandbox", "enabledPlugins"),
     *("extraKnownMarketplaces", "enableAllProjectMcpServers", "enabledMcpjsonServers", "fileSuggestion"),
+    *("gcpAuthRefresh", "proxyAuthHelper", "subagentStatusLine"),
+    # Whoever has the account is let into every session, or is sent what was said in it.
+    *("remoteControlAtStartup", "autoUploadSessions", "isolatePeerMachines"),
     *("projects.*.mcpServers", "projects.*.allowedTools", "projects.*.enabledMcpjsonServers"),
+    *("projects.*.enabledMcpServers", "projects.*.mcpContextUris"),
 )
 
 #: Of Codex's configuration: how it looks and which model answers. All else is guarded.

@@ -54,6 +54,7 @@ KNOWN_NAMES: Final = (
     "/tmp/nvim.*/**",
     "/tmp/{vscode,code,cursor,windsurf}-*/**",
     "/tmp/{vscode,code,cursor,windsurf}-*.sock",
+    "/tmp/{cc-daemon-*,claude-mcp-browser-bridge-*,codex-ipc}/**",
     # Shared memory that is opened by a fixed name.
     "/dev/shm/{jack*,lttng-ust-wait-*,sem.jack*,pulse-shm-*,sem.haveged*}",
 )

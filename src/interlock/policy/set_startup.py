@@ -160,16 +160,32 @@ AGENTS_FOLDER: Final = (
     "**/.github/copilot/**",
 )
 
+
+def _claude(*patterns: str) -> tuple[str, ...]:
+    """In the folder that the environment names, and in the one where an agent outside has what is its own."""
+    return tuple(f"{place}/{pattern}" for place in ("${claude}", "~/.claude") for pattern in patterns)
+
+
+def _codex(*patterns: str) -> tuple[str, ...]:
+    """The same of Codex."""
+    return tuple(f"{place}/{pattern}" for place in ("${codex}", "~/.codex") for pattern in patterns)
+
+
 AGENTS_USER: Final = (
-    "${claude}/{settings.json,settings.local.json,remote-settings.json,CLAUDE.md,keybindings.json,statusline.sh}",
-    "${claude}/{commands,skills,hooks,agents,output-styles,rules,workflows}/**",
-    "${claude}/plugins/{cache,marketplaces,repos}/**",
-    # Where each plugin lies.
-    "${claude}/plugins/{installed_plugins,installed_plugins_v2,known_marketplaces}.json",
-    "${codex}/{config.toml,AGENTS.md,AGENTS.override.md,hooks.json,managed_config.toml,.env}",
-    "~/.codex/.env",
-    "${codex}/{prompts,rules,hooks,plugins}/**",
-    "${codex}/skills/*/**",
+    *_claude(
+        "{settings,settings.local,remote-settings,managed-settings,keybindings,launch,scheduled_tasks,.mcp}.json",
+        "{CLAUDE.md,loop.md,statusline.sh}",
+        "{commands,skills,hooks,agents,output-styles,rules,workflows,routines,statusline}/**",
+        "plugins/{cache,marketplaces,repos,synced,npm-cache}/**",
+        # Where each plugin lies.
+        "plugins/{installed_plugins,installed_plugins_v2,known_marketplaces}.json",
+    ),
+    *_codex(
+        "{config,*.config,requirements,managed_config}.toml",
+        "{AGENTS.md,AGENTS.override.md,hooks.json,.env}",
+        "{prompts,rules,hooks,plugins}/**",
+        "skills/*/**",
+    ),
     "/etc/{claude-code,codex}/**",
     "~/.config/{claude,Claude,goose,opencode,zed,github-copilot,crush,amp,mcp,cline}/**",
     "~/.{gemini,codeium,aider.conf.yml,continue,cline,copilot,qwen}/**",
@@ -180,14 +196,28 @@ AGENTS: Final = (*AGENTS_FOLDER, *AGENTS_USER)
 #: The agents themselves, where they install what they update.
 AGENT_PROGRAMS: Final = (
     "~/.local/share/claude/versions/**",
-    "~/.claude/{local,downloads}/**",
-    "${claude}/{local,downloads}/**",
+    *_claude("{local,downloads}/**"),
     "~/.cache/claude/staging/**",
-    "${codex}/{bin,packages}/**",
-    "~/.codex/{bin,packages}/**",
+    *_codex("{bin,packages}/**"),
     "~/.local/share/{cursor-agent,opencode,goose,crush,amp,gemini,droid,copilot}/{bin,versions}/**",
     "~/.{opencode,amp,factory,gemini,cursor,copilot,goose,crush}/{bin,local,versions}/**",
 )
+
+#: A service of an agent starts what it finds here, with the flags and permissions that stand there; a browser starts
+#: the program in `chrome`.
+AGENT_SERVICES: Final = (
+    *_claude("{daemon,jobs,chrome}/**", "daemon.json"),
+    *_codex("{app-server-control,app-server-daemon}/**"),
+)
+
+#: What an agent runs between two of its commands: snapshots of its shell, scripts for its environment, a folder that
+#: is first in its commands' PATH.
+AGENT_RUNNING: Final = (
+    *_claude("shell-snapshots{,/*}", "session-env{,/*,/*/*}"),
+    *_codex("shell_snapshots{,/*}", "tmp/arg0*{,/*,/*/*}"),
+)
+#: Of that, where something new would be run as well.
+AGENT_RUNNING_WHOLE: Final = (*_claude("session-env/*/*"), *_codex("tmp/arg0*/*/*"))
 
 AGENT_STATE: Final = (
     "${claude}/**",
@@ -221,6 +251,9 @@ STARTUP_SETS: Final[dict[str, tuple[str, ...]]] = {
     "agent-user-config": AGENTS_USER,
     "opened-folders": (*EDITORS, *AGENTS_FOLDER),
     "agent-programs": AGENT_PROGRAMS,
+    "agent-services": AGENT_SERVICES,
+    "agent-running": AGENT_RUNNING,
+    "agent-running-whole": AGENT_RUNNING_WHOLE,
     "agent-state": AGENT_STATE,
     "agent-state-files": AGENT_STATE_FILES,
     "agent-settings": AGENT_SETTINGS,
