@@ -66,8 +66,8 @@ def test_a_dead_server_is_left_alone_for_a_while(start: Any, tmp_path: Any) -> N
     stage = start(connector("dead", "dead", root=tmp_path))
     token = stage.token()
     answers = [modern(stage, token, "tools/call", {"name": "dead__echo", "arguments": {"text": "x"}})[1] for _ in range(5)]
-    assert all("error" in answer for answer in answers)
-    assert "tried again" in answers[-1]["error"]["message"] and stage.launcher.started == ["dead"] * 3
+    assert all(answer["result"]["isError"] and answer["result"]["_meta"]["interlock/effect"] == "not sent" for answer in answers)
+    assert "tried again" in answers[-1]["result"]["content"][0]["text"] and stage.launcher.started == ["dead"] * 3
 
 
 def test_a_server_that_died_is_started_again(start: Any, tmp_path: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import threading
@@ -31,16 +32,26 @@ class Relay:
 
 
 def _handler(port: int, mood: Path) -> type[BaseHTTPRequestHandler]:
+    #: Over the oldest transport an answer comes on the stream: by its id, what is said in its place.
+    posted: dict[object, str] = {}
+
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             onward = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
             headers = {name: value for name, value in self.headers.items() if name.lower() not in _NOT_HANDED_ON}
-            onward.request(self.command, self.path, body or None, {**headers, "Host": f"127.0.0.1:{port}"})
-            answer = onward.getresponse()
             message = json.loads(body) if body else {}
             word = mood.read_text().strip() if message.get("method") == "tools/call" and mood.exists() else ""
-            self._hand_back(answer, _forged(word, message, answer) if word else None)
+            oldest = self.path.startswith("/message?")
+            if word and oldest:
+                posted[message["id"]] = word
+            onward.request(self.command, self.path, body or None, {**headers, "Host": f"127.0.0.1:{port}"})
+            answer = onward.getresponse()
+            forged = None
+            if word and not oldest:
+                answer.read()
+                forged = _forged(word, message)
+            self._hand_back(answer, forged)
             onward.close()
 
         do_GET = do_DELETE = do_POST
@@ -56,9 +67,18 @@ def _handler(port: int, mood: Path) -> type[BaseHTTPRequestHandler]:
             if forged is not None:
                 self.wfile.write(forged)
                 return
-            while part := answer.read1(65_536):
-                self.wfile.write(part)
-                self.wfile.flush()
+            with contextlib.suppress(OSError):  # one of the two ends is gone, and the other hears of it
+                while line := answer.readline():
+                    self.wfile.write(self._line(line) if self.command == "GET" else line)
+                    self.wfile.flush()
+
+        def _line(self, line: bytes) -> bytes:
+            """A line of a stream, with an answer that is forged in the place of one that is to be."""
+            with contextlib.suppress(ValueError):
+                message = json.loads(line.removeprefix(b"data:"))
+                word = posted.pop(message.get("id"), "") if isinstance(message, dict) else ""
+                return b"data: " + _forged(word, message) + b"\n" if word else line
+            return line
 
         def log_message(self, format: str, *args: object) -> None:
             """Quiet."""
@@ -66,9 +86,8 @@ def _handler(port: int, mood: Path) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def _forged(word: str, message: dict[str, object], answer: http.client.HTTPResponse) -> bytes:
+def _forged(word: str, message: dict[str, object]) -> bytes:
     """What is said in place of the server's answer. The server has done the call."""
-    answer.read()
     said: dict[str, object] = {"jsonrpc": "2.0", "id": message["id"], "result": {"content": "well done"}}
     if word == "slow":
         time.sleep(SLOW_S)

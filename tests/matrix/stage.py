@@ -191,11 +191,11 @@ class MatrixStage(CommandStage):
         while True:
             status, answer = modern(self, self.token, "tools/call", {"name": tool, "arguments": arguments})
             answer = answer[-1] if isinstance(answer, list) else answer
-            if "ask again" not in answer.get("error", {}).get("message", "") or time.monotonic() > until:
+            assert status == 200 and "result" in answer, answer.get("error", {}).get("message", answer)
+            result = answer["result"]
+            text = "\n".join(part.get("text", "") for part in result["content"])
+            if "; ask again" not in text or time.monotonic() > until:
                 break
-        assert status == 200 and "result" in answer, answer.get("error", {}).get("message", answer)
-        result = answer["result"]
-        text = "\n".join(part.get("text", "") for part in result["content"])
         effect = result.get("_meta", {}).get("interlock/effect")
         assert effect is not None or not result.get("isError"), text
         return text, effect

@@ -213,7 +213,7 @@ class Link:
         except TimeoutError:
             since_s = (self._now_ms() - self._starting_since_ms) // 1000
             words = f"`{self.connector}` has been starting for {since_s} s; ask again"
-            return Broken(words, Effect.NOT_SENT)
+            return Broken(words, Effect.NOT_SENT, starting=True)
 
     async def _start(self) -> Broken | None:
         self._lists.forget()

@@ -1,7 +1,7 @@
 """From what an agent names to the server that has it, and lists of what an agent may see.
 
-A list holds what policy could allow this agent, in a fixed order; a server that is dead, slow or lying is left out
-and named in `_meta`, and never keeps the others from being listed.
+A list holds what policy could allow this agent, in a fixed order; a server that is dead or lying is left out and named
+in `_meta`, and never keeps the others from being listed. One that is slow delays nobody for long (`known_lists.py`).
 
 A name means the same tool each time, and back. At `/mcp` a tool is `connector__tool`; where that is longer than 48
 characters or holds others than clients take, an alias with a digest stands for it. Connector names hold no `_`, so the
@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from interlock.gateway.conversation import Conversation
-from interlock.gateway.failures import effect_data, unusable
-from interlock.gateway.limits import LIST_S_MAX, TOOL_NAME_CHARACTERS_MAX
+from interlock.gateway.failures import Unready, effect_data
+from interlock.gateway.known_lists import AsLastKnown, KnownLists, Listed
+from interlock.gateway.limits import TOOL_NAME_CHARACTERS_MAX
 from interlock.gateway.operation import LISTING, NO_SESSION, READ, Tool, call_action, named_action, subject_of, tools_of
 from interlock.gateway.ports import Upstreams
 from interlock.mcp.message import RpcError
@@ -41,6 +42,8 @@ _DIGEST_CHARACTERS: Final = 10
 _TOOLS_A_TURN: Final = 50
 UI: Final = "ui://"
 UNAVAILABLE: Final = "interlock/unavailable"
+#: Servers whose entries may be older than what they have now.
+AS_LAST_KNOWN: Final = "interlock/as-last-known"
 _KEYS: Final = {"tools": "name", "prompts": "name", "resources": "uri", "resourceTemplates": "uriTemplate"}
 #: What a server says it has; `tools` is always said of an endpoint.
 _CAPABILITIES: Final = {"prompts": "prompts", "resources": "resources", "resourceTemplates": "resources"}
@@ -62,6 +65,7 @@ class Catalogue:
     def __init__(self, upstreams: Upstreams, engine: Engine) -> None:
         self._upstreams = upstreams
         self._engine = engine
+        self.lists = KnownLists()
         self._reached: dict[tuple[str, str], Upstream] = {}
         self._tools: dict[tuple[str, str], _Tools] = {}
 
@@ -75,7 +79,7 @@ class Catalogue:
             raise _unknown("tool", name)
         definitions = await upstream.definitions("tools")
         if isinstance(definitions, Broken):
-            raise unusable(words.call(name), definitions)
+            raise Unready(words.call(name), definitions)
         tools = self._tools_of(conversation, upstream, definitions)
         found = (tools.own if conversation.connector else tools.public).get(name)
         if found is None:
@@ -87,7 +91,7 @@ class Catalogue:
         upstream = self._upstream(conversation, connector)
         definitions = [] if upstream is None else await upstream.definitions("tools")
         if isinstance(definitions, Broken):
-            raise unusable(words.call(own, connector), definitions)
+            raise Unready(words.call(own, connector), definitions)
         found = None if upstream is None else self._tools_of(conversation, upstream, definitions).own.get(own)
         if upstream is None or found is None:
             raise RpcError(UPSTREAM_BROKEN, f"{words.call(own, connector)}: the tool is not there any more")
@@ -104,7 +108,7 @@ class Catalogue:
             return upstream, name
         definitions = await upstream.definitions("prompts")
         if isinstance(definitions, Broken):
-            raise unusable(f"the use of the prompt {words.shown(name)}", definitions)
+            raise Unready(f"the use of the prompt {words.shown(name)}", definitions)
         names = [each for each in (text_at(entry, "name") for entry in definitions) if each]
         own = by_public_name(upstream.connector, names).get(name)
         if own is None:
@@ -129,25 +133,26 @@ class Catalogue:
     async def listed(self, conversation: Conversation, kind: str) -> JsonObject:
         """The list of one kind, of every server at this endpoint, as this agent may see it."""
         upstreams = self.reachable(conversation)
-        answers = await asyncio.gather(*(self._entries(conversation, upstream, kind) for upstream in upstreams))
-        entries: list[JsonObject] = []
-        missing: list[JsonObject] = []
-        for upstream, answer in zip(upstreams, answers, strict=True):
-            if isinstance(answer, Broken):
-                missing.append({"connector": upstream.connector, "reason": printable(answer.reason)})
-            else:
-                entries.extend(answer)
+        agent, alone = conversation.principal.agent, len(upstreams) == 1
+        known = await asyncio.gather(*(self.lists.of(agent, each, kind, alone=alone) for each in upstreams))
+        parts = [await self._part(conversation, *each, kind) for each in zip(upstreams, known, strict=True)]
+        missing = [_told(name, part.reason) for name, part in parts if isinstance(part, Broken)]
+        late = [
+            _told(each.connector, lists.why)
+            for each, lists in zip(upstreams, known, strict=True)
+            if isinstance(lists, AsLastKnown)
+        ]
         if missing and conversation.connector:
             reason = str(missing[0]["reason"])
             named = f"`{conversation.connector}` "
             words = reason if reason.startswith(named) else f"{named}is unavailable: {reason}"
             raise RpcError(UPSTREAM_BROKEN, words, data=effect_data(Effect.NOT_SENT))
-        claim = _CAPABILITIES.get(kind)
-        if claim is not None and not missing and not any(claim in upstream.capabilities() for upstream in upstreams):
-            status = 404 if conversation.modern else 200
-            raise RpcError(METHOD_NOT_FOUND, f"no server at this endpoint has {kind}", status=status)
+        if alone and not missing:
+            _check_claimed(conversation, upstreams[0], kind)
+        entries = [entry for _, part in parts if not isinstance(part, Broken) for entry in part]
         entries.sort(key=lambda entry: str(entry[_KEYS[kind]]))
-        return {kind: entries, **({"_meta": {UNAVAILABLE: missing}} if missing else {})}
+        meta: JsonObject = {**({UNAVAILABLE: missing} if missing else {}), **({AS_LAST_KNOWN: late} if late else {})}
+        return {kind: entries, **({"_meta": meta} if meta else {})}
 
     def renamed(self, conversation: Conversation, connector: str, result: JsonObject) -> JsonObject:
         """Links to resources in a result, as the agent may ask for them at this endpoint."""
@@ -158,16 +163,19 @@ class Catalogue:
             return result
         return {**result, "content": [_relinked(connector, block) for block in content]}
 
-    async def _entries(self, conversation: Conversation, upstream: Upstream, kind: str) -> list[JsonObject] | Broken:
-        """One server's part of a list. Whatever goes wrong with it is that server's alone."""
+    async def _part(
+        self, conversation: Conversation, upstream: Upstream, known: Listed, kind: str
+    ) -> tuple[str, list[JsonObject] | Broken]:
+        """One server's part of a list, by its name. Whatever goes wrong with it is that server's alone."""
+        if isinstance(known, Broken):
+            return upstream.connector, known
+        entries = known.entries if isinstance(known, AsLastKnown) else known
 
         async def visible() -> list[JsonObject] | Broken:
-            definitions = await _in_time(upstream, kind)
-            if isinstance(definitions, Broken):
-                return definitions
-            return await self._visible(conversation, upstream, kind, definitions)
+            return await self._visible(conversation, upstream, kind, entries)
 
-        return await contained(visible(), lambda why: Broken(f"its {kind} cannot be listed: {why}", Effect.NOT_SENT))
+        why = f"its {kind} cannot be listed"
+        return upstream.connector, await contained(visible(), lambda fault: Broken(f"{why}: {fault}", Effect.NOT_SENT))
 
     async def _visible(
         self, conversation: Conversation, upstream: Upstream, kind: str, definitions: list[JsonObject]
@@ -233,12 +241,17 @@ class Catalogue:
         return upstream
 
 
-async def _in_time(upstream: Upstream, kind: str) -> list[JsonObject] | Broken:
-    try:
-        async with asyncio.timeout(LIST_S_MAX):
-            return await upstream.definitions(kind)
-    except TimeoutError:
-        return Broken(f"it did not list its {kind} within {LIST_S_MAX:g} s", Effect.UNKNOWN)
+def _check_claimed(conversation: Conversation, upstream: Upstream, kind: str) -> None:
+    """Raises `RpcError` where the one server of an endpoint has nothing of a kind. Of several, all kinds are there:
+    which of them have any is not known until each has been reached."""
+    claim = _CAPABILITIES.get(kind)
+    if claim is not None and claim not in upstream.capabilities():
+        status = 404 if conversation.modern else 200
+        raise RpcError(METHOD_NOT_FOUND, f"no server at this endpoint has {kind}", status=status)
+
+
+def _told(connector: str, why: str) -> JsonObject:
+    return {"connector": connector, "reason": printable(why)}
 
 
 def _denies(decision: Decision) -> bool:

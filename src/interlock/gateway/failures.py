@@ -37,8 +37,10 @@ def broken(what: str, reply: Broken) -> str:
     return words.broken(what, reply.reason, reply.said, reply.effect)
 
 
-def unusable(what: str, reply: Broken) -> RpcError:
-    """The answer where a server cannot say what it has. The operation itself was not sent, whatever became of the
-    question."""
-    text = broken(what, replace(reply, effect=Effect.NOT_SENT))
-    return RpcError(UPSTREAM_BROKEN, text, data=effect_data(Effect.NOT_SENT))
+class Unready(RpcError):
+    """A server cannot say what it has, so the operation was not sent, whatever became of the question. For the call of
+    a tool it is a result (`failure`): an error of the protocol is one that clients' libraries raise."""
+
+    def __init__(self, what: str, reply: Broken) -> None:
+        text = broken(what, replace(reply, effect=Effect.NOT_SENT))
+        super().__init__(UPSTREAM_BROKEN, text, data=effect_data(Effect.NOT_SENT))

@@ -40,8 +40,14 @@ BATCH_MAX: Final = 32
 BATCH_BYTES_MAX: Final = 8 * 1024 * 1024
 ASKED_S_MAX: Final = 300.0
 QUESTIONS_PER_SESSION_MAX: Final = 32
-#: Upstreams asked for a list at once get this long together; a late one is left out and named.
+#: A server that is alone at its endpoint is waited for so long before its list, which may start it, is an error.
 LIST_S_MAX: Final = 35.0
+#: Of several at one endpoint each has so long; one that was late before, as long as it has not answered, this moment.
+LIST_AT_ONCE_S: Final = 5.0
+LIST_LATE_S: Final = 0.25
+#: A server that is being started is looked at so often, and nobody waits for its list beyond this, also unseen.
+STARTING_LOOK_S: Final = 0.1
+STARTING_S_MAX: Final = 150.0
 #: A level for log messages is passed on to servers, and no client waits long for one that does not answer.
 LEVEL_S_MAX: Final = 3.0
 #: Models take 64, of which clients use up to 16 for a prefix of their own (`mcp__interlock__`).

@@ -14,12 +14,11 @@ from interlock.gateway import tasks
 from interlock.gateway.catalogue import UNAVAILABLE, Catalogue
 from interlock.gateway.conversation import Conversation
 from interlock.gateway.enact import Enactor, ToAgent, beside, handed_back, is_task, progress_token
-from interlock.gateway.failures import effect_data
+from interlock.gateway.failures import Unready, effect_data, failure
 from interlock.gateway.limits import (
     ALL_INSTRUCTIONS_CHARACTERS_MAX,
     INSTRUCTIONS_CHARACTERS_MAX,
     LEVEL_S_MAX,
-    LIST_S_MAX,
 )
 from interlock.gateway.operation import (
     Operation,
@@ -117,9 +116,13 @@ class Methods:
         return _modern_form(method, value) if conversation.modern else _legacy_form(method, value)
 
     async def call(self, conversation: Conversation, params: JsonObject) -> JsonObject:
-        """`tools/call`. A denial is a result that says so; a protocol error stays one."""
+        """`tools/call`. A denial is a result that says so, and so is a server that is not ready; a protocol error stays
+        one."""
         arguments = _arguments(params)
-        upstream, tool = await self.catalogue.tool(conversation, params.get("name"))
+        try:
+            upstream, tool = await self.catalogue.tool(conversation, params.get("name"))
+        except Unready as unready:
+            return failure(unready.message, Effect.NOT_SENT)
         if conversation.modern and conversation.headers is not None:
             check_parameters(conversation.headers, tool.mirrored, arguments)
         operation = tool_call(
@@ -262,14 +265,19 @@ class Methods:
         return "\n\n".join(parts)
 
     async def _capabilities(self, conversation: Conversation) -> JsonObject:
-        """What the servers at this endpoint can, together. Who cannot be asked in time claims nothing."""
-        upstreams = self.catalogue.reachable(conversation)
-        await asyncio.gather(*(_connected(upstream) for upstream in upstreams))
-        claims: JsonObject = {"tools": {}}
+        """What the servers at this endpoint can, together. What one has that is late is not known: so that clients ask
+        for it, the kinds of lists are claimed, and that they change."""
+        upstreams, agent = self.catalogue.reachable(conversation), conversation.principal.agent
+        alone = len(upstreams) == 1
+        ready = await asyncio.gather(*(self.catalogue.lists.ready(agent, each, alone=alone) for each in upstreams))
+        changes: JsonObject = {} if alone else {"listChanged": True}
+        claims: JsonObject = {"tools": changes}
+        if not all(ready) and not alone:
+            claims |= {"prompts": changes, "resources": changes}
         for said in (upstream.capabilities() for upstream in upstreams):
             for key in ("resources", "prompts", "completions", *(() if conversation.modern else ("logging",))):
                 if key in said:
-                    claims[key] = {}
+                    claims.setdefault(key, changes if key in ("resources", "prompts") else {})
             _claim_changes(claims, said, *(() if conversation.modern else ("subscribe",)))
             if conversation.modern and extensions_of(said):
                 claims["extensions"] = {**object_at(claims, "extensions"), **extensions_of(said)}
@@ -374,14 +382,6 @@ _LEGACY: Final[dict[str, Method]] = {
     "resources/subscribe": _subscription("resources/subscribe"),
     "resources/unsubscribe": _subscription("resources/unsubscribe"),
 }
-
-
-async def _connected(upstream: Upstream) -> None:
-    try:
-        async with asyncio.timeout(LIST_S_MAX):
-            await upstream.connect()
-    except TimeoutError:
-        return  # it claims nothing; lists name it as unavailable
 
 
 def _claim_changes(claims: JsonObject, said: JsonObject, *more: str) -> None:

@@ -35,13 +35,14 @@ class Broken:
     """No answer that can be used; `effect` says whether the request may have taken effect there.
 
     `reason` is in our words. `detail` is for the operator and the record only. `said` is the server's own, for an
-    agent to be shown as a quotation and never as ours.
+    agent to be shown as a quotation and never as ours. `starting`: the server is still being started.
     """
 
     reason: str
     effect: Effect
     detail: str | None = None
     said: str | None = None
+    starting: bool = False
 
 
 Reply = Result | Fault | Broken

@@ -4,6 +4,10 @@ server dies, one that reports progress."""
 import json
 import os
 import sys
+import time
+
+#: Between two steps, and before the answer. Some clients throw away a report of progress that they read together with the answer (docs/compatibility.md).
+STEP_S = 0.3
 
 TEXT = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
 TOOLS = [{"name": name, "description": name, "inputSchema": TEXT} for name in ("say", "ask_first", "die", "steps")]
@@ -25,6 +29,7 @@ def result(method, params):
     token = params.get("_meta", {}).get("progressToken")
     for step in range(3 if params["name"] == "steps" and token is not None else 0):
         write({"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progressToken": token, "progress": step}})
+        time.sleep(STEP_S)
     return {"content": [{"type": "text", "text": f"{params['name']}: {params['arguments']['text']}"}]}
 
 
