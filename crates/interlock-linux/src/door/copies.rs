@@ -41,6 +41,8 @@ pub struct Copies {
     pub count: AtomicUsize,
     all: Mutex<Vec<Arc<Copy>>>,
     ended: Condvar,
+    /// Whether none is put in place any more.
+    finished: AtomicBool,
     keeping: Keeping,
     /// What gets a name itself, or got one. A number that is used again is refused what it need not be.
     named: Mutex<HashSet<Inode>>,
@@ -100,7 +102,14 @@ impl Copies {
     /// None yet.
     #[must_use]
     pub fn new(keeping: Keeping) -> Self {
-        Self { count: AtomicUsize::new(0), all: Mutex::default(), ended: Condvar::new(), keeping, named: Mutex::default() }
+        Self {
+            count: AtomicUsize::new(0),
+            all: Mutex::default(),
+            ended: Condvar::new(),
+            finished: AtomicBool::new(false),
+            keeping,
+            named: Mutex::default(),
+        }
     }
 
     fn all(&self) -> MutexGuard<'_, Vec<Arc<Copy>>> {
@@ -178,12 +187,22 @@ impl Copies {
         true
     }
 
-    /// Nobody of the session runs any more: what was written is put in place.
-    pub fn finish(&self, at_most: Duration) {
+    /// Nobody of the session runs any more: what was written is put in place. What is on its way there gets the time that a slow disk takes. Those that
+    /// are left stay as they are: somebody outside has them open for writing.
+    #[must_use]
+    pub fn finish(&self, at_most: Duration) -> Vec<Arc<Copy>> {
         let begun = Instant::now();
-        while self.count.load(Ordering::Acquire) > 0 && begun.elapsed() < at_most {
-            self.all().iter().for_each(|copy| copy.wake());
-            std::thread::sleep(Duration::from_millis(1));
+        loop {
+            let mut all = self.all();
+            let is_on_its_way = all.iter().any(|copy| copy.closed.load(Ordering::Acquire));
+            if all.is_empty() || begun.elapsed() >= if is_on_its_way { PATIENCE.1 } else { at_most } {
+                self.finished.store(true, Ordering::Release);
+                all.retain(|copy| !copy.closed.load(Ordering::Acquire));
+                return std::mem::take(&mut *all);
+            }
+            all.iter().for_each(|copy| copy.wake());
+            drop(all);
+            std::thread::sleep(LOOKS.0);
         }
     }
 
@@ -202,7 +221,7 @@ impl Copies {
     /// Closes a copy, if nobody writes to it. Nobody opens one meanwhile.
     pub fn close(&self, copy: &Copy) -> bool {
         let _all = self.all();
-        let whole = copy.is_whole();
+        let whole = !self.finished.load(Ordering::Acquire) && copy.is_whole();
         copy.closed.store(whole, Ordering::Release);
         whole
     }

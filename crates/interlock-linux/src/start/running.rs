@@ -2,6 +2,7 @@
 
 use super::tree::Tree;
 use crate::door::copies::Copy;
+use crate::door::file::copy::given_up;
 use crate::door::session::Session;
 use crate::tree::ending::{Ending, Reason};
 use crate::tree::guardian::Word;
@@ -70,7 +71,7 @@ impl Running {
         session.line.questions.close("the session ended");
         tree.end(&session.members.sentinels);
         session.settle_down(ANSWERS);
-        session.copies.finish(ANSWERS);
+        session.copies.finish(ANSWERS).iter().for_each(|copy| given_up(&session, copy));
         session.objects.close();
         let (reason, code) = match ending.reason() {
             Some(Reason::Failed(reason)) => (reason, 123),

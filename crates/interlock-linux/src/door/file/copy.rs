@@ -42,6 +42,7 @@ const SECOND_ENDS: Duration = Duration::from_millis(50);
 const WAITS: &str = "what was written to it before is not in place yet";
 const UNREAD: &str = "what was written cannot be read";
 const FAILED: &str = "what was written could not be put in place";
+const STILL_OPEN: &str = "what was written is not put in place: it was still open for writing when the session ended";
 const BECAUSE: &str =
     "its keys are guarded, and here Interlock cannot hold back what is written in place; write a file beside it and rename that over it";
 const NOT_ANEW: &str = "it may only hold what was there before, and here Interlock cannot hold back what is written until it is whole";
@@ -164,6 +165,18 @@ pub fn put_in_place(session: &Session, copy: &Copy) {
     };
     let verb = if copy.is_anew() { Verb::FileCreate } else { Verb::FileWrite };
     session.line.refuse(&copy.call, errand.act(verb, &copy.name, None), because);
+}
+
+/// Says of a copy that it is not put in place, since somebody outside had it open for writing when the session ended. One that holds what is there is none.
+pub fn given_up(session: &Session, copy: &Copy) {
+    let errand = Errand::new(&copy.call, session);
+    let there = standing(session, copy).and_then(|object| held(&errand, object.as_ref().map(|(file, stat)| (file.as_fd(), stat))));
+    let now = guarded::read(&session.ground, copy.file.as_fd()).unwrap_or(Held::Unknown(UNREAD));
+    if there.is_ok_and(|there| there.same(&now)) {
+        return;
+    }
+    let verb = if copy.is_anew() { Verb::FileCreate } else { Verb::FileWrite };
+    session.line.refuse(&copy.call, errand.act(verb, &copy.name, None), STILL_OPEN);
 }
 
 /// Whoever wrote it has closed it, and no errno can tell them.
