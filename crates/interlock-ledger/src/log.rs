@@ -137,6 +137,25 @@ impl Log {
         Ok(Written { record })
     }
 
+    /// As `begin`, for records that came together: they share one write, and one commit mark behind all of them.
+    ///
+    /// # Errors
+    /// As `begin`, for each of them. Where the write fails none of them was taken.
+    pub fn begin_all(&self, records: Vec<Result<Value>>) -> Vec<Result<Written>> {
+        let drafted = |record: Result<Value>| record.and_then(|record| Draft::new(record, &self.shared.options.session));
+        let drafts: Vec<Result<Draft>> = records.into_iter().map(drafted).collect();
+        let mut state = match self.shared.lock().and_then(|state| state.usable().map(|()| state)) {
+            Ok(state) => state,
+            Err(why) => return drafts.into_iter().map(|draft| draft.and(Err(why.clone()))).collect(),
+        };
+        let written: Vec<Result<Written>> = drafts.into_iter().map(|draft| state.push(&draft?)).collect();
+        if let Err(why) = state.writer.commit().map_err(|error| state.poison(error)) {
+            return written.into_iter().map(|written| written.and(Err(why.clone()))).collect();
+        }
+        self.shared.touch(&mut state);
+        written
+    }
+
     /// Waits until the records up to and including `record` are on the disk.
     ///
     /// # Errors
@@ -239,6 +258,16 @@ impl State {
             None if self.closed => Err(Error::Closed),
             None => Ok(()),
         }
+    }
+
+    /// Takes a record into the batch, which is written out when it is large enough.
+    fn push(&mut self, draft: &Draft) -> Result<Written> {
+        self.usable()?;
+        let pushed = self.writer.push(draft).and_then(|record| {
+            let full = self.writer.batch_is_large();
+            if full { self.writer.commit().map(|()| Written { record }) } else { Ok(Written { record }) }
+        });
+        pushed.map_err(|error| self.poison(error))
     }
 
     /// After a failure that leaves the file in doubt nothing more is taken. A full disk and a bad record leave it as it was.

@@ -222,6 +222,44 @@ fn many_threads_share_a_log_and_every_number_is_given_once() {
 }
 
 #[test]
+fn records_that_came_together_share_a_mark_and_a_bad_one_harms_no_other() {
+    let (place, bench) = (Place::new("together"), Arc::new(Bench::default()));
+    let log = Log::open(place.options(&bench), Map::new()).unwrap();
+    let alone = log.begin(allowed(1), Class::Ordered).unwrap().record;
+    let told = log.begin_all(vec![Ok(allowed(2)), Ok(json!([])), Err(Error::Record("no text".into())), Ok(denied(3)), Ok(allowed(4))]);
+    let numbers: Vec<Option<u64>> = told.iter().map(|each| each.as_ref().ok().map(|written| written.record)).collect();
+    assert_eq!(numbers, [Some(alone + 1), None, None, Some(alone + 2), Some(alone + 3)]);
+    assert!(told.iter().filter_map(|each| each.as_ref().err()).all(|error| matches!(error, Error::Record(_))));
+    assert!(text(&place.log()).contains("\"id\":\"a/4\""), "they are in the file when it returns");
+    let large = (0..1_200).map(|number| Ok(allowed(10 + number))).collect();
+    assert!(log.begin_all(large).iter().all(Result::is_ok));
+    assert_eq!(log.close(None).unwrap().size, alone + 1 + 3 + 1_200);
+}
+
+#[test]
+fn of_records_whose_write_fails_none_was_taken() {
+    let (place, bench) = (Place::new("none"), Arc::new(Bench::default()));
+    let log = Log::open(place.options(&bench), Map::new()).unwrap();
+    bench.append_fails.store(1, Ordering::SeqCst);
+    assert!(log.begin_all(vec![Ok(allowed(1)), Ok(denied(2))]).iter().all(|told| matches!(told, Err(Error::Poisoned(_)))));
+    bench.append_fails.store(0, Ordering::SeqCst);
+    assert!(log.begin_all(vec![Ok(denied(3))]).iter().all(Result::is_err), "a log in doubt takes nothing more");
+    drop(log);
+    assert_eq!(Log::open(place.options(&bench), Map::new()).unwrap().head().unwrap().0, 2, "the two openings");
+}
+
+#[test]
+fn of_records_that_came_together_a_full_disk_takes_those_that_permit_nothing() {
+    let (place, bench) = (Place::new("full-together"), Arc::new(Bench::default()));
+    let log = Log::open(place.options(&bench), Map::new()).unwrap();
+    bench.space.store(1, Ordering::SeqCst);
+    let told: Vec<_> = (0..3_000).flat_map(|number| log.begin_all(vec![Ok(allowed(number)), Ok(denied(number))])).collect();
+    let refused = told.iter().position(|each| matches!(each, Err(Error::Full))).expect("the space runs out");
+    assert_eq!(refused % 2, 0, "what would permit something is refused first");
+    assert!(told[refused + 1].is_ok());
+}
+
+#[test]
 fn a_record_too_large_keeps_digests_of_its_largest_values() {
     let (place, bench) = (Place::new("large"), Arc::new(Bench::default()));
     let log = Log::open(place.options(&bench), Map::new()).unwrap();

@@ -1,7 +1,7 @@
 //! The ledger's writer for Python: records as JSON text, waiting without the interpreter's lock, and an eventfd for an event loop.
 
 use crate::error::Fault;
-use interlock_ledger::{Class, Ended, Error, Index, Keys, Log as Writer, open_session, recover, verifier_key};
+use interlock_ledger::{Class, Ended, Error, Index, Keys, Log as Writer, Written, open_session, recover, verifier_key};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use serde_json::Value;
@@ -142,21 +142,17 @@ impl Worker {
     }
 
     fn write(&self, batch: Vec<Submitted>) -> Vec<Completed> {
-        let mut last = None;
-        let mut ended = Vec::with_capacity(batch.len());
-        for (ticket, record, class) in batch {
-            let written = parsed(&record).and_then(|record| self.writer.begin(record, class)).map(|written| written.record);
-            if class == Class::Durable {
-                last = written.as_ref().ok().copied().or(last);
-            }
-            ended.push((ticket, written, class));
-        }
-        let synced = last.map_or(Ok(()), |record| self.writer.sync(record));
-        let outcome = |(ticket, written, class): (u64, Result<u64, Error>, Class)| match &synced {
-            Err(why) if class == Class::Durable && written.is_ok() => (ticket, Err(why.clone())),
-            _ => (ticket, written),
+        let (tickets, texts): (Vec<(u64, Class)>, Vec<Vec<u8>>) =
+            batch.into_iter().map(|(ticket, text, class)| ((ticket, class), text)).unzip();
+        let written = self.writer.begin_all(texts.iter().map(|text| parsed(text)).collect());
+        let each = || tickets.iter().zip(&written);
+        let last = each().filter(|((_, class), _)| *class == Class::Durable).filter_map(|(_, written)| written.as_ref().ok()).next_back();
+        let synced = last.map_or(Ok(()), |written| self.writer.sync(written.record));
+        let outcome = |((ticket, class), written): (&(u64, Class), &Result<Written, Error>)| match &synced {
+            Err(why) if *class == Class::Durable && written.is_ok() => (*ticket, Err(why.clone())),
+            _ => (*ticket, written.clone().map(|written| written.record)),
         };
-        ended.into_iter().map(outcome).collect()
+        each().map(outcome).collect()
     }
 }
 
