@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from interlock.gateway.batch import Batches
 from interlock.gateway.catalogue import Catalogue
 from interlock.gateway.changes import Changes
 from interlock.gateway.exchange_legacy import LegacyEra, Sessions
@@ -104,6 +105,7 @@ def assemble(parts: Parts) -> Gateway:
     return Gateway(
         identity=_authenticator(parts),
         legacy=legacy,
+        batches=Batches(legacy, joined.sessions),
         sse=SseTransport(joined.methods, joined.sessions, legacy),
         modern=ModernEra(joined.methods, joined.changes, joined.backlogs),
         hook=Hook(joined.prompts),

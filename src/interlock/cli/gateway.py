@@ -10,6 +10,7 @@ SUMMARY: Final = "serve the MCP gateway"
 _EPILOG: Final = """\
 agents connect to http://127.0.0.1:7391/mcp with a token (interlock agent add NAME), or from inside a session
 (interlock run --agent NAME -- COMMAND), where a token of the session's own is in INTERLOCK_TOKEN.
+http://127.0.0.1:7391/brief shows them three tools (search, describe, call) in the place of all.
 
 examples:
   interlock gateway init

@@ -59,6 +59,13 @@ class _Tools:
     public: dict[str, Tool]
 
 
+class NotThere(RpcError):
+    """Nothing of this name is there for this agent."""
+
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(INVALID_PARAMS, f"Unknown {kind}: {printable(name, 200)}")
+
+
 class Catalogue:
     """See the module."""
 
@@ -76,14 +83,14 @@ class Catalogue:
         connector = conversation.connector or connector_of(name)
         upstream = self._upstream(conversation, connector)
         if upstream is None:
-            raise _unknown("tool", name)
+            raise NotThere("tool", name)
         definitions = await upstream.definitions("tools")
         if isinstance(definitions, Broken):
             raise Unready(words.call(name), definitions)
         tools = self._tools_of(conversation, upstream, definitions)
         found = (tools.own if conversation.connector else tools.public).get(name)
         if found is None:
-            raise _unknown("tool", name)
+            raise NotThere("tool", name)
         return upstream, found
 
     async def tool_of(self, conversation: Conversation, connector: str, own: str) -> tuple[Upstream, Tool]:
@@ -103,7 +110,7 @@ class Catalogue:
             raise RpcError(INVALID_PARAMS, "`name` is not a text")
         upstream = self._upstream(conversation, conversation.connector or connector_of(name))
         if upstream is None:
-            raise _unknown("prompt", name)
+            raise NotThere("prompt", name)
         if conversation.connector:
             return upstream, name
         definitions = await upstream.definitions("prompts")
@@ -112,7 +119,7 @@ class Catalogue:
         names = [each for each in (text_at(entry, "name") for entry in definitions) if each]
         own = by_public_name(upstream.connector, names).get(name)
         if own is None:
-            raise _unknown("prompt", name)
+            raise NotThere("prompt", name)
         return upstream, own
 
     def resource(self, conversation: Conversation, uri: object) -> tuple[Upstream, str]:
@@ -122,7 +129,7 @@ class Catalogue:
         parts = (conversation.connector, uri) if conversation.connector else own_uri(uri)
         upstream = self._upstream(conversation, parts[0]) if parts else None
         if parts is None or upstream is None:
-            raise _unknown("resource", uri)
+            raise NotThere("resource", uri)
         return upstream, parts[1]
 
     def reachable(self, conversation: Conversation) -> list[Upstream]:
@@ -276,8 +283,6 @@ def _with_interface(connector: str, definition: JsonObject) -> JsonObject:
     return {**definition, "_meta": {**meta, **renamed}} if renamed else definition
 
 
-def _unknown(kind: str, name: str) -> RpcError:
-    return RpcError(INVALID_PARAMS, f"Unknown {kind}: {printable(name, 200)}")
 
 
 def public_name(connector: str, name: str) -> str:

@@ -70,7 +70,7 @@ class Changes:
         if method not in _LISTS and method not in (UPDATED, "notifications/message"):
             return
         for session in self._sessions.of(agent):
-            if session.connector in (None, connector):
+            if session.endpoint.connector in (None, connector):
                 _tell_session(session, connector, method, params)
         for each in tuple(self._subscriptions.values()):
             if each.agent == agent and each.connector in (None, connector):
@@ -78,7 +78,7 @@ class Changes:
 
 
 def _tell_session(session: Session, connector: str, method: str, params: JsonObject) -> None:
-    shown = _public(session.connector, connector, method, params)
+    shown = _public(session.endpoint.connector, connector, method, params)
     if method == UPDATED and text_at(shown, "uri") not in session.subscriptions:
         return
     session.tell({"jsonrpc": "2.0", "method": method, "params": shown})

@@ -5,20 +5,28 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from interlock.mcp.request_headers import Headers
 from interlock.mediate.principal import Principal
 from interlock.vocabulary.json_text import JsonObject
 
 
+class Endpoint(NamedTuple):
+    """What a client connected to: all connectors, or the one that is named; `brief` is the view that does not fill a
+    model's context (`brief.py`)."""
+
+    connector: str | None
+    brief: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Conversation:
     """See the module.
 
-    `connector` is set at `/mcp/<connector>`, `headers` are none where a request has none (stdio), `notify` sends
-    a notification to the client (none: it takes none),
-    `ask` a question that the client may answer (legacy sessions of clients that said they can), `revalidate` says
-    why the caller may not go on.
+    `connector` is set at `/mcp/<connector>`, `brief` at `/brief`, `headers` are none where a request has none (stdio),
+    `notify` sends a notification to the client (none: it takes none), `ask` a question that the client may answer
+    (legacy sessions of clients that said they can), `revalidate` says why the caller may not go on.
     """
 
     principal: Principal
@@ -29,3 +37,4 @@ class Conversation:
     revalidate: Callable[[], str | None]
     notify: Callable[[JsonObject], None] | None = None
     ask: Callable[[JsonObject], Awaitable[JsonObject]] | None = None
+    brief: bool = False

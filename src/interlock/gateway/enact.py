@@ -268,4 +268,5 @@ def _binding(conversation: Conversation, params: JsonObject) -> JsonObject:
     """What a sealed state is good for: this agent's same request, whatever its id and answers."""
     same = {key: params.get(key) for key in ("name", "uri", "arguments")}
     principal = conversation.principal
-    return {"agent": principal.agent, "at": conversation.connector, "request": str(measure(same)["digest"])}
+    at = {"connector": conversation.connector, "brief": conversation.brief}
+    return {"agent": principal.agent, "at": at, "request": str(measure(same)["digest"])}

@@ -4,7 +4,8 @@ A session is made by `initialize`, named by `Mcp-Session-Id`, ended by DELETE. I
 endpoint that made it: with any other it does not exist (404). Its one GET stream takes what is not part of an
 answer. A client that goes away does not cancel: only `notifications/cancelled`, DELETE or the end of its session
 does. It may come back to the stream that it lost, by a GET with `Last-Event-ID`: events are named by stream and
-number, and an id leads nowhere outside the session that it was given in.
+number, and an id leads nowhere outside the session that it was given in. Left out: several messages in one body
+(`batch.py`).
 """
 
 from __future__ import annotations
@@ -15,12 +16,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
 
-from interlock.gateway.conversation import Conversation
-from interlock.gateway.failures import effect_data
+from interlock.gateway.conversation import Conversation, Endpoint
 from interlock.gateway.limits import (
     ASKED_S_MAX,
-    BATCH_BYTES_MAX,
-    BATCH_MAX,
     QUESTIONS_PER_SESSION_MAX,
     REQUESTS_PER_SESSION_MAX,
     SESSION_IDLE_MS_MAX,
@@ -29,18 +27,16 @@ from interlock.gateway.limits import (
     STREAM_IN_SESSION_AFTER_S,
 )
 from interlock.gateway.methods import LEVELS, Methods
-from interlock.gateway.outlet import Backlogs, Receive, Send, Stream, Streams, send_array, send_empty, send_json
+from interlock.gateway.outlet import Backlogs, Receive, Send, Stream, Streams, send_empty, send_json
 from interlock.gateway.serve import Incoming, Rejected
 from interlock.mcp.client_request import KINDS
-from interlock.mcp.message import RpcError, RpcMessage, RpcNotification, RpcRequest, RpcResponse, error, read, result
-from interlock.mcp.revision import INTERNAL, INVALID_REQUEST, LEGACY_KNOWN, METHOD_NOT_FOUND, UNSUPPORTED_VERSION
+from interlock.mcp.message import RpcError, RpcMessage, RpcNotification, RpcRequest, RpcResponse, error, result
+from interlock.mcp.revision import INVALID_REQUEST, LEGACY_KNOWN, METHOD_NOT_FOUND, UNSUPPORTED_VERSION
 from interlock.mediate.principal import Principal
-from interlock.vocabulary.effect import Effect
-from interlock.vocabulary.json_text import JsonObject, encode, is_object, object_at, text_at
+from interlock.vocabulary.json_text import JsonObject, is_object, object_at, text_at
 
 #: From this revision on a stream begins with an event that has an id and no data.
 PRIMES_SINCE: Final = "2025-11-25"
-BATCHES_IN: Final = "2025-03-26"
 SESSION_HEADER: Final = "mcp-session-id"
 SUBSCRIPTIONS_MAX: Final = 256
 
@@ -70,7 +66,7 @@ class LegacyEra:
         if isinstance(said, RpcRequest) and said.method == "initialize":
             await self._initialize(incoming, said, send)
             return
-        session = self._session(incoming)
+        session = self.session(incoming)
         if isinstance(said, RpcRequest):
             await self._request(incoming, session, said, send)
             return
@@ -84,66 +80,13 @@ class LegacyEra:
         elif said.method == "notifications/cancelled":
             _cancel(session, said.params.get("requestId"))
 
-    async def take_batch(self, incoming: Incoming, values: list[object], send: Send) -> None:
-        """Serve several messages of one body (2025-03-26 alone has them), each as if it came by itself."""
-        gone = incoming.connection.gone
-        session = self._session(incoming)
-        if session.version != BATCHES_IN:
-            raise RpcError(INVALID_REQUEST, "batches are not taken: send each message by itself", status=400)
-        if not 0 < len(values) <= BATCH_MAX:
-            raise RpcError(INVALID_REQUEST, f"a batch has 1 to {BATCH_MAX} messages", status=400)
-        stream = session.streams.open() if incoming.accepts_streams else None
-        parts = [self._part(incoming, session, each, stream) for each in values]
-        answers = [each for each in parts if each is not None]
-        if not answers:
-            session.streams.never_began(stream)
-            await send_empty(send, 202)
-            return
-        together = asyncio.create_task(_together(answers))
-        if stream is None or await self._quiet(stream, together, gone, patience_s=STREAM_IN_SESSION_AFTER_S):
-            if stream is not None:
-                session.streams.forget(stream)
-            either: set[asyncio.Future[list[JsonObject]] | asyncio.Future[None]] = {together, gone}
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if together.done():
-                await send_array(send, 200, together.result())
-            return
-        begins = session.streams.begins(stream)
-        together.add_done_callback(lambda _: self._said_all(stream, together))
-        await stream.follow(send, 0, gone, begins_with=begins)
-
-    def _part(
-        self, incoming: Incoming, session: Session, value: object, stream: Stream | None
-    ) -> Work | JsonObject | None:
-        """One message of a batch: the work on its answer, the answer where there is nothing to do, or none."""
-        try:
-            said = read(value)
-            if not isinstance(said, RpcRequest):
-                self.hear(session, said)
-                return None
-            if said.method == "initialize":
-                return error(said.id, RpcError(INVALID_REQUEST, "`initialize` comes by itself"))
-            return self.begin(incoming, session, said, stream)
-        except RpcError as fault:
-            return error(None, fault)
-        except Rejected as rejected:
-            return error(None, rejected.fault)
-
-    def _said_all(self, stream: Stream, together: asyncio.Task[list[JsonObject]]) -> None:
-        if stream.ended_ms is not None:
-            return
-        for answer in together.result() if not together.cancelled() else ():
-            if not stream.put(answer):
-                stream.put(_too_much(answer))
-        stream.end(self._sessions.now_ms())
-
     async def stream(self, incoming: Incoming, _: Receive, send: Send) -> None:
         """GET: the session's stream for what is not part of an answer."""
         if not incoming.accepts_streams:
             raise Rejected(406, "a GET is answered with text/event-stream")
         if incoming.headers.one(SESSION_HEADER) is None:
             raise Rejected(405, "a stream needs a session", [(b"allow", b"POST")])
-        session = self._session(incoming)
+        session = self.session(incoming)
         stream, after = self._listening(session, incoming.headers.one("last-event-id"))
         await stream.follow(send, after, incoming.connection.gone, begins_with=session.streams.begins(stream))
 
@@ -163,19 +106,20 @@ class LegacyEra:
 
     async def delete(self, incoming: Incoming, send: Send) -> None:
         """DELETE: the client ends its session."""
-        self._sessions.end(self._session(incoming))
+        self._sessions.end(self.session(incoming))
         await send_empty(send, 204)
 
     def forget(self, principal: Principal) -> None:
         """The principal is nobody any more: its sessions end, and all that is under way in them."""
         self._sessions.end_of(principal)
 
-    def _session(self, incoming: Incoming) -> Session:
+    def session(self, incoming: Incoming) -> Session:
+        """The session of a request, for its maker at its endpoint. Raises `Rejected`."""
         _check_version(incoming)
         identity = incoming.headers.one(SESSION_HEADER)
         if identity is None:
             raise Rejected(400, "`Mcp-Session-Id` is missing: begin with `initialize` or send `_meta` of 2026-07-28")
-        session = self._sessions.find(identity, incoming.principal, incoming.connector)
+        session = self._sessions.find(identity, incoming.principal, incoming.endpoint)
         if session is None or session.carrier is not None:
             raise Rejected(404, "there is no such session: begin with `initialize`")
         return session
@@ -190,7 +134,7 @@ class LegacyEra:
             await send_json(send, fault.status, error(said.id, fault))
             return
         version = str(answer["protocolVersion"])
-        session = self._sessions.make(incoming.principal, incoming.connector, version, capabilities)
+        session = self._sessions.make(incoming.principal, incoming.endpoint, version, capabilities)
         header = (SESSION_HEADER.encode(), session.id.encode("ascii"))
         await send_json(send, 200, result(said.id, answer), [header])
 
@@ -224,7 +168,7 @@ class LegacyEra:
         self, session: Session, stream: Stream, work: Work, send: Send, gone: asyncio.Future[None], *, patience_s: float
     ) -> None:
         """The answer as one JSON message, or on a stream where more is said or it takes long."""
-        if await self._quiet(stream, work, gone, patience_s=patience_s):
+        if await self.quiet(stream, work, gone, patience_s=patience_s):
             session.streams.forget(stream)  # nobody has an event of it to come back with
             if work.done():
                 await _answered(send, work)
@@ -234,7 +178,7 @@ class LegacyEra:
             self._ended(stream, work)
         await stream.follow(send, 0, gone, begins_with=begins)
 
-    async def _quiet(
+    async def quiet(
         self, stream: Stream, work: asyncio.Task[T], gone: asyncio.Future[None], *, patience_s: float
     ) -> bool:
         """Whether the work was done, or its client gone, before anything was said and before it took long."""
@@ -283,7 +227,8 @@ class LegacyEra:
         ask, notify = self.ways(session, stream) if session is not None and stream is not None else (None, None)
         return Conversation(
             principal=incoming.principal,
-            connector=incoming.connector,
+            connector=incoming.endpoint.connector,
+            brief=incoming.endpoint.brief,
             modern=False,
             headers=incoming.headers,
             session=session.id if session is not None else None,
@@ -324,30 +269,6 @@ async def _answered(send: Send, work: Work) -> None:
     await send_json(send, status, answer)
 
 
-async def _together(answers: list[Work | JsonObject]) -> list[JsonObject]:
-    """Every answer of a batch, in the order of its messages; what was cancelled has none."""
-    works = [each for each in answers if isinstance(each, asyncio.Task)]
-    if works:
-        await asyncio.wait(works)
-    said = [each.result()[1] if isinstance(each, asyncio.Task) else each for each in answers if not _is_cancelled(each)]
-    kept, size = [], 0
-    for answer in said:
-        size += len(encode(answer))
-        kept.append(answer if size <= BATCH_BYTES_MAX else _too_much(answer))
-    return kept
-
-
-def _is_cancelled(answer: Work | JsonObject) -> bool:
-    return isinstance(answer, asyncio.Task) and answer.cancelled()
-
-
-def _too_much(answer: JsonObject) -> JsonObject:
-    identity = answer.get("id")
-    text = "the answer is there, and the batch is too large for it"
-    fault = RpcError(INTERNAL, text, data=effect_data(Effect.UNKNOWN))
-    return error(identity if isinstance(identity, int | str) else None, fault)
-
-
 def _check_version(incoming: Incoming) -> None:
     version = incoming.headers.one("mcp-protocol-version")
     if version is not None and version not in LEGACY_KNOWN:
@@ -374,7 +295,7 @@ class Session:
     id: str
     agent: str
     token: str
-    connector: str | None
+    endpoint: Endpoint
     version: str
     capabilities: JsonObject
     used_ms: int
@@ -390,9 +311,9 @@ class Session:
     voice: Voice | None = None
     level: str = LEVELS[0]
 
-    def belongs_to(self, principal: Principal, connector: str | None) -> bool:
+    def belongs_to(self, principal: Principal, endpoint: Endpoint) -> bool:
         """Whether a request of this principal at this endpoint may use it."""
-        return (self.agent, self.token, self.connector) == (principal.agent, principal.token, connector)
+        return (self.agent, self.token, self.endpoint) == (principal.agent, principal.token, endpoint)
 
     def tell(self, message: JsonObject) -> None:
         """Say something outside of requests, if there is a way to; what does not fit is counted."""
@@ -419,7 +340,7 @@ class Sessions:
         self.ended: Callable[[str], None] = lambda _: None
         self._asked = itertools.count(1)
 
-    def make(self, principal: Principal, connector: str | None, version: str, capabilities: JsonObject) -> Session:
+    def make(self, principal: Principal, endpoint: Endpoint, version: str, capabilities: JsonObject) -> Session:
         """A new session. The oldest of the same agent makes room when there are too many."""
         self._drop_idle()
         mine = sorted((each for each in self._all.values() if each.agent == principal.agent), key=lambda s: s.used_ms)
@@ -430,7 +351,7 @@ class Sessions:
             id=self._new_id(),
             agent=principal.agent,
             token=principal.token,
-            connector=connector,
+            endpoint=endpoint,
             version=version,
             capabilities=capabilities,
             used_ms=self.now_ms(),
@@ -439,10 +360,10 @@ class Sessions:
         self._all[session.id] = session
         return session
 
-    def find(self, identity: str, principal: Principal, connector: str | None) -> Session | None:
+    def find(self, identity: str, principal: Principal, endpoint: Endpoint) -> Session | None:
         """The session of this name, for its own principal at its own endpoint only."""
         session = self._all.get(identity)
-        if session is None or not session.belongs_to(principal, connector):
+        if session is None or not session.belongs_to(principal, endpoint):
             return None
         session.used_ms = self.now_ms()
         return session

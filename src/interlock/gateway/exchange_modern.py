@@ -61,7 +61,8 @@ class ModernEra:
 
         conversation = Conversation(
             principal=incoming.principal,
-            connector=incoming.connector,
+            connector=incoming.endpoint.connector,
+            brief=incoming.endpoint.brief,
             modern=True,
             headers=incoming.headers,
             session=None,
@@ -76,7 +77,7 @@ class ModernEra:
             fault = undeclared()
             await send_json(send, fault.status, error(said.id, fault))
             return
-        queue = self._changes.subscribe(incoming.principal.agent, incoming.connector, wanted, said.id)
+        queue = self._changes.subscribe(incoming.principal.agent, incoming.endpoint.connector, wanted, said.id)
         if queue is None:
             fault = RpcError(INVALID_REQUEST, "too many subscriptions of this agent are open")
             await send_json(send, 400, error(said.id, fault))

@@ -35,28 +35,36 @@ class SseTransport:
         self._sessions = sessions
         self._era = era
 
+    def check_method(self, place: str, method: str) -> None:
+        """Raises `Rejected` (405)."""
+        wanted = "GET" if place == OPEN else "POST"
+        if method != wanted:
+            raise Rejected(405, f"only {wanted} is served here", [(b"allow", wanted.encode("ascii"))])
+
     async def open(self, incoming: Incoming, _: Receive, send: Send) -> None:
         """GET: a new session, as long as the connection lasts."""
         if not incoming.accepts_streams:
             raise Rejected(406, "a GET is answered with text/event-stream")
-        session = self._sessions.make(incoming.principal, incoming.connector, VERSION, {})
+        session = self._sessions.make(incoming.principal, incoming.endpoint, VERSION, {})
         session.listening = session.carrier = session.streams.open()
-        place = POSTED if incoming.connector is None else f"{POSTED}/{incoming.connector}"
+        connector = incoming.endpoint.connector
+        place = POSTED if connector is None else f"{POSTED}/{connector}"
         begins = f"event: endpoint\ndata: {place}?{_NAME}={session.id}\n\n".encode("ascii")
         try:
             await session.carrier.follow(send, 0, incoming.connection.gone, begins_with=begins)
         finally:
             self._sessions.end(session)
 
-    async def post(self, incoming: Incoming, query: bytes, receive: Receive, send: Send) -> None:
+    async def post(self, incoming: Incoming, query: object, receive: Receive, send: Send) -> None:
         """POST: one message of such a session."""
         incoming.check_content_type()
-        named = parse_qs(query.decode("latin-1"), max_num_fields=8).get(_NAME, [])
-        session = self._sessions.find(named[0], incoming.principal, incoming.connector) if len(named) == 1 else None
+        words = query.decode("latin-1") if isinstance(query, bytes) else ""
+        named = parse_qs(words, max_num_fields=8).get(_NAME, [])
+        session = self._sessions.find(named[0], incoming.principal, incoming.endpoint) if len(named) == 1 else None
         if session is None or session.carrier is None:
             raise Rejected(404, "there is no such session: open its stream first")
         body = await read_body(receive, incoming)
-        if self._sessions.find(session.id, incoming.principal, incoming.connector) is not session:
+        if self._sessions.find(session.id, incoming.principal, incoming.endpoint) is not session:
             raise Rejected(404, "the session has ended meanwhile")
         try:
             said = read(parse(body))

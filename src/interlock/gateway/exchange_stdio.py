@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from interlock.gateway.conversation import Conversation
+from interlock.gateway.conversation import Conversation, Endpoint
 from interlock.gateway.exchange_legacy import LegacyEra, Session, Sessions, Work
 from interlock.gateway.limits import REQUESTS_PER_SESSION_MAX, STREAM_BYTES_MAX, STREAM_MESSAGES_MAX
 from interlock.gateway.methods import Methods
@@ -153,7 +153,7 @@ class StdioExchange:
         answer = await self._methods.initialize(self._conversation(modern=False), said.params)
         capabilities = object_at(said.params, "capabilities")
         version = str(answer["protocolVersion"])
-        self._session = self._sessions.make(self._principal, self._connector, version, capabilities)
+        self._session = self._sessions.make(self._principal, Endpoint(self._connector), version, capabilities)
         self._session.voice = self.outgoing
         self.outgoing.answer(result(said.id, answer))
 

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from interlock.gateway import tasks
+from interlock.gateway import brief, tasks
 from interlock.gateway.catalogue import UNAVAILABLE, Catalogue
 from interlock.gateway.conversation import Conversation
 from interlock.gateway.enact import Enactor, ToAgent, beside, handed_back, is_task, progress_token
@@ -118,6 +118,8 @@ class Methods:
     async def call(self, conversation: Conversation, params: JsonObject) -> JsonObject:
         """`tools/call`. A denial is a result that says so, and so is a server that is not ready; a protocol error stays
         one."""
+        if conversation.brief:
+            return await brief.called(self, conversation, params)
         arguments = _arguments(params)
         try:
             upstream, tool = await self.catalogue.tool(conversation, params.get("name"))
@@ -253,8 +255,12 @@ class Methods:
         }
 
     def _instructions(self, conversation: Conversation) -> str:
-        """Ours, and then what each server at this endpoint says of its use, marked as its own."""
+        """Ours, and then what each server at this endpoint says of its use, marked as its own; of the brief view only
+        which servers there are."""
         parts = [INSTRUCTIONS]
+        if conversation.brief:
+            names = ", ".join(f"`{each.connector}`" for each in self.catalogue.reachable(conversation))
+            return "\n\n".join([*parts, brief.INSTRUCTIONS, f"Servers: {names}"])
         room = ALL_INSTRUCTIONS_CHARACTERS_MAX
         for upstream in self.catalogue.reachable(conversation):
             said = (upstream.instructions or "")[: min(room, INSTRUCTIONS_CHARACTERS_MAX)]
@@ -343,6 +349,8 @@ def _lister(kind: str) -> Method:
     async def listed(methods: Methods, conversation: Conversation, params: JsonObject) -> JsonObject:
         if params.get("cursor") is not None:
             raise RpcError(INVALID_PARAMS, "this list has one page, so no cursor is known")
+        if conversation.brief and kind == "tools":
+            return brief.listed()
         return await methods.catalogue.listed(conversation, kind)
 
     return listed

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from interlock.gateway.conversation import Endpoint
 from interlock.gateway.limits import (
     AGENT_CONNECTIONS_MAX,
     BODY_BYTES_MAX,
@@ -38,6 +39,7 @@ from interlock.vocabulary.errors import InterlockError
 from interlock.vocabulary.json_text import MalformedJson, parse
 
 if TYPE_CHECKING:
+    from interlock.gateway.batch import Batches
     from interlock.gateway.exchange_legacy import LegacyEra
     from interlock.gateway.exchange_modern import ModernEra
     from interlock.gateway.exchange_sse import SseTransport
@@ -53,6 +55,7 @@ WHOLE: Final = "interlock.whole"
 #: Of the same header's values, read once.
 HEADERS_KEPT_MAX: Final = 64
 _TOO_LARGE: Final = "the headers are too large"
+BRIEF: Final = "/brief"
 
 
 class TcpConnection:
@@ -184,8 +187,9 @@ class GatewayProtocol(HttpToolsProtocol):
             self.transport.close()
 
 
-#: Where agents connect; the second and third are those of the oldest transport.
-_PLACES: Final = ("/mcp", "/sse", "/messages")
+#: Where agents connect. `/brief` serves as `/mcp` does, another view (`brief.py`); the last two are those of the oldest
+#: transport.
+_PLACES: Final = ("/mcp", BRIEF, "/sse", "/messages")
 Serve = Callable[["Incoming", Receive, Send], Awaitable[None]]
 
 
@@ -208,7 +212,7 @@ class Incoming:
 
     headers: Headers
     principal: Principal
-    connector: str | None
+    endpoint: Endpoint
     connection: Connection
     is_whole: bool
     revalidate: Callable[[], str | None]
@@ -287,6 +291,7 @@ class Gateway:
 
     identity: Identity
     legacy: LegacyEra
+    batches: Batches
     modern: ModernEra
     sse: SseTransport
     hook: Hook
@@ -315,12 +320,16 @@ class Gateway:
         if path == "/healthz":
             await send_json(send, 200, {"status": "ok"})
             return
-        place, connector = self._endpoint(path)
-        incoming = await self._known(scope, headers, connector)
+        place, endpoint = self._endpoint(path)
+        incoming = await self._known(scope, headers, endpoint)
         if place == "/hook":
             await self._on_hook(incoming, method, receive, send)
-        elif place != "/mcp":
-            await self._on_oldest_transport(incoming, place, method, scope["query_string"], receive, send)
+        elif place not in ("/mcp", BRIEF):
+            self.sse.check_method(place, method)
+            if method == "GET":
+                await self._while_known(incoming, self.sse.open, receive, send)
+            else:
+                await self.sse.post(incoming, scope["query_string"], receive, send)
         elif method == "POST":
             await self._while_known(incoming, self._post, receive, send)
         elif method == "GET":
@@ -352,27 +361,16 @@ class Gateway:
         if origin is not None and origin.lower().partition("://")[2] not in self.hosts:
             raise Rejected(403, "the Origin is not this gateway's")
 
-    async def _on_oldest_transport(
-        self, incoming: Incoming, place: str, method: str, query: object, receive: Receive, send: Send
-    ) -> None:
-        wanted = "GET" if place == "/sse" else "POST"
-        if method != wanted:
-            raise Rejected(405, f"only {wanted} is served here", [(b"allow", wanted.encode("ascii"))])
-        if place == "/sse":
-            await self._while_known(incoming, self.sse.open, receive, send)
-        else:
-            await self.sse.post(incoming, query if isinstance(query, bytes) else b"", receive, send)
-
-    def _endpoint(self, path: str) -> tuple[str, str | None]:
-        """What a path is for, and the connector that it names, or none for all. Raises `Rejected` (404)."""
+    def _endpoint(self, path: str) -> tuple[str, Endpoint]:
+        """What a path is for, and what is at it. Raises `Rejected` (404)."""
         if path in _PLACES or path == "/hook":
-            return path, None
+            return path, Endpoint(None, path == BRIEF)
         head, _, name = path.rpartition("/")
         if head not in _PLACES or name not in self.connectors():
             raise Rejected(404, "there is nothing here; agents connect to /mcp or /mcp/<connector>")
-        return head, name
+        return head, Endpoint(name, head == BRIEF)
 
-    async def _known(self, scope: Scope, headers: Headers, connector: str | None) -> Incoming:
+    async def _known(self, scope: Scope, headers: Headers, endpoint: Endpoint) -> Incoming:
         connection: Connection = scope[CONNECTION]  # type: ignore[assignment]
         authorization = headers.one("authorization")
         principal = self.identity.authenticate(authorization, connection)
@@ -386,7 +384,7 @@ class Gateway:
         def revalidate() -> str | None:
             return self.identity.still(principal, authorization)
 
-        return Incoming(headers, principal, connector, connection, WHOLE in scope, revalidate)
+        return Incoming(headers, principal, endpoint, connection, WHOLE in scope, revalidate)
 
     async def _on_hook(self, incoming: Incoming, method: str, receive: Receive, send: Send) -> None:
         if method != "POST":
@@ -404,7 +402,7 @@ class Gateway:
         except MalformedJson as error:
             raise Rejected(400, str(error), code=PARSE_ERROR) from error
         if isinstance(value, list):
-            await self.legacy.take_batch(incoming, value, send)
+            await self.batches.take(incoming, value, send)
             return
         said = read(value)
         era = self.modern if _is_modern(incoming, said) else self.legacy
