@@ -149,7 +149,7 @@ def test_what_runs_nothing_is_not_listed(arena: Arena) -> None:
         ("", "cp /bin/true tool; chmod 644 tool", "tool", "programs"),
         ("", "cp /bin/true tool; ln -s tool other", "other", "programs"),
         ("echo '{}' > ../home/.claude.json", """echo '{"projects": {"/x": {"hasTrustDialogAccepted": true}}}' > ~/.claude.json""", "~/.claude.json", "agent-state"),
-        ("mkdir -p ../home/.claude/session-env/s", "echo x > ~/.claude/session-env/s/hook-0.sh", "~/.claude/session-env", "agent-memory"),
+        ("mkdir -p ../home/.claude/session-env", "cd ~/.claude/session-env; mkdir s; echo x > s/hook-0.sh", "~/.claude/session-env", "agent-memory"),
         ("mkdir -p ../home/.npm/_npx/x", "echo evil > ~/.npm/_npx/x/index.js", "~/.npm", "caches"),
     ],
 )  # fmt: skip
