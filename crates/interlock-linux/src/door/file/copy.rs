@@ -37,8 +37,8 @@ use std::time::{Duration, SystemTime};
 /// file of the layer below.
 const HELD_BY_MAPPINGS: [i64; 5] =
     [libc::EXT4_SUPER_MAGIC, libc::XFS_SUPER_MAGIC, libc::BTRFS_SUPER_MAGIC, libc::TMPFS_MAGIC, libc::F2FS_SUPER_MAGIC];
-/// How long a program takes, as a rule, to write such a file and to go on.
-const SECOND_ENDS: Duration = Duration::from_millis(50);
+/// How long a program takes, on a busy machine too, to write such a file and to go on.
+const SECOND_ENDS: Duration = Duration::from_millis(250);
 const WAITS: &str = "what was written to it before is not in place yet";
 const UNREAD: &str = "what was written cannot be read";
 const FAILED: &str = "what was written could not be put in place";
