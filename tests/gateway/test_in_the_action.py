@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+import pytest
 from gateway_stage import META, connector, modern, post, rule
 from test_approvals import waiting
 from test_legacy import rpc, session
@@ -44,19 +45,12 @@ def test_what_is_beside_the_arguments_is_shown_to_who_is_asked(start: Any, tmp_p
     assert stage.seen("tools/call")[0]["_meta"]["example.org/secret"] == "carried beside"
 
 
-def test_an_answer_that_nobody_asked_for_reaches_no_server(start: Any, tmp_path: Any) -> None:
-    stage = start(connector("notes", root=tmp_path))
+@pytest.mark.parametrize("forwarded", [(), ("elicitation",)])
+def test_an_answer_that_nobody_asked_for_reaches_no_server(start: Any, tmp_path: Any, forwarded: tuple[str, ...]) -> None:
+    stage = start(connector("notes", root=tmp_path, client_requests=forwarded))
     params = {"name": "notes__echo", "arguments": {"text": "x"}, "inputResponses": {"a": {"action": "accept"}}}
     status, answer = modern(stage, stage.token(), "tools/call", params)
     assert last(answer)["error"]["code"] == -32602 and stage.effects == [], (status, answer)
-
-
-def test_answers_that_a_server_may_ask_for_are_in_the_action(start: Any, tmp_path: Any) -> None:
-    stage = start(connector("notes", root=tmp_path, client_requests=("elicitation",)))
-    answers = {"a": {"action": "accept", "content": {"name": "Ada"}}}
-    modern(stage, stage.token(), "tools/call", {"name": "notes__echo", "arguments": {"text": "x"}, "inputResponses": answers})
-    [sent], [record] = stage.seen("tools/call"), stage.decided("tool.call")
-    assert sent["inputResponses"] == answers == record["action"]["target"]["beside"]["inputResponses"]
 
 
 def test_what_is_beside_the_arguments_and_large_is_recorded_by_its_digest(start: Any, tmp_path: Any) -> None:

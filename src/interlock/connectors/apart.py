@@ -114,7 +114,7 @@ class ApartLink(Link):
     def _fresh(self) -> Link:
         """A server of its own. What the link's own server speaks is known, and not asked again."""
         revision = self._connector.revision
-        if revision == "auto" and self.capabilities() and not self._modern:
+        if revision == "auto" and self.capabilities() and not self.modern:
             revision = "legacy"
         return Link(replace(self._connector, revision=revision), self._open, now_ms=self._now_ms)
 

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from interlock.connectors.configuration import Connector
 from interlock.connectors.lapse import Lapsed
 from interlock.mcp import server_message as messages
-from interlock.mcp.client_request import capabilities_towards, extensions_of
+from interlock.mcp.client_request import capabilities_towards, claimed, extensions_of
 from interlock.mcp.revision import LEGACY, LEGACY_KNOWN, META, MODERN
 from interlock.mediate.upstream import Broken, Exchange, Fault, Reply, Result
 from interlock.vocabulary.effect import Effect
@@ -90,8 +90,11 @@ async def greet(channel: Channel, connector: Connector, *, probing: bool) -> Met
     return await _initialize(channel, connector)
 
 
-def own_meta(connector: Connector, meta: JsonObject) -> JsonObject:
-    """The `_meta` of a request to a modern server; a caller's capabilities only as far as the operator lets them."""
+def own_meta(connector: Connector, meta: JsonObject, known: JsonObject | None = None) -> JsonObject:
+    """The `_meta` of a request to a modern server; a caller's capabilities only as far as the operator lets them.
+    `known`: what a client of the older era takes, which says so once and not in each request."""
+    if known is not None:
+        return messages.modern_meta(meta, claimed(known, connector.client_requests))
     claims = capabilities_towards(connector.client_requests)
     caller = meta.get(f"{META}clientCapabilities")
     if isinstance(caller, dict):

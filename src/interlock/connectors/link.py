@@ -107,7 +107,7 @@ class Link:
     @property
     def revision(self) -> str:
         """What is spoken with the server, once it has been reached."""
-        return MODERN if self._modern else str(self._met.server.get("protocolVersion", LEGACY[0]))
+        return MODERN if self.modern else str(self._met.server.get("protocolVersion", LEGACY[0]))
 
     @property
     def instructions(self) -> str | None:
@@ -115,7 +115,8 @@ class Link:
         return self._met.instructions
 
     @property
-    def _modern(self) -> bool:
+    def modern(self) -> bool:
+        """See `Upstream`."""
         return self._met.era is Era.MODERN
 
     def capabilities(self) -> JsonObject:
@@ -235,7 +236,7 @@ class Link:
             for kind in ("tools", "prompts", "resources")
             if object_at(self._met.capabilities, kind).get("listChanged") is True
         }
-        if self._modern and wanted and self._channel is not None:
+        if self.modern and wanted and self._channel is not None:
             params: JsonObject = {"_meta": greeting.own_meta(self._connector, {}), "notifications": wanted}
             await self._channel.listen(params)
 
@@ -291,8 +292,10 @@ class Link:
         channel = self._channel
         if channel is None:
             return Broken(f"`{self.connector}` is unavailable", exchange.passage.effect)
-        if self._modern:
-            params = {**params, "_meta": greeting.own_meta(self._connector, object_at(params, "_meta"))}
+        if self.modern:
+            meta = greeting.own_meta(self._connector, object_at(params, "_meta"), exchange.claims)
+            params = {**params, "_meta": meta}
+            exchange = replace(exchange, ask=None)  # it asks by its results alone
         reply = await channel.request(method, params, exchange, limit_ms)
         if isinstance(reply, Lapsed):
             await self._lapsed(channel, reply)

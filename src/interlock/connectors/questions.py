@@ -17,7 +17,8 @@ from interlock.mcp.revision import METHOD_NOT_FOUND
 from interlock.mediate.upstream import Exchange
 from interlock.vocabulary.json_text import JsonObject
 
-ANSWER_S_MAX: Final = 300.0
+#: The client's own time and that of a human who is asked about the answer, together.
+ANSWER_S_MAX: Final = 600.0
 
 
 async def outcome_of(asked: messages.Asked, exchange: Exchange | None, connector: Connector) -> JsonObject:

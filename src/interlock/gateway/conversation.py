@@ -4,7 +4,7 @@ worked on."""
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from interlock.mcp.request_headers import Headers
@@ -26,7 +26,8 @@ class Conversation:
 
     `connector` is set at `/mcp/<connector>`, `brief` at `/brief`, `headers` are none where a request has none (stdio),
     `notify` sends a notification to the client (none: it takes none), `ask` a question that the client may answer
-    (legacy sessions of clients that said they can), `revalidate` says why the caller may not go on.
+    (legacy sessions of clients that said they can), `revalidate` says why the caller may not go on, `capabilities` are
+    what the client said it takes.
     """
 
     principal: Principal
@@ -38,3 +39,4 @@ class Conversation:
     notify: Callable[[JsonObject], None] | None = None
     ask: Callable[[JsonObject], Awaitable[JsonObject]] | None = None
     brief: bool = False
+    capabilities: JsonObject = field(default_factory=dict)

@@ -20,9 +20,10 @@ from interlock.gateway.catalogue import Catalogue
 from interlock.gateway.conversation import Conversation
 from interlock.gateway.failures import broken, effect_data, failure
 from interlock.gateway.operation import Operation, Tool, sent
+from interlock.gateway.parking import PAGES_FIRST, Asks, pages_first
 from interlock.gateway.schema_checks import SchemaChecks, UnusableSchema
-from interlock.gateway.state import StateSeal
-from interlock.mcp.client_request import KINDS, extensions_of
+from interlock.gateway.state import StateSeal, binding_of
+from interlock.mcp.client_request import CAPABILITIES, MAY_BE_ANSWERED, extensions_of, unaskable
 from interlock.mcp.message import RpcError
 from interlock.mcp.revision import INVALID_PARAMS, META, MISSING_CAPABILITY, REFUSED, UPSTREAM_BROKEN
 from interlock.mediate.permit import Enacted, Honours, Permit, Refused
@@ -35,11 +36,8 @@ from interlock.vocabulary.json_text import JsonObject, is_object, measure, objec
 #: What goes back to an agent.
 ToAgent = JsonObject | RpcError
 #: Codes of a server that keep their meaning on the way to an agent; others become ours.
-_PASSED_CODES: Final = frozenset({-32602, -32603, -32601, -32600, MISSING_CAPABILITY, -32042})
+_PASSED_CODES: Final = frozenset({-32602, -32603, -32601, -32600, MISSING_CAPABILITY, PAGES_FIRST})
 _HONOURS: Final = Honours()
-_CAPABILITIES: Final = f"{META}clientCapabilities"
-#: Methods whose result may ask for more input, and whose retry may answer.
-_MAY_BE_ANSWERED: Final = frozenset({"tools/call", "prompts/get", "resources/read"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +72,7 @@ class Enactor:
         """See `Enactor`."""
         match permit.verdict:
             case Allow():
-                method, params = sent(permit.action)
-                return await self._read(await self.operation.upstream.request(method, params, self.exchange))
+                return await self._read(await self._reply(*sent(permit.action)))
             case Steer():
                 raise ValueError("a request is not steered")
             case never:
@@ -92,20 +89,39 @@ class Enactor:
         data = effect_data(refused.effect, {"rules": list(refused.decision.rules)})
         raise RpcError(REFUSED, text, data=data)
 
-    async def _read(self, reply: Reply) -> Enacted[ToAgent]:
+    async def _reply(self, method: str, params: JsonObject) -> Reply | Asks:
+        """The server's reply, or what it asks before it gives one."""
+        upstream, exchange, parked = self.operation.upstream, self.exchange, self.operation.parked
+        if parked is None:
+            return await upstream.request(method, params, exchange)
+        answers = object_at(params, "inputResponses")
+        return await parked.round(lambda: upstream.request(method, params, exchange), answers, exchange.passage)
+
+    async def _read(self, reply: Reply | Asks) -> Enacted[ToAgent]:
+        if isinstance(reply, Fault):
+            reply = pages_first(reply, self.conversation, self.operation.upstream) or reply
+        if isinstance(reply, Asks):
+            return Enacted(reply.result, Effect.UNKNOWN, "input required", measure(reply.result))
         if not isinstance(reply, Result):
             return self._no_result(reply)
         value, tool = reply.value, self.operation.tool
         size = measure(value)
         withheld = None
-        if tool is not None:
+        if not self.operation.upstream.modern and (asks_for_more(value) or is_task(value)):
+            withheld = "it is of a form that the server's revision does not have"
+        elif tool is not None:
             withheld = lie(tool, value) or await mismatch(tool, value, self.checks)
         elif is_task(value):
             return self._no_result(Broken("the server makes a task of it, as only a call may become", Effect.UNKNOWN))
         if withheld is None:
             return Enacted(self._named(value), effect_of(value), status=status_of(value), result=size)
         text = f"Interlock withheld the result of {self.operation.what}: {withheld}. The call itself was made."
-        return Enacted(failure(text, Effect.DONE), Effect.DONE, result=size, withheld=withheld)
+        told = (
+            failure(text, Effect.DONE)
+            if tool is not None
+            else RpcError(UPSTREAM_BROKEN, text, data=effect_data(Effect.DONE))
+        )
+        return Enacted(told, Effect.DONE, result=size, withheld=withheld)
 
     def _named(self, result: JsonObject) -> JsonObject:
         """The result with the names that this agent knows."""
@@ -198,7 +214,7 @@ def beside(
     meta = meta_passed(conversation, params, upstream.client_requests)
     if meta:
         passed["_meta"] = meta
-    if not conversation.modern or method not in _MAY_BE_ANSWERED:
+    if not conversation.modern or not upstream.modern or method not in MAY_BE_ANSWERED:
         return passed
     if "inputResponses" in params:
         if not is_object(params["inputResponses"]) or not upstream.client_requests:
@@ -210,21 +226,29 @@ def beside(
 
 
 def handed_back(
-    outcome: JsonObject, conversation: Conversation, upstream: Upstream, params: JsonObject, seal: StateSeal
+    outcome: JsonObject, conversation: Conversation, operation: Operation, params: JsonObject, seal: StateSeal
 ) -> JsonObject:
     """A result as it goes to the agent: a server's question only where it may be put, its state sealed."""
     if not asks_for_more(outcome):
         return outcome
-    if not conversation.modern:
-        text = "The server asks for more input, which this client's revision of MCP cannot give."
-        return failure(f"{text} {words.UNSURE}", Effect.UNKNOWN)
-    if not_forwarded(outcome, upstream.client_requests):
-        text = "The server asks this client for something that the operator does not forward."
-        return failure(f"{text} {words.UNSURE}", Effect.UNKNOWN)
+    upstream = operation.upstream
+    if unaskable(outcome.get("inputRequests", {}), upstream.client_requests, conversation.capabilities):
+        why = "The server asks this client for something that it does not take, or that the operator does not forward."
+        return ended(operation, why)
     state = outcome.get("requestState")
     if not isinstance(state, str):
         return outcome
-    return {**outcome, "requestState": seal.seal(state, binding=_binding(conversation, params))}
+    binding = binding_of(conversation, params, ours=not upstream.modern)
+    return {**outcome, "requestState": seal.seal(state, binding=binding)}
+
+
+def ended(operation: Operation, why: str) -> JsonObject:
+    """What an agent is told of an operation that goes no further: a result for a tool, an error for all else
+    (raised)."""
+    text = f"{why} {words.UNSURE}"
+    if operation.tool is not None:
+        return failure(text, Effect.UNKNOWN)
+    raise RpcError(UPSTREAM_BROKEN, text, data=effect_data(Effect.UNKNOWN))
 
 
 def progress_token(params: JsonObject) -> object:
@@ -239,34 +263,18 @@ def meta_passed(conversation: Conversation, params: JsonObject, allowed: Collect
     kept = {key: value for key, value in meta.items() if not key.startswith((META, "interlock/"))}
     kept.pop("progressToken", None)
     if conversation.modern:
-        said = object_at(meta, _CAPABILITIES)
+        said = object_at(meta, CAPABILITIES)
         claims = {key: each for key, each in said.items() if key in allowed}
         extensions = extensions_of(said)
         if allowed or extensions:
-            kept[_CAPABILITIES] = {**claims, "extensions": extensions} if extensions else claims
+            kept[CAPABILITIES] = {**claims, "extensions": extensions} if extensions else claims
     return kept
 
 
 def _opened(conversation: Conversation, params: JsonObject, seal: StateSeal) -> str:
     sealed = params["requestState"]
-    opened = seal.open(sealed, binding=_binding(conversation, params)) if isinstance(sealed, str) else None
+    binding = binding_of(conversation, params, ours=False)
+    opened = seal.open(sealed, binding=binding) if isinstance(sealed, str) else None
     if opened is None:
         raise RpcError(INVALID_PARAMS, "`requestState` is not one of this request's, or was used already")
     return opened
-
-
-def not_forwarded(outcome: JsonObject, allowed: Collection[str]) -> bool:
-    """Whether a server asks for something that its operator did not allow it to ask."""
-    asked = outcome.get("inputRequests", {})
-    if not is_object(asked):
-        return True
-    kinds = {KINDS.get(str(each.get("method"))) if is_object(each) else None for each in asked.values()}
-    return not kinds <= set(allowed)
-
-
-def _binding(conversation: Conversation, params: JsonObject) -> JsonObject:
-    """What a sealed state is good for: this agent's same request, whatever its id and answers."""
-    same = {key: params.get(key) for key in ("name", "uri", "arguments")}
-    principal = conversation.principal
-    at = {"connector": conversation.connector, "brief": conversation.brief}
-    return {"agent": principal.agent, "at": at, "request": str(measure(same)["digest"])}

@@ -29,11 +29,11 @@ from interlock.gateway.limits import (
 from interlock.gateway.methods import LEVELS, Methods
 from interlock.gateway.outlet import Backlogs, Receive, Send, Stream, Streams, send_empty, send_json
 from interlock.gateway.serve import Incoming, Rejected
-from interlock.mcp.client_request import KINDS
+from interlock.mcp.client_request import outcome_error, refusal_of
 from interlock.mcp.message import RpcError, RpcMessage, RpcNotification, RpcRequest, RpcResponse, error, result
-from interlock.mcp.revision import INVALID_REQUEST, LEGACY_KNOWN, METHOD_NOT_FOUND, UNSUPPORTED_VERSION
+from interlock.mcp.revision import INVALID_REQUEST, LEGACY_KNOWN, UNSUPPORTED_VERSION
 from interlock.mediate.principal import Principal
-from interlock.vocabulary.json_text import JsonObject, is_object, object_at, text_at
+from interlock.vocabulary.json_text import JsonObject, object_at, text_at
 
 #: From this revision on a stream begins with an event that has an id and no data.
 PRIMES_SINCE: Final = "2025-11-25"
@@ -235,27 +235,21 @@ class LegacyEra:
             revalidate=incoming.revalidate,
             notify=notify,
             ask=ask,
+            capabilities=session.capabilities if session is not None else {},
         )
 
     def ways(self, session: Session, voice: Voice) -> tuple[Ask, Notify]:
         """How a client is asked and told something while its request is worked on."""
 
         async def ask(question: JsonObject) -> JsonObject:
-            return _cannot(session, question) or await self._sessions.ask(session, question, voice.put)
+            refusal = refusal_of(question, session.capabilities)
+            return refusal or await self._sessions.ask(session, question, voice.put)
 
         def notify(told: JsonObject) -> None:
             if not session.is_below_level(told):
                 voice.put(told)
 
         return ask, notify
-
-
-def _cannot(session: Session, question: JsonObject) -> JsonObject | None:
-    """A question that this client never said it takes is refused for it."""
-    capability = KINDS.get(str(question.get("method")))
-    if capability is not None and is_object(session.capabilities.get(capability)):
-        return None
-    return {"error": {"code": METHOD_NOT_FOUND, "message": "the client does not take such questions"}}
 
 
 async def _answered(send: Send, work: Work) -> None:
@@ -278,7 +272,16 @@ def _check_version(incoming: Incoming) -> None:
 def _settle(session: Session, said: RpcResponse) -> None:
     waiting = session.asked.get(said.id) if isinstance(said.id, str) else None
     if waiting is not None and not waiting.done():
-        waiting.set_result(said.outcome)
+        waiting.set_result(_in_our_words(said.outcome))
+
+
+def _in_our_words(outcome: JsonObject) -> JsonObject:
+    """An answer as it came; of an error its code, since what it says besides would reach the server undecided."""
+    if "error" not in outcome:
+        return outcome
+    code = object_at(outcome, "error").get("code")
+    known = code if isinstance(code, int) and not isinstance(code, bool) else INVALID_REQUEST
+    return outcome_error(known, "the client refuses")
 
 
 def _cancel(session: Session, identity: object) -> None:

@@ -15,7 +15,7 @@ from interlock.gateway.methods import Methods
 from interlock.gateway.outlet import Backlogs, Outlet, Send, send_empty, send_json, stream
 from interlock.gateway.serve import Incoming
 from interlock.gateway.tasks import undeclared
-from interlock.mcp.client_request import TASKS, declares
+from interlock.mcp.client_request import TASKS, declares, said_of_client
 from interlock.mcp.message import RpcError, RpcMessage, RpcRequest, error
 from interlock.mcp.request_headers import check_modern
 from interlock.mcp.revision import INVALID_REQUEST, META
@@ -68,6 +68,7 @@ class ModernEra:
             session=None,
             revalidate=incoming.revalidate,
             notify=notify if outlet.streams else None,
+            capabilities=said_of_client(said.params),
         )
         return await self._methods.answered(conversation, said)
 

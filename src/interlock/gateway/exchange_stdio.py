@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Final
 
 from interlock.gateway.conversation import Conversation, Endpoint
 from interlock.gateway.exchange_legacy import LegacyEra, Session, Sessions, Work
 from interlock.gateway.limits import REQUESTS_PER_SESSION_MAX, STREAM_BYTES_MAX, STREAM_MESSAGES_MAX
 from interlock.gateway.methods import Methods
+from interlock.mcp.client_request import said_of_client
 from interlock.mcp.message import RpcError, RpcNotification, RpcRequest, error, read, result
 from interlock.mcp.request_headers import check_meta, says_modern
 from interlock.mcp.revision import INVALID_REQUEST, META, PARSE_ERROR
@@ -160,7 +162,8 @@ class StdioExchange:
     def _legacy(self) -> Conversation:
         assert self._session is not None
         ask, notify = self._era.ways(self._session, self.outgoing)
-        return self._conversation(modern=False, ask=ask, notify=notify)
+        talk = self._conversation(modern=False, ask=ask, notify=notify)
+        return replace(talk, capabilities=self._session.capabilities)
 
     def _modern(self, said: RpcRequest) -> Conversation:
         wants_log = _LEVEL in object_at(said.params, "_meta")
@@ -169,7 +172,8 @@ class StdioExchange:
             if wants_log or told.get("method") != "notifications/message":
                 self.outgoing.put(told)
 
-        return self._conversation(modern=True, notify=notify)
+        talk = self._conversation(modern=True, notify=notify)
+        return replace(talk, capabilities=said_of_client(said.params))
 
     def _conversation(
         self,

@@ -40,6 +40,12 @@ BATCH_MAX: Final = 32
 BATCH_BYTES_MAX: Final = 8 * 1024 * 1024
 ASKED_S_MAX: Final = 300.0
 QUESTIONS_PER_SESSION_MAX: Final = 32
+#: Calls at servers of the older era that wait for a client of the newer one to come back with its answers.
+PARKED_S_MAX: Final = 300.0
+PARKED_PER_AGENT_MAX: Final = 8
+PARKED_MAX: Final = 64
+#: How often one request is made again for a client of the older era, because its server asks for more.
+ROUNDS_MAX: Final = 8
 #: A server that is alone at its endpoint is waited for so long before its list, which may start it, is an error.
 LIST_S_MAX: Final = 35.0
 #: Of several at one endpoint each has so long; one that was late before, as long as it has not answered, this moment.

@@ -7,13 +7,13 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from interlock.gateway import brief, tasks
+from interlock.gateway import brief, rounds, tasks
 from interlock.gateway.catalogue import UNAVAILABLE, Catalogue
 from interlock.gateway.conversation import Conversation
-from interlock.gateway.enact import Enactor, ToAgent, beside, handed_back, is_task, progress_token
+from interlock.gateway.enact import Enactor, ToAgent, asks_for_more, beside, handed_back, is_task, progress_token
 from interlock.gateway.failures import Unready, effect_data, failure
 from interlock.gateway.limits import (
     ALL_INSTRUCTIONS_CHARACTERS_MAX,
@@ -32,10 +32,11 @@ from interlock.gateway.operation import (
     uri_in_doubt,
     use_of,
 )
+from interlock.gateway.parking import ParkedCall, Parking
 from interlock.gateway.ports import Tasks
 from interlock.gateway.schema_checks import SchemaChecks, UnusableSchema
 from interlock.gateway.state import StateSeal
-from interlock.mcp.client_request import extensions_of
+from interlock.mcp.client_request import MAY_BE_ANSWERED, extensions_of
 from interlock.mcp.definition import is_schema_of_objects
 from interlock.mcp.message import RpcError, RpcRequest, error, result
 from interlock.mcp.request_headers import check_parameters
@@ -91,6 +92,7 @@ class Methods:
     checks: SchemaChecks
     tasks: Tasks
     session: str
+    parking: Parking = field(default_factory=Parking)
     numbers: Iterator[int] = field(default_factory=itertools.count)
 
     async def answered(self, conversation: Conversation, said: RpcRequest) -> tuple[int, JsonObject]:
@@ -127,14 +129,11 @@ class Methods:
             return failure(unready.message, Effect.NOT_SENT)
         if conversation.modern and conversation.headers is not None:
             check_parameters(conversation.headers, tool.mirrored, arguments)
+        parked, along = self._along(conversation, upstream, "tools/call", params)
         operation = tool_call(
-            upstream,
-            tool,
-            arguments,
-            beside=beside(conversation, upstream, "tools/call", params, self.seal),
-            identity=self.identity(),
-            subject=self.subject(conversation),
+            upstream, tool, arguments, beside=along, identity=self.identity(), subject=self.subject(conversation)
         )
+        operation = replace(operation, parked=parked)
         return await self.walked(conversation, operation, params, await self._unfit(operation.action, tool, arguments))
 
     async def get_prompt(self, conversation: Conversation, params: JsonObject) -> JsonObject:
@@ -151,13 +150,9 @@ class Methods:
 
     async def used(self, conversation: Conversation, upstream: Upstream, use: Use, params: JsonObject) -> JsonObject:
         """Anything asked of a server about one named thing that is not a tool. A denial is an `RpcError`."""
-        operation = use_of(
-            upstream,
-            use,
-            beside=beside(conversation, upstream, use.method, params, self.seal),
-            identity=self.identity(),
-            subject=self.subject(conversation),
-        )
+        parked, along = self._along(conversation, upstream, use.method, params)
+        operation = use_of(upstream, use, beside=along, identity=self.identity(), subject=self.subject(conversation))
+        operation = replace(operation, parked=parked)
         unfit = keys_in_doubt(use.arguments)
         if use.verb == "resource.read":
             unfit = unfit or uri_in_doubt(use.name)
@@ -166,8 +161,37 @@ class Methods:
     async def walked(
         self, conversation: Conversation, operation: Operation, params: JsonObject, unfit: str | None
     ) -> JsonObject:
-        """The operation along the line. `unfit` is why it cannot be sent, which is a denial on the record."""
-        exchange = self._exchange(conversation, str(operation.action["id"]), progress_token(params))
+        """The operation along the line, and what follows from it where its server asks for more. `unfit` is why it
+        cannot be sent, which is a denial on the record."""
+        outcome = await self.once(conversation, operation, params, unfit)
+        if asks_for_more(outcome) and not conversation.modern:
+            outcome = await rounds.followed(self, conversation, operation, params, outcome)
+        if is_task(outcome):
+            return await tasks.handed_out(self, conversation, operation, outcome, params)
+        return handed_back(outcome, conversation, operation, params, self.seal)
+
+    async def once(
+        self, conversation: Conversation, operation: Operation, params: JsonObject, unfit: str | None
+    ) -> JsonObject:
+        """The operation along the line, once: its result as the server gave it, or a denial."""
+        parked, cancelled = operation.parked, True
+        try:
+            outcome = await self._mediated(conversation, operation, params, unfit)
+            cancelled = False
+            return outcome
+        except RpcError:
+            cancelled = False
+            raise
+        finally:
+            if parked is not None:
+                parked.left(cancelled=cancelled)
+
+    async def _mediated(
+        self, conversation: Conversation, operation: Operation, params: JsonObject, unfit: str | None
+    ) -> JsonObject:
+        exchange = self._exchange(conversation, operation, params)
+        answers = object_at(object_at(operation.action, "target"), "beside").get("inputResponses")
+        unfit = unfit or keys_in_doubt(answers)
         enactor = Enactor(self.catalogue, conversation, operation, exchange, self.checks)
         attribution = await self.attribution(conversation, params)
         if isinstance(attribution, Refused):
@@ -182,19 +206,36 @@ class Methods:
             return enactor.denied(outcome)
         if isinstance(outcome, RpcError):
             raise outcome
-        if is_task(outcome):
-            return await tasks.handed_out(self, conversation, operation, outcome, params)
-        return handed_back(outcome, conversation, operation.upstream, params, self.seal)
+        return outcome
 
-    def _exchange(self, conversation: Conversation, identity: str, progress: object) -> Exchange:
+    def _along(
+        self, conversation: Conversation, upstream: Upstream, method: str, params: JsonObject
+    ) -> tuple[ParkedCall | None, JsonObject]:
+        """What goes along with a request, and the call at its server that it goes on with, or that may be parked."""
+        answers = conversation.modern and not upstream.modern and method in MAY_BE_ANSWERED
+        if answers and ("inputResponses" in params or "requestState" in params):
+            parked, given = self.parking.resumed(conversation, upstream, params, self.seal)
+            if parked is not None:
+                return parked, {"inputResponses": given}
+        along = beside(conversation, upstream, method, params, self.seal)
+        if not (answers and upstream.client_requests and conversation.capabilities):
+            return None, along
+        return self.parking.begin(conversation, upstream, progress_token(params)), along
+
+    def _exchange(self, conversation: Conversation, operation: Operation, params: JsonObject) -> Exchange:
+        identity, parked = str(operation.action["id"]), operation.parked
+
         async def started(session: str, process: int) -> None:
             """What links the call to the system calls: the session of the host plane that works on it."""
             record: JsonObject = {"type": "action.observed", "action": identity, "by": "gateway"}
             await self.recorder.ordered({**record, "observed_session": session, "process": process})
 
+        ask: Callable[[JsonObject], Awaitable[JsonObject]] | None = None if parked is None else parked.ask
+        if conversation.ask is not None and operation.upstream.client_requests:
+            ask = rounds.asking(self, conversation, operation, params)
         return Exchange(
-            identity, started, conversation.notify, conversation.ask, conversation.revalidate, progress=progress,
-            session=conversation.session,
+            identity, started, conversation.notify if parked is None else parked.tell, ask, conversation.revalidate,
+            progress=progress_token(params), session=conversation.session, claims=_claims(conversation),
         )  # fmt: skip
 
     async def _unfit(self, action: JsonObject, tool: Tool, arguments: JsonObject) -> str | None:
@@ -333,6 +374,13 @@ class Methods:
         except RpcError as fault:
             return fault
         return None
+
+
+def _claims(conversation: Conversation) -> JsonObject | None:
+    """What a client of the older era takes of questions, in this request; one of the newer era says so in each."""
+    if conversation.modern:
+        return None
+    return conversation.capabilities if conversation.ask is not None else {}
 
 
 def _arguments(params: JsonObject) -> JsonObject:

@@ -27,6 +27,7 @@ from typing import Final, TypeVar
 from urllib.parse import unquote
 
 from interlock.gateway.limits import PROMPTS_KEPT_MAX, UPSTREAM_NAME_CHARACTERS_MAX
+from interlock.gateway.parking import ParkedCall
 from interlock.gateway.schema_checks import Foreign
 from interlock.mcp.request_headers import mirrored
 from interlock.mediate.ports import Recorder
@@ -67,11 +68,13 @@ _SHOWN_CHARACTERS: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """See the module. `tool` is there for the call of a tool, whose denial is a result and not an error."""
+    """See the module. `tool` is there for the call of a tool, whose denial is a result and not an error, `parked` for
+    what may wait at its server for the client's answers, or has (`parking.py`)."""
 
     upstream: Upstream
     action: JsonObject
     tool: Tool | None = None
+    parked: ParkedCall | None = None
 
     @property
     def what(self) -> str:

@@ -1,5 +1,5 @@
-"""`requestState` of a modern server, sealed on its way to the client and back (revision 2026-07-28, multi round-trip
-requests).
+"""`requestState` of a modern server, or of a call that is parked here (`parking.py`), sealed on its way to the client
+and back (revision 2026-07-28, multi round-trip requests).
 
 It is the client's to keep and an attacker's to change: HMAC-SHA-256 over principal, connector, request and expiry;
 used once.
@@ -13,7 +13,8 @@ import hmac
 from collections.abc import Callable
 from typing import Final
 
-from interlock.vocabulary.json_text import JsonObject, MalformedJson, encode, is_object, parse
+from interlock.gateway.conversation import Conversation
+from interlock.vocabulary.json_text import JsonObject, MalformedJson, encode, is_object, measure, parse
 
 TTL_MS: Final = 600_000
 STATE_BYTES_MAX: Final = 64 * 1024
@@ -64,3 +65,12 @@ class StateSeal:
 
     def _mac(self, body: bytes) -> bytes:
         return hmac.new(self._key, body, hashlib.sha256).digest()
+
+
+def binding_of(conversation: Conversation, params: JsonObject, *, ours: bool) -> JsonObject:
+    """What a sealed state is good for: this agent's same request, whatever its id and answers. `ours`: whether it is a
+    state of the gateway's own, or a server's."""
+    same = {key: params.get(key) for key in ("name", "uri", "arguments")}
+    at = {"connector": conversation.connector, "brief": conversation.brief}
+    agent = conversation.principal.agent
+    return {"agent": agent, "at": at, "request": str(measure(same)["digest"]), "ours": ours}

@@ -15,11 +15,11 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from interlock.gateway.enact import Enactor, ends_wrong, error_of, meta_passed, not_forwarded
+from interlock.gateway.enact import Enactor, ends_wrong, error_of, meta_passed
 from interlock.gateway.failures import broken, effect_data, failure
 from interlock.gateway.limits import TASK_KEPT_MS_MAX, TASK_KEPT_MS_MIN, TASK_NAME_CHARACTERS_MAX
 from interlock.gateway.operation import Operation, Tool, answer_to_task, keys_in_doubt, tool_call
-from interlock.mcp.client_request import TASKS, declares
+from interlock.mcp.client_request import TASKS, declares, unaskable
 from interlock.mcp.message import RpcError
 from interlock.mcp.revision import INTERNAL, INVALID_PARAMS, META, MISSING_CAPABILITY, UPSTREAM_BROKEN
 from interlock.mediate.permit import Refused
@@ -88,8 +88,11 @@ async def get(methods: Methods, conversation: Conversation, params: JsonObject) 
     if task is None or said.get("taskId") != found.kept.own:
         raise _unusable("the server's answer does not say how this task stands")
     if task["status"] == "input_required":
-        if not_forwarded(said, found.upstream.client_requests):
-            raise _unusable("the server asks this client for something that the operator does not forward")
+        allowed = found.upstream.client_requests
+        if unaskable(said.get("inputRequests", {}), allowed, conversation.capabilities):
+            raise _unusable(
+                "the server asks for what this client does not take, or the operator does not forward"
+            )
         task["inputRequests"] = object_at(said, "inputRequests")
     if task["status"] in _ENDED:
         task |= await _end(methods, conversation, about, found, said)

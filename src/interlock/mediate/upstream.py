@@ -60,7 +60,8 @@ class Exchange:
     server's session and process before the request is sent, `notify` takes a notification for the caller, `ask` a
     question to it (none: it takes none), `revalidate` says why the caller may not go on (asked again when the request's
     turn has come), `progress` is the caller's own token for progress, `session` the caller's session where it has
-    one, `passage` is told when the request leaves.
+    one, `claims` what its client takes of a server's questions (none: as the request's `_meta` says), `passage` is told
+    when the request leaves.
     """
 
     action: str | None = None
@@ -70,6 +71,7 @@ class Exchange:
     revalidate: Callable[[], str | None] = _nothing_against
     progress: object = None
     session: str | None = None
+    claims: JsonObject | None = None
     passage: Passage = field(default_factory=Passage)
 
 
@@ -91,6 +93,10 @@ class Upstream(Protocol):
     @property
     def client_requests(self) -> tuple[str, ...]:
         """What the operator lets the server ask of an agent's client: `elicitation`, `sampling`, `roots`."""
+
+    @property
+    def modern(self) -> bool:
+        """Whether it speaks 2026-07-28, as far as it has been asked."""
 
     @property
     def instructions(self) -> str | None:

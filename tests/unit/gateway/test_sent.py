@@ -57,6 +57,8 @@ class Server:
     def __init__(self, instead: dict[str, Any]) -> None:
         self.instead, self.sent = instead, cast("list[tuple[str, Any]]", [])
 
+    modern = False
+
     def names(self) -> list[str]:
         return ["c"]
 
