@@ -19,10 +19,10 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench.load import Measured, load
+from bench.load import LEGACY, Measured, Target, load
 from bench.row import Row
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,24 +36,24 @@ ABOUT_MS = 3_600_000
 
 @dataclass(frozen=True)
 class Called:
-    """What is called: a process, where it listens, by which name the tool is known there."""
+    """A process, and what is called of it."""
 
     process: subprocess.Popen[bytes]
-    port: int
-    name: str
-    token: str = ""
+    target: Target
 
 
 def rows(seconds: float = SECONDS) -> Iterator[Row]:
     """See the module."""
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="interlock-bench-"))
-        upstream = Called(started(stack, ROOT, "mcp_http", port := free_port()), port, "echo")
-        hop = Called(started(stack, ROOT, "hop", port := free_port(), upstream.port), port, "echo")
-        governed = gateway(stack, ROOT, f"{folder}/new", upstream.port)
-        ways = {"direct": upstream, "hop": hop, "governed": governed, "stdio": _named(governed, "line__echo")}
+        server = free_port()
+        upstream = Called(started(stack, ROOT, "mcp_http", server), Target(server, "echo"))
+        hop = Called(started(stack, ROOT, "hop", port := free_port(), server), Target(port, "echo"))
+        governed = gateway(stack, ROOT, f"{folder}/new", server)
+        ways = {"direct": upstream, "hop": hop, "governed": governed, "stdio": _with(governed, name="line__echo")}
+        ways["2025"] = _with(governed, session=begun(governed.target.port, governed.target.token))
         if old := os.environ.get("INTERLOCK_BENCH_OLD"):
-            ways["old"] = gateway(stack, Path(old), f"{folder}/old", upstream.port)
+            ways["old"] = gateway(stack, Path(old), f"{folder}/old", server)
         yield Row(f"memory of {SESSIONS} idle sessions", "MB", 0, idle_sessions_mb(governed, f"{folder}/new"))
         for connections in CONNECTIONS:
             yield from _compared(connections, _by_turns(ways, connections, seconds))
@@ -63,7 +63,7 @@ def _by_turns(ways: dict[str, Called], connections: int, seconds: float) -> dict
     found: dict[str, list[Measured]] = {name: [] for name in ways}
     for _ in range(TURNS):
         for name, way in ways.items():
-            found[name].append(load(way.process.pid, way.port, way.name, way.token, connections, seconds))
+            found[name].append(load(way.process.pid, way.target, connections, seconds))
     return found
 
 
@@ -77,13 +77,13 @@ def _compared(connections: int, found: dict[str, list[Measured]]) -> Iterator[Ro
     ):
         figures = {name: best(getattr(each, key) for each in turns) for name, turns in found.items()}
         yield Row(f"{at}, {what}", unit, figures["direct"], figures["governed"], figures["hop"])
-        for name in ("stdio", "old"):
+        for name in ("stdio", "2025", "old"):
             if name in figures:
                 yield Row(f"{at}, {what} ({name})", unit, 0, figures[name], 0)
 
 
-def _named(way: Called, name: str) -> Called:
-    return Called(way.process, way.port, name, way.token)
+def _with(way: Called, **other: str) -> Called:
+    return Called(way.process, replace(way.target, **other))
 
 
 def gateway(stack: ExitStack, checkout: Path, folder: str, upstream: int) -> Called:
@@ -91,7 +91,7 @@ def gateway(stack: ExitStack, checkout: Path, folder: str, upstream: int) -> Cal
     Path(folder).mkdir()
     port = free_port()
     token = _token(folder, port, "bench")
-    return Called(started(stack, checkout, "governed", folder, port, upstream), port, "up__echo", token)
+    return Called(started(stack, checkout, "governed", folder, port, upstream), Target(port, "up__echo", token))
 
 
 def _token(folder: str, port: int, agent: str) -> str:
@@ -129,25 +129,30 @@ def free_port() -> int:
 
 def idle_sessions_mb(way: Called, folder: str) -> float:
     """What the gateway's memory grows by when so many sessions of the older era were begun, none of which does anything."""
-    tokens = [_token(folder, way.port, f"idle{number}") for number in range(AGENTS)]
+    port = way.target.port
+    tokens = [_token(folder, port, f"idle{number}") for number in range(AGENTS)]
     for token in tokens:
-        _sessions(way.port, token, 1)
+        begun(port, token)
     before = resident_mb(way.process.pid)
     for token in tokens:
-        _sessions(way.port, token, SESSIONS // AGENTS)
+        begun(port, token, SESSIONS // AGENTS)
     return resident_mb(way.process.pid) - before
 
 
-def _sessions(port: int, token: str, count: int) -> None:
+def begun(port: int, token: str, count: int = 1) -> str:
+    """Begin sessions of the older era; the last one's id."""
+    session = ""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
-    params = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "bench", "version": "1"}}
+    params = {"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": {"name": "bench", "version": "1"}}
     for _ in range(count):
-        connection.request("POST", "/mcp/up", json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}), headers)
+        connection.request("POST", "/mcp", json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}), headers)
         response = connection.getresponse()
-        assert response.status == 200 and response.headers["mcp-session-id"], response.read()
+        session = response.headers["mcp-session-id"] or ""
+        assert response.status == 200 and session, response.read()
         response.read()
     connection.close()
+    return session
 
 
 def resident_mb(process: int) -> float:

@@ -14,6 +14,7 @@ from typing import Any
 import uvloop
 
 META = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
+LEGACY = "2025-11-25"
 WARM_S = 0.3
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
@@ -29,16 +30,34 @@ class Measured:
     processor_us: float
 
 
-def request(port: int, name: str, token: str) -> bytes:
-    """One HTTP request, whole."""
-    params = {"name": name, "arguments": {"text": "hello " * 20}, "_meta": META}
-    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).encode()
-    head = (
-        f"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n"
-        f"Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\n"
-        f"Mcp-Name: {name}\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body
+@dataclass(frozen=True)
+class Target:
+    """What is called: a tool at a port, with a token if it takes one; in a session of the older era, if there is one."""
+
+    port: int
+    name: str
+    token: str = ""
+    session: str = ""
+
+    def request(self, identity: int) -> bytes:
+        """One HTTP request, whole."""
+        params = {"name": self.name, "arguments": {"text": "hello " * 20}} | ({} if self.session else {"_meta": META})
+        body = json.dumps({"jsonrpc": "2.0", "id": identity, "method": "tools/call", "params": params}).encode()
+        modern = f"MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: {self.name}"
+        era = f"MCP-Protocol-Version: {LEGACY}\r\nMcp-Session-Id: {self.session}" if self.session else modern
+        head = (
+            f"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\nAuthorization: Bearer {self.token}\r\n"
+            f"Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n{era}\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        )
+        return head.encode() + body
+
+
+def is_whole(answer: bytes) -> bool:
+    """Whether all of an answer has come: of the length it says, or a stream of events with its end."""
+    head, end, body = answer.partition(b"\r\n\r\n")
+    length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
+    return bool(end) and (len(body) >= int(length) if length else body.endswith(b"0\r\n\r\n"))
 
 
 class Caller(asyncio.Protocol):
@@ -55,11 +74,10 @@ class Caller(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        head, end, body = self._buffer.partition(b"\r\n\r\n")
-        if not end or len(body) < int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]):
+        if not is_whole(self._buffer):
             return
         self._times_us.append((time.perf_counter() - self._began) * 1e6)
-        if b'"hello' not in body:
+        if b'"hello' not in self._buffer:
             self._end(AssertionError(self._buffer[:500]))
             return
         self._buffer = b""
@@ -78,11 +96,12 @@ class Caller(asyncio.Protocol):
         self._transport.close()
 
 
-async def _called(port: int, data: bytes, connections: int, seconds: float) -> list[float]:
+async def _called(target: Target, connections: int, seconds: float) -> list[float]:
     times_us: list[float] = []
     until = time.perf_counter() + seconds
     loop = asyncio.get_running_loop()
-    made = [await loop.create_connection(lambda: Caller(data, until, times_us), "127.0.0.1", port) for _ in range(connections)]
+    callers = [Caller(target.request(number), until, times_us) for number in range(connections)]
+    made = [await loop.create_connection(lambda caller=caller: caller, "127.0.0.1", target.port) for caller in callers]
     await asyncio.gather(*(caller.ended for _, caller in made))
     return times_us
 
@@ -93,12 +112,11 @@ def processor_s(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
 
 
-def load(process: int, port: int, name: str, token: str, connections: int, seconds: float) -> Measured:
-    """Call the tool of that name at a port, which that process serves."""
-    data = request(port, name, token)
-    uvloop.run(_called(port, data, connections, WARM_S))
+def load(process: int, target: Target, connections: int, seconds: float) -> Measured:
+    """Call a tool that this process serves."""
+    uvloop.run(_called(target, connections, WARM_S))
     spent_s, began_s = processor_s(process), time.perf_counter()
-    times_us = uvloop.run(_called(port, data, connections, seconds))
+    times_us = uvloop.run(_called(target, connections, seconds))
     took_s, spent_s = time.perf_counter() - began_s, processor_s(process) - spent_s
     p99_us = statistics.quantiles(times_us, n=100)[98] if len(times_us) > 1 else times_us[0]
     return Measured(len(times_us) / took_s, statistics.median(times_us), p99_us, spent_s / len(times_us) * 1e6)

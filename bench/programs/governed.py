@@ -15,7 +15,7 @@ from typing import Any
 import uvloop
 
 from interlock._native import Log
-from interlock.app.gateway import Parts, assemble, own_hosts, uvicorn_server
+from interlock.app.gateway import Parts, assemble, own_hosts, settle_memory, uvicorn_server
 from interlock.app.gateway_ports import KnownFacts, LogRecorder, NativeEngine, SharedInbox, SystemClock
 from interlock.app.gateway_servers import SupervisedLauncher
 from interlock.approvals.inbox import Inbox
@@ -52,11 +52,12 @@ async def serve(root: Path, port: int, upstream: int) -> None:
     pool = Pool(connectors, launcher=SupervisedLauncher(home), reach=HttpChannel, now_ms=clock.now_ms)
     parts = Parts(
         engine=NativeEngine(policy()), facts=KnownFacts(clock), recorder=LogRecorder(log), inbox=SharedInbox(Inbox(str(root / "inbox"))),
-        clock=clock, registry=Registry(str(root / "registry")), attestations=Attestations(), pool=pool, session=SESSION,
+        clock=clock, registry=Registry(str(root / "registry"), soon=asyncio.get_running_loop().call_soon), attestations=Attestations(), pool=pool, session=SESSION,
         tasks=TaskStore(str(root / "tasks")),
         url=f"http://127.0.0.1:{port}", hosts=own_hosts("127.0.0.1", port),
     )  # fmt: skip
     server = uvicorn_server(assemble(parts))
+    settle_memory()
     server.config.host, server.config.port = "127.0.0.1", port
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, setattr, server, "should_exit", True)
     try:

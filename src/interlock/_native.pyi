@@ -187,9 +187,10 @@ class Log:
             LedgerError: not written, or not known to be: deny.
         """
 
-    def submit(self, json: bytes, class_name: str) -> int:
-        """Queue a record without waiting. Returns a ticket that `completed` names once `fileno` is readable, with the
-        error of a text that is not a record.
+    def submit(self, records: list[tuple[bytes, str]]) -> int:
+        """Queue records without waiting, each as text with its class's name; they share a sync. Returns the ticket of
+        the first, the others have those that follow: `completed` names them once `fileno` is readable, with the error
+        of a text that is not a record.
 
         Raises:
             LedgerError: the log is closed.

@@ -252,7 +252,7 @@ def _begin(
         attestations = Attestations()
         parts = Parts(
             engine=NativeEngine(policy(*rules)), facts=KnownFacts(clock), recorder=recorder, inbox=SharedInbox(inbox), clock=clock,
-            registry=Registry(str(root / "registry.sqlite")), attestations=attestations, pool=pool, session=SESSION,
+            registry=Registry(str(root / "registry.sqlite"), soon=asyncio.get_running_loop().call_soon), attestations=attestations, pool=pool, session=SESSION,
             tasks=TaskStore(str(root / "tasks.sqlite")),
             url=f"http://127.0.0.1:{port}", hosts=own_hosts("127.0.0.1", port), anonymous=options.get("anonymous"),
         )  # fmt: skip

@@ -203,8 +203,8 @@ def test_headers_without_an_end_are_not_kept(start: Any, tmp_path: Any, name: st
 
 
 def test_slow_headers_and_a_body_that_breaks_off_do_not_hold_the_gateway(start: Any, tmp_path: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr("interlock.gateway.serve.HEADERS_S_MAX", 0.5)
-    monkeypatch.setattr("interlock.gateway.serve.BODY_S_MAX", 0.5)
+    monkeypatch.setattr("interlock.gateway.connection.HEADERS_S_MAX", 0.5)
+    monkeypatch.setattr("interlock.gateway.body.BODY_S_MAX", 0.5)
     stage = start(connector("notes", root=tmp_path))
     with socket.create_connection(("127.0.0.1", stage.port), timeout=5) as sock:
         sock.sendall(b"POST /mcp HTTP/1.1\r\nHost: a\r\n")

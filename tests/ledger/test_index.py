@@ -138,7 +138,7 @@ def test_a_symlink_in_place_of_a_log_is_not_followed(ledger: Ledger, tmp_path) -
 def test_closing_needs_no_second_word(ledger: Ledger) -> None:
     log = ledger.open("s-1")
     log.close(CLOSED)
-    for act in (lambda: log.append(decided(1), "ordered"), lambda: log.submit(decided(1).encode(), "ordered"), lambda: log.close(CLOSED)):
+    for act in (lambda: log.append(decided(1), "ordered"), lambda: log.submit([(decided(1).encode(), "ordered")]), lambda: log.close(CLOSED)):
         with pytest.raises(LedgerError):
             act()
     assert isinstance(log, Log)

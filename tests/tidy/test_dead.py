@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCES = {path: path.read_text() for path in sorted((ROOT / "src").rglob("*.py"))}
 ENTRIES = ("interlock.cli", "interlock.__main__")
 #: Called by a library that is handed the object, under the library's own name for it.
-CALLED_FROM_OUTSIDE = {"capture_signals", "on_body", "on_header", "on_message_complete"}
+CALLED_FROM_OUTSIDE = {"capture_signals", "on_body", "on_header", "on_message_complete", "on_response_complete"}
 #: Text longer than this is prose, and a word in it uses nothing.
 NAME_CHARACTERS_MAX = 80
 

@@ -3,6 +3,7 @@
 use crate::error::Fault;
 use interlock_ledger::{Class, Ended, Error, Index, Keys, Log as Writer, Written, open_session, recover, verifier_key};
 use pyo3::prelude::*;
+use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::PyDict;
 use serde_json::Value;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -41,7 +42,7 @@ type Completed = (u64, Result<u64, Error>);
 #[pyclass(frozen, module = "interlock._native")]
 struct Log {
     writer: Arc<Writer>,
-    queue: Mutex<Option<(Sender<Submitted>, u64)>>,
+    queue: Mutex<Option<(Sender<Vec<Submitted>>, u64)>>,
     done: Arc<Mutex<Vec<Completed>>>,
     event: Arc<OwnedFd>,
 }
@@ -72,14 +73,18 @@ impl Log {
         Ok(written?.record)
     }
 
-    /// Queues a record; `completed` tells how it ended once `fileno` is readable.
-    fn submit(&self, json: &[u8], class_name: &str) -> Result<u64, Fault> {
-        let (record, class) = (json.to_vec(), class(class_name)?);
+    /// Queues records, each with the name of its class, which share one sync. Returns the ticket of the first; the others have those that
+    /// follow. `completed` tells how they ended once `fileno` is readable.
+    fn submit(&self, records: Vec<(PyBackedBytes, PyBackedStr)>) -> Result<u64, Fault> {
+        let classes = records.iter().map(|(_, name)| class(name)).collect::<Result<Vec<Class>, Fault>>()?;
         let mut guard = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some((sender, ticket)) = guard.as_mut() else { return Err(Error::Closed.into()) };
-        *ticket += 1;
-        sender.send((*ticket, record, class)).map_err(|_| Error::Closed)?;
-        Ok(*ticket)
+        let Some((sender, last)) = guard.as_mut() else { return Err(Error::Closed.into()) };
+        let first = *last + 1;
+        let numbered = (first..).zip(records.iter().zip(classes)).map(|(ticket, ((json, _), class))| (ticket, json.to_vec(), class));
+        let together: Vec<Submitted> = numbered.collect();
+        *last += together.len() as u64;
+        sender.send(together).map_err(|_| Error::Closed)?;
+        Ok(first)
     }
 
     /// The eventfd that is readable when something has completed.
@@ -131,10 +136,12 @@ struct Worker {
 }
 
 impl Worker {
-    fn run(&self, receiver: &Receiver<Submitted>) {
-        while let Ok(first) = receiver.recv() {
-            let mut batch = vec![first];
-            batch.extend(receiver.try_iter().take(TOGETHER_MAX - 1));
+    fn run(&self, receiver: &Receiver<Vec<Submitted>>) {
+        while let Ok(mut batch) = receiver.recv() {
+            while batch.len() < TOGETHER_MAX {
+                let Ok(more) = receiver.try_recv() else { break };
+                batch.extend(more);
+            }
             let ended = self.write(batch);
             self.done.lock().unwrap_or_else(PoisonError::into_inner).extend(ended);
             let _ = rustix::io::write(&self.event, &1_u64.to_ne_bytes());

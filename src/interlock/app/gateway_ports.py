@@ -185,56 +185,69 @@ class KnownFacts:
 
 
 class LogRecorder:
-    """One open log: records are queued, the loop is woken by an eventfd when they are on disk. Belongs to the running
-    loop."""
+    """One open log: the records of one turn of the loop are queued together, and an eventfd wakes the loop when they
+    are on disk. Belongs to the running loop."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
+        self._turn: list[tuple[bytes, str, asyncio.Future[int]]] = []
         self._waiting: dict[int, _Waiting] = {}
         self._look: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(log.fileno(), self._completed)
 
-    async def durable(self, record: JsonObject) -> int:
+    def durable(self, record: JsonObject) -> asyncio.Future[int]:
         """See `Recorder`."""
-        return await self._write(record, "durable")
+        return self._write(record, "durable")
 
-    async def ordered(self, record: JsonObject) -> int:
+    def ordered(self, record: JsonObject) -> asyncio.Future[int]:
         """See `Recorder`."""
-        return await self._write(record, "ordered")
+        return self._write(record, "ordered")
 
     def close(self, reason: str) -> None:
         """Close the log with its last record."""
+        self._hand_over()
         self._loop.remove_reader(self._log.fileno())
         if self._look is not None:
             self._look.cancel()
         self._log.close(encode({"type": "session.closed", "reason": reason}).decode())
 
-    async def _write(self, record: JsonObject, class_name: str) -> int:
-        try:
-            ticket = self._log.submit(encode(record), class_name)
-        except LedgerError as error:
-            raise RecordFailed(str(error)) from error
+    def _write(self, record: JsonObject, class_name: str) -> asyncio.Future[int]:
+        text = encode(record)
         waiting: asyncio.Future[int] = self._loop.create_future()
-        self._waiting[ticket] = _Waiting(waiting, self._loop.time() + WAIT_S_MAX)
+        if not self._turn:
+            self._loop.call_soon(self._hand_over)
+        self._turn.append((text, class_name, waiting))
+        return waiting
+
+    def _hand_over(self) -> None:
+        """Queue what this turn wrote."""
+        turn, self._turn = self._turn, []
+        if not turn:
+            return
+        try:
+            ticket = self._log.submit([(text, class_name) for text, class_name, _ in turn])
+        except LedgerError as error:
+            for _, _, waiting in turn:
+                _fail(waiting, RecordFailed(str(error)))
+            return
+        until_s = self._loop.time() + WAIT_S_MAX
+        self._waiting.update((ticket + at, _Waiting(each[2], until_s)) for at, each in enumerate(turn))
         if self._look is None:
             self._look = self._loop.call_later(LOOK_EVERY_S, self._give_up)
-        try:
-            return await waiting
-        finally:
-            self._waiting.pop(ticket, None)
 
     def _give_up(self) -> None:
         """Nobody waits for ever. Looked at now and then, so that no record needs a timer of its own."""
         now_s = self._loop.time()
-        for waiting, until_s in self._waiting.values():
-            if now_s >= until_s and not waiting.done():
-                waiting.set_exception(RecordFailed(f"the log did not answer within {WAIT_S_MAX:g} s"))
+        for ticket, (waiting, until_s) in tuple(self._waiting.items()):
+            if now_s >= until_s:
+                del self._waiting[ticket]
+                _fail(waiting, RecordFailed(f"the log did not answer within {WAIT_S_MAX:g} s"))
         self._look = self._loop.call_later(LOOK_EVERY_S, self._give_up) if self._waiting else None
 
     def _completed(self) -> None:
         for ticket, outcome in self._log.completed():
-            entry = self._waiting.get(ticket)
+            entry = self._waiting.pop(ticket, None)
             if entry is None or entry.record.done():
                 continue
             if isinstance(outcome, int):
@@ -242,6 +255,11 @@ class LogRecorder:
             else:
                 failure = RecordFull if isinstance(outcome, LedgerFull) else RecordFailed
                 entry.record.set_exception(failure(str(outcome)))
+
+
+def _fail(waiting: asyncio.Future[int], failure: RecordFailed) -> None:
+    if not waiting.done():
+        waiting.set_exception(failure)
 
 
 class _Waiting(NamedTuple):

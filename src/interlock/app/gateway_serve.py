@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from interlock.app.connector_references import reached, resolved
-from interlock.app.gateway import Parts, assemble, own_hosts, uvicorn_server
+from interlock.app.gateway import Parts, assemble, own_hosts, settle_memory, uvicorn_server
 from interlock.app.gateway_place import ServerStanding, announce, keep_told, withdraw
 from interlock.app.gateway_policy import call_policy
 from interlock.app.gateway_servers import SupervisedLauncher
@@ -147,7 +147,7 @@ async def _serve(opening: _Opening) -> int:
         recorder=recorder,
         inbox=SharedInbox(inbox),
         clock=clock,
-        registry=Registry(home.registry),
+        registry=Registry(home.registry, soon=asyncio.get_running_loop().call_soon),
         attestations=attestations,
         pool=pool,
         tasks=tasks,
@@ -164,6 +164,7 @@ async def _serve(opening: _Opening) -> int:
     await attesting.start()
     _open_to_agents(opening)
     server = uvicorn_server(assemble(parts))
+    settle_memory()
     caught = _ends_on_signal(server)
     told = Told()
     look = partial(_looked_at, pool, parts.registry)

@@ -19,11 +19,13 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Final
 
+from msgspec import structs
+
 from interlock.connectors import oldest
 from interlock.connectors.configuration import Connector, Http
-from interlock.connectors.http_client import HttpClient, Response, Unanswered
+from interlock.connectors.http_client import HttpClient, Lines, Response, Unanswered
 from interlock.connectors.lapse import Lapsed, Processed
-from interlock.connectors.patience import Deadline, Noise, Pace, Turns
+from interlock.connectors.patience import Alarms, Deadline, Noise, Pace, Turns
 from interlock.connectors.questions import outcome_of
 from interlock.connectors.stdio import StdioChannel
 from interlock.mcp import server_message as messages
@@ -55,6 +57,11 @@ RETRY_MS_MAX: Final = 5_000
 LISTEN_PAUSE_S: Final = 1.0
 LISTEN_PAUSE_S_MAX: Final = 60.0
 _SESSION: Final = "Mcp-Session-Id"
+_VERSION: Final = f"{META}protocolVersion"
+#: Methods whose answers say what later requests need.
+_TEACH: Final = frozenset({"initialize", "server/discover", "tools/list"})
+#: Headers of so many requests are kept as they are sent.
+LINES_KEPT_MAX: Final = 256
 
 
 class HttpChannel:
@@ -66,11 +73,13 @@ class HttpChannel:
         self._told = told
         self._ids = itertools.count(1)
         self._turns = Turns(connector.concurrency if connector.concurrency > 1 else CONNECTIONS_MAX)
+        self._alarms = Alarms(connector.timeout_ms / 1000)
         self._client = HttpClient(server.url)
         self._always = _headers_of(server)
         self._session: str | None = None
         self._version: str | None = None
         self._schemas: dict[str, JsonObject] = {}
+        self._lines: dict[tuple[str | None, str | None, str | None, str | None], Lines] = {}
         self._stream: asyncio.Task[None] | None = None
         self._refused = False
         self._oldest: StdioChannel | None = None
@@ -93,7 +102,7 @@ class HttpChannel:
     async def request(self, method: str, params: JsonObject, exchange: Exchange, timeout_ms: int) -> Reply | Lapsed:
         """Send one request and read its answer."""
         if self._oldest is not None:
-            return await self._oldest.request(method, params, replace(exchange, started=None), timeout_ms)
+            return await self._oldest.request(method, params, structs.replace(exchange, started=None), timeout_ms)
         reply = await self._requested(method, params, exchange, timeout_ms)
         if method == "initialize" and isinstance(reply, Broken) and self._refused:
             return await self._initialized_in_the_oldest_way(params, timeout_ms, reply)
@@ -116,24 +125,30 @@ class HttpChannel:
             self.ended.set_result(ended.result() if not ended.cancelled() else "it is not asked any more")
 
     async def _requested(self, method: str, params: JsonObject, exchange: Exchange, timeout_ms: int) -> Reply | Lapsed:
-        async with self._turns:
-            if self.ended.done():
-                return Broken(self.ended.result(), exchange.passage.effect)
-            gone = exchange.revalidate()
-            if gone is not None:
-                return Broken(gone, exchange.passage.effect)
-            identity = next(self._ids)
-            try:
-                async with Deadline(timeout_ms / 1000) as deadline:
-                    reply = await self._exchange(identity, method, params, exchange, deadline)
-            except TimeoutError:
-                await self._cancel(identity, method, "timeout", exchange.passage)
-                return Broken(f"the server did not answer within {timeout_ms / 1000:g} s", exchange.passage.effect)
-            except asyncio.CancelledError:
-                await asyncio.shield(self._cancel(identity, method, "the caller went away", exchange.passage))
-                raise
+        if not self._turns.taken():
+            await self._turns.wait()
+        try:
+            return await self._in_turn(method, params, exchange, timeout_ms)
+        finally:
+            self._turns.hand_on()
+
+    async def _in_turn(self, method: str, params: JsonObject, exchange: Exchange, timeout_ms: int) -> Reply | Lapsed:
+        gone = self.ended.result() if self.ended.done() else exchange.revalidate()
+        if gone is not None:
+            return Broken(gone, exchange.passage.effect)
+        identity = next(self._ids)
+        try:
+            with Deadline(timeout_ms / 1000, self._alarms) as deadline:
+                reply = await self._exchange(identity, method, params, exchange, deadline)
+        except TimeoutError:
+            await self._cancel(identity, method, "timeout", exchange.passage)
+            return Broken(f"the server did not answer within {timeout_ms / 1000:g} s", exchange.passage.effect)
+        except asyncio.CancelledError:
+            await asyncio.shield(self._cancel(identity, method, "the caller went away", exchange.passage))
+            raise
+        if method in _TEACH:
             self._learn(method, reply)
-            return reply
+        return reply
 
     async def notify(self, method: str, params: JsonObject) -> None:
         """Send a notification; whether it was taken is the server's affair."""
@@ -171,7 +186,7 @@ class HttpChannel:
             params = {**params, "_meta": {**object_at(params, "_meta"), "progressToken": identity}}
         body = messages.request(identity, method, params)
         try:
-            headers = self._headers(method, params)
+            headers = self._headers_of_request(method, params)
             for _ in range(REDIRECTS_MAX):
                 with await self._client.send("POST", headers, body, exchange.passage.leaves) as response:
                     location = response.header(b"location") if response.status in _REDIRECTS else None
@@ -350,9 +365,22 @@ class HttpChannel:
             body = messages.notification("notifications/cancelled", {"requestId": identity, "reason": why})
             await self._post_quietly(body, None)
 
+    def _headers_of_request(self, method: str, params: JsonObject) -> Lines:
+        """As `_headers` tells them: those of the same request are made once, but where arguments are in them."""
+        name = text_at(params, NAMED.get(method, "name"))
+        if name in self._schemas:
+            return Lines(self._headers(method, params))
+        key = (method, name, self._session, text_at(object_at(params, "_meta"), _VERSION) or self._version)
+        lines = self._lines.get(key)
+        if lines is None:
+            if len(self._lines) >= LINES_KEPT_MAX:
+                self._lines.clear()
+            lines = self._lines[key] = Lines(self._headers(method, params))
+        return lines
+
     def _headers(self, method: str | None, params: JsonObject) -> dict[str, str]:
         headers = dict(self._always)
-        version = text_at(object_at(params, "_meta"), f"{META}protocolVersion") or self._version
+        version = text_at(object_at(params, "_meta"), _VERSION) or self._version
         if version is not None and method != "initialize":
             headers["MCP-Protocol-Version"] = version
         if self._session is not None and version != MODERN:

@@ -42,6 +42,23 @@ class Unanswered(PeerError):
     """The server did not answer as HTTP has it, or not to the end."""
 
 
+class Lines:
+    """Headers as they are sent, for those that are sent again and again. Raises `ValueError` for what no header may
+    hold."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self.text = _lines([f"{name}: {value}" for name, value in headers.items()])
+
+
+def _lines(lines: list[str]) -> bytes:
+    text = "".join([f"{line}\r\n" for line in lines])
+    if text.count("\n") != len(lines) or text.count("\r") != len(lines) or "\0" in text:
+        raise ValueError("a header holds what no header may")
+    return text.encode("latin-1")
+
+
 class HttpClient:
     """See the module. Belongs to the loop that runs."""
 
@@ -53,6 +70,7 @@ class HttpClient:
         path = quote(parts.path or "/", safe=_OF_URL)
         self._target = _target(parts.path, parts.query)
         self._authority = parts.netloc
+        self._begins: dict[str, bytes] = {}
         self._loop = asyncio.get_running_loop()
         self._idle: deque[_Connection] = deque()
         self._open: set[_Connection] = set()
@@ -62,7 +80,7 @@ class HttpClient:
         self._closed = False
 
     async def send(
-        self, method: str, headers: Mapping[str, str], body: bytes, leaves: Callable[[], None] | None = None
+        self, method: str, headers: Mapping[str, str] | Lines, body: bytes, leaves: Callable[[], None] | None = None
     ) -> Response:
         """Send a request and wait for the head of its answer, to be entered (`with`) and read there.
 
@@ -71,7 +89,7 @@ class HttpClient:
         """
         if self._closed:
             raise Unanswered("the connections were closed")
-        text = self._head(method, headers, len(body)) + body
+        text = self._text(method, headers, body)
         connection = self._taken() or await self._connected()
         if leaves is not None:
             leaves()
@@ -92,6 +110,7 @@ class HttpClient:
         if secure is not self._secure or there.hostname != self._host or port != self._port or there.username:
             return "it redirects to another server, which is not followed"
         self._target = _target(there.path, there.query)
+        self._begins.clear()
         return None
 
     def close(self) -> None:
@@ -102,17 +121,14 @@ class HttpClient:
         for connection in tuple(self._open):
             connection.abort()
 
-    def _head(self, method: str, headers: Mapping[str, str], size: int) -> bytes:
-        lines = [f"{method} {self._target} HTTP/1.1", f"Host: {self._authority}"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
-        if self._cookies.header:
-            lines.append(f"Cookie: {self._cookies.header}")
-        if size or method == "POST":
-            lines.append(f"Content-Length: {size}")
-        text = "\r\n".join(lines)
-        if text.count("\n") != len(lines) - 1 or text.count("\r") != len(lines) - 1 or "\0" in text:
-            raise ValueError("a header holds what no header may")
-        return f"{text}\r\n\r\n".encode("latin-1")
+    def _text(self, method: str, headers: Mapping[str, str] | Lines, body: bytes) -> bytes:
+        begin = self._begins.get(method)
+        if begin is None:
+            begin = self._begins[method] = _lines([f"{method} {self._target} HTTP/1.1", f"Host: {self._authority}"])
+        lines = headers.text if isinstance(headers, Lines) else Lines(headers).text
+        cookies = _lines([f"Cookie: {self._cookies.header}"]) if self._cookies.header else b""
+        length = b"Content-Length: %d\r\n" % len(body) if body or method == "POST" else b""
+        return b"%b%b%b%b\r\n%b" % (begin, lines, cookies, length, body)
 
     def _taken(self) -> _Connection | None:
         """The connection that was used last, if it can be used still; older ones wait to be too old."""

@@ -18,6 +18,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
+from msgspec import structs
+
 from interlock.connectors import greeting
 from interlock.connectors.channel import Channel, Open
 from interlock.connectors.configuration import Connector
@@ -275,7 +277,11 @@ class Link:
 
     async def _request(self, method: str, params: JsonObject, exchange: Exchange, limit_ms: int) -> Reply:
         """Send it; once more where the server has forgotten the session and certainly did not work on it."""
-        reply = await self._ready_and_send(method, params, exchange, limit_ms)
+        channel = self._channel
+        if channel is not None and not channel.ended.done():
+            reply = await self._send(channel, method, params, exchange, limit_ms)
+        else:
+            reply = await self._ready_and_send(method, params, exchange, limit_ms)
         if isinstance(reply, Lapsed) and (reply.processed is Processed.NO or exchange.action is None):
             reply = await self._ready_and_send(method, params, exchange, limit_ms)
         return Broken(reply.reason, exchange.passage.effect) if isinstance(reply, Lapsed) else reply
@@ -286,16 +292,18 @@ class Link:
         unready = await self._connect()
         if unready is not None:
             return replace(unready, effect=exchange.passage.effect)
-        return await self._send(method, params, exchange, limit_ms)
-
-    async def _send(self, method: str, params: JsonObject, exchange: Exchange, limit_ms: int) -> Reply | Lapsed:
-        channel = self._channel
-        if channel is None:
+        if self._channel is None:
             return Broken(f"`{self.connector}` is unavailable", exchange.passage.effect)
-        if self.modern:
+        return await self._send(self._channel, method, params, exchange, limit_ms)
+
+    async def _send(
+        self, channel: Channel, method: str, params: JsonObject, exchange: Exchange, limit_ms: int
+    ) -> Reply | Lapsed:
+        if self._met.era is Era.MODERN:
             meta = greeting.own_meta(self._connector, object_at(params, "_meta"), exchange.claims)
             params = {**params, "_meta": meta}
-            exchange = replace(exchange, ask=None)  # it asks by its results alone
+            if exchange.ask is not None:
+                exchange = structs.replace(exchange, ask=None)  # it asks by its results alone
         reply = await channel.request(method, params, exchange, limit_ms)
         if isinstance(reply, Lapsed):
             await self._lapsed(channel, reply)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final
@@ -128,27 +128,36 @@ class Turns:
         self._free = count
         self._waiting: deque[asyncio.Future[None]] = deque()
 
+    def taken(self) -> bool:
+        """Whether it is one's turn at once; then it is to be handed on."""
+        if self._free <= 0:
+            return False
+        self._free -= 1
+        return True
+
     async def __aenter__(self) -> None:
         """It is one's turn. Who is cancelled just as it comes hands it on."""
-        if self._free > 0:
-            self._free -= 1
-            return
+        if not self.taken():
+            await self.wait()
+
+    async def wait(self) -> None:
+        """Until it is one's turn."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         try:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self._hand_on()
+                self.hand_on()
             raise
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
-        """It is the next one's."""
-        self._hand_on()
+        self.hand_on()
 
-    def _hand_on(self) -> None:
+    def hand_on(self) -> None:
+        """It is the next one's turn."""
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():
@@ -157,35 +166,75 @@ class Turns:
         self._free += 1
 
 
-class Deadline:
-    """A limit in seconds, to be entered once (`async with`). Raises `TimeoutError` there when it has passed."""
+class Alarms:
+    """Calls that are due the same time after each was set: one timer of the loop for all of them."""
 
-    def __init__(self, limit_s: float) -> None:
-        self._limit_s = limit_s
+    def __init__(self, after_s: float) -> None:
+        self.after_s = after_s
         self._loop = asyncio.get_running_loop()
-        self._last_s = self._loop.time() + max(WHOLE_S_MAX, limit_s)
-        self._due_s = self._last_s
+        self._set: dict[object, tuple[float, Callable[[], None]]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def set(self, key: object, call: Callable[[], None]) -> None:
+        """Have it called then, unless it is cleared before."""
+        due_s = self._loop.time() + self.after_s
+        self._set[key] = (due_s, call)
+        if self._timer is None:
+            self._timer = self._loop.call_at(due_s, self._ring)
+
+    def clear(self, key: object) -> None:
+        """It is not called."""
+        self._set.pop(key, None)
+
+    def _ring(self) -> None:
+        self._timer = None
+        now_s = self._loop.time()
+        for key, (due_s, call) in tuple(self._set.items()):
+            if due_s > now_s:
+                self._timer = self._loop.call_at(due_s, self._ring)
+                return
+            del self._set[key]
+            call()
+
+
+class Deadline:
+    """A limit in seconds, to be entered once (`with`). Raises `TimeoutError` there when it has passed. `alarms` are
+    those of this limit, where many have the same."""
+
+    __slots__ = (
+        "_alarms", "_cancelled", "_due_s", "_last_s", "_limit_s", "_loop", "_passed", "_paused", "_task", "_timer"
+    )  # fmt: skip
+
+    def __init__(self, limit_s: float, alarms: Alarms | None = None) -> None:
+        self._limit_s = limit_s
+        self._alarms = alarms
+        self._loop = asyncio.get_running_loop()
+        self._due_s = self._loop.time()
+        self._last_s = self._due_s + max(WHOLE_S_MAX, limit_s)
         self._paused = 1  # until it begins
         self._passed = False
         self._cancelled = 0  # by others, before it began
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[object] | None = None
 
-    async def __aenter__(self) -> Deadline:
+    def __enter__(self) -> Deadline:
         """The time begins."""
         self._task = asyncio.current_task()
         self._cancelled = self._task.cancelling() if self._task is not None else 0
         self._due_s = self._loop.time() + self._limit_s
-        self._timer = self._loop.call_at(self._due_s, self._look)
+        if self._alarms is not None and self._alarms.after_s == self._limit_s:
+            self._alarms.set(self, self._look)
+        else:
+            self._timer = self._loop.call_at(self._due_s, self._look)
         self._paused -= 1
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """It is over: nothing begins it again."""
         self._paused += 1
         task, self._task = self._task, None
+        if self._alarms is not None:
+            self._alarms.clear(self)
         if self._timer is not None:
             self._timer.cancel()
         if not self._passed or task is None:
@@ -213,14 +262,17 @@ class Deadline:
     def _until(self, due_s: float) -> None:
         """It passes then. A timer that comes too early looks again; one that would come too late is set anew."""
         later, self._due_s = due_s >= self._due_s, due_s
-        if self._timer is not None and not later and not self._passed:
-            self._timer.cancel()
+        if self._task is not None and not later and not self._passed:
+            if self._timer is not None:
+                self._timer.cancel()
             self._timer = self._loop.call_at(due_s, self._look)
 
     def _look(self) -> None:
-        if self._task is None:
+        if self._task is None or self._passed:
             return
         if self._loop.time() < self._due_s:
+            if self._timer is not None:
+                self._timer.cancel()
             self._timer = self._loop.call_at(self._due_s, self._look)
             return
         self._passed = True

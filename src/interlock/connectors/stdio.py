@@ -144,7 +144,7 @@ class StdioChannel:
             taken = self._running.context(exchange.action)
             if exchange.started is not None:
                 await exchange.started(self._running.session, self._running.process)
-            async with Deadline(CONTEXT_S_MAX):
+            with Deadline(CONTEXT_S_MAX):
                 await taken
         except (TimeoutError, OSError, EOFError) as error:
             await self.close("its supervisor does not answer")
@@ -170,7 +170,7 @@ class StdioChannel:
             await self._send(messages.request(identity, method, params), exchange.passage)
             if begin is not None and not await begin.input.read_within(begin.limit_ms, reply):
                 return self._unread(reply, begin.limit_ms)
-            async with deadline:
+            with deadline:
                 return await asyncio.shield(reply)
         except TimeoutError:
             await self._give_up(identity, method, f"no answer within {timeout_ms / 1000:g} s")

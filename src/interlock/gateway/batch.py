@@ -12,7 +12,8 @@ from interlock.gateway.exchange_legacy import LegacyEra, Sessions, Work
 from interlock.gateway.failures import effect_data
 from interlock.gateway.limits import BATCH_BYTES_MAX, BATCH_MAX, STREAM_IN_SESSION_AFTER_S
 from interlock.gateway.outlet import Send, Stream, send_array, send_empty
-from interlock.gateway.serve import Incoming, Rejected
+from interlock.gateway.refusals import Rejected
+from interlock.gateway.serve import Incoming
 from interlock.mcp.message import RpcError, RpcNotification, RpcRequest, RpcResponse, error, read
 from interlock.mcp.revision import INTERNAL, INVALID_REQUEST
 from interlock.vocabulary.effect import Effect

@@ -11,8 +11,9 @@ listed here as anywhere; tools' user interfaces, which a client knows from a lis
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
+
+from msgspec import structs
 
 from interlock.gateway.catalogue import AS_LAST_KNOWN, UNAVAILABLE, NotThere
 from interlock.gateway.failures import failure
@@ -96,7 +97,7 @@ async def called(methods: Methods, conversation: Conversation, params: JsonObjec
         return await _handed_on(methods, conversation, params, arguments)
     if name not in (SEARCH, DESCRIBE):
         raise RpcError(INVALID_PARAMS, f"Unknown tool: {printable(str(name), 200)}")
-    found = await methods.catalogue.listed(replace(conversation, brief=False), "tools")
+    found = await methods.catalogue.listed(structs.replace(conversation, brief=False), "tools")
     tools = found["tools"]
     entries = [each for each in tools if is_object(each)] if isinstance(tools, list) else []
     answer = _searched(entries, arguments) if name == SEARCH else _described(entries, arguments)
@@ -120,7 +121,7 @@ async def _handed_on(
         return _refused(f"`{name}` is called by itself")
     inner: JsonObject = {**params, "name": name, "arguments": given}
     try:
-        return await methods.call(replace(conversation, brief=False, headers=None), inner)
+        return await methods.call(structs.replace(conversation, brief=False, headers=None), inner)
     except NotThere as fault:
         return _refused(f"{fault.message}; `{SEARCH}` finds the names")
 

@@ -4,8 +4,9 @@ worked on."""
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from interlock.mcp.request_headers import Headers
 from interlock.mediate.principal import Principal
@@ -20,8 +21,7 @@ class Endpoint(NamedTuple):
     brief: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Conversation:
+class Conversation(Struct, frozen=True):
     """See the module.
 
     `connector` is set at `/mcp/<connector>`, `brief` at `/brief`, `headers` are none where a request has none (stdio),

@@ -13,8 +13,9 @@ A result that is not what its tool's definition and the protocol say it is, is w
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Final, assert_never
+
+from msgspec import Struct
 
 from interlock.gateway.catalogue import Catalogue
 from interlock.gateway.conversation import Conversation
@@ -40,8 +41,7 @@ _PASSED_CODES: Final = frozenset({-32602, -32603, -32601, -32600, MISSING_CAPABI
 _HONOURS: Final = Honours()
 
 
-@dataclass(frozen=True, slots=True)
-class Enactor:
+class Enactor(Struct, frozen=True):
     """Enacts one operation for the agent of a conversation; see `mediate.ports.Enactor`.
 
     `catalogue` knows what else this server has for that agent, and what it is called there. `exchange` is the caller's
@@ -110,7 +110,9 @@ class Enactor:
         if not self.operation.upstream.modern and (asks_for_more(value) or is_task(value)):
             withheld = "it is of a form that the server's revision does not have"
         elif tool is not None:
-            withheld = lie(tool, value) or await mismatch(tool, value, self.checks)
+            withheld = lie(tool, value)
+            if withheld is None and tool.result is not None:
+                withheld = await mismatch(tool, value, self.checks)
         elif is_task(value):
             return self._no_result(Broken("the server makes a task of it, as only a call may become", Effect.UNKNOWN))
         if withheld is None:

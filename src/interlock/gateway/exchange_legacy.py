@@ -28,7 +28,8 @@ from interlock.gateway.limits import (
 )
 from interlock.gateway.methods import LEVELS, Methods
 from interlock.gateway.outlet import Backlogs, Receive, Send, Stream, Streams, send_empty, send_json
-from interlock.gateway.serve import Incoming, Rejected
+from interlock.gateway.refusals import Rejected
+from interlock.gateway.serve import Incoming
 from interlock.mcp.client_request import outcome_error, refusal_of
 from interlock.mcp.message import RpcError, RpcMessage, RpcNotification, RpcRequest, RpcResponse, error, result
 from interlock.mcp.revision import INVALID_REQUEST, LEGACY_KNOWN, UNSUPPORTED_VERSION

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from types import TracebackType
 from typing import Final
 
@@ -46,9 +47,8 @@ class ModernEra:
         if said.method == "subscriptions/listen":
             await self._listen(incoming, said, send)
             return
-        backlog, connection = self._backlogs.of(incoming.principal.agent), incoming.connection
-        streams = incoming.accepts_streams
-        outlet = Outlet(send, backlog, streams=streams, stalled=connection.abort)
+        made, connection = partial(self._backlogs.of, incoming.principal.agent), incoming.connection
+        outlet = Outlet(send, made, streams=incoming.accepts_streams, stalled=connection.abort)
         with Until(connection.gone):
             await outlet.run(self._answer(incoming, said, outlet))
 

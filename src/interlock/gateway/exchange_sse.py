@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs
 
 from interlock.gateway.outlet import Receive, Send, send_empty
-from interlock.gateway.serve import Incoming, Rejected, read_body
+from interlock.gateway.refusals import Rejected
+from interlock.gateway.serve import Incoming
 from interlock.mcp.message import RpcError, RpcRequest, error, read, result
 from interlock.mcp.revision import INVALID_REQUEST, PARSE_ERROR
 from interlock.vocabulary.json_text import JsonObject, MalformedJson, object_at, parse
@@ -63,7 +64,7 @@ class SseTransport:
         session = self._sessions.find(named[0], incoming.principal, incoming.endpoint) if len(named) == 1 else None
         if session is None or session.carrier is None:
             raise Rejected(404, "there is no such session: open its stream first")
-        body = await read_body(receive, incoming)
+        body = await incoming.whole(receive)
         if self._sessions.find(session.id, incoming.principal, incoming.endpoint) is not session:
             raise Rejected(404, "the session has ended meanwhile")
         try:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Final
+
+from msgspec import structs
 
 from interlock.gateway.conversation import Conversation, Endpoint
 from interlock.gateway.exchange_legacy import LegacyEra, Session, Sessions, Work
@@ -163,7 +164,7 @@ class StdioExchange:
         assert self._session is not None
         ask, notify = self._era.ways(self._session, self.outgoing)
         talk = self._conversation(modern=False, ask=ask, notify=notify)
-        return replace(talk, capabilities=self._session.capabilities)
+        return structs.replace(talk, capabilities=self._session.capabilities)
 
     def _modern(self, said: RpcRequest) -> Conversation:
         wants_log = _LEVEL in object_at(said.params, "_meta")
@@ -173,7 +174,7 @@ class StdioExchange:
                 self.outgoing.put(told)
 
         talk = self._conversation(modern=True, notify=notify)
-        return replace(talk, capabilities=said_of_client(said.params))
+        return structs.replace(talk, capabilities=said_of_client(said.params))
 
     def _conversation(
         self,

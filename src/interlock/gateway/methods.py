@@ -7,8 +7,10 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import structs
 
 from interlock.gateway import brief, rounds, tasks
 from interlock.gateway.catalogue import UNAVAILABLE, Catalogue
@@ -133,7 +135,7 @@ class Methods:
         operation = tool_call(
             upstream, tool, arguments, beside=along, identity=self.identity(), subject=self.subject(conversation)
         )
-        operation = replace(operation, parked=parked)
+        operation = structs.replace(operation, parked=parked)
         return await self.walked(conversation, operation, params, await self._unfit(operation.action, tool, arguments))
 
     async def get_prompt(self, conversation: Conversation, params: JsonObject) -> JsonObject:
@@ -152,7 +154,7 @@ class Methods:
         """Anything asked of a server about one named thing that is not a tool. A denial is an `RpcError`."""
         parked, along = self._along(conversation, upstream, use.method, params)
         operation = use_of(upstream, use, beside=along, identity=self.identity(), subject=self.subject(conversation))
-        operation = replace(operation, parked=parked)
+        operation = structs.replace(operation, parked=parked)
         unfit = keys_in_doubt(use.arguments)
         if use.verb == "resource.read":
             unfit = unfit or uri_in_doubt(use.name)

@@ -26,6 +26,8 @@ from functools import cached_property
 from typing import Final, TypeVar
 from urllib.parse import unquote
 
+from msgspec import Struct
+
 from interlock.gateway.limits import PROMPTS_KEPT_MAX, UPSTREAM_NAME_CHARACTERS_MAX
 from interlock.gateway.parking import ParkedCall
 from interlock.gateway.schema_checks import Foreign
@@ -66,8 +68,7 @@ _DECODINGS: Final = 4
 _SHOWN_CHARACTERS: Final = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(Struct, frozen=True):
     """See the module. `tool` is there for the call of a tool, whose denial is a result and not an error, `parked` for
     what may wait at its server for the client's answers, or has (`parking.py`)."""
 
@@ -86,8 +87,7 @@ class Operation:
         return words.use(sent(self.action)[0], name, self.upstream.connector)
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(Struct, frozen=True):
     """What is asked about one named thing of a server, and as the use of what it is decided."""
 
     verb: str
@@ -123,9 +123,10 @@ def answer_to_task(call: Operation, beside: JsonObject) -> Operation:
 
 
 def _with(action: JsonObject, beside: JsonObject, method: str | None) -> JsonObject:
-    target = object_at(action, "target")
+    if not beside and not method:
+        return action
     more: JsonObject = {**({"beside": beside} if beside else {}), **({"method": method} if method else {})}
-    return {**action, "target": {**target, **more}}
+    return {**action, "target": {**object_at(action, "target"), **more}}
 
 
 def sent(action: JsonObject) -> tuple[str, JsonObject]:

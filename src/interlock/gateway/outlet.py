@@ -17,7 +17,7 @@ import re
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from interlock.gateway.limits import (
     AGENT_BYTES_MAX,
@@ -25,7 +25,6 @@ from interlock.gateway.limits import (
     ENDED_STREAM_KEPT_MS,
     ENDED_STREAMS_MAX,
     RETRY_MS,
-    STREAM_AFTER_S,
     STREAM_BYTES_MAX,
     STREAM_MESSAGES_MAX,
 )
@@ -33,9 +32,11 @@ from interlock.mcp.event_stream import begins, event
 from interlock.vocabulary.json_text import JsonObject, encode
 
 AsgiMessage = dict[str, object]
-Send = Callable[[AsgiMessage], Awaitable[None]]
+SendPart = Callable[[AsgiMessage], Awaitable[None]]
 Receive = Callable[[], Awaitable[AsgiMessage]]
 HeaderList = list[tuple[bytes, bytes]]
+#: Status, headers (that of the length is added) and body of an answer that is whole.
+SendWhole = Callable[[int, HeaderList, bytes], Awaitable[None]]
 
 _JSON: Final = (b"content-type", b"application/json")
 _NO_STORE: Final = (b"cache-control", b"no-store")
@@ -45,6 +46,18 @@ _STREAM: Final[HeaderList] = [
     (b"x-accel-buffering", b"no"),
 ]
 _WAITING: Final[AsgiMessage] = {"type": "http.response.body", "body": b": waiting\n\n", "more_body": True}
+
+
+class Send(Protocol):
+    """The way to one client, over HTTP. `at_length` is called where the answer takes long."""
+
+    at_length: Callable[[], None] | None
+
+    def __call__(self, part: AsgiMessage) -> Awaitable[None]:
+        """Send a part of an answer, as ASGI has it."""
+
+    def whole(self, status: int, headers: HeaderList, body: bytes) -> Awaitable[None]:
+        """Send an answer that is whole, in one piece. Its length is said for it."""
 
 
 async def send_json(send: Send, status: int, value: JsonObject, extra: Iterable[tuple[bytes, bytes]] = ()) -> None:
@@ -58,25 +71,22 @@ async def send_array(send: Send, status: int, values: list[JsonObject]) -> None:
 
 
 async def _send_body(send: Send, status: int, body: bytes, extra: Iterable[tuple[bytes, bytes]]) -> None:
-    length = (b"content-length", str(len(body)).encode())
-    await send({"type": "http.response.start", "status": status, "headers": [_JSON, _NO_STORE, length, *extra]})
-    await send({"type": "http.response.body", "body": body})
+    await send.whole(status, [_JSON, _NO_STORE, *extra], body)
 
 
 async def send_empty(send: Send, status: int, extra: Iterable[tuple[bytes, bytes]] = ()) -> None:
     """A status without a body."""
-    headers = [(b"content-length", b"0"), _NO_STORE, *extra]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": b""})
+    await send.whole(status, [_NO_STORE, *extra], b"")
 
 
 class Outlet:
     """The way to one request's client. What is sent before the answer turns the answer into a stream, if the client
     takes one; so does work that takes long. `stalled` is told when the client takes nothing of that stream."""
 
-    def __init__(self, send: Send, backlog: Backlog, *, streams: bool, stalled: Callable[[], None]) -> None:
+    def __init__(self, send: Send, made: Callable[[], Backlog], *, streams: bool, stalled: Callable[[], None]) -> None:
         self._send = send
-        self._waiting = backlog
+        self._made = made
+        self._backlog: Backlog | None = None
         self._stalled = stalled
         self._stream: asyncio.Task[None] | None = None
         self.streams = streams
@@ -90,17 +100,13 @@ class Outlet:
 
     async def run(self, work: Coroutine[object, object, tuple[int, JsonObject]]) -> None:
         """Do the work and send its answer. Raises what sending and the work raise. Cancelling this cancels the work,
-        and waits for nothing that it does on its way out."""
-        loop = asyncio.get_running_loop()
-        timer = loop.call_later(STREAM_AFTER_S, self._begin) if self.streams else None
-        working = loop.create_task(work)
-        ended: asyncio.Future[None] = loop.create_future()
-        working.add_done_callback(lambda _: None if ended.done() else ended.set_result(None))
+        and waits for what it does on its way out."""
+        if self.streams:
+            self._send.at_length = self._begin
         try:
-            await ended
-            status, answer = working.result()
+            status, answer = await work
             if self._stream is None:
-                self._closes(timer)
+                self._send.at_length, self.streams = None, False  # the answer is all that is said
                 await send_json(self._send, status, answer)
                 return
             self._waiting.end()
@@ -108,19 +114,18 @@ class Outlet:
             await self._send({"type": "http.response.body", "body": event(answer), "more_body": True})
             await self._send({"type": "http.response.body", "body": b""})
         finally:
-            working.cancel()
-            if timer is not None:
-                timer.cancel()
+            self._send.at_length = None
             if self._stream is not None and not self._stream.done():
                 self._stream.cancel()
                 await asyncio.wait({self._stream})
-            self._waiting.close()
+            if self._backlog is not None:
+                self._backlog.close()
 
-    def _closes(self, timer: asyncio.TimerHandle | None) -> None:
-        """The answer is all that is said: nothing makes a stream of it now."""
-        self.streams = False
-        if timer is not None:
-            timer.cancel()
+    @property
+    def _waiting(self) -> Backlog:
+        if self._backlog is None:
+            self._backlog = self._made()
+        return self._backlog
 
     def _begin(self) -> None:
         if self._stream is None:

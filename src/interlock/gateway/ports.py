@@ -16,6 +16,8 @@ class Connection(Protocol):
     """One TCP connection, as identity needs it."""
 
     memory: dict[str, object]
+    #: Whose it is, once that is known.
+    agent: str | None
     abort: Callable[[], None]
     #: Done when it is closed.
     gone: asyncio.Future[None]

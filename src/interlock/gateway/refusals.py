@@ -1,14 +1,52 @@
-"""Callers who are nobody, recorded: at most so many a second, the rest counted and the count recorded with the next."""
+"""Requests that are refused before any method saw them, and callers who are nobody, recorded: at most so many a second,
+the rest counted and the count recorded with the next."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
+from typing import Final
 
 from interlock.gateway.limits import REFUSALS_RECORDED_PER_S_MAX
+from interlock.gateway.outlet import HeaderList, Send, send_json
 from interlock.gateway.ports import Connection
+from interlock.mcp.message import RpcError, error
+from interlock.mcp.revision import INVALID_REQUEST
 from interlock.mediate.ports import Recorder, RecordFailed
 from interlock.mediate.principal import Unknown
 from interlock.vocabulary.json_text import JsonObject
+
+#: There is no login by OAuth here: a client that looks for one finds these words.
+HOW_TO_BE_KNOWN: Final = "The operator makes a new token with: interlock agent token NAME"
+
+
+class Rejected(Exception):
+    """The request is refused with an HTTP status before any method saw it."""
+
+    def __init__(
+        self, status: int, words: str, headers: HeaderList | None = None, *, code: int = INVALID_REQUEST
+    ) -> None:
+        super().__init__(words)
+        self.status = status
+        self.fault = RpcError(code, words)
+        self.headers: HeaderList = headers or []
+
+
+def unknown(reason: str) -> Rejected:
+    """For who is nobody."""
+    challenge = f'Bearer realm="interlock", error="invalid_token", error_description="{HOW_TO_BE_KNOWN}"'
+    headers = [(b"www-authenticate", challenge.encode("ascii"))]
+    return Rejected(401, f"no valid token: {reason}. {HOW_TO_BE_KNOWN}", headers)
+
+
+async def told_off(send: Send, why: str, *, began: bool) -> None:
+    """The last word to who may no longer act: an error, or the end of what was begun."""
+    with contextlib.suppress(RuntimeError):  # its answer was whole already
+        if began:
+            await send({"type": "http.response.body", "body": b""})
+        else:
+            refused = unknown(why)
+            await send_json(send, refused.status, error(None, refused.fault), refused.headers)
 
 
 class Refusals:

@@ -13,8 +13,10 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from msgspec import structs
 
 from interlock.gateway.enact import asks_for_more, ended
 from interlock.gateway.limits import ROUNDS_MAX
@@ -110,7 +112,7 @@ def _with(operation: Operation, beside: JsonObject, identity: str) -> Operation:
     target = object_at(operation.action, "target")
     kept = {key: value for key, value in object_at(target, "beside").items() if key == "_meta"}
     action: JsonObject = {**operation.action, "id": identity, "target": {**target, "beside": {**kept, **beside}}}
-    return replace(operation, action=action)
+    return structs.replace(operation, action=action)
 
 
 async def _settled(

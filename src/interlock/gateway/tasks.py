@@ -12,8 +12,10 @@ gateway never says it has.
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from msgspec import structs
 
 from interlock.gateway.enact import Enactor, ends_wrong, error_of, meta_passed
 from interlock.gateway.failures import broken, effect_data, failure
@@ -157,7 +159,7 @@ def _call(methods: Methods, conversation: Conversation, found: _Found) -> Operat
 
 async def _check_still(methods: Methods, conversation: Conversation, about: Operation, params: JsonObject) -> None:
     """Raises `RpcError` where policy would not let that call pass any more, and has it recorded."""
-    asked = replace(about, tool=None)  # a denial of what is not a call is an error
+    asked = structs.replace(about, tool=None)  # a denial of what is not a call is an error
     enactor = Enactor(methods.catalogue, conversation, asked, Exchange(), methods.checks)
     attribution = await methods.attribution(conversation, params)
     refused: Refused | None

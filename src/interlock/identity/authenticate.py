@@ -5,7 +5,7 @@ at the other end of a loopback connection, and a process outside every session; 
 of this very connection. Neither is worth anything elsewhere.
 
 Agents and their tokens are rows of `storage/agents.py`: only digests of tokens are kept, each with its audience, expiry
-and binding. A token is `ilk_` and 32 random bytes in base64url. Revoking is seen by every process at its next look,
+and binding. A token is `ilk_` and 32 random bytes in base64url. Revoking is seen by every process in its next turn,
 since a cached answer is kept only as long as the database says that nobody has written. What a supervisor vouches for
 (spec/gateway.md) is matched on client port and socket cookie, and used once; `attestation_socket.py` feeds that table.
 """
@@ -82,7 +82,7 @@ class Authenticator:
         scheme, _, text = authorization.partition(" ")
         if scheme.lower() != "bearer" or TOKEN_TEXT.fullmatch(text) is None:
             return Unknown("the `Authorization` header does not hold a token of Interlock")
-        token = self._registry.find(text)
+        token = self._registry.find(digest_of(text))
         if token is None:
             return Unknown("this gateway does not know the token")
         refusal = self._refusal(token) or _binding_refusal(token, peer, session)
@@ -95,8 +95,8 @@ class Authenticator:
         """Why a principal that was authenticated before may no longer act, or none. For after a long wait."""
         if authorization is None:
             return None
-        token = self._registry.find(authorization.partition(" ")[2])
-        if token is None or token.digest != principal.token:
+        token = self._registry.find(principal.token)
+        if token is None:
             return "this gateway does not know the token any more"
         return self._refusal(token)
 
@@ -127,7 +127,7 @@ class Authenticator:
     def _session(self, connection: Connection, peer: Peer | None) -> str | None:
         """The session attested for this connection. Asked until it is known: the word may arrive after the accept."""
         known = connection.memory.get("session")
-        if isinstance(known, str) or peer is None:
+        if isinstance(known, str) or peer is None or not self._attestations.wait:
             return known if isinstance(known, str) else None
         taken = self._attestations.take(port=connection.client[1], cookie=peer.cookie, now_ms=self._now_ms())
         if taken is None:
@@ -164,6 +164,11 @@ class Attestations:
 
     def __init__(self) -> None:
         self._waiting: dict[tuple[int, int], Attestation] = {}
+
+    @property
+    def wait(self) -> bool:
+        """Whether there are any."""
+        return bool(self._waiting)
 
     def add(self, attestation: Attestation) -> bool:
         """Keep it; false when too many wait (the supervisor then lets the connect fail)."""
@@ -210,10 +215,22 @@ def digest_of(token: str) -> str:
 
 
 class Registry:
-    """Who is known. One instance per thread; processes share the file."""
+    """Who is known. One instance per thread; processes share the file.
 
-    def __init__(self, path: str, *, random: Callable[[int], bytes] = os.urandom) -> None:
+    `soon` calls back in the next turn of a loop: whether others have written is asked once in each turn. What waits for
+    anything is in another turn afterwards, so who is looked at before and after a wait is looked at twice.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        random: Callable[[int], bytes] = os.urandom,
+        soon: Callable[[Callable[[], None]], object] | None = None,
+    ) -> None:
         self._random = random
+        self._soon = soon
+        self._looked: int | None = None
         self._cache: dict[str, Token | None] = {}
         self._version = -1
         self._revoked: tuple[int, frozenset[str]] = (-1, frozenset())
@@ -259,15 +276,14 @@ class Registry:
 
     def revoked(self) -> frozenset[str]:
         """The agents that are nobody any more."""
-        version = self._rows.version
+        version = self._looked_up()
         if version != self._revoked[0]:
             self._revoked = (version, frozenset(each.name for each in self._rows.all(0) if each.revoked_ms is not None))
         return self._revoked[1]
 
-    def find(self, token: str) -> Token | None:
-        """The stored token, revoked or not, or none. The text itself is never kept."""
-        digest = digest_of(token)
-        version = self._rows.version
+    def find(self, digest: str) -> Token | None:
+        """The stored token of this digest, revoked or not, or none."""
+        version = self._looked_up()
         if version != self._version or len(self._cache) > CACHED_TOKENS_MAX:
             self._cache.clear()
             self._version = version
@@ -278,6 +294,18 @@ class Registry:
     def close(self) -> None:
         """Close the database."""
         self._rows.close()
+
+    def _looked_up(self) -> int:
+        if self._looked is not None:
+            return self._looked
+        version = self._rows.version
+        if self._soon is not None:
+            self._looked = version
+            self._soon(self._look_again)
+        return version
+
+    def _look_again(self) -> None:
+        self._looked = None
 
     def _read(self, digest: str) -> Token | None:
         row = self._rows.find(digest)

@@ -5,17 +5,18 @@ Left out: what a request's headers say of it (`request_headers.py`), what server
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from interlock.mcp.revision import INVALID_PARAMS, INVALID_REQUEST
 from interlock.vocabulary.json_text import JsonObject, is_object
 
 ID_CHARACTERS_MAX: Final = 256
+_PARTS: Final = frozenset({"jsonrpc", "id", "method", "params", "result", "error"})
 
 
-@dataclass(frozen=True, slots=True)
-class RpcRequest:
+class RpcRequest(Struct, frozen=True):
     """A request: it gets one answer."""
 
     id: int | str
@@ -23,16 +24,14 @@ class RpcRequest:
     params: JsonObject
 
 
-@dataclass(frozen=True, slots=True)
-class RpcNotification:
+class RpcNotification(Struct, frozen=True):
     """A notification: it gets none."""
 
     method: str
     params: JsonObject
 
 
-@dataclass(frozen=True, slots=True)
-class RpcResponse:
+class RpcResponse(Struct, frozen=True):
     """An answer to a question of ours: `outcome` holds `result` or `error`."""
 
     id: int | str
@@ -59,9 +58,8 @@ def read(value: object) -> RpcMessage:
         raise _invalid("batches are not taken: send each message by itself")
     if not is_object(value) or value.get("jsonrpc") != "2.0":
         raise _invalid('not a JSON-RPC message: `"jsonrpc": "2.0"` is missing')
-    unknown = sorted(set(value) - {"jsonrpc", "id", "method", "params", "result", "error"})
-    if unknown:
-        raise _invalid(f"`{unknown[0][:64]}` is not part of a JSON-RPC message")
+    if not value.keys() <= _PARTS:
+        raise _invalid(f"`{min(value.keys() - _PARTS)[:64]}` is not part of a JSON-RPC message")
     if "method" not in value:
         return _response(value)
     return _call(value)

@@ -10,6 +10,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 from interlock.mcp.message import RpcError, RpcRequest
@@ -37,7 +38,14 @@ _SENTINEL: Final = re.compile(r"=\?base64\?(.*)\?=", re.DOTALL)
 _SAFE_VALUE: Final = re.compile(r"[\x20-\x7e\t]*", re.ASCII)
 _DECIMAL: Final = re.compile(r"-?[0-9]{1,17}(?:\.0+)?", re.ASCII)
 _PLAIN: Final = re.compile(r"[\x20-\x7e]*", re.ASCII)
+#: Most requests have the same headers.
+NAMES_KEPT_MAX: Final = 256
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
+
+
+@lru_cache(NAMES_KEPT_MAX)
+def _name(written: bytes) -> str:
+    return written.lower().decode("latin-1")
 
 
 class Headers:
@@ -50,7 +58,7 @@ class Headers:
         self._all: dict[str, str] = {}
         self._times: dict[str, int] = {}
         for written, value in pairs:
-            name = written.lower().decode("latin-1")
+            name = _name(written)
             if name in self._all:
                 self._times[name] = self._times.get(name, 1) + 1
             self._all[name] = value.decode("latin-1").strip(" \t")

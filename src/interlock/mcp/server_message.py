@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from interlock.mcp.revision import META, MODERN
 from interlock.mediate.upstream import Broken, Fault, Reply, Result
@@ -16,16 +17,14 @@ from interlock.vocabulary.json_text import TEXT_BYTES_MAX, JsonObject, Malformed
 CLIENT_INFO: Final[JsonObject] = {"name": "interlock-gateway", "version": "0.1.0"}
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(Struct, frozen=True):
     """An answer to a request of ours."""
 
     id: object
     reply: Reply
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """A request of the server's."""
 
     id: int | str
@@ -33,16 +32,14 @@ class Asked:
     params: JsonObject
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Struct, frozen=True):
     """A notification."""
 
     method: str
     params: JsonObject
 
 
-@dataclass(frozen=True, slots=True)
-class Unreadable:
+class Unreadable(Struct, frozen=True):
     """A text that is no message, or none that can be taken: why, and the request it answers as far as can be seen."""
 
     why: str

@@ -20,6 +20,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
+from msgspec import Struct, structs
+
 from interlock.mediate.permit import Attribution, Honours, Permit, Refused
 from interlock.mediate.ports import Clock, Enactor, Engine, Gathering, Inbox, Recorder, RecordFailed, RecordFull
 from interlock.vocabulary.decision import Allow, Decision, Says, Steer, Verdict
@@ -40,6 +42,7 @@ STEER_S_MAX: Final = 5.0
 #: The longest a question may wait, whatever a policy says, in milliseconds.
 WAIT_MS_MAX: Final = 24 * 3_600_000
 _NOTHING: Final = Needs()
+_NO_FACTS: Final = Facts()
 _LOG: Final = logging.getLogger("interlock.gateway")
 _WORDS_CHARACTERS_MAX: Final = 300
 #: What a peer or the machine can cause: no fault of ours, so nothing for our own log.
@@ -48,8 +51,7 @@ _EXPECTED: Final = (PeerError, OSError, ValueError, EOFError)
 Revalidate = Callable[[], str | None]
 
 
-@dataclass(frozen=True, slots=True)
-class _Walk:
+class _Walk(Struct, frozen=True):
     """One operation as it is settled: what does not change while it is."""
 
     attribution: Attribution
@@ -58,8 +60,7 @@ class _Walk:
     led_to: Callable[[JsonObject, Steer], Awaitable[JsonObject]]
 
 
-@dataclass(frozen=True, slots=True)
-class _Judged:
+class _Judged(Struct, frozen=True):
     """A decision on one Action, with the Facts it was made with and the answer it followed, if any."""
 
     action: JsonObject
@@ -117,7 +118,7 @@ class Line:
 
     async def _judge(self, action: JsonObject, answer: Answer | None = None) -> _Judged:
         """Gather what is asked for and decide with it. Whatever goes wrong there is a denial."""
-        facts = Facts()
+        facts = _NO_FACTS
         try:
             settled = self.engine.answer(action) if answer is None else None
             if settled is not None:
@@ -164,7 +165,7 @@ class Line:
         failure = await self._record_decided(walk.attribution, judged)
         if isinstance(failure, RecordFailed):
             return await self._denied_unrecorded(failure, walk.attribution, judged)
-        again = replace(await self._judge(instead, judged.answer), answer=judged.answer)
+        again = structs.replace(await self._judge(instead, judged.answer), answer=judged.answer)
         if again.decision.says is Says.ALLOW and _lacking(again.decision, walk.honours) is None:
             return await self._permitted(walk.attribution, again, steer)
         if again.decision.says is Says.DENY:
@@ -229,10 +230,10 @@ class Line:
     ) -> Permit | Refused:
         failure = await self._record_answer(question, answer)
         if failure is not None:
-            return await self._denied_unrecorded(failure, walk.attribution, replace(judged, answer=answer))
+            return await self._denied_unrecorded(failure, walk.attribution, structs.replace(judged, answer=answer))
         gone = walk.revalidate()
         if gone is not None:
-            denied = replace(judged, facts=Facts(), decision=Decision.own_denial(gone), answer=answer)
+            denied = structs.replace(judged, facts=Facts(), decision=Decision.own_denial(gone), answer=answer)
             return await self._refuse(walk.attribution, denied)
         return await self._settle(walk, await self._judge(judged.action, answer))
 
@@ -261,7 +262,7 @@ class Line:
         decision = settled or judged.decision
         why = decision.because or "no rule allows it"
         try:
-            number = await self.recorder.ordered(self._decided(attribution, replace(judged, decision=decision)))
+            number = await self.recorder.ordered(self._decided(attribution, structs.replace(judged, decision=decision)))
         except RecordFailed as failure:
             return _unrecorded(failure, judged.answer)
         return Refused(decision, why, judged.answer, number)

@@ -6,6 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from msgspec import Struct
+
 from interlock.vocabulary.decision import Decision, Obligations, Verdict
 from interlock.vocabulary.effect import Effect
 from interlock.vocabulary.facts import Facts
@@ -15,8 +17,7 @@ from interlock.vocabulary.question import Answer
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Permit:
+class Permit(Struct, frozen=True):
     """Leave to enact: made by the line alone, once the decision stands in the log.
 
     `action` is what is to be done (what a steer leads to, where the verdict is one), `facts` those that it was
@@ -39,8 +40,7 @@ class Honours:
     obligations: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Enacted(Generic[T]):
+class Enacted(Struct, Generic[T], frozen=True):
     """How an operation that was let through ended: the outcome to hand back, and what its record says of it."""
 
     outcome: T
@@ -64,8 +64,7 @@ class Refused:
     effect: Effect = Effect.NOT_SENT
 
 
-@dataclass(frozen=True, slots=True)
-class Attribution:
+class Attribution(Struct, frozen=True):
     """What the records of one operation say beside it: agent (with assurance), prompt reference, trace, and who
     stands above."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Protocol, TypeVar
 
 from interlock.mediate.permit import Enacted, Honours, Permit
@@ -69,11 +70,11 @@ class Enactor(Protocol[T]):
 class Recorder(Protocol):
     """The writer of this plane's log. What cannot be written raises `RecordFailed`, and then nothing is enacted."""
 
-    async def durable(self, record: JsonObject) -> int:
-        """Write and sync; returns the record's number."""
+    def durable(self, record: JsonObject) -> Awaitable[int]:
+        """Write and sync; gives the record's number."""
 
-    async def ordered(self, record: JsonObject) -> int:
-        """Write to the log file, synced shortly after; returns the record's number."""
+    def ordered(self, record: JsonObject) -> Awaitable[int]:
+        """Write to the log file, synced shortly after; gives the record's number."""
 
 
 class Inbox(Protocol):

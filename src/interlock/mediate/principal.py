@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class Binding(StrEnum):
@@ -13,8 +14,7 @@ class Binding(StrEnum):
     SESSION = "session"
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
+class Principal(Struct, frozen=True):
     """An authenticated agent.
 
     `token` is the digest of its token (an id for logs and caches, of no use to authenticate), `session` the
@@ -29,8 +29,7 @@ class Principal:
     assurance: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(Struct, frozen=True):
     """Nobody: `reason` is for the record and the operator; `agent` is the name a refused token belongs to, if it is
     known."""
 

@@ -6,19 +6,23 @@ The two sides that meet here (`gateway`, `connectors`) never import each other.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from interlock.mediate.line import Passage
 from interlock.vocabulary.effect import Effect
 from interlock.vocabulary.json_text import JsonObject
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """The server answered the request."""
+class Result(Struct, frozen=True):
+    """The server answered the request. What it says stands in no message of ours."""
 
-    value: JsonObject = field(repr=False)
+    value: JsonObject
+
+    def __repr__(self) -> str:
+        return "Result()"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +56,7 @@ def _nothing_against() -> str | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(Struct, frozen=True):
     """The caller's side of one request, for what a server says while it works on it.
 
     `action` is the id under which the request was decided (none for the gateway's own), `started` is told the
