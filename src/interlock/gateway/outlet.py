@@ -457,9 +457,9 @@ class Streams:
         self._numbers = 0
 
     def open(self) -> Stream:
-        """One more. Streams that ended long ago, or before many others, are forgotten."""
+        """One more. Streams that ended long ago, or before many others, and that nobody follows are forgotten."""
         now_ms = self._now_ms()
-        ended = [each for each in self._all.values() if each.ended_ms is not None]
+        ended = [each for each in self._all.values() if each.ended_ms is not None and not each.is_followed]
         old = [each for each in ended if now_ms - (each.ended_ms or 0) > ENDED_STREAM_KEPT_MS]
         for each in {*old, *ended[: max(0, len(ended) - ENDED_STREAMS_MAX)]}:
             self.forget(each)
