@@ -257,7 +257,7 @@ def _begin(
             url=f"http://127.0.0.1:{port}", hosts=own_hosts("127.0.0.1", port), anonymous=options.get("anonymous"),
         )  # fmt: skip
         attestation_socket = AttestationSocket(
-            str(root / "gateway.sock"), attestations, uid=os.geteuid(), port=port, now_ms=clock.now_ms
+            str(root / "gateway.sock"), attestations, uid=os.geteuid(), port=port, now_ms=clock.steady_ms
         )
         await attestation_socket.start()
         server = uvicorn_server(assemble(parts))

@@ -88,13 +88,13 @@ def parts_joined(parts: Parts) -> Joined:
         recorder=parts.recorder,
         catalogue=catalogue,
         prompts=prompts,
-        seal=StateSeal(secrets.token_bytes(32), clock.now_ms),
-        checks=SchemaChecks(clock.now_ms),
+        seal=StateSeal(secrets.token_bytes(32), clock.steady_ms),
+        checks=SchemaChecks(clock.steady_ms),
         tasks=parts.tasks,
         session=parts.session,
     )
     backlogs = Backlogs()
-    sessions = Sessions(now_ms=clock.now_ms, new_id=lambda: secrets.token_urlsafe(32), backlogs=backlogs)
+    sessions = Sessions(now_ms=clock.steady_ms, new_id=lambda: secrets.token_urlsafe(32), backlogs=backlogs)
     changes = Changes(sessions, backlogs)
     parts.pool.listener = catalogue.lists.listener = changes.told
     sessions.ended = parts.pool.session_ended
@@ -123,7 +123,7 @@ def _authenticator(parts: Parts) -> Authenticator:
         registry=parts.registry,
         attestations=parts.attestations,
         audience=parts.url,
-        now_ms=parts.clock.now_ms,
+        now_ms=parts.clock.steady_ms,
         find_peer=find_peer,
         anonymous=(parts.anonymous, os.geteuid()) if parts.anonymous is not None else None,
     )

@@ -39,6 +39,9 @@ _OBLIGATIONS: Final = frozenset({"record", "limit", "mask", "inject"})
 class SystemClock:
     """The machine's own time and chance."""
 
+    def __init__(self) -> None:
+        self._ahead_ns = 0
+
     def now_ms(self) -> int:
         """See `Clock`."""
         return time.time_ns() // 1_000_000
@@ -50,6 +53,13 @@ class SystemClock:
     def monotonic_ms(self) -> int:
         """The same in milliseconds, for who counts in those."""
         return time.monotonic_ns() // 1_000_000
+
+    def steady_ms(self) -> int:
+        """See `Clock`: the time since the boot, sleep too, and how far ahead of that the wall clock ever was. So a wall
+        clock that is set back lengthens nothing, and one that is set forward shortens what is good for a time."""
+        since_boot_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        self._ahead_ns = max(self._ahead_ns, time.time_ns() - since_boot_ns)
+        return (since_boot_ns + self._ahead_ns) // 1_000_000
 
     def nonce(self) -> str:
         """See `Clock`."""

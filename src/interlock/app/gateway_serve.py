@@ -156,7 +156,7 @@ async def _serve(opening: _Opening) -> int:
         hosts=own_hosts(address, port),
         anonymous=opening.wanted.anonymous,
     )
-    attesting = AttestationSocket(home.gateway_socket, attestations, uid=home.uid, port=port, now_ms=clock.now_ms)
+    attesting = AttestationSocket(home.gateway_socket, attestations, uid=home.uid, port=port, now_ms=clock.steady_ms)
     try:
         await recorder.durable(_opened(policy, opening.connectors, opening.url))
     except RecordFailed as error:

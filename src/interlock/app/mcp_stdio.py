@@ -109,7 +109,7 @@ async def _serve(wanted: WrappingWanted, home: Home, policy: CompiledPolicy) -> 
         joined.sessions,
         Principal(wanted.agent, "", Binding.USER, None, "asserted"),
         wanted.connector.name,
-        lambda: _revoked(registry, wanted.agent, clock.now_ms()),
+        lambda: _revoked(registry, wanted.agent, clock.steady_ms()),
     )
     telling = asyncio.create_task(_keep_told(pool))
     try:

@@ -93,6 +93,10 @@ class Clock(Protocol):
     def monotonic_ns(self) -> int:
         """Nanoseconds of a clock that never goes back."""
 
+    def steady_ms(self) -> int:
+        """Milliseconds since 1970, for how long something is good: whatever is done to the clock, it never goes back,
+        and no time that passes is left out."""
+
     def nonce(self) -> str:
         """An unguessable text, new at each call."""
 
