@@ -5,12 +5,10 @@ Each attack is first seen to succeed without Interlock; the judge is git, run ou
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from tests.escapes.arena import Arena, Outcome, both_ways
-from tests.escapes.test_led_git import EVIL, PLANT, REPOSITORY
+from tests.escapes.arena import Arena
+from tests.escapes.test_led_git import EVIL, PLANT, REPOSITORY, planted_both_ways
 
 EXCHANGE = "import ctypes, sys; a, b = (x.encode() for x in sys.argv[1:]); sys.exit(-ctypes.CDLL(None).renameat2(-100, a, -100, b, 2))"
 SWAP = f"python3 -c '{EXCHANGE}' "
@@ -73,16 +71,7 @@ ATTACKS = {
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_no_exchange_makes_a_folder_a_repository(arena: Arena, name: str) -> None:
-    before, inside, person = ATTACKS[name]
-
-    def attack(run: Callable[..., Outcome]) -> bool:
-        ready = arena.run("sh", "-c", REPOSITORY + before)
-        assert ready.code == 0, ready.errors
-        run("sh", "-c", inside)
-        arena.run("sh", "-c", person)
-        return (arena.home / "planted").exists()
-
-    assert both_ways(arena, attack) == (True, False)
+    assert planted_both_ways(arena, *ATTACKS[name]) == (True, False)
 
 
 #: What was there before, and the two that change places: nothing of it can become a repository.

@@ -33,6 +33,19 @@ class Attack(NamedTuple):
     person: str
 
 
+def planted_both_ways(arena: Arena, before: str, inside: str, person: str) -> tuple[bool, bool]:
+    """Whether what was planted ran when a person came, without Interlock and with it."""
+
+    def attack(run: Callable[..., Outcome]) -> bool:
+        ready = arena.run("sh", "-c", REPOSITORY + before)
+        assert ready.code == 0, ready.errors
+        run("sh", "-c", inside)
+        arena.run("sh", "-c", person)
+        return (arena.home / "planted").exists()
+
+    return both_ways(arena, attack)
+
+
 ATTACKS = {
     "a folder of hooks with the name of an empty list": Attack(
         "", HOOK.format("[]") + "git config core.hooksPath '[]'", COMMIT
@@ -139,13 +152,4 @@ ATTACKS = {
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_nothing_that_was_planted_runs(arena: Arena, name: str) -> None:
-    before, inside, person = ATTACKS[name]
-
-    def attack(run: Callable[..., Outcome]) -> bool:
-        ready = arena.run("sh", "-c", REPOSITORY + before)
-        assert ready.code == 0, ready.errors
-        run("sh", "-c", inside)
-        arena.run("sh", "-c", person)
-        return (arena.home / "planted").exists()
-
-    assert both_ways(arena, attack) == (True, False)
+    assert planted_both_ways(arena, *ATTACKS[name]) == (True, False)
