@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from interlock.cli.failure import LINE_CHARACTERS_MAX
 from interlock.policy.runs_later import KINDS, runner_of
-from interlock.vocabulary.printable import printable, text_of
+from interlock.vocabulary.printable import marked, printable, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,7 +89,7 @@ def _place(kind: str) -> tuple[int, str]:
 
 
 def _short(item: Change, places: Sequence[tuple[str, str]]) -> str:
-    keys = [f"{key} = {_cut(value)}" for key, value in item.keys.items()]
+    keys = [f"{key} = {marked(_cut(value))}" for key, value in item.keys.items()]
     if len(keys) > _KEYS_SHOWN:
         keys = [*keys[:_KEYS_SHOWN], f"{len(keys) - _KEYS_SHOWN} keys more"]
     return _name(item, places) + (f" ({'; '.join(keys)})" if keys else "")

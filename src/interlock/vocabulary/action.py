@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from interlock.vocabulary.json_value import JsonObject
-from interlock.vocabulary.printable import text_of
+from interlock.vocabulary.printable import dotted, text_of
 
 
 class ProgramTarget(NamedTuple):
@@ -22,7 +22,8 @@ class ProgramTarget(NamedTuple):
 
 
 class KeyChange(NamedTuple):
-    """A key of a structured file, and the value that it would have; none where it would be gone."""
+    """A key of a structured file by its dotted names, none of which can be taken for two, and the value that it would
+    have; none where it would be gone."""
 
     key: str
     value: str | None
@@ -129,11 +130,12 @@ def _changes(content: object) -> list[KeyChange]:
     if not isinstance(readings, dict):
         return []
     found = []
-    for reading in readings.values():
+    for kind, reading in readings.items():
         listed = reading.get("changes") if isinstance(reading, dict) else None
         for change in listed if isinstance(listed, list) else ():
             if isinstance(change, dict) and isinstance(change.get("key"), list):
-                name = ".".join(str(part) for part in change["key"] if part != "")
+                # Git's keys always have three parts, of which the second may be nothing.
+                parts = [str(part) for part in change["key"] if part != "" or kind != "git"]
                 value = change.get("to")
-                found.append(KeyChange(name, None if value is None else str(value)))
+                found.append(KeyChange(dotted(parts), None if value is None else str(value)))
     return found

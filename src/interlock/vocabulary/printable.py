@@ -17,6 +17,8 @@ _BLANK: Final = frozenset("\u115f\u1160\u3164\uffa0\u2800\u17b4\u17b5\u034f")
 _ESCAPED_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Me"})
 _MISTAKABLE_BACKSLASH: Final = re.compile(r"\\(?=[\\xu])")
 _SAFE_WORD: Final = re.compile(r"[A-Za-z0-9@%+=:,./_~-]+\Z")
+#: One part of a dotted name that is not taken for several, nor for anything else than a name.
+_SAFE_PART: Final = re.compile(r"[A-Za-z0-9@%+=:,/~_-]+\Z")
 
 
 def printable(text: str, limit: int = SHOWN_CHARACTERS_MAX) -> str:
@@ -41,6 +43,23 @@ def text_of(value: object) -> str:
         except ValueError:
             return "(not base64)"
     return "(not text)"
+
+
+def marked(text: str) -> str:
+    """One of several in a row, not yet made printable: in quotation marks unless it is a plain word, so that none can
+    be read as two.
+    """
+    return text if _SAFE_WORD.match(text) else _in_marks(text)
+
+
+def dotted(parts: list[str]) -> str:
+    """The names of a key, outermost first: each that is not plain stands in quotation marks."""
+    return ".".join(part if _SAFE_PART.match(part) else _in_marks(part) for part in parts)
+
+
+def _in_marks(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def shell_words(words: list[str], limit: int = SHOWN_CHARACTERS_MAX) -> str:

@@ -25,7 +25,7 @@ from interlock.vocabulary.action import (
     target_of,
     verb_of,
 )
-from interlock.vocabulary.printable import SHOWN_CHARACTERS_MAX, printable, shell_words, text_of
+from interlock.vocabulary.printable import SHOWN_CHARACTERS_MAX, marked, printable, shell_words, text_of
 
 if TYPE_CHECKING:
     from interlock.vocabulary.decision import Decision
@@ -157,11 +157,17 @@ def _details(of: Target | None, limit: int) -> list[tuple[str, str]]:
             more = printable(json.dumps(beside, ensure_ascii=False), limit) if beside else ""
             return [("operation", printable(operation)), ("arguments", text), ("beside", more)]
         case FileTarget(_, _, aliases, changes) if aliases or changes:
-            values = ((each.key, "gone" if each.value is None else each.value) for each in changes)
-            keys = "; ".join(f"{printable(key, limit)}: {printable(value, limit)}" for key, value in values)
-            return [("also known", printable(", ".join(aliases), limit)), ("keys", keys)]
+            # A value that says `gone` stands in quotation marks, as one that could be read as another key does.
+            keys = "; ".join(f"{printable(key, limit)}: {_value(value, limit)}" for key, value in changes)
+            return [("also known", ", ".join(printable(marked(alias), limit) for alias in aliases)), ("keys", keys)]
         case _:
             return []
+
+
+def _value(value: str | None, limit: int) -> str:
+    if value is None or value == "gone":
+        return "gone" if value is None else '"gone"'
+    return printable(marked(value), limit)
 
 
 def _who(question: Question) -> str:

@@ -79,3 +79,44 @@ def test_an_act_too_long_to_show_whole_cannot_be_approved_here():
     assert "too long" in prompt.text()
     assert prompt.read("y") is None
     assert prompt.read("n") is False
+
+
+def asked_of_keys(*changes, format="json", aliases=()):
+    read = {format: {"changes": [{"key": list(key), **({} if to is None else {"to": to})} for key, to in changes]}}
+    target = {"path": "/w/.mcp.json", "aliases": list(aliases), "content": {"read": read}}
+    action = {"verb": "file.write", "target": target, "subject": {}}
+    return dict(rows(Question("q-1", "s-1", "run", "x", "d", action, {"rules": ["a/x"], "because": "why"}, 0, 60_000), now_ms=0))
+
+
+#: Changes of keys of which the one could be read as the other.
+TWO_READINGS = [
+    ([(("a", "b"), "x")], [(("a.b",), "x")]),
+    ([(("a",), "x"), (("b",), "y")], [(("a: x; b",), "y")]),
+    ([(("a",), "x"), (("b",), "y")], [(("a",), "x; b: y")]),
+    ([(("a",), None)], [(("a",), "gone")]),
+    ([(("a",), "x")], [(("a",), '"x"')]),
+    ([(("a",), 'x"; b: "y')], [(("a",), "x"), (("b",), "y")]),
+    ([(("a", "", "b"), "x")], [(("a", "b"), "x")]),
+    ([(("a\\",), "x")], [(("a",), "\\x")]),
+    ([(("a",), "x ")], [(("a",), "x")]),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), TWO_READINGS)
+def test_no_key_and_no_value_can_be_read_as_two(one, other):
+    shown = asked_of_keys(*one)["keys"], asked_of_keys(*other)["keys"]
+    assert shown[0] != shown[1]
+    for text, changes in zip(shown, (one, other), strict=True):
+        # What stands in quotation marks aside, as many as there are.
+        assert len(re.sub(r'"(\\.|[^"\\])*"', "q", text).split("; ")) == len(changes), text
+
+
+def test_plain_keys_stand_as_people_write_them():
+    assert asked_of_keys((("mcpServers", "old", "command"), "/bin/true"))["keys"] == "mcpServers.old.command: /bin/true"
+    assert asked_of_keys((("include", "", "path"), "../more"), format="git")["keys"] == "include.path: ../more"
+    assert asked_of_keys((("a",), None), (("b",), "x y"))["keys"] == 'a: gone; b: "x y"'
+
+
+def test_no_other_name_of_a_file_can_be_read_as_two():
+    one, two = (asked_of_keys((("a",), "x"), aliases=names)["also known"] for names in (["/a, /b"], ["/a", "/b"]))
+    assert one != two == "/a, /b"
