@@ -85,6 +85,21 @@ def test_the_keys_that_were_changed_are_named_and_those_that_run_nothing_are_not
 
 
 @pytest.mark.parametrize(
+    "now",
+    [
+        {"scripts": {"test": "evil"}, "scripts.test": "jest"},
+        {"": {"scripts": {"test": "jest"}}, "scripts": {"test": "evil"}},
+        {"scripts": {"test": "evil", "": "jest"}},
+    ],
+)
+def test_no_key_hides_another_by_how_it_is_spelled(arena: Arena, now: dict[str, object]) -> None:
+    (arena.work / "package.json").write_text('{"scripts": {"test": "jest"}}')
+    (arena.work / "next").write_text(json.dumps(now))
+    arena._own()
+    assert play(arena, "cat next > package.json")["package.json"]["keys"]["scripts.test"] == "evil"
+
+
+@pytest.mark.parametrize(
     "script",
     [
         "mv .git .g && git config -f .g/config core.fsmonitor evil && mv .g .git && git config user.name x",

@@ -1,5 +1,6 @@
 //! Files that are compared key by key: git configuration and JSON, as far as it takes to say which keys name something that runs.
 //!
+//! INVARIANT: two keys have two names, and all values of one are compared: a name that spells another key does not stand in for it.
 //! Left out: what the values do. A file that cannot be read as what it should be has no keys, and is then listed whole.
 
 use crate::wire::messages::{Format, KeysOf};
@@ -11,8 +12,10 @@ const VALUE_CHARACTERS_MAX: usize = 200;
 /// Of JSON: how deep keys are told apart.
 const DEPTH_MAX: usize = 3;
 
-/// Keys with their values, as text.
-pub type Keys = BTreeMap<String, String>;
+/// Keys by their dotted names, with all their values in order, as text.
+pub type Keys = BTreeMap<String, Vec<String>>;
+/// Keys with their values in one text, as people are told.
+pub type Told = BTreeMap<String, String>;
 
 /// The keys of a file.
 pub fn keys(format: Format, bytes: &[u8]) -> Option<Keys> {
@@ -20,36 +23,45 @@ pub fn keys(format: Format, bytes: &[u8]) -> Option<Keys> {
         Format::Git => super::git::settings(bytes).map(|settings| {
             let mut keys = Keys::new();
             for (key, value) in settings {
-                keys.entry(key).and_modify(|all| *all = format!("{all}; {value}")).or_insert(value);
+                keys.entry(key).or_default().push(value);
             }
             keys
         }),
         Format::Json => {
             let mut keys = Keys::new();
-            flatten(&serde_json::from_slice(bytes).ok()?, "", 0, &mut keys);
+            flatten(&serde_json::from_slice(bytes).ok()?, None, 0, &mut keys);
             Some(keys)
         }
     }
 }
 
-fn flatten(value: &Value, name: &str, depth: usize, keys: &mut Keys) {
+fn flatten(value: &Value, name: Option<&str>, depth: usize, keys: &mut Keys) {
     match value {
         Value::Object(members) if depth < DEPTH_MAX && !(members.is_empty() && depth > 0) => {
             for (member, value) in members {
-                let name = if name.is_empty() { member.clone() } else { format!("{name}.{member}") };
-                flatten(value, &name, depth + 1, keys);
+                let member = part(member);
+                let name = name.map_or_else(|| member.clone(), |name| format!("{name}.{member}"));
+                flatten(value, Some(&name), depth + 1, keys);
             }
         }
-        Value::String(text) => drop(keys.insert(name.to_owned(), text.clone())),
-        value => drop(keys.insert(name.to_owned(), value.to_string())),
+        value => {
+            let text = if let Value::String(text) = value { text.clone() } else { value.to_string() };
+            keys.entry(name.unwrap_or_default().to_owned()).or_default().push(text);
+        }
     }
 }
 
+/// One part of a dotted name: in quotation marks where it could be read as several, or as nothing.
+fn part(member: &str) -> String {
+    let is_plain = !member.is_empty() && !member.contains(['.', '"', '\\', ' ']);
+    if is_plain { member.to_owned() } else { format!("\"{}\"", member.replace('\\', "\\\\").replace('"', "\\\"")) }
+}
+
 /// Those keys that make something run, or may: changed or new since `before`, each with its value now.
-pub fn changed(of: &KeysOf, before: Option<&Keys>, now: &Keys) -> Keys {
-    let differs = |(key, value): &(&String, &String)| before.is_none_or(|before| before.get(*key) != Some(value));
-    let runs = |(key, value): &(&String, &String)| of.matters(key, value);
-    now.iter().filter(differs).filter(runs).map(|(key, value)| (key.clone(), shortened(value))).collect()
+pub fn changed(of: &KeysOf, before: Option<&Keys>, now: &Keys) -> Told {
+    let differs = |(key, values): &(&String, &Vec<String>)| before.is_none_or(|before| before.get(*key) != Some(values));
+    let runs = |(key, values): &(&String, &Vec<String>)| of.matters(key, values);
+    now.iter().filter(differs).filter(runs).map(|(key, values)| (key.clone(), shortened(&values.join("; ")))).collect()
 }
 
 fn shortened(value: &str) -> String {
@@ -60,15 +72,15 @@ fn shortened(value: &str) -> String {
 }
 
 impl KeysOf {
-    /// Whether a key, with this value, may make something run.
-    fn matters(&self, key: &str, value: &str) -> bool {
+    /// Whether a key, with these values, may make something run.
+    fn matters(&self, key: &str, values: &[String]) -> bool {
         let is_any = |patterns: &[String]| patterns.iter().any(|pattern| fits(pattern, key));
         if !self.named.is_empty() {
             return is_any(&self.named);
         }
         // A remote helper is a program, and so is what begins with `!`; a dash is an option of the program that is handed the value.
         let is_program = |value: &str| value.contains("::") || value.starts_with(['!', '-']) || (is_address(key) && is_path(value));
-        !is_any(&self.harmless) || (self.format == Format::Git && value.split("; ").any(is_program))
+        !is_any(&self.harmless) || (self.format == Format::Git && values.iter().any(|value| is_program(value)))
     }
 }
 
@@ -139,8 +151,28 @@ mod tests {
         let found = changed(&of(Format::Json, &["name"]), None, &now);
         assert_eq!(
             found.into_iter().collect::<Vec<_>>(),
-            [("a.b.c".into(), "{\"d\":1}".into()), ("scripts.test".into(), "evil".to_owned())]
+            [("a.b.c".into(), "{\"d\":1}".into()), ("scripts.test".to_owned(), "evil".to_owned())]
         );
         assert!(keys(Format::Json, b"// comment").is_none());
+    }
+
+    #[test]
+    fn no_key_stands_in_for_another_by_how_it_is_spelled() {
+        let before = keys(Format::Json, br#"{"scripts": {"test": "good"}}"#).unwrap();
+        for now in [
+            r#"{"scripts": {"test": "evil"}, "scripts.test": "good"}"#,
+            r#"{"scripts.test": "good", "scripts": {"test": "evil"}}"#,
+            r#"{"": {"scripts": {"test": "good"}}, "scripts": {"test": "evil"}}"#,
+        ] {
+            let found = changed(&of(Format::Json, &[]), Some(&before), &keys(Format::Json, now.as_bytes()).unwrap());
+            assert_eq!(found.get("scripts.test").map(String::as_str), Some("evil"), "{now}");
+        }
+    }
+
+    #[test]
+    fn several_values_are_not_taken_for_one() {
+        let before = keys(Format::Git, b"[alias]\nst = !echo; status\n").unwrap();
+        let now = keys(Format::Git, b"[alias]\nst = !echo\nst = status\n").unwrap();
+        assert_eq!(changed(&of(Format::Git, &[]), Some(&before), &now).len(), 1);
     }
 }

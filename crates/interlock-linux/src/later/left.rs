@@ -5,7 +5,7 @@
 use super::content::{content, is_program};
 use super::found::{CHANGED, Found, LINKED, MADE, MOVED, SHARED};
 use super::git::{Followed, common, destination, is_bookkeeping, is_in_dot_git, is_repository};
-use super::keys::{self, Keys};
+use super::keys::{self, Keys, Told};
 use super::kinds::{Kinds, above, is_at_or_below, last};
 use super::named::named;
 use super::passing::Passing;
@@ -72,7 +72,7 @@ impl Left {
 struct Item {
     kind: usize,
     how: u8,
-    keys: Keys,
+    keys: Told,
     leads: Option<Vec<u8>>,
     changes: Option<u64>,
 }
@@ -246,7 +246,7 @@ impl Ending<'_> {
     }
 
     fn list(&mut self, path: &[u8], kind: usize, how: u8, leads: Option<Vec<u8>>) {
-        let mut found = Keys::new();
+        let mut found = Told::new();
         if let Some(of) = self.kinds.all.get(kind).and_then(|kind| kind.keys.as_ref()).filter(|_| leads.is_none()) {
             if let Some(now) = content(path).and_then(|bytes| keys::keys(of.format, &bytes)) {
                 found = keys::changed(of, self.before.get(path).and_then(Option::as_ref), &now);
@@ -304,7 +304,7 @@ impl Ending<'_> {
 
     fn tree(&mut self, root: &[u8], changes: u64) {
         let Some(kind) = self.kinds.of_tree(root).filter(|_| holds_something(root)) else { return };
-        self.items.insert(root.to_vec(), Item { kind, how: CHANGED, keys: Keys::new(), leads: None, changes: Some(changes) });
+        self.items.insert(root.to_vec(), Item { kind, how: CHANGED, keys: Told::new(), leads: None, changes: Some(changes) });
     }
 
     /// In order of danger; within a kind what was there before first, and what lies near the top. The first few of each kind come before the rest.
