@@ -171,14 +171,14 @@ def test_state_that_has_another_name_is_guarded_by_that_name_as_well(cli, bind, 
 
 
 LED = {
-    "a git directory elsewhere": ("git init -q --bare g; git config -f g/config core.pager ./evil; mkdir sub; echo 'gitdir: ../g' > sub/.git", "sub/.git"),
+    "a git directory elsewhere": ("git init -q --bare g; git config -f g/config core.pager ./evil; mkdir sub; echo 'gitdir: ../g' > sub/.git", "g/config"),
     "a remote on this machine": ("git init -q --bare g; mkdir -p g/hooks; git remote set-url origin ../g || git config remote.origin.url ../g", ".git/config"),
 }
 
 
 @pytest.mark.parametrize("way", LED)
 def test_what_leads_git_to_other_configuration_is_listed(repository, way):
-    """None of these is denied: git makes such files itself."""
+    """Git makes such files itself. Where what leads there is denied, nothing is left of it, and what it would have led to is listed."""
     script, named = LED[way]
     ran = repository("run", "--preset", "coding-agent", "--no-ask", "--", "sh", "-c", script)
     told = repository("session", "changes").stdout

@@ -15,6 +15,8 @@ const REFLOG_LINES_MAX: usize = 1_024;
 const FILE_BYTES_MAX: u64 = 16 << 20;
 /// Folders within one another below `refs`.
 const DEPTH_MAX: usize = 16;
+/// Names looked at there, whatever they hold.
+const NAMES_MAX: usize = 65_536;
 
 /// Ids of commits and of tags that name them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,8 +33,8 @@ impl Anchors {
         }
         found.take(packed(&common.join("packed-refs")));
         for directory in [git, common] {
-            let mut loose = Vec::new();
-            below(&directory.join("refs"), 0, &mut loose);
+            let (mut loose, mut names_left) = (Vec::new(), NAMES_MAX);
+            below(&directory.join("refs"), 0, &mut names_left, &mut loose);
             found.take(loose);
         }
         found
@@ -71,14 +73,15 @@ fn packed(path: &Path) -> Vec<Id> {
     lines.filter_map(Id::parse).take(ANCHORS_MAX).collect()
 }
 
-fn below(folder: &Path, depth: usize, found: &mut Vec<Id>) {
+fn below(folder: &Path, depth: usize, names_left: &mut usize, found: &mut Vec<Id>) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
-        if found.len() >= ANCHORS_MAX {
+        if found.len() >= ANCHORS_MAX || *names_left == 0 {
             return;
         }
+        *names_left -= 1;
         match entry.file_type() {
-            Ok(kind) if kind.is_dir() && depth < DEPTH_MAX => below(&entry.path(), depth + 1, found),
+            Ok(kind) if kind.is_dir() && depth < DEPTH_MAX => below(&entry.path(), depth + 1, names_left, found),
             Ok(kind) if kind.is_file() => found.extend(reference(&entry.path())),
             _ => {}
         }

@@ -2,6 +2,7 @@
 
 use crate::id::Id;
 use crate::object::Kind;
+use crate::patience::GoesOn;
 use crate::tree::{Entry, Past, entries};
 use std::collections::BTreeMap;
 
@@ -19,19 +20,19 @@ struct Walk<'p> {
     trees_left: usize,
     bytes_left: usize,
     found: Vec<(Vec<u8>, Entry)>,
-    goes_on: &'p dyn Fn() -> bool,
+    goes_on: GoesOn<'p>,
 }
 
 /// All that `to` has and `from` has not so, each a commit or nothing. `None`: it is too much, not all of it can be read, or `goes_on` says no, which
 /// is asked before each tree.
 #[must_use]
-pub fn brought(past: &Past, from: Option<Id>, to: Id, goes_on: &dyn Fn() -> bool) -> Option<Vec<(Vec<u8>, Entry)>> {
+pub fn brought(past: &Past, from: Option<Id>, to: Id, goes_on: GoesOn<'_>) -> Option<Vec<(Vec<u8>, Entry)>> {
     let mut walk = Walk { past, trees_left: TREES_MAX, bytes_left: BYTES_MAX, found: Vec::new(), goes_on };
     let from = match from {
-        Some(commit) => Some(past.tree_of(commit)?),
+        Some(commit) => Some(past.tree_of(commit, goes_on)?),
         None => None,
     };
-    walk.below(&[], from, past.tree_of(to)?, 0)?;
+    walk.below(&[], from, past.tree_of(to, goes_on)?, 0)?;
     Some(walk.found)
 }
 
@@ -69,7 +70,7 @@ impl Walk<'_> {
 
     fn read(&mut self, tree: Id) -> Option<BTreeMap<Vec<u8>, Entry>> {
         self.trees_left = self.trees_left.checked_sub(1).filter(|_| (self.goes_on)())?;
-        let object = self.past.store().read(&tree)?;
+        let object = self.past.store().read(&tree, self.goes_on)?;
         self.bytes_left = self.bytes_left.checked_sub(object.content.len())?;
         (object.kind == Kind::Tree).then(|| entries(&object, tree.format()))?
     }

@@ -3,6 +3,7 @@
 use crate::file;
 use crate::id::{Format, Id};
 use crate::object::{Kind, OBJECT_BYTES_MAX, Object, inflate};
+use crate::patience::GoesOn;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
@@ -77,13 +78,13 @@ impl Pack {
     }
 
     /// The object that begins there, in a repository of that format. `named` finds a base in another place.
-    pub fn read(&self, at: u64, format: Format, named: &dyn Fn(&Id) -> Option<Object>) -> Option<Object> {
+    pub fn read(&self, at: u64, format: Format, named: &dyn Fn(&Id) -> Option<Object>, goes_on: GoesOn<'_>) -> Option<Object> {
         let (mut deltas, mut at, mut room) = (Vec::new(), at, DELTAS_BYTES_MAX);
         let mut object = loop {
             match self.entry(at, format)? {
                 Held::Object(object) => break object,
                 Held::Delta(base, delta) => {
-                    room = room.checked_sub(delta.len()).filter(|_| deltas.len() < DELTAS_MAX)?;
+                    room = room.checked_sub(delta.len()).filter(|_| deltas.len() < DELTAS_MAX && goes_on())?;
                     deltas.push(delta);
                     match base {
                         Base::At(offset) => at = offset,
@@ -96,7 +97,7 @@ impl Pack {
             }
         };
         for delta in deltas.iter().rev() {
-            object.content = apply(&object.content, delta)?;
+            object.content = apply(&object.content, delta).filter(|_| goes_on())?;
         }
         Some(object)
     }

@@ -3,9 +3,11 @@
 use crate::anchors::Anchors;
 use crate::id::{Format, Id};
 use crate::object::{Kind, Object};
+use crate::patience::GoesOn;
 use crate::revision::Revisions;
 use crate::store::Store;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// Tags that name tags.
 const TAGS_MAX: usize = 8;
@@ -54,15 +56,17 @@ pub struct Past {
     store: Store,
     anchors: Anchors,
     revisions: Revisions,
-    /// The distinct trees of those commits, once they were read.
-    trees: std::sync::OnceLock<BTreeSet<Id>>,
+    /// The tree of each of those commits that was read.
+    known: Mutex<BTreeMap<Id, Option<Id>>>,
+    /// The distinct trees of all of them, once they were read.
+    trees: OnceLock<BTreeSet<Id>>,
 }
 
 impl Past {
     /// Of the commits that `anchors` names.
     #[must_use]
     pub fn new(store: Store, anchors: Anchors) -> Self {
-        Self { store, anchors, revisions: Revisions::default(), trees: std::sync::OnceLock::new() }
+        Self { store, anchors, ..Self::default() }
     }
 
     /// The same, of a repository whose references are looked at as they are by then.
@@ -85,8 +89,8 @@ impl Past {
 
     /// The commit that this one was made upon.
     #[must_use]
-    pub fn parent_of(&self, commit: Id) -> Option<Id> {
-        let object = self.store.read(&commit)?;
+    pub fn parent_of(&self, commit: Id, goes_on: GoesOn<'_>) -> Option<Id> {
+        let object = self.store.read(&commit, goes_on)?;
         let line = object.content.split(|byte| *byte == b'\n').nth(1)?;
         Id::parse(line.strip_prefix(b"parent ").filter(|_| object.kind == Kind::Commit)?)
     }
@@ -95,36 +99,51 @@ impl Past {
         &self.store
     }
 
-    /// All that stood at `path`, which is relative to the repository's top.
+    /// All that stood at `path`, which is relative to the repository's top. `None`: there was no time to read it all. What was learnt of commits is
+    /// kept for the next question.
     #[must_use]
-    pub fn at(&self, path: &[u8]) -> BTreeSet<Entry> {
+    pub fn at(&self, path: &[u8], goes_on: GoesOn<'_>) -> Option<BTreeSet<Entry>> {
         let names: Vec<&[u8]> = path.split(|byte| *byte == b'/').collect();
         if names.len() > DEPTH_MAX || names.iter().any(|name| name.is_empty()) {
-            return BTreeSet::new();
+            return Some(BTreeSet::new());
         }
-        let mut level: BTreeSet<Entry> = self.trees().iter().map(|tree| Entry::Folder(*tree)).collect();
+        let mut level: BTreeSet<Entry> = self.trees(goes_on)?.iter().map(|tree| Entry::Folder(*tree)).collect();
         // Folders that many commits share are read once.
         for name in names {
             let folders = level.iter().filter_map(|entry| if let Entry::Folder(tree) = entry { Some(tree) } else { None });
-            level = folders.filter_map(|tree| entry(&self.store.read(tree)?, tree.format(), name)).collect();
-        }
-        level
-    }
-
-    fn trees(&self) -> &BTreeSet<Id> {
-        self.trees.get_or_init(|| {
-            let mut known: BTreeMap<Id, Option<Id>> = BTreeMap::new();
-            for anchor in &self.anchors.0 {
-                known.entry(*anchor).or_insert_with(|| self.tree_of(*anchor));
+            level = folders.filter_map(|tree| entry(&self.store.read(tree, goes_on)?, tree.format(), name)).collect();
+            if !goes_on() {
+                return None;
             }
-            known.into_values().flatten().collect()
-        })
+        }
+        Some(level)
     }
 
-    pub(crate) fn tree_of(&self, anchor: Id) -> Option<Id> {
+    fn trees(&self, goes_on: GoesOn<'_>) -> Option<&BTreeSet<Id>> {
+        if let Some(trees) = self.trees.get() {
+            return Some(trees);
+        }
+        // Nobody waits for another's reading: who is first with a commit notes it for all.
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        for anchor in &self.anchors.0 {
+            let is_known = known().contains_key(anchor);
+            if !is_known {
+                let tree = self.tree_of(*anchor, goes_on);
+                // What was not found may only have been cut short.
+                if tree.is_none() && !goes_on() {
+                    return None;
+                }
+                known().insert(*anchor, tree);
+            }
+        }
+        let trees = known().values().flatten().copied().collect();
+        Some(self.trees.get_or_init(|| trees))
+    }
+
+    pub(crate) fn tree_of(&self, anchor: Id, goes_on: GoesOn<'_>) -> Option<Id> {
         let mut id = anchor;
         for _ in 0..TAGS_MAX {
-            let object = self.store.read(&id)?;
+            let object = self.store.read(&id, goes_on)?;
             match object.kind {
                 Kind::Commit => return named(&object, b"tree "),
                 Kind::Tag => id = named(&object, b"object ")?,

@@ -55,7 +55,7 @@ impl Drop for Repository {
 }
 
 fn files(past: &Past, path: &str) -> Vec<Entry> {
-    past.at(path.as_bytes()).into_iter().collect()
+    past.at(path.as_bytes(), &|| true).unwrap().into_iter().collect()
 }
 
 fn long(last: usize) -> String {
@@ -82,7 +82,7 @@ fn each_commit_counts(repository: Repository) {
     repository.git(&["tag", "-am", "t", "marked"]);
     repository.git(&["checkout", "-q", "main"]);
     let wanted = |past: &Past| {
-        let found = past.at(b"a/.tool/settings");
+        let found = past.at(b"a/.tool/settings", &|| true).unwrap();
         (0..20).all(|number| has_file(&found, long(number).as_bytes())) && has_file(&found, b"other\n") && !has_file(&found, b"none\n")
     };
     assert!(wanted(&repository.past()));
@@ -183,8 +183,8 @@ fn what_a_commit_brings_is_what_git_says_differs() {
     let (past, git) = (repository.past(), repository.0.join(".git"));
     let revisions = Revisions::of(&git, &git);
     let head = revisions.find(b"HEAD").unwrap();
-    let parent = past.parent_of(head).unwrap();
-    let before = past.parent_of(past.parent_of(parent).unwrap()).unwrap();
+    let parent = past.parent_of(head, &|| true).unwrap();
+    let before = past.parent_of(past.parent_of(parent, &|| true).unwrap(), &|| true).unwrap();
     let paths = |from| -> Vec<String> {
         brought(&past, from, head, &|| true).unwrap().into_iter().map(|(path, _)| String::from_utf8(path).unwrap()).collect()
     };
@@ -192,4 +192,28 @@ fn what_a_commit_brings_is_what_git_says_differs() {
     assert_eq!(paths(Some(parent)), ["new/folder/file"]);
     assert_eq!(paths(None), ["a/.tool/settings", "new/folder/file", "same/file"]);
     assert_eq!(paths(Some(head)), Vec::<String>::new());
+}
+
+/// However few steps a question gets, what it learns of commits counts for the next, and what it did not learn is not taken for absent.
+#[test]
+fn a_question_that_is_cut_short_has_no_answer_and_the_next_goes_on_from_there() {
+    let repository = Repository::new("short");
+    (0..20).for_each(|number| repository.commit("a/.tool/settings", &long(number)));
+    repository.git(&["gc", "-q"]);
+    let (past, whole) = (repository.past(), files(&repository.past(), "a/.tool/settings"));
+    assert_eq!(whole.len(), 20);
+    let mut cut = 0;
+    for steps in (0..).step_by(7) {
+        let left = std::cell::Cell::<usize>::new(steps);
+        let goes_on = || left.replace(left.get().saturating_sub(1)) > 0;
+        match past.at(b"a/.tool/settings", &goes_on) {
+            None => cut += 1,
+            Some(found) => {
+                assert_eq!(found.into_iter().collect::<Vec<_>>(), whole);
+                break;
+            }
+        }
+    }
+    assert!(cut > 3, "{cut}");
+    assert_eq!(past.at(b"a/.tool/settings", &|| false), None);
 }

@@ -54,6 +54,8 @@ pub struct Copy {
     pub name: Vec<u8>,
     pub place: Place,
     pub of: Of,
+    /// The empty file that the first open made for it, held.
+    pub begun: Option<Begun>,
     /// The object that answers carry which hand it over.
     carried: Inode,
     /// The copy, open for reading.
@@ -69,6 +71,13 @@ pub struct Copy {
     pub asking: AtomicBool,
     closed: AtomicBool,
     keeper: OnceLock<Thread>,
+}
+
+/// The empty file that an open made for a copy, held, and what it was then.
+#[allow(missing_docs)]
+pub struct Begun {
+    pub file: OwnedFd,
+    pub stat: Stat,
 }
 
 /// What it is a copy of.
@@ -258,7 +267,12 @@ impl Copy {
         let handed = if let Of::File(stat, _) = &of { stat } else { &at_first };
         let carried = Inode { device: handed.device, number: handed.inode };
         let (asking, closed, keeper) = (AtomicBool::new(false), AtomicBool::new(false), OnceLock::new());
-        Ok(Self { name: name.to_vec(), place, of, carried, file, at_first, call, identity, makers, asking, closed, keeper })
+        Ok(Self { name: name.to_vec(), place, of, begun: None, carried, file, at_first, call, identity, makers, asking, closed, keeper })
+    }
+
+    /// The same, where the file that it is a copy of was made by the open that made it.
+    pub fn of_begun(self, begun: Begun) -> Self {
+        Self { begun: Some(begun), ..self }
     }
 
     /// Whether it is to get a name that is not there.

@@ -13,7 +13,7 @@ use crate::line::Observed;
 use interlock_core::action::Verb;
 use interlock_core::decision::Says;
 use interlock_core::facts::{History, Origin};
-use interlock_git::{Entry, Id, Past, brought};
+use interlock_git::{Entry, GoesOn, Id, Past, brought};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -123,7 +123,7 @@ fn denied(errand: &Errand<'_>, (top, past): (&[u8], &Past), checkout: &Checkout<
     let goes_on = || Instant::now() < until && errand.caller.waits();
     let commits = words.iter().filter_map(|word| past.revisions().find(word)).filter(|commit| !past.counts(commit)).take(COMMITS_MAX);
     let comes = |commit: Id| {
-        let from = if is_change { past.parent_of(commit) } else { head };
+        let from = if is_change { past.parent_of(commit, &goes_on) } else { head };
         from.and_then(|from| brought(past, Some(from), commit, &goes_on)).unwrap_or_default()
     };
     let name = |path: &[u8]| [top, b"/", path].concat();
@@ -131,16 +131,20 @@ fn denied(errand: &Errand<'_>, (top, past): (&[u8], &Past), checkout: &Checkout<
         .flat_map(comes)
         .take(NAMES_MAX)
         .take_while(|_| goes_on())
-        .filter(|(path, entry)| is_denied(errand, past, &name(path), (path, *entry)))
+        .filter(|(path, entry)| is_denied(errand, past, &name(path), (path, *entry), &goes_on))
         .map(|(path, _)| name(&path))
         .collect()
 }
 
 /// Whether policy denies a file with this content, of this session, at a name of before. Of guarded keys only the content itself could tell.
-fn is_denied(errand: &Errand<'_>, past: &Past, name: &[u8], (path, entry): (&[u8], Entry)) -> bool {
+fn is_denied(errand: &Errand<'_>, past: &Past, name: &[u8], (path, entry): (&[u8], Entry), goes_on: GoesOn<'_>) -> bool {
     let session = errand.session;
     let making = Observed { origin: Some(Origin::Before), history: Some(History::None), ..errand.act(Verb::FileCreate, name, None) };
-    if !session.line.judge.plan.needs(&making.alone()).history || past.at(path).contains(&entry) || session.is_new(name) {
+    if !session.line.judge.plan.needs(&making.alone()).history || session.is_new(name) {
+        return false;
+    }
+    // What is not known in time is not foreseen.
+    if past.at(path, goes_on).is_none_or(|stood| stood.contains(&entry)) {
         return false;
     }
     let has_keys = !guarded::keys_at(errand, &errand.end_at(name, None)).is_empty();

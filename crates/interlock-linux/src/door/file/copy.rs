@@ -10,6 +10,7 @@
 
 use super::guarded::{self, Held};
 use super::installed::Ready;
+use super::withdrawn::{begun, withdraw};
 use crate::door::act::inode;
 use crate::door::aloud;
 use crate::door::copies::{Copy, Given, Of, Wanted};
@@ -22,7 +23,7 @@ use crate::door::session::Session;
 use crate::line::{Enactor, Observed, Settled};
 use crate::sys::copies;
 use crate::sys::credentials;
-use crate::sys::errno::Errno;
+use crate::sys::errno::{Errno, Sys};
 use crate::sys::files::{self, Stat};
 use crate::sys::notify::{Call, NOBODYS};
 use interlock_core::action::{Target, Verb};
@@ -55,9 +56,34 @@ const ENACTOR: Enactor = Enactor::PLAIN;
 /// # Errors
 /// The kernel's; a refusal where what is written cannot be held back.
 pub fn open(errand: &Errand<'_>, flags: i32, object: &Object, name: &[u8]) -> Result<OwnedFd, Stop> {
+    opened(errand, flags, (object, name), Ok)
+}
+
+/// The same where the caller's open has just made the file, empty: it is taken away again where what is written to it is not put in place.
+///
+/// # Errors
+/// As [`open`]; then it is taken away at once.
+pub fn begin(errand: &Errand<'_>, flags: i32, (place, object): (&Place, &Object), name: &[u8]) -> Result<OwnedFd, Stop> {
+    let opened = opened(errand, flags, (object, name), |copy| Ok(copy.of_begun(begun(object)?)));
+    if opened.is_err() {
+        withdraw(&begun(object)?, errand.session, place);
+    }
+    opened
+}
+
+fn opened(
+    errand: &Errand<'_>,
+    flags: i32,
+    (object, name): (&Object, &[u8]),
+    as_begun: impl FnOnce(Copy) -> Sys<Copy>,
+) -> Result<OwnedFd, Stop> {
     let flags = flags & !(libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW);
     let found = |copy: &Copy| Ok(files::reopen(errand.session.ground.own.as_fd(), copy.file.as_fd(), flags, 0)?);
-    match errand.session.copies.want((name, Some(&object.stat)), found, || made(errand, flags, object, name))? {
+    let made = || -> Result<_, Stop> {
+        let (copy, file) = made(errand, flags, object, name)?;
+        Ok((as_begun(copy)?, file))
+    };
+    match errand.session.copies.want((name, Some(&object.stat)), found, made)? {
         Wanted::Found(file) => Ok(file),
         Wanted::Closed => Err(Stop::Refused { reached: Reached::Path(name.to_vec()), because: WAITS, errno: libc::EAGAIN }),
         Wanted::TooMany => Err(Errno(libc::ENFILE).into()),
@@ -154,6 +180,9 @@ fn within_a_second() {
 pub fn put_in_place(session: &Session, copy: &Copy) {
     let errand = Errand::new(&copy.call, session);
     let ended = decided(&errand, copy);
+    if ended.is_err() {
+        withdrawn(&errand, copy);
+    }
     if ended.is_err() && copy.is_anew() {
         missed(session, copy);
     }
@@ -175,8 +204,18 @@ pub fn given_up(session: &Session, copy: &Copy) {
     if there.is_ok_and(|there| there.same(&now)) {
         return;
     }
+    withdrawn(&errand, copy);
     let verb = if copy.is_anew() { Verb::FileCreate } else { Verb::FileWrite };
     session.line.refuse(&copy.call, errand.act(verb, &copy.name, None), STILL_OPEN);
+}
+
+/// What the open made for it goes, as whoever opened it.
+fn withdrawn(errand: &Errand<'_>, copy: &Copy) {
+    let Some(begun) = &copy.begun else { return };
+    if let Ok(_assumed) = copy.identity.as_ref().map(credentials::assume).transpose() {
+        let _names = errand.session.names.write().unwrap_or_else(PoisonError::into_inner);
+        withdraw(begun, errand.session, &copy.place);
+    }
 }
 
 /// Whoever wrote it has closed it, and no errno can tell them.
@@ -202,7 +241,7 @@ fn decided(errand: &Errand<'_>, copy: &Copy) -> Result<(), Stop> {
     let keys = guarded::keys_at(errand, &errand.end_at(&copy.name, found.map(|(_, stat)| stat)));
     let act = match &copy.of {
         Of::File(..) => errand.act(Verb::FileWrite, &copy.name, found),
-        Of::Nothing(making, _) => Observed { history: Some(history(errand.session, copy, &now)), ..(**making).clone() },
+        Of::Nothing(making, _) => Observed { history: history(errand.session, copy, &now), ..(**making).clone() },
     };
     if keys.is_empty() && act.history == Some(History::Tracked) {
         return installed(errand, copy, &before, &now); // as was decided when it was made
@@ -217,9 +256,10 @@ fn decided(errand: &Errand<'_>, copy: &Copy) -> Result<(), Stop> {
     }
 }
 
-fn history(session: &Session, copy: &Copy, now: &Held) -> History {
-    let had = now.bytes().is_some_and(|bytes| session.histories.had_content(&copy.name, bytes));
-    if had { History::Tracked } else { History::None }
+/// `None`: not known, since the repository could not be read in time.
+fn history(session: &Session, copy: &Copy, now: &Held) -> Option<History> {
+    let had = now.bytes().map_or(Some(false), |bytes| session.histories.had_content(&copy.name, bytes))?;
+    Some(if had { History::Tracked } else { History::None })
 }
 
 fn held(errand: &Errand<'_>, found: Option<(BorrowedFd<'_>, &Stat)>) -> Result<Held, Stop> {

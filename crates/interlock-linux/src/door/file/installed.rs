@@ -13,7 +13,7 @@ use std::io::Write as _;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// How the names of files begin that are not yet where they belong.
-const PREFIX: &[u8] = b".interlock-installing-";
+pub(super) const PREFIX: &[u8] = b".interlock-installing-";
 /// Until it has taken over the mode that it is to have.
 const MODE_AT_FIRST: u32 = 0o600;
 

@@ -21,3 +21,4 @@ mod shut;
 pub mod terminal;
 pub mod times;
 pub mod view;
+pub mod withdrawn;

@@ -214,7 +214,7 @@ fn create_at<'a>(errand: &'a Errand<'_>, request: &Request, place: Place) -> Res
             return Ok((file, inode));
         }
         let object = place::object_at(&place)?;
-        Ok((copy::open(errand, request.how.flags, &object, &place.name())?, inode))
+        Ok((copy::begin(errand, request.how.flags, (&place, &object), &place.name())?, inode))
     });
     match if excluding { index::noted(errand, &place.name(), made) } else { made } {
         Ok((file, inode)) => Ok(Some(Opened { file, _on_its_way: Some(errand.session.handovers.begin(errand.call.id, inode)) })),

@@ -13,16 +13,19 @@ use crate::sys::files::{self, OpenHow, Stat};
 use interlock_core::action::{Action, Inode, Target, Verb};
 use interlock_core::facts::{History, Origin};
 use interlock_core::plan::Plan;
-use interlock_git::{Entry, Past, has_file, has_link};
+use interlock_git::{Entry, GoesOn, Past, has_file, has_link};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read as _;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Bytes of content that is compared; what is longer is taken for something else.
 const CONTENT_BYTES_MAX: u64 = 4 << 20;
+/// How long one question may read in the repositories. What is not found out by then is not known, and a rule that asks for it denies.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Names that something of before was taken from; past it no name is new.
 const LEFT_MAX: usize = 1 << 16;
 
@@ -70,38 +73,40 @@ impl Histories {
     #[must_use]
     pub fn of(&self, action: &Action, known: Known<'_>) -> (Option<History>, Option<History>) {
         match &action.target {
-            Target::File(end) => (Some(self.of_end(action.verb, &end.path.0, end.inode, known)), None),
+            Target::File(end) => (self.of_end(action.verb, &end.path.0, end.inode, known), None),
             Target::Pair { path, inode, to, exchange, .. } => {
                 let there = if self.is_new(&to.path.0, known) { History::Session } else { History::None };
                 // At an exchange the source is a name that something comes to as well, and that is not what the repository had there.
                 let own = match self.of_end(action.verb, &path.0, *inode, known) {
-                    History::Tracked if *exchange => History::None,
+                    Some(History::Tracked) if *exchange => Some(History::None),
                     own => own,
                 };
-                (Some(own), Some(there))
+                (own, Some(there))
             }
             _ => (None, None),
         }
     }
 
-    fn of_end(&self, verb: Verb, path: &[u8], object: Option<Inode>, known: Known<'_>) -> History {
+    /// `None`: the repositories could not be read in time.
+    fn of_end(&self, verb: Verb, path: &[u8], object: Option<Inode>, known: Known<'_>) -> Option<History> {
         // What somebody else put into a new folder is nothing that the session may read.
         if verb != Verb::FileRead && self.is_new(path, known) {
-            return History::Session;
+            return Some(History::Session);
         }
-        let had = |object| match verb {
+        let stood = match (verb, object) {
             // What the repository had may be read in a worktree or a copy of it as well: whoever has the one has the other.
-            Verb::FileRead => had(&self.under(path), path, object, known.root),
-            Verb::FileDelete | Verb::FileRename => had(&self.at(path), path, object, known.root),
-            _ => false,
+            (Verb::FileRead, Some(_)) => self.under(path)?,
+            (Verb::FileDelete | Verb::FileRename, Some(_)) => self.at(path)?,
+            _ => BTreeSet::new(),
         };
-        if object.is_some_and(had) { History::Tracked } else { History::None }
+        let is_had = object.is_some_and(|object| had(&stood, path, object, known.root));
+        Some(if is_had { History::Tracked } else { History::None })
     }
 
-    /// Whether a symlink that says `content` is what the repository had there.
+    /// Whether a symlink that says `content` is known to be what the repository had there.
     #[must_use]
     pub fn had_link(&self, path: &[u8], content: &[u8]) -> bool {
-        content.len() as u64 <= CONTENT_BYTES_MAX && has_link(&self.at(path), content)
+        content.len() as u64 <= CONTENT_BYTES_MAX && self.at(path).is_some_and(|stood| has_link(&stood, content))
     }
 
     /// The repository that has its git directory there, and its top.
@@ -111,35 +116,46 @@ impl Histories {
         self.pasts.iter().find(|(_, past)| is_there(past)).map(|(top, past)| (top.as_slice(), past))
     }
 
-    /// Whether the repository had a folder there.
+    /// Whether the repository is known to have had a folder there.
     #[must_use]
     pub fn had_folder(&self, path: &[u8]) -> bool {
-        self.at(path).iter().any(|entry| matches!(entry, Entry::Folder(_)))
+        self.at(path).is_some_and(|stood| stood.iter().any(|entry| matches!(entry, Entry::Folder(_))))
     }
 
-    /// Whether the repository had a file there at all.
+    /// Whether the repository is known to have had a file there at all.
     #[must_use]
     pub fn had_file(&self, path: &[u8]) -> bool {
-        self.at(path).iter().any(|entry| matches!(entry, Entry::File(_)))
+        self.at(path).is_some_and(|stood| stood.iter().any(|entry| matches!(entry, Entry::File(_))))
     }
 
-    /// Whether a file with this content is what the repository had there.
+    /// Whether a file with this content is what the repository had there. `None`: it could not be read in time.
     #[must_use]
-    pub fn had_content(&self, path: &[u8], content: &[u8]) -> bool {
-        has_file(&self.at(path), content)
+    pub fn had_content(&self, path: &[u8], content: &[u8]) -> Option<bool> {
+        Some(has_file(&self.at(path)?, content))
     }
 
-    fn at(&self, path: &[u8]) -> BTreeSet<Entry> {
-        let of = |(top, past): &(Vec<u8>, Past)| Some(past.at(path.strip_prefix(top.as_slice())?.strip_prefix(b"/")?));
-        self.pasts.iter().find_map(of).unwrap_or_default()
+    fn at(&self, path: &[u8]) -> Option<BTreeSet<Entry>> {
+        let of = |(top, past): &(Vec<u8>, Past)| {
+            let below = path.strip_prefix(top.as_slice())?.strip_prefix(b"/")?;
+            in_time(|goes_on| Some(past.at(below, goes_on)))
+        };
+        self.pasts.iter().find_map(of).unwrap_or_else(|| Some(BTreeSet::new()))
     }
 
     /// All that stood at the path, or at what is left of it without its first folders, in any of the repositories.
-    fn under(&self, path: &[u8]) -> BTreeSet<Entry> {
-        let Some(below) = self.below(path) else { return BTreeSet::new() };
+    fn under(&self, path: &[u8]) -> Option<BTreeSet<Entry>> {
+        let Some(below) = self.below(path) else { return Some(BTreeSet::new()) };
         let starts = below.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at + 1);
         let paths: Vec<&[u8]> = std::iter::once(0).chain(starts).filter_map(|start| below.get(start..)).collect();
-        self.pasts.iter().flat_map(|(_, past)| paths.iter().flat_map(|path| past.at(path))).collect()
+        in_time(|goes_on| {
+            let mut stood = BTreeSet::new();
+            for (_, past) in &self.pasts {
+                for path in &paths {
+                    stood.extend(past.at(path, goes_on)?);
+                }
+            }
+            Some(stood)
+        })
     }
 
     fn below<'a>(&self, path: &'a [u8]) -> Option<&'a [u8]> {
@@ -263,6 +279,12 @@ impl Left {
         let above = name.iter().enumerate().filter(|(_, byte)| **byte == b'/').filter_map(|(at, _)| name.get(..at));
         self.overflown || self.names.contains(name) || { above }.any(|above| self.names.contains(above))
     }
+}
+
+/// Asks what has to be known in time.
+fn in_time<T>(ask: impl FnOnce(GoesOn<'_>) -> T) -> T {
+    let until = Instant::now() + PATIENCE;
+    ask(&|| Instant::now() < until)
 }
 
 /// Whether what stands at `path` now, the object given, is one of these.
