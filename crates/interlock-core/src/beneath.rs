@@ -12,11 +12,11 @@ pub fn lost(pattern: &Pattern, name: &[u8], target: &[u8]) -> Option<Vec<u8>> {
     if !could_lose(pattern, name) {
         return None;
     }
-    let components = components(pattern);
-    let (here, there) = (states(&components, name), states(&components, target));
-    let mut states = here.iter().zip(&there).take(components.len());
+    let parts = parts(pattern);
+    let (here, there) = (states(&parts, name), states(&parts, target));
+    let mut states = here.iter().zip(&there).take(parts.len());
     let state = states.position(|(here, there)| *here && !*there)?;
-    Some([name, &sample(components.get(state..).unwrap_or_default())].concat())
+    Some([name, &sample(parts.get(state..).unwrap_or_default())].concat())
 }
 
 /// What is left of the pattern below `name`, as texts to put behind the path of what `name` leads to: the empty text where it matches `name`
@@ -25,12 +25,12 @@ pub fn left(pattern: &Pattern, name: &[u8], target: &[u8]) -> Vec<Vec<u8>> {
     if !could_lose(pattern, name) {
         return Vec::new();
     }
-    let components = components(pattern);
-    let (here, there) = (states(&components, name), states(&components, target));
+    let parts = parts(pattern);
+    let (here, there) = (states(&parts, name), states(&parts, target));
     let texts = texts(pattern);
     let is_covered = |state: usize| {
         let before = state.checked_sub(1).filter(|before| here.get(*before) == Some(&true));
-        before.is_some_and(|before| components.get(before) == Some(&Component::Depth))
+        before.is_some_and(|before| parts.get(before) == Some(&Part::Depth))
     };
     let lost = here.iter().zip(&there).enumerate().filter(|(_, (here, there))| **here && !**there).map(|(state, _)| state);
     lost.filter(|state| !is_covered(*state))
@@ -61,61 +61,85 @@ fn begins(path: &[u8], directory: &[u8]) -> bool {
 
 /// What the pattern asks for below a directory called `name`: the plainest paths that it would match there, each behind a `/`.
 pub fn asked(pattern: &Pattern, name: &[u8]) -> Vec<Vec<u8>> {
-    let components = components(pattern);
-    let states = states(&components, name).into_iter().take(components.len()).enumerate();
-    let mut found: Vec<Vec<u8>> =
-        states.filter(|(_, alive)| *alive).map(|(state, _)| sample(components.get(state..).unwrap_or_default())).collect();
+    if !could_ask(pattern, name) {
+        return Vec::new();
+    }
+    let parts = parts(pattern);
+    let states = states(&parts, name).into_iter().take(parts.len()).enumerate();
+    let mut found: Vec<Vec<u8>> = states.filter(|(_, alive)| *alive).map(|(state, _)| sample(parts.get(state..).unwrap_or_default())).collect();
     found.dedup();
     found
 }
 
-/// Its literal start and the rest, alike.
-fn components(pattern: &Pattern) -> Vec<Component> {
-    let literal = |name: &[u8]| Component::Name(Glob::Literal(name.to_vec()));
-    names(pattern.prefix()).map(literal).chain(pattern.rest().iter().cloned()).collect()
+/// Whether the pattern could match the name, or something below it: it begins there, or leads there.
+fn could_ask(pattern: &Pattern, name: &[u8]) -> bool {
+    let (prefix, name) = (pattern.prefix(), if name == b"/" { b"" } else { name });
+    begins(name, prefix) || begins(prefix, name)
+}
+
+/// What one name must be, or `**`.
+#[derive(Clone, Copy, PartialEq)]
+enum Part<'p> {
+    Depth,
+    Text(&'p [u8]),
+    Name(&'p Glob),
+}
+
+/// The names of its literal start and the rest, alike.
+fn parts(pattern: &Pattern) -> Vec<Part<'_>> {
+    let rest = pattern.rest().iter().map(|component| match component {
+        Component::Depth => Part::Depth,
+        Component::Name(glob) => Part::Name(glob),
+    });
+    names(pattern.prefix()).map(Part::Text).chain(rest).collect()
 }
 
 fn names(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     path.split(|byte| *byte == b'/').filter(|name| !name.is_empty())
 }
 
-/// How many components may have been taken when all of `path` is: a mark for each number.
-fn states(components: &[Component], path: &[u8]) -> Vec<bool> {
-    let mut alive = vec![false; components.len() + 1];
+/// How many parts may have been taken when all of `path` is: a mark for each number.
+fn states(parts: &[Part<'_>], path: &[u8]) -> Vec<bool> {
+    let mut alive = vec![false; parts.len() + 1];
+    let mut next = alive.clone();
     alive.first_mut().into_iter().for_each(|first| *first = true);
-    close(components, &mut alive);
+    close(parts, &mut alive);
     for name in names(path) {
-        let mut next = vec![false; components.len() + 1];
-        for (index, component) in components.iter().enumerate().filter(|(index, _)| alive.get(*index) == Some(&true)) {
-            let target = match component {
-                Component::Depth => index,
-                Component::Name(glob) if glob.matches(name) => index + 1,
-                Component::Name(_) => continue,
+        next.fill(false);
+        for (index, part) in parts.iter().enumerate().filter(|(index, _)| alive.get(*index) == Some(&true)) {
+            let taken = match part {
+                Part::Depth => index,
+                Part::Text(text) if *text == name => index + 1,
+                Part::Name(glob) if glob.matches(name) => index + 1,
+                Part::Text(_) | Part::Name(_) => continue,
             };
-            next.get_mut(target).into_iter().for_each(|state| *state = true);
+            next.get_mut(taken).into_iter().for_each(|state| *state = true);
         }
-        close(components, &mut next);
-        alive = next;
+        close(parts, &mut next);
+        std::mem::swap(&mut alive, &mut next);
     }
     alive
 }
 
 /// A `**` may take nothing: whoever stands before it also stands after it.
-fn close(components: &[Component], alive: &mut [bool]) {
-    for (index, component) in components.iter().enumerate() {
-        if *component == Component::Depth && alive.get(index) == Some(&true) {
+fn close(parts: &[Part<'_>], alive: &mut [bool]) {
+    for (index, part) in parts.iter().enumerate() {
+        if *part == Part::Depth && alive.get(index) == Some(&true) {
             alive.get_mut(index + 1).into_iter().for_each(|state| *state = true);
         }
     }
 }
 
-/// The plainest path that these components match, each of its names behind a `/`; at least one.
-fn sample(components: &[Component]) -> Vec<u8> {
-    let named = components.iter().filter_map(|component| match component {
-        Component::Name(glob) => Some(glob.sample()),
-        Component::Depth => None,
-    });
-    let path: Vec<u8> = named.flat_map(|name| [b"/".to_vec(), name].concat()).collect();
+/// The plainest path that these parts match, each of its names behind a `/`; at least one.
+fn sample(parts: &[Part<'_>]) -> Vec<u8> {
+    let mut path = Vec::new();
+    for part in parts {
+        match part {
+            Part::Depth => {}
+            Part::Text(text) => path.extend([b"/", *text].concat()),
+            Part::Name(glob) => path.extend([b"/".as_slice(), &glob.sample()].concat()),
+        }
+    }
     if path.is_empty() { b"/x".to_vec() } else { path }
 }
 
