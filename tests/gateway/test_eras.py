@@ -3,6 +3,7 @@ before the server hears an answer; bounded; and what liars and strangers make of
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import sys
@@ -35,7 +36,7 @@ def asking(root: Path, era: str, **options: Any) -> Connector:
     environment = {"EFFECTS": str(root / "effects"), "SEEN": str(root / "seen")}
     server = Stdio((sys.executable, str(SERVERS / "asking.py"), era), environment)
     options = {"client_requests": ("elicitation", "sampling", "roots"), "timeout_ms": 20_000, "start_timeout_ms": 8_000, **options}
-    return Connector(name="up", server=server, **options)
+    return Connector(**{"name": "up", "server": server, **options})
 
 
 class LegacyClient:
@@ -248,6 +249,30 @@ def test_pages_to_be_visited_before_a_call_are_a_round_of_the_newer_era(start: A
     assert all("inputResponses" not in each for each in stage.seen("tools/call")) and len(stage.seen("tools/call")) == 2
     old = LegacyClient(stage, token).request("tools/call", params)
     assert old["error"]["code"] == -32042 and old["error"]["data"]["elicitations"][0]["elicitationId"] == "e-1"
+
+
+def test_that_a_page_was_visited_is_told_to_the_session_that_was_asked_and_to_no_other(start: Any, tmp_path: Any) -> None:
+    stage = start(asking(tmp_path, "legacy"), asking(tmp_path, "legacy", name="other"), rules=RULES)
+    token = stage.token()
+    asked, bystander = LegacyClient(stage, token), LegacyClient(stage, token)
+    heard: dict[str, list[Any]] = {"asked": [], "bystander": []}
+
+    def listen(name: str, client: LegacyClient) -> None:
+        headers = {**client.headers, "Authorization": f"Bearer {token}", "Accept": "text/event-stream"}
+        with contextlib.suppress(OSError), urllib.request.urlopen(urllib.request.Request(f"{stage.url}/mcp", headers=headers), timeout=8) as stream:
+            for line in stream:
+                if line.startswith(b"data: {"):
+                    heard[name].append(json.loads(line[6:])["method"])
+
+    listeners = [threading.Thread(target=listen, args=each) for each in (("asked", asked), ("bystander", bystander))]
+    for each in listeners:
+        each.start()
+    time.sleep(0.5)
+    told(asked.request("tools/call", {"name": "up__url", "arguments": {}})["result"])
+    told(bystander.request("tools/call", {"name": "up__form", "arguments": {}})["result"])
+    for each in listeners:
+        each.join(20)
+    assert heard == {"asked": ["notifications/elicitation/complete"], "bystander": []}
 
 
 def test_answers_to_a_parked_call_are_taken_once_from_its_own_agent_for_its_own_request(start: Any, tmp_path: Any) -> None:

@@ -105,6 +105,7 @@ class StdioChannel:
                 return refusal
             gone = exchange.revalidate()
             if gone is not None:
+                self._conclude(exchange)
                 return Broken(gone, exchange.passage.effect)
             try:
                 return await self._exchange(method, params, exchange, timeout_ms)

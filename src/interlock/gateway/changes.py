@@ -22,6 +22,7 @@ _LISTS: Final = {
     "notifications/resources/list_changed": "resourcesListChanged",
 }
 UPDATED: Final = "notifications/resources/updated"
+VISITED: Final = "notifications/elicitation/complete"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class Changes:
 
     def told(self, agent: str, connector: str, method: str, params: JsonObject) -> None:
         """A server of this agent said something outside any request."""
-        if method not in _LISTS and method not in (UPDATED, "notifications/message"):
+        if method not in _LISTS and method not in (UPDATED, VISITED, "notifications/message"):
             return
         for session in self._sessions.of(agent):
             if session.endpoint.connector in (None, connector):
@@ -80,6 +81,8 @@ class Changes:
 def _tell_session(session: Session, connector: str, method: str, params: JsonObject) -> None:
     shown = _public(session.endpoint.connector, connector, method, params)
     if method == UPDATED and text_at(shown, "uri") not in session.subscriptions:
+        return
+    if method == VISITED and not session.pages.done(connector, text_at(params, "elicitationId")):
         return
     session.tell({"jsonrpc": "2.0", "method": method, "params": shown})
 

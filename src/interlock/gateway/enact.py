@@ -21,7 +21,7 @@ from interlock.gateway.catalogue import Catalogue
 from interlock.gateway.conversation import Conversation
 from interlock.gateway.failures import broken, effect_data, failure
 from interlock.gateway.operation import Operation, Tool, sent
-from interlock.gateway.parking import PAGES_FIRST, Asks, pages_first
+from interlock.gateway.parking import PAGES_FIRST, Asks, elicitations_of, pages_first
 from interlock.gateway.schema_checks import SchemaChecks, UnusableSchema
 from interlock.gateway.state import StateSeal, binding_of
 from interlock.mcp.client_request import CAPABILITIES, MAY_BE_ANSWERED, extensions_of, unaskable
@@ -134,6 +134,8 @@ class Enactor(Struct, frozen=True):
     def _no_result(self, reply: Fault | Broken) -> Enacted[ToAgent]:
         what = self.operation.what
         if isinstance(reply, Fault):
+            for page in elicitations_of(reply):
+                self.conversation.pages.asked(self.operation.upstream.connector, {"mode": "url", **page})
             return Enacted(error_of(what, reply), Effect.UNKNOWN, status=f"error {reply.code}")
         status = f"{reply.reason} ({reply.detail})" if reply.detail else reply.reason
         text = broken(what, reply)

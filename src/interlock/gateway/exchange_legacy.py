@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
 
-from interlock.gateway.conversation import Conversation, Endpoint
+from interlock.gateway.conversation import Conversation, Endpoint, Pages
 from interlock.gateway.limits import (
     ASKED_S_MAX,
     QUESTIONS_PER_SESSION_MAX,
@@ -237,6 +237,7 @@ class LegacyEra:
             notify=notify,
             ask=ask,
             capabilities=session.capabilities if session is not None else {},
+            pages=session.pages if session is not None else Pages(),
         )
 
     def ways(self, session: Session, voice: Voice) -> tuple[Ask, Notify]:
@@ -305,6 +306,7 @@ class Session:
     used_ms: int
     streams: Streams
     subscriptions: set[str] = field(default_factory=set)
+    pages: Pages = field(default_factory=Pages)
     running: dict[int | str, Work] = field(default_factory=dict)
     asked: dict[str, asyncio.Future[JsonObject]] = field(default_factory=dict)
     listening: Stream | None = None

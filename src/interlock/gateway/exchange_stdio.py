@@ -164,7 +164,7 @@ class StdioExchange:
         assert self._session is not None
         ask, notify = self._era.ways(self._session, self.outgoing)
         talk = self._conversation(modern=False, ask=ask, notify=notify)
-        return structs.replace(talk, capabilities=self._session.capabilities)
+        return structs.replace(talk, capabilities=self._session.capabilities, pages=self._session.pages)
 
     def _modern(self, said: RpcRequest) -> Conversation:
         wants_log = _LEVEL in object_at(said.params, "_meta")

@@ -44,6 +44,9 @@ QUESTIONS_PER_SESSION_MAX: Final = 32
 PARKED_S_MAX: Final = 300.0
 PARKED_PER_AGENT_MAX: Final = 8
 PARKED_MAX: Final = 64
+#: Pages that a client was asked to visit and that no word came of, and a server's name of one.
+PAGES_MAX: Final = 64
+PAGE_NAME_CHARACTERS_MAX: Final = 256
 #: How often one request is made again for a client of the older era, because its server asks for more.
 ROUNDS_MAX: Final = 8
 #: A server that is alone at its endpoint is waited for so long before its list, which may start it, is an error.

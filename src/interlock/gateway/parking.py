@@ -226,8 +226,8 @@ class Parking:
 def pages_first(fault: Fault, conversation: Conversation, upstream: Upstream) -> Asks | None:
     """The pages that a server wants visited before the call, as a question of the newer era; none where that is not
     what an error says, or not what this client takes."""
-    listed = _elicitations(fault.data)
-    if fault.code != PAGES_FIRST or upstream.modern or not conversation.modern or not listed:
+    listed = elicitations_of(fault)
+    if upstream.modern or not conversation.modern or not listed:
         return None
     asked: JsonObject = {
         f"question-{number}": {"method": "elicitation/create", "params": {**each, "mode": "url"}}
@@ -238,6 +238,7 @@ def pages_first(fault: Fault, conversation: Conversation, upstream: Upstream) ->
     return Asks(asked, _NOTHING_WAITS)
 
 
-def _elicitations(data: object) -> list[JsonObject]:
-    listed = data.get("elicitations") if is_object(data) else None
+def elicitations_of(fault: Fault) -> list[JsonObject]:
+    """The pages that a server of 2025-11-25 wants visited first; none where its error says something else."""
+    listed = fault.data.get("elicitations") if fault.code == PAGES_FIRST and is_object(fault.data) else None
     return [each for each in listed if is_object(each)] if isinstance(listed, list) else []

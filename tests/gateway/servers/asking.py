@@ -80,6 +80,8 @@ def legacy(identity, name, arguments):
         return
     answers = put({"q1": "form", "q2": "roots"}) if name == "both" else [put({f"q{n}": each})[0] for n, each in enumerate(ROUNDS[name])]
     note("EFFECTS", [name, answers])
+    if name == "url":
+        write({"jsonrpc": "2.0", "method": "notifications/elicitation/complete", "params": {"elicitationId": "e-1"}})
     said(identity, answers)
 
 
