@@ -276,3 +276,38 @@ def test_several_at_once_keep_their_records_apart(stage: CommandStage) -> None:
         for client in clients:
             client.process.kill()
             client.process.communicate()
+
+
+def test_a_batch_of_the_oldest_revision_is_answered_in_one_line(client: Client) -> None:
+    client.asked(rpc("initialize", {**INITIALIZE, "protocolVersion": "2025-03-26"}))
+    calls = [rpc("tools/call", {"name": tool, "arguments": {"text": tool}}, number) for number, tool in enumerate(("echo", "send"), 5)]
+    client.say([rpc("notifications/initialized", identity=None), *calls, {"jsonrpc": "2.0", "id": 7}])
+    answers = client.next()
+    assert [each.get("id") for each in answers] == [5, 6, None] and "error" in answers[2]
+    assert answers[0]["result"]["content"][0]["text"] == "echo: echo" and "nothing is sent" in answers[1]["result"]["content"][0]["text"]
+    assert [each[0] for each in client.effects] == ["echo"]
+    client.say([rpc("notifications/cancelled", {"requestId": 99}, None)])  # is answered by nothing
+    assert client.call("echo", identity=8)["id"] == 8
+    assert client.end() == 0
+
+
+def test_no_other_revision_has_batches(client: Client) -> None:
+    assert client.asked([rpc("ping")])["error"]["code"] == -32600
+    client.begin()
+    assert "batches are not taken" in client.asked([rpc("ping")])["error"]["message"]
+    assert client.end() == 0
+
+
+def test_a_modern_client_listens_until_it_cancels(client: Client) -> None:
+    wanted = {"_meta": META, "notifications": {"toolsListChanged": True, "resourceSubscriptions": ["file:///open.txt"]}}
+    client.say({"jsonrpc": "2.0", "id": "l", "method": "subscriptions/listen", "params": wanted})
+    told = client.next()
+    assert told["method"] == "notifications/subscriptions/acknowledged"
+    assert told["params"]["notifications"] == {"toolsListChanged": True}  # its server tells of no resource
+    assert told["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"] == "l"
+    assert client.call("echo", _meta=META)["result"]["content"][0]["text"] == "echo: x"
+    client.say(rpc("notifications/cancelled", {"requestId": "l"}, None))
+    again = {"jsonrpc": "2.0", "id": "m", "method": "subscriptions/listen", "params": wanted}
+    client.say(again)
+    assert client.next()["method"] == "notifications/subscriptions/acknowledged"
+    assert client.end() == 0

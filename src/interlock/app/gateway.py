@@ -95,7 +95,7 @@ def parts_joined(parts: Parts) -> Joined:
     )
     backlogs = Backlogs()
     sessions = Sessions(now_ms=clock.steady_ms, new_id=lambda: secrets.token_urlsafe(32), backlogs=backlogs)
-    changes = Changes(sessions, backlogs)
+    changes = Changes(sessions)
     parts.pool.listener = catalogue.lists.listener = changes.told
     sessions.ended = parts.pool.session_ended
     return Joined(methods, prompts, sessions, changes, backlogs)

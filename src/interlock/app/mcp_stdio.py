@@ -107,6 +107,7 @@ async def _serve(wanted: WrappingWanted, home: Home, policy: CompiledPolicy) -> 
     exchange = StdioExchange(
         joined.methods,
         joined.sessions,
+        joined.changes,
         Principal(wanted.agent, "", Binding.USER, None, "asserted"),
         wanted.connector.name,
         lambda: _revoked(registry, wanted.agent, clock.steady_ms()),

@@ -1,21 +1,28 @@
 """What servers say has changed, to those who listen: GET streams of sessions and `subscriptions/listen` streams.
 
-Only what a stream asked for, only of the agent's own servers, each message on one stream of each client.
+Only what a stream asked for, only of the agent's own servers, each message on one stream of each client. A server of
+the older era tells of a resource once it was asked to, by URI, for all clients of an agent together: so it is asked as
+long as one of them listens, and what is acknowledged is what it took.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from interlock.gateway.catalogue import public_uri
-from interlock.gateway.exchange_legacy import Session, Sessions
-from interlock.gateway.outlet import Backlog, Backlogs
+from interlock.gateway.catalogue import own_uri, public_uri
+from interlock.gateway.exchange_legacy import Session, Sessions, Voice
+from interlock.gateway.limits import SUBSCRIBED_S_MAX
+from interlock.mcp.message import RpcError, RpcRequest
 from interlock.mcp.revision import META
 from interlock.vocabulary.json_text import JsonObject, object_at, text_at
 
 SUBSCRIPTIONS_PER_AGENT_MAX: Final = 32
-URIS_MAX: Final = 256
+URIS_MAX: Final = 64
+#: Asks the server of a resource to tell of it, or not any more. Raises `RpcError`.
+Subscribe = Callable[[str, str], Awaitable[JsonObject]]
 _LISTS: Final = {
     "notifications/tools/list_changed": "toolsListChanged",
     "notifications/prompts/list_changed": "promptsListChanged",
@@ -25,46 +32,71 @@ UPDATED: Final = "notifications/resources/updated"
 VISITED: Final = "notifications/elicitation/complete"
 
 
-@dataclass(frozen=True, slots=True)
-class _Subscription:
+@dataclass(frozen=True, slots=True, eq=False)
+class Subscription:
+    """One `subscriptions/listen`: whose it is, what it asked for and was granted, and the way to its client."""
+
     agent: str
     connector: str | None
     wanted: frozenset[str]
     uris: frozenset[str]
     id: int | str
-    queue: Backlog
+    voice: Voice
+    subscribe: Subscribe
 
 
 class Changes:
     """See the module."""
 
-    def __init__(self, sessions: Sessions, backlogs: Backlogs) -> None:
+    def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
-        self._backlogs = backlogs
-        self._subscriptions: dict[int, _Subscription] = {}
+        self._subscriptions: set[Subscription] = set()
+        self._leaving: set[asyncio.Task[None]] = set()
+        sessions.held = self.held
 
-    def subscribe(self, agent: str, connector: str | None, wanted: JsonObject, identity: int | str) -> Backlog | None:
+    async def subscribe(
+        self, agent: str, connector: str | None, said: RpcRequest, voice: Voice, subscribe: Subscribe
+    ) -> Subscription | None:
         """Open a stream, its acknowledgement first; none when the agent has too many open."""
-        if sum(each.agent == agent for each in self._subscriptions.values()) >= SUBSCRIPTIONS_PER_AGENT_MAX:
+        if sum(each.agent == agent for each in self._subscriptions) >= SUBSCRIPTIONS_PER_AGENT_MAX:
             return None
+        wanted = object_at(said.params, "notifications")
         lists = [key for key in _LISTS.values() if wanted.get(key) is True]
         asked = wanted.get("resourceSubscriptions")
         uris = [uri for uri in asked if isinstance(uri, str)][:URIS_MAX] if isinstance(asked, list) else []
-        queue = self._backlogs.of(agent)
-        granted: JsonObject = dict.fromkeys(lists, True)
-        if uris:
-            granted["resourceSubscriptions"] = uris
-        meta: JsonObject = {f"{META}subscriptionId": identity}
-        params: JsonObject = {"_meta": meta, "notifications": granted}
-        queue.put({"jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged", "params": params})
-        subscription = _Subscription(agent, connector, frozenset(lists), frozenset(uris), identity, queue)
-        self._subscriptions[id(queue)] = subscription
-        return queue
+        subscription = Subscription(agent, connector, frozenset(lists), frozenset(uris), said.id, voice, subscribe)
+        self._subscriptions.add(subscription)
+        try:
+            taken = await asyncio.gather(*(_took(subscribe, uri) for uri in uris))
+        except asyncio.CancelledError:
+            self.unsubscribe(subscription)
+            raise
+        uris = [uri for uri, took in zip(uris, taken, strict=True) if took]
+        granted: JsonObject = {**dict.fromkeys(lists, True), **({"resourceSubscriptions": uris} if uris else {})}
+        params: JsonObject = {"_meta": {f"{META}subscriptionId": said.id}, "notifications": granted}
+        voice.put({"jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged", "params": params})
+        return subscription
 
-    def unsubscribe(self, queue: Backlog) -> None:
-        """The stream is closed."""
-        self._subscriptions.pop(id(queue), None)
-        queue.close()
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """The stream is closed. A server need not tell of what nobody else listens to."""
+        self._subscriptions.discard(subscription)
+        alone = [uri for uri in subscription.uris if not self.held(subscription.agent, subscription.connector, uri)]
+        if alone:
+            leaving = asyncio.create_task(_left(subscription.subscribe, alone))
+            self._leaving.add(leaving)
+            leaving.add_done_callback(self._leaving.discard)
+
+    def held(self, agent: str, connector: str | None, uri: str) -> bool:
+        """Whether a client of this agent listens to a resource, by its URI at an endpoint."""
+        wanted = _named(connector, uri)
+        listening = any(wanted in {_named(each.connector, one) for one in each.uris} for each in self._of(agent))
+        return listening or any(
+            wanted in {_named(each.endpoint.connector, one) for one in each.subscriptions}
+            for each in self._sessions.of(agent)
+        )
+
+    def _of(self, agent: str) -> list[Subscription]:
+        return [each for each in self._subscriptions if each.agent == agent]
 
     def told(self, agent: str, connector: str, method: str, params: JsonObject) -> None:
         """A server of this agent said something outside any request."""
@@ -73,8 +105,8 @@ class Changes:
         for session in self._sessions.of(agent):
             if session.endpoint.connector in (None, connector):
                 _tell_session(session, connector, method, params)
-        for each in tuple(self._subscriptions.values()):
-            if each.agent == agent and each.connector in (None, connector):
+        for each in self._of(agent):
+            if each.connector in (None, connector):
                 _tell_subscription(each, connector, method, params)
 
 
@@ -87,14 +119,14 @@ def _tell_session(session: Session, connector: str, method: str, params: JsonObj
     session.tell({"jsonrpc": "2.0", "method": method, "params": shown})
 
 
-def _tell_subscription(subscription: _Subscription, connector: str, method: str, params: JsonObject) -> None:
+def _tell_subscription(subscription: Subscription, connector: str, method: str, params: JsonObject) -> None:
     shown = _public(subscription.connector, connector, method, params)
     if method == UPDATED and text_at(shown, "uri") not in subscription.uris:
         return
     if method != UPDATED and _LISTS.get(method) not in subscription.wanted:
         return
     meta = {**object_at(shown, "_meta"), f"{META}subscriptionId": subscription.id}
-    subscription.queue.put({"jsonrpc": "2.0", "method": method, "params": {**shown, "_meta": meta}})
+    subscription.voice.put({"jsonrpc": "2.0", "method": method, "params": {**shown, "_meta": meta}})
 
 
 def _public(endpoint: str | None, connector: str, method: str, params: JsonObject) -> JsonObject:
@@ -102,3 +134,27 @@ def _public(endpoint: str | None, connector: str, method: str, params: JsonObjec
     if endpoint is None and method == UPDATED and uri is not None:
         return {**params, "uri": public_uri(connector, uri)}
     return params
+
+
+def _named(endpoint: str | None, uri: str) -> tuple[str, str] | None:
+    """The connector and own URI of a resource; none where it is no one's."""
+    return (endpoint, uri) if endpoint is not None else own_uri(uri)
+
+
+async def _took(subscribe: Subscribe, uri: str) -> bool:
+    """Whether the server of a resource tells of it from now on."""
+    try:
+        async with asyncio.timeout(SUBSCRIBED_S_MAX):
+            await subscribe("resources/subscribe", uri)
+    except (RpcError, TimeoutError):
+        return False
+    return True
+
+
+async def _left(subscribe: Subscribe, uris: list[str]) -> None:
+    for uri in uris:
+        try:
+            async with asyncio.timeout(SUBSCRIBED_S_MAX):
+                await subscribe("resources/unsubscribe", uri)
+        except (RpcError, TimeoutError):
+            continue  # it tells of what nobody hears

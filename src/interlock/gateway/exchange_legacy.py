@@ -212,13 +212,15 @@ class LegacyEra:
 
     async def work(self, conversation: Conversation, session: Session, said: RpcRequest) -> tuple[int, JsonObject]:
         """Status and message that answer a request, and what follows from it for the session."""
-        status, reply = await self._methods.answered(conversation, said)
         uri = text_at(said.params, "uri")
+        if said.method == "resources/unsubscribe" and uri in session.subscriptions:
+            session.subscriptions.discard(uri)
+            if self._sessions.held(session.agent, session.endpoint.connector, uri):
+                return 200, result(said.id, {})  # another client of this agent still listens
+        status, reply = await self._methods.answered(conversation, said)
         if said.method == "resources/subscribe" and "result" in reply and uri is not None:
             if len(session.subscriptions) < SUBSCRIPTIONS_MAX:
                 session.subscriptions.add(uri)
-        elif said.method == "resources/unsubscribe" and uri is not None:
-            session.subscriptions.discard(uri)
         elif said.method == "logging/setLevel" and "result" in reply:
             session.level = text_at(said.params, "level") or session.level
         return status, reply
@@ -344,6 +346,8 @@ class Sessions:
         self._backlogs = backlogs
         self._all: dict[str, Session] = {}
         self.ended: Callable[[str], None] = lambda _: None
+        #: Whether another client of an agent listens to a resource of an endpoint.
+        self.held: Callable[[str, str | None, str], bool] = lambda *_: False
         self._asked = itertools.count(1)
 
     def make(self, principal: Principal, endpoint: Endpoint, version: str, capabilities: JsonObject) -> Session:

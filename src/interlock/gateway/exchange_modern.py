@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from types import TracebackType
 from typing import Final
@@ -59,7 +60,13 @@ class ModernEra:
             if wants_log or told.get("method") != "notifications/message":
                 outlet.put(told)
 
-        conversation = Conversation(
+        conversation = self._conversation(incoming, said, notify if outlet.streams else None)
+        return await self._methods.answered(conversation, said)
+
+    def _conversation(
+        self, incoming: Incoming, said: RpcRequest, notify: Callable[[JsonObject], None] | None
+    ) -> Conversation:
+        return Conversation(
             principal=incoming.principal,
             connector=incoming.endpoint.connector,
             brief=incoming.endpoint.brief,
@@ -67,10 +74,9 @@ class ModernEra:
             headers=incoming.headers,
             session=None,
             revalidate=incoming.revalidate,
-            notify=notify if outlet.streams else None,
+            notify=notify,
             capabilities=said_of_client(said.params),
         )
-        return await self._methods.answered(conversation, said)
 
     async def _listen(self, incoming: Incoming, said: RpcRequest, send: Send) -> None:
         wanted = object_at(said.params, "notifications")
@@ -78,15 +84,22 @@ class ModernEra:
             fault = undeclared()
             await send_json(send, fault.status, error(said.id, fault))
             return
-        queue = self._changes.subscribe(incoming.principal.agent, incoming.endpoint.connector, wanted, said.id)
-        if queue is None:
-            fault = RpcError(INVALID_REQUEST, "too many subscriptions of this agent are open")
-            await send_json(send, 400, error(said.id, fault))
-            return
+        agent, connector = incoming.principal.agent, incoming.endpoint.connector
+        conversation = self._conversation(incoming, said, None)
+        backlog = self._backlogs.of(agent)
         try:
-            await stream(send, queue, incoming.connection.gone)
+            asking = self._methods.telling(conversation)
+            subscription = await self._changes.subscribe(agent, connector, said, backlog, asking)
+            if subscription is None:
+                fault = RpcError(INVALID_REQUEST, "too many subscriptions of this agent are open")
+                await send_json(send, 400, error(said.id, fault))
+                return
+            try:
+                await stream(send, backlog, incoming.connection.gone)
+            finally:
+                self._changes.unsubscribe(subscription)
         finally:
-            self._changes.unsubscribe(queue)
+            backlog.close()
 
 
 class Until:

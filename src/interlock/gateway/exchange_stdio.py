@@ -2,8 +2,8 @@
 
 The same methods as over HTTP, so the same line, policy and record. The client is whoever started this process; its
 session is the process. It cancels by `notifications/cancelled` in both eras. Bounded: one line, the requests that run,
-and what waits for a client that does not read, which ends it. Left out: batches of 2025-03-26, and
-`subscriptions/listen`.
+and what waits for a client that does not read, which ends it. A batch of 2025-03-26 is answered in one line.
+`subscriptions/listen` is a request that goes on until it is cancelled.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from typing import Final
 
 from msgspec import structs
 
+from interlock.gateway.batch import begun, check, together
+from interlock.gateway.changes import Changes
 from interlock.gateway.conversation import Conversation, Endpoint
 from interlock.gateway.exchange_legacy import LegacyEra, Session, Sessions, Work
 from interlock.gateway.limits import REQUESTS_PER_SESSION_MAX, STREAM_BYTES_MAX, STREAM_MESSAGES_MAX
 from interlock.gateway.methods import Methods
 from interlock.mcp.client_request import said_of_client
-from interlock.mcp.message import RpcError, RpcNotification, RpcRequest, error, read, result
+from interlock.mcp.message import RpcError, RpcNotification, RpcRequest, RpcResponse, error, read, result
 from interlock.mcp.request_headers import check_meta, says_modern
 from interlock.mcp.revision import INVALID_REQUEST, META, PARSE_ERROR
 from interlock.mediate.principal import Principal
@@ -36,7 +38,7 @@ class Outgoing:
         self._bytes = 0
         self.overrun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def put(self, message: JsonObject) -> bool:
+    def put(self, message: JsonObject | list[JsonObject]) -> bool:
         """Say something; false when it does not fit, and then it is lost."""
         line = encode(message) + b"\n"
         if self._waiting.qsize() >= STREAM_MESSAGES_MAX or self._bytes + len(line) > STREAM_BYTES_MAX:
@@ -45,7 +47,7 @@ class Outgoing:
         self._waiting.put_nowait(line)
         return True
 
-    def answer(self, message: JsonObject) -> None:
+    def answer(self, message: JsonObject | list[JsonObject]) -> None:
         """Say what the client waits for. A client that has not read so much does not read."""
         if not self.put(message) and not self.overrun.done():
             self.overrun.set_result(None)
@@ -68,24 +70,31 @@ class StdioExchange:
         self,
         methods: Methods,
         sessions: Sessions,
+        changes: Changes,
         principal: Principal,
         connector: str,
         revalidate: Callable[[], str | None],
     ) -> None:
         self._methods = methods
         self._sessions = sessions
+        self._changes = changes
         self._era = LegacyEra(methods, sessions)
         self._principal = principal
         self._connector = connector
         self._revalidate = revalidate
         self._session: Session | None = None
         self._running: dict[int | str, Work] = {}
+        self._batches: set[asyncio.Task[list[JsonObject]]] = set()
         self.outgoing = Outgoing()
 
     async def take(self, line: bytes) -> None:
         """Serve one line."""
         try:
-            said = read(parse(line))
+            value = parse(line)
+            if isinstance(value, list):
+                self._take_batch(value)
+                return
+            said = read(value)
         except MalformedJson as fault:
             self.outgoing.answer(error(None, RpcError(PARSE_ERROR, str(fault))))
             return
@@ -93,13 +102,13 @@ class StdioExchange:
             self.outgoing.answer(error(None, fault))
             return
         if not isinstance(said, RpcRequest):
-            if isinstance(said, RpcNotification) and said.method == "notifications/cancelled":
-                self._cancel(said.params.get("requestId"))
-            elif self._session is not None:
-                self._era.hear(self._session, said)
+            self._hear(said)
             return
         try:
-            await self._asked(said)
+            if said.method == "initialize":
+                await self._initialize(said)
+            else:
+                self._begin(said).add_done_callback(self._answer)
         except RpcError as fault:
             self.outgoing.answer(error(said.id, fault))
 
@@ -118,10 +127,28 @@ class StdioExchange:
             self._sessions.end(self._session)
         self.outgoing.end()
 
-    async def _asked(self, said: RpcRequest) -> None:
-        if said.method == "initialize":
-            await self._initialize(said)
-            return
+    def _hear(self, said: RpcNotification | RpcResponse) -> None:
+        if isinstance(said, RpcNotification) and said.method == "notifications/cancelled":
+            self._cancel(said.params.get("requestId"))
+        elif self._session is not None:
+            self._era.hear(self._session, said)
+
+    def _take_batch(self, values: list[object]) -> None:
+        """Raises `RpcError` where no batch is taken."""
+        check(values, self._session.version if self._session is not None else "")
+        answers = begun(values, begin=self._begin, hear=self._hear)
+        if answers:
+            work = asyncio.create_task(together(answers))
+            self._batches.add(work)
+            work.add_done_callback(self._answer_batch)
+
+    def _answer_batch(self, work: asyncio.Task[list[JsonObject]]) -> None:
+        self._batches.discard(work)
+        if not work.cancelled() and work.exception() is None and work.result():
+            self.outgoing.answer(work.result())
+
+    def _begin(self, said: RpcRequest) -> Work:
+        """Begin to work on a request. Raises `RpcError`."""
         modern = says_modern(said.params)
         if modern:
             check_meta(said)
@@ -134,15 +161,29 @@ class StdioExchange:
         conversation = self._modern(said) if modern else self._legacy()
         work = asyncio.create_task(self._work(conversation, said))
         self._running[said.id] = work
-        work.add_done_callback(lambda done: self._done(said.id, done))
+        work.add_done_callback(lambda _: self._running.pop(said.id, None))
+        return work
 
     async def _work(self, conversation: Conversation, said: RpcRequest) -> tuple[int, JsonObject]:
+        if conversation.modern and said.method == "subscriptions/listen":
+            return await self._listen(conversation, said)
         if conversation.modern or self._session is None:
             return await self._methods.answered(conversation, said)
         return await self._era.work(conversation, self._session, said)
 
-    def _done(self, identity: int | str, work: Work) -> None:
-        self._running.pop(identity, None)
+    async def _listen(self, conversation: Conversation, said: RpcRequest) -> tuple[int, JsonObject]:
+        """Changes, for as long as the request goes on."""
+        agent, asking = self._principal.agent, self._methods.telling(conversation)
+        subscription = await self._changes.subscribe(agent, self._connector, said, self.outgoing, asking)
+        if subscription is None:
+            return 400, error(said.id, RpcError(INVALID_REQUEST, "too many subscriptions are open"))
+        try:
+            until_cancelled: asyncio.Future[tuple[int, JsonObject]] = asyncio.get_running_loop().create_future()
+            return await until_cancelled
+        finally:
+            self._changes.unsubscribe(subscription)
+
+    def _answer(self, work: Work) -> None:
         if not work.cancelled() and work.exception() is None:  # what was cancelled gets no answer
             self.outgoing.answer(work.result()[1])
 

@@ -49,6 +49,8 @@ PAGES_MAX: Final = 64
 PAGE_NAME_CHARACTERS_MAX: Final = 256
 #: How often one request is made again for a client of the older era, because its server asks for more.
 ROUNDS_MAX: Final = 8
+#: A server that does not say so soon whether it tells of a resource is taken not to.
+SUBSCRIBED_S_MAX: Final = 5.0
 #: A server that is alone at its endpoint is waited for so long before its list, which may start it, is an error.
 LIST_S_MAX: Final = 35.0
 #: Of several at one endpoint each has so long; one that was late before, as long as it has not answered, this moment.
