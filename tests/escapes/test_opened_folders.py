@@ -192,6 +192,14 @@ ATTACKS = {
         "mkdir -p .claude/skills/known/.venv; echo evil > .claude/skills/known/.venv/x",
         ".claude/skills/known/.venv/x",
     ),
+    "hooks of Copilot": ("mkdir -p .github/hooks; echo evil > .github/hooks/x.json", ".github/hooks/x.json"),
+    "a command of Gemini moved in": (
+        "mkdir -p new/commands; echo evil > new/commands/x.toml; mv new .gemini",
+        ".gemini/commands/x.toml",
+    ),
+    "what OpenHands runs at each start": ("mkdir .openhands; echo evil > .openhands/setup.sh", ".openhands/setup.sh"),
+    "commands at a new work tree of Cursor": ("echo evil > .cursor/worktrees.json", ".cursor/worktrees.json"),
+    "a project of Sublime Text": ("echo evil > app.sublime-project", "app.sublime-project"),
     "an agent's settings from a tree": (
         "mkdir -p vendor/.claude; echo evil > vendor/.claude/settings.json; mv vendor/.claude/settings.json .claude/",
         ".claude/settings.json",

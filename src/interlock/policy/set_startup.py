@@ -119,7 +119,7 @@ EDITORS: Final = (
     "**/.devcontainer/**",
     "**/.devcontainer.json",
     "**/{.exrc,.nvimrc,.nvim.lua,.vimrc,.lvimrc,.dir-locals.el,.netrwhist}",
-    "**/.sublime-project",
+    "**/*.sublime-project",
 )
 
 EDITORS_USER: Final = (
@@ -145,9 +145,14 @@ REMOTE: Final = ("~/.ssh/**", "@ssh-included", "~/.{rhosts,shosts,k5login,forwar
 #: stay writable.
 AGENTS_FOLDER: Final = (
     "**/{.mcp.json,mcp.json,.mcp.jsonc}",
-    "**/.{cursor,vscode,windsurf,roo,kilocode,amazonq,trae,junie,gemini,qwen,augment,kiro}/**/{mcp,mcp_settings,mcp-config,settings,hooks}.json",
-    "**/.cursor/{hooks.json,cli.json,permissions.json,environment.json}",
-    "**/.cursor/{rules,commands,hooks}/**",
+    "**/.{cursor,vscode,windsurf,roo,kilocode,amazonq,trae,junie,gemini,qwen,augment,kiro}/**/{mcp*,settings,hooks}.json",
+    "**/.cursor/{hooks,cli,permissions,environment,worktrees}.json",
+    "**/.cursor/{rules,commands,hooks,agents,skills,plugins}/**",
+    # Commands of these run a shell, extensions bring hooks and tool servers.
+    "**/.{gemini,qwen}/{commands,extensions,hooks,agents,skills,policies}/**",
+    "**/.{kiro,amazonq}/{hooks,agents,cli-agents}/**",
+    # A script at each start, hooks at each step.
+    "**/.{openhands,factory}/**",
     "**/.claude/{settings.json,settings.local.json,managed-settings.json,launch.json,scheduled_tasks.json,.mcp.json,CLAUDE.local.md}",
     "**/.claude/{commands,skills,hooks,agents,plugins,output-styles,statusline,rules,workflows,routines}/**",
     "**/.codex/{config.toml,hooks.json,requirements.toml,managed_config.toml,*.config.toml}",
@@ -157,7 +162,7 @@ AGENTS_FOLDER: Final = (
     "**/{opencode.json,opencode.jsonc,.aider.conf.yml,.goosehints,.continuerc.json}",
     "**/.{continue,cline,goose,crush}/**",
     "**/.clinerules/**",
-    "**/.github/copilot/**",
+    "**/.github/{copilot,hooks}/**",
 )
 
 
