@@ -99,6 +99,20 @@ def match_pattern(pattern: str, path: bytes) -> bool:
         PatternError: not a pattern.
     """
 
+def host_name(name: str) -> str:
+    """A host's name in its one spelling.
+
+    Raises:
+        PatternError: not a name.
+    """
+
+def host_pattern(pattern: str) -> str:
+    """A pattern of host names (`spec/policy.md`) in its one spelling.
+
+    Raises:
+        PatternError: not one.
+    """
+
 def peer_text_fault(text: bytes, *, depth_max: int, items_max: int, exact: bool) -> str | None:
     """Why a JSON text of a peer is not read: it nests too deep, holds too many values, or repeats a key in an object;
     where it has to be `exact`, it holds an integer beyond 2^53-1. That it is JSON says the parser that reads it

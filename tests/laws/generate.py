@@ -15,6 +15,8 @@ FILE_VERBS = ["file.read", "file.write", "file.delete", "file.rename", "file.lin
 PATH_VERBS = [*FILE_VERBS, "process.exec", "unix.connect"]
 TOOL_VERBS = ["tool.call", "resource.read"]
 ORIGINS = ["builtin", "user", "organisation", "team", "project", "task"]
+HOSTS = ["example", "b.example", "a.b.example", "c.a.b.example", "xb.example", "b.example.other"]
+ODD_ADDRESSES = ["169.254.169.254", "127.0.0.1", "64:ff9b::808:808", "64:ff9b::a01:203", "fe80::1", "198.18.0.9"]
 THEMES = ["file", "file", "file", "exec", "unix", "net", "signal", "ptrace", "tool"]
 WORDS = ["push", "-f", "-xf", "--force", "--force=now", "x", "-"]
 AGENT = "coder"
@@ -104,7 +106,7 @@ def match(random: Random, theme: str, named: list[str], decision: str) -> dict:
     if theme == "signal" and random.random() < 0.5:
         made["signal"] = random.sample([0, 9, 15], random.randint(1, 2))
     if theme == "net":
-        made |= net_match(random)
+        made |= net_match(random, named, decision)
     if theme == "tool":
         made |= tool_match(random, named)
     return made
@@ -157,7 +159,7 @@ def command(random: Random) -> dict:
     return made
 
 
-def net_match(random: Random) -> dict:
+def net_match(random: Random, named: list[str], decision: str) -> dict:
     made: dict = {}
     if random.random() < 0.6:
         made["address"] = [
@@ -167,6 +169,10 @@ def net_match(random: Random) -> dict:
         made["port"] = [random.choice([[80, 80], [1, 1023], [443, 65535]])]
     if random.random() < 0.3:
         made["protocol"] = [random.choice(["tcp", "udp"])]
+    if named == ["net.connect"] and random.random() < 0.6:
+        made["host"] = random.sample(["b.example", "a.b.example", "*.b.example", "**.example", "**.b.example"], 2)
+        if decision != "deny" and random.random() < 0.4:
+            made["private"] = random.choice([True, True, False])
     return made
 
 
@@ -245,8 +251,9 @@ def target(random: Random, verb: str) -> dict:
     if verb == "process.ptrace":
         return {"to": to, "process": 7}
     if verb.startswith("net."):
-        address = random.choice(["10.1.2.3", "10.9.9.9", "192.0.2.1", "::1", "fd00::1", "2001:db8::1"])
-        return {
+        address = random.choice(["10.1.2.3", "10.9.9.9", "192.0.2.1", "::1", "fd00::1", "2001:db8::1", *ODD_ADDRESSES])
+        asked = {"host": random.choice(HOSTS)} if verb == "net.connect" and random.random() < 0.7 else {}
+        return asked | {
             "protocol": random.choice(["tcp", "udp"]),
             "address": address,
             "port": random.choice([80, 443, 8080]),

@@ -202,7 +202,33 @@ def net_matches(match: dict, target: dict) -> bool:
         ("address" not in match or any(block.version == address.version and address in block for block in blocks))
         and ("port" not in match or any(low <= target["port"] <= high for low, high in match["port"]))
         and ("protocol" not in match or target["protocol"] in match["protocol"])
+        and ("host" not in match or any(host_matches(pattern, target.get("host")) for pattern in match["host"]))
     )
+
+
+NEVER_BY_NAME = (
+    "0.0.0.0/8 100.100.100.200 168.63.129.16 169.254.0.0/16 192.0.0.0/24 224.0.0.0/4 240.0.0.0/4 :: 64:ff9b:1::/48 "
+    "2001::/32 2002::/16 fd00:ec2::254 fd00:ec2::23 fd20:ce::254 fe80::/10 ff00::/8"
+)
+PRIVATE = "10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 172.16.0.0/12 192.168.0.0/16 198.18.0.0/15 ::1 fc00::/7"
+
+
+def host_matches(pattern: str, host: str | None) -> bool:
+    if host is None:
+        return False
+    wanted, labels = pattern.split("."), host.split(".")
+    if wanted[0] == "**":
+        return len(labels) >= len(wanted) and labels[-len(wanted) + 1 :] == wanted[1:]
+    return len(labels) == len(wanted) and all(want in ("*", label) for want, label in zip(wanted, labels, strict=True))
+
+
+def led_astray(match: dict, target: dict) -> bool:
+    """Whether a name led where its rule lets none lead."""
+    address = ipaddress.ip_address(target["address"])
+    if address in ipaddress.ip_network("64:ff9b::/96"):
+        address = ipaddress.ip_address(int(address) & 0xFFFFFFFF)
+    refused = NEVER_BY_NAME if match.get("private") else f"{NEVER_BY_NAME} {PRIVATE}"
+    return "host" in match and any(address in ipaddress.ip_network(block) for block in refused.split())
 
 
 def conditions(decision: str, match: dict, arguments: object) -> bool | str:
@@ -341,7 +367,11 @@ def others_match(rule: dict, verb: str, target: dict) -> bool | str:
     if verb == "process.signal":
         return "signal" not in match or target["signal"] in match["signal"]
     if verb.startswith("net."):
-        return net_matches(match, target)
+        matches = net_matches(match, target)
+        if matches and rule["decision"] != "deny" and led_astray(match, target):
+            astray = f"`{target['host']}` led to `{target['address']}`, where the rule lets no name lead"
+            return False if rule["decision"] == "allow" else astray
+        return matches
     if verb in GATEWAY:
         for key in ("connector", "tool", "operation"):
             if key in match and not any(glob(pattern, target[key]) for pattern in match[key]):

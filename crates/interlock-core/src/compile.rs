@@ -6,6 +6,7 @@ use crate::condition::{Condition, Test};
 use crate::decision::{Obligations, Says};
 use crate::excepted::Excepted;
 use crate::glob::Glob;
+use crate::host::{HostPattern, Hosts};
 use crate::json;
 use crate::keys::Keys;
 use crate::network::Block;
@@ -88,6 +89,9 @@ fn one_rule(name: &str, origin: LayerOrigin, rule: wire::Rule) -> Result<Rule, S
     if selectors.keys.is_some() && selectors.path.is_none() {
         return Err("`keys` without `path`; name the files whose keys are meant".into());
     }
+    if rule.decision == Says::Deny && selectors.host.as_ref().is_some_and(|hosts| hosts.private) {
+        return Err("`private` on a deny, which lets no name lead anywhere".into());
+    }
     check_within(rule.decision, &selectors)?;
     for verb in &rule.verbs {
         if let Some(key) = selectors.foreign_to(*verb) {
@@ -168,6 +172,7 @@ fn selectors(wire: wire::Selectors) -> Result<Selectors, String> {
         inodes: wire.inodes.unwrap_or_default(),
         keys: wire.keys.map(Keys::compile).transpose()?,
         address: each("address", wire.address, |text| Block::parse(&text))?,
+        host: hosts(wire.host, wire.private)?,
         port: each("port", wire.port, port)?,
         protocol: each("protocol", wire.protocol, protocol)?,
         to: wire.to,
@@ -196,6 +201,14 @@ fn each<T, U>(key: &str, values: Option<Vec<T>>, typed: impl Fn(T) -> Result<U, 
 
 fn protocol(named: Protocol) -> Result<Protocol, String> {
     if named == Protocol::Other { Err("`other` is not a protocol that a rule can name".into()) } else { Ok(named) }
+}
+
+fn hosts(names: Option<Vec<String>>, private: Option<bool>) -> Result<Option<Hosts>, String> {
+    match each("host", names, |text| HostPattern::compile(&text))? {
+        Some(names) => Hosts::compile(names, private == Some(true)).map(Some),
+        None if private.is_some() => Err("`private` without `host`".into()),
+        None => Ok(None),
+    }
 }
 
 fn port((low, high): (u16, u16)) -> Result<(u16, u16), String> {

@@ -23,6 +23,8 @@ pub enum Takes {
     /// Made by placing a policy on a machine; nobody writes it.
     Inodes,
     Addresses,
+    Hosts,
+    Flag,
     Ports,
     Protocols,
     Side,
@@ -60,6 +62,8 @@ pub const SELECTORS: &[Selector] = &[
     Selector { name: "inodes", takes: Takes::Inodes, narrows: |verb| verb.is_file() || verb == Verb::ProcessExec },
     Selector { name: "keys", takes: Takes::Keys, narrows: |verb| verb.is_file() && verb != Verb::FileRead },
     Selector { name: "address", takes: Takes::Addresses, narrows: Verb::is_net },
+    Selector { name: "host", takes: Takes::Hosts, narrows: has_host },
+    Selector { name: "private", takes: Takes::Flag, narrows: has_host },
     Selector { name: "port", takes: Takes::Ports, narrows: Verb::is_net },
     Selector { name: "protocol", takes: Takes::Protocols, narrows: Verb::is_net },
     Selector { name: "to", takes: Takes::Side, narrows: has_peer },
@@ -78,6 +82,11 @@ fn has_origin(verb: Verb) -> bool {
 
 fn has_path(verb: Verb) -> bool {
     verb.is_file() || matches!(verb, Verb::ProcessExec | Verb::UnixConnect)
+}
+
+/// A name is asked for on the way to somewhere; what is bound or listened on has none.
+fn has_host(verb: Verb) -> bool {
+    matches!(verb, Verb::NetConnect | Verb::NetSend)
 }
 
 /// What is bound or listened on is always told as outside, so `to` would say nothing there.

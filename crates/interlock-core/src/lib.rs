@@ -19,6 +19,7 @@ pub mod facts;
 mod folding;
 pub mod glob;
 pub mod grant;
+pub mod host;
 mod index;
 pub mod json;
 pub mod keys;

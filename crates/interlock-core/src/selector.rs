@@ -7,11 +7,13 @@ use crate::content::Content;
 use crate::decision::Says;
 use crate::excepted::Excepted;
 use crate::glob::Glob;
+use crate::host::Hosts;
 use crate::keys::{Keys, changes_content};
 use crate::language::SELECTORS;
 use crate::network::Block;
 use crate::patterns::Patterns;
 use crate::verb::Verb;
+use std::net::IpAddr;
 
 /// The selectors of a rule. `None` does not narrow.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +24,7 @@ pub struct Selectors {
     pub inodes: Vec<Inode>,
     pub keys: Option<Keys>,
     pub address: Option<Vec<Block>>,
+    pub host: Option<Hosts>,
     pub port: Option<Vec<(u16, u16)>>,
     pub protocol: Option<Vec<Protocol>>,
     pub to: Option<Side>,
@@ -75,6 +78,9 @@ impl Selectors {
         if let Some(keys) = &self.keys {
             return touch_keys(keys, touch, action);
         }
+        if let (Some(hosts), Target::Net { address, host, .. }) = (&self.host, &action.target) {
+            return (touch, astray(hosts, says, *address, host.as_deref()));
+        }
         let Target::Tool { arguments, .. } = &action.target else { return (touch, None) };
         match Condition::all(&self.arguments, says, arguments) {
             Ok(true) => (touch, None),
@@ -115,7 +121,7 @@ impl Selectors {
                 Touch::whole(self.side(*to) && self.signal.as_ref().is_none_or(|signals| signals.contains(signal)))
             }
             Target::Process { to, .. } => Touch::whole(self.side(*to)),
-            Target::Net { .. } => Touch::whole(self.net(target)),
+            Target::Net { .. } => Touch::whole(self.net(says, target)),
             Target::Tool { connector, tool, operation, .. } => {
                 Touch::whole(one_of(&self.connector, connector) && one_of(&self.tool, tool) && one_of(&self.operation, operation))
             }
@@ -131,12 +137,13 @@ impl Selectors {
         self.path.is_some() || !self.inodes.is_empty() || !self.except.is_empty()
     }
 
-    fn net(&self, target: &Target) -> bool {
-        let Target::Net { protocol, address, port, to, .. } = target else { return false };
+    fn net(&self, says: Says, target: &Target) -> bool {
+        let Target::Net { protocol, address, port, to, host } = target else { return false };
         self.side(*to)
             && self.protocol.as_ref().is_none_or(|protocols| protocols.contains(protocol))
             && self.port.as_ref().is_none_or(|ports| ports.iter().any(|(low, high)| (low..=high).contains(&port)))
             && self.address.as_ref().is_none_or(|blocks| blocks.iter().any(|block| block.contains(*address)))
+            && self.host.as_ref().is_none_or(|hosts| hosts.name(host.as_deref()) && (says != Says::Allow || hosts.admit(*address)))
     }
 
     /// An allow must be sure of the object: its primary path matches, and no name of it is excepted. The others must not be dodged by
@@ -167,12 +174,14 @@ impl Selectors {
     /// Whether anything keeps the rule to some acts of its verbs.
     pub fn narrows(&self) -> bool {
         // Taken apart, so that a selector added later cannot be forgotten here.
-        let Self { path, except, inodes, keys, address, port, protocol, to, signal, command, connector, tool, operation, arguments } = self;
+        let Self { path, except, inodes, keys, address, host, port, protocol, to, signal, command, connector, tool, operation, arguments } =
+            self;
         let unnarrowed = path.is_none()
             && except.is_empty()
             && inodes.is_empty()
             && keys.is_none()
             && address.is_none()
+            && host.is_none()
             && port.is_none()
             && protocol.is_none()
             && to.is_none()
@@ -199,6 +208,8 @@ impl Selectors {
             "inodes" => !self.inodes.is_empty(),
             "keys" => self.keys.is_some(),
             "address" => self.address.is_some(),
+            "host" => self.host.is_some(),
+            "private" => self.host.as_ref().is_some_and(|hosts| hosts.private),
             "port" => self.port.is_some(),
             "protocol" => self.protocol.is_some(),
             "to" => self.to.is_some(),
@@ -217,6 +228,14 @@ impl<'a> End<'a> {
     fn all(&self) -> impl Iterator<Item = &'a [u8]> {
         std::iter::once(self.path).chain(self.aliases).map(|name| name.0.as_slice())
     }
+}
+
+/// Why a name that led to such an address is a mistake for a rule that would let it through. An allow does not speak of it at all, so that another
+/// rule may allow the address; a deny holds wherever the name leads.
+fn astray(hosts: &Hosts, says: Says, address: IpAddr, host: Option<&str>) -> Option<String> {
+    let lets_through = matches!(says, Says::Approve | Says::Steer);
+    let name = host.unwrap_or_default();
+    (lets_through && !hosts.admit(address)).then(|| format!("`{name}` led to `{address}`, where the rule lets no name lead"))
 }
 
 /// What of these ends would have other keys than it has. Ends of which nobody knows are touched, in doubt.

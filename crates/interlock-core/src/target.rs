@@ -2,6 +2,7 @@
 
 use crate::bytes::Bytes;
 use crate::content::Content;
+use crate::host;
 use crate::verb::Verb;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -166,6 +167,11 @@ impl Target {
             Self::Net { address, .. } if address.to_canonical() != *address => {
                 Err(format!("`{address}` is an IPv4 address and must be written as one"))
             }
+            Self::Net { host: Some(name), .. } => match host::canonical(name) {
+                Ok(canonical) if canonical == *name => Ok(()),
+                Ok(canonical) => Err(format!("the host `{name}` must be written as `{canonical}`")),
+                Err(why) => Err(format!("the host `{name}` {why}")),
+            },
             Self::Tool { arguments, .. } if !arguments.is_object() => Err("`arguments` of a tool call is not an object".into()),
             Self::Tool { beside: Some(beside), .. } if !beside.is_object() => Err("`beside` of a tool call is not an object".into()),
             Self::Signal { signal, .. } if !(0..=SIGNAL_MAX).contains(signal) => Err(format!("`{signal}` is not a signal")),

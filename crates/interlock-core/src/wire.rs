@@ -84,6 +84,8 @@ pub(crate) struct Selectors {
     pub inodes: Option<Vec<Inode>>,
     pub keys: Option<Keys>,
     pub address: Option<Vec<String>>,
+    pub host: Option<Vec<String>>,
+    pub private: Option<bool>,
     pub port: Option<Vec<(u16, u16)>>,
     pub protocol: Option<Vec<Protocol>>,
     pub to: Option<Side>,

@@ -5,6 +5,7 @@ use interlock_core::action::{Action, Bytes};
 use interlock_core::decide::decide;
 use interlock_core::decision::Decision;
 use interlock_core::facts::Facts;
+use interlock_core::host::{self, HostPattern};
 use interlock_core::pattern::Pattern;
 use interlock_core::peer_text::{self, Bounds, EXACT_MAX};
 use interlock_core::plan::{Plan, PlanAnswer};
@@ -19,6 +20,8 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(canonical, module)?)?;
     module.add_function(wrap_pyfunction!(policy_language, module)?)?;
     module.add_function(wrap_pyfunction!(match_pattern, module)?)?;
+    module.add_function(wrap_pyfunction!(host_name, module)?)?;
+    module.add_function(wrap_pyfunction!(host_pattern, module)?)?;
     module.add_function(wrap_pyfunction!(peer_text_fault, module)?)
 }
 
@@ -145,6 +148,18 @@ fn policy_language() -> String {
 fn match_pattern(pattern: &str, path: &[u8]) -> Result<bool, Fault> {
     let pattern = Pattern::compile(&Bytes::from(pattern)).map_err(Fault::Pattern)?;
     Ok(pattern.matches(path))
+}
+
+/// A host's name in its one spelling.
+#[pyfunction]
+fn host_name(name: &str) -> Result<String, Fault> {
+    host::canonical(name).map_err(|why| Fault::Pattern(why.to_owned()))
+}
+
+/// A pattern of host names in its one spelling.
+#[pyfunction]
+fn host_pattern(pattern: &str) -> Result<String, Fault> {
+    HostPattern::parse(pattern).map(|pattern| pattern.text()).map_err(|why| Fault::Pattern(why.to_owned()))
 }
 
 /// Why a JSON text of a peer is not read, or None; `exact` where its integers have to be such as every reader holds.

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from interlock.policy import values
 from interlock.policy.document import Mapping, Node, Sequence, Text, read_document
-from interlock.policy.engine import unchanged
+from interlock.policy.engine import native, unchanged
 from interlock.policy.faults import Fault, PolicyError, meant, quoted
 from interlock.policy.language import HISTORIES, OPERATIONS, ORIGINS, SIGNALS, VERBS, is_gateway
 
@@ -38,6 +38,7 @@ KEYS: Final = {
     "destination": "the other end of a rename or link",
     "arguments": "the command line (a list), or a tool's arguments (a mapping of texts)",
     "address": "the address of a network act",
+    "host": "the name that was asked for, where one was",
     "port": "its port",
     "protocol": "`tcp` (default) or `udp`",
     "to": "`inside` or `outside` (default)",
@@ -209,7 +210,14 @@ def _target(
             )
             return None
         side = texts.get("to", "outside")
-        return {"protocol": texts.get("protocol", "tcp"), "address": texts["address"], "port": int(port), "to": side}
+        named = _host(entries.get("host"), texts.get("host"), faults)
+        return {
+            **named,
+            "protocol": texts.get("protocol", "tcp"),
+            "address": texts["address"],
+            "port": int(port),
+            "to": side,
+        }
     if verb == "process.signal":
         number = SIGNALS.get(texts.get("signal", "TERM").removeprefix("SIG"), 0)
         return {"to": texts.get("to", "outside"), "signal": number, "process": 1}
@@ -228,6 +236,18 @@ def _target(
         end["arguments"] = _words(entries.get("arguments"), str(end["path"]), faults)
         end["directory"] = context.workspace
     return end
+
+
+def _host(node: Node | None, text: str | None, faults: list[Fault]) -> JsonObject:
+    """The name of a network case, in its one spelling; none where none was asked for."""
+    if node is None or text is None:
+        return {}
+    module = native()
+    try:
+        return {"host": module.host_name(text)}
+    except module.PatternError as error:
+        faults.append(Fault(node.place, f"the host {quoted(text)} {error}", "write a name: `host: api.example.com`"))
+        return {}
 
 
 def _end(text: str, context: Context) -> JsonObject:

@@ -95,6 +95,10 @@ def _match(rule: Rule, expander: Expander, faults: list[Fault]) -> Match:
         match["keys"] = _keys(rule.keys, expander)
     if rule.address is not None:
         match["address"] = list(expander.addresses(rule.address))
+    if rule.host is not None:
+        match["host"] = list(expander.hosts(rule.host))
+        if rule.private:
+            match["private"] = True
     if rule.port is not None:
         match["port"] = [list(each) for each in rule.port]
     if rule.command is not None:

@@ -40,6 +40,8 @@ Match = TypedDict(
         "inodes": list["JsonObject"],
         "keys": KeysMatch,
         "address": list[str],
+        "host": list[str],
+        "private": bool,
         "port": list[list[int]],
         "protocol": list[str],
         "to": str,

@@ -6,9 +6,10 @@ A variable's value is escaped: a workspace called `a*b[` is that directory and n
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from interlock.policy.faults import Fault, meant, quoted
+from interlock.policy.host import host_in_one_spelling
 from interlock.policy.layer import Item
 from interlock.policy.limits import PATTERNS_MAX
 from interlock.policy.pattern import PATTERN_BYTES_MAX, escape, expand_braces, problem_of, problem_of_key
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 _VARIABLE: Final = re.compile(r"\\.|\$\{([^}]*)\}|\$\{", re.S)
 _REFERENCE_DEPTH_MAX: Final = 16
+#: What a set holds, by the key under which its members stand.
+_Kind = Literal["path", "address", "host"]
+_HOLDS: Final[dict[_Kind, str]] = {"path": "paths", "address": "addresses", "host": "names of hosts"}
 
 
 class Expander:
@@ -33,7 +37,7 @@ class Expander:
         self._human_home = context.home
         self._context_sets = context_sets(context)
         self._builtin: dict[str, tuple[str, ...]] = {}
-        self._expanded: dict[tuple[str, bool], tuple[str, ...]] = {}
+        self._expanded: dict[tuple[str, _Kind], tuple[str, ...]] = {}
         self._own = self._own_variables()
 
     def patterns(self, items: tuple[Item, ...], field: str) -> tuple[str, ...]:
@@ -70,6 +74,15 @@ class Expander:
         found: dict[str, None] = {}
         for item in items:
             found.update(dict.fromkeys(self._addresses_of(item, ())))
+        return tuple(found)
+
+    def hosts(self, items: tuple[Item, ...]) -> tuple[str, ...]:
+        """Names of hosts in their one spelling, in order, without repetition."""
+        found: dict[str, None] = {}
+        for item in items:
+            found.update(dict.fromkeys(self._hosts_of(item, ())))
+        if len(found) > PATTERNS_MAX:
+            self._fault(items[0], f"`host` stands for more than {PATTERNS_MAX} names", "use `**.`, or two rules")
         return tuple(found)
 
     def _own_variables(self) -> dict[str, str]:
@@ -114,7 +127,7 @@ class Expander:
 
     def _paths_of(self, item: Item, within: tuple[str, ...]) -> tuple[str, ...]:
         if item.text.startswith("@"):
-            return self._set(item, within, address=False)
+            return self._set(item, within, "path")
         if re.match(r"~[^/]", item.text):
             self._fault(item, f"{quoted(item.text)} names another user's home", "write it out: `/home/name/…`")
             return ()
@@ -142,7 +155,7 @@ class Expander:
 
     def _addresses_of(self, item: Item, within: tuple[str, ...]) -> tuple[str, ...]:
         if item.text.startswith("@"):
-            return self._set(item, within, address=True)
+            return self._set(item, within, "address")
         import ipaddress
 
         try:
@@ -160,7 +173,21 @@ class Expander:
             return (f"{network.network_address.ipv4_mapped}/{network.prefixlen - 96}",)
         return (str(network),)
 
-    def _set(self, item: Item, within: tuple[str, ...], *, address: bool) -> tuple[str, ...]:
+    def _hosts_of(self, item: Item, within: tuple[str, ...]) -> tuple[str, ...]:
+        if item.text.startswith("@"):
+            return self._set(item, within, "host")
+        name, hint = host_in_one_spelling(item.text)
+        if hint is None:
+            return (name,)
+        self._fault(item, f"the host {quoted(item.text)} {name}", hint)
+        return ()
+
+    def _members(self, item: Item, within: tuple[str, ...], kind: _Kind) -> tuple[str, ...]:
+        if kind == "path":
+            return self._paths_of(item, within)
+        return self._addresses_of(item, within) if kind == "address" else self._hosts_of(item, within)
+
+    def _set(self, item: Item, within: tuple[str, ...], kind: _Kind) -> tuple[str, ...]:
         name = item.text[1:]
         if name in within:
             self._fault(
@@ -173,49 +200,49 @@ class Expander:
             self._fault(item, f"sets are nested deeper than {_REFERENCE_DEPTH_MAX}", "list the patterns in one set")
             return ()
         own = self._layer.sets.get(name)
-        if (name, address) in self._expanded:
-            return self._expanded[name, address]
+        if (name, kind) in self._expanded:
+            return self._expanded[name, kind]
         if own is not None:
             found: dict[str, None] = {}
             for each in own:
-                expanded = (
-                    self._addresses_of(each, (*within, name)) if address else self._paths_of(each, (*within, name))
-                )
-                found.update(dict.fromkeys(expanded))
+                found.update(dict.fromkeys(self._members(each, (*within, name), kind)))
                 if len(found) > PATTERNS_MAX:
                     self._fault(
                         item, f"the set `@{name}` stands for more than {PATTERNS_MAX} values", "use wider patterns"
                     )
                     break
-            self._expanded[name, address] = tuple(found)
+            self._expanded[name, kind] = tuple(found)
             return tuple(found)
-        return self._builtin_set(item, name, address=address)
+        return self._builtin_set(item, name, kind)
 
-    def _builtin_set(self, item: Item, name: str, *, address: bool) -> tuple[str, ...]:
+    def _builtin_set(self, item: Item, name: str, kind: _Kind) -> tuple[str, ...]:
         if name in SETS_LATER:
             self._fault(item, f"the set `@{name}` is not enforced yet", SETS_LATER[name])
             return ()
-        paths, addresses = {**PATH_SETS, **self._context_sets.paths}, {**ADDRESS_SETS, **self._context_sets.addresses}
-        if name in (addresses if address else paths):
-            if address:
-                return addresses[name]
-            if name not in self._builtin:
-                builtin: dict[str, None] = {}
-                for text in paths[name]:
-                    builtin.update(dict.fromkeys(self._paths_of(Item(text, item.place), (name,))))
-                self._builtin[name] = tuple(builtin)
-            return self._builtin[name]
-        if name in (paths if address else addresses):
-            kind = "paths" if address else "addresses"
-            self._fault(item, f"the set `@{name}` holds {kind}", f"use it under `{'path' if address else 'address'}`")
-            return ()
-        shown = [f"@{each}" for each in (*self._layer.sets, *(addresses if address else paths))]
-        self._fault(
-            item,
-            f"unknown set {quoted('@' + name)}",
-            meant("@" + name, shown, f"known: {', '.join(shown)}"),
-        )
+        addresses = {**ADDRESS_SETS, **self._context_sets.addresses}
+        known: dict[_Kind, dict[str, tuple[str, ...]]] = {
+            "path": {**PATH_SETS, **self._context_sets.paths},
+            "address": addresses,
+            "host": {},
+        }
+        if name in known[kind]:
+            return self._builtin_paths(item, name, known["path"][name]) if kind == "path" else known[kind][name]
+        for other, table in known.items():
+            if name in table:
+                self._fault(item, f"the set `@{name}` holds {_HOLDS[other]}", f"use it under `{other}`")
+                return ()
+        shown = [f"@{each}" for each in (*self._layer.sets, *known[kind])]
+        hint = meant("@" + name, shown, f"known: {', '.join(shown)}" if shown else "name it under `sets:`")
+        self._fault(item, f"unknown set {quoted('@' + name)}", hint)
         return ()
+
+    def _builtin_paths(self, item: Item, name: str, texts: tuple[str, ...]) -> tuple[str, ...]:
+        if name not in self._builtin:
+            builtin: dict[str, None] = {}
+            for text in texts:
+                builtin.update(dict.fromkeys(self._paths_of(Item(text, item.place), (name,))))
+            self._builtin[name] = tuple(builtin)
+        return self._builtin[name]
 
     def _fault(self, item: Item, message: str, hint: str | None) -> None:
         self._faults.append(Fault(item.place, message, hint or None))
@@ -227,5 +254,5 @@ def _address_hint(text: str, problem: str) -> str:
     if "host bits" in problem:
         return f"did you mean `{ipaddress.ip_network(text, strict=False)}`?"
     if re.search(r"[a-zA-Z]\.[a-zA-Z]", text) or text == "localhost":
-        return "host names are not enforced yet; name addresses, networks (CIDR) or a set such as `@loopback`"
+        return "a name stands under `host`; here stand addresses, networks (CIDR) and sets such as `@loopback`"
     return "write `192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32` or a set such as `@loopback`"

@@ -53,10 +53,14 @@ RULE: Final[dict[str, Field]] = {
         "folders in which what a `**/` of `path` matches does not begin",
         decisions=("deny", "approve"),
     ),
-    "keys": Field(
-        TAKES["keys"], "keys of a structured file that an act would change", decisions=("deny", "approve")
-    ),
+    "keys": Field(TAKES["keys"], "keys of a structured file that an act would change", decisions=("deny", "approve")),
     "address": Field(TAKES["address"], "IP addresses, networks (CIDR) or sets of them"),
+    "host": Field(
+        TAKES["host"], "names that were asked for: `example.com`, `*.example.com`, `**.example.com`, `@sets`"
+    ),
+    "private": Field(
+        TAKES["private"], "`true`: these names may lead to private addresses", decisions=("allow", "approve")
+    ),
     "port": Field(TAKES["port"], "a port, a range `8000-8999`, or a list"),
     "protocol": Field(TAKES["protocol"], "`tcp`, `udp` or both"),
     "to": Field(TAKES["to"], "`inside` (of this session) or `outside`"),
@@ -77,7 +81,6 @@ RULE: Final[dict[str, Field]] = {
         decisions=("allow",),
     ),
     "best_effort": Field("flag", "`true`: where it is not enforced fully, sessions start and say PARTIAL"),
-    "host": Field("later", "host names", later=True),
     "sql": Field("later", "parsed SQL", later=True),
     "limit": Field("later", "an obligation to limit", later=True),
     "inject": Field("later", "an obligation to inject", later=True),
@@ -88,7 +91,6 @@ RULE: Final[dict[str, Field]] = {
 
 #: What to do instead, for what is known and not enforced yet.
 INSTEAD: Final[dict[str, str]] = {
-    "host": "use `address` and `port`; host names come with the name-answering network",
     "when.risk": "leave the condition out, or make the rule `approve`",
     "when.labels": "leave the condition out, or make the rule `approve`",
     "steer": "use `deny` or `approve` until steering is there",

@@ -59,6 +59,8 @@ class Rule:
     except_within: tuple[Item, ...] | None = None
     keys: Keys | None = None
     address: tuple[Item, ...] | None = None
+    host: tuple[Item, ...] | None = None
+    private: bool = False
     port: tuple[tuple[int, int], ...] | None = None
     protocol: tuple[str, ...] | None = None
     to: str | None = None

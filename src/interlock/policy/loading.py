@@ -160,8 +160,26 @@ def load(
         tuple(placed.warnings),
         from_cache,
         next(iter(json.loads(placed.aside)), None),
-        _enforcement(placed.not_whole()),
+        _enforcement([*placed.not_whole(), *_unanswered(placed.policy)]),
     )
+
+
+def _unanswered(policy: str) -> list[Short]:
+    """The rules that name hosts: nothing in a session answers questions for names yet, so no act carries one
+    (docs/adr/0036).
+    """
+    if '"host"' not in policy:
+        return []
+    from interlock.policy.host import rules_by_name
+    from interlock.policy.place import Short
+    from interlock.vocabulary.enforcement import NotEnforced
+
+    lacking = NotEnforced("sessions do not answer questions for host names yet")
+    instead = "name addresses under `address`"
+    return [
+        Short(rule, lacking, best_effort, Place(at["file"], at["line"], at["column"]), instead)
+        for rule, best_effort, at in rules_by_name(json.loads(policy))
+    ]
 
 
 def _enforcement(short: Sequence[Short]) -> dict[str, Enforcement]:

@@ -164,6 +164,8 @@ class _LayerParser:
             except_within=read("except_within", values.items),
             keys=read("keys", values.keys),
             address=read("address", values.items),
+            host=read("host", values.items),
+            private=read("private", values.flag) is True,
             port=read("port", values.ports),
             protocol=read("protocol", values.protocols),
             to=read("to", values.side),
@@ -268,6 +270,10 @@ class _LayerParser:
         if "keys" in found and "path" not in found:
             place = next(key.place for key, _ in node.entries if key.value == "keys")
             self._fault(place, "`keys` without `path`", "add `path:`; `keys` says which keys of those files are meant")
+        if "private" in found and "host" not in found:
+            place = next(key.place for key, _ in node.entries if key.value == "private")
+            hint = "add `host:`; what an `address` names is meant, private or not"
+            self._fault(place, "`private` without `host`", hint)
         for key, _ in node.entries:
             if key.value in ("except", "except_within") and key.value in found and "path" not in found:
                 hint = f"add `path:`; `{key.value}` takes away from it"

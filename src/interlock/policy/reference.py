@@ -41,6 +41,7 @@ _TAKES: Final[dict[str, str]] = {
     "rules": "a list of rules",
     "patterns": "one or more path patterns or `@sets`",
     "addresses": "one or more addresses, networks or `@sets`",
+    "hosts": "one or more names or `@sets`",
     "ports": "one or more ports or ranges",
     "side": " or ".join(f"`{side}`" for side in SIDES),
     "protocols": ", ".join(f"`{protocol}`" for protocol in PROTOCOLS),

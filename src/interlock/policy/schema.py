@@ -85,6 +85,7 @@ _KINDS: Final[dict[str, JsonObject]] = {
     "sets": {"type": "object", "additionalProperties": _one_or_many({"type": "string"})},
     "patterns": _one_or_many({"type": "string"}),
     "addresses": _one_or_many({"type": "string"}),
+    "hosts": _one_or_many({"type": "string"}),
     "ports": _one_or_many(_PORT),
     "protocols": _one_or_many({"enum": list(PROTOCOLS)}),
     "side": {"enum": list(SIDES)},

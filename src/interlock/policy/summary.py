@@ -93,7 +93,8 @@ def in_short(verbs: Sequence[str]) -> str:
 def target(rule: Rule) -> str:
     """What a rule is about, as it is written: the first patterns, how many more, and whether it has exceptions. Nothing
     where it is about all."""
-    parts = [_listed([item.text for item in items]) for items in (rule.path, rule.address) if items]
+    parts = [_listed([item.text for item in items]) for items in (rule.path, rule.host, rule.address) if items]
+    parts += ["private addresses as well"] if rule.private else []
     parts += [_command(rule.command)] if rule.command else []
     parts += [f"port {_ports(rule.port)}"] if rule.port else []
     parts += [_listed(texts) for texts in (rule.protocol, rule.connector, rule.tool, rule.operation) if texts]

@@ -20,6 +20,8 @@ WRITTEN = {
     "except_within": ("deny: file.read\n    path: '**/a'", "/a/b/**"),
     "keys": ("deny: file.change\n    path: /a", "{format: json, named: [hooks]}"),
     "address": ("deny: net.connect", "127.0.0.1"),
+    "host": ("deny: net.connect", "example.com"),
+    "private": ("allow: net.connect\n    host: example.com", "true"),
     "port": ("deny: net.connect", "443"),
     "protocol": ("deny: net.connect", "tcp"),
     "to": ("deny: process.signal", "outside"),

@@ -1,0 +1,125 @@
+"""Rules that name hosts: refused before the start, because nothing in a session answers questions for names; decided by
+`policy decide` and `policy test` with the name and the address, which may not be one that the name must not lead to.
+"""
+
+import json
+import os
+
+import pytest
+
+POLICY = """\
+interlock: 1
+name: mine
+sets:
+  forges: ["Git.Example.COM.", "*.pages.example.com"]
+rules:
+  - id: machine
+    allow: [file.read, process.exec]
+    path: ["/usr/**", "/bin/**", "/lib*/**", "/etc/**", "/", "@python"]
+  - id: forge
+    allow: net.connect
+    host: "@forges"
+    port: 443%s
+  - id: database
+    allow: net.connect
+    host: db.example.com
+    private: true%s
+  - id: asked
+    approve: net.connect
+    host: "**.asked.example.com"%s
+  - id: tracker
+    deny: net.connect
+    host: tracker.pages.example.com%s
+  - id: lan
+    allow: net.connect
+    address: 10.0.0.0/8
+    port: 22
+"""
+LACKING = "sessions do not answer questions for host names yet"
+NAMED = ("forge", "database", "asked", "tracker")
+
+
+def layer(place, best_effort=""):
+    path = place.write("mine.yaml", POLICY % ((best_effort,) * 4))
+    os.chmod(path, 0o644)
+    return path
+
+
+@pytest.fixture
+def policy(cli):
+    return layer(cli, "\n    best_effort: true")
+
+
+def test_a_rule_that_names_hosts_is_refused_before_the_start(cli):
+    policy = layer(cli)
+    for command in (("run", "--policy", policy, "--", "touch", "ran"), ("policy", "check", policy)):
+        refused = cli(*command)
+        assert refused.returncode == 121
+        assert f"{policy}:9:5: " in refused.stderr and LACKING in refused.stderr
+        assert "name addresses under `address`" in refused.stderr
+    assert all(f"`mine/{name}`" in cli("policy", "check", policy).stderr for name in NAMED)
+    assert not (cli.workspace / "ran").exists()
+
+
+def test_with_best_effort_every_page_says_that_they_are_not_enforced(cli, policy):
+    checked = json.loads(cli("policy", "check", "--json", policy).stdout)["enforcement"]
+    assert {checked[f"mine/{name}"]["state"] for name in NAMED} == {"not enforced"}
+    explained = json.loads(cli("policy", "explain", "--json", policy).stdout)["coverage"]
+    [row] = [row for row in explained if row["rule"] == "mine/forge"]
+    assert row["enforcement"] == {"state": "not enforced", "reason": LACKING}
+    assert "judged by the name that was asked for and the address reached" in row["notes"]
+    page = " ".join(cli("policy", "explain", policy).stdout.split())
+    assert "db.example.com, private addresses as well" in page and LACKING in page
+
+
+@pytest.mark.parametrize(
+    ("host", "address", "port", "said"),
+    [
+        ("git.example.com", "203.0.113.7", 443, ("allow", ["mine/forge"])),
+        ("git.example.com", "203.0.113.7", 22, ("deny", [])),
+        ("git.example.com", "10.1.2.3", 443, ("deny", [])),
+        ("git.example.com", "10.1.2.3", 22, ("allow", ["mine/lan"])),
+        ("git.example.com", "127.0.0.1", 443, ("deny", [])),
+        ("git.example.com", "169.254.169.254", 443, ("deny", [])),
+        ("git.example.com", "64:ff9b::a9fe:a9fe", 443, ("deny", [])),
+        ("git.example.com", "fd00:ec2::254", 443, ("deny", [])),
+        ("a.pages.example.com", "2606:4700::1", 443, ("allow", ["mine/forge"])),
+        ("a.b.pages.example.com", "203.0.113.7", 443, ("deny", [])),
+        ("pages.example.com", "203.0.113.7", 443, ("deny", [])),
+        ("xpages.example.com", "203.0.113.7", 443, ("deny", [])),
+        ("tracker.pages.example.com", "203.0.113.7", 443, ("deny", ["mine/tracker"])),
+        ("tracker.pages.example.com", "10.1.2.3", 22, ("deny", ["mine/tracker"])),
+        ("db.example.com", "10.1.2.3", 5432, ("allow", ["mine/database"])),
+        ("db.example.com", "169.254.169.254", 80, ("deny", [])),
+        ("a.b.asked.example.com", "203.0.113.7", 80, ("approve", ["mine/asked"])),
+        ("a.asked.example.com", "10.1.2.3", 22, ("deny", ["mine/asked"])),
+        (None, "203.0.113.7", 443, ("deny", [])),
+    ],
+)
+def test_a_name_is_decided_with_the_address_it_led_to(cli, host, address, port, said):
+    policy = layer(cli, "\n    best_effort: true")
+    target = {"protocol": "tcp", "address": address, "port": port, "to": "outside"} | ({"host": host} if host else {})
+    action = {"id": "s/0", "plane": "host", "verb": "net.connect", "target": target, "subject": {}}
+    answered = cli("policy", "decide", "--policy", policy, input=json.dumps({"action": action}), stdin=None)
+    decision = json.loads(answered.stdout)
+    assert (decision["decision"], decision["rules"]) == said
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    ["Git.Example.com", "git.example.com.", "git.example.com\0", "gıt.example.com", "127.1", "fe80::1%lo", ""],
+)
+def test_an_act_has_its_name_in_one_spelling_or_is_not_decided(cli, policy, spelling):
+    target = {"protocol": "tcp", "address": "203.0.113.7", "port": 443, "to": "outside", "host": spelling}
+    action = {"id": "s/0", "plane": "host", "verb": "net.connect", "target": target, "subject": {}}
+    answered = cli("policy", "decide", "--policy", policy, input=json.dumps({"action": action}), stdin=None)
+    assert answered.returncode != 0 and "the host `" in answered.stderr and '"allow"' not in answered.stdout
+
+
+def test_a_case_names_a_host_in_any_spelling(cli, policy):
+    case = "interlock-cases: 1\ncases:\n  - verb: net.connect\n    host: GIT.example.com.\n    address: 203.0.113.7\n"
+    cases = cli.write("cases.yaml", case + "    port: 443\n    expect: allow\n    rule: mine/forge\n")
+    assert cli("policy", "test", cases, "--policy", policy).returncode == 0
+    wrong = cli.write("wrong.yaml", case.replace("GIT.", "127.0.0.1 ") + "    port: 443\n    expect: allow\n")
+    told = cli("policy", "test", wrong, "--policy", policy)
+    assert told.returncode == 121 and "the host `127.0.0.1 example.com.` holds something else" in told.stderr
