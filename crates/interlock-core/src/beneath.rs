@@ -66,7 +66,8 @@ pub fn asked(pattern: &Pattern, name: &[u8]) -> Vec<Vec<u8>> {
     }
     let parts = parts(pattern);
     let states = states(&parts, name).into_iter().take(parts.len()).enumerate();
-    let mut found: Vec<Vec<u8>> = states.filter(|(_, alive)| *alive).map(|(state, _)| sample(parts.get(state..).unwrap_or_default())).collect();
+    let mut found: Vec<Vec<u8>> =
+        states.filter(|(_, alive)| *alive).map(|(state, _)| sample(parts.get(state..).unwrap_or_default())).collect();
     found.dedup();
     found
 }
