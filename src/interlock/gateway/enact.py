@@ -241,6 +241,8 @@ def handed_back(
         return ended(operation, why)
     state = outcome.get("requestState")
     if not isinstance(state, str):
+        if not outcome.get("inputRequests"):
+            return ended(operation, "The server asks for more input, and does not say what.")
         return outcome
     binding = binding_of(conversation, params, ours=not upstream.modern)
     return {**outcome, "requestState": seal.seal(state, binding=binding)}

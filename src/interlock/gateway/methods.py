@@ -10,8 +10,6 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from msgspec import structs
-
 from interlock.gateway import brief, rounds, tasks
 from interlock.gateway.catalogue import UNAVAILABLE, Catalogue
 from interlock.gateway.conversation import Conversation
@@ -135,7 +133,7 @@ class Methods:
         operation = tool_call(
             upstream, tool, arguments, beside=along, identity=self.identity(), subject=self.subject(conversation)
         )
-        operation = structs.replace(operation, parked=parked)
+        operation = operation.waiting(parked)
         return await self.walked(conversation, operation, params, await self._unfit(operation.action, tool, arguments))
 
     async def get_prompt(self, conversation: Conversation, params: JsonObject) -> JsonObject:
@@ -154,7 +152,7 @@ class Methods:
         """Anything asked of a server about one named thing that is not a tool. A denial is an `RpcError`."""
         parked, along = self._along(conversation, upstream, use.method, params)
         operation = use_of(upstream, use, beside=along, identity=self.identity(), subject=self.subject(conversation))
-        operation = structs.replace(operation, parked=parked)
+        operation = operation.waiting(parked)
         unfit = keys_in_doubt(use.arguments)
         if use.verb == "resource.read":
             unfit = unfit or uri_in_doubt(use.name)
@@ -195,7 +193,7 @@ class Methods:
         answers = object_at(object_at(operation.action, "target"), "beside").get("inputResponses")
         unfit = unfit or keys_in_doubt(answers)
         enactor = Enactor(self.catalogue, conversation, operation, exchange, self.checks)
-        attribution = await self.attribution(conversation, params)
+        attribution = await self.attribution(conversation, params, operation.parent)
         if isinstance(attribution, Refused):
             return enactor.denied(attribution)
         if unfit is not None:
@@ -256,8 +254,10 @@ class Methods:
             return f"the tool cannot be used: the schema of its arguments is of no use ({error})"
         return "the arguments do not match the tool's schema: " + "; ".join(faults) if faults else None
 
-    async def attribution(self, conversation: Conversation, params: JsonObject) -> Attribution | Refused:
-        """Who asks, and why, as the records of a request say it; a denial where that could not be recorded."""
+    async def attribution(
+        self, conversation: Conversation, params: JsonObject, parent: str | None = None
+    ) -> Attribution | Refused:
+        """Who asks, why and below what, as the records of a request say it; a denial where that could not be recorded."""
         try:
             prompt = await self.prompts.reference(conversation.principal, params)
         except RecordFailed as failure:
@@ -267,7 +267,7 @@ class Methods:
             "assurance": conversation.principal.assurance,
             "session": conversation.principal.session,
         }
-        return Attribution(agent=agent, prompt=prompt, trace=trace_of(params))
+        return Attribution(agent=agent, prompt=prompt, trace=trace_of(params), parent=parent)
 
     def subject(self, conversation: Conversation) -> JsonObject:
         """Who acts, for an Action."""

@@ -26,7 +26,7 @@ from functools import cached_property
 from typing import Final, TypeVar
 from urllib.parse import unquote
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from interlock.gateway.limits import PROMPTS_KEPT_MAX, UPSTREAM_NAME_CHARACTERS_MAX
 from interlock.gateway.parking import ParkedCall
@@ -70,12 +70,22 @@ _SHOWN_CHARACTERS: Final = 64
 
 class Operation(Struct, frozen=True):
     """See the module. `tool` is there for the call of a tool, whose denial is a result and not an error, `parked` for
-    what may wait at its server for the client's answers, or has (`parking.py`)."""
+    what may wait at its server for the client's answers, or has (`parking.py`), `parent` for one that goes on with what
+    another began: the id of that one's Action."""
 
     upstream: Upstream
     action: JsonObject
     tool: Tool | None = None
     parked: ParkedCall | None = None
+    parent: str | None = None
+
+    def waiting(self, parked: ParkedCall | None) -> Operation:
+        """The same, as what may wait in this call at its server, or goes on with it."""
+        if parked is None:
+            return self
+        begun = parked.begun
+        parked.begun = begun or str(self.action["id"])
+        return structs.replace(self, parked=parked, parent=begun)
 
     @property
     def what(self) -> str:

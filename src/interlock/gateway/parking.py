@@ -66,6 +66,7 @@ class ParkedCall:
     def __init__(self, lot: Parking, conversation: Conversation, connector: str, token: object) -> None:
         self.agent = conversation.principal.agent
         self.connector = connector
+        self.begun: str | None = None  # the id of the Action that began it
         self._lot = lot
         self._conversation: Conversation | None = conversation
         self._token = token

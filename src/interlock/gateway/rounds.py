@@ -109,18 +109,18 @@ def _older(question: JsonObject) -> JsonObject:
 
 
 def _with(operation: Operation, beside: JsonObject, identity: str) -> Operation:
-    """The same operation with a client's answers beside what went along before."""
+    """The same operation with a client's answers beside what went along before, below the one that it goes on with."""
     target = object_at(operation.action, "target")
     kept = {key: value for key, value in object_at(target, "beside").items() if key == "_meta"}
     action: JsonObject = {**operation.action, "id": identity, "target": {**target, "beside": {**kept, **beside}}}
-    return structs.replace(operation, action=action)
+    return structs.replace(operation, action=action, parent=operation.parent or str(operation.action["id"]))
 
 
 async def _settled(
     methods: Methods, conversation: Conversation, answered: Operation, params: JsonObject
 ) -> Refused | None:
     """Decide and record an answer. What denies it, if something does."""
-    attribution = await methods.attribution(conversation, params)
+    attribution = await methods.attribution(conversation, params, answered.parent)
     if isinstance(attribution, Refused):
         return attribution
     unclear = keys_in_doubt(object_at(object_at(answered.action, "target"), "beside"))
