@@ -14,12 +14,12 @@ use interlock_core::action::{Action, Inode, Target, Verb};
 use interlock_core::facts::{History, Origin};
 use interlock_core::plan::Plan;
 use interlock_git::{Entry, GoesOn, Past, has_file, has_link};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::Read as _;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 /// Bytes of content that is compared; what is longer is taken for something else.
@@ -28,6 +28,8 @@ const CONTENT_BYTES_MAX: u64 = 4 << 20;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Names that something of before was taken from; past it no name is new.
 const LEFT_MAX: usize = 1 << 16;
+/// Folders of which an answer is kept; when there are more, it is begun anew.
+const LED_MAX: usize = 1 << 12;
 
 /// What is known of the workspace as it was.
 #[derive(Default)]
@@ -36,6 +38,8 @@ pub struct Histories {
     /// The workspace's repository and its submodules, each by its top; what lies in another comes before that one.
     pasts: Vec<(Vec<u8>, Past)>,
     left: Mutex<Left>,
+    /// Folders that were asked about, and whether a rule asks for their own names: the same are on the way to each act.
+    led: RwLock<HashMap<Vec<u8>, bool>>,
 }
 
 #[derive(Default)]
@@ -59,7 +63,7 @@ impl Histories {
     #[must_use]
     pub fn new(workspace: Vec<u8>, mut pasts: Vec<(Vec<u8>, Past)>) -> Self {
         pasts.sort_by_key(|(top, _)| std::cmp::Reverse(top.len()));
-        Self { workspace, pasts, left: Mutex::default() }
+        Self { workspace, pasts, ..Self::default() }
     }
 
     /// Something is about to be taken from this name: remembered where a person could have known it.
@@ -175,7 +179,7 @@ impl Histories {
         let top = path.len() - below.len();
         let ends = below.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| top + at);
         for folder in ends.filter_map(|end| path.get(..end)) {
-            if known.plan.leads_to(Verb::FileCreate, folder) {
+            if self.leads_to(known.plan, folder) {
                 return false;
             }
             match object_at(folder, known.root) {
@@ -188,6 +192,20 @@ impl Histories {
         false
     }
 
+    /// Whether a rule asks for the folder's own name. The plan of a session stays the same.
+    fn leads_to(&self, plan: &Plan, folder: &[u8]) -> bool {
+        let kept = self.led.read().unwrap_or_else(PoisonError::into_inner).get(folder).copied();
+        kept.unwrap_or_else(|| {
+            let leads = plan.leads_to(Verb::FileCreate, folder);
+            let mut led = self.led.write().unwrap_or_else(PoisonError::into_inner);
+            if led.len() >= LED_MAX {
+                led.clear();
+            }
+            led.insert(folder.to_vec(), leads);
+            leads
+        })
+    }
+
     /// Whether `path` and each name on the way to it is a folder or file of before, or one that a rule asks for: what is made there is decided as
     /// something that a person knows, whatever the session does. A link or nothing on the way may be a new folder by then. Outside the workspace
     /// all on the way has to lead outside (`stays_outside`). `own`: from a folder of the session's own that lies there.
@@ -197,7 +215,7 @@ impl Histories {
         let top = path.len() - below.len();
         let ends = below.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| top + at);
         ends.filter_map(|end| path.get(..end)).chain([path]).all(|folder| {
-            known.plan.leads_to(Verb::FileCreate, folder)
+            self.leads_to(known.plan, folder)
                 || object_at(folder, known.root).is_ok_and(|(file, stat)| {
                     matches!(stat.kind(), libc::S_IFDIR | libc::S_IFREG) && known.made.origin(inode(&stat), file.as_fd()) != Origin::Session
                 })
