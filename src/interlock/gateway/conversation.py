@@ -52,7 +52,7 @@ class Conversation(Struct, frozen=True):
     `connector` is set at `/mcp/<connector>`, `brief` at `/brief`, `headers` are none where a request has none (stdio),
     `notify` sends a notification to the client (none: it takes none), `ask` a question that the client may answer
     (legacy sessions of clients that said they can), `revalidate` says why the caller may not go on, `capabilities` are
-    what the client said it takes, `pages` those it was asked to visit.
+    what the client said it takes, `pages` those it was asked to visit (in a session).
     """
 
     principal: Principal
@@ -65,4 +65,4 @@ class Conversation(Struct, frozen=True):
     ask: Callable[[JsonObject], Awaitable[JsonObject]] | None = None
     brief: bool = False
     capabilities: JsonObject = field(default_factory=dict)
-    pages: Pages = field(default_factory=Pages)
+    pages: Pages | None = None

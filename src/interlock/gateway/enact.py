@@ -134,8 +134,10 @@ class Enactor(Struct, frozen=True):
     def _no_result(self, reply: Fault | Broken) -> Enacted[ToAgent]:
         what = self.operation.what
         if isinstance(reply, Fault):
-            for page in elicitations_of(reply):
-                self.conversation.pages.asked(self.operation.upstream.connector, {"mode": "url", **page})
+            pages = self.conversation.pages
+            if pages is not None:
+                for page in elicitations_of(reply):
+                    pages.asked(self.operation.upstream.connector, {"mode": "url", **page})
             return Enacted(error_of(what, reply), Effect.UNKNOWN, status=f"error {reply.code}")
         status = f"{reply.reason} ({reply.detail})" if reply.detail else reply.reason
         text = broken(what, reply)

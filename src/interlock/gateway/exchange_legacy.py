@@ -239,7 +239,7 @@ class LegacyEra:
             notify=notify,
             ask=ask,
             capabilities=session.capabilities if session is not None else {},
-            pages=session.pages if session is not None else Pages(),
+            pages=session.pages if session is not None else None,
         )
 
     def ways(self, session: Session, voice: Voice) -> tuple[Ask, Notify]:

@@ -44,7 +44,8 @@ def asking(methods: Methods, conversation: Conversation, operation: Operation, p
         return None
 
     async def ask(question: JsonObject) -> JsonObject:
-        conversation.pages.asked(operation.upstream.connector, object_at(question, "params"))
+        if conversation.pages is not None:
+            conversation.pages.asked(operation.upstream.connector, object_at(question, "params"))
         outcome = await put(question)
         answer = outcome.get("result")
         if not is_object(answer):
