@@ -257,7 +257,7 @@ class Methods:
     async def attribution(
         self, conversation: Conversation, params: JsonObject, parent: str | None = None
     ) -> Attribution | Refused:
-        """Who asks, why and below what, as the records of a request say it; a denial where that could not be recorded."""
+        """Who asks, why and below what, as the records of a request say it; a denial where that could not be noted."""
         try:
             prompt = await self.prompts.reference(conversation.principal, params)
         except RecordFailed as failure:
