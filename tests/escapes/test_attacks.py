@@ -82,12 +82,12 @@ def test_what_was_there_before_is_not_destroyed(arena: Arena, name: str) -> None
     assert not won
 
 
-def test_a_git_file_elsewhere_is_free_and_said_at_the_end(arena: Arena) -> None:
-    """`gitdir:` cannot be followed by name: it is listed as what runs later, and nobody claims that it was denied."""
+def test_a_git_file_that_leads_elsewhere_is_asked_and_unanswered_is_not_there(arena: Arena) -> None:
+    """`gitdir:` cannot be followed by name, so what it would set is asked about. Nobody says yes: no such file is left."""
     arena.build()
     done = arena.held("sh", "-c", "mkdir sub && echo 'gitdir: ../meta' > sub/.git")
-    assert (arena.work / "sub" / ".git").exists()
-    assert "sub/.git" in done.errors
+    assert not (arena.work / "sub" / ".git").exists()
+    assert "sub/.git" in done.errors and "coding-agent/git-led" in done.errors
 
 
 MEMORY = """
