@@ -20,6 +20,8 @@ from test_legacy import rpc, session
 from interlock.approvals.inbox import Inbox
 from interlock.connectors.configuration import Connector, Stdio
 from interlock.gateway import parking
+from interlock.gateway.methods import Methods
+from interlock.mcp.message import RpcError
 
 CLAIMS = {"elicitation": {"form": {}, "url": {}}, "sampling": {"tools": {}}, "roots": {}}
 ANSWERS = {
@@ -333,6 +335,26 @@ def test_nobody_comes_back_and_the_server_hears_that(start: Any, tmp_path: Any, 
     late = client.once("tools/call", params, inputResponses=given, requestState=asked["requestState"])
     assert "does not wait" in late["error"]["message"]
     assert told(call(client, "plain")) == []  # the server is free again
+
+
+def test_a_round_that_breaks_before_it_is_decided_ends_the_call_and_frees_its_room(
+    start: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parking, "PARKED_PER_AGENT_MAX", 1)
+    stage = start(asking(tmp_path, "legacy"), rules=RULES)
+    client = ModernClient(stage, stage.token())
+    params = {"name": "up__form", "arguments": {}}
+    asked = client.once("tools/call", params)["result"]
+
+    async def breaks(*_: Any) -> None:
+        raise RpcError(-32603, "the checks are over")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Methods, "_unfit", breaks)
+        given = dict.fromkeys(asked["inputRequests"], ANSWERS["elicitation/create"])
+        assert "checks are over" in json.dumps(client.once("tools/call", params, inputResponses=given, requestState=asked["requestState"]))
+    assert told(call(client, "form")) == [ANSWERS["elicitation/create"]]
+    assert not any("Ada" in json.dumps(each) for each in stage.effects[:-1])  # the broken round's answer reached nobody
 
 
 def test_a_flood_of_parked_calls_is_bounded_for_each_agent_and_keeps_nobody_else_waiting(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from interlock.gateway.catalogue import own_uri, public_uri
@@ -68,10 +68,13 @@ class Changes:
         self._subscriptions.add(subscription)
         try:
             taken = await asyncio.gather(*(_took(subscribe, uri) for uri in uris))
-        except asyncio.CancelledError:
+        except BaseException:
             self.unsubscribe(subscription)
             raise
         uris = [uri for uri, took in zip(uris, taken, strict=True) if took]
+        self._subscriptions.discard(subscription)  # what was refused to this client is not told to it either
+        subscription = replace(subscription, uris=frozenset(uris))
+        self._subscriptions.add(subscription)
         granted: JsonObject = {**dict.fromkeys(lists, True), **({"resourceSubscriptions": uris} if uris else {})}
         params: JsonObject = {"_meta": {f"{META}subscriptionId": said.id}, "notifications": granted}
         voice.put({"jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged", "params": params})

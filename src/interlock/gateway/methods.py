@@ -134,7 +134,13 @@ class Methods:
             upstream, tool, arguments, beside=along, identity=self.identity(), subject=self.subject(conversation)
         )
         operation = operation.waiting(parked)
-        return await self.walked(conversation, operation, params, await self._unfit(operation.action, tool, arguments))
+        try:
+            unfit = await self._unfit(operation.action, tool, arguments)
+        except BaseException:
+            if parked is not None:
+                parked.left(cancelled=True)  # nobody comes back to it
+            raise
+        return await self.walked(conversation, operation, params, unfit)
 
     async def get_prompt(self, conversation: Conversation, params: JsonObject) -> JsonObject:
         """`prompts/get`."""

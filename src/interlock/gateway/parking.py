@@ -110,7 +110,7 @@ class ParkedCall:
         """Begin the call, or have the server hear the answers; then what comes of it, or what is asked next."""
         if self._reply is None:
             self._reply = asyncio.ensure_future(send())
-            self._reply.add_done_callback(lambda _: self._news.set())
+            self._reply.add_done_callback(lambda _: self._ended())
         for key, answer in answers.items():
             waiting = self._waiting.pop(key, None)
             if waiting is not None and not waiting.outcome.done():
@@ -139,6 +139,11 @@ class ParkedCall:
             if not waiting.outcome.done():
                 waiting.outcome.set_result(outcome_error(INVALID_REQUEST, "the client did not answer"))
         self._lot.forget(self)
+
+    def _ended(self) -> None:
+        self._news.set()
+        if self._conversation is not None:  # else it is parked, and named until its time is over
+            self._lot.waits_no_more(self)
 
     @property
     def reply(self) -> asyncio.Future[Reply] | None:
@@ -189,7 +194,10 @@ class Parking:
         if name == _NOTHING_WAITS:
             return None, {}
         call = self._parked.pop(name, None)
-        if call is None or (call.agent, call.connector) != (conversation.principal.agent, upstream.connector):
+        theirs = (conversation.principal.agent, upstream.connector)
+        if call is not None and (call.agent, call.connector) != theirs:
+            call.give_up()
+        if call is None or (call.agent, call.connector) != theirs:
             raise RpcError(INVALID_PARAMS, "the server does not wait for these answers any more")
         token = object_at(params, "_meta").get("progressToken")
         return call, call.resume(conversation, token, given)
@@ -211,9 +219,13 @@ class Parking:
         self._asking.add(call)
         return True
 
+    def waits_no_more(self, call: ParkedCall) -> None:
+        """Its room is free."""
+        self._asking.discard(call)
+
     def forget(self, call: ParkedCall) -> None:
         """It is over for its client. The call at the server ends in its own time, within the limit of any call."""
-        self._asking.discard(call)
+        self.waits_no_more(call)
         if call.reply is not None and not call.reply.done():
             self._ending.add(call.reply)
             call.reply.add_done_callback(self._ending.discard)

@@ -34,7 +34,6 @@ from interlock.mcp.message import RpcError, RpcMessage, RpcResponse, error, read
 from interlock.mcp.request_headers import Headers, is_modern
 from interlock.mcp.revision import PARSE_ERROR
 from interlock.mediate.principal import Principal, Unknown
-from interlock.vocabulary.errors import InterlockError
 from interlock.vocabulary.json_text import MalformedJson, parse
 
 if TYPE_CHECKING:
@@ -368,11 +367,15 @@ class Watches:
         self._served.discard(served)
 
     def _look(self) -> None:
-        self._timer = None
+        """INVARIANT: as long as anybody is served there is a next look, whatever one of them does to this one."""
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(LOOK_EVERY_S, self._look) if self._served else None
         for each in tuple(self._served):
-            each.look()
-        if self._served:
-            self._timer = asyncio.get_running_loop().call_later(LOOK_EVERY_S, self._look)
+            loop.call_soon(self._look_at, each)
+
+    def _look_at(self, served: Watch) -> None:
+        if served in self._served:
+            served.look()
 
 
 class Watch:
@@ -413,13 +416,14 @@ class Watch:
     def look(self) -> None:
         """Whether it may go on, and whether it takes long."""
         self._looks += 1
-        if self._looks == LOOKS_BEFORE_LONG:
-            self._lasts()
         try:
             self.why = self._revalidate()
-        except InterlockError as error:  # who cannot be looked at does not go on
+        except Exception as error:  # whatever it is: who cannot be looked at does not go on
             self.why = f"whether the caller may still act cannot be told ({error})"
-        if self.why is not None and self._task is not None:
+        if self.why is None:
+            if self._looks == LOOKS_BEFORE_LONG:
+                self._lasts()
+        elif self._task is not None:
             self._among.drop(self)
             self._task.cancel()
             self._ends(self.why)
