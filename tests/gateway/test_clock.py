@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from gateway_stage import call, modern
+from killed_gateway import POLICY as ECHOING
 from killed_gateway import Home
 
 from interlock.ledger.reader import entries, logs
@@ -25,13 +26,7 @@ HOUR_S = 3_600
 TTL_S = 20
 WAIT_S = 3
 PATIENCE_S = 60
-POLICY = f"""
-interlock: 1
-name: tools
-rules:
-  - id: echo
-    allow: [tool.call, tool.list]
-    tool: echo
+POLICY = f"""{ECHOING}
   - id: asking
     approve: tool.call
     tool: ask_first
