@@ -25,6 +25,7 @@ import pytest
 from interlock._native import Log
 from interlock.app.gateway import Parts, assemble, own_hosts, uvicorn_server
 from interlock.app.gateway_ports import KnownFacts, LogRecorder, NativeEngine, SharedInbox, SystemClock
+from interlock.app.gateway_tasks import TasksApart
 from interlock.approvals.inbox import Inbox
 from interlock.connectors.configuration import Connector, Stdio
 from interlock.connectors.http import HttpChannel
@@ -32,7 +33,6 @@ from interlock.connectors.launch import LastWords, LaunchFailed
 from interlock.connectors.pool import Pool
 from interlock.identity.attestation_socket import AttestationSocket
 from interlock.identity.authenticate import Attestations, Registry
-from interlock.storage.tasks import TaskStore
 
 SERVERS = Path(__file__).parent / "servers"
 SESSION = "s-20261121T120000-abcdef"
@@ -249,11 +249,11 @@ def _begin(
         pool = Pool(
             {each.name: each for each in connectors}, launcher=launcher, reach=HttpChannel, now_ms=clock.now_ms
         )
-        attestations = Attestations()
+        attestations, tasks = Attestations(), TasksApart(str(root / "tasks.sqlite"))
         parts = Parts(
             engine=NativeEngine(policy(*rules)), facts=KnownFacts(clock), recorder=recorder, inbox=SharedInbox(inbox), clock=clock,
             registry=Registry(str(root / "registry.sqlite"), soon=asyncio.get_running_loop().call_soon), attestations=attestations, pool=pool, session=SESSION,
-            tasks=TaskStore(str(root / "tasks.sqlite")),
+            tasks=tasks,
             url=f"http://127.0.0.1:{port}", hosts=own_hosts("127.0.0.1", port), anonymous=options.get("anonymous"),
         )  # fmt: skip
         attestation_socket = AttestationSocket(
@@ -269,6 +269,7 @@ def _begin(
         await server.serve(sockets=[listener])
         await pool.close()
         await attestation_socket.close()
+        tasks.close()
         recorder.close("test over")
 
     def run() -> None:

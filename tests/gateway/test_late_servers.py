@@ -4,6 +4,7 @@ that cannot be sent yet is a result which says so."""
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 import time
 from pathlib import Path
@@ -64,6 +65,31 @@ def test_a_server_that_hangs_at_its_start_delays_a_list_once_and_no_list_after_t
         assert [each["connector"] for each in meta["interlock/unavailable"]] == ["held"]
         assert "notes__echo" in names or "notes__greet" in names
     (tmp_path / "hold").unlink()
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_client_that_greets_the_gateway_does_not_wait_for_a_server_and_is_told_which_is_not_ready(
+    start: Any, short: None, tmp_path: Path, alone: bool
+) -> None:
+    (tmp_path / "hold").touch()
+    more = [] if alone else [connector("notes", root=tmp_path)]
+    stage = start(held(tmp_path), *more, rules=RULES)
+    token, path = stage.token(), "/mcp/held" if alone else "/mcp"
+    status, headers, answer = post(stage, token, rpc("initialize", INITIALIZE), path)
+    found = answer["result"]
+    assert status == 200 and [each["connector"] for each in found["_meta"]["interlock/unavailable"]] == ["held"]
+    assert "Not ready yet: `held`" in found["instructions"] and {"tools", "prompts", "resources"} <= set(found["capabilities"])
+    discovered = last(modern(stage, token, "server/discover", path=path)[1])["result"]
+    assert "Not ready yet: `held`" in discovered["instructions"] and discovered["_meta"]["interlock/unavailable"]
+    (tmp_path / "hold").unlink()
+    session = {"Mcp-Session-Id": headers["Mcp-Session-Id"], "MCP-Protocol-Version": found["protocolVersion"]}
+    deadline = time.monotonic() + 20
+    while "echo" not in json.dumps(last(post(stage, token, rpc("tools/list"), path, **session)[2])):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert last(post(stage, token, rpc("resources/list"), path, **session)[2])["result"]["resources"] == []  # as it was told that there may be some
+    again = post(stage, token, rpc("initialize", INITIALIZE), path)[2]["result"]
+    assert "Not ready" not in again["instructions"] and "_meta" not in again
 
 
 def test_clients_of_both_eras_are_told_when_a_late_server_has_come(start: Any, short: None, tmp_path: Path) -> None:

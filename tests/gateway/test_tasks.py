@@ -4,6 +4,7 @@ promises, on disk before the agent has the handle."""
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,9 @@ from gateway_stage import META, post, rule
 from servers.tasks import EXTENSION, Tasks
 from test_legacy import rpc, session
 
+from interlock.app.gateway_ports import SystemClock
 from interlock.connectors.configuration import Connector, Http
+from interlock.storage.tasks import TaskStore
 
 CLAIMS = {"extensions": {EXTENSION: {}}, "elicitation": {}}
 RULES = (
@@ -109,8 +112,6 @@ def test_a_handle_leads_to_its_task_after_the_gateway_was_ended(start: Any, serv
 
 def test_answers_to_a_task_are_decided_and_a_human_is_asked_about_them_and_not_about_each_look(stage: Any, server: Tasks) -> None:
     token = stage.token()
-    import threading
-
     human = threading.Thread(target=stage.answer_next, kwargs={"yes": True})
     human.start()
     task = created(stage, token, "confirm_delete")
@@ -190,3 +191,34 @@ def test_a_task_that_cannot_be_kept_is_not_handed_out(stage: Any, server: Tasks,
     assert result["isError"] and "could not be kept" in result["content"][0]["text"] and "taskId" not in result
     assert len(server.tasks) == 1  # the server made one, and the agent is told that nobody knows what became of it
     lock.close()
+
+
+def test_a_disk_that_keeps_no_task_holds_up_its_own_call_alone(stage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    token, keep, moves = stage.token(), TaskStore.keep, threading.Event()
+    entered = threading.Event()
+
+    def slow(*arguments: Any) -> None:
+        entered.set()
+        assert moves.wait(60)
+        keep(*arguments)
+
+    monkeypatch.setattr(TaskStore, "keep", slow)
+    found: list[str] = []
+    caller = threading.Thread(target=lambda: found.append(created(stage, token, "publish", n=3)))
+    caller.start()
+    assert entered.wait(30)
+    greeting = ask(stage, token, "tools/call", {"name": "greet", "arguments": {"name": "Ada"}})["result"]
+    assert greeting["content"][0]["text"] == "Hello, Ada!" and not found
+    moves.set()
+    caller.join(30)
+    assert ended(stage, token, found[0])["result"]["structuredContent"] == {"n": 3}
+
+
+def test_a_handle_lives_by_a_clock_that_nobody_sets(stage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = stage.token()
+    task = created(stage, token, "publish", n=3)
+    monkeypatch.setattr(SystemClock, "now_ms", lambda _: 0)
+    assert ended(stage, token, task)["status"] == "completed"
+    later = SystemClock().steady_ms() + 31 * 24 * 3_600_000
+    monkeypatch.setattr(SystemClock, "steady_ms", lambda _: later)
+    assert ask(stage, token, "tasks/get", {"taskId": task})["error"]["code"] == -32602

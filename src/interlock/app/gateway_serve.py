@@ -25,6 +25,7 @@ from interlock.app.gateway import Parts, assemble, own_hosts, settle_memory, uvi
 from interlock.app.gateway_place import ServerStanding, announce, keep_told, withdraw
 from interlock.app.gateway_policy import call_policy
 from interlock.app.gateway_servers import SupervisedLauncher
+from interlock.app.gateway_tasks import TasksApart
 from interlock.app.gateway_told import Told
 from interlock.app.package_fetch import clear_forgotten
 from interlock.connectors.configuration import Connector, Stdio, load
@@ -32,7 +33,6 @@ from interlock.connectors.pool import Pool
 from interlock.mediate.ports import RecordFailed
 from interlock.storage.home import Home
 from interlock.storage.runtime import clear_leftovers
-from interlock.storage.tasks import TaskStore
 from interlock.vocabulary.errors import EXIT_FAILED, HostError, OperatorError
 from interlock.vocabulary.ids import session_id
 
@@ -140,7 +140,7 @@ async def _serve(opening: _Opening) -> int:
         now_ms=clock.monotonic_ms,
     )
     address, port = listener.getsockname()[:2]
-    inbox, tasks = Inbox(home.inbox), TaskStore(home.tasks)
+    inbox, tasks = Inbox(home.inbox), TasksApart(home.tasks)
     parts = Parts(
         engine=NativeEngine(policy),
         facts=KnownFacts(clock),

@@ -24,6 +24,7 @@ from interlock.app.gateway_place import ServerStanding
 from interlock.app.gateway_policy import call_policy
 from interlock.app.gateway_serve import asked_for, refused, standings_of
 from interlock.app.gateway_servers import SupervisedLauncher
+from interlock.app.gateway_tasks import TasksApart
 from interlock.app.gateway_told import Told
 from interlock.app.handed_pipe import HandedPipe
 from interlock.connectors.pool import Pool
@@ -31,7 +32,6 @@ from interlock.gateway.exchange_stdio import StdioExchange
 from interlock.mediate.ports import RecordFailed
 from interlock.mediate.principal import Binding, Principal
 from interlock.storage.home import Home
-from interlock.storage.tasks import TaskStore
 from interlock.vocabulary.errors import HostError
 from interlock.vocabulary.ids import session_id
 from interlock.vocabulary.json_text import TEXT_BYTES_MAX
@@ -84,7 +84,7 @@ async def _serve(wanted: WrappingWanted, home: Home, policy: CompiledPolicy) -> 
     clock, recorder = SystemClock(), LogRecorder(log)
     connectors = resolved({wanted.connector.name: wanted.connector}, os.environ)
     pool = Pool(connectors, launcher=SupervisedLauncher(home), reach=reached, now_ms=clock.monotonic_ms)
-    inbox, tasks, registry = Inbox(home.inbox), TaskStore(home.tasks), Registry(home.registry)
+    inbox, tasks, registry = Inbox(home.inbox), TasksApart(home.tasks), Registry(home.registry)
     parts = Parts(
         engine=NativeEngine(policy),
         facts=KnownFacts(clock),

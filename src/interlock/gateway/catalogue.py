@@ -154,7 +154,7 @@ class Catalogue:
             named = f"`{conversation.connector}` "
             words = reason if reason.startswith(named) else f"{named}is unavailable: {reason}"
             raise RpcError(UPSTREAM_BROKEN, words, data=effect_data(Effect.NOT_SENT))
-        if alone and not missing:
+        if alone and not missing and not self.lists.promised(agent, upstreams[0].connector):
             _check_claimed(conversation, upstreams[0], kind)
         entries = [entry for _, part in parts if not isinstance(part, Broken) for entry in part]
         entries.sort(key=lambda entry: str(entry[_KEYS[kind]]))

@@ -1,11 +1,11 @@
 """The stateful era (2025-03-26, 2025-06-18, 2025-11-25): its sessions, and POST, GET and DELETE in them.
 
-A session is made by `initialize`, named by `Mcp-Session-Id`, ended by DELETE. It belongs to the principal and
-endpoint that made it: with any other it does not exist (404). Its one GET stream takes what is not part of an
-answer. A client that goes away does not cancel: only `notifications/cancelled`, DELETE or the end of its session
-does. It may come back to the stream that it lost, by a GET with `Last-Event-ID`: events are named by stream and
-number, and an id leads nowhere outside the session that it was given in. Left out: several messages in one body
-(`batch.py`).
+A session is made by `initialize`, named by `Mcp-Session-Id`, ended by DELETE. It belongs to its maker at one endpoint,
+by any token that is good in the same place: for anybody else, and elsewhere, it does not exist (404). Its one GET
+stream takes what is not part of an answer. A client that goes away does not cancel: only `notifications/cancelled`,
+DELETE or the end of its session does. It may come back to the stream that it lost, by a GET with `Last-Event-ID`:
+events are named by stream and number, and an id leads nowhere outside the session that it was given in. Left out:
+several messages in one body (`batch.py`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
 
+from interlock.gateway.capabilities import initialize
 from interlock.gateway.conversation import Conversation, Endpoint, Pages
 from interlock.gateway.limits import (
     ASKED_S_MAX,
@@ -42,6 +43,7 @@ SESSION_HEADER: Final = "mcp-session-id"
 SUBSCRIPTIONS_MAX: Final = 256
 
 T = TypeVar("T")
+Holder = tuple[str, str, str | int | None]
 Ask = Callable[[JsonObject], Awaitable[JsonObject]]
 Notify = Callable[[JsonObject], None]
 #: What is done for one request: status and message of its answer.
@@ -130,7 +132,7 @@ class LegacyEra:
         capabilities = object_at(said.params, "capabilities")
         conversation = self.conversation(incoming, None, None)
         try:
-            answer = await self._methods.initialize(conversation, said.params)
+            answer = await initialize(self._methods, conversation, said.params)
         except RpcError as fault:
             await send_json(send, fault.status, error(said.id, fault))
             return
@@ -297,10 +299,10 @@ def _cancel(session: Session, identity: object) -> None:
 
 @dataclass
 class Session:
-    """One session and what is under way in it."""
+    """One session and what is under way in it. `token` is the one that was shown in it last."""
 
     id: str
-    agent: str
+    holder: Holder
     token: str
     endpoint: Endpoint
     version: str
@@ -319,9 +321,14 @@ class Session:
     voice: Voice | None = None
     level: str = LEVELS[0]
 
+    @property
+    def agent(self) -> str:
+        """Whose it is."""
+        return self.holder[0]
+
     def belongs_to(self, principal: Principal, endpoint: Endpoint) -> bool:
         """Whether a request of this principal at this endpoint may use it."""
-        return (self.agent, self.token, self.endpoint) == (principal.agent, principal.token, endpoint)
+        return (self.holder, self.endpoint) == (principal.holder, endpoint)
 
     def tell(self, message: JsonObject) -> None:
         """Say something outside of requests, if there is a way to; what does not fit is counted."""
@@ -359,7 +366,7 @@ class Sessions:
         streams = Streams(self._backlogs.allowance(principal.agent), self.now_ms, primes=version >= PRIMES_SINCE)
         session = Session(
             id=self._new_id(),
-            agent=principal.agent,
+            holder=principal.holder,
             token=principal.token,
             endpoint=endpoint,
             version=version,
@@ -375,7 +382,7 @@ class Sessions:
         session = self._all.get(identity)
         if session is None or not session.belongs_to(principal, endpoint):
             return None
-        session.used_ms = self.now_ms()
+        session.used_ms, session.token = self.now_ms(), principal.token
         return session
 
     def of(self, agent: str) -> list[Session]:
@@ -383,7 +390,7 @@ class Sessions:
         return [each for each in self._all.values() if each.agent == agent]
 
     def end_of(self, principal: Principal) -> None:
-        """End every session that this token made."""
+        """End every session in which this token was shown last."""
         for each in [each for each in self._all.values() if each.token == principal.token]:
             self.end(each)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs
 
+from interlock.gateway.capabilities import initialize
 from interlock.gateway.outlet import Receive, Send, send_empty
 from interlock.gateway.refusals import Rejected
 from interlock.gateway.serve import Incoming
@@ -86,7 +87,7 @@ class SseTransport:
             return
         session.is_initialized = True
         try:
-            answer = await self._methods.initialize(self._era.conversation(incoming, session, None), said.params)
+            answer = await initialize(self._methods, self._era.conversation(incoming, session, None), said.params)
         except RpcError as fault:
             self._say(session, error(said.id, fault))
             return

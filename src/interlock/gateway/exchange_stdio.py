@@ -15,6 +15,7 @@ from typing import Final
 from msgspec import structs
 
 from interlock.gateway.batch import begun, check, together
+from interlock.gateway.capabilities import initialize
 from interlock.gateway.changes import Changes
 from interlock.gateway.conversation import Conversation, Endpoint
 from interlock.gateway.exchange_legacy import LegacyEra, Session, Sessions, Work
@@ -194,7 +195,7 @@ class StdioExchange:
     async def _initialize(self, said: RpcRequest) -> None:
         if self._session is not None:
             raise RpcError(INVALID_REQUEST, "the session is initialized already")
-        answer = await self._methods.initialize(self._conversation(modern=False), said.params)
+        answer = await initialize(self._methods, self._conversation(modern=False), said.params)
         capabilities = object_at(said.params, "capabilities")
         version = str(answer["protocolVersion"])
         self._session = self._sessions.make(self._principal, Endpoint(self._connector), version, capabilities)

@@ -52,11 +52,23 @@ class KnownLists:
         self._last: dict[_Key, list[JsonObject]] = {}
         self._late: dict[tuple[str, str], set[str]] = {}
         self._owed: set[_Key] = set()
+        self._promised: set[tuple[str, str]] = set()
         self.listener: Listener | None = None
 
-    async def ready(self, agent: str, upstream: Upstream, *, alone: bool) -> bool:
-        """Have a server ready to say what it can; false for one that is late."""
-        return await self._had((agent, upstream.connector, _READY), partial(_ready, upstream), alone=alone) is not None
+    async def ready(self, agent: str, upstream: Upstream) -> Broken | None:
+        """Have a server ready to say what it can; why it is not, for one that is late or cannot be reached. Nobody is
+        kept waiting for that: a client that greets the gateway is told what is up, and asks again for what it wants."""
+        key = (agent, upstream.connector, _READY)
+        found = await self._had(key, partial(_ready, upstream), alone=False)
+        if found is None:
+            self._promised.add(key[:2])
+            return Broken(f"`{upstream.connector}` is still being started", Effect.NOT_SENT, starting=True)
+        return found if isinstance(found, Broken) else None
+
+    def promised(self, agent: str, connector: str) -> bool:
+        """Whether an agent was told of a server, before that had said what it can, that it may have all kinds of
+        lists."""
+        return (agent, connector) in self._promised
 
     async def of(self, agent: str, upstream: Upstream, kind: str, *, alone: bool) -> Listed:
         """A server's entries of a kind, as an agent has them."""

@@ -10,14 +10,13 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from interlock.gateway import brief, rounds, tasks
+from interlock.gateway import brief, capabilities, rounds, tasks
+from interlock.gateway.capabilities import SERVER_INFO
 from interlock.gateway.catalogue import UNAVAILABLE, Catalogue
 from interlock.gateway.conversation import Conversation
 from interlock.gateway.enact import Enactor, ToAgent, asks_for_more, beside, handed_back, is_task, progress_token
 from interlock.gateway.failures import Unready, effect_data, failure
 from interlock.gateway.limits import (
-    ALL_INSTRUCTIONS_CHARACTERS_MAX,
-    INSTRUCTIONS_CHARACTERS_MAX,
     LEVEL_S_MAX,
 )
 from interlock.gateway.operation import (
@@ -36,18 +35,15 @@ from interlock.gateway.parking import ParkedCall, Parking
 from interlock.gateway.ports import Tasks
 from interlock.gateway.schema_checks import SchemaChecks, UnusableSchema
 from interlock.gateway.state import StateSeal
-from interlock.mcp.client_request import MAY_BE_ANSWERED, extensions_of
+from interlock.mcp.client_request import MAY_BE_ANSWERED
 from interlock.mcp.definition import is_schema_of_objects
 from interlock.mcp.message import RpcError, RpcRequest, error, result
 from interlock.mcp.request_headers import check_parameters
 from interlock.mcp.revision import (
     INTERNAL,
     INVALID_PARAMS,
-    LEGACY,
-    LEGACY_KNOWN,
     META,
     METHOD_NOT_FOUND,
-    MODERN,
     REFUSED,
     UPSTREAM_BROKEN,
 )
@@ -59,10 +55,8 @@ from interlock.vocabulary import words
 from interlock.vocabulary.decision import Says
 from interlock.vocabulary.effect import Effect
 from interlock.vocabulary.json_text import JsonObject, is_object, object_at, text_at
-from interlock.vocabulary.printable import printable
 
 _LOG: Final = logging.getLogger("interlock.gateway")
-SERVER_INFO: Final[JsonObject] = {"name": "interlock", "title": "Interlock gateway", "version": "0.1.0"}
 #: Lists differ by agent and change with policy: cached by one agent alone, and not for long.
 TTL_MS: Final = 5_000
 _LISTS: Final = {
@@ -74,9 +68,6 @@ _LISTS: Final = {
 _CACHEABLE: Final = frozenset({*_LISTS, "resources/read", "server/discover"})
 #: The least first.
 LEVELS: Final = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
-INSTRUCTIONS: Final = (
-    "Tools here are held to a policy. A refused call says which rule refused it and why: do not repeat it unchanged."
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,61 +274,6 @@ class Methods:
         """The next id of an Action."""
         return f"{self.session}/{next(self.numbers)}"
 
-    async def initialize(self, conversation: Conversation, params: JsonObject) -> JsonObject:
-        """The answer to `initialize`: the client's revision if it is known here, else our latest of that era."""
-        asked = text_at(params, "protocolVersion")
-        if asked is None or not is_object(params.get("capabilities", {})):
-            raise RpcError(INVALID_PARAMS, "`initialize` says neither revision nor capabilities")
-        return {
-            "protocolVersion": asked if asked in LEGACY_KNOWN else LEGACY[0],
-            "capabilities": await self._capabilities(conversation),
-            "serverInfo": SERVER_INFO,
-            "instructions": self._instructions(conversation),
-        }
-
-    async def discover(self, conversation: Conversation, params: JsonObject) -> JsonObject:
-        """`server/discover`."""
-        return {
-            "supportedVersions": [MODERN, *LEGACY],
-            "capabilities": await self._capabilities(conversation),
-            "instructions": self._instructions(conversation),
-        }
-
-    def _instructions(self, conversation: Conversation) -> str:
-        """Ours, and then what each server at this endpoint says of its use, marked as its own; of the brief view only
-        which servers there are."""
-        parts = [INSTRUCTIONS]
-        if conversation.brief:
-            names = ", ".join(f"`{each.connector}`" for each in self.catalogue.reachable(conversation))
-            return "\n\n".join([*parts, brief.INSTRUCTIONS, f"Servers: {names}"])
-        room = ALL_INSTRUCTIONS_CHARACTERS_MAX
-        for upstream in self.catalogue.reachable(conversation):
-            said = (upstream.instructions or "")[: min(room, INSTRUCTIONS_CHARACTERS_MAX)]
-            if said:
-                lines = "\n".join(printable(line, len(said)) for line in said.splitlines()).replace("”", "’")
-                parts.append(f"The server `{upstream.connector}` says of its use, in its own words: “{lines}”")
-                room -= len(said)
-        return "\n\n".join(parts)
-
-    async def _capabilities(self, conversation: Conversation) -> JsonObject:
-        """What the servers at this endpoint can, together. What one has that is late is not known: so that clients ask
-        for it, the kinds of lists are claimed, and that they change."""
-        upstreams, agent = self.catalogue.reachable(conversation), conversation.principal.agent
-        alone = len(upstreams) == 1
-        ready = await asyncio.gather(*(self.catalogue.lists.ready(agent, each, alone=alone) for each in upstreams))
-        changes: JsonObject = {} if alone else {"listChanged": True}
-        claims: JsonObject = {"tools": changes}
-        if not all(ready) and not alone:
-            claims |= {"prompts": changes, "resources": changes}
-        for said in (upstream.capabilities() for upstream in upstreams):
-            for key in ("resources", "prompts", "completions", *(() if conversation.modern else ("logging",))):
-                if key in said:
-                    claims.setdefault(key, changes if key in ("resources", "prompts") else {})
-            _claim_changes(claims, said, *(() if conversation.modern else ("subscribe",)))
-            if conversation.modern and extensions_of(said):
-                claims["extensions"] = {**object_at(claims, "extensions"), **extensions_of(said)}
-        return claims
-
     def telling(self, conversation: Conversation) -> Callable[[str, str], Awaitable[JsonObject]]:
         """How a server of the older era is asked, for a listener of the newer one, to tell of a resource or not any
         more: decided and recorded like a subscription of the older era."""
@@ -447,7 +383,7 @@ _SHARED: Final[dict[str, Method]] = {
 }
 _MODERN: Final[dict[str, Method]] = {
     **_SHARED,
-    "server/discover": Methods.discover,
+    "server/discover": capabilities.discover,
     "tasks/get": tasks.get,
     "tasks/update": tasks.update,
     "tasks/cancel": tasks.cancel,
@@ -459,16 +395,6 @@ _LEGACY: Final[dict[str, Method]] = {
     "resources/subscribe": _subscription("resources/subscribe"),
     "resources/unsubscribe": _subscription("resources/unsubscribe"),
 }
-
-
-def _claim_changes(claims: JsonObject, said: JsonObject, *more: str) -> None:
-    for key in ("tools", "prompts"):
-        if key in claims and object_at(said, key).get("listChanged") is True:
-            claims[key] = {"listChanged": True}
-    resources = object_at(said, "resources")
-    flags = {flag: True for flag in (*more, "listChanged") if resources.get(flag) is True}
-    if flags:
-        claims["resources"] = {**object_at(claims, "resources"), **flags}
 
 
 def _modern_form(method: str, result: JsonObject) -> JsonObject:

@@ -5,9 +5,10 @@ client makes the request again with its answers (2026-07-28, "Multi Round-Trip R
 server is parked: it goes on and nobody is connected to it. The client's next request brings the answers, or its time is
 over; then the server hears that nobody answered, and ends the call as it likes.
 
-A parked call is named by a state that is sealed like a modern server's (`state.py`): good for this agent, this
-connector and this very request, once. Each round is an operation of its own, decided, asked about and recorded with the
-answers in its Action before the server hears them. Bounded: calls parked, questions of one, and the time.
+A parked call is named by a state that is sealed like a modern server's (`state.py`): good for its holder (the agent, by
+any token of the same session or user), this connector and this very request, once. Each round is an operation of its
+own, decided, asked about and recorded with the answers in its Action before the server hears them. Bounded: calls
+parked, questions of one, and the time.
 
 A server of the older era may also refuse a call until a page was visited (2025-11-25, error -32042, which the newer era
 does not have). That is a round as well, with no call that waits.
@@ -65,6 +66,7 @@ class ParkedCall:
 
     def __init__(self, lot: Parking, conversation: Conversation, connector: str, token: object) -> None:
         self.agent = conversation.principal.agent
+        self.holder = conversation.principal.holder
         self.connector = connector
         self.begun: str | None = None  # the id of the Action that began it
         self._lot = lot
@@ -194,10 +196,10 @@ class Parking:
         if name == _NOTHING_WAITS:
             return None, {}
         call = self._parked.pop(name, None)
-        theirs = (conversation.principal.agent, upstream.connector)
-        if call is not None and (call.agent, call.connector) != theirs:
+        theirs = (conversation.principal.holder, upstream.connector)
+        if call is not None and (call.holder, call.connector) != theirs:
             call.give_up()
-        if call is None or (call.agent, call.connector) != theirs:
+        if call is None or (call.holder, call.connector) != theirs:
             raise RpcError(INVALID_PARAMS, "the server does not wait for these answers any more")
         token = object_at(params, "_meta").get("progressToken")
         return call, call.resume(conversation, token, given)

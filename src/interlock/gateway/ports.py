@@ -50,10 +50,10 @@ class Tasks(Protocol):
     """Tasks of servers, by the handles that agents have. INVARIANT: what was kept is there after any end of this
     process."""
 
-    def keep(self, handle: str, task: KeptTask, now_ms: int) -> None:
+    async def keep(self, handle: str, task: KeptTask, now_ms: int) -> None:
         """Have it durable. Raises `HostError` when it is not."""
 
-    def find(self, handle: str, agent: str, now_ms: int) -> KeptTask | None:
+    async def find(self, handle: str, agent: str, now_ms: int) -> KeptTask | None:
         """The task of a handle, for its own agent. Raises `HostError`."""
 
 

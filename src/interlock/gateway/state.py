@@ -1,7 +1,7 @@
 """`requestState` of a modern server, or of a call that is parked here (`parking.py`), sealed on its way to the client
 and back (revision 2026-07-28, multi round-trip requests).
 
-It is the client's to keep and an attacker's to change: HMAC-SHA-256 over principal, connector, request and expiry;
+It is the client's to keep and an attacker's to change: HMAC-SHA-256 over its holder, connector, request and expiry;
 used once.
 """
 
@@ -68,9 +68,9 @@ class StateSeal:
 
 
 def binding_of(conversation: Conversation, params: JsonObject, *, ours: bool) -> JsonObject:
-    """What a sealed state is good for: this agent's same request, whatever its id and answers. `ours`: whether it is a
-    state of the gateway's own, or a server's."""
+    """What a sealed state is good for: the same holder's same request, whatever its token, id and answers. `ours`:
+    whether it is a state of the gateway's own, or a server's."""
     same = {key: params.get(key) for key in ("name", "uri", "arguments")}
     at = {"connector": conversation.connector, "brief": conversation.brief}
-    agent = conversation.principal.agent
-    return {"agent": agent, "at": at, "request": str(measure(same)["digest"]), "ours": ours}
+    holder = list(conversation.principal.holder)
+    return {"holder": holder, "at": at, "request": str(measure(same)["digest"]), "ours": ours}

@@ -63,7 +63,7 @@ async def handed_out(
         return _lost("which this client did not say it takes")
     if task is None or own is None or len(own) > TASK_NAME_CHARACTERS_MAX:
         return _lost("in a form that is not a task's")
-    handle, now_ms = secrets.token_urlsafe(32), methods.line.clock.now_ms()
+    handle, now_ms = secrets.token_urlsafe(32), methods.line.clock.steady_ms()
     kept = KeptTask(
         agent=conversation.principal.agent,
         connector=operation.upstream.connector,
@@ -74,7 +74,7 @@ async def handed_out(
         until_ms=now_ms + _kept_ms(outcome.get("ttlMs")),
     )
     try:
-        methods.tasks.keep(handle, kept, now_ms)
+        await methods.tasks.keep(handle, kept, now_ms)
     except HostError as error:
         return _lost(f"and it could not be kept ({error})")
     return {"resultType": "task", "taskId": handle, **task}
@@ -136,7 +136,7 @@ async def _found(methods: Methods, conversation: Conversation, params: JsonObjec
     handle, kept = text_at(params, "taskId"), None
     try:
         if handle is not None and len(handle) <= TASK_NAME_CHARACTERS_MAX:
-            kept = methods.tasks.find(handle, conversation.principal.agent, methods.line.clock.now_ms())
+            kept = await methods.tasks.find(handle, conversation.principal.agent, methods.line.clock.steady_ms())
     except HostError as error:
         raise RpcError(INTERNAL, f"the task could not be looked for ({error})") from error
     if handle is None or kept is None or conversation.connector not in (None, kept.connector):

@@ -127,8 +127,8 @@ class Line:
             if needs != _NOTHING:
                 async with asyncio.timeout(GATHER_S_MAX):
                     facts = await self.facts.gather(needs, action)
-            if answer is not None:
-                facts = replace(facts, grants=answer.granted)
+            if answer is not None:  # a grant is good at its moment, which no clock that is set meanwhile takes away
+                facts = replace(facts, grants=answer.granted, now_ms=answer.answered_ms or facts.now_ms)
             return _Judged(action, facts, self.engine.decide(action, facts), answer)
         except TimeoutError:
             why = f"the facts were not there within {GATHER_S_MAX:g} s"
