@@ -213,6 +213,53 @@ def test_submodules_are_worked_in_as_outside(bare_copies: Copies, script: str) -
     assert bare_copies.inside(script, "coding-agent") == bare_copies.outside(script)
 
 
+#: A repository in the workspace, to be a submodule. One with a name of two parts has its work tree four folders up.
+PART = "git init -q -b main repo && cd repo && git config protocol.file.allow always && git init -q -b main part && cd part && echo p > p && git add p && git commit -qm part"
+LINKED = "git -c protocol.file.allow=always "
+MAKING_SUBMODULES = (
+    LINKED + "submodule add ./part libs/part && git submodule status && git -C libs/part status --short && cat libs/part/p libs/part/.git",
+    LINKED + "submodule --quiet add ./part sub && git commit -qm sub && " + LINKED + "clone -q --recurse-submodules . copy && cat copy/sub/p",
+    LINKED + "submodule --quiet add ./part sub && git commit -qm sub && git submodule deinit -f --all && git submodule update --init && cat sub/p",
+    # What git itself tries in the directory of each submodule.
+    "mkdir -p .git/modules/s && ln -s testing .git/modules/s/a && rm .git/modules/s/a && ln -s x .git/modules/s/b && ln -sfn y .git/modules/s/b && rm -r .git/modules/s",
+)
+
+
+@pytest.mark.parametrize("script", MAKING_SUBMODULES)
+def test_submodules_are_made_as_outside(bare_copies: Copies, script: str) -> None:
+    bare_copies.prepare(PART)
+    outside = bare_copies.outside(script)
+    assert outside[0] == 0, outside
+    assert bare_copies.inside(script, "coding-agent") == outside
+
+
+#: Each leads git's work tree elsewhere than to the folder of the submodule's name, without writing to the configuration.
+ELSEWHERE = (
+    "mkdir -p .git/modules/deep && mv .git/modules/sub .git/modules/deep/",
+    "mkdir -p .git/modules/deep && cp -r .git/modules/sub .git/modules/deep/",
+    "mkdir -p x .git/modules && mv .git/modules x/ && mkdir -p .git/modules/deep && mv x/modules/sub .git/modules/deep/",
+    "mv .git/modules/sub/config .git/modules/c && mkdir -p .git/modules/deep && mv .git/modules/c .git/modules/deep/config",
+    "mkdir -p .git/modules/deep && ln .git/modules/sub/config .git/modules/deep/config",
+)
+
+
+@pytest.mark.parametrize("script", ELSEWHERE)
+def test_the_work_tree_of_a_submodule_leads_nowhere_else(bare_copies: Copies, script: str) -> None:
+    """Nobody is there to say yes."""
+    bare_copies.prepare(f"{PART} && cd .. && {LINKED}submodule --quiet add ./part sub")
+    modules = bare_copies.root / "inside/repo/.git"
+
+    def led() -> list[str]:
+        of = sorted(str(path.relative_to(modules)) for path in modules.rglob("config") if "worktree" in path.read_text())
+        return [*of, *(line for name in of for line in (modules / name).read_text().splitlines() if "worktree" in line)]
+
+    before = led()
+    bare_copies.inside(script, "coding-agent")
+    assert [name for name in led() if name not in before] == []
+    bare_copies.inside(script, "observe")
+    assert led() != before, "the control"
+
+
 def test_a_submodule_has_no_content_of_the_repository_around_it_and_the_other_way_round(bare_copies: Copies) -> None:
     bare_copies.prepare(SUBMODULES)
     for script in (

@@ -1,5 +1,7 @@
 //! Git configuration, read as git reads it (git-config(1), and the order of things in its parser).
 //!
+//! One value is judged by where its file stands: `core.worktree` of a submodule's directory that leads to the folder of the same name, where git puts it,
+//! is read as `core.OWN.worktree` ([`OWN`]).
 //! Left out: what an `include` names, and where a value is a number or a truth. A subsection that is there and empty (`[core ""]`) is refused: for git
 //! it is another section than `[core]`, and nobody writes it.
 
@@ -7,6 +9,11 @@ use super::Keys;
 
 /// What git takes for white space.
 const SPACE: [char; 4] = [' ', '\t', '\r', '\n'];
+
+/// Stands in place of a subsection where `core.worktree` leads to the submodule's own folder.
+const OWN: &str = "of-module";
+/// Where git keeps the directories of submodules (gitrepository-layout(5)), within `.git` and within each of them.
+const MODULES: &str = "modules";
 
 /// One setting, in the order of the file: section and key in lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,21 +36,44 @@ impl Setting {
 
 /// Settings of one name are all of its values, in order, a line each: a value of two lines is not two values. What stands behind an `include` outdoes
 /// what that brings, so how many stand before a value belongs to it.
-pub(crate) fn read(text: &str) -> Result<Keys, String> {
+pub(crate) fn read(text: &str, name: &[u8]) -> Result<Keys, String> {
+    let own = own_places(name);
     if text.contains('\0') {
         return Err("it holds a zero byte".to_owned());
     }
     let (mut keys, mut includes) = (Keys::new(), 0_usize);
-    for Setting { section, subsection, key, value } in settings(text).ok_or_else(|| "git would not read it".to_owned())? {
+    for Setting { section, mut subsection, key, value } in settings(text).ok_or_else(|| "git would not read it".to_owned())? {
         let mut value = value.replace('\\', "\\\\").replace('\n', "\\n");
         if includes > 0 {
             // No value ends so: a backslash in one is doubled.
             value.push_str(&format!(" \\(included before: {includes})"));
         }
+        if (section.as_str(), subsection.as_str(), key.as_str()) == ("core", "", "worktree") && own.contains(&value) {
+            OWN.clone_into(&mut subsection);
+        }
         includes += usize::from(matches!(section.as_str(), "include" | "includeif") && key == "path");
         keys.entry(vec![section, subsection, key]).and_modify(|all| *all = format!("{all}\n{value}")).or_insert(value);
     }
     Ok(keys)
+}
+
+/// What `core.worktree` of the configuration at `name` says where it leads to the submodule's own folder, beside `.git`. Nothing where `name` is none of a
+/// submodule's, or where a part of it could be something that rules know: it begins with a dot.
+fn own_places(name: &[u8]) -> Vec<String> {
+    let Some(module) = module(name) else { return Vec::new() };
+    let up = "../".repeat(module.len() + 2);
+    let place = |parts: Vec<&str>| format!("{up}{}", parts.join("/"));
+    // A submodule within a submodule lies in the `modules` of that.
+    let nested = module.iter().copied().enumerate().filter(|(at, part)| at % 2 == 0 || *part != MODULES).map(|(_, part)| part).collect();
+    vec![place(module.clone()), place(nested)]
+}
+
+/// The parts of a name between `.git/modules` and `config`.
+pub(crate) fn module(name: &[u8]) -> Option<Vec<&str>> {
+    let name = std::str::from_utf8(name).ok()?;
+    let (_, within) = name.split_once("/.git/modules/")?;
+    let parts: Vec<&str> = within.strip_suffix("/config")?.split('/').collect();
+    parts.iter().all(|part| !part.is_empty() && !part.starts_with('.')).then_some(parts)
 }
 
 /// The settings of a file. `None`: git would refuse it.

@@ -23,11 +23,11 @@ const CHANGES_BYTES_MAX: usize = 64 << 10;
 /// Keys, from the outermost name to the innermost, with their values as text. Lists are values.
 pub type Keys = BTreeMap<Vec<String>, String>;
 
-/// The keys of a file. One of no bytes has none, whatever its format.
+/// The keys of a file. One of no bytes has none, whatever its format. Where it stands says what some values mean.
 ///
 /// # Errors
 /// Why it cannot be read as what it should be.
-pub fn read(format: Format, bytes: &[u8]) -> Result<Keys, String> {
+pub fn read(format: Format, name: &[u8], bytes: &[u8]) -> Result<Keys, String> {
     if bytes.len() > BYTES_MAX {
         return Err(format!("it is longer than {BYTES_MAX} bytes"));
     }
@@ -36,7 +36,7 @@ pub fn read(format: Format, bytes: &[u8]) -> Result<Keys, String> {
         return Ok(Keys::new());
     }
     let keys = match format {
-        Format::Git => git::read(text),
+        Format::Git => git::read(text, name),
         Format::Json => json::read(text),
         Format::Pointer => pointer::read(text),
         Format::Toml => toml::read(text),
@@ -44,9 +44,9 @@ pub fn read(format: Format, bytes: &[u8]) -> Result<Keys, String> {
     if keys.len() > KEYS_MAX { Err(format!("it has more than {KEYS_MAX} keys")) } else { Ok(keys) }
 }
 
-/// What would differ for `concern`, if `now` took the place of `before`. No file is a file without keys.
-pub fn compare(format: Format, before: Option<&[u8]>, now: Option<&[u8]>, concern: impl Fn(&Change) -> bool) -> Reading {
-    let keys = |bytes: Option<&[u8]>| read(format, bytes.unwrap_or_default());
+/// What would differ for `concern`, if `now` took the place of `before` at `name`. No file is a file without keys.
+pub fn compare((format, name): (Format, &[u8]), before: Option<&[u8]>, now: Option<&[u8]>, concern: impl Fn(&Change) -> bool) -> Reading {
+    let keys = |bytes: Option<&[u8]>| read(format, name, bytes.unwrap_or_default());
     if before == now {
         return Reading::Changes(Vec::new());
     }
@@ -55,6 +55,13 @@ pub fn compare(format: Format, before: Option<&[u8]>, now: Option<&[u8]>, concer
         (Err(why), _) => Reading::Unreadable(format!("what is there now: {why}")),
         (_, Err(why)) => Reading::Unreadable(why),
     }
+}
+
+/// Whether what a file of this format says at `before` still means that at `now`.
+#[must_use]
+pub fn means_the_same(format: Format, before: &[u8], now: &[u8]) -> bool {
+    let module = git::module(before);
+    format != Format::Git || module.is_none() || module == git::module(now)
 }
 
 fn bounded(changes: Vec<Change>) -> Reading {

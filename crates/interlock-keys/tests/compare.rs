@@ -5,7 +5,7 @@ use interlock_core::content::{Change, Format, Reading};
 use interlock_keys::{BYTES_MAX, compare, read};
 
 fn changed(format: Format, before: Option<&str>, now: Option<&str>) -> Vec<(String, Option<String>)> {
-    match compare(format, before.map(str::as_bytes), now.map(str::as_bytes), |_| true) {
+    match compare((format, b""), before.map(str::as_bytes), now.map(str::as_bytes), |_| true) {
         Reading::Changes(changes) => changes.into_iter().map(|Change { key, to }| (key.join("/"), to)).collect(),
         Reading::Unreadable(why) => vec![(format!("unreadable: {why}"), None)],
     }
@@ -63,21 +63,62 @@ fn what_readers_could_take_differently_is_not_read() {
         " ",
     ];
     for text in json {
-        assert!(read(Format::Json, text.as_bytes()).is_err(), "{text}");
+        assert!(read(Format::Json, b"", text.as_bytes()).is_err(), "{text}");
     }
     for text in ["a = 1\na = 2", "[a]\n[a]", "a.b = 1\n[a]\nb = 2", "a = 1\n[a.b]\n", "a"] {
-        assert!(read(Format::Toml, text.as_bytes()).is_err(), "{text}");
+        assert!(read(Format::Toml, b"", text.as_bytes()).is_err(), "{text}");
     }
     for text in ["[core]\nk = \0", "[core", "k = 1", "[core \"\"]\nk = 1", "[core.]\nk = 1"] {
-        assert!(read(Format::Git, text.as_bytes()).is_err(), "{text:?}");
+        assert!(read(Format::Git, b"", text.as_bytes()).is_err(), "{text:?}");
     }
-    assert!(read(Format::Git, b"[a]\nk = \xff").is_err());
-    assert!(read(Format::Json, &vec![b' '; BYTES_MAX + 1]).is_err());
+    assert!(read(Format::Git, b"", b"[a]\nk = \xff").is_err());
+    assert!(read(Format::Json, b"", &vec![b' '; BYTES_MAX + 1]).is_err());
 }
 
 #[test]
 fn more_than_a_record_holds_is_not_told() {
     let now = format!("{{\"hooks\": \"{}\"}}", "x".repeat(70_000));
-    assert!(matches!(compare(Format::Json, None, Some(now.as_bytes()), |_| true), Reading::Unreadable(_)));
-    assert_eq!(compare(Format::Json, None, Some(now.as_bytes()), |_| false), Reading::Changes(Vec::new()));
+    assert!(matches!(compare((Format::Json, b""), None, Some(now.as_bytes()), |_| true), Reading::Unreadable(_)));
+    assert_eq!(compare((Format::Json, b""), None, Some(now.as_bytes()), |_| false), Reading::Changes(Vec::new()));
+}
+
+#[test]
+fn a_submodules_work_tree_is_its_own_by_the_name_of_its_configuration() {
+    let keys = |name: &str, to: &str| {
+        let text = format!("[core]\nworktree = {to}\n");
+        let found = read(Format::Git, name.as_bytes(), text.as_bytes()).unwrap();
+        found.into_keys().map(|key| key.join(".")).collect::<Vec<_>>()
+    };
+    let own = [
+        ("/w/.git/modules/sub/config", "../../../sub"),
+        ("/w/.git/modules/lib/sub/config", "../../../../lib/sub"),
+        ("/w/.git/modules/a/modules/b/config", "../../../../../a/b"),
+    ];
+    for (name, to) in own {
+        assert_eq!(keys(name, to), ["core.of-module.worktree"], "{name} {to}");
+    }
+    let others = [
+        ("/w/.git/config", "../../../sub"),
+        ("/w/.git/modules/sub/config", "../../../other"),
+        ("/w/.git/modules/sub/config", "../../../sub/"),
+        ("/w/.git/modules/sub/config", "/w/sub"),
+        ("/w/.git/modules/a/hooks/config", "../../../hooks"),
+        ("/w/.git/modules/sub/.git/config", "../../../../sub/.git"),
+        ("/w/.git/modules/.vscode/config", "../../../.vscode"),
+        ("/w/.git/modules/sub/config.worktree", "../../../sub"),
+        ("/w/.git/modules/config", "../../"),
+        ("/w/x.git/modules/sub/config", "../../../sub"),
+    ];
+    for (name, to) in others {
+        assert_eq!(keys(name, to), ["core..worktree"], "{name} {to}");
+    }
+    for (one, other, same) in
+        [("/w/.git/modules/a/config", "/x/.git/modules/a/config", true), ("/w/.git/config", "/x/.git/config", true)].into_iter().chain([
+            ("/w/.git/modules/hooks/config", "/w/.git/modules/a/hooks/config", false),
+            ("/w/.git/modules/a/config", "/w/.git/config", false),
+            ("/w/a/.git/config", "/w/.git/modules/a/config", true),
+        ])
+    {
+        assert_eq!(interlock_keys::means_the_same(Format::Git, one.as_bytes(), other.as_bytes()), same, "{one} {other}");
+    }
 }

@@ -12,8 +12,9 @@ from typing import Final
 
 from interlock.policy import runs_later_keys
 
-#: Keys of git configuration that run nothing and lead nowhere; all others are guarded.
-GIT_HARMLESS: Final = (*runs_later_keys.GIT_HARMLESS, "color.*.*")
+#: Keys of git configuration that run nothing and lead nowhere; all others are guarded. `core.of-module.worktree` is how
+#: a submodule's `core.worktree` is read where it leads to the folder of the submodule's name.
+GIT_HARMLESS: Final = (*runs_later_keys.GIT_HARMLESS, "color.*.*", "core.of-module.worktree")
 
 #: Members of a package.json that no client runs.
 PACKAGE_HARMLESS: Final = tuple(key.removesuffix("*") for key in runs_later_keys.PACKAGE_HARMLESS)

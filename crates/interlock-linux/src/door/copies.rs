@@ -280,11 +280,10 @@ impl Copy {
         matches!(self.of, Of::Nothing(..))
     }
 
-    /// Whether a program that has closed it expects it at its name: where nothing was, or an empty file, `stat` tells of nothing until then. While a human
-    /// is asked nobody waits.
+    /// Whether a program that has closed it expects it at its name: `stat` tells of the old content until then, and git reads as many bytes of a file as
+    /// that told. While a human is asked nobody waits.
     pub fn is_awaited(&self) -> bool {
-        let was_empty = if let Of::File(stat, _) = &self.of { stat.size == 0 } else { true };
-        was_empty && !self.asking.load(Ordering::Acquire)
+        !self.asking.load(Ordering::Acquire)
     }
 
     fn wake(&self) {

@@ -246,7 +246,7 @@ fn decided(errand: &Errand<'_>, copy: &Copy) -> Result<(), Stop> {
     if keys.is_empty() && act.history == Some(History::Tracked) {
         return installed(errand, copy, &before, &now); // as was decided when it was made
     }
-    let content = (!keys.is_empty()).then(|| guarded::content(&keys, &before, &now));
+    let content = (!keys.is_empty()).then(|| guarded::content(&copy.name, &keys, &before, &now));
     copy.asking.store(true, Ordering::Release);
     let settled = errand.session.line.settle(errand.session, &copy.call, &ENACTOR, vec![act.with_content(content)]);
     copy.asking.store(false, Ordering::Release);

@@ -64,16 +64,16 @@ pub fn keys_at<'a>(errand: &'a Errand<'_>, end: &FileEnd) -> Vec<&'a Keys> {
     errand.session.line.judge.plan.keys_at(end)
 }
 
-/// What would come of these keys if `now` took the place of `before`. Only what some rule guards is told.
-pub fn content(keys: &[&Keys], before: &Held, now: &Held) -> Content {
+/// What would come of these keys if `now` took the place of `before` at `name`. Only what some rule guards is told.
+pub fn content(name: &[u8], keys: &[&Keys], before: &Held, now: &Held) -> Content {
     let formats = keys.iter().map(|keys| keys.format);
-    Content::Read(formats.map(|format| (format, reading(keys, format, before, now))).collect())
+    Content::Read(formats.map(|format| (format, reading(keys, (format, name), before, now))).collect())
 }
 
-fn reading(keys: &[&Keys], format: Format, before: &Held, now: &Held) -> Reading {
+fn reading(keys: &[&Keys], (format, name): (Format, &[u8]), before: &Held, now: &Held) -> Reading {
     match (before, now) {
         (Held::Unknown(why), _) | (_, Held::Unknown(why)) => Reading::Unreadable((*why).to_owned()),
-        _ => interlock_keys::compare(format, before.bytes(), now.bytes(), |change| {
+        _ => interlock_keys::compare((format, name), before.bytes(), now.bytes(), |change| {
             keys.iter().any(|keys| keys.format == format && keys.concern(change))
         }),
     }

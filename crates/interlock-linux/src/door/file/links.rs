@@ -22,8 +22,12 @@ pub fn made(errand: &Errand<'_>, name: &[u8], content: &[u8]) -> Vec<Observed> {
     acts.into_iter().map(|act| Observed { origin: Some(Origin::Session), ..act }).collect()
 }
 
-/// The names that go when a symlink is taken away from `name`, wherever it leads.
-pub fn gone(errand: &Errand<'_>, name: &[u8]) -> Vec<Observed> {
+/// The names that go when a symlink is taken away from `name`, wherever it leads. None with one that this session made: what it stands for was
+/// not there before.
+pub fn gone(errand: &Errand<'_>, name: &[u8], origin: Origin) -> Vec<Observed> {
+    if origin == Origin::Session {
+        return Vec::new();
+    }
     let acts = standing(errand, Verb::FileDelete, name, |_| ANYWHERE.to_vec());
     acts.into_iter().map(|act| Observed { origin: Some(Origin::Before), ..act }).collect()
 }

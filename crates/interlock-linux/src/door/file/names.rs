@@ -169,7 +169,7 @@ fn remove(errand: &Errand<'_>, directory: i32, index: usize, flags: i32) -> Resu
     natively_refused(errand, &object.stat, &place, flags)?;
     let mut acts = removal(errand, &object)?;
     if object.stat.kind() == libc::S_IFLNK {
-        acts.extend(links::gone(errand, &place.name()));
+        acts.extend(links::gone(errand, &place.name(), errand.origin((object.file.as_fd(), &object.stat))));
     }
     let gone = errand.enact_as_caller(&ENACTOR, acts, |_| {
         errand.session.histories.leaving(&place.name(), &object.stat, errand.origin((object.file.as_fd(), &object.stat)));
@@ -194,7 +194,7 @@ fn removal(errand: &Errand<'_>, object: &Object) -> Result<Vec<Observed>, Stop> 
         return Ok(acts);
     }
     let held = Held::of(errand, Some((object.file.as_fd(), &object.stat)))?;
-    let content = guarded::content(&keys, &held, &Held::Nothing);
+    let content = guarded::content(object.name.bytes(), &keys, &held, &Held::Nothing);
     Ok(acts.into_iter().map(|act| act.with_content(Some(content.clone()))).collect())
 }
 

@@ -21,6 +21,7 @@ use interlock_core::action::{FileEnd, Target, Verb};
 use interlock_core::content::Content;
 use interlock_core::decision::{RecordClass, Says};
 use interlock_core::facts::Origin;
+use interlock_core::keys::Keys;
 use interlock_core::plan::PlanAnswer;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -152,12 +153,12 @@ impl Guarded {
             return Ok(none);
         }
         let moved = Held::of(errand, from.found())?;
-        let source = (!at_source.is_empty()).then(|| guarded::content(&at_source, &moved, &Held::Nothing));
+        let source = (!at_source.is_empty()).then(|| guarded::content(&from.name, &at_source, &moved, &Held::Nothing));
         if at_destination.is_empty() {
             return Ok(Self { source, ..none });
         }
         let before = Held::of(errand, to.found())?;
-        let destination = Some(guarded::content(&at_destination, &before, &moved));
+        let destination = Some(guarded::content(&to.name, &at_destination, &before, &moved));
         Ok(Self { source, destination, before, now: Some(moved) })
     }
 
@@ -296,7 +297,7 @@ fn acts(errand: &Errand<'_>, from: &End, to: &End, exchange: bool, (walked, guar
     if !exchange && to.object.is_some() {
         acts.push(errand.act(Verb::FileDelete, &to.name, to.found()).with_content(guarded.replaced(errand)));
     }
-    acts.extend([from, to].into_iter().filter(|end| end.is_link()).flat_map(|end| links::gone(errand, &end.name)));
+    acts.extend([from, to].into_iter().filter(|end| end.is_link()).flat_map(|end| links::gone(errand, &end.name, end.origin(errand))));
     if loss::cares(&errand.session.line.judge, Verb::FileRename) {
         acts.extend(lost(errand, from, to, &walked.from));
         if exchange {
@@ -374,7 +375,8 @@ fn guarded_alike(errand: &Errand<'_>, from: &FileEnd, to: &FileEnd) -> Option<Co
         return None;
     }
     let (old, new) = (guarded::keys_at(errand, from), guarded::keys_at(errand, to));
-    let alike = old.len() == new.len() && old.iter().zip(&new).all(|(one, other)| std::ptr::eq(*one, *other));
+    let same = |keys: &Keys| interlock_keys::means_the_same(keys.format, &from.path.0, &to.path.0);
+    let alike = old.len() == new.len() && old.iter().zip(&new).all(|(one, other)| std::ptr::eq(*one, *other) && same(one));
     (alike && !old.is_empty()).then(|| guarded::unchanged(&old))
 }
 
