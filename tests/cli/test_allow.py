@@ -82,6 +82,13 @@ def test_inside_and_outside_the_same_is_said(place):
     assert str(place.home / "config/policies/always.yaml") in inside and str(place.home / "config/projects") in inside
 
 
+def test_equal_denials_are_told_once(place):
+    read(place, "f0", "f1", "f0", "f0")
+    told = why(place)
+    assert told.count("/f0 (3 times)\n") == 1 and told.count("denied file.read") == 2, told
+    assert len(place("why", "--json").stdout.splitlines()) == 4
+
+
 def test_a_folder_that_several_denials_share_is_one_rule(place):
     read(place, "f0", "f1", "f2")
     told = why(place)

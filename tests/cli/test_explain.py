@@ -46,7 +46,7 @@ def test_the_default_policy_is_one_screen(cli):
     for heading, row in (
         ("ALLOWED", r"read, change, run +\$\{workspace\}/\*\*"),
         ("ALLOWED", r"what every program needs: .*\(base, \d+ rules\)"),
-        ("ASKED", r"run +git push; .*\(a push leaves this machine\)"),
+        ("ASKED", r"run +git push; .*\(a push may leave this machine\)"),
         ("DENIED", r"read +@secrets, with exceptions.*\(credentials stay"),
         ("DENIED", r"Interlock's own state, .*\(guard, \d+ rules\)"),
         ("WAYS AROUND", r"push, .*: a copy of the program under another name runs"),

@@ -13,6 +13,8 @@ from interlock.vocabulary.errors import OperatorError
 from interlock.vocabulary.printable import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from interlock.vocabulary.denial import Denial, DenialsTold
 
 #: Denials that a session keeps for those inside it (spec/supervisor.md, Limits).
@@ -51,18 +53,29 @@ def run(arguments: argparse.Namespace) -> int:
     if not told.denials:
         print("nothing was denied")
     said: set[tuple[str, ...]] = set()
-    for denial in told.denials:
-        print(explain(denial, told, said))
+    for denial, times in _equal_ones_once(told.denials):
+        print(explain(denial, told, said, times=times))
     return 0
 
 
-def explain(denial: Denial, told: DenialsTold, said: set[tuple[str, ...]]) -> str:
-    """One denial: what, which rule, why, and what can be done about it, unless that was `said` of another before."""
+def _equal_ones_once(denials: Iterable[Denial]) -> list[tuple[Denial, int]]:
+    """Each denial that differs from the others in more than its moment, where it was met first, and how often."""
+    found: dict[str, tuple[Denial, int]] = {}
+    for denial in denials:
+        kind = json.dumps(denial._replace(time=None, record=None), sort_keys=True)
+        first, times = found.get(kind, (denial, 0))
+        found[kind] = (first, times + 1)
+    return list(found.values())
+
+
+def explain(denial: Denial, told: DenialsTold, said: set[tuple[str, ...]], *, times: int = 1) -> str:
+    """One denial: what, how many `times`, which rule, why, and what can be done about it, unless that was `said` of
+    another before."""
     from interlock.vocabulary import words
 
     act = words.act({"verb": denial.verb, "target": denial.target})
     rules = ", ".join(denial.rules) or "none"
-    lines = [f"denied {act}", f"  rule:    {printable(rules)}"]
+    lines = [f"denied {act}" + (f" ({times} times)" if times > 1 else ""), f"  rule:    {printable(rules)}"]
     if denial.because:
         lines.append(f"  because: {printable(denial.because, 1000)}")
     remedy = _remedy(denial, told)

@@ -226,7 +226,8 @@ KINDS: Final = (
         listed=(
             "**/[Mm]akefile",
             "**/{GNU,BSD}makefile",
-            "**/[Mm]akefile.*",
+            "**/Makefile.*",
+            "**/makefile.{mk,mak,inc,in,am,common,defs,config,local,unix,linux,win,vc}",
             "**/*.{mk,mak,make,just}",
             "**/{.,}[Jj][Uu][Ss][Tt][Ff][Ii][Ll][Ee]",
             "**/[Tt]askfile{,.dist}.{yml,yaml}",
