@@ -38,7 +38,7 @@ def last(answer: Any) -> Any:
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same with shorter waits."""
     monkeypatch.setattr("interlock.connectors.link.START_PATIENCE_MS_MAX", 1_000)
-    monkeypatch.setattr("interlock.connectors.link.LIST_S_MAX", 3.0)
+    monkeypatch.setattr("interlock.connectors.lists.LIST_S_MAX", 3.0)
     monkeypatch.setattr("interlock.gateway.known_lists.LIST_AT_ONCE_S", 1.0)
 
 

@@ -97,6 +97,7 @@ def parts_joined(parts: Parts) -> Joined:
     sessions = Sessions(now_ms=clock.steady_ms, new_id=lambda: secrets.token_urlsafe(32), backlogs=backlogs)
     changes = Changes(sessions)
     parts.pool.listener = catalogue.lists.listener = changes.told
+    parts.pool.held = changes.held
     sessions.ended = parts.pool.session_ended
     return Joined(methods, prompts, sessions, changes, backlogs)
 

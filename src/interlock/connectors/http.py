@@ -15,15 +15,17 @@ import contextlib
 import errno
 import itertools
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Final
 
 from msgspec import structs
 
 from interlock.connectors import oldest
+from interlock.connectors.channel import Missed, Sink
 from interlock.connectors.configuration import Connector, Http
 from interlock.connectors.http_client import HttpClient, Lines, Response, Unanswered
+from interlock.connectors.http_streams import Said, session_stream, subscription
 from interlock.connectors.lapse import Lapsed, Processed
 from interlock.connectors.patience import Alarms, Deadline, Noise, Pace, Turns
 from interlock.connectors.questions import outcome_of
@@ -53,11 +55,9 @@ LOCATION_CHARACTERS_MAX: Final = 200
 RETURNS_MAX: Final = 100
 RETRY_MS: Final = 1_000
 RETRY_MS_MAX: Final = 5_000
-#: Before a stream of changes that was lost is opened again; it doubles as long as nothing is said.
-LISTEN_PAUSE_S: Final = 1.0
-LISTEN_PAUSE_S_MAX: Final = 60.0
 _SESSION: Final = "Mcp-Session-Id"
 _VERSION: Final = f"{META}protocolVersion"
+_LISTEN: Final = "subscriptions/listen"
 #: Methods whose answers say what later requests need.
 _TEACH: Final = frozenset({"initialize", "server/discover", "tools/list"})
 #: Headers of so many requests are kept as they are sent.
@@ -67,7 +67,7 @@ LINES_KEPT_MAX: Final = 256
 class HttpChannel:
     """See the module. Implements `channel.Channel`; one for each (connector, agent), so a session is one agent's."""
 
-    def __init__(self, connector: Connector, server: Http, agent: str, told: Callable[[messages.Told], None]) -> None:
+    def __init__(self, connector: Connector, server: Http, agent: str, told: Sink) -> None:
         self._connector = connector
         self._server = server
         self._told = told
@@ -80,7 +80,7 @@ class HttpChannel:
         self._version: str | None = None
         self._schemas: dict[str, JsonObject] = {}
         self._lines: dict[tuple[str | None, str | None, str | None, str | None], Lines] = {}
-        self._stream: asyncio.Task[None] | None = None
+        self._streams: dict[int, asyncio.Task[None]] = {}
         self._refused = False
         self._oldest: StdioChannel | None = None
         self.noise = Noise()
@@ -158,18 +158,26 @@ class HttpChannel:
         with contextlib.suppress(OSError, ValueError, TimeoutError):
             await self._post_quietly(messages.notification(method, params), method)
         if method == "notifications/initialized" and self._session is not None:
-            self._stream = asyncio.create_task(contained(self._listen(), lambda _: None))
+            self._streams[0] = asyncio.create_task(contained(session_stream(self), lambda _: None))
 
-    async def listen(self, params: JsonObject) -> None:
+    async def listen(self, params: JsonObject) -> int:
         """See `channel.Channel`."""
-        self._stream = asyncio.create_task(contained(self._subscribed(params), lambda _: None))
+        identity = next(self._ids)
+        self._streams[identity] = asyncio.create_task(contained(subscription(self, identity, params), lambda _: None))
+        return identity
+
+    async def unlisten(self, identity: int) -> None:
+        """See `channel.Channel`: the closed stream says it."""
+        stream = self._streams.pop(identity, None)
+        if stream is not None:
+            stream.cancel()
 
     async def close(self, why: str) -> None:
         """End the session there, and the connections."""
         if not self.ended.done():
             self.ended.set_result(why)
-        if self._stream is not None:
-            self._stream.cancel()
+        for stream in self._streams.values():
+            stream.cancel()
         if self._oldest is not None:
             await self._oldest.close(why)
         if self._session is not None:
@@ -266,7 +274,7 @@ class HttpChannel:
     async def _listened(
         self, response: Response, reader: EventReader, identity: int, exchange: Exchange, deadline: Deadline
     ) -> Reply | None:
-        async for message in self._events(response, reader):
+        async for message in self.events(response, reader):
             if isinstance(message, messages.Response):
                 if message.id == identity:
                     return message.reply
@@ -293,43 +301,33 @@ class HttpChannel:
         else:
             self._told(told)
 
-    async def _listen(self) -> None:
-        """The session's own stream, where the server has one: what it says outside requests. Its loss is no failure."""
-        with contextlib.suppress(Unanswered, OSError, ValueError):
-            headers = {**self._headers(None, {}), "Accept": "text/event-stream"}
-            with await self._client.send("GET", headers, b"") as response:
-                if response.status != 200 or response.content_type != "text/event-stream":
-                    return
-                async for message in self._events(response, EventReader()):
-                    if isinstance(message, messages.Told):
-                        self._told(message)
-                    elif isinstance(message, messages.Asked):
-                        outcome = await outcome_of(message, None, self._connector)
-                        await self._post_quietly(messages.answer(message.id, outcome), None)
+    async def opened(self, last: str | None) -> Response:
+        """See `http_streams.Way`."""
+        resumed = {"Last-Event-ID": last} if last is not None else {}
+        return await self._client.send(
+            "GET", {**self._headers(None, {}), "Accept": "text/event-stream", **resumed}, b""
+        )
 
-    async def _subscribed(self, params: JsonObject) -> None:
-        """What a modern server says has changed, on a stream that is opened again when it was lost, and not when the
-        server answers: then it has ended it, or does not know it."""
-        pause_s = LISTEN_PAUSE_S
-        while not self.ended.done():
-            with contextlib.suppress(Unanswered, OSError):
-                method = "subscriptions/listen"
-                body = messages.request(next(self._ids), method, params)
-                with await self._client.send("POST", self._headers(method, params), body) as response:
-                    if response.status != 200 or response.content_type != "text/event-stream":
-                        return
-                    async for message in self._events(response, EventReader()):
-                        if isinstance(message, messages.Response):
-                            return
-                        if isinstance(message, messages.Told):
-                            pause_s = LISTEN_PAUSE_S
-                            self._told(message)
-            await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, LISTEN_PAUSE_S_MAX)
+    async def subscribed(self, identity: int, params: JsonObject) -> Response:
+        """See `http_streams.Way`."""
+        body = messages.request(identity, _LISTEN, params)
+        return await self._client.send("POST", self._headers(_LISTEN, params), body)
 
-    async def _events(
-        self, response: Response, reader: EventReader
-    ) -> AsyncIterator[messages.Response | messages.Asked | messages.Told | messages.Unreadable]:
+    async def hear(self, said: Said | Missed) -> None:
+        """See `http_streams.Way`."""
+        if isinstance(said, messages.Told | Missed):
+            self._told(said)
+        elif isinstance(said, messages.Asked):
+            outcome = await outcome_of(said, None, self._connector)
+            await self._post_quietly(messages.answer(said.id, outcome), None)
+
+    def session_lost(self) -> None:
+        """See `http_streams.Way`."""
+        self._session = None
+        if not self.ended.done():
+            self.ended.set_result("the server ended the session")
+
+    async def events(self, response: Response, reader: EventReader) -> AsyncIterator[Said]:
         """The messages of an event stream, no faster than others can be served meanwhile. Too many end it."""
         pace, count = Pace(), 0
         async for part in response.parts():

@@ -5,62 +5,48 @@ Implements `mediate.upstream.Upstream`. One link's trouble stays its own: every 
 bounded and a breaker stops hammering: failures in a row open the circuit for a while that doubles, one success closes
 it. Left out: how bytes travel (`stdio.py`, `http.py`), what may be asked (the gateway).
 
-Its lists (tools, resources, templates, prompts) are kept, all pages, bounded, until the server says they changed or
-for a while. A list that is malformed is refused whole: half a list would hide what was left out. An entry in a form
-that some client would not take is left out by itself, and told (`mcp/definition.py`). A list that failed is not asked
-for again at once, so that a server without a usable list of one kind delays nobody and keeps its other kinds.
+Its lists are kept until the server says they changed or for a while. An entry in a form that some client would not take
+is left out by itself, and told (`mcp/definition.py`). A list that failed is not asked for again at once, so that a
+server without a usable list of one kind delays nobody and keeps its other kinds.
+
+While somebody listens to what a server tells, it is had again after its end without being asked, and who listens is
+told what may have changed meanwhile (`listening.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
 from msgspec import structs
 
 from interlock.connectors import greeting
-from interlock.connectors.channel import Channel, Open
+from interlock.connectors.channel import Channel, Missed, Open
 from interlock.connectors.configuration import Connector
 from interlock.connectors.greeting import Era, Fresh, Met, Unmet
 from interlock.connectors.kind import kind_of
 from interlock.connectors.lapse import Lapsed, Processed
 from interlock.connectors.launch import LaunchFailed
+from interlock.connectors.listening import ACKNOWLEDGED, RESOURCES, SUBSCRIPTION, Listening
+from interlock.connectors.lists import CHANGED, LIST_METHODS, AskPage, asked, words_of
 from interlock.connectors.own_words import for_agent, for_operator
 from interlock.connectors.standing import Standing
 from interlock.mcp import server_message as messages
 from interlock.mcp.definition import LeftOut, usable
-from interlock.mcp.revision import LEGACY, META, METHOD_NOT_FOUND, MODERN
+from interlock.mcp.revision import LEGACY, MODERN
 from interlock.mediate.line import contained
-from interlock.mediate.upstream import Broken, Exchange, Fault, Reply
+from interlock.mediate.upstream import Broken, Exchange, Reply
 from interlock.vocabulary.effect import Effect
-from interlock.vocabulary.json_text import JsonObject, is_object, object_at
-from interlock.vocabulary.printable import printable
+from interlock.vocabulary.json_text import JsonObject, object_at
 
-LIST_METHODS: Final = {
-    "tools": "tools/list",
-    "resources": "resources/list",
-    "resourceTemplates": "resources/templates/list",
-    "prompts": "prompts/list",
-}
-_CHANGED: Final = {
-    "notifications/tools/list_changed": ("tools",),
-    "notifications/resources/list_changed": ("resources", "resourceTemplates"),
-    "notifications/prompts/list_changed": ("prompts",),
-}
-#: Names our own request to the server, which is nothing to an agent.
-SUBSCRIPTION: Final = f"{META}subscriptionId"
-PAGES_MAX: Final = 50
-ENTRIES_MAX: Final = 2_000
+#: What is listened to keeps a server running. So long it is waited before it is started again, and at most.
+AGAIN_S: Final = 1.0
+AGAIN_S_MAX: Final = 60.0
 KEPT_MS: Final = 60_000
 #: Entries that are not listed, as the operator is told of them.
 LEFT_OUT_SHOWN_MAX: Final = 20
-NAME_CHARACTERS_MAX: Final = 64
-#: All pages of one list together, in seconds.
-LIST_S_MAX: Final = 15.0
-
-AskPage = Callable[[str, str | None], Awaitable[Reply]]
 FAILURES_MAX: Final = 3
 PAUSE_MS_FIRST: Final = 500
 PAUSE_MS_MAX: Final = 60_000
@@ -84,6 +70,9 @@ class Link:
         self._trouble: Broken | None = None
         self._denied: tuple[str, ...] = ()
         self._lists = Lists(now_ms)
+        self._keeping: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
+        self.listening = Listening(connector)
         self.listener: Callable[[str, JsonObject], None] | None = None
 
     @property
@@ -165,8 +154,19 @@ class Link:
             self._request(method, params, exchange, limit_ms), lambda why: Broken(why, exchange.passage.effect)
         )
 
+    async def follow(self, task: str) -> bool:
+        """See `Upstream`."""
+        return await contained(self._follow(task), lambda _: False)
+
+    async def leave(self, task: str) -> None:
+        """See `Upstream`."""
+        await contained(self.listening.leave(self._channel, self._met, task), lambda _: None)
+
     async def close(self) -> None:
         """End the server, if one runs or is being started."""
+        for task in (self._keeping, self._looking):
+            if task is not None:
+                task.cancel()
         if self._starting is not None and not self._starting.done():
             self._starting.cancel()
             await asyncio.wait({self._starting})
@@ -181,6 +181,11 @@ class Link:
         if _CAPABILITY[kind] not in self._met.capabilities:
             return []
         return await self._lists.all(kind, self._ask_page)
+
+    async def _follow(self, task: str) -> bool:
+        if await self._connect() is not None or self._channel is None:
+            return False
+        return await self.listening.follow(self._channel, self._met, task)
 
     async def _connect(self) -> Broken | None:
         """Have a server that has said what it is."""
@@ -219,28 +224,47 @@ class Link:
             return Broken(words, Effect.NOT_SENT, starting=True)
 
     async def _start(self) -> Broken | None:
-        self._lists.forget()
+        before = self._lists.forget()
         met = await self._attempt()
         if isinstance(met, Fresh):
             self._no_probe = True
             met = await self._attempt()
         if isinstance(met, Met):
             self._met = met
-            await self._listen()
+            if self._channel is not None:
+                self._channel.ended.add_done_callback(self._keep)
+                await self.listening.begin(self._channel, met, self._connector.timeout_ms)
+            self._look_again(before)
             return None
         self._no_probe = self._connector.revision == "legacy"
         return met if isinstance(met, Broken) else self._unstarted(met.why)
 
-    async def _listen(self) -> None:
-        """Have a modern server that says its lists may change say when they do."""
-        wanted: JsonObject = {
-            f"{kind}ListChanged": True
-            for kind in ("tools", "prompts", "resources")
-            if object_at(self._met.capabilities, kind).get("listChanged") is True
-        }
-        if self.modern and wanted and self._channel is not None:
-            params: JsonObject = {"_meta": greeting.own_meta(self._connector, {}), "notifications": wanted}
-            await self._channel.listen(params)
+    def _look_again(self, before: dict[str, list[JsonObject]]) -> None:
+        """The server was not heard for a while: who listens is told of each list that is another one by now, and that
+        what it follows may have changed."""
+        if self.listener is not None and (before or self.listening.is_wanted):
+            self._looking = asyncio.create_task(contained(self._looked_again(before, self.listener), lambda _: None))
+
+    async def _looked_again(self, before: dict[str, list[JsonObject]], tell: Callable[[str, JsonObject], None]) -> None:
+        for method, kinds in CHANGED.items():
+            now = [(kind, await self.definitions(kind)) for kind in kinds if kind in before]
+            if any(isinstance(found, list) and found != before[kind] for kind, found in now):
+                tell(method, {})
+        for method, params in self.listening.missed():
+            tell(method, params)
+
+    def _keep(self, _: object = None) -> None:
+        """The server is gone. Where somebody listens to what it tells of, it is had again without being asked."""
+        if self.listening.is_wanted and (self._keeping is None or self._keeping.done()):
+            self._keeping = asyncio.create_task(contained(self._had_again(), lambda _: None))
+
+    async def _had_again(self) -> None:
+        pause_s = AGAIN_S
+        while self.listening.is_wanted:
+            await asyncio.sleep(pause_s)
+            if await self.connect() is None:
+                return
+            pause_s = min(2 * pause_s, AGAIN_S_MAX)
 
     async def _attempt(self) -> Met | Fresh | Broken:
         """Start or reach it once, and greet it. What is not met is ended."""
@@ -304,7 +328,12 @@ class Link:
             params = {**params, "_meta": meta}
             if exchange.ask is not None:
                 exchange = structs.replace(exchange, ask=None)  # it asks by its results alone
-        reply = await channel.request(method, params, exchange, limit_ms)
+        if method in RESOURCES and self.modern:
+            reply: Reply | Lapsed = await self.listening.asked(channel, self._met, params, method, exchange)
+        else:
+            reply = await channel.request(method, params, exchange, limit_ms)
+        if method in RESOURCES:
+            reply = self.listening.note(method, params, reply) or reply
         if isinstance(reply, Lapsed):
             await self._lapsed(channel, reply)
         elif not isinstance(reply, Broken):
@@ -324,8 +353,15 @@ class Link:
         if lapsed.processed is Processed.UNKNOWN:
             self._failed(lapsed.reason)
         await channel.close(lapsed.reason)
+        self._keep()
 
-    def _told(self, told: messages.Told) -> None:
+    def _told(self, told: messages.Told | Missed) -> None:
+        if isinstance(told, Missed):
+            self._look_again(self._lists.forget())
+            return
+        if told.method == ACKNOWLEDGED:
+            self.listening.acknowledged(told.params)
+            return
         self._lists.told(told.method)
         if self.listener is not None:
             meta = {key: value for key, value in object_at(told.params, "_meta").items() if key != SUBSCRIPTION}
@@ -346,20 +382,22 @@ class Lists:
     def __init__(self, now_ms: Callable[[], int]) -> None:
         self._now_ms = now_ms
         self._kept: dict[str, tuple[int, list[JsonObject]]] = {}
+        self._last: dict[str, list[JsonObject]] = {}
         self._turns = {kind: asyncio.Lock() for kind in LIST_METHODS}
         self._breakers = {kind: Breaker(failures_max=1) for kind in LIST_METHODS}
         self._left_out: dict[str, list[LeftOut]] = {}
 
-    def forget(self) -> None:
-        """The server is a new one."""
+    def forget(self) -> dict[str, list[JsonObject]]:
+        """The server is a new one, or was not heard for a while. What it listed last, by kind."""
         self._kept.clear()
         self._left_out.clear()
         for breaker in self._breakers.values():
             breaker.succeeded()
+        return dict(self._last)
 
     def told(self, method: str) -> None:
         """A notification came: what it says changed is asked again next time."""
-        for kind in _CHANGED.get(method, ()):
+        for kind in CHANGED.get(method, ()):
             self._kept.pop(kind, None)
 
     def faults(self) -> list[str]:
@@ -368,7 +406,7 @@ class Lists:
 
     def left_out(self) -> tuple[str, ...]:
         """What the server lists and nobody is shown, in words for the operator."""
-        words = [_left_out(kind, each) for kind, entries in self._left_out.items() for each in entries]
+        words = [words_of(kind, each) for kind, entries in self._left_out.items() for each in entries]
         more = len(words) - LEFT_OUT_SHOWN_MAX
         return (*words[:LEFT_OUT_SHOWN_MAX], *((f"{more} more are not listed",) if more > 0 else ()))
 
@@ -387,58 +425,15 @@ class Lists:
             refusal = breaker.refusal(self._now_ms())
             if refusal is not None:
                 return Broken(f"its list of {kind} is unavailable: {refusal}", Effect.NOT_SENT)
-            found = await contained(_in_time(kind, ask), lambda why: Broken(why, Effect.UNKNOWN))
+            found = await contained(asked(kind, ask), lambda why: Broken(why, Effect.UNKNOWN))
             if isinstance(found, Broken):
                 breaker.failed(found.reason, self._now_ms())
             else:
                 breaker.succeeded()
                 found, self._left_out[kind] = usable(kind, found)
                 self._kept[kind] = (self._now_ms(), found)
+                self._last[kind] = found
             return found
-
-
-def _left_out(kind: str, entry: LeftOut) -> str:
-    named = f"`{printable(entry.name, NAME_CHARACTERS_MAX)}`" if entry.name is not None else "an entry without a name"
-    return f"{named} of its {kind} is not listed: {entry.why}"
-
-
-async def _in_time(kind: str, ask: AskPage) -> list[JsonObject] | Broken:
-    try:
-        async with asyncio.timeout(LIST_S_MAX):
-            return await _pages(kind, ask)
-    except TimeoutError:
-        return Broken(f"it did not list its {kind} within {LIST_S_MAX:g} s", Effect.UNKNOWN)
-
-
-async def _pages(kind: str, ask: AskPage) -> list[JsonObject] | Broken:
-    found: list[JsonObject] = []
-    cursor: str | None = None
-    cursors: set[str] = set()
-    for _ in range(PAGES_MAX):
-        reply = await ask(kind, cursor)
-        if isinstance(reply, Broken):
-            return reply
-        if isinstance(reply, Fault):
-            nothing = reply.code == METHOD_NOT_FOUND and not found
-            return [] if nothing else _unusable(f"it refuses to list its {kind} (error {reply.code})")
-        entries = reply.value.get(kind)
-        if not isinstance(entries, list) or not all(is_object(entry) for entry in entries):
-            return _unusable(f"its list of {kind} is not a list of objects")
-        found.extend(entry for entry in entries if is_object(entry))
-        if len(found) > ENTRIES_MAX:
-            return _unusable(f"its list of {kind} has more than {ENTRIES_MAX} entries")
-        following = reply.value.get("nextCursor")
-        if following is None:
-            return found
-        if not isinstance(following, str) or following in cursors:
-            return _unusable(f"its list of {kind} does not end (a cursor came again, or is not a text)")
-        cursor = following
-        cursors.add(following)
-    return _unusable(f"its list of {kind} does not end within {PAGES_MAX} pages")
-
-
-def _unusable(why: str) -> Broken:
-    return Broken(why, Effect.UNKNOWN)
 
 
 class Breaker:

@@ -35,6 +35,8 @@ class Pool:
         self._leaving: set[Link] = set()
         self._endings: set[asyncio.Task[None]] = set()
         self.listener: Listener | None = None
+        #: Whether a client of an agent listens to a resource of a connector.
+        self.held: Callable[[str, str, str], bool] = lambda *_: True
 
     def names(self) -> list[str]:
         """The connectors, sorted."""
@@ -50,6 +52,7 @@ class Pool:
             kind = Link if known.per == "agent" else ApartLink
             link = kind(known, self._opener(known, agent), now_ms=self._now_ms)
             link.listener = lambda method, params: self._hear(agent, connector, method, params)
+            link.listening.held = lambda uri: self.held(agent, connector, uri)
             self._links[(connector, agent)] = link
         return link
 

@@ -116,12 +116,18 @@ class StdioChannel:
         """Send a notification."""
         await self._send(messages.notification(method, params), Passage())
 
-    async def listen(self, params: JsonObject) -> None:
+    async def listen(self, params: JsonObject) -> int:
         """See `channel.Channel`. Nobody waits for its answer, which is the end of it."""
         identity, self._next = self._next, self._next + 1
         self._given_up.add(identity)
         with contextlib.suppress(OSError):
             await self._send(messages.request(identity, "subscriptions/listen", params), Passage())
+        return identity
+
+    async def unlisten(self, identity: int) -> None:
+        """See `channel.Channel`."""
+        with contextlib.suppress(OSError):
+            await self.notify("notifications/cancelled", {"requestId": identity, "reason": "another one stands for it"})
 
     async def close(self, why: str) -> None:
         """End the server and answer everything that waits."""

@@ -1,28 +1,27 @@
 """What servers say has changed, to those who listen: GET streams of sessions and `subscriptions/listen` streams.
 
-Only what a stream asked for, only of the agent's own servers, each message on one stream of each client. A server of
-the older era tells of a resource once it was asked to, by URI, for all clients of an agent together: so it is asked as
+Only what a stream asked for, only of the agent's own servers, each message on one stream of each client. A server tells
+of a resource or a task once it was asked to, for all clients of an agent together (`telling.py`): so it is asked as
 long as one of them listens, and what is acknowledged is what it took.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 from typing import Final
 
 from interlock.gateway.catalogue import own_uri, public_uri
 from interlock.gateway.exchange_legacy import Session, Sessions, Voice
 from interlock.gateway.limits import SUBSCRIBED_S_MAX
+from interlock.gateway.telling import Followed, Key, Telling
 from interlock.mcp.message import RpcError, RpcRequest
 from interlock.mcp.revision import META
 from interlock.vocabulary.json_text import JsonObject, object_at, text_at
 
 SUBSCRIPTIONS_PER_AGENT_MAX: Final = 32
 URIS_MAX: Final = 64
-#: Asks the server of a resource to tell of it, or not any more. Raises `RpcError`.
-Subscribe = Callable[[str, str], Awaitable[JsonObject]]
 _LISTS: Final = {
     "notifications/tools/list_changed": "toolsListChanged",
     "notifications/prompts/list_changed": "promptsListChanged",
@@ -30,6 +29,7 @@ _LISTS: Final = {
 }
 UPDATED: Final = "notifications/resources/updated"
 VISITED: Final = "notifications/elicitation/complete"
+TASK_TOLD: Final = "notifications/tasks"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +42,8 @@ class Subscription:
     uris: frozenset[str]
     id: int | str
     voice: Voice
-    subscribe: Subscribe
+    telling: Telling
+    tasks: Followed
 
 
 class Changes:
@@ -55,7 +56,7 @@ class Changes:
         sessions.held = self.held
 
     async def subscribe(
-        self, agent: str, connector: str | None, said: RpcRequest, voice: Voice, subscribe: Subscribe
+        self, agent: str, connector: str | None, said: RpcRequest, voice: Voice, telling: Telling
     ) -> Subscription | None:
         """Open a stream, its acknowledgement first; none when the agent has too many open."""
         if sum(each.agent == agent for each in self._subscriptions) >= SUBSCRIPTIONS_PER_AGENT_MAX:
@@ -64,18 +65,29 @@ class Changes:
         lists = [key for key in _LISTS.values() if wanted.get(key) is True]
         asked = wanted.get("resourceSubscriptions")
         uris = [uri for uri in asked if isinstance(uri, str)][:URIS_MAX] if isinstance(asked, list) else []
-        subscription = Subscription(agent, connector, frozenset(lists), frozenset(uris), said.id, voice, subscribe)
+
+        def say(task: JsonObject) -> None:
+            params: JsonObject = {**task, "_meta": {**object_at(task, "_meta"), f"{META}subscriptionId": said.id}}
+            voice.put({"jsonrpc": "2.0", "method": TASK_TOLD, "params": params})
+
+        nothing = Followed(telling, {}, say)
+        subscription = Subscription(
+            agent, connector, frozenset(lists), frozenset(uris), said.id, voice, telling, nothing
+        )
         self._subscriptions.add(subscription)
         try:
-            taken = await asyncio.gather(*(_took(subscribe, uri) for uri in uris))
+            taken = await asyncio.gather(*(_took(telling.subscribe("resources/subscribe", uri)) for uri in uris))
+            tasks = Followed(telling, await telling.follow(), say)
         except BaseException:
             self.unsubscribe(subscription)
             raise
         uris = [uri for uri, took in zip(uris, taken, strict=True) if took]
         self._subscriptions.discard(subscription)  # what was refused to this client is not told to it either
-        subscription = replace(subscription, uris=frozenset(uris))
+        subscription = replace(subscription, uris=frozenset(uris), tasks=tasks)
         self._subscriptions.add(subscription)
         granted: JsonObject = {**dict.fromkeys(lists, True), **({"resourceSubscriptions": uris} if uris else {})}
+        if tasks.handles:
+            granted["taskIds"] = list(tasks.handles.values())
         params: JsonObject = {"_meta": {f"{META}subscriptionId": said.id}, "notifications": granted}
         voice.put({"jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged", "params": params})
         return subscription
@@ -83,9 +95,12 @@ class Changes:
     def unsubscribe(self, subscription: Subscription) -> None:
         """The stream is closed. A server need not tell of what nobody else listens to."""
         self._subscriptions.discard(subscription)
+        subscription.tasks.end()
         alone = [uri for uri in subscription.uris if not self.held(subscription.agent, subscription.connector, uri)]
-        if alone:
-            leaving = asyncio.create_task(_left(subscription.subscribe, alone))
+        others = {key for each in self._of(subscription.agent) for key in each.tasks.handles}
+        unheard = {key: handle for key, handle in subscription.tasks.handles.items() if key not in others}
+        if alone or unheard:
+            leaving = asyncio.create_task(_left(subscription.telling, alone, unheard))
             self._leaving.add(leaving)
             leaving.add_done_callback(self._leaving.discard)
 
@@ -103,6 +118,11 @@ class Changes:
 
     def told(self, agent: str, connector: str, method: str, params: JsonObject) -> None:
         """A server of this agent said something outside any request."""
+        task = text_at(params, "taskId")
+        if method == TASK_TOLD and task is not None:
+            for each in self._of(agent):
+                each.tasks.told((connector, task))
+            return
         if method not in _LISTS and method not in (UPDATED, VISITED, "notifications/message"):
             return
         for session in self._sessions.of(agent):
@@ -144,20 +164,19 @@ def _named(endpoint: str | None, uri: str) -> tuple[str, str] | None:
     return (endpoint, uri) if endpoint is not None else own_uri(uri)
 
 
-async def _took(subscribe: Subscribe, uri: str) -> bool:
-    """Whether the server of a resource tells of it from now on."""
+async def _took(asked: Awaitable[None]) -> bool:
+    """Whether a server tells of something from now on."""
     try:
         async with asyncio.timeout(SUBSCRIBED_S_MAX):
-            await subscribe("resources/subscribe", uri)
+            await asked
     except (RpcError, TimeoutError):
         return False
     return True
 
 
-async def _left(subscribe: Subscribe, uris: list[str]) -> None:
+async def _left(telling: Telling, uris: list[str], tasks: dict[Key, str]) -> None:
+    """What cannot be said to a server in time, it tells of and nobody hears."""
     for uri in uris:
-        try:
-            async with asyncio.timeout(SUBSCRIBED_S_MAX):
-                await subscribe("resources/unsubscribe", uri)
-        except (RpcError, TimeoutError):
-            continue  # it tells of what nobody hears
+        await _took(telling.subscribe("resources/unsubscribe", uri))
+    for key, handle in tasks.items():
+        await _took(telling.leave(key, handle))

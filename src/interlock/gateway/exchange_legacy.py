@@ -43,7 +43,6 @@ SESSION_HEADER: Final = "mcp-session-id"
 SUBSCRIPTIONS_MAX: Final = 256
 
 T = TypeVar("T")
-Holder = tuple[str, str, str | int | None]
 Ask = Callable[[JsonObject], Awaitable[JsonObject]]
 Notify = Callable[[JsonObject], None]
 #: What is done for one request: status and message of its answer.
@@ -302,7 +301,8 @@ class Session:
     """One session and what is under way in it. `token` is the one that was shown in it last."""
 
     id: str
-    holder: Holder
+    agent: str
+    place: str
     token: str
     endpoint: Endpoint
     version: str
@@ -321,14 +321,10 @@ class Session:
     voice: Voice | None = None
     level: str = LEVELS[0]
 
-    @property
-    def agent(self) -> str:
-        """Whose it is."""
-        return self.holder[0]
-
     def belongs_to(self, principal: Principal, endpoint: Endpoint) -> bool:
         """Whether a request of this principal at this endpoint may use it."""
-        return (self.holder, self.endpoint) == (principal.holder, endpoint)
+        mine = (self.agent, self.place, self.endpoint)
+        return mine == (principal.agent, principal.place, endpoint)
 
     def tell(self, message: JsonObject) -> None:
         """Say something outside of requests, if there is a way to; what does not fit is counted."""
@@ -366,7 +362,8 @@ class Sessions:
         streams = Streams(self._backlogs.allowance(principal.agent), self.now_ms, primes=version >= PRIMES_SINCE)
         session = Session(
             id=self._new_id(),
-            holder=principal.holder,
+            agent=principal.agent,
+            place=principal.place,
             token=principal.token,
             endpoint=endpoint,
             version=version,

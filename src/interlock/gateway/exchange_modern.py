@@ -17,6 +17,7 @@ from interlock.gateway.methods import Methods
 from interlock.gateway.outlet import Backlogs, Outlet, Send, send_empty, send_json, stream
 from interlock.gateway.serve import Incoming
 from interlock.gateway.tasks import undeclared
+from interlock.gateway.telling import Telling
 from interlock.mcp.client_request import TASKS, declares, said_of_client
 from interlock.mcp.message import RpcError, RpcMessage, RpcRequest, error
 from interlock.mcp.request_headers import check_modern
@@ -88,7 +89,7 @@ class ModernEra:
         conversation = self._conversation(incoming, said, None)
         backlog = self._backlogs.of(agent)
         try:
-            asking = self._methods.telling(conversation)
+            asking = Telling(self._methods, conversation, said.params)
             subscription = await self._changes.subscribe(agent, connector, said, backlog, asking)
             if subscription is None:
                 fault = RpcError(INVALID_REQUEST, "too many subscriptions of this agent are open")

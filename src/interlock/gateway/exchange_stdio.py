@@ -21,6 +21,7 @@ from interlock.gateway.conversation import Conversation, Endpoint
 from interlock.gateway.exchange_legacy import LegacyEra, Session, Sessions, Work
 from interlock.gateway.limits import REQUESTS_PER_SESSION_MAX, STREAM_BYTES_MAX, STREAM_MESSAGES_MAX
 from interlock.gateway.methods import Methods
+from interlock.gateway.telling import Telling
 from interlock.mcp.client_request import said_of_client
 from interlock.mcp.message import RpcError, RpcNotification, RpcRequest, RpcResponse, error, read, result
 from interlock.mcp.request_headers import check_meta, says_modern
@@ -174,7 +175,7 @@ class StdioExchange:
 
     async def _listen(self, conversation: Conversation, said: RpcRequest) -> tuple[int, JsonObject]:
         """Changes, for as long as the request goes on."""
-        agent, asking = self._principal.agent, self._methods.telling(conversation)
+        agent, asking = self._principal.agent, Telling(self._methods, conversation, said.params)
         subscription = await self._changes.subscribe(agent, self._connector, said, self.outgoing, asking)
         if subscription is None:
             return 400, error(said.id, RpcError(INVALID_REQUEST, "too many subscriptions are open"))

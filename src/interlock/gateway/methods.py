@@ -274,19 +274,6 @@ class Methods:
         """The next id of an Action."""
         return f"{self.session}/{next(self.numbers)}"
 
-    def telling(self, conversation: Conversation) -> Callable[[str, str], Awaitable[JsonObject]]:
-        """How a server of the older era is asked, for a listener of the newer one, to tell of a resource or not any
-        more: decided and recorded like a subscription of the older era."""
-
-        async def subscribe(method: str, uri: str) -> JsonObject:
-            upstream, own = self.catalogue.resource(conversation, uri)
-            await upstream.connect()
-            if upstream.modern or object_at(upstream.capabilities(), "resources").get("subscribe") is not True:
-                raise RpcError(METHOD_NOT_FOUND, "the server does not tell of resources")
-            return await self.used(conversation, upstream, Use("resource.read", own, {}, method), {})
-
-        return subscribe
-
     async def complete(self, conversation: Conversation, params: JsonObject) -> JsonObject:
         """`completion/complete`: what is typed goes to the server, so it is decided as a use of the thing it belongs
         to."""

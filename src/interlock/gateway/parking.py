@@ -66,7 +66,7 @@ class ParkedCall:
 
     def __init__(self, lot: Parking, conversation: Conversation, connector: str, token: object) -> None:
         self.agent = conversation.principal.agent
-        self.holder = conversation.principal.holder
+        self.place = conversation.principal.place
         self.connector = connector
         self.begun: str | None = None  # the id of the Action that began it
         self._lot = lot
@@ -196,10 +196,10 @@ class Parking:
         if name == _NOTHING_WAITS:
             return None, {}
         call = self._parked.pop(name, None)
-        theirs = (conversation.principal.holder, upstream.connector)
-        if call is not None and (call.holder, call.connector) != theirs:
+        theirs = (conversation.principal.agent, conversation.principal.place, upstream.connector)
+        if call is not None and (call.agent, call.place, call.connector) != theirs:
             call.give_up()
-        if call is None or (call.holder, call.connector) != theirs:
+        if call is None or (call.agent, call.place, call.connector) != theirs:
             raise RpcError(INVALID_PARAMS, "the server does not wait for these answers any more")
         token = object_at(params, "_meta").get("progressToken")
         return call, call.resume(conversation, token, given)

@@ -72,5 +72,6 @@ def binding_of(conversation: Conversation, params: JsonObject, *, ours: bool) ->
     whether it is a state of the gateway's own, or a server's."""
     same = {key: params.get(key) for key in ("name", "uri", "arguments")}
     at = {"connector": conversation.connector, "brief": conversation.brief}
-    holder = list(conversation.principal.holder)
-    return {"holder": holder, "at": at, "request": str(measure(same)["digest"]), "ours": ours}
+    holder = conversation.principal
+    asked = {"at": at, "request": str(measure(same)["digest"]), "ours": ours}
+    return {"agent": holder.agent, "place": holder.place, **asked}

@@ -5,8 +5,8 @@ The agent gets a handle of ours, on disk before it is handed out. Each request a
 agent, its endpoint, and the policy on the very call that it came of. To ask how it stands is no new act, so no human is
 asked again. An answer to the server's question reaches the server with words of the client, so it is decided as that
 call is, shown and recorded. What a task ends with is held to what a result has to be, and recorded before it is handed
-on. Left out: `notifications/tasks` (no id is ever acknowledged), and the experimental tasks of 2025-11-25, which this
-gateway never says it has.
+on. Left out: when a server tells of a task by itself (`telling.py`), and the experimental tasks of 2025-11-25, which
+this gateway never says it has.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _TIMES: Final = ("ttlMs", "pollIntervalMs")
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class Found:
     """A task that an agent has, where it is, and the tool it came of."""
 
     handle: str
@@ -82,7 +82,7 @@ async def handed_out(
 
 async def get(methods: Methods, conversation: Conversation, params: JsonObject) -> JsonObject:
     """`tasks/get`: how it stands, and once it has ended what came of it."""
-    found = await _found(methods, conversation, params)
+    found = await task_of(methods, conversation, params)
     about = _call(methods, conversation, found)
     await _check_still(methods, conversation, about, params)
     said = await _asked(conversation, found, "tasks/get")
@@ -103,7 +103,7 @@ async def get(methods: Methods, conversation: Conversation, params: JsonObject) 
 
 async def update(methods: Methods, conversation: Conversation, params: JsonObject) -> JsonObject:
     """`tasks/update`: the client's answers to what the server asks, decided as the call is that the task came of."""
-    found = await _found(methods, conversation, params)
+    found = await task_of(methods, conversation, params)
     answers, allowed = params.get("inputResponses"), found.upstream.client_requests
     if not is_object(answers) or not allowed:
         raise RpcError(INVALID_PARAMS, "`inputResponses` answers nothing that this server may ask")
@@ -116,7 +116,7 @@ async def update(methods: Methods, conversation: Conversation, params: JsonObjec
 
 async def cancel(methods: Methods, conversation: Conversation, params: JsonObject) -> JsonObject:
     """`tasks/cancel`: the agent wants no more of it, which no policy keeps it from."""
-    found = await _found(methods, conversation, params)
+    found = await task_of(methods, conversation, params)
     await _record(methods, {"type": "task.cancelled", "action": found.kept.action, "agent": found.kept.agent})
     await _asked(conversation, found, "tasks/cancel")
     return {}
@@ -128,7 +128,7 @@ def undeclared() -> RpcError:
     return RpcError(MISSING_CAPABILITY, "Missing required client capability", data=data, status=400)
 
 
-async def _found(methods: Methods, conversation: Conversation, params: JsonObject) -> _Found:
+async def task_of(methods: Methods, conversation: Conversation, params: JsonObject) -> Found:
     """The task of a handle. Raises `RpcError`: a handle that is another agent's, or of a connector that is not at this
     endpoint, is as unknown as any other text."""
     if not declares(params, TASKS):
@@ -142,10 +142,10 @@ async def _found(methods: Methods, conversation: Conversation, params: JsonObjec
     if handle is None or kept is None or conversation.connector not in (None, kept.connector):
         raise RpcError(INVALID_PARAMS, "Unknown task")
     upstream, tool = await methods.catalogue.tool_of(conversation, kept.connector, kept.tool)
-    return _Found(handle, kept, upstream, tool)
+    return Found(handle, kept, upstream, tool)
 
 
-def _call(methods: Methods, conversation: Conversation, found: _Found) -> Operation:
+def _call(methods: Methods, conversation: Conversation, found: Found) -> Operation:
     """The call that a task came of, as it would be decided now."""
     return tool_call(
         found.upstream,
@@ -171,7 +171,7 @@ async def _check_still(methods: Methods, conversation: Conversation, about: Oper
         enactor.denied(refused)
 
 
-async def _asked(conversation: Conversation, found: _Found, method: str) -> JsonObject:
+async def _asked(conversation: Conversation, found: Found, method: str) -> JsonObject:
     """What a server answers about a task of its own. It is asked in our words alone: no Action stands for the agent's,
     so none of them is sent. Raises `RpcError`."""
     upstream = found.upstream
@@ -189,7 +189,7 @@ async def _asked(conversation: Conversation, found: _Found, method: str) -> Json
 
 
 async def _end(
-    methods: Methods, conversation: Conversation, about: Operation, found: _Found, said: JsonObject
+    methods: Methods, conversation: Conversation, about: Operation, found: Found, said: JsonObject
 ) -> JsonObject:
     """What a task ended with, once that is recorded."""
     record: JsonObject = {"type": "task.ended", "action": found.kept.action, "status": said["status"], "result": None}

@@ -89,7 +89,8 @@ class Authenticator:
         if refusal is not None:
             return Unknown(refusal, token.agent)
         assurance = "attested" if token.binding is Binding.SESSION else "authenticated"
-        return Principal(token.agent, token.digest, token.binding, session, assurance, token.uid)
+        place = f"session {session}" if token.binding is Binding.SESSION else f"user {token.uid}"
+        return Principal(token.agent, token.digest, token.binding, session, assurance, place)
 
     def still(self, principal: Principal, authorization: str | None) -> str | None:
         """Why a principal that was authenticated before may no longer act, or none. For after a long wait."""
@@ -113,7 +114,7 @@ class Authenticator:
         agent, uid = self._anonymous
         if peer is None or peer.uid != uid:
             return Unknown("the request has no token, and the connection is another user's")
-        return Principal(agent, "", Binding.USER, None, "asserted", uid)
+        return Principal(agent, "", Binding.USER, None, "asserted", f"user {uid}")
 
     def _peer(self, connection: Connection) -> Peer | None:
         known = connection.memory.get("peer")

@@ -19,7 +19,8 @@ class Principal(Struct, frozen=True):
 
     `token` is the digest of its token (an id for logs and caches, of no use to authenticate), `session` the
     host-plane session that was attested for the connection, `assurance` how the agent is known: `attested` (session)
-    or `authenticated` (user's token), `uid` the user that a user's token is bound to.
+    or `authenticated` (user's token), `place` where its token is good: what one request of an agent began, another goes
+    on with from the same place, by whatever token.
     """
 
     agent: str
@@ -27,13 +28,7 @@ class Principal(Struct, frozen=True):
     binding: Binding
     session: str | None
     assurance: str
-    uid: int | None = None
-
-    @property
-    def holder(self) -> tuple[str, str, str | int | None]:
-        """Who may go on with what this principal began: its agent, from where its token is good. A newer token of the
-        same place is the same holder; one of another session or user is not, whatever agent it names."""
-        return self.agent, self.binding.value, self.session if self.binding is Binding.SESSION else self.uid
+    place: str = ""
 
 
 class Unknown(Struct, frozen=True):

@@ -118,3 +118,10 @@ class Upstream(Protocol):
     async def request(self, method: str, params: JsonObject, exchange: Exchange) -> Reply:
         """Send one request and wait for what comes of it, at most the connector's timeout. Never raises but on
         cancelling."""
+
+    async def follow(self, task: str) -> bool:
+        """Have the server tell how a task of its own stands (`notifications/tasks`, by its own id); whether it does.
+        Never raises but on cancelling."""
+
+    async def leave(self, task: str) -> None:
+        """It need not tell of a task any more. Never raises but on cancelling."""

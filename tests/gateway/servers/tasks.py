@@ -74,13 +74,15 @@ class Tasks(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = True
 
-    def __init__(self, port: int = 0, seen: Path | None = None) -> None:
+    def __init__(self, port: int = 0, seen: Path | None = None, resources: tuple[str, ...] = ()) -> None:
         super().__init__(("127.0.0.1", port), Handler)
+        self.resources = resources
         self.tasks: dict[str, Task] = {}
         self.seen: list[dict[str, Any]] = []
         self.file = seen
         self.turn = threading.Lock()
-        self.listening: list[tuple[Any, queue.Queue[str | None]]] = []
+        self.listening: list[tuple[Any, queue.Queue[Any]]] = []
+        self.wanted: dict[Any, dict[str, Any]] = {}
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     @property
@@ -92,15 +94,30 @@ class Tasks(ThreadingHTTPServer):
         for _, waiting in self.listening:
             waiting.put("notifications/tools/list_changed")
 
+    def updated(self, uri: str) -> None:
+        """Tell those who asked for it that a resource has changed."""
+        for identity, waiting in self.listening:
+            if uri in self.wanted[identity].get("resourceSubscriptions", []):
+                waiting.put({"method": "notifications/resources/updated", "params": {"uri": uri}})
+
+    def stands(self, task: str) -> None:
+        """Tell those who asked for it how a task stands."""
+        for identity, waiting in self.listening:
+            if task in self.wanted[identity].get("taskIds", []):
+                waiting.put({"method": "notifications/tasks", "params": self.tasks[task].detailed()})
+
     def answer(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         claims = params.get("_meta", {}).get(f"{META}clientCapabilities", {})
         declared = EXTENSION in claims.get("extensions", {})
         if method == "server/discover":
             capabilities = {"tools": {"listChanged": True}, "extensions": {EXTENSION: {}}}
+            capabilities |= {"resources": {"subscribe": True}} if self.resources else {}
             return {"supportedVersions": [VERSION], "capabilities": capabilities, "ttlMs": 1_000, "cacheScope": "public"}
         if method == "tools/list":
             promise = {"publish": {"outputSchema": NUMBER}}
             return {"tools": [{"name": name, "inputSchema": ANY, **promise.get(name, {})} for name in TOOLS], "ttlMs": 1_000, "cacheScope": "public"}
+        if method == "resources/list" and self.resources:
+            return {"resources": [{"uri": uri, "name": uri} for uri in self.resources], "ttlMs": 1_000, "cacheScope": "public"}
         if method == "tools/call":
             return self.call(params["name"], params.get("arguments", {}), params, declared)
         if method not in ("tasks/get", "tasks/update", "tasks/cancel"):
@@ -199,20 +216,24 @@ class Handler(BaseHTTPRequestHandler):
         self.send(status, said)
 
     def listen(self, identity: Any, wanted: dict[str, Any]) -> None:
-        waiting: queue.Queue[str | None] = queue.Queue()
+        waiting: queue.Queue[Any] = queue.Queue()
+        known = {"resourceSubscriptions": self.server.resources, "taskIds": self.server.tasks}
+        granted = {key: value for key, value in wanted.items() if key == "toolsListChanged"}
+        granted |= {key: [each for each in wanted[key] if each in known[key]] for key in known if key in wanted}
+        self.server.wanted[identity] = granted
         self.server.listening.append((identity, waiting))
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Connection", "close")
         self.end_headers()
         self.close_connection = True
-        granted = {key: value for key, value in wanted.items() if key == "toolsListChanged"}
-        method: str | None = "notifications/subscriptions/acknowledged"
-        while method is not None:
-            params = {"_meta": {f"{META}subscriptionId": identity}, **({"notifications": granted} if "ack" in method else {})}
-            self.wfile.write(b"data: " + json.dumps({"jsonrpc": "2.0", "method": method, "params": params}).encode() + b"\n\n")
+        said: Any = {"method": "notifications/subscriptions/acknowledged", "params": {"notifications": granted}}
+        while said is not None:
+            said = {"method": said, "params": {}} if isinstance(said, str) else said
+            params = {**said["params"], "_meta": {f"{META}subscriptionId": identity}}
+            self.wfile.write(b"data: " + json.dumps({"jsonrpc": "2.0", **said, "params": params}).encode() + b"\n\n")
             self.wfile.flush()
-            method = waiting.get()
+            said = waiting.get()
 
     def check(self, method: str, params: dict[str, Any]) -> None:
         meta = params.get("_meta", {})

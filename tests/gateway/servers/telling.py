@@ -32,6 +32,8 @@ def answered(method, params):
         return {}
     if method == "tools/call":
         uri = params["arguments"]["uri"]
+        if uri == "exit":
+            sys.exit()
         if uri in SUBSCRIBED:
             write({"method": "notifications/resources/updated", "params": {"uri": uri}})
         return {"content": [{"type": "text", "text": "touched" if uri in SUBSCRIBED else "nobody asked"}]}

@@ -30,17 +30,23 @@ def changes() -> Changes:
     return Changes(cast(Any, SimpleNamespace(of=lambda agent: [])))
 
 
+def telling(subscribe: Any) -> Any:
+    async def follow() -> dict[tuple[str, str], str]:
+        return {}
+
+    return SimpleNamespace(subscribe=subscribe, follow=follow)
+
+
 def test_what_was_refused_to_a_listener_is_not_told_to_it() -> None:
     voice = Voice()
 
-    async def subscribe(method: str, uri: str) -> JsonObject:
+    async def subscribe(method: str, uri: str) -> None:
         if uri.endswith("b"):
             raise RpcError(-32003, "policy refuses it")
-        return {}
 
     async def listened() -> None:
         of = changes()
-        await of.subscribe("agent", "up", ASKED, cast(Any, voice), subscribe)
+        await of.subscribe("agent", "up", ASKED, cast(Any, voice), telling(subscribe))
         for name in "ab":
             of.told("agent", "up", UPDATED, {"uri": f"file:///{name}"})
 
@@ -49,13 +55,13 @@ def test_what_was_refused_to_a_listener_is_not_told_to_it() -> None:
 
 
 def test_a_listener_whose_questions_break_is_not_one() -> None:
-    async def breaks(method: str, uri: str) -> JsonObject:
+    async def breaks(method: str, uri: str) -> None:
         raise ValueError("not an answer")
 
     async def listened() -> bool:
         of = changes()
         with pytest.raises(ValueError, match="not an answer"):
-            await of.subscribe("agent", "up", ASKED, cast(Any, Voice()), breaks)
+            await of.subscribe("agent", "up", ASKED, cast(Any, Voice()), telling(breaks))
         return of.held("agent", "up", "file:///a")
 
     assert asyncio.run(listened()) is False
