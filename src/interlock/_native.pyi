@@ -1,5 +1,6 @@
 """The native module: the engine (`crates/interlock-core`) for Python. Mirrors `crates/interlock-native`."""
 
+from ipaddress import IPv4Address, IPv6Address
 from typing import final
 
 class NativeError(Exception):
@@ -112,6 +113,9 @@ def host_pattern(pattern: str) -> str:
     Raises:
         PatternError: not one.
     """
+
+def is_public(address: IPv4Address | IPv6Address) -> bool:
+    """Whether a name may lead to this address without a rule that says `private: true` (`spec/policy.md`, Hosts)."""
 
 def peer_text_fault(text: bytes, *, depth_max: int, items_max: int, exact: bool) -> str | None:
     """Why a JSON text of a peer is not read: it nests too deep, holds too many values, or repeats a key in an object;

@@ -84,6 +84,12 @@ impl Endpoint {
         }
     }
 
+    /// The same port of another address, in the form that the caller gave.
+    #[must_use]
+    pub fn at(self, address: IpAddr) -> Self {
+        Self { address, ..self }
+    }
+
     /// The same, the unspecified address replaced by what the kernel would take it for: this socket's own address, else loopback.
     #[must_use]
     pub fn towards(self, own: Option<IpAddr>) -> Self {

@@ -6,6 +6,7 @@
 
 pub mod address;
 pub mod ancillary;
+pub mod dns;
 pub mod errno;
 mod field;
 pub mod membership;

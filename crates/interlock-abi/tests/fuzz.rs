@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use interlock_abi::address::{self, ADDRESS_BYTES_MAX, Kind, Name, Purpose};
+use interlock_abi::dns::{self, Code, Family, MESSAGE_BYTES_MAX, Query, Response};
 use interlock_abi::message::{Header, PARTS_MAX};
 use interlock_abi::script::{HEAD_BYTES, Head};
 use interlock_abi::sock_diag::Message;
@@ -111,6 +112,30 @@ fn control_data() {
         assert!(items.iter().map(|item| item.data.len() + 16).sum::<usize>() <= bytes.len());
         let written: Vec<u8> = items.iter().flat_map(|item| ancillary::message(item.level, item.kind, item.data)).collect();
         assert_eq!(ancillary::items(&written), Ok(items));
+    });
+}
+
+#[test]
+fn names() {
+    let four = dns::question(7, "www.example.com", Family::Four).unwrap();
+    let six = dns::question(7, "www.example.com", Family::Six).unwrap();
+    let read = |message: &[u8]| Query::read(message).unwrap();
+    let answers = [
+        read(&four).answered(Code::NoError, &["203.0.113.7".parse().unwrap()], 60, true),
+        read(&six).answered(Code::NoError, &["2606:4700::1".parse().unwrap(), "::1".parse().unwrap()], 60, false),
+        read(&four).answered(Code::NoSuchName, &[], 0, true),
+    ];
+    let [first, second, third] = answers.each_ref().map(Vec::as_slice);
+    played(&[&four, &six, first, second, third], |random, bytes| {
+        let family = random.one_of(&[Family::Four, Family::Six]);
+        if let Ok(question) = Query::read(bytes) {
+            assert!(!question.name.contains('\0') && question.name.is_ascii());
+            let answer = question.answered(Code::NoError, &[], 0, true);
+            assert!(answer.len() <= MESSAGE_BYTES_MAX);
+        }
+        if let Some(answer) = Response::read(bytes, 7, "www.example.com", family) {
+            assert!(answer.addresses.iter().all(|address| family.has(*address)), "{bytes:?}");
+        }
     });
 }
 

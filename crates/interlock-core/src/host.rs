@@ -158,6 +158,12 @@ impl Hosts {
     }
 }
 
+/// Whether a name may lead to this address without a rule that says so: it is a public one.
+#[must_use]
+pub fn is_public(address: IpAddr) -> bool {
+    Hosts::compile(Vec::new(), false).is_ok_and(|hosts| hosts.admit(address))
+}
+
 /// The address of IPv4 that one of a translated network carries.
 fn carried(address: IpAddr) -> Option<IpAddr> {
     let IpAddr::V6(six) = address else { return None };

@@ -24,6 +24,7 @@ mod index;
 pub mod json;
 pub mod keys;
 pub mod language;
+pub mod named;
 mod network;
 pub mod pattern;
 pub mod patterns;

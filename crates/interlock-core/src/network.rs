@@ -34,6 +34,11 @@ impl Block {
         self.masked(address).is_some_and(|masked| masked == bits(self.base))
     }
 
+    /// Whether it is larger than what one organisation has: the internet, or a part of it.
+    pub fn is_wide(&self) -> bool {
+        self.prefix_bits < if self.base.is_ipv4() { 8 } else { 16 }
+    }
+
     fn masked(&self, address: IpAddr) -> Option<u128> {
         if address.is_ipv4() != self.base.is_ipv4() {
             return None;

@@ -3,6 +3,7 @@
 //! Runs without a policy and leaves nothing behind. What a session would refuse to start without is `needed`.
 
 use crate::door::net::sender;
+use crate::door::resolver::socket_maker::{MECHANISM, SocketMaker};
 use crate::filter::need::Need;
 use crate::filter::program::program;
 use crate::machine::enforcement::{self, Enforcement};
@@ -28,12 +29,19 @@ pub fn examine() -> Value {
         Some(found) => vec![needed("surroundings", Err(found.what.clone()), &found.hint)],
         None => std::iter::once(needed("surroundings", Ok(standing()), "")).chain(mechanisms()).collect(),
     };
-    let ready = checks.iter().all(|check| check.pointer("/enforcement/state") == Some(&json!("fully")));
+    let holds = |check: &Value| check.pointer("/enforcement/state") == Some(&json!("fully"));
+    let ready = checks.iter().all(|check| check.get("needed") == Some(&json!(false)) || holds(check));
     let lacking = capability::lacking().map(|found| found.what);
     json!({"kernel": capability::kernel(), "user": process::user(), "ready": ready && lacking.is_none(), "lacking": lacking, "mechanisms": checks})
 }
 
-fn mechanisms() -> [Value; 8] {
+/// What a policy that names hosts asks of this machine before a start, as JSON: the state of its names.
+#[must_use]
+pub fn host_names() -> Value {
+    json!(enforcement::names(SocketMaker::start().is_ok()))
+}
+
+fn mechanisms() -> [Value; 9] {
     let own_ipc = in_child(|| process::own_ipc().map(|()| "a session gets System V and POSIX messages of its own".into()));
     let own_places = in_child(places);
     let (senders, wakes) = (in_child(says_who), wakes());
@@ -54,6 +62,12 @@ fn mechanisms() -> [Value; 8] {
             senders,
             |works| if works { Enforcement::Fully { how: None } } else { sender::standing_without() },
             "CAP_SYS_ADMIN, CAP_SETUID and CAP_SETGID let a message name its caller",
+        ),
+        or_else(
+            MECHANISM,
+            names(),
+            enforcement::names_at_large,
+            "user namespaces for ordinary users, or CAP_SYS_ADMIN, let sessions answer names of hosts",
         ),
         or_else("wake-up", wakes, enforcement::wake_up, "Linux 6.6 or later"),
     ]
@@ -158,6 +172,10 @@ fn says_who() -> io::Result<String> {
     capabilities::keep(capability::supervisor(), capability::aside())?;
     sender::names(another).map_err(|errno| io::Error::from_raw_os_error(errno.0))?;
     Ok("a unix message that is sent on behalf carries its caller's process, user and group".into())
+}
+
+fn names() -> Result<String, String> {
+    SocketMaker::start().map(|_| "a network in which every address is a session's own could be made".into())
 }
 
 fn wakes() -> Result<String, String> {

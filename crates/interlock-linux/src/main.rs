@@ -5,7 +5,7 @@ use interlock_linux::{later, supervise};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: interlock-supervisor --control-fd N | --doctor | --syscalls | --changes | --version";
+const USAGE: &str = "usage: interlock-supervisor --control-fd N | --doctor | --host-names | --syscalls | --changes | --version";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -17,6 +17,7 @@ fn main() -> ExitCode {
             .map_or_else(usage, |control| ExitCode::from(supervise::run(UnixStream::from(control)))),
         ["--version"] => print(&format!("interlock-supervisor {}", env!("CARGO_PKG_VERSION"))),
         ["--doctor"] => print(&interlock_linux::doctor::examine().to_string()),
+        ["--host-names"] => print(&interlock_linux::doctor::host_names().to_string()),
         ["--syscalls"] => print(&interlock_linux::filter::listing::json()),
         ["--changes"] => match later::replay(std::io::stdin().lock()) {
             Ok(found) => print(&found.to_string()),

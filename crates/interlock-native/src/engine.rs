@@ -13,6 +13,7 @@ use interlock_core::verb::Verb;
 use interlock_core::{digest, json, language, plain, policy};
 use pyo3::prelude::*;
 use serde_json::{Value, json};
+use std::net::IpAddr;
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Policy>()?;
@@ -22,6 +23,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(match_pattern, module)?)?;
     module.add_function(wrap_pyfunction!(host_name, module)?)?;
     module.add_function(wrap_pyfunction!(host_pattern, module)?)?;
+    module.add_function(wrap_pyfunction!(is_public, module)?)?;
     module.add_function(wrap_pyfunction!(peer_text_fault, module)?)
 }
 
@@ -160,6 +162,12 @@ fn host_name(name: &str) -> Result<String, Fault> {
 #[pyfunction]
 fn host_pattern(pattern: &str) -> Result<String, Fault> {
     HostPattern::parse(pattern).map(|pattern| pattern.text()).map_err(|why| Fault::Pattern(why.to_owned()))
+}
+
+/// Whether a name may lead to this address without a rule that says `private: true`.
+#[pyfunction]
+fn is_public(address: IpAddr) -> bool {
+    host::is_public(address)
 }
 
 /// Why a JSON text of a peer is not read, or None; `exact` where its integers have to be such as every reader holds.

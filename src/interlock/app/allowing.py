@@ -18,9 +18,10 @@ from interlock.app.own_layers import OwnLayer, own_layers
 from interlock.app.policies import context_of, recorded
 from interlock.policy.allowance import NoRuleError, Rule, folder_of, quoted, rule_for, settled_folder
 from interlock.storage.home import FILE_MODE, Home, user_home
+from interlock.vocabulary.action import stands_for_a_name
 from interlock.vocabulary.denial import Denial
 from interlock.vocabulary.errors import HostError, OperatorError
-from interlock.vocabulary.json_value import is_object, list_at, object_at
+from interlock.vocabulary.json_value import JsonObject, is_object, list_at, object_at
 from interlock.vocabulary.printable import printable, text_of
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 _ENTRY: Final = re.compile(r"^( *)- id: *allowed-([0-9]+)$", re.MULTILINE)
 _ANY_ENTRY: Final = re.compile(r"^( *)- ", re.MULTILINE)
+#: Of no host (RFC 5737), and public to a rule.
+_ANY_PUBLIC: Final = "203.0.113.1"
 _HEAD: Final = """\
 # What a person allowed with `interlock allow`. {loaded}
 # It can be edited like any policy; what a rule of another layer denies stays denied.
@@ -203,13 +206,14 @@ def _decide(
     sources: list[Source], event: Event, *, workspace: str, home: Home, more: Proposal | None = None
 ) -> _Answer:
     from interlock.host.executable import find_supervisor
+    from interlock.host.host_names import answers_names
     from interlock.policy import load
     from interlock.policy.engine import engine
     from interlock.surroundings.own_paths import own_paths
 
     own = own_paths(os.environ, supervisor=find_supervisor())
     context = context_of(home, workspace=workspace, human_home=user_home(), own=own)
-    found = load(sources, context)
+    found = load(sources, context, names=answers_names)
     if more is not None:
         _only_one_more(found, more)
     return _asked(engine(found), event)
@@ -227,10 +231,18 @@ def _asked(policy: Policy, event: Event) -> _Answer:
 
     facts = json.dumps({**object_at(event.document, "facts"), "grants": []})
     try:
-        decision = json.loads(policy.decide(json.dumps(event.action), facts))
+        decision = json.loads(policy.decide(json.dumps(_as_led(event.action)), facts))
     except _native.NativeError as error:
         raise OperatorError(f"the recorded act cannot be decided again: {error}") from error
     return _Answer(decision["decision"], tuple(decision["rules"]), str(decision["because"]))
+
+
+def _as_led(action: JsonObject) -> JsonObject:
+    """The act with an address that its name could lead to, where a session did not find out to which it leads."""
+    target = object_at(action, "target")
+    if "host" in target and stands_for_a_name(str(target.get("address"))):
+        return {**action, "target": {**target, "address": _ANY_PUBLIC}}
+    return action
 
 
 def _only_one_more(found: Compiled, proposal: Proposal) -> None:

@@ -11,8 +11,10 @@ import re
 from typing import Final, NamedTuple
 
 from interlock.policy.fields import TEXT_CHARACTERS_MAX
+from interlock.policy.host import is_public
 from interlock.policy.language import SIGNALS
 from interlock.policy.pattern import escape
+from interlock.vocabulary.action import stands_for_a_name
 from interlock.vocabulary.denial import Denial
 from interlock.vocabulary.json_value import JsonObject
 from interlock.vocabulary.printable import printable, text_of
@@ -120,8 +122,14 @@ def _character(character: str) -> str:
 def _selectors(denial: Denial) -> tuple[tuple[str, tuple[str, ...]], ...]:
     target, verb = denial.target, denial.verb
     if verb.startswith("net."):
-        values = (str(target.get("address")), str(target.get("port")), str(target.get("protocol")))
-        return tuple((key, (value,)) for key, value in zip(("address", "port", "protocol"), values, strict=True))
+        where = [(key, (str(target.get(key)),)) for key in ("port", "protocol")]
+        address, host = str(target.get("address")), target.get("host")
+        if not isinstance(host, str):
+            return ("address", (address,)), *where
+        named = [("host", (host,))]
+        if not stands_for_a_name(address) and not is_public(address):
+            named.append(("private", ("true",)))
+        return *named, *where
     if verb == "process.signal":
         number = target.get("signal")
         name = _SIGNAL_NAMES.get(number) if isinstance(number, int) else None

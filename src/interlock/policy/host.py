@@ -25,6 +25,14 @@ def host_in_one_spelling(text: str) -> tuple[str, str | None]:
         return str(error), _hint(text)
 
 
+def is_public(address: str) -> bool:
+    """Whether a name may lead to this address without a rule that says `private: true`."""
+    from ipaddress import ip_address
+
+    public: bool = native().is_public(ip_address(address))
+    return public
+
+
 def _hint(text: str) -> str:
     url = re.match(r"[a-z][a-z0-9+.-]*://(?:[^/@]*@)?([^/:?#]+)", text, re.I)
     if url:

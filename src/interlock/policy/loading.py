@@ -115,6 +115,7 @@ def load(
     aside: Source | None = None,
     walk: Walk | None = None,
     meanwhile: Callable[[], object] = lambda: None,
+    names: Callable[[], Enforcement] | None = None,
 ) -> Compiled:
     """Load a policy.
 
@@ -127,6 +128,8 @@ def load(
         aside: a layer to compile and place as the others are (sets, links), that is to decide nothing.
         walk: one of the workspace that was begun already.
         meanwhile: is done while the machine is asked for names, where it costs nobody time.
+        names: how far sessions answer names of hosts on this machine; it is asked only where a rule needs them. None
+            for a policy that starts no session.
 
     Raises `PolicyError` with every fault of every file.
     """
@@ -160,25 +163,28 @@ def load(
         tuple(placed.warnings),
         from_cache,
         next(iter(json.loads(placed.aside)), None),
-        _enforcement([*placed.not_whole(), *_unanswered(placed.policy)]),
+        _enforcement([*placed.not_whole(), *_unanswered(placed.policy, names)]),
     )
 
 
-def _unanswered(policy: str) -> list[Short]:
-    """The rules that name hosts: nothing in a session answers questions for names yet, so no act carries one
-    (docs/adr/0036).
+def _unanswered(policy: str, names: Callable[[], Enforcement] | None) -> list[Short]:
+    """The rules that name hosts, where sessions on this machine cannot answer questions for names: then no act carries
+    one (docs/adr/0036).
     """
-    if '"host"' not in policy:
+    if names is None or '"host"' not in policy:
         return []
     from interlock.policy.host import rules_by_name
     from interlock.policy.place import Short
-    from interlock.vocabulary.enforcement import NotEnforced
+    from interlock.vocabulary.enforcement import Fully
 
-    lacking = NotEnforced("sessions do not answer questions for host names yet")
-    instead = "name addresses under `address`"
+    rules = rules_by_name(json.loads(policy))
+    state = names() if rules else Fully()
+    if isinstance(state, Fully):
+        return []
+    instead = "`interlock doctor` says what would give them; or name addresses under `address`"
     return [
-        Short(rule, lacking, best_effort, Place(at["file"], at["line"], at["column"]), instead)
-        for rule, best_effort, at in rules_by_name(json.loads(policy))
+        Short(rule, state, best_effort, Place(at["file"], at["line"], at["column"]), instead)
+        for rule, best_effort, at in rules
     ]
 
 

@@ -7,7 +7,7 @@ about acts are needed while `interlock run` starts, where each import counts.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from interlock.vocabulary.json_value import JsonObject
 from interlock.vocabulary.printable import dotted, text_of
@@ -40,11 +40,21 @@ class FileTarget(NamedTuple):
 
 
 class NetTarget(NamedTuple):
-    """An address of the network."""
+    """An address of the network, and the name that led there if one did."""
 
     address: str
     port: str
     protocol: str
+    host: str | None = None
+
+
+#: What a session answers for names that are not asked for outside: the connect then says which name it was.
+_STANDS_FOR_NAMES: Final = "198.19."
+
+
+def stands_for_a_name(address: str) -> bool:
+    """Whether an address that a name led to is a session's own word for that name (docs/adr/0036)."""
+    return address.startswith(_STANDS_FOR_NAMES)
 
 
 class SocketTarget(NamedTuple):
@@ -100,7 +110,13 @@ def target_of(action: object) -> Target | None:
             beside=beside if isinstance(beside, dict) else None,
         )
     if "address" in target:
-        return NetTarget(str(target["address"]), str(target.get("port")), str(target.get("protocol")))
+        host = target.get("host")
+        return NetTarget(
+            str(target["address"]),
+            str(target.get("port")),
+            str(target.get("protocol")),
+            host if isinstance(host, str) else None,
+        )
     if "signal" in target or "process" in target:
         signal = str(target["signal"]) if "signal" in target else None
         return ProcessTarget(str(target.get("process")), signal, str(target.get("to")))

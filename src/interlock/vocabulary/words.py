@@ -22,6 +22,7 @@ from interlock.vocabulary.action import (
     SocketTarget,
     Target,
     ToolTarget,
+    stands_for_a_name,
     target_of,
     verb_of,
 )
@@ -71,9 +72,12 @@ def whole(of: Target | None, limit: int) -> str:
             return printable(path, limit)
         case FileTarget(path, to):
             return f"{printable(path, limit)} to {printable(to, limit)}" if to is not None else printable(path, limit)
-        case NetTarget(address, port, protocol):
+        case NetTarget(address, port, protocol, None):
             host = f"[{address}]" if ":" in address else address
             return printable(f"{host}:{port}/{protocol}", limit)
+        case NetTarget(address, port, protocol, host):
+            led = "" if stands_for_a_name(address) else f" ({address})"
+            return printable(f"{host}:{port}/{protocol}{led}", limit)
         case SocketTarget(name):
             return printable(f"@{name}", limit)
         case ProcessTarget(process, signal, to):

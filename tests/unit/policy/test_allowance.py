@@ -84,6 +84,10 @@ TARGETS = [
      {"protocol": "tcp", "address": "10.0.0.5", "port": 5433, "to": "outside"}),
     ("net.send", {"protocol": "udp", "address": "fd00::1", "port": 53, "to": "outside"},
      {"protocol": "udp", "address": "fd00::2", "port": 53, "to": "outside"}),
+    ("net.connect", {"protocol": "tcp", "address": "203.0.113.7", "port": 443, "to": "outside", "host": "a.example.com"},
+     {"protocol": "tcp", "address": "10.0.0.5", "port": 443, "to": "outside", "host": "a.example.com"}),
+    ("net.connect", {"protocol": "tcp", "address": "10.0.0.5", "port": 22, "to": "outside", "host": "a.example.com"},
+     {"protocol": "tcp", "address": "10.0.0.5", "port": 22, "to": "outside"}),
     ("process.signal", {"to": "outside", "signal": 15, "process": 7}, {"to": "outside", "signal": 9, "process": 7}),
     ("process.ptrace", {"to": "inside", "process": 7}, {"to": "outside", "process": 7}),
     ("unix.connect", {"path": "/run/x.sock", "to": "outside"}, {"path": "/run/y.sock", "to": "outside"}),
@@ -96,6 +100,13 @@ def test_each_kind_of_act_has_its_rule(verb, target, other):
     policy = policy_of(rule_for(denial(verb, target)))
     assert decided(policy, verb, target) == "allow"
     assert decided(policy, verb, other) == "deny"
+
+
+def test_a_name_that_was_not_asked_for_outside_has_a_rule_for_wherever_it_leads_in_public():
+    asked = {"protocol": "tcp", "port": 443, "to": "outside", "host": "a.example.com"}
+    policy = policy_of(rule_for(denial("net.connect", asked | {"address": "198.19.0.1"})))
+    assert decided(policy, "net.connect", asked | {"address": "203.0.113.7"}) == "allow"
+    assert decided(policy, "net.connect", asked | {"address": "10.0.0.5"}) == "deny"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ use super::seen::path_only::PathOnly;
 use crate::sys;
 use crate::sys::notify::{Call, Listener, Watch};
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 /// Where the calls of a session arrive.
@@ -35,6 +35,14 @@ impl Calls {
     pub fn receive(self: &Arc<Self>) -> io::Result<Option<Pending>> {
         let call = self.listener.receive()?;
         Ok(call.map(|call| Pending { calls: Arc::clone(self), call, open: true }))
+    }
+
+    /// Puts a file of the supervisor's in the place of a caller's, under the number that the caller knows, while its call waits.
+    ///
+    /// # Errors
+    /// The kernel's: ENOENT when the caller is gone.
+    pub fn exchange(&self, call: &Call, file: BorrowedFd<'_>, number: i32, close_on_exec: bool) -> io::Result<()> {
+        self.listener.exchange(call.id, file, number, close_on_exec)
     }
 
     /// A look at who waits.

@@ -1,7 +1,7 @@
 //! The door: each mediated call is observed, settled by the line, and enacted on behalf of its caller.
 //!
 //! `receive` takes calls and hands each to its family, which it reads off the table. What the families see by is `seen`; the families are in `file`,
-//! `net` and `process`, one module each.
+//! `net` and `process`, one module each. `resolver` answers questions for names.
 
 pub mod act;
 pub mod aloud;
@@ -19,6 +19,7 @@ pub mod pool;
 pub mod process;
 pub mod receive;
 pub mod refusal;
+pub mod resolver;
 pub mod restart;
 pub mod seen;
 pub mod session;

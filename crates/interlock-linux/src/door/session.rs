@@ -14,6 +14,7 @@ use super::seen::made::Made;
 use super::seen::mounts::Mounts;
 use super::seen::places::Places;
 use super::seen::terminals::Terminals;
+use crate::door::resolver::Resolver;
 use crate::line::ports::{Gather, Waits};
 use crate::line::questions::{Question, Reply};
 use crate::line::{Line, Unforeseen, now_us};
@@ -47,6 +48,8 @@ pub struct Told {
     pub histories: Histories,
     /// The places that are the session's own.
     pub places: Places,
+    /// What answers names, where policy names hosts.
+    pub resolver: Option<Resolver>,
 }
 
 /// What the threads of a session do: each for as long as it is to run.
@@ -74,6 +77,8 @@ pub struct Session {
     pub ground: super::seen::ground::Ground,
     /// Which sockets are this session's.
     pub sockets: super::net::inside::Sockets,
+    /// What answers names, where policy names hosts.
+    pub resolver: Option<Resolver>,
     /// Where abstract names mean the session's own.
     pub scope: Scope,
     /// Which paths are other names of one another, from mountinfo at start.
@@ -117,7 +122,7 @@ impl Session {
         (listener, scope): (Listener, Scope),
         threads: Threads,
     ) -> std::io::Result<Arc<Self>> {
-        let Told { name, gateway, inside, histories, places } = told;
+        let Told { name, gateway, inside, histories, places, resolver } = told;
         let (ground, mounts) = (super::seen::ground::Ground::open()?, Mounts::read()?);
         // INVARIANT: from here on whatever this process makes, it makes with the very mode it says: a caller's umask is worked out for each call
         // (`file::masked`), since threads share theirs and a umask apart takes unshare(2), which containers refuse.
@@ -131,6 +136,7 @@ impl Session {
             terminals: Terminals::default(),
             ground,
             sockets: super::net::inside::Sockets::default(),
+            resolver,
             scope,
             mounts,
             standing,

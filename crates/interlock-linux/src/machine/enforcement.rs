@@ -64,6 +64,30 @@ pub fn private_places(may: bool, all: bool) -> Enforcement {
     Enforcement::Fully { how: by_rules.map(str::to_owned) }
 }
 
+/// Answers to questions for names: by sockets of a network of their own, or not at all.
+#[must_use]
+pub fn names(there: bool) -> Enforcement {
+    if there {
+        Enforcement::Fully { how: Some("by sockets of a network namespace of its own, exchanged when they ask".to_owned()) }
+    } else {
+        Enforcement::NotEnforced {
+            reason: "a network namespace of its own is refused here: rules that name hosts are refused too".to_owned(),
+        }
+    }
+}
+
+/// The same for a machine, where policies without names lose nothing.
+#[must_use]
+pub fn names_at_large(there: bool) -> Enforcement {
+    match names(there) {
+        Enforcement::NotEnforced { .. } => Enforcement::Partially {
+            reason: "names of hosts are not answered".to_owned(),
+            around: "a policy that names hosts is refused before the start".to_owned(),
+        },
+        fully => fully,
+    }
+}
+
 /// The hand-over between caller and supervisor: only its speed depends on the mechanism.
 #[must_use]
 pub fn wake_up(there: bool) -> Enforcement {

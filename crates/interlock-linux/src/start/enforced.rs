@@ -2,6 +2,7 @@
 
 use super::places::Own;
 use crate::door::net::sender;
+use crate::door::resolver::socket_maker::MECHANISM;
 use crate::filter::need::Need;
 use crate::filter::program::{digest, program};
 use crate::filter::table;
@@ -16,13 +17,15 @@ pub(super) struct Enforced {
     wall: Wall,
     need: Need,
     pub(super) places: Own,
+    /// Whether names are answered.
+    names: bool,
     /// Parts of the self-test of which every test ended as it must.
     passed: BTreeSet<String>,
 }
 
 impl Enforced {
-    pub(super) fn new(wall: Wall, need: Need, places: Own) -> Self {
-        Self { wall, need, places, passed: BTreeSet::new() }
+    pub(super) fn new(wall: Wall, need: Need, places: Own, names: bool) -> Self {
+        Self { wall, need, places, names, passed: BTreeSet::new() }
     }
 
     /// Notes a result of the self-test, `PART NAME ok` or `PART NAME ERRNO`.
@@ -42,7 +45,11 @@ impl Enforced {
     /// For `started` and the session's opening record.
     pub(super) fn told(&self) -> Mechanisms {
         let senders = if self.need.sends { sender::standing() } else { Enforcement::Fully { how: None } };
-        enforcement::of_session(&self.passed, self.need.shared_ipc, senders, self.places.standing())
+        let mut told = enforcement::of_session(&self.passed, self.need.shared_ipc, senders, self.places.standing());
+        if self.names {
+            told.insert(MECHANISM, enforcement::names(true));
+        }
+        told
     }
 
     /// The record of the sealed wall.

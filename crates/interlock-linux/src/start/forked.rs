@@ -8,6 +8,8 @@ use super::tree::Tree;
 use crate::door::file::copy;
 use crate::door::net::sender;
 use crate::door::receive;
+use crate::door::resolver::socket_maker::SocketMaker;
+use crate::door::resolver::{Resolver, answer};
 use crate::door::seen::history::Histories;
 use crate::door::seen::places::Places;
 use crate::door::session::{Gateway, Session, Threads, Told};
@@ -33,6 +35,7 @@ use crate::tree::steps::Steps;
 use crate::tree::wall::{self, Wall};
 use crate::wire::messages::{Launch, PrivatePlace, Repository, path};
 use crate::wire::uplink::Uplink;
+use interlock_core::named;
 use interlock_git::{Anchors, Past, Revisions, Store};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -60,6 +63,7 @@ pub struct Forked {
     tree: Tree,
     steps: Steps,
     scope: Scope,
+    resolver: Option<Resolver>,
 }
 
 impl Forked {
@@ -71,6 +75,7 @@ impl Forked {
         capability::lacking().map_or(Ok(()), |missing| Err(Failed::lacking(missing.what, &missing.hint)))?;
         // Before anything of the session is opened: from here on its names are meant.
         let places = Own::enter(&launch.private_places)?;
+        let resolver = resolver(&launch, &judge)?;
         let wall = wall::build(&judge.exec_roots())
             .map_err(|missing| Failed::lacking(missing.0, "`interlock doctor` says what is missing and what to do"))?;
         // Not even tried without the capability: a filter may kill for it.
@@ -85,13 +90,13 @@ impl Forked {
         let (ours, guardian) = scope.fork(|| fork(&start, ours, theirs.link, theirs.neck)).map_err(unprepared)?;
         start.forget();
         let mut tree = Tree::new(guardian, ours.words, ours.orders, ours.neck);
-        let (steps, enforced) = (Steps::new(ours.lines, ours.go), Enforced::new(wall, need, places));
+        let (steps, enforced) = (Steps::new(ours.lines, ours.go), Enforced::new(wall, need, places, resolver.is_some()));
         let command = tree.born()?;
         if sender::names(guardian).is_err() {
             let give_up = || capabilities::keep(capability::supervisor(), 0);
             give_up().and_then(|()| scope.within(give_up)).map_err(unprepared)?;
         }
-        Ok(Self { launch, judge, command, enforced, tree, steps, scope })
+        Ok(Self { launch, judge, command, enforced, tree, steps, scope, resolver })
     }
 
     /// Where the session's sockets will be.
@@ -105,7 +110,7 @@ impl Forked {
     /// # Errors
     /// [`Failed`]: the wall does not hold, the log cannot be opened, or the machine refused.
     pub fn listen(self, uplink: &Arc<Uplink>) -> Result<Listening, Failed> {
-        let Self { launch, judge, command, mut enforced, mut tree, mut steps, scope } = self;
+        let Self { launch, judge, command, mut enforced, mut tree, mut steps, scope, resolver } = self;
         let ending = Arc::new(Ending::new().map_err(|error| Failed::new(123, error.to_string(), ""))?);
         harden()?;
         // While the command's process puts on its wall and its filter.
@@ -118,10 +123,25 @@ impl Forked {
             .map_err(|error| Failed::new(120, format!("`runs_later`: {error}"), ""))?;
         let line =
             Line::new(launch.session.clone(), launch.agent.clone(), judge, later, Box::new(log), Arc::clone(uplink), Arc::clone(&ending));
-        let session = session(&launch, enforced.places.all(), line, (listener, scope), members)?;
+        let session = session(&launch, enforced.places.all(), line, (listener, scope), members, resolver)?;
+        answer::begin(&session).map_err(|error| Failed::own("names", error))?;
         control::keep_time(&session).map_err(|error| Failed::sockets(&error))?;
         session.terminals.given(session.ground.root.as_fd(), command);
         Ok(Listening { launch, command, enforced, tree, steps, session, ending })
+    }
+}
+
+/// What answers names, where policy names hosts. Nothing where it cannot be had, and every rule that needs it was said to be short of it.
+fn resolver(launch: &Launch, judge: &Judge) -> Result<Option<Resolver>, Failed> {
+    if !named::are_needed(judge.policy()) {
+        return Ok(None);
+    }
+    match SocketMaker::start() {
+        Ok(maker) => Ok(Some(Resolver::new(maker))),
+        Err(_) if named::rules(judge.policy()).all(|rule| launch.short.contains_key(&rule.name)) => Ok(None),
+        Err(why) => {
+            Err(Failed::lacking(format!("policy names hosts, and names cannot be answered: {why}"), "name addresses under `address`"))
+        }
     }
 }
 
@@ -256,6 +276,7 @@ fn session(
     line: Line,
     (listener, scope): (Listener, Scope),
     members: Members,
+    resolver: Option<Resolver>,
 ) -> Result<Arc<Session>, Failed> {
     let own = |error: std::io::Error| Failed::own("the session could not be built", error);
     // Faster hand-over from 6.6 on; without it only slower.
@@ -264,7 +285,7 @@ fn session(
     let threads = Threads { receive: receive::run, help: receive::help, keep: copy::put_in_place };
     let inside = path(&launch.runtime).join("inside.sock");
     let histories = Histories::new(launch.workspace.0.clone(), pasts(launch));
-    let told = Told { name: launch.session.clone(), gateway, inside, histories, places: Places::of(own_places).map_err(own)? };
+    let told = Told { name: launch.session.clone(), gateway, inside, histories, places: Places::of(own_places).map_err(own)?, resolver };
     Session::start(told, line, members, (listener, scope), threads).map_err(own)
 }
 

@@ -15,9 +15,19 @@ const GUARD: usize = 4096;
 
 /// Does `act` in such a child and gives its result. EACCES when the child did not come to its end.
 pub fn run<T>(act: impl FnOnce() -> Sys<T>) -> Sys<T> {
+    with(libc::CLONE_FILES, act)
+}
+
+/// The same in a child that has a copy of the descriptors: what it opens, closes and puts elsewhere is its own, and ends with it. `act` must not
+/// drop what owns a descriptor of this process.
+pub fn with_descriptors(act: impl FnOnce() -> Sys<()>) -> Sys<()> {
+    with(0, act)
+}
+
+fn with<T>(shared: libc::c_int, act: impl FnOnce() -> Sys<T>) -> Sys<T> {
     let stack = Stack::new()?;
     let mut job = Job { act: Some(act), result: None };
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_FILES;
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | shared;
     let argument = (&raw mut job).cast::<c_void>();
     let begin = begin_of(&job);
     // SAFETY: the stack is live and the child's alone; the job outlives it, for this thread goes on only when the child has ended.

@@ -15,6 +15,7 @@ pub(crate) mod handles;
 pub(crate) mod landlock;
 pub(crate) mod memory;
 pub(crate) mod mounting;
+pub(crate) mod network;
 pub mod notify;
 pub mod process;
 pub(crate) mod ptrace;

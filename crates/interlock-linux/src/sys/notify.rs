@@ -21,6 +21,7 @@ const SET_FLAGS: libc::Ioctl = 0x4008_2104;
 
 const SEND_CONTINUE: u32 = 1;
 const ADDFD_SEND: u32 = 2;
+const ADDFD_SETFD: u32 = 1;
 const FD_SYNC_WAKE_UP: u64 = 1;
 
 /// The id of what no caller waits for: the kernel counts from the bottom.
@@ -196,6 +197,22 @@ impl Listener {
             flags: ADDFD_SEND,
             source: u32::try_from(file.as_raw_fd()).unwrap_or(u32::MAX),
             target: 0,
+            target_flags: if close_on_exec { libc::O_CLOEXEC as u32 } else { 0 },
+        };
+        // SAFETY: a live seccomp_notif_addfd; both descriptors are borrowed for the call.
+        done(unsafe { libc::ioctl(self.0.as_raw_fd(), ADDFD, &raw const request) })
+    }
+
+    /// Puts `file` in the caller's table under `number`, in the place of what is there. The call still waits.
+    ///
+    /// # Errors
+    /// ENOENT: the caller is gone. EBADF: it cannot have that number.
+    pub fn exchange(&self, id: u64, file: BorrowedFd<'_>, number: i32, close_on_exec: bool) -> io::Result<()> {
+        let request = AddDescriptor {
+            id,
+            flags: ADDFD_SETFD,
+            source: u32::try_from(file.as_raw_fd()).unwrap_or(u32::MAX),
+            target: u32::try_from(number).unwrap_or(u32::MAX),
             target_flags: if close_on_exec { libc::O_CLOEXEC as u32 } else { 0 },
         };
         // SAFETY: a live seccomp_notif_addfd; both descriptors are borrowed for the call.

@@ -74,6 +74,19 @@ pub fn option(socket: BorrowedFd<'_>, level: i32, name: i32) -> io::Result<i32> 
     Ok(value)
 }
 
+/// An option of the socket as bytes, at most `limit` of them.
+///
+/// # Errors
+/// As getsockopt(2).
+pub fn bytes(socket: BorrowedFd<'_>, level: i32, name: i32, limit: usize) -> io::Result<Vec<u8>> {
+    let mut value = vec![0_u8; limit];
+    let mut size = length(&value);
+    // SAFETY: pointer and length describe `value`, of which the kernel writes at most that much.
+    checked(unsafe { libc::getsockopt(socket.as_raw_fd(), level, name, value.as_mut_ptr().cast(), &raw mut size) })?;
+    value.truncate(usize::try_from(size).unwrap_or(0));
+    Ok(value)
+}
+
 /// Sets an integer option of the socket.
 ///
 /// # Errors
@@ -187,9 +200,21 @@ pub fn open(domain: i32, kind: i32, protocol: i32) -> io::Result<OwnedFd> {
 /// # Errors
 /// As socketpair(2).
 pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    joined(libc::SOCK_DGRAM)
+}
+
+/// Two connected unix sockets of the supervisor's own that keep messages apart and tell when the other end is gone.
+///
+/// # Errors
+/// As socketpair(2).
+pub fn packets() -> io::Result<(OwnedFd, OwnedFd)> {
+    joined(libc::SOCK_SEQPACKET)
+}
+
+fn joined(kind: i32) -> io::Result<(OwnedFd, OwnedFd)> {
     let mut ends = [-1; 2];
     // SAFETY: the kernel writes two descriptors into `ends`.
-    checked(unsafe { libc::socketpair(libc::AF_UNIX, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0, ends.as_mut_ptr()) })?;
+    checked(unsafe { libc::socketpair(libc::AF_UNIX, kind | libc::SOCK_CLOEXEC, 0, ends.as_mut_ptr()) })?;
     // SAFETY: the call returned two new descriptors that nobody else owns.
     let [one, other] = ends.map(|end| unsafe { OwnedFd::from_raw_fd(end) });
     Ok((one, other))

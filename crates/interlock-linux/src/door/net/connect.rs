@@ -6,15 +6,18 @@
 
 use super::abstracts;
 use super::attest;
+use super::exchange;
 use super::inside::{Answering, Sockets, source_towards};
 use super::joined;
 use super::kept;
+use super::late;
 use super::reach::reach;
 use super::socket::{self, Socket};
 use super::unix;
 use super::whereabouts::Answerer;
 use crate::door::answer::{Answered, Pending};
 use crate::door::errand::Errand;
+use crate::door::resolver::Resolver;
 use crate::door::seen::caller::Stop;
 use crate::line::{Enactor, Observed};
 use crate::sys::errno::{Errno, Sys};
@@ -22,7 +25,6 @@ use crate::sys::sockets as sys;
 use interlock_abi::address::{self, Endpoint, Name, Purpose};
 use interlock_core::action::{Protocol, Side, Verb};
 use interlock_core::decision::Says;
-use interlock_core::facts::Facts;
 use std::net::IpAddr;
 use std::os::fd::AsFd as _;
 
@@ -56,11 +58,23 @@ fn attempt(errand: &Errand<'_>) -> Result<i64, Stop> {
 fn internet(errand: &Errand<'_>, socket: &Socket, endpoint: Endpoint) -> Result<i64, Stop> {
     let endpoint = endpoint.towards(socket.own().map(|own| own.address));
     let protocol = socket::transport(socket.kind, Verb::NetConnect, (endpoint.address, endpoint.port))?;
+    if exchange::is_question(errand, endpoint.port) {
+        return exchange::connect(errand, socket, &endpoint);
+    }
     let answering = errand.session.sockets.answering(socket.as_fd(), &errand.session.members, protocol, endpoint.address, endpoint.port);
+    if is_probe(errand, protocol, (endpoint.address, endpoint.port), answering.side()) {
+        sys::shut_writing(socket.as_fd()).map_err(Errno::from)?;
+        return reach(errand, socket, &endpoint.wire()).map(|()| 0);
+    }
     let alone = matches!(answering, Answering::Nobody) && protocol == Protocol::Tcp;
     let side = if alone { Side::Inside } else { answering.side() };
     let (acts, sends) = needed(errand, protocol, (endpoint.address, endpoint.port), side);
+    let said = if errand.session.resolver.is_some() { acts.first().map(|act| socket::says(errand, act)) } else { None };
     let leave = errand.settle(&ENACTOR, acts)?;
+    let endpoint = match said {
+        Some(said) => late::led(errand, socket, endpoint, said)?,
+        None => endpoint,
+    };
     let result = errand.carry_out(leave, |_| {
         if alone {
             // A loopback port where nobody listens is nobody else's: a program that waits for its own server hears the kernel's word. It is given
@@ -89,6 +103,15 @@ fn internet(errand: &Errand<'_>, socket: &Socket, endpoint: Endpoint) -> Result<
         attest::connection(errand, socket, &endpoint, side)?;
     }
     result.map(|()| 0)
+}
+
+/// Whether a datagram socket is connected to an address that was answered, and would be denied: a C library asks the machine so which of several addresses it
+/// reaches from where (RFC 6724), and nothing is sent. It may: shut for sending, as what may connect and not send.
+fn is_probe(errand: &Errand<'_>, protocol: Protocol, place: (IpAddr, u16), side: Side) -> bool {
+    let answered = |resolver: &Resolver| !resolver.table.names(place.0).is_empty();
+    protocol == Protocol::Udp
+        && errand.session.resolver.as_ref().is_some_and(answered)
+        && socket::says(errand, &socket::towards(errand, Verb::NetConnect, protocol, place, side)) == Says::Deny
 }
 
 /// Connects to sockets of this session alone, which are held so that nobody else can come to their place: until the connection stands, and for a
@@ -141,8 +164,8 @@ fn dissolve(errand: &Errand<'_>, socket: &Socket) -> Result<i64, Stop> {
 /// What a connection needs, and whether it may carry anything then. A datagram socket's may where sending to that place is allowed as well; whoever
 /// is asked about connecting is asked about sending in the same breath.
 fn needed(errand: &Errand<'_>, protocol: Protocol, place: (IpAddr, u16), side: Side) -> (Vec<Observed>, bool) {
-    let act = |verb| socket::act(verb, protocol, place, side);
-    let said = |verb| errand.session.line.judge.first(&act(verb).alone(), |_| Facts::default()).decision.decision;
+    let act = |verb| socket::towards(errand, verb, protocol, place, side);
+    let said = |verb| socket::says(errand, &act(verb));
     let connecting = vec![act(Verb::NetConnect)];
     if protocol != Protocol::Udp {
         return (connecting, true);

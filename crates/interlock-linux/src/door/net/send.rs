@@ -5,6 +5,7 @@
 
 use super::abstracts;
 use super::control::{self, Control};
+use super::exchange;
 use super::inside::{Answering, Sockets};
 use super::kept::Hold;
 use super::sender::Sender;
@@ -55,6 +56,7 @@ fn sendto(errand: &Errand<'_>) -> Result<i64, Stop> {
     let socket = Socket::take(errand, caller.int(0))?;
     let length = usize::try_from(caller.argument(2)).map_err(|_| Errno(libc::EFAULT))?;
     let name = (caller.argument(4) != 0).then(|| (caller.argument(4), caller.int(5)));
+    let socket = exchange::for_message(errand, socket, name)?;
     let message = Message { name, parts: vec![(caller.argument(1), length)], control: (0, 0) };
     deliver(errand, &socket, &message, caller.int(3))
 }
@@ -62,13 +64,18 @@ fn sendto(errand: &Errand<'_>) -> Result<i64, Stop> {
 fn sendmsg(errand: &Errand<'_>) -> Result<i64, Stop> {
     let socket = Socket::take(errand, errand.caller.int(0))?;
     let message = message_at(errand, errand.caller.argument(1))?;
+    let socket = exchange::for_message(errand, socket, message.name)?;
     deliver(errand, &socket, &message, errand.caller.int(2))
 }
 
 /// Sends until one fails; that one's error is the call's only if it is the first.
 fn sendmmsg(errand: &Errand<'_>) -> Result<i64, Stop> {
     let caller = &errand.caller;
-    let socket = Socket::take(errand, caller.int(0))?;
+    let mut socket = Socket::take(errand, caller.int(0))?;
+    if errand.session.resolver.is_some() && caller.argument(2) != 0 {
+        let first = message_at(errand, caller.argument(1))?;
+        socket = exchange::for_message(errand, socket, first.name)?;
+    }
     let mut sent = 0;
     for index in 0..(caller.argument(2) & 0xffff_ffff).min(PARTS_MAX) {
         match send_entry(errand, &socket, index) {
@@ -162,13 +169,16 @@ fn judged<'a>(errand: &Errand<'a>, socket: &Socket, name: Option<Name>, flags: i
     match name {
         None | Some(Name::Absent) => Ok(Destination::Connected),
         Some(Name::Autobind) => Ok(Destination::Wire(address::autobind_wire())),
+        Some(Name::Inet(endpoint)) if exchange::is_led(errand, socket) => Ok(Destination::Wire(endpoint.wire())),
+        // It was another name a moment ago.
+        Some(Name::Inet(endpoint)) if exchange::is_question(errand, endpoint.port) => Err(Errno(libc::EACCES).into()),
         Some(Name::Inet(endpoint)) => {
             let endpoint = endpoint.towards(socket.own().map(|own| own.address));
             let protocol = socket::transport(socket.kind, Verb::NetSend, (endpoint.address, endpoint.port))?;
             let place = (endpoint.address, endpoint.port);
             let answering =
                 errand.session.sockets.answering(socket.as_fd(), &errand.session.members, protocol, endpoint.address, endpoint.port);
-            let act = socket::act(Verb::NetSend, protocol, place, answering.side());
+            let act = socket::towards(errand, Verb::NetSend, protocol, place, answering.side());
             errand.settle(&ENACTOR, vec![act])?.done(0);
             match answering {
                 Answering::Inside(held) if protocol == Protocol::Udp && socket::is_told_apart(errand, protocol, place) => {

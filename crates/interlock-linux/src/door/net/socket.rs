@@ -17,6 +17,7 @@ use interlock_core::decision::Says;
 use interlock_core::facts::Facts;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 /// A copy of a caller's socket.
 pub struct Socket {
@@ -57,6 +58,14 @@ impl Socket {
         let cookie = sys::cookie(file.as_fd()).map_err(Errno::from)?;
         let waits = files::open_flags(file.as_fd())? & libc::O_NONBLOCK == 0;
         Ok(Self { file, kind, inode, cookie, place, waits })
+    }
+
+    /// Another open socket that is to stand where this one stood.
+    ///
+    /// # Errors
+    /// As [`Socket::take`].
+    pub(super) fn succeeded_by(&self, file: OwnedFd) -> Sys<Self> {
+        Self::of(file, self.place)
     }
 
     /// Its own internet address, if it has one.
@@ -102,11 +111,43 @@ pub fn act(verb: Verb, protocol: Protocol, (address, port): (IpAddr, u16), to: S
     Observed::new(verb, Target::Net { protocol, address, port, to, host: None })
 }
 
+/// An act towards an internet address, with the name that led this session there.
+pub(super) fn towards(errand: &Errand<'_>, verb: Verb, protocol: Protocol, place: (IpAddr, u16), to: Side) -> Observed {
+    let bare = act(verb, protocol, place, to);
+    let Some(resolver) = errand.session.resolver.as_ref().filter(|_| to == Side::Outside) else { return bare };
+    let found = resolver.table.names(place.0);
+    let named = |name: &Arc<str>| named(verb, protocol, place, to, name);
+    match found.as_slice() {
+        [] => bare,
+        [name] => named(name),
+        // Which of them its caller means cannot be known: whoever may go there by one of the names may go there.
+        several => several.iter().map(named).min_by_key(|act| rank(errand, act)).unwrap_or(bare),
+    }
+}
+
+/// An act towards an address that this name led to.
+pub(super) fn named(verb: Verb, protocol: Protocol, (address, port): (IpAddr, u16), to: Side, name: &str) -> Observed {
+    Observed::new(verb, Target::Net { protocol, address, port, to, host: Some(name.to_owned()) })
+}
+
+/// What policy says of an act, the mildest first.
+fn rank(errand: &Errand<'_>, act: &Observed) -> u8 {
+    match says(errand, act) {
+        Says::Allow => 0,
+        Says::Steer => 1,
+        Says::Approve => 2,
+        Says::Deny => 3,
+    }
+}
+
+pub(super) fn says(errand: &Errand<'_>, act: &Observed) -> Says {
+    errand.session.line.judge.first(&act.alone(), |_| Facts::default()).decision.decision
+}
+
 /// Whether it matters that an address is inside: what is outside would not simply be allowed.
 pub(super) fn is_told_apart(errand: &Errand<'_>, protocol: Protocol, place: (IpAddr, u16)) -> bool {
     let verb = if protocol == Protocol::Udp { Verb::NetSend } else { Verb::NetConnect };
-    let outside = act(verb, protocol, place, Side::Outside);
-    errand.session.line.judge.first(&outside.alone(), |_| Facts::default()).decision.decision != Says::Allow
+    says(errand, &towards(errand, verb, protocol, place, Side::Outside)) != Says::Allow
 }
 
 /// What stops an act that was decided as inside.

@@ -27,6 +27,14 @@ use std::sync::atomic::Ordering;
 /// Landlock's right to make a socket in a directory.
 const MAKE_SOCKET: u64 = 1 << 9;
 
+/// Services that answer names besides the session: a C library that finds nobody there asks by port 53, and it is routine that it tries.
+const ANSWER_NAMES: [&[u8]; 4] = [
+    b"/run/systemd/resolve/io.systemd.Resolve",
+    b"/run/systemd/resolve/io.systemd.Resolve.Monitor",
+    b"/run/nscd/socket",
+    b"/run/avahi-daemon/socket",
+];
+
 /// What is allowed is done as it is, or not at all.
 const ENACTOR: Enactor = Enactor::PLAIN;
 
@@ -58,6 +66,9 @@ pub fn path(errand: &Errand<'_>, text: &[u8], purpose: Purpose) -> Result<Held, 
     let bytes = address::unix_wire(magic.as_bytes()).ok_or(Errno(libc::EINVAL))?;
     if name == errand.session.inside.as_os_str().as_bytes() {
         return Ok(Held { bytes, _object: object });
+    }
+    if errand.session.resolver.is_some() && ANSWER_NAMES.contains(&name.as_slice()) {
+        return Err(Errno(libc::ECONNREFUSED).into());
     }
     refuse_runtime(errand, &name)?;
     refuse_other_ids(errand, reaching(&name), purpose)?;

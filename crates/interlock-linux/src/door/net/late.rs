@@ -1,0 +1,57 @@
+//! A connection to a name that nobody was to ask for before somebody said yes: asked for then, and judged once more with the address that it leads to.
+//!
+//! Left out: which names those are (`resolver`). INVARIANT: no packet goes to an address that stands for a name, and the name that is asked for is the one that the
+//! person saw.
+
+use super::socket::{self, Socket};
+use crate::door::errand::Errand;
+use crate::door::resolver::{Resolver, answer, upstream};
+use crate::door::seen::caller::Stop;
+use crate::line::Enactor;
+use crate::sys::errno::Errno;
+use interlock_abi::address::Endpoint;
+use interlock_abi::dns::Family;
+use interlock_core::action::{Protocol, Side, Verb};
+use interlock_core::decision::Says;
+use std::net::IpAddr;
+
+/// What is allowed is done as it is, or not at all.
+const ENACTOR: Enactor = Enactor::PLAIN;
+
+/// Where a connection goes that was let through: to its address, or to where the name leads that the address stands for. `said`: by what it was let through.
+pub(super) fn led(errand: &Errand<'_>, socket: &Socket, endpoint: Endpoint, said: Says) -> Result<Endpoint, Stop> {
+    let Some(resolver) = &errand.session.resolver else { return Ok(endpoint) };
+    let Some(name) = resolver.table.stood_for(endpoint.address) else { return Ok(endpoint) };
+    if socket::carried(socket.kind) != Some(Protocol::Tcp) {
+        // Nothing is sent by it before it is connected, and clients go on by TCP.
+        return Err(Errno(libc::ENETUNREACH).into());
+    }
+    let address = asked(errand, resolver, &name)?;
+    let (place, endpoint) = ((address, endpoint.port), endpoint.at(address));
+    let act = socket::named(Verb::NetConnect, Protocol::Tcp, place, Side::Outside, &name);
+    match (socket::says(errand, &act), said) {
+        (Says::Allow, _) => Ok(endpoint),
+        // The yes was to the name, and to a public address: nobody was asked about another.
+        (Says::Approve, Says::Approve) if interlock_core::host::is_public(address) => Ok(endpoint),
+        (Says::Approve, Says::Approve) => Err(Stop::Refused {
+            reached: act.into(),
+            because: "the name leads to a private address, and nobody was asked about that; a rule with the host and `private: true` allows it",
+            errno: libc::EACCES,
+        }),
+        _ => {
+            errand.settle(&ENACTOR, vec![act])?.done(0);
+            Ok(endpoint)
+        }
+    }
+}
+
+/// The first address of a name.
+fn asked(errand: &Errand<'_>, resolver: &Resolver, name: &str) -> Result<IpAddr, Stop> {
+    if !answer::is_recorded(errand.session, name, true) {
+        return Err(Errno(libc::EACCES).into());
+    }
+    let found = errand.blocking(|| Ok(upstream::ask(&resolver.machine, name, Family::Four)))?;
+    let address = found.and_then(|answer| answer.addresses.first().copied()).ok_or(Errno(libc::EHOSTUNREACH))?;
+    resolver.table.answer(name, &[address]);
+    Ok(address)
+}
