@@ -19,6 +19,7 @@ setup: $(STAMP) ## build Interlock into .venv
 $(STAMP): pyproject.toml $(RUST_SOURCES)
 	@bash tools/prerequisites.sh $(PYTHON)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "building Interlock into $(VENV): some minutes at first, seconds later"
 	@# The stamp is as old as the build's beginning: a source that changes meanwhile is newer.
 	@touch $@.begun
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,docs]'

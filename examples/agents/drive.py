@@ -13,6 +13,8 @@ from pathlib import Path
 
 PACKAGES = {"claude": "@anthropic-ai/claude-code@2.1.197", "codex": "@openai/codex@0.169.0"}
 INSTALL_SECONDS_MAX = 300
+#: Of what npm says of a failure: its first lines name it.
+LINES_MAX = 6
 
 
 class NotInstallable(Exception):
@@ -48,7 +50,8 @@ def install(name: str, place: Path) -> Path:
     command = ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(place), PACKAGES[name]]
     done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_SECONDS_MAX)
     if done.returncode != 0 or not program.exists():
-        raise NotInstallable(f"npm could not install {PACKAGES[name]}: {done.stderr.strip()[-300:]}")
+        said = [line for line in done.stderr.splitlines() if line.strip()][:LINES_MAX]
+        raise NotInstallable("\n      ".join([f"npm could not install {PACKAGES[name]}:", *said]))
     return program
 
 
