@@ -149,3 +149,12 @@ def test_why_outside_reads_the_last_session(cli):
     assert "coding-agent/runs-later" in cli("why").stdout
     shown = cli("session", "show", "last").stdout
     assert "denied (1)" in shown and "└─ file.create" in shown
+
+
+def test_a_call_that_no_policy_opens_is_announced_once(cli):
+    """As a debugger would: it is refused, and tries it again."""
+    traced = "import ctypes; print([ctypes.CDLL(None).ptrace(0, 0, 0, 0) for _ in range(5)])"
+    ran = cli("run", "--", "/usr/bin/python3", "-c", traced)
+    assert ran.stdout == "[-1, -1, -1, -1, -1]\n"
+    assert ran.stderr.count("interlock: denied call ptrace") == 1, ran.stderr
+    assert "denied call ptrace" in cli("why").stdout

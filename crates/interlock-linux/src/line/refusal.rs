@@ -76,6 +76,10 @@ impl Line {
                 layers: vec![GUARD.to_owned()],
                 ..Decision::denial(&format!("{because}; no policy opens it"))
             };
+            // One notice of each: a program that is refused one tries it again.
+            if before == 0 {
+                self.uplink.denied_call(name, &decision, number);
+            }
             self.denials.tell(Denial::new(now_us(), (CALL, json!({"call": name})), decision, false, number));
         }
     }

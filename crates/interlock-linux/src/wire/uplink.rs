@@ -77,6 +77,14 @@ impl Uplink {
         }
     }
 
+    /// Queues the notice of a call that the table refuses, by its name.
+    pub fn denied_call(&self, name: &str, decision: &Decision, record: Option<u64>) {
+        let action = json!({"verb": "call", "target": {"call": name}});
+        if self.within_rate() {
+            let _nobody_reads = self.send(json!({"type": "denied", "action": action, "decision": decision, "record": record}));
+        }
+    }
+
     fn within_rate(&self) -> bool {
         let mut window = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
         if window.0.elapsed().as_secs() >= 1 {
