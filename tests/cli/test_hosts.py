@@ -4,8 +4,11 @@
 
 import json
 import os
+import re
 
 import pytest
+
+from tests.kernel.world import OTHER, PRIVATE, PUBLIC, in_world
 
 POLICY = """\
 interlock: 1
@@ -71,7 +74,7 @@ def test_with_best_effort_every_page_says_that_they_are_not_enforced_there(cli, 
     explained = json.loads(cli("policy", "explain", "--json", policy).stdout)["coverage"]
     [row] = [row for row in explained if row["rule"] == "mine/forge"]
     assert row["enforcement"] == {"state": "not enforced", "reason": LACKING}
-    assert "judged by the name that was asked for and the address reached" in row["notes"]
+    assert any("the address reached; the session answers names itself" in note for note in row["notes"])
     page = " ".join(cli("policy", "explain", policy).stdout.split())
     assert "db.example.com, private addresses as well" in page and LACKING in page
 
@@ -127,3 +130,49 @@ def test_a_case_names_a_host_in_any_spelling(cli, policy):
     wrong = cli.write("wrong.yaml", case.replace("GIT.", "127.0.0.1 ") + "    port: 443\n    expect: allow\n")
     told = cli("policy", "test", wrong, "--policy", policy)
     assert told.returncode == 121 and "the host `127.0.0.1 example.com.` holds something else" in told.stderr
+
+
+def recorded(cli, kind):
+    """The records of a type, of all sessions."""
+    from interlock.ledger.reader import entries
+
+    ledger = cli.home / "state/ledger/sessions"
+    events = [each.event for session in sorted(os.listdir(ledger)) for each in entries(str(ledger / session))]
+    return [event.document for event in events if event.type == kind]
+
+
+REACH = """
+import socket, sys
+for name in sys.argv[1:]:
+    try:
+        with socket.create_connection((name, 443), 20) as peer:
+            print(peer.recv(200).decode().split()[-1])
+    except OSError as error:
+        print(error.errno)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes a network of its own")
+def test_a_session_reaches_hosts_by_name_and_why_gives_the_rule_for_another(cli, policy):
+    """The whole way of a person: a policy with hosts, a refused host, its reason, the rule, and the host reached."""
+    zone = {"git.example.com": [PUBLIC], "new.example.org": [OTHER], "inward.pages.example.com": [PRIVATE]}
+
+    def act(world):
+        names = ("git.example.com", "new.example.org", "inward.pages.example.com")
+        first = cli("run", "--policy", policy, "--", "/usr/bin/python3", "-c", REACH, *names)
+        assert first.stdout.split() == [PUBLIC, "13", "13"], first
+        assert "new.example.org:443/tcp" in first.stderr and "198.19." not in first.stderr
+        assert "new.example.org" not in world.asked and world.reached == [PUBLIC]
+        said = cli("why", "--last", "2").stdout
+        rule = ("allow: net.connect", "host: new.example.org", "port: 443", "protocol: tcp")
+        assert all(line in said for line in rule), said
+        assert f"inward.pages.example.com:443/tcp ({PRIVATE})" in said and "private: true" in said
+        for command in set(re.findall(r"interlock allow (s-\S+)", said)):
+            assert cli("allow", command, "--yes").returncode == 0
+        again = cli("run", "--policy", policy, "--", "/usr/bin/python3", "-c", REACH, *names)
+        assert again.stdout.split() == [PUBLIC, OTHER, PRIVATE], again
+        asked = {event["host"]: event["outside"] for event in recorded(cli, "name.asked")}
+        assert asked == {"git.example.com": True, "new.example.org": True, "inward.pages.example.com": True}
+        assert {event["host"]["enforced"]["host-names"]["state"] for event in recorded(cli, "session.opened")} == {"fully"}
+
+    in_world(act, zone)

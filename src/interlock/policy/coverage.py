@@ -91,10 +91,8 @@ def _notes(rule: CompiledRule, verbs: tuple[str, ...]) -> list[str]:
     if "inodes" in match:
         notes.append(f"{len(match['inodes'])} files are matched by inode as well (they have other hard links)")
     if any(verb.startswith("net.") for verb in verbs):
-        by_name = "host" in match
-        notes.append(
-            "judged by the name that was asked for and the address reached" if by_name else "judged by address and port"
-        )
+        by_name = "judged by the name that was asked for and the address reached; the session answers names itself"
+        notes.append(by_name if "host" in match else "judged by address and port")
     if "origin" in (rule["when"] or {}):
         notes.append("asked of each object by its file handle; without one it was there before")
     if "history" in (rule["when"] or {}):
