@@ -18,15 +18,15 @@ pub struct Patterns {
 impl Patterns {
     /// Whether any pattern matches the path.
     pub fn matches(&self, path: &[u8]) -> bool {
-        let Some(table) = &self.table else { return self.all.iter().any(|pattern| pattern.matches(path)) };
-        let matches =
-            |number: u32| usize::try_from(number).ok().and_then(|number| self.all.get(number)).is_some_and(|pattern| pattern.matches(path));
-        table.any(path, matches) || self.loose.iter().any(|pattern| pattern.matches(path))
+        self.matches_where(path, |_| true)
     }
 
     /// Whether a pattern that `holds` matches the path.
     pub fn matches_where(&self, path: &[u8], holds: impl Fn(&Pattern) -> bool) -> bool {
-        self.matches(path) && self.all.iter().any(|pattern| pattern.matches(path) && holds(pattern))
+        let wanted = |pattern: &Pattern| pattern.matches(path) && holds(pattern);
+        let Some(table) = &self.table else { return self.all.iter().any(wanted) };
+        let filed = |number: u32| usize::try_from(number).ok().and_then(|number| self.all.get(number)).is_some_and(wanted);
+        table.any(path, filed) || self.loose.iter().any(wanted)
     }
 
     /// Each pattern, in the order given.

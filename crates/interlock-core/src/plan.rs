@@ -1,8 +1,9 @@
 //! A Plan: a policy compiled for one enforcement point that answers without Facts where it can (law 8).
 
+pub use crate::hearing::{Hearing, PlanAnswer};
+
 use crate::action::{Action, Bytes, FileEnd};
 use crate::beneath;
-use crate::decide;
 use crate::decision::{Decision, Says};
 use crate::facts::{Facts, Needs};
 use crate::index::{Index, Place};
@@ -10,20 +11,11 @@ use crate::keys::Keys;
 use crate::pattern::Pattern;
 use crate::patterns::Patterns;
 use crate::policy::{Layer, LayerOrigin, Policy, Rule};
+use crate::samples::{Folder, Samples};
 use crate::verb::Verb;
-use crate::voice::{self, Touched, Voice};
+use crate::voice;
 use std::collections::HashMap;
 use std::sync::Arc;
-
-/// What a Plan says: exactly what `decide` says whatever the Facts, or that Facts matter.
-#[derive(Clone, Debug, PartialEq)]
-#[allow(clippy::large_enum_variant)] // returned once and taken apart at once; a box would cost the hot path an allocation
-pub enum PlanAnswer {
-    /// `decide`'s answer, whatever the Facts.
-    Answer(Decision),
-    /// Facts are needed: gather them and decide.
-    Ask,
-}
 
 /// A policy compiled for the supervisor.
 #[derive(Clone, Debug)]
@@ -35,6 +27,8 @@ pub struct Plan {
     indices: Vec<Arc<Index>>,
     /// The rules that guard keys.
     keyed: Vec<Place>,
+    /// What the patterns of each rule ask for below a folder, in the policy's order.
+    samples: Vec<Samples>,
 }
 
 impl Plan {
@@ -50,7 +44,8 @@ impl Plan {
             Arc::clone(shared.entry(named).or_insert_with(|| Arc::new(Index::of(&concerned))))
         };
         let keyed = rules.iter().filter(|(_, rule)| rule.selectors.keys.is_some()).map(|(place, _)| *place).collect();
-        Self { policy: policy.clone(), places, indices: Verb::ALL.iter().map(index).collect(), keyed }
+        let samples = rules.iter().map(|(_, rule)| Samples::of(rule)).collect();
+        Self { policy: policy.clone(), places, indices: Verb::ALL.iter().map(index).collect(), keyed, samples }
     }
 
     fn rules(&self) -> impl Iterator<Item = &Rule> {
@@ -62,20 +57,19 @@ impl Plan {
         Some((*layer, self.policy.layers().get(*layer)?.rules.get(*rule)?))
     }
 
-    /// `decide`'s answer whatever the Facts, or [`PlanAnswer::Ask`]: that is so when a rule that touches the act asks, or has a `when`.
+    /// The act, with the rules that touch it.
+    pub fn hear<'a>(&'a self, action: &'a Action) -> Hearing<'a> {
+        let candidates = self.indices.get(action.verb.index()).map(|index| index.candidates(&action.target)).unwrap_or_default();
+        let touching = candidates.into_iter().filter_map(|place| {
+            let (layer, rule) = self.rule(place)?;
+            Some((layer, rule, voice::touch(rule, action)?))
+        });
+        Hearing::new(&self.policy, action, touching.collect())
+    }
+
+    /// As [`Hearing::answer`].
     pub fn answer(&self, action: &Action) -> PlanAnswer {
-        if !action.target.fits(action.verb) {
-            return PlanAnswer::Answer(decide::misshapen(action));
-        }
-        let unknown = Facts::default();
-        let mut voices = self.silence();
-        for (layer, rule, touched) in self.touching(action) {
-            if rule.when.is_some() || rule.says == Says::Approve {
-                return PlanAnswer::Ask;
-            }
-            hear(&mut voices, layer, rule, touched, &unknown);
-        }
-        PlanAnswer::Answer(decide::combine(&voices, action, false))
+        self.hear(action).answer()
     }
 
     /// Whether any rule asks where an object comes from.
@@ -94,42 +88,14 @@ impl Plan {
         rules.filter(|(_, rule)| rule.selectors.names_end(rule.says, end)).filter_map(|(_, rule)| rule.selectors.keys.as_ref()).collect()
     }
 
-    /// The Facts that the rules touching the act ask for.
+    /// As [`Hearing::needs`].
     pub fn needs(&self, action: &Action) -> Needs {
-        let mut needs = Needs::default();
-        for (_, rule, _) in self.touching(action) {
-            needs.grants |= rule.says == Says::Approve;
-            if let Some(when) = &rule.when {
-                needs.risk |= when.risk_at_least.is_some();
-                needs.origin |= when.origin.is_some();
-                needs.history |= when.history.is_some();
-                needs.labels.extend(when.labels_any.iter().flatten().map(|(place, _)| place.clone()));
-            }
-        }
-        needs
+        self.hear(action).needs()
     }
 
-    /// Exactly what [`decide::decide`] says, found by the index.
+    /// As [`Hearing::decide`].
     pub fn decide(&self, action: &Action, facts: &Facts) -> Decision {
-        if !action.target.fits(action.verb) {
-            return decide::misshapen(action);
-        }
-        let mut voices = self.silence();
-        self.touching(action).for_each(|(layer, rule, touched)| hear(&mut voices, layer, rule, touched, facts));
-        decide::combine(&voices, action, decide::granted(action, facts))
-    }
-
-    fn silence(&self) -> Vec<Voice<'_>> {
-        self.policy.layers().iter().map(Voice::silent).collect()
-    }
-
-    /// The rules that touch the action, each with the number of its layer.
-    fn touching<'a>(&'a self, action: &'a Action) -> impl Iterator<Item = (usize, &'a Rule, Touched)> {
-        let candidates = self.indices.get(action.verb.index()).map(|index| index.candidates(&action.target)).unwrap_or_default();
-        candidates.into_iter().filter_map(|place| {
-            let (layer, rule) = self.rule(place)?;
-            Some((layer, rule, voice::touch(rule, action)?))
-        })
+        self.hear(action).decide(facts)
     }
 
     /// Directories and files that hold every program some rule might let run, none below another. `/` when a rule names no path.
@@ -181,22 +147,22 @@ impl Plan {
 
     /// Those of them that rules would care for below `target` too, and except there.
     pub fn excused_at(&self, verb: Verb, name: &[u8], target: &[u8]) -> Vec<Vec<u8>> {
-        let excused = |(rule, pattern): (&Rule, &Pattern)| {
-            let excepted = |top: &[u8], below: &[u8]| rule.selectors.except.matched(pattern, &[top, below].concat());
-            let asked = if rule.selectors.except.is_empty() { Vec::new() } else { beneath::asked(pattern, name) };
-            let asked = asked.into_iter().filter(|below| excepted(target, below) && !excepted(name, below));
-            asked.map(|below| [name, &below].concat()).collect::<Vec<_>>()
+        let excused = |(rule, samples): (&Rule, &Samples)| {
+            let (here, there) = (Folder::of(rule, name), Folder::of(rule, target));
+            let asked = samples.asked(rule, &here).into_iter().filter(|asked| there.leaves_out(asked) && !here.leaves_out(asked));
+            asked.map(|asked| here.name_of(&asked)).collect::<Vec<_>>()
         };
-        sorted(self.caring(verb).flat_map(excused).collect())
+        sorted(self.caring_rules(verb).filter(|(rule, _)| !rule.selectors.except.is_empty()).flat_map(excused).collect())
     }
 
     /// The same of rules that ask for a history, where that is another below the target.
     pub fn stands_for_known(&self, verb: Verb, name: &[u8]) -> Vec<Vec<u8>> {
-        let asked = |(rule, pattern): (&Rule, &Pattern)| {
-            let names = beneath::asked(pattern, name).into_iter().map(|below| [name, &below].concat());
-            names.filter(|name| !rule.selectors.except.matched(pattern, name)).collect::<Vec<_>>()
+        let asked = |(rule, samples): (&Rule, &Samples)| {
+            let here = Folder::of(rule, name);
+            let asked = samples.asked(rule, &here).into_iter().filter(|asked| !here.leaves_out(asked));
+            asked.map(|asked| here.name_of(&asked)).collect::<Vec<_>>()
         };
-        sorted(self.caring(verb).filter(|(rule, _)| asks_history(rule)).flat_map(asked).collect())
+        sorted(self.caring_rules(verb).filter(|(rule, _)| asks_history(rule)).flat_map(asked).collect())
     }
 
     /// Whether rules ask for this very name, by the texts of its parts: one that only a wildcard matches stands for others as well.
@@ -221,9 +187,14 @@ impl Plan {
 
     /// The patterns of rules other than an allow that speak of `verb`.
     fn caring(&self, verb: Verb) -> impl Iterator<Item = (&Rule, &Pattern)> {
-        let cares = move |rule: &&Rule| rule.says != Says::Allow && rule.verbs.contains(verb);
-        let rules = self.rules().filter(cares);
-        rules.flat_map(|rule| rule.selectors.path.iter().flat_map(Patterns::iter).map(move |pattern| (rule, pattern)))
+        self.caring_rules(verb)
+            .flat_map(|(rule, _)| rule.selectors.path.iter().flat_map(Patterns::iter).map(move |pattern| (rule, pattern)))
+    }
+
+    /// These rules, each with what its patterns ask for.
+    fn caring_rules(&self, verb: Verb) -> impl Iterator<Item = (&Rule, &Samples)> {
+        let cares = move |(rule, _): &(&Rule, &Samples)| rule.says != Says::Allow && rule.verbs.contains(verb);
+        self.rules().zip(&self.samples).filter(cares)
     }
 
     /// Whether, in every layer that allows this verb on the directory itself, the same rule allows it on every name below.
@@ -255,12 +226,6 @@ fn sorted(mut names: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
 
 fn asks_history(rule: &Rule) -> bool {
     rule.when.as_ref().is_some_and(|when| when.history.is_some())
-}
-
-fn hear<'a>(voices: &mut [Voice<'a>], layer: usize, rule: &'a Rule, touched: Touched, facts: &Facts) {
-    if let Some(voice) = voices.get_mut(layer) {
-        voice.hear(rule, touched, facts);
-    }
 }
 
 /// Whether a rule can touch an act with this verb: by naming it, or by guarding what a rename or link would move.

@@ -20,29 +20,25 @@ static const char *mode;
 
 static int is(const char *name) { return strcmp(mode, name) == 0; }
 
+static int exchange(const char *one, const char *other) { return renameat2(AT_FDCWD, one, AT_FDCWD, other, RENAME_EXCHANGE); }
+
+/* Moves it once; whether that was done. */
+static int moved(void) {
+  static int away;
+  if (is("repoint")) return !exchange("hop", "two");
+  if (is("through")) return !exchange("d", "two");
+  if (is("carry")) {
+    if (unlink("s/hooks")) unlink("s.git/hooks");
+    return !symlink("../ready", "s/hooks");
+  }
+  if (away ? rename("s.git", "s") : rename("s", "s.git")) return 0;
+  away = !away;
+  return 1;
+}
+
 static void *swap(void *unused) {
   (void)unused;
-  while (!atomic_load(&over)) {
-    if (is("repoint")) {
-      symlink("decoy/.vscode", "one");
-      rename("one", "hop");
-      symlink("ready", "two");
-      rename("two", "hop");
-    } else if (is("through")) {
-      rename("d", "e");
-      symlink("ready", "d");
-      unlink("d");
-      rename("e", "d");
-    } else if (is("carry")) {
-      unlink("s/hooks");
-      unlink("s.git/hooks");
-      symlink("../ready", "s/hooks");
-    } else {
-      rename("s", "s.git");
-      rename("s.git", "s");
-    }
-    atomic_fetch_add(&swaps, 1);
-  }
+  while (!atomic_load(&over)) atomic_fetch_add(&swaps, moved());
   return NULL;
 }
 
@@ -52,25 +48,26 @@ static int won(void) {
   return stat(name, &found) == 0;
 }
 
-static void attempt(int folder, long number) {
-  if (is("repoint")) {
-    symlink("../hop", "f/.vscode");
-    if (!won()) unlink("f/.vscode");
-  } else if (is("through")) {
-    symlink(number % 2 ? "../d" : "../d/.vscode", "f/.vscode");
-    if (!won()) unlink("f/.vscode");
+/* Makes the name once, and takes it away again if it was made and nothing is won: an undoing of nothing would be a call that nobody races. */
+static int attempt(int folder, long number) {
+  if (is("repoint") || is("through")) {
+    const char *text = is("repoint") ? "../hop" : number % 2 ? "../d" : "../d/.vscode";
+    int made = !symlink(text, "f/.vscode");
+    if (won()) return 1;
+    if (made) unlink("f/.vscode");
   } else if (is("carry")) {
-    rename("s", "s.git");
-    if (!won()) rename("s.git", "s");
+    int made = !rename("s", "s.git");
+    if (won()) return 1;
+    if (made) rename("s.git", "s");
   } else {
-    if (is("symlink")) symlinkat("../ready", folder, "hooks");
-    if (is("link")) linkat(AT_FDCWD, "l", folder, "hooks", 0);
-    if (is("move")) {
-      symlink("../ready", "m");
-      renameat(AT_FDCWD, "m", folder, "hooks");
-    }
-    if (!won()) unlinkat(folder, "hooks", 0);
+    int made = 0;
+    if (is("symlink")) made = !symlinkat("../ready", folder, "hooks");
+    if (is("link")) made = !linkat(AT_FDCWD, "l", folder, "hooks", 0);
+    if (is("move") && (made = !renameat(AT_FDCWD, "m", folder, "hooks"))) symlink("../ready", "m");
+    if (won()) return 1;
+    if (made) unlinkat(folder, "hooks", 0);
   }
+  return won();
 }
 
 int main(int count, char **arguments) {
@@ -80,19 +77,18 @@ int main(int count, char **arguments) {
   time_t until = time(NULL) + (count > 3 ? atol(arguments[3]) : 1000000);
   int wins = 0;
   mkdir("s", 0755), mkdir("f", 0755), mkdir("decoy", 0755), mkdir("decoy/.vscode", 0755), mkdir("d", 0755), mkdir("d/.vscode", 0755);
-  symlink("../ready", "l");
+  symlink("../ready", "l"), symlink("../ready", "m"), symlink("ready", "two"), symlink("decoy/.vscode", "hop");
   int folder = open("s", O_RDONLY | O_DIRECTORY);
   if (folder < 0) return 3;
   pthread_t other;
   if (pthread_create(&other, NULL, swap, NULL)) return 4;
   for (; number < tries && !wins && time(NULL) < until; number++) {
-    attempt(folder, number);
-    wins = won();
+    wins = attempt(folder, number);
   }
   atomic_store(&over, 1);
   pthread_join(other, NULL);
   /* The other thread may have gone a step further since. */
-  if (wins && is("repoint")) symlink("ready", "two"), rename("two", "hop");
+  if (wins && is("repoint")) unlink("hop"), symlink("ready", "hop");
   if (wins && is("through")) rename("d", "e"), symlink("ready", "d");
   if (wins && !is("repoint") && !is("through")) rename("s", "s.git");
   if (wins && is("carry")) symlink("../ready", "s.git/hooks");

@@ -1,11 +1,10 @@
-//! The policy as the supervisor asks it: the Plan first, `decide` with Facts where it says so; and reads that were found routine, remembered.
+//! The policy as the supervisor asks it: by its Plan, with Facts where that says so; and reads that were found routine, remembered.
 //!
 //! Routine is what the Plan allows to be read without Facts and what is only counted. An agent's work reads the same files over and over, and what
 //! the Plan said of one it says again.
 //! INVARIANT: an entry is what the Plan answers to (read, name, object): other names follow from the name, since mounts are read once.
 
 use interlock_core::action::{Action, FileEnd, Inode, Target, Verb};
-use interlock_core::decide::decide;
 use interlock_core::decision::{Decision, Obligations, Says};
 use interlock_core::facts::{Facts, Needs};
 use interlock_core::plan::{Plan, PlanAnswer};
@@ -50,16 +49,17 @@ impl Judge {
         Ok(Self { asks_origin: plan.asks_origin(), plan, policy, routine: Routine::default() })
     }
 
-    /// The Plan's answer, or `decide`'s with the Facts that policy asks for about this act.
+    /// The Plan's answer, or what it decides with the Facts that policy asks for about this act.
     pub fn first(&self, action: &Action, gather: impl FnOnce(&Needs) -> Facts) -> Judged {
-        match self.plan.answer(action) {
+        let hearing = self.plan.hear(action);
+        match hearing.answer() {
             PlanAnswer::Answer(decision) => {
                 self.note(action, &decision);
                 Judged { decision, facts: Facts::default() }
             }
             PlanAnswer::Ask => {
-                let facts = gather(&self.plan.needs(action));
-                Judged { decision: self.decide(action, &facts), facts }
+                let facts = gather(&hearing.needs());
+                Judged { decision: hearing.decide(&facts), facts }
             }
         }
     }
@@ -76,10 +76,10 @@ impl Judge {
         }
     }
 
-    /// `decide` itself.
+    /// Exactly what `decide` says of the policy, found by the Plan's index: a policy has thousands of patterns, and a link stands for dozens of names.
     #[must_use]
     pub fn decide(&self, action: &Action, facts: &Facts) -> Decision {
-        decide(&self.policy, action, facts)
+        self.plan.decide(action, facts)
     }
 
     /// The policy itself, for what is not about one act.

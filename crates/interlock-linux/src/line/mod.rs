@@ -241,11 +241,15 @@ impl Line {
         if self.rehearsing.load(Ordering::Acquire) {
             return self.rehearsed(&observed);
         }
-        let mut acts: Vec<Act> = observed.into_iter().map(|act| self.judged(around, call, act)).collect();
-        if let Some(index) = acts.iter().position(|act| !act.may_pass(enactor)) {
-            let Act { action, judged, .. } = acts.swap_remove(index);
-            let _told = self.deny(around, call, action, &judged);
-            return Settled::Denied;
+        let mut acts: Vec<Act> = Vec::with_capacity(observed.len());
+        for act in observed {
+            let act = self.judged(around, call, act);
+            // The first is the one that is told of: a link may stand for hundreds of names, and none of the others is decided then.
+            if !act.may_pass(enactor) {
+                let _told = self.deny(around, call, act.action, &act.judged);
+                return Settled::Denied;
+            }
+            acts.push(act);
         }
         let mut leave = Leave::of(self);
         for mut act in acts {

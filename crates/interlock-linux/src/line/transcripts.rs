@@ -278,3 +278,44 @@ fn what_an_enactor_cannot_keep_to_is_denied_and_what_it_can_is_handed_on() {
     }
     assert_eq!(settled(&limited, &ABLE).1, ["\"/w/a\" steered false limits 1"]);
 }
+
+/// Counts what is gathered.
+struct Counting<'a> {
+    world: &'a World,
+    gathered: RefCell<Vec<String>>,
+}
+
+impl Gather for Counting<'_> {
+    fn facts(&self, action: &Action, needs: &Needs) -> Facts {
+        self.gathered.borrow_mut().push(json!(action.target)["path"].to_string());
+        self.world.facts(action, needs)
+    }
+}
+
+impl Permissions for Counting<'_> {
+    fn refuse(&self, call: &Call, action: &Action) -> bool {
+        self.world.refuse(call, action)
+    }
+}
+
+impl Waits for Counting<'_> {
+    fn wait(&self, call: &Call, question: &Question) -> Reply {
+        self.world.wait(call, question)
+    }
+}
+
+#[test]
+fn of_the_acts_of_a_call_the_first_that_may_not_pass_is_told_and_nothing_is_found_out_for_the_others() {
+    let asks = |path: &str| rule("asks", "approve", path, &json!({}));
+    let rules = json!([asks("/w/*"), rule("no", "deny", "/w/n*", &json!({})), rule("is", "allow", "/w/**", &json!({}))]);
+    let book = Book::default();
+    let line = line(&rules, &book);
+    let world = World { answer: "yes".into(), book: book.clone() };
+    let around = Counting { world: &world, gathered: RefCell::default() };
+    let acts = ["/w/a", "/w/n1", "/w/b", "/w/n2"].map(write_to).to_vec();
+    assert!(matches!(line.settle(&around, &CALL, &Enactor::PLAIN, acts), Settled::Denied));
+    let steps = book.steps.lock().unwrap();
+    let told: Vec<_> = steps.iter().map(|step| (&step["decision"]["decision"], &step["action"]["target"]["path"])).collect();
+    assert_eq!(told, [(&json!("deny"), &json!("/w/n1"))], "nobody was asked about the first");
+    assert_eq!(*around.gathered.borrow(), ["\"/w/a\"", "\"/w/n1\""]);
+}
