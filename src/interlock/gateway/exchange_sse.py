@@ -15,7 +15,7 @@ from interlock.gateway.capabilities import initialize
 from interlock.gateway.outlet import Receive, Send, send_empty
 from interlock.gateway.refusals import Rejected
 from interlock.gateway.serve import Incoming
-from interlock.mcp.message import RpcError, RpcRequest, error, read, result
+from interlock.mcp.message import RpcError, RpcRequest, error, id_in, read, result
 from interlock.mcp.revision import INVALID_REQUEST, PARSE_ERROR
 from interlock.vocabulary.json_text import JsonObject, MalformedJson, object_at, parse
 
@@ -71,7 +71,7 @@ class SseTransport:
         try:
             said = read(parse(body))
         except MalformedJson as fault:
-            raise Rejected(400, str(fault), code=PARSE_ERROR) from fault
+            raise Rejected(400, str(fault), code=PARSE_ERROR, identity=id_in(body)) from fault
         if not isinstance(said, RpcRequest):
             self._era.hear(session, said)
         elif said.method == "initialize":

@@ -23,7 +23,7 @@ from interlock.gateway.limits import REQUESTS_PER_SESSION_MAX, STREAM_BYTES_MAX,
 from interlock.gateway.methods import Methods
 from interlock.gateway.telling import Telling
 from interlock.mcp.client_request import said_of_client
-from interlock.mcp.message import RpcError, RpcNotification, RpcRequest, RpcResponse, error, read, result
+from interlock.mcp.message import RpcError, RpcNotification, RpcRequest, RpcResponse, error, id_in, read, result
 from interlock.mcp.request_headers import check_meta, says_modern
 from interlock.mcp.revision import INVALID_REQUEST, META, PARSE_ERROR
 from interlock.mediate.principal import Principal
@@ -98,7 +98,7 @@ class StdioExchange:
                 return
             said = read(value)
         except MalformedJson as fault:
-            self.outgoing.answer(error(None, RpcError(PARSE_ERROR, str(fault))))
+            self.outgoing.answer(error(id_in(line), RpcError(PARSE_ERROR, str(fault))))
             return
         except RpcError as fault:
             self.outgoing.answer(error(None, fault))

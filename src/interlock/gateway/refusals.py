@@ -21,12 +21,20 @@ HOW_TO_BE_KNOWN: Final = "The operator makes a new token with: interlock agent t
 
 
 class Rejected(Exception):
-    """The request is refused with an HTTP status before any method saw it."""
+    """The request is refused with an HTTP status before any method saw it. `identity` is its id, where that is
+    known."""
 
     def __init__(
-        self, status: int, words: str, headers: HeaderList | None = None, *, code: int = INVALID_REQUEST
+        self,
+        status: int,
+        words: str,
+        headers: HeaderList | None = None,
+        *,
+        code: int = INVALID_REQUEST,
+        identity: int | str | None = None,
     ) -> None:
         super().__init__(words)
+        self.identity = identity
         self.status = status
         self.fault = RpcError(code, words)
         self.headers: HeaderList = headers or []

@@ -30,7 +30,7 @@ from interlock.gateway.limits import (
 from interlock.gateway.outlet import AsgiMessage, HeaderList, Receive, Send, SendPart, SendWhole, send_json
 from interlock.gateway.ports import Connection, Identity
 from interlock.gateway.refusals import Rejected, told_off, unknown
-from interlock.mcp.message import RpcError, RpcMessage, RpcResponse, error, read
+from interlock.mcp.message import RpcError, RpcMessage, RpcResponse, error, id_in, read
 from interlock.mcp.request_headers import Headers, is_modern
 from interlock.mcp.revision import PARSE_ERROR
 from interlock.mediate.principal import Principal, Unknown
@@ -233,7 +233,7 @@ class Gateway:
         try:
             await self._serve(scope, receive, send)
         except Rejected as rejected:
-            await send_json(send, rejected.status, error(None, rejected.fault), rejected.headers)
+            await send_json(send, rejected.status, error(rejected.identity, rejected.fault), rejected.headers)
         except RpcError as fault:
             await send_json(send, max(fault.status, 400), error(None, fault))
 
@@ -323,7 +323,7 @@ class Gateway:
         try:
             value = parse(body)
         except MalformedJson as error:
-            raise Rejected(400, str(error), code=PARSE_ERROR) from error
+            raise Rejected(400, str(error), code=PARSE_ERROR, identity=id_in(body)) from error
         if isinstance(value, list):
             await self.batches.take(incoming, value, send)
             return

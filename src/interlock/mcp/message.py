@@ -10,7 +10,7 @@ from typing import Final
 from msgspec import Struct
 
 from interlock.mcp.revision import INVALID_PARAMS, INVALID_REQUEST
-from interlock.vocabulary.json_text import JsonObject, is_object
+from interlock.vocabulary.json_text import JsonObject, MalformedJson, is_object, parse_answer
 
 ID_CHARACTERS_MAX: Final = 256
 _PARTS: Final = frozenset({"jsonrpc", "id", "method", "params", "result", "error"})
@@ -98,6 +98,16 @@ def _identity(value: object) -> int | str:
 
 def _invalid(message: str) -> RpcError:
     return RpcError(INVALID_REQUEST, message, status=400)
+
+
+def id_in(text: bytes) -> int | str | None:
+    """The id of a request that is refused for a number that it holds: its client learns of which request, and does not
+    wait for it. None where the text has none that can be told."""
+    try:
+        value = parse_answer(text)
+        return _identity(value.get("id")) if is_object(value) and "method" in value else None
+    except (MalformedJson, RpcError):
+        return None
 
 
 def result(identity: int | str, value: JsonObject) -> JsonObject:

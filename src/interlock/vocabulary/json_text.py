@@ -1,8 +1,8 @@
 """One JSON text from a peer, parsed so that no second parser could read it otherwise, and written again from the parse.
 
-Refused: duplicate keys, integers that a double cannot hold, non-finite numbers, lone surrogates, invalid UTF-8,
-depth and size beyond the limits (RFC 8259 §4 and §6 leave all of these to the implementation, which is how parsers
-come to disagree). What is forwarded is always `encode` of what `parse` returned, never the bytes that came.
+Refused: duplicate keys, numbers from 2^53 on (of which no double holds each), non-finite numbers, lone surrogates,
+invalid UTF-8, depth and size beyond the limits (RFC 8259 §4 and §6 leave all of these to the implementation, which is
+how parsers come to disagree). What is forwarded is always `encode` of what `parse` returned, never the bytes that came.
 
 A server's answer decides nothing, and a number changed on the way would be a lie to the agent: `parse_answer` takes
 numbers of any size, and `encode` writes each again in the very digits that came. Left out: what the text means.
@@ -33,6 +33,11 @@ ITEMS_MAX: Final = 100_000
 ARGUMENTS_BYTES_MAX: Final = 24 * 1024
 BESIDE_BYTES_MAX: Final = 8 * 1024
 _KEPT_BYTES: Final = {"arguments": ARGUMENTS_BYTES_MAX, "beside": BESIDE_BYTES_MAX}
+
+
+#: From here on there are integers that no double holds.
+NUMBER_MAX: Final = 2**53
+_SHOWN_CHARACTERS_MAX: Final = 40
 
 
 class MalformedJson(PeerError):
@@ -66,6 +71,8 @@ def _parsed(text: bytes, bytes_max: int, decoder: msgspec.json.Decoder[object], 
         raise MalformedJson(fault)
     try:
         return decoder.decode(text)
+    except msgspec.ValidationError as error:  # nothing but a number can be invalid here
+        raise MalformedJson(str(error).partition(" - at ")[0]) from error
     except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError) as error:
         raise MalformedJson(f"not JSON: {error}") from error
 
@@ -107,6 +114,14 @@ def measure(value: object) -> JsonObject:
     return {"digest": f"sha256:{hashlib.sha256(text).hexdigest()}", "bytes": len(text)}
 
 
+def _within(text: str) -> float:
+    number = float(text)
+    if abs(number) >= NUMBER_MAX:
+        shown = text if len(text) <= _SHOWN_CHARACTERS_MAX else f"{text[:_SHOWN_CHARACTERS_MAX]}…"
+        raise ValueError(f"the number `{shown}` is beyond 2^53-1, where readers disagree")
+    return number
+
+
 def _keep(text: str) -> float:
     number = float(text)
     if repr(number) == text:
@@ -122,7 +137,7 @@ def _as_written(value: object) -> msgspec.Raw:
     raise TypeError(f"`{type(value).__name__}` is not a JSON type")
 
 
-_STRICT: Final = msgspec.json.Decoder()
+_STRICT: Final = msgspec.json.Decoder(float_hook=_within)
 _KEEPING: Final = msgspec.json.Decoder(float_hook=_keep)
 _ENCODER: Final = msgspec.json.Encoder(enc_hook=_as_written)
 _SORTED: Final = msgspec.json.Encoder(enc_hook=_as_written, order="deterministic")
