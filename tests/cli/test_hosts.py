@@ -176,3 +176,42 @@ def test_a_session_reaches_hosts_by_name_and_why_gives_the_rule_for_another(cli,
         assert {event["host"]["enforced"]["host-names"]["state"] for event in recorded(cli, "session.opened")} == {"fully"}
 
     in_world(act, zone)
+
+
+REGISTRIES = """\
+interlock: 1
+name: registries
+rules:
+  - id: registries
+    allow: net.connect
+    host: "@package-registries"
+    private: true
+    port: 443
+  - id: models
+    allow: net.connect
+    host: "@model-api"
+    port: 443
+"""
+
+
+@pytest.mark.parametrize(
+    ("host", "address", "said"),
+    [
+        ("mirror.corp.example", "10.1.2.3", "allow"),
+        ("pypi.org", "203.0.113.7", "deny"),
+        ("registry.npmjs.org", "203.0.113.7", "allow"),
+        ("npm.corp.example", "203.0.113.7", "deny"),
+        ("api.anthropic.com", "203.0.113.7", "allow"),
+        ("api.anthropic.com.evil.org", "203.0.113.7", "deny"),
+    ],
+)
+def test_sets_of_hosts_are_what_the_persons_own_clients_are_configured_for(cli, host, address, said):
+    policy = cli.write("registries.yaml", REGISTRIES)
+    os.chmod(policy, 0o644)
+    (cli.human / ".pip").mkdir()
+    (cli.human / ".pip/pip.conf").write_text("[global]\nindex-url = https://mirror.corp.example/simple\n")
+    (cli.workspace / ".npmrc").write_text("registry=https://npm.corp.example/\n")
+    target = {"protocol": "tcp", "address": address, "port": 443, "to": "outside", "host": host}
+    action = {"id": "s/0", "plane": "host", "verb": "net.connect", "target": target, "subject": {}}
+    answered = cli("policy", "decide", "--policy", policy, input=json.dumps({"action": action}), stdin=None)
+    assert json.loads(answered.stdout)["decision"] == said, answered

@@ -205,15 +205,15 @@ def _source(proposal: Proposal) -> Source:
 def _decide(
     sources: list[Source], event: Event, *, workspace: str, home: Home, more: Proposal | None = None
 ) -> _Answer:
+    from interlock.app.naming import naming
     from interlock.host.executable import find_supervisor
-    from interlock.host.host_names import answers_names
     from interlock.policy import load
     from interlock.policy.engine import engine
     from interlock.surroundings.own_paths import own_paths
 
     own = own_paths(os.environ, supervisor=find_supervisor())
     context = context_of(home, workspace=workspace, human_home=user_home(), own=own)
-    found = load(sources, context, names=answers_names)
+    found = load(sources, context, naming=naming())
     if more is not None:
         _only_one_more(found, more)
     return _asked(engine(found), event)

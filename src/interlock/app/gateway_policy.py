@@ -14,9 +14,9 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from interlock.app.naming import naming
 from interlock.connectors.configuration import Stdio
 from interlock.host.executable import find_supervisor
-from interlock.host.host_names import answers_names
 from interlock.policy import Compiled, Context, Source, from_environment, is_file, load
 from interlock.policy.layer import Origin
 from interlock.storage.home import Home, user_home
@@ -44,7 +44,7 @@ def server_policy(stdio: Stdio, *, home: Home, scratch: str, workspace: str, ses
     )
     sources = _sources(stdio.policies, SERVER_PRESET, home)
     sources.append(Source("command.yaml", _command_layer(stdio).encode(), Origin.BUILTIN))
-    return load(sources, context, cache=home.cache, workspace_layer=False, names=answers_names)
+    return load(sources, context, cache=home.cache, workspace_layer=False, naming=naming())
 
 
 def _command_layer(stdio: Stdio) -> str:

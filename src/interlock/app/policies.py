@@ -58,7 +58,7 @@ def compiled(
     already; `meanwhile` is done while the machine is asked for names. Raises `OperatorError` with code 121 when a layer
     does not load.
     """
-    from interlock.host.host_names import answers_names
+    from interlock.app.naming import naming
     from interlock.policy import Origin, Source, load
 
     sources = chosen(files, [preset] if preset is not None else [], home=home, workspace=workspace)
@@ -79,7 +79,7 @@ def compiled(
         aside=_runs_later(),
         walk=walk,
         meanwhile=meanwhile,
-        names=answers_names,
+        naming=naming(),
     )
     return Loaded(found.document(), found.warnings, _to_look_for(found), found.layers, named, found.enforcement)
 

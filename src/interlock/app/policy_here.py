@@ -7,9 +7,9 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, NamedTuple
 
+from interlock.app.naming import naming
 from interlock.app.policies import chosen, context_of
 from interlock.host.executable import find_supervisor
-from interlock.host.host_names import answers_names
 from interlock.storage.home import Home, user_home
 from interlock.surroundings.own_paths import own_paths
 from interlock.surroundings.repository import top_around
@@ -54,7 +54,7 @@ def load_here(files: Sequence[str], presets: Sequence[str], *, workspace: str) -
     """The layers of a command line, loaded; the default preset where it names none. Raises `PolicyError`."""
     from interlock.policy import load
 
-    return load(_named(files, presets, workspace), context_here(workspace), names=answers_names)
+    return load(_named(files, presets, workspace), context_here(workspace), naming=naming())
 
 
 def look_here(files: Sequence[str], presets: Sequence[str], *, workspace: str) -> Here:
@@ -63,7 +63,7 @@ def look_here(files: Sequence[str], presets: Sequence[str], *, workspace: str) -
     from interlock.policy.loading import written
 
     sources, context = _named(files, presets, workspace), context_here(workspace)
-    return Here(load(sources, context, names=answers_names), written(sources, context), workspace)
+    return Here(load(sources, context, naming=naming()), written(sources, context), workspace)
 
 
 def told(here: Here) -> JsonObject:

@@ -50,6 +50,7 @@ class Context(NamedTuple):
             `included_ssh`, files that the ssh configuration includes; `included_links`, links on the way to them.
         repository_within: its git directory where that lies in the workspace by another name than `.git`;
             `repository_included`, files that its configuration includes; `repository_links`, links on the way to them.
+        hosts: sets of hosts by name, where the machine says more of them than is true everywhere.
         caches: folders that the environment names as caches of package clients.
         missing: mechanisms to take for missing, for tests (`INTERLOCK_SIMULATE_MISSING`).
         root: where links and hard links are looked up; empty for the machine itself.
@@ -84,6 +85,7 @@ class Context(NamedTuple):
     repository_included: tuple[str, ...] = ()
     repository_links: tuple[str, ...] = ()
     caches: tuple[str, ...] = ()
+    hosts: tuple[tuple[str, tuple[str, ...]], ...] = ()
     missing: tuple[str, ...] = ()
     root: str = ""  # last: what the cache is keyed by ends before it
 

@@ -14,7 +14,7 @@ from interlock.policy.layer import Item
 from interlock.policy.limits import PATTERNS_MAX
 from interlock.policy.pattern import PATTERN_BYTES_MAX, escape, expand_braces, problem_of, problem_of_key
 from interlock.policy.set_keys import KEY_SETS
-from interlock.policy.sets import ADDRESS_SETS, PATH_SETS, SETS_LATER, context_sets
+from interlock.policy.sets import ADDRESS_SETS, PATH_SETS, context_sets
 
 if TYPE_CHECKING:
     from interlock.policy.context import Context
@@ -216,14 +216,11 @@ class Expander:
         return self._builtin_set(item, name, kind)
 
     def _builtin_set(self, item: Item, name: str, kind: _Kind) -> tuple[str, ...]:
-        if name in SETS_LATER:
-            self._fault(item, f"the set `@{name}` is not enforced yet", SETS_LATER[name])
-            return ()
         addresses = {**ADDRESS_SETS, **self._context_sets.addresses}
         known: dict[_Kind, dict[str, tuple[str, ...]]] = {
             "path": {**PATH_SETS, **self._context_sets.paths},
             "address": addresses,
-            "host": {},
+            "host": self._context_sets.hosts,
         }
         if name in known[kind]:
             return self._builtin_paths(item, name, known["path"][name]) if kind == "path" else known[kind][name]

@@ -8,12 +8,24 @@ asks for.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from interlock.policy.engine import native
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from interlock.policy.compiled_form import CompiledPolicy, WrittenAt
+    from interlock.vocabulary.enforcement import Enforcement
+
+
+class Naming(NamedTuple):
+    """What a machine says of names: how far sessions `answer` questions for them, and the members of the sets of hosts
+    that its own clients are configured for. Each is asked only where a policy needs it.
+    """
+
+    answer: Callable[[], Enforcement]
+    hosts: Callable[[], Mapping[str, tuple[str, ...]]]
 
 
 def host_in_one_spelling(text: str) -> tuple[str, str | None]:

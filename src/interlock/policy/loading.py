@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from interlock._native import Walk
     from interlock.policy.compiled_form import CompiledLayer, CompiledPolicy
     from interlock.policy.context import Context
+    from interlock.policy.host import Naming
     from interlock.policy.layer import Layer
     from interlock.policy.place import Short
     from interlock.vocabulary.enforcement import Enforcement
@@ -115,7 +116,7 @@ def load(
     aside: Source | None = None,
     walk: Walk | None = None,
     meanwhile: Callable[[], object] = lambda: None,
-    names: Callable[[], Enforcement] | None = None,
+    naming: Naming | None = None,
 ) -> Compiled:
     """Load a policy.
 
@@ -128,13 +129,13 @@ def load(
         aside: a layer to compile and place as the others are (sets, links), that is to decide nothing.
         walk: one of the workspace that was begun already.
         meanwhile: is done while the machine is asked for names, where it costs nobody time.
-        names: how far sessions answer names of hosts on this machine; it is asked only where a rule needs them. None
-            for a policy that starts no session.
+        naming: what this machine says of names of hosts. Without it sets of hosts are what they are everywhere, and
+            nobody asks whether a session could answer names.
 
     Raises `PolicyError` with every fault of every file.
     """
     everything = _all_sources(sources, context, workspace_layer=workspace_layer, guard=guard)
-    context = _with_policy_files(everything, context)
+    context = _with_hosts(everything, _with_policy_files(everything, context), naming)
     context.check()
     from interlock.policy.cache import cached
 
@@ -163,22 +164,22 @@ def load(
         tuple(placed.warnings),
         from_cache,
         next(iter(json.loads(placed.aside)), None),
-        _enforcement([*placed.not_whole(), *_unanswered(placed.policy, names)]),
+        _enforcement([*placed.not_whole(), *_unanswered(placed.policy, naming)]),
     )
 
 
-def _unanswered(policy: str, names: Callable[[], Enforcement] | None) -> list[Short]:
+def _unanswered(policy: str, naming: Naming | None) -> list[Short]:
     """The rules that name hosts, where sessions on this machine cannot answer questions for names: then no act carries
     one (docs/adr/0036).
     """
-    if names is None or '"host"' not in policy:
+    if naming is None or '"host"' not in policy:
         return []
     from interlock.policy.host import rules_by_name
     from interlock.policy.place import Short
     from interlock.vocabulary.enforcement import Fully
 
     rules = rules_by_name(json.loads(policy))
-    state = names() if rules else Fully()
+    state = naming.answer() if rules else Fully()
     if isinstance(state, Fully):
         return []
     instead = "`interlock doctor` says what would give them; or name addresses under `address`"
@@ -249,6 +250,16 @@ def _is_closed(source: Source) -> bool:
 def _with_policy_files(sources: list[Source], context: Context) -> Context:
     files = tuple(dict.fromkeys((*context.policies, *(source.path for source in sources if source.path))))
     return context._replace(policies=files)
+
+
+def _with_hosts(sources: list[Source], context: Context, naming: Naming | None) -> Context:
+    """With the members of sets of hosts, where a layer may use one."""
+    from interlock.policy.set_hosts import HOST_SETS
+
+    used = any(name.encode() in source.data for source in sources for name in HOST_SETS)
+    if naming is None or not used:
+        return context
+    return context._replace(hosts=tuple(sorted(naming.hosts().items())))
 
 
 def _key(sources: list[Source], context: Context) -> str:

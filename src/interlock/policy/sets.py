@@ -9,10 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from interlock.policy.host import host_in_one_spelling
 from interlock.policy.pattern import escape
 from interlock.policy.runs_later import RUNS_LATER_SETS
 from interlock.policy.set_addresses import ADDRESS_SETS
 from interlock.policy.set_caches import CACHE_SETS
+from interlock.policy.set_hosts import HOST_SETS
 from interlock.policy.set_loader import LOADER_SETS
 from interlock.policy.set_secrets import SECRET_SETS
 from interlock.policy.set_shared import SHARED_SETS
@@ -28,7 +30,7 @@ from interlock.policy.set_system import SYSTEM_SETS
 if TYPE_CHECKING:
     from interlock.policy.context import Context
 
-__all__ = ["ADDRESS_SETS", "MEANINGS", "PATH_SETS", "SETS_LATER", "ContextSets", "context_sets"]
+__all__ = ["ADDRESS_SETS", "MEANINGS", "PATH_SETS", "ContextSets", "context_sets"]
 
 PATH_SETS: Final[dict[str, tuple[str, ...]]] = {
     **SYSTEM_SETS,
@@ -38,12 +40,6 @@ PATH_SETS: Final[dict[str, tuple[str, ...]]] = {
     **SECRET_SETS,
     **STARTUP_SETS,
     **RUNS_LATER_SETS,
-}
-
-#: Sets of the design that need host names.
-SETS_LATER: Final[dict[str, str]] = {
-    "package-registries": "it needs host names; until then allow `@public-addresses` on port 443",
-    "model-api": "it needs host names; until then allow `@public-addresses` on port 443",
 }
 
 MEANINGS: Final[dict[str, str]] = {
@@ -122,6 +118,8 @@ MEANINGS: Final[dict[str, str]] = {
     "loopback": "this machine, as seen by itself",
     "any-address": "the wildcard addresses that a server binds to be reachable from everywhere",
     "resolvers": "the name servers of this machine",
+    "package-registries": "hosts from which the person's package clients fetch, mirrors and proxies included",
+    "model-api": "hosts of the models that agents talk to, and where they sign a person in",
 }
 
 
@@ -131,6 +129,7 @@ class ContextSets:
 
     paths: dict[str, tuple[str, ...]]
     addresses: dict[str, tuple[str, ...]]
+    hosts: dict[str, tuple[str, ...]]
 
 
 def context_sets(context: Context) -> ContextSets:
@@ -179,4 +178,11 @@ def context_sets(context: Context) -> ContextSets:
             "resolvers": tuple(f"{address}/{128 if ':' in address else 32}" for address in context.resolvers)
             or ("127.0.0.1/32",),
         },
+        hosts={name: _spelt(dict(context.hosts).get(name, hosts)) for name, hosts in HOST_SETS.items()},
     )
+
+
+def _spelt(hosts: tuple[str, ...]) -> tuple[str, ...]:
+    """Those that are names of hosts: a client may be told an address."""
+    spelt = [host_in_one_spelling(host) for host in hosts]
+    return tuple(dict.fromkeys(name for name, hint in spelt if hint is None))

@@ -56,7 +56,7 @@ def test_every_set_has_a_meaning() -> None:
     from interlock.policy.sets import context_sets
 
     machine = context_sets(context())
-    assert set(MEANINGS) == {*PATH_SETS, *ADDRESS_SETS, *machine.paths, *machine.addresses}
+    assert set(MEANINGS) == {*PATH_SETS, *ADDRESS_SETS, *machine.paths, *machine.addresses, *machine.hosts}
 
 
 def test_public_addresses_hold_no_private_and_no_metadata_address() -> None:

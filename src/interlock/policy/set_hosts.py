@@ -1,0 +1,28 @@
+"""The built-in sets of hosts, as they are where nobody asks the machine (`surroundings.registries` reads what it says).
+Data, in the language's own patterns."""
+
+from __future__ import annotations
+
+from typing import Final
+
+HOST_SETS: Final[dict[str, tuple[str, ...]]] = {
+    "package-registries": (
+        "crates.io",
+        "files.pythonhosted.org",
+        "index.crates.io",
+        "proxy.golang.org",
+        "pypi.org",
+        "registry.npmjs.org",
+        "registry.yarnpkg.com",
+        "repo.maven.apache.org",
+        "rubygems.org",
+        "static.crates.io",
+        "sum.golang.org",
+    ),
+    "model-api": (
+        "api.anthropic.com",
+        "api.openai.com",
+        "chatgpt.com",
+        "generativelanguage.googleapis.com",
+    ),
+}
