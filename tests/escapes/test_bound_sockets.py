@@ -19,7 +19,7 @@ import pytest
 from tests.escapes.arena import Arena
 from tests.tries import seconds, tries
 
-TRIES, SECONDS = tries(2_500), seconds(20)
+TRIES, SECONDS = tries(1_500), seconds(20)
 #: The control is played until it was won, this often at most, a second each.
 CONTROLS_MAX = 12
 PROGRAM = """

@@ -24,7 +24,7 @@ from tests.kernel.drive import Drive
 from tests.kernel.test_ports import INSIDE, PYTHON, USERS
 from tests.tries import LONG, seconds, tries
 
-TRIES, SECONDS = tries(3_000), seconds(15)
+TRIES, SECONDS = tries(1_500), seconds(15)
 #: The control is played until it was won, for so long at most; a long run plays it on, for the figures.
 CONTROL_TRIES, CONTROL_SECONDS, CONTROL_SECONDS_MIN = 1_000_000, 16, 10 if LONG else 0
 

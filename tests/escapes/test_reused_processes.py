@@ -18,7 +18,7 @@ import pytest
 from tests.escapes.arena import Arena
 from tests.tries import seconds, tries
 
-TRIES, SECONDS = tries(6_000), seconds(20)
+TRIES, SECONDS = tries(3_000), seconds(20)
 IDS = 400
 #: How often the control is played at most: a loaded machine starts few processes.
 CONTROLS_MAX = 12

@@ -23,7 +23,7 @@ from tests.kernel.drive import FILE_VERBS, Drive, Message, policy, rule
 from tests.kernel.test_ports import PYTHON, USERS
 from tests.tries import seconds, tries
 
-TRIES, SECONDS = tries(4_000), seconds(25)
+TRIES, SECONDS = tries(2_000), seconds(25)
 RUN = rule("run", "allow", ["process.exec"], path=["/**"])
 OLD = rule("old", "deny", ["file.create", "file.mknod"], path=["/**/name/**"])
 OLD["when"] = {"origin": "before"}
