@@ -11,17 +11,26 @@ import contextlib
 import functools
 import json
 import tempfile
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from interlock.app.client_servers import servers_of
 from interlock.app.package_command import wanted_of
+from interlock.connectors.configuration import Connector, Http
 from interlock.connectors.configuration import parse as parse_connector
 from interlock.connectors.cookies import Cookies
 from interlock.connectors.http_client import HttpClient, Unanswered
+from interlock.connectors.listening import Listening
+from interlock.gateway.batch import begun as together_of
+from interlock.gateway.batch import check as check_batch
 from interlock.gateway.catalogue import own_uri, public_uri
+from interlock.gateway.operation import keys_in_doubt, uri_in_doubt
+from interlock.gateway.outlet import Backlogs, Streams
+from interlock.gateway.schema_checks import Foreign, UnusableSchema
 from interlock.gateway.state import StateSeal
 from interlock.mcp import definition, server_message
 from interlock.mcp.event_stream import EventReader, EventTooLarge
@@ -198,6 +207,84 @@ async def _http(text: bytes, mutation: Mutation) -> None:
             client.close()
 
 
+def batch_of_an_agent(text: bytes, _: Mutation) -> None:
+    with contextlib.suppress(MalformedJson, RpcError):
+        values = parse(text)
+        if isinstance(values, list):
+            check_batch(values, "2025-03-26")
+            begun: list[RpcRequest] = []
+
+            def begin(said: RpcRequest) -> Any:
+                begun.append(said)
+                raise RpcError(-32601, "not here")
+
+            answers = together_of(values, begin=begin, hear=lambda _: None)
+            assert len(answers) >= len(begun) and all(each.method != "initialize" for each in begun)
+
+
+def uris_of_an_agent(text: bytes, _: Mutation) -> None:
+    uri = text.decode("utf-8", "replace")
+    if uri_in_doubt(uri) is None:
+        path = unquote(uri).partition("://")[2]
+        assert not {"..", "."} & set(path.replace("\\", "/").split("/")), "a URI that climbs is taken for one thing"
+        assert " " not in uri and uri.isprintable(), "a URI is not what is seen of it"
+
+
+def keys_of_an_agent(text: bytes, _: Mutation) -> None:
+    with contextlib.suppress(MalformedJson):
+        value = parse(text)
+        if keys_in_doubt(value) is None:
+            assert not _folds(value), "keys that fold together are taken apart"
+
+
+def _folds(value: object) -> bool:
+    if isinstance(value, list):
+        return any(_folds(each) for each in value)
+    if not isinstance(value, dict):
+        return False
+    return len({unicodedata.normalize("NFKC", key).casefold() for key in value}) < len(value) or any(_folds(each) for each in value.values())
+
+
+def events_that_a_client_names(text: bytes, _: Mutation) -> None:
+    streams = Streams(Backlogs().allowance("coder"), lambda: 0, primes=True)
+    stream = streams.open()
+    streams.begins(stream)
+    found = streams.find(text.decode("latin-1"))
+    assert found is None or (found[0] is stream and 0 <= found[1] <= stream.last)
+
+
+def schema_of_a_server(text: bytes, _: Mutation) -> None:
+    try:
+        schema = parse_answer(text)
+    except MalformedJson:
+        return
+    foreign = Foreign(schema)
+    if foreign.unusable is None and foreign.is_cheap(100):
+        with contextlib.suppress(UnusableSchema):
+            foreign.validator.faults({"x": ["y", 1, None], "z": {"x": 0.5}})
+
+
+def places_of_a_server(text: bytes, _: Mutation) -> None:
+    asyncio.run(_places(text.decode("latin-1")))
+
+
+async def _places(location: str) -> None:
+    client = HttpClient("http://127.0.0.1:9/mcp")
+    with contextlib.suppress(Unanswered):
+        if client.retarget(location) is None:
+            request = client._text("GET", {}, b"").decode("latin-1")
+            assert request.split("\r\n")[0].count(" ") == 2 and "Host: 127.0.0.1:9" in request, "a place leads to another server"
+    client.close()
+
+
+def acknowledgements_of_a_server(text: bytes, _: Mutation) -> None:
+    listening = Listening(Connector("up", Http("http://127.0.0.1:9/mcp")))
+    took = server_message.take(text)
+    if isinstance(took, server_message.Told):
+        listening.acknowledged(took.params)
+    assert listening.missed() == [], "a server puts words into what was asked of it"
+
+
 def configuration_of_a_client(client: str, text: bytes, _: Mutation) -> None:
     with tempfile.TemporaryDirectory() as home:
         names = {"claude-code": ".claude.json", "codex": ".codex/config.toml", "cursor": ".cursor/mcp.json", "vscode": ".config/Code/User/mcp.json"}
@@ -232,6 +319,15 @@ _CLIENT = b'{"mcpServers": {"a": {"command": "npx", "args": ["-y", "x"], "env": 
 _TOML = b'[mcp_servers.a]\ncommand = "x"\nargs = ["y"]\nenv_vars = ["T"]\nstartup_timeout_sec = 3\n[mcp_servers.b]\nurl = "http://x/"\nbearer_token_env_var = "T"\n'
 _FILES = [b"interlock: 1\nstdio:\n  command: [a, b]\n  environment: {A: b}\n  limits: {memory: 1GiB}\nper: call\n", b'interlock: 1\nhttp: {url: "http://x/", headers: {A: b}}\n']
 
+SCHEMAS = [json.dumps(each).encode() for each in (
+    {"type": "object", "properties": {"x": {"type": "array", "items": {"anyOf": [{"type": "string", "minLength": 1}, {"enum": [1, None]}]}}}, "required": ["x"]},
+    {"type": "object", "properties": {"z": {"additionalProperties": {"type": "number", "multipleOf": 0.5}, "not": {"maxProperties": 0}}}},
+)]  # fmt: skip
+_ACKNOWLEDGED = json.dumps(
+    {"jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged",
+     "params": {"notifications": {"resourceSubscriptions": ["file:///a"], "taskIds": ["t"]}, "_meta": {"io.modelcontextprotocol/subscriptionId": 1}}}
+).encode()  # fmt: skip
+
 TARGETS: dict[str, Target] = {
     "json-of-an-agent": Target([*REQUESTS, *ANSWERS], json_of_an_agent),
     "json-of-a-server": Target([*REQUESTS, *ANSWERS], json_of_a_server),
@@ -243,6 +339,13 @@ TARGETS: dict[str, Target] = {
     "sealed-state": Target([_SEALED.encode()], sealed_state),
     "lists-of-a-server": Target(LISTS, lists_of_a_server),
     "names-at-the-gateway": Target([b"file:///a/b", b"ui://x/y", b"a+b://c", b"a__b"], names_at_the_gateway),
+    "batch-of-an-agent": Target([b"[" + b",".join(REQUESTS[:3]) + b"]", b"[]"], batch_of_an_agent),
+    "uris-of-an-agent": Target([b"file:///a/b", b"https://a.example/x?y=%20z#w", b"ui://x/y", b"file:///a/%2e%2e/b"], uris_of_an_agent),
+    "keys-of-an-agent": Target([b'{"path": 1, "Path": 2}', '{"ﬁ": {"fi": 1, "ſ": [{"s": 2}]}}'.encode()], keys_of_an_agent),
+    "events-that-a-client-names": Target([b"1.0", b"1.1", b"01.0", b"1"], events_that_a_client_names),
+    "schema-of-a-server": Target(SCHEMAS, schema_of_a_server),
+    "places-of-a-server": Target([b"/other?a=b", b"http://127.0.0.1:9/x", b"//evil.example/x", b"http://u@127.0.0.1:9/"], places_of_a_server),
+    "acknowledgements-of-a-server": Target([_ACKNOWLEDGED], acknowledgements_of_a_server),
     "http-of-a-server": Target(_HTTP, http_of_a_server),
     "claude-code": Target([_CLIENT], functools.partial(configuration_of_a_client, "claude-code")),
     "cursor": Target([_CLIENT], functools.partial(configuration_of_a_client, "cursor")),

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -40,3 +44,17 @@ def test_two_with_one_seed_are_the_same_and_the_corpus_is_taken_as_it_is() -> No
         assert [Mutation(1, target.corpus).next() for _ in range(3)] == [Mutation(1, target.corpus).next() for _ in range(3)]
         for text in target.corpus:
             played(target, text, Mutation(1, target.corpus)), name
+
+
+#: Those that need no connection, file or process for each text.
+GUIDED = ["json-of-an-agent", "message-of-a-server", "headers-of-an-agent", "events-of-a-server"]
+
+
+@pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="needs atheris, which has wheels for x86_64 Linux alone")
+def test_a_run_led_by_what_it_covers_finds_nothing_either() -> None:
+    seconds = 300 if os.environ.get("INTERLOCK_LONG") else 3
+    names = list(TARGETS) if os.environ.get("INTERLOCK_LONG") else GUIDED
+    for name in names:
+        command = [sys.executable, "-m", "tests.fuzz.guided", name, "--seconds", str(seconds)]
+        done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=seconds + 280)
+        assert done.returncode == 0 and "Done " in done.stdout, done.stdout + done.stderr

@@ -25,6 +25,8 @@ _LAUNCHERS: Final[Mapping[str, tuple[str, tuple[tuple[str, ...], ...]]]] = {
     "uv": ("pypi", (("tool", "run"),)),
     "pipx": ("pypi", (("run",),)),
 }
+#: What has a program of an image run by a service outside of every session.
+_CONTAINERS: Final = frozenset({"docker", "podman", "nerdctl"})
 _ALONE: Final = frozenset({"-y", "--yes", "-q", "--quiet", "--silent", "--bun", "--prefer-online", "--isolated"})
 _PACKAGE: Final = frozenset({"-p", "--package", "--from", "--spec"})
 #: A package of a registry, with a version, a range or a tag: no URL, no folder, no archive, no option.
@@ -48,7 +50,13 @@ class PackageWanted:
 
 def wanted_of(command: Sequence[str]) -> PackageWanted | None:
     """What a command fetches; None where it fetches nothing. Raises `OperatorError` for a form that is not known."""
-    launcher = _LAUNCHERS.get(os.path.basename(command[0])) if command else None
+    program = os.path.basename(command[0]) if command else ""
+    if program in _CONTAINERS and "run" in command[1:]:
+        raise OperatorError(
+            f"`{program} run` starts the server outside of what Interlock holds, and its images are not fetched",
+            hint="name the server's own program, or start it yourself and add it by its URL with --http",
+        )
+    launcher = _LAUNCHERS.get(program)
     if launcher is None:
         return None
     source, verbs = launcher

@@ -88,16 +88,19 @@ def begun(values: list[object], *, begin: Begin, hear: Hear) -> list[Work | Json
 def _begun(value: object, begin: Begin, hear: Hear) -> Work | JsonObject | None:
     try:
         said = read(value)
-        if not isinstance(said, RpcRequest):
-            hear(said)
-            return None
-        if said.method == "initialize":
-            return error(said.id, RpcError(INVALID_REQUEST, "`initialize` comes by itself"))
-        return begin(said)
     except RpcError as fault:
         return error(None, fault)
+    if not isinstance(said, RpcRequest):
+        hear(said)
+        return None
+    if said.method == "initialize":
+        return error(said.id, RpcError(INVALID_REQUEST, "`initialize` comes by itself"))
+    try:
+        return begin(said)
+    except RpcError as fault:
+        return error(said.id, fault)
     except Rejected as rejected:
-        return error(None, rejected.fault)
+        return error(said.id, rejected.fault)
 
 
 async def together(answers: list[Work | JsonObject]) -> list[JsonObject]:

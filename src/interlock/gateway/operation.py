@@ -336,7 +336,7 @@ def keys_in_doubt(value: object) -> str | None:
 
 def uri_in_doubt(uri: str) -> str | None:
     """Why a URI could be taken for another one, or none."""
-    if _UNSEEN.search(uri):
+    if _UNSEEN.search(uri) or not uri.isprintable():
         return "the URI holds a character that no URI may"
     if _NEEDLESS.search(uri):
         return "the URI writes a plain character as `%` and two digits"

@@ -31,6 +31,14 @@ def test_what_is_known(command: str, source: str, asked: str, program: str | Non
     assert asked.startswith(found.name)
 
 
+@pytest.mark.parametrize("command", ["docker run -i --rm mcp/time", "/usr/bin/docker --context x run mcp/time", "podman run mcp/time"])
+def test_a_server_in_a_container_is_refused_with_what_to_do_instead(command: str) -> None:
+    with pytest.raises(OperatorError, match="outside of what Interlock holds") as refused:
+        wanted_of(command.split())
+    assert "--http" in str(refused.value.hint)
+    assert wanted_of(["docker", "ps"]) is None
+
+
 @pytest.mark.parametrize("command", ["python3 -m b", "npm start", "uv run b", "node npx", "pipx list", "yarn b", "/opt/npx-like b"])
 def test_what_fetches_nothing(command: str) -> None:
     assert wanted_of(command.split()) is None
