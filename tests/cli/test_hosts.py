@@ -215,3 +215,15 @@ def test_sets_of_hosts_are_what_the_persons_own_clients_are_configured_for(cli, 
     action = {"id": "s/0", "plane": "host", "verb": "net.connect", "target": target, "subject": {}}
     answered = cli("policy", "decide", "--policy", policy, input=json.dumps({"action": action}), stdin=None)
     assert json.loads(answered.stdout)["decision"] == said, answered
+
+
+def test_with_best_effort_a_session_starts_where_names_cannot_be_answered_and_says_so(cli, policy):
+    cli.environment |= MISSING
+    ran = cli("run", "--policy", policy, "--", "/usr/bin/true")
+    assert ran.returncode == 0, ran
+    [opened] = recorded(cli, "session.opened")
+    assert set(opened["host"]["rules"]) == {f"mine/{name}" for name in NAMED}
+    [found] = [
+        each for each in json.loads(cli("doctor", "--json").stdout)["findings"] if each["name"] == "host-names"
+    ]
+    assert found["enforcement"]["state"] == "partially" and "CAP_SYS_ADMIN" in found["advice"]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.kernel.drive import EVERYTHING, FILE_VERBS, Drive, Message, grant, policy, rule
-from tests.kernel.world import METADATA, OTHER, PORT, PRIVATE, PUBLIC, SIX, World, folder, in_world
+from tests.kernel.world import METADATA, OTHER, PORT, PRIVATE, PUBLIC, SERVER, SIX, World, folder, in_world
 from tests.tries import tries
 
 PYTHON = "/usr/bin/python3"
@@ -340,7 +340,8 @@ func main() {
 @pytest.mark.parametrize("user", USERS)
 def test_clients_that_people_use_reach_what_is_allowed(user: int | None) -> None:
     curl, node = shutil.which("curl"), shutil.which("node")
-    assert curl and node, "needs curl and Node"
+    if curl is None or node is None:
+        pytest.skip("needs curl and Node")
 
     def act(world: World) -> None:
         ways = f"{curl} -sS -m 9 http://api.example.com:{PORT}/; echo; {curl} -sS -m 9 http://secret.evil.org:{PORT}/ 2>&1"
@@ -394,5 +395,40 @@ def test_threads_that_exchange_the_address_meanwhile_reach_nobody() -> None:
     def act(world: World) -> None:
         assert run(script) == "done\n"
         assert set(world.reached) <= {PUBLIC} and PUBLIC in world.reached
+
+    in_world(act, ZONE)
+
+
+def test_a_server_of_this_machine_that_is_named_and_not_there_is_refused_as_natively() -> None:
+    local = rule("here", "allow", ["net.connect"], host=["localhost"], private=True, port=[[5432, 5432]])
+
+    def act(_: World) -> None:
+        script = CONNECT + "print(reach('localhost', 5432, socket.AF_INET), reach('localhost', 5433, socket.AF_INET))"
+        assert run(script, policy(FILES, RUN, local)) == "errno 111 errno 13\n"
+
+    in_world(act, ZONE)
+
+
+def test_where_names_cannot_be_answered_nothing_starts() -> None:
+    missing = {"INTERLOCK_SIMULATE_MISSING": "host-names"}
+    with Drive(["/bin/true"], POLICY, supervisor_environment=missing) as drive:
+        failed = drive.until("failed")
+    assert failed["code"] == 122 and "names cannot be answered" in failed["message"]
+    short = {f"test/{name}": {"state": "not enforced", "reason": "no network"} for name in ("host", "database")}
+    with Drive(["/bin/true"], POLICY, supervisor_environment=missing, short=short) as drive:
+        assert "host-names" not in drive.until("started")["enforced"]
+        assert drive.finish()[0]["code"] == 0
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_a_policy_without_hosts_leaves_port_53_as_it_is(user: int | None) -> None:
+    def act(world: World) -> None:
+        compiled = policy(FILES, RUN, SIGNAL, LOCAL, rule("all", "allow", ["net.connect", "net.send"], address=[PUBLIC, SERVER]))
+        with Drive([PYTHON, "-I", "-c", CONNECT + "print(reach('api.example.com'))"], compiled, user=user) as drive:
+            assert "host-names" not in drive.until("started")["enforced"]
+            children = Path(f"/proc/{drive.process.pid}/task/{drive.process.pid}/children").read_text().split()
+            _, out, err = drive.finish(60)
+        assert (out.decode(), len(children)) == (f"{PUBLIC}\n", 1), err
+        assert set(world.asked) == {"api.example.com"}
 
     in_world(act, ZONE)

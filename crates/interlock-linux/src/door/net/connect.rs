@@ -67,7 +67,9 @@ fn internet(errand: &Errand<'_>, socket: &Socket, endpoint: Endpoint) -> Result<
         return reach(errand, socket, &endpoint.wire()).map(|()| 0);
     }
     let alone = matches!(answering, Answering::Nobody) && protocol == Protocol::Tcp;
-    let side = if alone { Side::Inside } else { answering.side() };
+    // By its name it may be let through as well, wherever that leads.
+    let is_inside = || errand.session.resolver.is_none() || socket::is_told_apart(errand, protocol, (endpoint.address, endpoint.port));
+    let side = if alone && is_inside() { Side::Inside } else { answering.side() };
     let (acts, sends) = needed(errand, protocol, (endpoint.address, endpoint.port), side);
     let said = if errand.session.resolver.is_some() { acts.first().map(|act| socket::says(errand, act)) } else { None };
     let leave = errand.settle(&ENACTOR, acts)?;
