@@ -55,6 +55,7 @@ REFUSED += ["clone3", "landlock_create_ruleset", "landlock_add_rule", "landlock_
 WITHOUT = {
     "setpgid": "its own test: test_outside.py, the supervisor is in no group with its jail",
     "listen": "a socket's address is decided at its bind (test_network); nothing is reached by listening alone",
+    "getsockopt": "reads what a program said of its own socket: test_taken_names.py",
     "shutdown": "its own test: tests/kernel/test_ports.py, a listener's port is not given up while a connection of the session is on its way",
     **dict.fromkeys(
         ["uselib", "_sysctl", "create_module", "get_kernel_syms", "query_module", "nfsservctl", "getpmsg", "putpmsg", "afs_syscall", "tuxcall", "security", "set_thread_area", "get_thread_area", "lookup_dcookie", "epoll_ctl_old", "epoll_wait_old", "vserver"],

@@ -304,8 +304,12 @@ sys.stdin.read()
 """
 
 
-@pytest.mark.parametrize(("kind", "option"), [(socket.SOCK_STREAM, socket.SO_REUSEPORT), (socket.SOCK_DGRAM, socket.SO_REUSEADDR)])
-def test_many_sockets_at_other_addresses_of_a_port_do_not_make_it_the_sessions(arena: Arena, kind: int, option: int) -> None:
+@pytest.mark.parametrize(
+    ("kind", "option"), [(socket.SOCK_STREAM, socket.SO_REUSEPORT), (socket.SOCK_DGRAM, socket.SO_REUSEADDR)]
+)
+def test_many_sockets_at_other_addresses_of_a_port_do_not_make_it_the_sessions(
+    arena: Arena, kind: int, option: int
+) -> None:
     with server(arena, kind, option, "127.0.0.1") as port:
         with started(arena, None, CROWD, int(kind), port, int(option)) as said:
             assert said == "taken", "outside it is a port like any"
@@ -315,22 +319,128 @@ def test_many_sockets_at_other_addresses_of_a_port_do_not_make_it_the_sessions(a
 
 
 DISSOLVED = """
-import ctypes, socket
+import ctypes, socket, sys
 own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+own.setsockopt(socket.SOL_SOCKET, int(sys.argv[1]), 1)
 own.bind(("127.0.0.1", 0))
-shares = lambda: own.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)
-said = [own.getsockname()[1] != 0, shares()]
 assert ctypes.CDLL(None).connect(own.fileno(), bytes(16), 16) == 0
-said += [own.getsockname()[1] != 0, shares()]
-own.bind(("127.0.0.1", 0))
-print(*said, shares(), flush=True)
-input()
+assert own.getsockname()[1] == 0 and own.getsockopt(socket.SOL_SOCKET, int(sys.argv[1])) == 1
+peer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); peer.bind(("127.0.0.1", 0))
+own.sendto(b"x", peer.getsockname())
+print(own.getsockname()[1], flush=True)
+sys.stdin.read()
 """
 
 
 def test_a_socket_that_gives_up_its_port_shares_none_that_a_send_gives_it(arena: Arena) -> None:
-    with started(arena, None, DISSOLVED) as said:
-        assert said == "True 1 False 1 1", "outside it would share the next one"
-    with started(arena, "coding-agent", DISSOLVED) as said:
-        assert said == "True 1 False 0 1"
+    def attack(preset: str | None) -> str:
+        with started(arena, preset, DISSOLVED, int(socket.SO_REUSEADDR)) as port:
+            return joins(arena, socket.SOCK_DGRAM, port, socket.SO_REUSEADDR, "127.0.0.1")
+
+    assert attack(None) == "joined", "outside it would share the next one"
+    assert attack("coding-agent") == "kept out"
+
+
+#: Comes to a port, and says whether it could.
+JOINER = """
+import socket, sys
+kind, port, option = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+own = socket.socket(socket.AF_INET, kind)
+own.setsockopt(socket.SOL_SOCKET, option, 1)
+try:
+    own.bind((sys.argv[4], port))
+    if kind == socket.SOCK_STREAM: own.listen()
+    print("joined")
+except OSError: print("kept out")
+"""
+
+
+def joins(arena: Arena, kind: int, port: str, option: int, address: str) -> str:
+    """Whether a program of the same user outside may come to this port."""
+    assert int(port) > 0
+    return arena.run(*PYTHON, JOINER, str(int(kind)), port, str(int(option)), address).output.strip()
+
+
+#: How a program of the session gets ports that it is ready to share: of the kernel's choice, named, said late, and so on.
+ALONE = """
+import socket, sys
+kind, option = int(sys.argv[1]), int(sys.argv[2])
+def new():
+    made = socket.socket(socket.AF_INET, kind)
+    made.setsockopt(socket.SOL_SOCKET, option, 1)
+    return made
+def there(made, port, address="127.0.0.1"):
+    made.bind((address, port))
+    if kind == socket.SOCK_STREAM: made.listen()
+    assert made.getsockopt(socket.SOL_SOCKET, option) == 1
+    return made
+def free():
+    with socket.socket(socket.AF_INET, kind) as other:
+        other.bind(("127.0.0.1", 0)); return other.getsockname()[1]
+"""
+PORTS = """
+chosen, named, neighbour = there(new(), 0), there(new(), free()), there(new(), 0, "127.0.0.2")
+again = there(new(), 0); again.setsockopt(socket.SOL_SOCKET, option, 1)
+late = socket.socket(socket.AF_INET, kind) if kind == socket.SOCK_STREAM else there(new(), 0)
+if kind == socket.SOCK_STREAM:
+    late.bind(("127.0.0.1", 0)); late.listen(); late.setsockopt(socket.SOL_SOCKET, option, 1)
+    assert late.getsockopt(socket.SOL_SOCKET, option) == 1
+refused = there(new(), 0)
+for other in (socket.socket(socket.AF_INET, kind), new()):
+    try: other.bind(("127.0.0.1" if other.getsockopt(socket.SOL_SOCKET, option) == 0 else "192.0.2.1", refused.getsockname()[1]))
+    except OSError: pass
+    else: raise SystemExit("bound")
+    other.close()
+gone = there(new(), 0); port = gone.getsockname()[1]; gone.close(); gone = there(new(), port)
+print(*(own.getsockname()[1] for own in (chosen, named, neighbour, again, late, refused, gone)), flush=True)
+sys.stdin.read()
+"""
+KINDS = [
+    (socket.SOCK_STREAM, socket.SO_REUSEPORT),
+    (socket.SOCK_DGRAM, socket.SO_REUSEPORT),
+    (socket.SOCK_DGRAM, socket.SO_REUSEADDR),
+]
+
+
+@pytest.mark.parametrize(("kind", "option"), KINDS, ids=["connections", "datagrams", "datagrams by SO_REUSEADDR"])
+def test_nobody_outside_comes_to_a_port_that_one_socket_of_the_session_has(
+    arena: Arena, kind: int, option: int
+) -> None:
+    addresses = ["127.0.0.1", "127.0.0.1", "127.0.0.2", *["127.0.0.1"] * 4]
+
+    def attack(preset: str | None) -> list[str]:
+        with started(arena, preset, ALONE + PORTS, int(kind), int(option)) as ports:
+            return [joins(arena, kind, port, option, at) for port, at in zip(ports.split(), addresses, strict=True)]
+
+    assert attack(None) == ["joined"] * 7
+    for preset in PRESETS:
+        assert attack(preset) == ["kept out"] * 7, preset
+
+
+#: Workers of the session, each with a socket of its own at the port: all of them are served.
+WORKERS = """
+own = there(new(), 0); port = own.getsockname()[1]
+others = [new() for _ in range(3)]
+for other in others: there(other, port)
+heard = set()
+for _ in range(200):
+    client = socket.create_connection(("127.0.0.1", port))
+    for number, worker in enumerate([own, *others]):
+        worker.settimeout(0)
+        try: worker.accept()[0].close(); heard.add(number)
+        except OSError: pass
+print(len(heard))
+# One that has it for itself is joined by bind in another order: bound, bound, listening, listening.
+first, second = new(), new()
+first.bind(("127.0.0.1", 0)); second.bind(first.getsockname())
+first.listen(); second.listen()
+print("both", flush=True)
+"""
+
+
+def test_workers_of_the_session_share_its_port(arena: Arena) -> None:
+    command = [*PYTHON, ALONE + WORKERS, str(int(socket.SOCK_STREAM)), str(int(socket.SO_REUSEPORT))]
+    assert arena.run(*command).output == "4\nboth\n"
+    for preset in PRESETS:
+        held = arena.held(*command, preset=preset)
+        assert held.output == "4\nboth\n", held.errors

@@ -22,6 +22,7 @@ USERS = [None, NOBODY] if os.getuid() == 0 else [None]
 FILES = rule("files", "allow", FILE_VERBS, path=["/**"])
 RUN = rule("run", "allow", ["process.exec"], path=["/**"])
 INSIDE = policy(FILES, RUN, rule("inside", "allow", ["unix.connect"], to="inside"))
+ANYWHERE = policy(FILES, RUN, rule("anywhere", "allow", ["unix.connect"]))
 OUTSIDE = policy(FILES, RUN, rule("outside", "allow", ["unix.connect"], to="outside"))
 STYLES = {"stream": socket.SOCK_STREAM, "datagrams": socket.SOCK_DGRAM, "packets": socket.SOCK_SEQPACKET}
 TAG = secrets.token_bytes(4).hex().encode()
@@ -158,3 +159,102 @@ def test_what_only_outside_may_be_reached_leaves_the_session_alone() -> None:
     with outside(socket.SOCK_STREAM, TAG) as server:
         assert run(script, socket.SOCK_STREAM, TAG, OUTSIDE).split() == ["0", "13", "111"]
         assert heard(server)
+
+
+#: How one of outside is there and the kernel says something else of it before it asks whose it is.
+BEFORE = {
+    "stream, full": (socket.SOCK_STREAM, "connect", "11"),
+    "packets, full": (socket.SOCK_SEQPACKET, "connect", "11"),
+    "datagrams, full": (socket.SOCK_DGRAM, "send", "11"),
+    "datagrams, no room at the sender": (socket.SOCK_DGRAM, "stuffed", "11"),
+    "datagrams, hears nobody": (socket.SOCK_DGRAM, "send", "32"),
+}
+TRIED = """
+made = socket.socket(socket.AF_UNIX, style); made.setblocking(False)
+def stuff():
+    own = socket.socket(socket.AF_UNIX, style); own.bind(""); made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4608)
+    try:
+        while True: made.sendto(bytes(1500), own.getsockname())
+    except BlockingIOError: pass
+    return own
+def tried(name):
+    kept = stuff() if way == "stuffed" else None
+    try: made.connect(b"\\0" + name) if way == "connect" else made.sendto(b"x", b"\\0" + name); return 0
+    except OSError as error: return error.errno
+def fill(name):
+    kept = []
+    for _ in range(2000):
+        one = socket.socket(socket.AF_UNIX, style); one.setblocking(False); kept.append(one)
+        try: one.connect(b"\\0" + name) if way == "connect" else one.sendto(b"x", b"\\0" + name)
+        except BlockingIOError: return kept
+"""
+
+
+@pytest.mark.parametrize("user", USERS)
+@pytest.mark.parametrize("way", BEFORE)
+def test_what_the_kernel_says_before_it_asks_whose_a_socket_is_says_not_that_it_is_of_the_session(
+    way: str, user: int | None
+) -> None:
+    """A full queue says EAGAIN whoever has it. It would be told, unrecorded, as if the session had that socket."""
+    style, how, natively = BEFORE[way]
+    name = secrets.token_bytes(6)
+    script = f"way = {how!r}\n{TRIED}\nprint(tried(name))"
+    with outside(style, name) as server, contextlib.ExitStack() as kept:
+        if "full" in way:
+            if style != socket.SOCK_DGRAM:
+                server.listen(0)
+            fill(style, name, kept)
+        if "nobody" in way:
+            server.shutdown(socket.SHUT_RD)
+        assert run(script, style, name, None).strip() == natively
+        assert run(script, style, name, INSIDE, user).strip() == "13"
+        if how != "stuffed":  # it sends to itself
+            # Where it cannot be told, the call needs what each of the two would need.
+            assert run(script, style, name, OUTSIDE, user).strip() in {"13", natively}
+        assert run(script, style, name, ANYWHERE, user).strip() == natively
+
+
+def fill(style: int, name: bytes, kept: contextlib.ExitStack) -> None:
+    """Until there is no room."""
+    for _ in range(2000):
+        one = kept.enter_context(socket.socket(socket.AF_UNIX, style))
+        one.setblocking(False)
+        try:
+            one.connect(b"\0" + name)
+            if style == socket.SOCK_DGRAM:
+                one.send(b"x")
+        except BlockingIOError:
+            return
+    raise AssertionError("it is never full")
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_a_full_socket_of_the_session_says_what_it_says_natively(user: int | None) -> None:
+    """Its own, whose name the kernel chose, and one that lies in another process by now."""
+    script = (
+        f"import os; way = 'connect'\n{TRIED}\n"
+        "def full(server): server.listen(0); kept = fill(server.getsockname()[1:]); return kept\n"
+        "server = socket.socket(socket.AF_UNIX, style); server.bind(b'\\0' + name); kept = full(server)\n"
+        "print(tried(name))\n"
+        "chosen = socket.socket(socket.AF_UNIX, style); chosen.bind(''); more = full(chosen)\n"
+        "print(tried(chosen.getsockname()[1:]))\n"
+        "here, there = os.pipe()\n"
+        "if os.fork() == 0:\n"
+        "    os.close(there); number = os.dup(server.fileno()); server.close(); os.read(here, 1); os._exit(0)\n"
+        "server.close()\n"
+        "print(tried(name), flush=True); os.close(there); os.wait()\n"
+    )
+    name = secrets.token_bytes(6)
+    native = run(script, socket.SOCK_STREAM, name, None)
+    assert native.split() == ["11", "11", "11"]
+    assert run(script, socket.SOCK_STREAM, name, INSIDE, user) == native
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_a_connected_datagram_socket_of_the_session_says_what_it_says_natively(user: int | None) -> None:
+    """To everybody but its peer it says EPERM, as the kernel says of outside."""
+    script = "own, peer = serve(name), serve(name + b'peer'); own.connect(b'\\0' + name + b'peer'); print(reach(name))"
+    name = secrets.token_bytes(6)
+    native = run(script, socket.SOCK_DGRAM, name, None)
+    assert native.strip() == "(1, 1)"
+    assert run(script, socket.SOCK_DGRAM, name, INSIDE, user) == native

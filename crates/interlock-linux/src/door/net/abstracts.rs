@@ -3,6 +3,9 @@
 //! An abstract name has no file to look at, and no question to the kernel is by name: its tables say neither which bytes a name has nor all that is
 //! there. So the call is done in the session's scope (`sys::scope`), where the sockets of the session answer and the kernel refuses every other with
 //! EPERM; only if policy lets it reach those as well is it done once more outside the scope.
+//!
+//! RULE: what the kernel says before it asks whose a socket is, is no word about that: a queue that is full says EAGAIN whoever has it, and a socket that
+//! hears nobody EPIPE. Then the socket that has the name is held to be the session's (`owned`), or the call needs what a call to outside needs.
 //! Names are made freely, but where a path is kept from the session, so is the name that spells it.
 //! Source: unix(7), landlock(7).
 
@@ -22,8 +25,18 @@ use std::os::fd::AsFd as _;
 
 /// What is allowed is done as it is, or not at all.
 const ENACTOR: Enactor = Enactor::PLAIN;
-/// What the kernel says in the scope of a socket that was made outside.
-const OUTSIDE: Stop = Stop::Errno(Errno(libc::EPERM));
+
+/// Whose a name is, as an errno of a call in the scope tells.
+enum Whose {
+    /// A socket's of the session.
+    Session,
+    /// One's that was made outside.
+    Outside,
+    /// There is somebody, and that is all that is known.
+    Anybody,
+    /// Whoever has it, or nobody: the call is over with this errno.
+    Over,
+}
 
 /// Answers a connect to an abstract name.
 ///
@@ -75,17 +88,44 @@ pub fn towards<T>(
     unix::refuse_other_ids(errand, reaching(name, Side::Outside), purpose)?;
     if !is_allowed(errand, name) {
         // Nothing may be done to find out that would be done to a socket of the session.
-        match probe(errand, socket, name) {
-            Ok(()) | Err(Errno(libc::EAGAIN)) => {}
-            Err(Errno(libc::EPERM)) => return outside(errand, name, act),
-            Err(errno) => return Err(errno.into()),
+        if let Err(errno) = probe(errand, socket, name) {
+            match whose(errand, socket, name, errno) {
+                Whose::Session => {}
+                Whose::Outside => return reach_after(errand, &[Side::Outside], name, act),
+                Whose::Anybody => return reach_after(errand, &[Side::Inside, Side::Outside], name, act),
+                Whose::Over => return Err(errno.into()),
+            }
         }
     }
-    let leave = settle(errand, name, Side::Inside)?;
+    let leave = settle(errand, &[Side::Inside], name)?;
     let result = scoped(errand, &act);
-    let is_outside = matches!(&result, Err(stop) if *stop == OUTSIDE);
     leave.done(result.as_ref().err().map_or(0, |stop| stop.clone().into_errno().0));
-    if is_outside { outside(errand, name, act) } else { result }
+    match &result {
+        Err(Stop::Errno(errno)) if !matches!(whose(errand, socket, name, *errno), Whose::Session | Whose::Over) => {
+            reach_after(errand, &[Side::Outside], name, act)
+        }
+        _ => result,
+    }
+}
+
+fn whose(errand: &Errand<'_>, socket: &Socket, name: &[u8], errno: Errno) -> Whose {
+    let is_own = || {
+        let (owned, members) = (&errand.session.sockets.owned, &errand.session.members);
+        unix::abstract_wire(name).is_ok_and(|wire| owned.has((socket.as_fd(), socket.kind), &wire, members))
+    };
+    match errno {
+        // A datagram socket that is connected says so to everybody but its peer.
+        Errno(libc::EPERM) if socket.kind.style == libc::SOCK_DGRAM && is_own() => Whose::Session,
+        Errno(libc::EPERM) => Whose::Outside,
+        Errno(libc::EAGAIN | libc::EPIPE) => {
+            if is_own() {
+                Whose::Session
+            } else {
+                Whose::Anybody
+            }
+        }
+        _ => Whose::Over,
+    }
 }
 
 fn is_allowed(errand: &Errand<'_>, name: &[u8]) -> bool {
@@ -93,8 +133,9 @@ fn is_allowed(errand: &Errand<'_>, name: &[u8]) -> bool {
     errand.session.line.judge.first(&act, |_| Facts::default()).decision.decision == Says::Allow
 }
 
-fn outside<T>(errand: &Errand<'_>, name: &[u8], act: impl Fn(&Errand<'_>) -> Result<T, Stop>) -> Result<T, Stop> {
-    settle(errand, name, Side::Outside)?.done(0);
+/// Does `act` outside the scope, where policy lets the call reach each of these sides.
+fn reach_after<T>(errand: &Errand<'_>, sides: &[Side], name: &[u8], act: impl Fn(&Errand<'_>) -> Result<T, Stop>) -> Result<T, Stop> {
+    settle(errand, sides, name)?.done(0);
     act(errand)
 }
 
@@ -111,9 +152,10 @@ fn probe(errand: &Errand<'_>, socket: &Socket, name: &[u8]) -> Sys<()> {
     errand.session.scope.beside(move || Ok(sys::connect(own.as_fd(), &wire)?))?
 }
 
-fn settle<'a>(errand: &'a Errand<'_>, name: &[u8], to: Side) -> Result<Leave<'a>, Stop> {
-    let origin = if to == Side::Inside { Origin::Session } else { Origin::Before };
-    errand.settle(&ENACTOR, vec![Observed { origin: Some(origin), ..reaching(name, to) }])
+fn settle<'a>(errand: &'a Errand<'_>, sides: &[Side], name: &[u8]) -> Result<Leave<'a>, Stop> {
+    let origin = |to| if to == Side::Inside { Origin::Session } else { Origin::Before };
+    let acts = sides.iter().map(|to| Observed { origin: Some(origin(*to)), ..reaching(name, *to) });
+    errand.settle(&ENACTOR, acts.collect())
 }
 
 fn reaching(name: &[u8], to: Side) -> Observed {

@@ -3,7 +3,7 @@
 //! Whoever connects later may be anybody, so the `to` of both is `outside`. Leaves out unix paths (`unix`). bind(2), listen(2).
 
 use super::abstracts;
-use super::joined;
+use super::joined::{self, Taking};
 use super::socket::{self, Socket};
 use super::unix;
 use crate::door::answer::{Answered, Pending};
@@ -45,7 +45,13 @@ fn attempt_bind(errand: &Errand<'_>) -> Result<i64, Stop> {
         Name::Dissolve | Name::Absent => return Err(Errno(libc::EINVAL).into()),
     }
     socket.note(errand);
+    note_name(errand, &socket);
     Ok(0)
+}
+
+/// Remembers whose an abstract name is.
+fn note_name(errand: &Errand<'_>, socket: &Socket) {
+    errand.session.sockets.owned.note(socket.as_fd(), socket.kind, socket.seen());
 }
 
 /// A port that only the door still holds is the session's to take again.
@@ -53,10 +59,8 @@ fn take_port(errand: &Errand<'_>, socket: &Socket, protocol: Protocol, endpoint:
     let (sockets, members) = (&errand.session.sockets, &errand.session.members);
     let take = || {
         let _sharing = sockets.sharing();
-        // A stream takes nothing from others before it listens.
-        let at_once = protocol == Protocol::Udp;
-        let give = || give(socket, &endpoint.wire());
-        if at_once { joined::apart_from_others(errand, socket, (protocol, (endpoint.address, endpoint.port)), give) } else { give() }
+        let place = (Taking::Port, (protocol, (endpoint.address, endpoint.port)));
+        joined::apart_from_others(errand, socket, place, || give(socket, &endpoint.wire()))
     };
     match take() {
         Err(Stop::Errno(Errno(libc::EADDRINUSE))) if sockets.kept.give_way(members, endpoint.port) => take(),
@@ -88,11 +92,13 @@ fn attempt_listen(errand: &Errand<'_>) -> Result<i64, Stop> {
             let act = socket::act(Verb::NetListen, Protocol::Tcp, socket.local(), Side::Outside);
             errand.enact_as_caller(&ENACTOR, vec![act], |_| {
                 let _sharing = errand.session.sockets.sharing();
-                joined::apart_from_others(errand, &socket, (Protocol::Tcp, socket.local()), enact)
+                joined::apart_from_others(errand, &socket, (Taking::Connections, (Protocol::Tcp, socket.local())), enact)
             })?;
         }
         _ => return Err(Errno(libc::EOPNOTSUPP).into()),
     }
     socket.note(errand);
+    // It may have a name that the kernel gave it in passing.
+    note_name(errand, &socket);
     Ok(0)
 }

@@ -31,19 +31,25 @@ pub(super) struct Bound {
 }
 
 impl Bound {
-    /// Whether what is sent to `address` could arrive here. `::` may take IPv4 as well: its V6ONLY flag may be changed.
+    /// Whether what is sent to `address` could arrive here.
     pub(super) fn answers(&self, address: IpAddr) -> bool {
-        self.address == address
-            || match self.address {
-                IpAddr::V4(own) => own.is_unspecified() && address.is_ipv4(),
-                IpAddr::V6(own) => own.is_unspecified(),
-            }
+        takes_in(self.address, address)
     }
 
     /// Whether something could arrive at a socket that is bound at `address` that could arrive here as well.
     pub(super) fn overlaps(&self, address: IpAddr) -> bool {
-        self.answers(address) || Self { address, cookie: self.cookie }.answers(self.address)
+        overlap(self.address, address)
     }
+}
+
+/// Whether something could arrive at sockets that are bound at either address.
+pub(super) fn overlap(one: IpAddr, other: IpAddr) -> bool {
+    takes_in(one, other) || takes_in(other, one)
+}
+
+/// `::` may take IPv4 as well: its V6ONLY flag may be changed.
+fn takes_in(own: IpAddr, address: IpAddr) -> bool {
+    own == address || own.is_unspecified() && (own.is_ipv6() || address.is_ipv4())
 }
 
 /// The sockets at `port` in this process's network namespace; nothing when the kernel does not say, or not at once.

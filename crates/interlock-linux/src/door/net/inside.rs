@@ -10,6 +10,7 @@
 use super::bound;
 use super::firsts::Firsts;
 use super::kept::Kept;
+use super::owned::Owned;
 use super::whereabouts::{Answerer, Whereabouts};
 use super::wishes::Wishes;
 use crate::sys::sockets as sys;
@@ -39,8 +40,10 @@ pub struct Sockets {
     pub(super) kept: Kept,
     /// Those that came to a port when the session had it for itself.
     pub(super) firsts: Firsts,
-    /// How they are to share a port that they have not got yet.
+    /// How they are to share their port, as soon as that is put into force.
     pub(super) wishes: Wishes,
+    /// Those that have an abstract unix name.
+    pub(super) owned: Owned,
 }
 
 /// Who would answer at an address.
@@ -71,6 +74,7 @@ impl Default for Sockets {
             kept: Kept::default(),
             firsts: Firsts::default(),
             wishes: Wishes::default(),
+            owned: Owned::default(),
         }
     }
 }

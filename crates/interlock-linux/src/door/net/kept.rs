@@ -178,6 +178,24 @@ impl Kept {
         false
     }
 
+    /// Does `act` while nothing relies on this socket. Whether that came: a call is waited for, and a connection is not.
+    pub(super) fn unless_relied_on(&self, cookie: u64, act: impl FnOnce()) -> bool {
+        for _ in 0..MOMENTS {
+            let table = self.table();
+            let Some(end) = table.ends.get(&cookie) else {
+                act();
+                return true;
+            };
+            let is_brief = end.users.values().all(|user| user.busy.is_some());
+            drop(table);
+            if !is_brief {
+                return false;
+            }
+            std::thread::sleep(MOMENT);
+        }
+        false
+    }
+
     /// Looks after what is kept, in a thread that lives as long as there is something.
     fn watch(&self, members: Members) {
         let mut table = self.table();

@@ -14,6 +14,7 @@ mod joined;
 mod kept;
 mod late;
 pub mod options;
+mod owned;
 pub mod reach;
 pub mod send;
 pub mod sender;

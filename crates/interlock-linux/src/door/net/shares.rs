@@ -17,9 +17,9 @@ pub(super) fn lets_in(protocol: Protocol, [address, port]: Shares) -> bool {
     port || (address && protocol == Protocol::Udp)
 }
 
-/// The same without letting anybody in. For a stream SO_REUSEADDR stays: it only passes over connections that have ended.
-pub(super) fn alone(protocol: Protocol, [address, _]: Shares) -> Shares {
-    [address && protocol == Protocol::Tcp, false]
+/// The same without letting anybody in. For a stream SO_REUSEADDR only passes over connections that have ended, as SO_REUSEPORT does besides.
+pub(super) fn alone(protocol: Protocol, [address, port]: Shares) -> Shares {
+    [protocol == Protocol::Tcp && (address || port), false]
 }
 
 /// How a socket shares its port; what cannot be read may be shared.

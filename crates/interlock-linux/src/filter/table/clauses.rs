@@ -144,6 +144,9 @@ pub(super) const SETSOCKOPT: &[Clause] = &[
     allow(&[]),
 ];
 
+/// getsockopt: a socket that has its port alone reads as its program said.
+pub(super) const GETSOCKOPT: &[Clause] = &[notify(&[is(1, &[libc::SOL_SOCKET as u32]), is(2, SHARES)]), allow(&[])];
+
 const PR_SET_DUMPABLE: u32 = 4;
 const PR_SET_KEEPCAPS: u32 = 8;
 const PR_CAPBSET_DROP: u32 = 24;

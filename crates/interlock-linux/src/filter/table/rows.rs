@@ -1,8 +1,8 @@
 //! The rows, in the order of their numbers: kernels up to 7.0. Made once from the kernel's own list; edited by hand since.
 
 use super::clauses::{
-    ALWAYS, CLONE, FCNTL, FIRST, GROUP, IO_PRIORITY, IOCTL, PRCTL, PRIORITY, PRLIMIT, SENDMMSG, SENDMSG, SENDTO, SETSOCKOPT, SHUTDOWN,
-    SOCKET, UNSHARE,
+    ALWAYS, CLONE, FCNTL, FIRST, GETSOCKOPT, GROUP, IO_PRIORITY, IOCTL, PRCTL, PRIORITY, PRLIMIT, SENDMMSG, SENDMSG, SENDTO, SETSOCKOPT,
+    SHUTDOWN, SOCKET, UNSHARE,
 };
 use super::{Class, Clause, Handler, Row, Ruling, Shared};
 use crate::filter::need::For;
@@ -158,7 +158,7 @@ pub const ROWS: &[Row] = &[
     row(52, "getpeername", SOCKETS),
     row(53, "socketpair", SOCKETS),
     row(54, "setsockopt", mediated(Handler::Options, SETSOCKOPT, "what leads elsewhere or later is refused; what joins is on behalf")),
-    row(55, "getsockopt", SOCKETS),
+    row(55, "getsockopt", mediated(Handler::Options, GETSOCKOPT, "who may join a port reads as it was said")),
     row(56, "clone", filtered(None, CLONE, Ruling::Allow, "threads and processes; no new namespace")),
     row(57, "fork", THREADS),
     row(58, "vfork", THREADS),
