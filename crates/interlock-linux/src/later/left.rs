@@ -3,6 +3,7 @@
 //! Looked at when nothing of the session runs any more, by reading files only. Left out: what was changed and is gone again.
 
 use super::content::{content, is_program};
+use super::former::Former;
 use super::found::{CHANGED, Found, LINKED, MADE, MOVED, SHARED};
 use super::git::{Followed, common, destination, is_bookkeeping, is_in_dot_git, is_repository};
 use super::keys::{self, Keys, Told};
@@ -88,7 +89,7 @@ struct Ending<'a> {
 }
 
 /// Looks at what was found.
-pub fn left(kinds: &Kinds, passing: &Passing, found: &Found, before: &Before) -> Left {
+pub fn left(kinds: &Kinds, passing: &Passing, found: &Found, before: &Before, former: &Former) -> Left {
     let objects: HashSet<Inode> = found.changed_objects().collect();
     let mut names: BTreeMap<Vec<u8>, u8> = BTreeMap::new();
     for (path, entry) in &found.names {
@@ -98,7 +99,7 @@ pub fn left(kinds: &Kinds, passing: &Passing, found: &Found, before: &Before) ->
             names.insert(path.clone(), how);
         }
     }
-    let mut unseen = found.more;
+    let mut unseen = found.more + former.more;
     if !names.is_empty() || !objects.is_empty() {
         let sought = if found.has_unseen_names() { objects.clone() } else { HashSet::new() };
         let walked = walk(kinds, &kinds.workspace, &sought, false);
@@ -108,7 +109,7 @@ pub fn left(kinds: &Kinds, passing: &Passing, found: &Found, before: &Before) ->
         }
         let mut ending = Ending { kinds, passing, before, followed: Followed::default(), named: BTreeSet::new(), items: BTreeMap::new() };
         ending.follow(&walked, &names);
-        unseen += ending.everything(walked, names);
+        unseen += ending.everything(walked, names, former);
         for (root, changes) in &found.trees {
             ending.tree(root, *changes);
         }
@@ -160,7 +161,7 @@ impl Ending<'_> {
     }
 
     /// Every name, what moved folders brought along, and the names by which links lead to any of it; how many folders were not looked through.
-    fn everything(&mut self, walked: Walked, mut names: BTreeMap<Vec<u8>, u8>) -> u64 {
+    fn everything(&mut self, walked: Walked, mut names: BTreeMap<Vec<u8>, u8>, former: &Former) -> u64 {
         let (mut unseen, nothing) = (0, HashSet::new());
         let folders: Vec<Vec<u8>> = names
             .iter()
@@ -191,7 +192,7 @@ impl Ending<'_> {
             }
             unseen += self.through(&link, &target, &mut names);
         }
-        unseen += u64::from(self.look_for_names(&names));
+        unseen += u64::from(self.look_for_names(&names, former));
         for (path, how) in &names {
             self.name(path, *how);
         }
@@ -199,7 +200,7 @@ impl Ending<'_> {
     }
 
     /// Finds what is named by something that runs, of the files that are nothing else; whether not everything was looked at.
-    fn look_for_names(&mut self, names: &BTreeMap<Vec<u8>, u8>) -> bool {
+    fn look_for_names(&mut self, names: &BTreeMap<Vec<u8>, u8>, former: &Former) -> bool {
         if self.kinds.finding(Finds::Named).is_none() {
             return false;
         }
@@ -208,7 +209,7 @@ impl Ending<'_> {
             at.is_some_and(|at| !is_bookkeeping(path) && self.kinds.tree_of(path).is_none() && self.kind(path, how, &at, None).is_none())
         };
         let plain = names.iter().filter(|(path, how)| is_plain(path, **how)).map(|(path, _)| path.clone()).collect();
-        let found = named(self.kinds, plain);
+        let found = named(self.kinds, plain, former);
         self.named = found.paths;
         found.is_partial
     }

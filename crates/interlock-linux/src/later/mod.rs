@@ -4,6 +4,7 @@
 //! alone. What was changed is remembered as it is done (`found`); what of it would run is looked at once the session is over (`left`).
 
 mod content;
+mod former;
 mod found;
 mod git;
 mod keys;
@@ -15,7 +16,8 @@ mod replay;
 mod snapshots;
 mod walk;
 
-use crate::wire::messages::RunsLater;
+use crate::wire::messages::{Finds, RunsLater};
+use former::Former;
 use found::{CHANGED, Change, Found, MADE};
 use interlock_core::action::Bytes;
 use interlock_core::target::{FileEnd, Target};
@@ -33,6 +35,7 @@ pub struct Later {
     passing: Passing,
     found: Mutex<Found>,
     before: Mutex<Snapshots>,
+    former: Mutex<Former>,
 }
 
 /// What a call would change, once it is done.
@@ -43,7 +46,13 @@ impl Later {
     /// # Errors
     /// A pattern that is none.
     pub fn new(wanted: &RunsLater, workspace: &Bytes, home: &Bytes, passing: Passing) -> Result<Self, String> {
-        Ok(Self { kinds: Kinds::new(wanted, &workspace.0, &home.0)?, passing, found: Mutex::default(), before: Mutex::default() })
+        Ok(Self {
+            kinds: Kinds::new(wanted, &workspace.0, &home.0)?,
+            passing,
+            found: Mutex::default(),
+            before: Mutex::default(),
+            former: Mutex::default(),
+        })
     }
 
     /// What the acts of one call would change. What lies at a keyed name is looked at first, since it is not there afterwards.
@@ -57,6 +66,7 @@ impl Later {
         found.dedup();
         for path in found.iter().flat_map(|change| names(change)) {
             self.remember(path);
+            self.keep(path);
         }
         for change in &found {
             if let Change::Moved { from, to, exchange, .. } = change {
@@ -81,7 +91,7 @@ impl Later {
     #[must_use]
     pub fn left(&self) -> Left {
         let found = self.found();
-        left::left(&self.kinds, &self.passing, &found, self.before().keys())
+        left::left(&self.kinds, &self.passing, &found, self.before().keys(), &self.former())
     }
 
     fn found(&self) -> MutexGuard<'_, Found> {
@@ -90,6 +100,21 @@ impl Later {
 
     fn before(&self) -> MutexGuard<'_, Snapshots> {
         self.before.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn former(&self) -> MutexGuard<'_, Former> {
+        self.former.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps the text of a file that runs something, if nothing of the session has changed it.
+    fn keep(&self, path: &[u8]) {
+        if self.kinds.finding(Finds::Named).is_none() || self.kinds.tree_of(path).is_some() || !named::runs(&self.kinds, path) {
+            return;
+        }
+        let is_known = self.former().has(path);
+        if !is_known && !self.found().has_changed(path) {
+            self.former().take(path);
+        }
     }
 
     fn remember(&self, path: &[u8]) {

@@ -4,6 +4,7 @@
 //! followed by a pattern (`conf.d/*`) names what lies in it. Left out: names that are put together as a program runs, and those in compiled programs.
 
 use super::content::content;
+use super::former::Former;
 use super::kinds::{Kinds, last};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -26,14 +27,15 @@ pub struct Named {
     pub is_partial: bool,
 }
 
-/// Which of `sought`, files that are nothing else, are named by something that runs, in the workspace or by the home's own settings.
-pub fn named(kinds: &Kinds, sought: Vec<Vec<u8>>) -> Named {
+/// Which of `sought`, files that are nothing else, are named by something that runs or did before the session, in the workspace or by the home's own settings.
+pub fn named(kinds: &Kinds, sought: Vec<Vec<u8>>, former: &Former) -> Named {
     if sought.is_empty() {
         return Named::default();
     }
     let mut looking = Looking::new(kinds, sought);
     looking.folder(&kinds.workspace, usize::MAX);
     looking.folder(&kinds.home, HOME_DEPTH_MAX);
+    former.texts().for_each(|text| looking.words_of(text));
     // What is named may name more.
     while let Some(path) = looking.fresh.pop() {
         looking.text(&path);
@@ -96,22 +98,20 @@ impl<'a> Looking<'a> {
                     if depth < depth_max && is_meant && self.kinds.of_tree(&path).is_none() {
                         ahead.push((path, depth + 1));
                     }
-                } else if kind.is_file() && self.runs(&path, &entry) {
+                } else if kind.is_file() && runs(self.kinds, &path) {
                     self.text(&path);
                 }
             }
         }
     }
 
-    /// Whether a file is of some kind, or executable. The sample hooks, which git installs in every repository, are neither.
-    fn runs(&self, path: &[u8], entry: &std::fs::DirEntry) -> bool {
-        let is_executable = || entry.metadata().is_ok_and(|at| at.permissions().mode() & 0o111 != 0);
-        !self.kinds.leaves_out(path) && (self.kinds.names(path) || is_executable())
-    }
-
     fn text(&mut self, path: &[u8]) {
         let Some(text) = content(path).filter(|text| !text.contains(&0)) else { return };
         self.bytes += text.len();
+        self.words_of(&text);
+    }
+
+    fn words_of(&mut self, text: &[u8]) {
         let mut at = 0;
         while let Some(start) = text.get(at..).and_then(|rest| rest.iter().position(|byte| is_of_word(*byte))).map(|more| at + more) {
             let end =
@@ -152,6 +152,13 @@ impl<'a> Looking<'a> {
             }
         }
     }
+}
+
+/// Whether a file is of some kind, or executable. The sample hooks, which git installs in every repository, are neither.
+pub fn runs(kinds: &Kinds, path: &[u8]) -> bool {
+    let there = || std::fs::symlink_metadata(Path::new(std::ffi::OsStr::from_bytes(path)));
+    let is_executable = || there().is_ok_and(|at| at.is_file() && at.permissions().mode() & 0o111 != 0);
+    !kinds.leaves_out(path) && (kinds.names(path) || is_executable())
 }
 
 fn is_of_word(byte: u8) -> bool {
