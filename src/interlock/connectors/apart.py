@@ -10,7 +10,7 @@ how a server is started and ended (`link.py`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -42,13 +42,12 @@ class ApartLink(Link):
         self._running: set[Link] = set()
         self._endings: set[asyncio.Task[None]] = set()
 
-    async def request(self, method: str, params: JsonObject, exchange: Exchange) -> Reply:
+    def request(self, method: str, params: JsonObject, exchange: Exchange) -> Awaitable[Reply]:
         """See `Upstream`."""
         if exchange.action is None or method not in _APART:
-            return await super().request(method, params, exchange)
-        return await contained(
-            self._sent_apart(method, params, exchange), lambda why: Broken(why, exchange.passage.effect)
-        )
+            return super().request(method, params, exchange)
+        work = self._sent_apart(method, params, exchange)
+        return contained(work, lambda why: Broken(why, exchange.passage.effect))
 
     def session_ended(self, session: str) -> None:
         """A client's session is over: its server ends."""

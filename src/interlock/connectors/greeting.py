@@ -6,6 +6,7 @@ server that gave no answer to the probe is of no more use, and `initialize` goes
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, Protocol
@@ -37,7 +38,9 @@ class Channel(Protocol):
         """Ask a question that the server may not understand. It has `start_ms` to take it, then `answer_ms` to
         answer."""
 
-    async def request(self, method: str, params: JsonObject, exchange: Exchange, timeout_ms: int) -> Reply | Lapsed:
+    def request(
+        self, method: str, params: JsonObject, exchange: Exchange, timeout_ms: int
+    ) -> Awaitable[Reply | Lapsed]:
         """Send one request, wait for its reply."""
 
     async def notify(self, method: str, params: JsonObject) -> None:

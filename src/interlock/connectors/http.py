@@ -15,7 +15,7 @@ import contextlib
 import errno
 import itertools
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import replace
 from typing import Final
 
@@ -99,12 +99,19 @@ class HttpChannel:
         reply = await self.request(method, params, Exchange(), answer_ms)
         return Broken(reply.reason, Effect.UNKNOWN) if isinstance(reply, Lapsed) else reply
 
-    async def request(self, method: str, params: JsonObject, exchange: Exchange, timeout_ms: int) -> Reply | Lapsed:
+    def request(
+        self, method: str, params: JsonObject, exchange: Exchange, timeout_ms: int
+    ) -> Awaitable[Reply | Lapsed]:
         """Send one request and read its answer."""
         if self._oldest is not None:
-            return await self._oldest.request(method, params, structs.replace(exchange, started=None), timeout_ms)
-        reply = await self._requested(method, params, exchange, timeout_ms)
-        if method == "initialize" and isinstance(reply, Broken) and self._refused:
+            return self._oldest.request(method, params, structs.replace(exchange, started=None), timeout_ms)
+        if method == "initialize":
+            return self._initialized(params, exchange, timeout_ms)
+        return self._requested(method, params, exchange, timeout_ms)
+
+    async def _initialized(self, params: JsonObject, exchange: Exchange, timeout_ms: int) -> Reply | Lapsed:
+        reply = await self._requested("initialize", params, exchange, timeout_ms)
+        if isinstance(reply, Broken) and self._refused:
             return await self._initialized_in_the_oldest_way(params, timeout_ms, reply)
         return reply
 
@@ -128,24 +135,21 @@ class HttpChannel:
         if not self._turns.taken():
             await self._turns.wait()
         try:
-            return await self._in_turn(method, params, exchange, timeout_ms)
+            gone = self.ended.result() if self.ended.done() else exchange.revalidate()
+            if gone is not None:
+                return Broken(gone, exchange.passage.effect)
+            identity = next(self._ids)
+            try:
+                with Deadline(timeout_ms / 1000, self._alarms) as deadline:
+                    reply = await self._exchange(identity, method, params, exchange, deadline)
+            except TimeoutError:
+                await self._cancel(identity, method, "timeout", exchange.passage)
+                return Broken(f"the server did not answer within {timeout_ms / 1000:g} s", exchange.passage.effect)
+            except asyncio.CancelledError:
+                await asyncio.shield(self._cancel(identity, method, "the caller went away", exchange.passage))
+                raise
         finally:
             self._turns.hand_on()
-
-    async def _in_turn(self, method: str, params: JsonObject, exchange: Exchange, timeout_ms: int) -> Reply | Lapsed:
-        gone = self.ended.result() if self.ended.done() else exchange.revalidate()
-        if gone is not None:
-            return Broken(gone, exchange.passage.effect)
-        identity = next(self._ids)
-        try:
-            with Deadline(timeout_ms / 1000, self._alarms) as deadline:
-                reply = await self._exchange(identity, method, params, exchange, deadline)
-        except TimeoutError:
-            await self._cancel(identity, method, "timeout", exchange.passage)
-            return Broken(f"the server did not answer within {timeout_ms / 1000:g} s", exchange.passage.effect)
-        except asyncio.CancelledError:
-            await asyncio.shield(self._cancel(identity, method, "the caller went away", exchange.passage))
-            raise
         if method in _TEACH:
             self._learn(method, reply)
         return reply
@@ -225,7 +229,8 @@ class HttpChannel:
         said: messages.Response | messages.Asked | messages.Told | messages.Unreadable | None = None
         leads_on = 300 <= response.status < 400
         if response.content_type == "application/json" and _is_plain(response) and not leads_on:
-            said = messages.take(await _bounded(response))
+            text = response.at_hand(TEXT_BYTES_MAX)
+            said = messages.take(await _bounded(response) if text is None else text)
         lost = response.status == 400 and in_session
         ours = isinstance(said, messages.Response) and (said.id == identity or (said.id is None and not lost))
         if isinstance(said, messages.Response) and ours and not (lost and await self._is_forgotten(method, deadline)):

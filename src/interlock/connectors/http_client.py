@@ -93,7 +93,11 @@ class HttpClient:
         connection = self._taken() or await self._connected()
         if leaves is not None:
             leaves()
-        response = await connection.ask(text)
+        try:
+            response = await connection.asked(text)
+        except BaseException:
+            connection.abort()
+            raise
         if response.cookies:
             self._cookies.take(response.cookies)
         return response
@@ -229,6 +233,13 @@ class Response:
                 return
             await self._more()
 
+    def at_hand(self, bytes_max: int) -> bytes | None:
+        """All of the body where it has come, in one part and not larger; none where it has not."""
+        if len(self._parts) != 1 or self._unread > bytes_max or not self._connection.is_whole(self):
+            return None
+        self._unread = 0
+        return self._parts.popleft()
+
     async def whole(self, bytes_max: int) -> bytes | None:
         """All of the body, or none when it is larger. Raises `Unanswered` where it breaks off."""
         kept: list[bytes] = []
@@ -297,19 +308,15 @@ class _Connection(asyncio.Protocol):
         """Whether a request can be sent."""
         return self._fault is None and not self._transport.is_closing()
 
-    async def ask(self, text: bytes) -> Response:
-        """Send a request, wait for the head of its answer."""
+    def asked(self, text: bytes) -> asyncio.Future[Response]:
+        """Send a request; what comes of it is the head of its answer. Whoever does not wait for it aborts."""
         if self._fault is not None:
             raise self._fault
         self._head = self._loop.create_future()
         self._ended = False
         self._bytes = self._body_bytes = 0
         self._transport.write(text)
-        try:
-            return await self._head
-        except BaseException:
-            self.abort()
-            raise
+        return self._head
 
     def is_whole(self, response: Response) -> bool:
         """Whether no more comes of an answer. Raises `Unanswered` where it broke off."""

@@ -16,7 +16,7 @@ told what may have changed meanwhile (`listening.py`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -147,12 +147,10 @@ class Link:
             return kept
         return await contained(self._definitions(kind), lambda why: Broken(why, Effect.UNKNOWN))
 
-    async def request(self, method: str, params: JsonObject, exchange: Exchange) -> Reply:
+    def request(self, method: str, params: JsonObject, exchange: Exchange) -> Awaitable[Reply]:
         """See `Upstream`."""
-        limit_ms = self._connector.timeout_ms
-        return await contained(
-            self._request(method, params, exchange, limit_ms), lambda why: Broken(why, exchange.passage.effect)
-        )
+        work = self._request(method, params, exchange, self._connector.timeout_ms)
+        return contained(work, lambda why: Broken(why, exchange.passage.effect))
 
     async def follow(self, task: str) -> bool:
         """See `Upstream`."""

@@ -38,7 +38,7 @@ class Batches:
         gone = incoming.connection.gone
         session = self._era.session(incoming)
         check(values, session.version)
-        stream = session.streams.open() if incoming.accepts_streams else None
+        stream = session.streams.open() if incoming.head.streams else None
         answers = begun(
             values,
             begin=lambda said: self._era.begin(incoming, session, said, stream),

@@ -12,7 +12,7 @@ A result that is not what its tool's definition and the protocol say it is, is w
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Collection
 from typing import Final, assert_never
 
 from msgspec import Struct
@@ -89,13 +89,13 @@ class Enactor(Struct, frozen=True):
         data = effect_data(refused.effect, {"rules": list(refused.decision.rules)})
         raise RpcError(REFUSED, text, data=data)
 
-    async def _reply(self, method: str, params: JsonObject) -> Reply | Asks:
+    def _reply(self, method: str, params: JsonObject) -> Awaitable[Reply | Asks]:
         """The server's reply, or what it asks before it gives one."""
         upstream, exchange, parked = self.operation.upstream, self.exchange, self.operation.parked
         if parked is None:
-            return await upstream.request(method, params, exchange)
+            return upstream.request(method, params, exchange)
         answers = object_at(params, "inputResponses")
-        return await parked.round(lambda: upstream.request(method, params, exchange), answers, exchange.passage)
+        return parked.round(lambda: upstream.request(method, params, exchange), answers, exchange.passage)
 
     async def _read(self, reply: Reply | Asks) -> Enacted[ToAgent]:
         if isinstance(reply, Fault):

@@ -84,7 +84,7 @@ class LegacyEra:
 
     async def stream(self, incoming: Incoming, _: Receive, send: Send) -> None:
         """GET: the session's stream for what is not part of an answer."""
-        if not incoming.accepts_streams:
+        if not incoming.head.streams:
             raise Rejected(406, "a GET is answered with text/event-stream")
         if incoming.headers.one(SESSION_HEADER) is None:
             raise Rejected(405, "a stream needs a session", [(b"allow", b"POST")])
@@ -153,7 +153,7 @@ class LegacyEra:
         return work
 
     async def _request(self, incoming: Incoming, session: Session, said: RpcRequest, send: Send) -> None:
-        stream = session.streams.open() if incoming.accepts_streams else None
+        stream = session.streams.open() if incoming.head.streams else None
         try:
             work = self.begin(incoming, session, said, stream)
         except Rejected:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from types import TracebackType
 from typing import Final
@@ -50,11 +50,13 @@ class ModernEra:
             await self._listen(incoming, said, send)
             return
         made, connection = partial(self._backlogs.of, incoming.principal.agent), incoming.connection
-        outlet = Outlet(send, made, streams=incoming.accepts_streams, stalled=connection.abort)
+        outlet = Outlet(send, made, streams=incoming.head.streams, stalled=connection.abort)
         with Until(connection.gone):
             await outlet.run(self._answer(incoming, said, outlet))
 
-    async def _answer(self, incoming: Incoming, said: RpcRequest, outlet: Outlet) -> tuple[int, JsonObject]:
+    def _answer(
+        self, incoming: Incoming, said: RpcRequest, outlet: Outlet
+    ) -> Coroutine[object, object, tuple[int, JsonObject]]:
         wants_log = _LEVEL in object_at(said.params, "_meta")
 
         def notify(told: JsonObject) -> None:
@@ -62,7 +64,7 @@ class ModernEra:
                 outlet.put(told)
 
         conversation = self._conversation(incoming, said, notify if outlet.streams else None)
-        return await self._methods.answered(conversation, said)
+        return self._methods.answered(conversation, said)
 
     def _conversation(
         self, incoming: Incoming, said: RpcRequest, notify: Callable[[JsonObject], None] | None

@@ -45,7 +45,7 @@ class SseTransport:
 
     async def open(self, incoming: Incoming, _: Receive, send: Send) -> None:
         """GET: a new session, as long as the connection lasts."""
-        if not incoming.accepts_streams:
+        if not incoming.head.streams:
             raise Rejected(406, "a GET is answered with text/event-stream")
         session = self._sessions.make(incoming.principal, incoming.endpoint, VERSION, {})
         session.listening = session.carrier = session.streams.open()
@@ -59,7 +59,7 @@ class SseTransport:
 
     async def post(self, incoming: Incoming, query: object, receive: Receive, send: Send) -> None:
         """POST: one message of such a session."""
-        incoming.check_content_type()
+        incoming.head.check_content_type()
         words = query.decode("latin-1") if isinstance(query, bytes) else ""
         named = parse_qs(words, max_num_fields=8).get(_NAME, [])
         session = self._sessions.find(named[0], incoming.principal, incoming.endpoint) if len(named) == 1 else None

@@ -6,13 +6,18 @@ to. The answer never decides anything: a hook is the agent's own word, the gate 
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from interlock.gateway.limits import PROMPT_BYTES_MAX
 from interlock.gateway.operation import Prompts
+from interlock.gateway.outlet import Receive, Send, send_json
+from interlock.gateway.refusals import Rejected
 from interlock.mediate.ports import RecordFailed
 from interlock.mediate.principal import Principal
 from interlock.vocabulary.json_text import JsonObject, MalformedJson, is_object, parse, text_at
+
+if TYPE_CHECKING:
+    from interlock.gateway.serve import Incoming
 
 PROMPT_EVENT: Final = "UserPromptSubmit"
 
@@ -22,6 +27,14 @@ class Hook:
 
     def __init__(self, prompts: Prompts) -> None:
         self._prompts = prompts
+
+    async def serve(self, incoming: Incoming, method: str, receive: Receive, send: Send) -> None:
+        """One request. Raises `Rejected`."""
+        if method != "POST":
+            raise Rejected(405, "a hook is posted", [(b"allow", b"POST")])
+        incoming.head.check_content_type()
+        status, value = await self.take(incoming.principal, await incoming.whole(receive))
+        await send_json(send, status, value)
 
     async def take(self, principal: Principal, body: bytes) -> tuple[int, JsonObject]:
         """Status and answer for one event."""

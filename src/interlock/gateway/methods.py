@@ -89,8 +89,14 @@ class Methods:
     async def answered(self, conversation: Conversation, said: RpcRequest) -> tuple[int, JsonObject]:
         """Status and message that answer a request. Whatever a method lets escape is an internal error, said without
         detail; and as nobody knows from here what was done by then, that is what is said."""
+        found = (_MODERN if conversation.modern else _LEGACY).get(said.method)
         try:
-            return 200, result(said.id, await self._served(conversation, said.method, said.params))
+            if found is None:
+                status = 404 if conversation.modern else 200
+                raise RpcError(METHOD_NOT_FOUND, f"Method not found: {said.method[:64]}", status=status)
+            value = await found(self, conversation, said.params)
+            formed = (_modern_form if conversation.modern else _legacy_form)(said.method, value)
+            return 200, result(said.id, formed)
         except RpcError as fault:
             return fault.status, error(said.id, fault)
         except (asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit):
@@ -99,14 +105,6 @@ class Methods:
             _LOG.exception("a request of `%s` failed", said.method)
             text = f"internal error ({type(escaped).__name__}). {words.UNSURE}"
             return 200, error(said.id, RpcError(INTERNAL, text, data=effect_data(Effect.UNKNOWN)))
-
-    async def _served(self, conversation: Conversation, method: str, params: JsonObject) -> JsonObject:
-        found = (_MODERN if conversation.modern else _LEGACY).get(method)
-        if found is None:
-            status = 404 if conversation.modern else 200
-            raise RpcError(METHOD_NOT_FOUND, f"Method not found: {method[:64]}", status=status)
-        value = await found(self, conversation, params)
-        return _modern_form(method, value) if conversation.modern else _legacy_form(method, value)
 
     async def call(self, conversation: Conversation, params: JsonObject) -> JsonObject:
         """`tools/call`. A denial is a result that says so, and so is a server that is not ready; a protocol error stays
@@ -125,12 +123,14 @@ class Methods:
             upstream, tool, arguments, beside=along, identity=self.identity(), subject=self.subject(conversation)
         )
         operation = operation.waiting(parked)
-        try:
-            unfit = await self._unfit(operation.action, tool, arguments)
-        except BaseException:
-            if parked is not None:
-                parked.left(cancelled=True)  # nobody comes back to it
-            raise
+        unfit, unclear = None, keys_in_doubt(arguments)
+        if unclear is not None or not self.checks.fits_at_once(tool.arguments, arguments):
+            try:
+                unfit = await self._unfit(operation.action, tool, arguments, unclear)
+            except BaseException:
+                if parked is not None:
+                    parked.left(cancelled=True)  # nobody comes back to it
+                raise
         return await self.walked(conversation, operation, params, unfit)
 
     async def get_prompt(self, conversation: Conversation, params: JsonObject) -> JsonObject:
@@ -167,21 +167,12 @@ class Methods:
             return await tasks.handed_out(self, conversation, operation, outcome, params)
         return handed_back(outcome, conversation, operation, params, self.seal)
 
-    async def once(
+    def once(
         self, conversation: Conversation, operation: Operation, params: JsonObject, unfit: str | None
-    ) -> JsonObject:
+    ) -> Awaitable[JsonObject]:
         """The operation along the line, once: its result as the server gave it, or a denial."""
-        parked, cancelled = operation.parked, True
-        try:
-            outcome = await self._mediated(conversation, operation, params, unfit)
-            cancelled = False
-            return outcome
-        except RpcError:
-            cancelled = False
-            raise
-        finally:
-            if parked is not None:
-                parked.left(cancelled=cancelled)
+        work = self._mediated(conversation, operation, params, unfit)
+        return work if operation.parked is None else _then_left(work, operation.parked)
 
     async def _mediated(
         self, conversation: Conversation, operation: Operation, params: JsonObject, unfit: str | None
@@ -235,12 +226,11 @@ class Methods:
             progress=progress_token(params), session=conversation.session, claims=_claims(conversation),
         )  # fmt: skip
 
-    async def _unfit(self, action: JsonObject, tool: Tool, arguments: JsonObject) -> str | None:
+    async def _unfit(
+        self, action: JsonObject, tool: Tool, arguments: JsonObject, unclear: str | None
+    ) -> str | None:
         """Why these arguments cannot be sent; none as well when policy refuses the tool anyway (its words come first,
-        and nothing is made of its schema)."""
-        unclear = keys_in_doubt(arguments)
-        if unclear is None and self.checks.fits_at_once(tool.arguments, arguments):
-            return None
+        and nothing is made of its schema). `unclear`: why they could be read in two ways."""
         if self.engine.possible(action).says is Says.DENY:
             return None
         if unclear is not None:
@@ -318,6 +308,19 @@ class Methods:
         except RpcError as fault:
             return fault
         return None
+
+
+async def _then_left(work: Awaitable[JsonObject], parked: ParkedCall) -> JsonObject:
+    cancelled = True
+    try:
+        outcome = await work
+        cancelled = False
+        return outcome
+    except RpcError:
+        cancelled = False
+        raise
+    finally:
+        parked.left(cancelled=cancelled)
 
 
 def _claims(conversation: Conversation) -> JsonObject | None:

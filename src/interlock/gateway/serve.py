@@ -10,18 +10,21 @@ is (`exchange_modern.py`, `exchange_legacy.py`).
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec import Struct
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from interlock.gateway.body import is_json, kinds_taken, read_body
+from interlock.gateway.body import read_body
 from interlock.gateway.connection import BoundedProtocol
 from interlock.gateway.conversation import Endpoint
+from interlock.gateway.head import BRIEF, HEALTH, HOOK, Head, Said
 from interlock.gateway.limits import (
+    CONNECTIONS_MAX,
     HEADERS_BYTES_MAX,
     HEADERS_COUNT_MAX,
     STALLED_S_MAX,
@@ -30,7 +33,7 @@ from interlock.gateway.limits import (
 from interlock.gateway.outlet import AsgiMessage, HeaderList, Receive, Send, SendPart, SendWhole, send_json
 from interlock.gateway.ports import Connection, Identity
 from interlock.gateway.refusals import Rejected, told_off, unknown
-from interlock.mcp.message import RpcError, RpcMessage, RpcResponse, error, id_in, read
+from interlock.mcp.message import RpcError, RpcResponse, error, id_in, read
 from interlock.mcp.request_headers import Headers, is_modern
 from interlock.mcp.revision import PARSE_ERROR
 from interlock.mediate.principal import Principal, Unknown
@@ -50,12 +53,44 @@ CONNECTION: Final = "interlock.connection"
 BODY: Final = "interlock.body"
 ANSWER: Final = "interlock.answer"
 _TOO_LARGE: Final = "the headers are too large"
-BRIEF: Final = "/brief"
-HOOK: Final = "/hook"
+_LENGTH: Final = re.compile(rb"\r\ncontent-length: ?([0-9]{1,7})(?=\r\n)", re.IGNORECASE)
+_UNLIKE: Final = re.compile(rb"\r\n(?:transfer-encoding|expect|upgrade):", re.IGNORECASE)
+
+
+class Alike(NamedTuple):
+    """The head of a request that was read, but for the number of bytes that follow it. A request that came in one piece
+    and has the very same head needs no second reading: what the parser made of these bytes is known."""
+
+    before: bytes
+    after: bytes
+
+    @classmethod
+    def of(cls, piece: bytes, body: bytes) -> Alike | None:
+        """Of a piece that was read as one request with this body; none where the head says more than a length of how
+        the request ends."""
+        head = piece[: len(piece) - len(body)]
+        lengths = [*_LENGTH.finditer(head, 0, HEADERS_BYTES_MAX)]
+        if len(lengths) != 1 or int(lengths[0][1]) != len(body) or _UNLIKE.search(head) is not None:
+            return None
+        begin, end = lengths[0].span(1)
+        return cls(head[:begin], head[end:]) if head.find(b"\r\n\r\n") == len(head) - 4 else None
+
+    def body_of(self, piece: bytes) -> bytes | None:
+        """The body of a piece that is such a request, all of it and nothing else."""
+        if not piece.startswith(self.before):
+            return None
+        end = piece.find(b"\r", len(self.before), len(self.before) + 8)
+        length = piece[len(self.before) : end]
+        if end < 0 or not length.isdigit() or not piece.startswith(self.after, end):
+            return None
+        body = piece[end + len(self.after) :]
+        return body if len(body) == int(length) else None
 
 
 class GatewayProtocol(BoundedProtocol):
     """One connection's HTTP, request by request."""
+
+    _alike: Alike | None = None
 
     _headers_lack = True
     _headers_at_once = _begun_at_once = False
@@ -65,7 +100,15 @@ class GatewayProtocol(BoundedProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Each first byte of a request starts the clock for its headers, unless all of them came with it."""
-        if self.cycle is None or self.cycle.response_complete:
+        is_first = self.cycle is None or self.cycle.response_complete
+        if self._alike is not None:
+            served = max(len(self.connections), len(self.tasks))
+            body = self._alike.body_of(data) if is_first and served < CONNECTIONS_MAX else None
+            if body is not None:
+                self._begin_alike(body)
+                return
+            self._alike = None
+        if is_first:
             self._headers_lack = True
         self._headers_at_once = self._begun_at_once = False
         self._piece_bytes = len(data)
@@ -75,12 +118,36 @@ class GatewayProtocol(BoundedProtocol):
         if not self._headers_lack:
             if self._too_large():  # what came behind the body
                 self.transport.abort()
+            elif self._begun_at_once and BODY in self.scope and self.cycle.keep_alive:
+                self._alike = Alike.of(data, self.scope[BODY])  # type: ignore[typeddict-item]
             return
         self._head_bytes += len(data)
         if self._head_bytes > HEADERS_BYTES_MAX:
             self.send_400_response(_TOO_LARGE)
         elif self._headers_timer is None:
             self._await_headers()
+
+    def _begin_alike(self, body: bytes) -> None:
+        """A request that begins as the one before it did, which is answered."""
+        self._idle_since_s = None
+        before = self.cycle
+        cycle = self.cycle = RequestResponseCycle(
+            scope={**self.scope, BODY: body},  # type: ignore[typeddict-unknown-key]
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=before.message_event,
+            expect_100_continue=False,
+            keep_alive=True,
+            on_response=self.on_response_complete,
+        )
+        cycle.more_body = False
+        self.scope = cycle.scope
+        self.scope[ANSWER] = partial(_answer, cycle)  # type: ignore[typeddict-unknown-key]
+        self._start_asgi_task(cycle, self.app)
 
     def on_message_begin(self) -> None:
         """A new request on this connection."""
@@ -160,48 +227,26 @@ async def _answer(cycle: RequestResponseCycle, status: int, headers: HeaderList,
     cycle.on_response()
 
 
-#: Where agents connect. `/brief` serves as `/mcp` does, another view (`brief.py`); the last two are those of the oldest
-#: transport.
-_PLACES: Final = ("/mcp", BRIEF, "/sse", "/messages", HOOK)
-_WHOLE: Final = Endpoint(None)
-_BRIEFLY: Final = Endpoint(None, brief=True)
 Serve = Callable[["Incoming", Receive, Send], Awaitable[None]]
 
 
 class Incoming(Struct, frozen=True):
-    """Headers, caller, endpoint, the connection it came on and its body, where all of it came with them; `revalidate`
-    says why the caller may not go on, after a wait."""
+    """Head, caller, the connection it came on and its body, where all of it came with them; `revalidate` says why the
+    caller may not go on, after a wait."""
 
+    head: Head
     headers: Headers
-    principal: Principal
     endpoint: Endpoint
+    principal: Principal
     connection: Connection
     body: bytes | None
     revalidate: Callable[[], str | None]
-
-    def check_content_type(self) -> None:
-        """Only JSON in UTF-8. Raises `Rejected` (415)."""
-        if not is_json(self.headers.one("content-type")):
-            raise Rejected(415, "the body must be application/json in UTF-8")
-        if self.headers.one("content-encoding") not in (None, "identity"):
-            raise Rejected(415, "the body must come without a content encoding")
 
     async def whole(self, receive: Receive) -> bytes:
         """The whole body. Raises `Rejected`."""
         if self.body is not None:
             return self.body
         return await read_body(receive, self.headers.one("content-length"))
-
-    def check_accept(self) -> None:
-        """A client that takes neither form of answer gets none. Raises `Rejected` (406)."""
-        taken = kinds_taken(self.headers.one("accept"))
-        if not taken & {"application/json", "text/event-stream"}:
-            raise Rejected(406, "`Accept` must name application/json and text/event-stream")
-
-    @property
-    def accepts_streams(self) -> bool:
-        """Whether the client takes a stream of events for an answer."""
-        return "text/event-stream" in kinds_taken(self.headers.one("accept"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,43 +270,61 @@ class Gateway:
         connection: Connection = scope[CONNECTION]  # type: ignore[assignment]
         sending = Sending(send, scope[ANSWER], connection.is_full)  # type: ignore[arg-type]
         try:
-            await self._served(scope, receive, sending)
+            try:
+                await self._serve(scope, connection, receive, sending)
+            except Rejected as rejected:
+                await send_json(sending, rejected.status, error(rejected.identity, rejected.fault), rejected.headers)
+            except RpcError as fault:
+                await send_json(sending, max(fault.status, 400), error(None, fault))
         except ClientStalled:
             connection.abort()
 
-    async def _served(self, scope: Scope, receive: Receive, send: Sending) -> None:
-        try:
-            await self._serve(scope, receive, send)
-        except Rejected as rejected:
-            await send_json(send, rejected.status, error(rejected.identity, rejected.fault), rejected.headers)
-        except RpcError as fault:
-            await send_json(send, max(fault.status, 400), error(None, fault))
+    def _serve(self, scope: Scope, connection: Connection, receive: Receive, send: Sending) -> Awaitable[None]:
+        head = self._head(scope, connection)
+        if head.place == HEALTH:
+            return send_json(send, 200, {"status": "ok"})
+        principal = self.identity.authenticate(head.authorization, connection)
+        if isinstance(principal, Unknown):
+            return self._refused(principal, connection)
+        if connection.agent != principal.agent and not connection.belongs_to(principal.agent):
+            raise Rejected(429, "this agent has too many connections open", [(b"connection", b"close")])
+        return self._served(scope, self._incoming(scope, head, principal, connection), receive, send)
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Sending) -> None:
-        headers = Headers(_pairs(scope))
-        self._check_origin(headers)
-        path, method = str(scope["path"]), str(scope["method"])
-        if path == "/healthz":
-            await send_json(send, 200, {"status": "ok"})
-            return
-        place, endpoint = self._endpoint(path)
-        incoming = await self._known(scope, headers, endpoint)
+    def _head(self, scope: Scope, connection: Connection) -> Head:
+        """What the head says; that of the request before where it is the same."""
+        said = Said(scope["method"], scope["path"], scope["headers"])  # type: ignore[arg-type]
+        head = connection.memory.get("head")
+        if not isinstance(head, Head) or head.said != said:
+            head = connection.memory["head"] = Head(said, self.hosts, self.connectors)
+        return head
+
+    async def _refused(self, caller: Unknown, connection: Connection) -> None:
+        await self.refusals.record(caller, connection)
+        raise unknown(caller.reason)
+
+    def _incoming(self, scope: Scope, head: Head, principal: Principal, connection: Connection) -> Incoming:
+        def revalidate() -> str | None:
+            return self.identity.still(principal, head.authorization)
+
+        body: bytes | None = scope.get(BODY)  # type: ignore[assignment]
+        return Incoming(head, head.headers, head.endpoint, principal, connection, body, revalidate)
+
+    def _served(self, scope: Scope, incoming: Incoming, receive: Receive, send: Sending) -> Awaitable[None]:
+        place, method = incoming.head.place, incoming.head.said.method
         if place == HOOK:
-            await self._on_hook(incoming, method, receive, send)
-        elif place not in ("/mcp", BRIEF):
+            return self.hook.serve(incoming, method, receive, send)
+        if place not in ("/mcp", BRIEF):
             self.sse.check_method(place, method)
             if method == "GET":
-                await self._while_known(incoming, self.sse.open, receive, send)
-            else:
-                await self.sse.post(incoming, scope["query_string"], receive, send)
-        elif method == "POST":
-            await self._while_known(incoming, self._post, receive, send)
-        elif method == "GET":
-            await self._while_known(incoming, self.legacy.stream, receive, send)
-        elif method == "DELETE":
-            await self.legacy.delete(incoming, send)
-        else:
-            raise Rejected(405, "only POST, GET and DELETE are served here", [(b"allow", b"GET, POST, DELETE")])
+                return self._while_known(incoming, self.sse.open, receive, send)
+            return self.sse.post(incoming, scope["query_string"], receive, send)
+        if method == "POST":
+            return self._while_known(incoming, self._post, receive, send)
+        if method == "GET":
+            return self._while_known(incoming, self.legacy.stream, receive, send)
+        if method == "DELETE":
+            return self.legacy.delete(incoming, send)
+        raise Rejected(405, "only POST, GET and DELETE are served here", [(b"allow", b"GET, POST, DELETE")])
 
     async def _while_known(self, incoming: Incoming, serve: Serve, receive: Receive, send: Sending) -> None:
         """Serve a caller as long as its token is good. Then all that is under way for it ends, and it is told so at
@@ -276,71 +339,27 @@ class Gateway:
         if send.last is not None:
             await send.last
 
-    def _check_origin(self, headers: Headers) -> None:
-        host = headers.one("host")
-        if host is None or host.lower() not in self.hosts:
-            raise Rejected(403, "the Host header names another host than this gateway")
-        origin = headers.one("origin")
-        if origin is not None and origin.lower().partition("://")[2] not in self.hosts:
-            raise Rejected(403, "the Origin is not this gateway's")
+    def _post(self, incoming: Incoming, receive: Receive, send: Send) -> Awaitable[None]:
+        if not incoming.head.fits:
+            incoming.head.check_form()
+        if incoming.body is None:
+            return self._post_late(incoming, receive, send)
+        return self._taken(incoming, incoming.body, send)
 
-    def _endpoint(self, path: str) -> tuple[str, Endpoint]:
-        """What a path is for, and what is at it. Raises `Rejected` (404)."""
-        if path in _PLACES:
-            return path, _BRIEFLY if path == BRIEF else _WHOLE
-        head, _, name = path.rpartition("/")
-        if head not in _PLACES or head == HOOK or name not in self.connectors():
-            raise Rejected(404, "there is nothing here; agents connect to /mcp or /mcp/<connector>")
-        return head, Endpoint(name, head == BRIEF)
+    async def _post_late(self, incoming: Incoming, receive: Receive, send: Send) -> None:
+        await self._taken(incoming, await incoming.whole(receive), send)
 
-    async def _known(self, scope: Scope, headers: Headers, endpoint: Endpoint) -> Incoming:
-        connection: Connection = scope[CONNECTION]  # type: ignore[assignment]
-        authorization = headers.one("authorization")
-        principal = self.identity.authenticate(authorization, connection)
-        if isinstance(principal, Unknown):
-            await self.refusals.record(principal, connection)
-            raise unknown(principal.reason)
-
-        if connection.agent != principal.agent and not connection.belongs_to(principal.agent):
-            raise Rejected(429, "this agent has too many connections open", [(b"connection", b"close")])
-
-        def revalidate() -> str | None:
-            return self.identity.still(principal, authorization)
-
-        return Incoming(headers, principal, endpoint, connection, scope.get(BODY), revalidate)  # type: ignore[arg-type]
-
-    async def _on_hook(self, incoming: Incoming, method: str, receive: Receive, send: Send) -> None:
-        if method != "POST":
-            raise Rejected(405, "a hook is posted", [(b"allow", b"POST")])
-        incoming.check_content_type()
-        status, value = await self.hook.take(incoming.principal, await incoming.whole(receive))
-        await send_json(send, status, value)
-
-    async def _post(self, incoming: Incoming, receive: Receive, send: Send) -> None:
-        incoming.check_content_type()
-        incoming.check_accept()
-        body = await incoming.whole(receive)
+    def _taken(self, incoming: Incoming, body: bytes, send: Send) -> Awaitable[None]:
+        """Raises `Rejected` and `RpcError` for what is no message."""
         try:
             value = parse(body)
         except MalformedJson as error:
             raise Rejected(400, str(error), code=PARSE_ERROR, identity=id_in(body)) from error
         if isinstance(value, list):
-            await self.batches.take(incoming, value, send)
-            return
+            return self.batches.take(incoming, value, send)
         said = read(value)
-        era = self.modern if _is_modern(incoming, said) else self.legacy
-        await era.take(incoming, said, send)
-
-
-def _is_modern(incoming: Incoming, said: RpcMessage) -> bool:
-    if isinstance(said, RpcResponse):
-        return False
-    return is_modern(incoming.headers, said.params)
-
-
-def _pairs(scope: Scope) -> list[tuple[bytes, bytes]]:
-    pairs = scope["headers"]
-    return pairs if isinstance(pairs, list) else []
+        is_of_now = not isinstance(said, RpcResponse) and is_modern(incoming.headers, said.params)
+        return (self.modern if is_of_now else self.legacy).take(incoming, said, send)
 
 
 #: A revoked token's calls and streams end within this.

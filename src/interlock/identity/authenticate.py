@@ -74,7 +74,22 @@ class Authenticator:
         self._anonymous = anonymous
 
     def authenticate(self, authorization: str | None, connection: Connection) -> Principal | Unknown:
-        """Who this request is from. `authorization` is the header's value, if there is one."""
+        """Who this request is from. `authorization` is the header's value, if there is one. Of who showed the same
+        token on the same connection before, only what may have changed is looked at: whether it is still good."""
+        known = connection.memory.get("known")
+        if isinstance(known, _Known) and known.authorization == authorization and self._is_settled(known, connection):
+            refusal = self._refusal(known.token)
+            return known.principal if refusal is None else Unknown(refusal, known.token.agent)
+        return self._authenticated(authorization, connection)
+
+    def _is_settled(self, known: _Known, connection: Connection) -> bool:
+        """Whether nobody has written of the token since, no supervisor's word has come and none may still come."""
+        session = connection.memory.get("session")
+        if session != known.principal.session or (session is None and self._attestations.wait):
+            return False
+        return self._registry.find(known.token.digest) is known.token
+
+    def _authenticated(self, authorization: str | None, connection: Connection) -> Principal | Unknown:
         peer = self._peer(connection)
         session = self._session(connection, peer)
         if authorization is None:
@@ -90,7 +105,9 @@ class Authenticator:
             return Unknown(refusal, token.agent)
         assurance = "attested" if token.binding is Binding.SESSION else "authenticated"
         place = f"session {session}" if token.binding is Binding.SESSION else f"user {token.uid}"
-        return Principal(token.agent, token.digest, token.binding, session, assurance, place)
+        principal = Principal(token.agent, token.digest, token.binding, session, assurance, place)
+        connection.memory["known"] = _Known(authorization, token, principal)
+        return principal
 
     def still(self, principal: Principal, authorization: str | None) -> str | None:
         """Why a principal that was authenticated before may no longer act, or none. For after a long wait."""
@@ -202,6 +219,15 @@ class Token:
     session: str | None
     expires_ms: int
     revoked_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Who showed a token on a connection, and what was known of the token."""
+
+    authorization: str
+    token: Token
+    principal: Principal
 
 
 def check_ttl(ttl_ms: int) -> None:

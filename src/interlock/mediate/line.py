@@ -91,7 +91,7 @@ class Line:
         Raises what the enactor raises, once it is recorded how far it had come.
         """
         walk = _Walk(attribution, revalidate, enactor.honours, enactor.led_to)
-        settled = await self._settle(walk, await self._judge(action))
+        settled = await self._settle(walk, self._judged_at_once(action) or await self._judge(action))
         if isinstance(settled, Refused):
             return settled
         return await self._enact(settled, enactor)
@@ -116,13 +116,18 @@ class Line:
         """The denial that follows when something that has to be recorded before could not be."""
         return _unrecorded(failure, None)
 
+    def _judged_at_once(self, action: JsonObject) -> _Judged | None:
+        """What the policy says whatever the Facts are, where they cannot change it."""
+        try:
+            settled = self.engine.answer(action)
+        except Exception as error:  # the edge of the engine, as below
+            settled = Decision.own_denial(f"could not be decided: {str(error) or type(error).__name__}")
+        return None if settled is None else _Judged(action, _NO_FACTS, settled)
+
     async def _judge(self, action: JsonObject, answer: Answer | None = None) -> _Judged:
         """Gather what is asked for and decide with it. Whatever goes wrong there is a denial."""
         facts = _NO_FACTS
         try:
-            settled = self.engine.answer(action) if answer is None else None
-            if settled is not None:
-                return _Judged(action, facts, settled)
             needs = self.engine.needs(action)
             if needs != _NOTHING:
                 async with asyncio.timeout(GATHER_S_MAX):
@@ -175,9 +180,10 @@ class Line:
 
     async def _permitted(self, attribution: Attribution, judged: _Judged, verdict: Verdict) -> Permit | Refused:
         """Record the decision; with its record it is leave to enact."""
-        record = await self._record_decided(attribution, judged)
-        if isinstance(record, RecordFailed):
-            return await self._denied_unrecorded(record, attribution, judged)
+        try:
+            record = await self.recorder.durable(self._decided(attribution, judged))
+        except RecordFailed as failure:
+            return await self._denied_unrecorded(failure, attribution, judged)
         return Permit(judged.action, verdict, judged.decision.obligations, judged.facts, record)
 
     async def _ask(self, walk: _Walk, action: JsonObject) -> Permit | Refused:

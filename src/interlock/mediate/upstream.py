@@ -115,7 +115,7 @@ class Upstream(Protocol):
         """Its `tools`, `resources`, `resourceTemplates` or `prompts`, all pages. Empty when it has none of the kind.
         Never raises but on cancelling."""
 
-    async def request(self, method: str, params: JsonObject, exchange: Exchange) -> Reply:
+    def request(self, method: str, params: JsonObject, exchange: Exchange) -> Awaitable[Reply]:
         """Send one request and wait for what comes of it, at most the connector's timeout. Never raises but on
         cancelling."""
 

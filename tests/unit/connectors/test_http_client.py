@@ -255,7 +255,7 @@ def test_a_server_that_answers_before_it_is_asked_is_not_waited_for() -> None:
             connection = await client._connected()
             await asyncio.sleep(0.1)
             with pytest.raises(Unanswered):
-                await connection.ask(b"POST / HTTP/1.1\r\nHost: a\r\n\r\n")
+                await connection.asked(b"POST / HTTP/1.1\r\nHost: a\r\n\r\n")
             client.close()
 
     run(work)
