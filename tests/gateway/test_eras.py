@@ -20,7 +20,7 @@ from test_legacy import rpc, session
 from interlock.approvals.inbox import Inbox
 from interlock.connectors.configuration import Connector, Stdio
 from interlock.gateway import parking
-from interlock.gateway.methods import Methods
+from interlock.gateway.schema_checks import SchemaChecks
 from interlock.mcp.message import RpcError
 
 CLAIMS = {"elicitation": {"form": {}, "url": {}}, "sampling": {"tools": {}}, "roots": {}}
@@ -346,11 +346,11 @@ def test_a_round_that_breaks_before_it_is_decided_ends_the_call_and_frees_its_ro
     params = {"name": "up__form", "arguments": {}}
     asked = client.once("tools/call", params)["result"]
 
-    async def breaks(*_: Any) -> None:
+    def breaks(*_: Any) -> bool:
         raise RpcError(-32603, "the checks are over")
 
     with monkeypatch.context() as broken:
-        broken.setattr(Methods, "_unfit", breaks)
+        broken.setattr(SchemaChecks, "fits_at_once", breaks)
         given = dict.fromkeys(asked["inputRequests"], ANSWERS["elicitation/create"])
         assert "checks are over" in json.dumps(client.once("tools/call", params, inputResponses=given, requestState=asked["requestState"]))
     assert told(call(client, "form")) == [ANSWERS["elicitation/create"]]

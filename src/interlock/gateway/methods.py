@@ -124,13 +124,13 @@ class Methods:
         )
         operation = operation.waiting(parked)
         unfit, unclear = None, keys_in_doubt(arguments)
-        if unclear is not None or not self.checks.fits_at_once(tool.arguments, arguments):
-            try:
+        try:
+            if unclear is not None or not self.checks.fits_at_once(tool.arguments, arguments):
                 unfit = await self._unfit(operation.action, tool, arguments, unclear)
-            except BaseException:
-                if parked is not None:
-                    parked.left(cancelled=True)  # nobody comes back to it
-                raise
+        except BaseException:
+            if parked is not None:
+                parked.left(cancelled=True)  # nobody comes back to it
+            raise
         return await self.walked(conversation, operation, params, unfit)
 
     async def get_prompt(self, conversation: Conversation, params: JsonObject) -> JsonObject:
