@@ -113,9 +113,11 @@ class TestLoopback:
             assert run(script, INSIDE, neighbour.getsockname()[1]) == IN_USE + EACCES
 
     def test_a_shared_port_is_outside(self, place: Path) -> None:
+        """Two of the session share it, and somebody outside joins them."""
         script = TRY + (
             "import time; os.chdir(sys.argv[1])\n"
             "server = socket.socket(); server.setsockopt(1, 15, 1); server.bind(('127.0.0.1', 0)); server.listen()\n"
+            "twin = socket.socket(); twin.setsockopt(1, 15, 1); twin.bind(server.getsockname()); twin.listen()\n"
             "open('new', 'w').write(str(server.getsockname()[1])); os.rename('new', 'port')\n"
             "while not os.path.exists('joined'): time.sleep(0.01)\n"
             "attempt(lambda: socket.create_connection(server.getsockname()))\n"
