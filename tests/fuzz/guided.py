@@ -17,13 +17,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz.guided")
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="default: all")
     parser.add_argument("--seconds", type=int, default=60, help="for each target; default %(default)s")
+    parser.add_argument("--runs", type=int, default=-1, help="texts for each target at most, the same ones each time; default: no limit")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.here:
-        fuzz(arguments.targets[0], arguments.seconds)
+        fuzz(arguments.targets[0], arguments.seconds, arguments.runs)
     broken = 0
     for name in arguments.targets or names():
-        command = [sys.executable, "-m", "tests.fuzz.guided", name, "--seconds", str(arguments.seconds), "--here"]
+        command = [sys.executable, "-m", "tests.fuzz.guided", name, "--seconds", str(arguments.seconds), "--runs", str(arguments.runs), "--here"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=arguments.seconds + 300)
         tried = [line for line in done.stderr.splitlines() if line.startswith("Done ")]
         print(f"{name}: {tried[0] if tried else done.stderr[-2_000:]}", flush=True)
@@ -37,7 +38,7 @@ def names() -> list[str]:
     return list(TARGETS)
 
 
-def fuzz(name: str, seconds: int) -> None:
+def fuzz(name: str, seconds: int, runs: int) -> None:
     """Fuzz one target, and end with the process."""
     import atheris
 
@@ -51,7 +52,7 @@ def fuzz(name: str, seconds: int) -> None:
         for number, text in enumerate(target.corpus):
             Path(corpus, str(number)).write_bytes(text)
         kept = tempfile.mkdtemp(prefix=f"fuzz-{name}-")
-        limits = [f"-max_total_time={seconds}", "-timeout=20", "-max_len=4096", f"-artifact_prefix={kept}/"]
+        limits = [f"-max_total_time={seconds}", f"-runs={runs}", f"-seed={1 if runs >= 0 else 0}", "-timeout=20", "-max_len=4096", f"-artifact_prefix={kept}/"]
         atheris.Setup([sys.argv[0], *limits, corpus], lambda text: played(target, text, mutation))
         atheris.Fuzz()
 

@@ -114,7 +114,7 @@ def message_of_an_agent(text: bytes, _: Mutation) -> None:
 def message_of_a_server(text: bytes, _: Mutation) -> None:
     took = server_message.take(text)
     if isinstance(took, server_message.Response):
-        assert took.id is None or isinstance(took.id, int | str)
+        assert took.id is None or (isinstance(took.id, int | str) and not isinstance(took.id, bool))
     server_message.oversized(text[-200:], len(text))
 
 

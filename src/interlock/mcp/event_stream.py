@@ -53,7 +53,10 @@ class EventReader:
         if self._first or self._rest.endswith(b"\r"):
             part = bytes(self._rest) + part
             self._rest.clear()
-        if self._first and len(part) >= len(_MARK):
+        if self._first:
+            if part != _MARK and _MARK.startswith(part):
+                self._rest += part
+                return []
             part = part.removeprefix(_MARK)
             self._first = False
         held = part.endswith(b"\r")  # the other half of a line end may follow

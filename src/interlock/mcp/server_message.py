@@ -20,7 +20,7 @@ CLIENT_INFO: Final[JsonObject] = {"name": "interlock-gateway", "version": "0.1.0
 class Response(Struct, frozen=True):
     """An answer to a request of ours."""
 
-    id: object
+    id: int | str | None
     reply: Reply
 
 
@@ -107,18 +107,21 @@ def read(message: object) -> Response | Asked | Told | None:
 def _response(message: JsonObject) -> Response | None:
     if "id" not in message or ("result" in message) == ("error" in message):
         return None
+    own = message["id"]
+    if isinstance(own, bool) or not isinstance(own, int | str | None):
+        return None  # a request of ours has none that could be equal to it
     if "result" in message:
         result = message["result"]
         if not is_object(result):
-            return Response(message["id"], Broken("its result is not an object", effect=Effect.UNKNOWN))
-        return Response(message["id"], Result(result))
+            return Response(own, Broken("its result is not an object", effect=Effect.UNKNOWN))
+        return Response(own, Result(result))
     error = message["error"]
     if not is_object(error):
         return None
     code, text = error.get("code"), error.get("message")
     if isinstance(code, bool) or not isinstance(code, int) or not isinstance(text, str):
-        return Response(message["id"], Broken("its error is not a JSON-RPC error", effect=Effect.UNKNOWN))
-    return Response(message["id"], Fault(code, text, error.get("data")))
+        return Response(own, Broken("its error is not a JSON-RPC error", effect=Effect.UNKNOWN))
+    return Response(own, Fault(code, text, error.get("data")))
 
 
 def request(identity: int, method: str, params: JsonObject) -> bytes:
