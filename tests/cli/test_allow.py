@@ -326,8 +326,8 @@ def test_a_name_for_one_time_is_allowed_by_its_folder(place):
     policy = place.write("pushing.yaml", PUSHING % bare)
     ran = place("run", "--policy", policy, "--", "git", "push", "-q", str(bare), "HEAD:refs/heads/main")
     assert ran.returncode != 0
-    [said] = [line for line in why(place).splitlines() if "incoming-" in line]
-    assert said.startswith("denied file.create ")
+    said = [line for line in why(place).splitlines() if "incoming-" in line]
+    assert said and said[0].startswith("denied file.create "), said
     assert f'path: "{bare}/objects/**"' in why(place)
     added = place("allow", "last", "--yes")
     assert added.returncode == 0 and f'+    path: "{bare}/objects/**"' in added.stdout, added.stderr + added.stdout
