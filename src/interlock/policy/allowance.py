@@ -27,10 +27,11 @@ _BESIDES: Final = {
 #: Acts that make or fill a file, by which a name for one time comes about.
 _MAKING: Final = frozenset({"file.create", "file.write", "file.mknod"})
 #: Names that a program makes up for one time: they say so, and end in letters or digits of two kinds at least, as git's
-#: (`tmp_obj_Xa3k9Q`, `tmp_objdir-incoming-8fKe2p`), mktemp's and Python's do.
+#: (`tmp_obj_Xa3k9Q`, `tmp_objdir-incoming-8fKe2p`), mktemp's and Python's do. Git's are known by how they begin too.
 _PASSING: Final = re.compile(
     r"\.?(?:(?:tmp|temp|incoming|quarantine)[._-](?:.*[._-])?|tmp)"
     r"(?!(?:[a-z]*|[A-Z]*|[0-9]*)$)[A-Za-z0-9_]{6,}"
+    r"|tmp_(?:obj|pack|idx|rev|mtimes|bitmap|midx)_[A-Za-z0-9]{6}|tmp_objdir-[a-z-]+-[A-Za-z0-9]{6}"
 )
 _SIGNAL_NAMES: Final = {number: name for name, number in SIGNALS.items()} | {0: "0"}
 _INDENT: Final = "  "

@@ -137,6 +137,8 @@ def test_a_folder_that_holds_too_much_is_not_allowed_whole(path):
     [
         ("/srv/x.git/objects/incoming-8fKe2p", "/srv/x.git/objects"),
         ("/srv/x.git/objects/incoming-8fKe2p/pack/tmp_pack_a1b2c3", "/srv/x.git/objects"),
+        ("/srv/x.git/objects/tmp_objdir-incoming-abcdef", "/srv/x.git/objects"),  # one in a hundred is of one kind
+        ("/srv/x.git/objects/12/tmp_obj_QWERTY", "/srv/x.git/objects/12"),
         ("/srv/x/tmpk3j9d8fa", "/srv/x"),
         ("/srv/x/tmp.Xk29slLqZ1", "/srv/x"),
         ("/srv/tmp.Xk29slLqZ1", None),  # a folder right below the root is too wide
