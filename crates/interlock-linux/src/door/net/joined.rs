@@ -70,8 +70,13 @@ pub(super) fn apart_from_others(
         There::Others if protocol == Protocol::Tcp && taking == Taking::Port => with(wanted),
         There::Others => with(alone),
         There::Nobody => match with(alone) {
-            // By one that has the port and does not listen, of which the kernel does not say whose it is. Nothing arrives there.
-            (Err(Stop::Errno(Errno(libc::EADDRINUSE))), _) if protocol == Protocol::Tcp => with(wanted),
+            // By one that has the port and does not listen, of which the kernel does not say whose it is. Nothing arrives there. A listener would
+            // share with it: only where one of the session has the port already, else somebody may have come there this very moment.
+            (Err(Stop::Errno(Errno(libc::EADDRINUSE))), _)
+                if protocol == Protocol::Tcp && (taking == Taking::Port || has_company(errand, socket, place)) =>
+            {
+                with(wanted)
+            }
             result => result,
         },
     };
@@ -90,6 +95,13 @@ pub(super) fn apart_from_others(
         sockets.firsts.note(protocol, place.1.1, socket.cookie);
     }
     result
+}
+
+/// Whether another socket of the session came to this port when the session had it for itself, and is still there.
+fn has_company(errand: &Errand<'_>, socket: &Socket, (protocol, (_, port)): Place) -> bool {
+    let sockets = &errand.session.sockets;
+    let others = sockets.firsts.at(protocol, port).into_iter().filter(|cookie| *cookie != socket.cookie);
+    others.into_iter().any(|cookie| sockets.hold(cookie, &errand.session.members).is_some())
 }
 
 /// Does what joins sockets of the session that have their port for themselves: they share it from then on, if that is done.

@@ -30,7 +30,6 @@ pub(super) fn led(errand: &Errand<'_>, socket: &Socket, endpoint: Endpoint, said
     let (place, endpoint) = ((address, endpoint.port), endpoint.at(address));
     let act = socket::named(Verb::NetConnect, Protocol::Tcp, place, Side::Outside, &name);
     match (socket::says(errand, &act), said) {
-        (Says::Allow, _) => Ok(endpoint),
         // The yes was to the name, and to a public address: nobody was asked about another.
         (Says::Approve, Says::Approve) if interlock_core::host::is_public(address) => Ok(endpoint),
         (Says::Approve, Says::Approve) => Err(Stop::Refused {
