@@ -73,9 +73,12 @@ class Task:
 class Tasks(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = True
+    request_queue_size = 64
+    #: What a listener may hear that no list of names stands for.
+    lists: tuple[str, ...] = ("toolsListChanged",)
 
     def __init__(self, port: int = 0, seen: Path | None = None, resources: tuple[str, ...] = ()) -> None:
-        super().__init__(("127.0.0.1", port), Handler)
+        super().__init__(("127.0.0.1", port), self.handler())
         self.resources = resources
         self.tasks: dict[str, Task] = {}
         self.seen: list[dict[str, Any]] = []
@@ -89,10 +92,15 @@ class Tasks(ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}/mcp"
 
-    def changed(self) -> None:
-        """Tell everybody who listens that the tools have changed."""
-        for _, waiting in self.listening:
-            waiting.put("notifications/tools/list_changed")
+    def handler(self) -> type[Handler]:
+        """What takes its requests."""
+        return Handler
+
+    def changed(self, what: str = "tools") -> None:
+        """Tell everybody who listens for it that the tools, or the prompts, have changed."""
+        for identity, waiting in self.listening:
+            if f"{what}ListChanged" in self.wanted[identity]:
+                waiting.put(f"notifications/{what}/list_changed")
 
     def updated(self, uri: str) -> None:
         """Tell those who asked for it that a resource has changed."""
@@ -213,12 +221,16 @@ class Handler(BaseHTTPRequestHandler):
             said["result"] = {"resultType": "complete", **self.server.answer(message["method"], params)}
         except Fault as fault:
             said["error"], status = fault.error, fault.status
+        self.say(message, status, said)
+
+    def say(self, _: dict[str, Any], status: int, said: dict[str, Any]) -> None:
+        """The answer to a request."""
         self.send(status, said)
 
     def listen(self, identity: Any, wanted: dict[str, Any]) -> None:
         waiting: queue.Queue[Any] = queue.Queue()
         known = {"resourceSubscriptions": self.server.resources, "taskIds": self.server.tasks}
-        granted = {key: value for key, value in wanted.items() if key == "toolsListChanged"}
+        granted = {key: value for key, value in wanted.items() if key in self.server.lists}
         granted |= {key: [each for each in wanted[key] if each in known[key]] for key in known if key in wanted}
         self.server.wanted[identity] = granted
         self.server.listening.append((identity, waiting))
@@ -231,8 +243,11 @@ class Handler(BaseHTTPRequestHandler):
         while said is not None:
             said = {"method": said, "params": {}} if isinstance(said, str) else said
             params = {**said["params"], "_meta": {f"{META}subscriptionId": identity}}
-            self.wfile.write(b"data: " + json.dumps({"jsonrpc": "2.0", **said, "params": params}).encode() + b"\n\n")
-            self.wfile.flush()
+            try:
+                self.wfile.write(b"data: " + json.dumps({"jsonrpc": "2.0", **said, "params": params}).encode() + b"\n\n")
+                self.wfile.flush()
+            except OSError:  # nobody listens any more
+                return
             said = waiting.get()
 
     def check(self, method: str, params: dict[str, Any]) -> None:
@@ -246,8 +261,9 @@ class Handler(BaseHTTPRequestHandler):
             raise Fault(-32022, "Unsupported protocol version", {"supported": [VERSION], "requested": version}, 400)
         if self.headers["Mcp-Method"] != method:
             raise Fault(-32020, "Header mismatch: Mcp-Method", status=400)
-        named = "taskId" if method.startswith("tasks/") else "name"
-        if named in params and method not in ("tasks/result", "tasks/list") and self.headers["Mcp-Name"] != params[named]:
+        named = "taskId" if method.startswith("tasks/") else "uri" if method == "resources/read" else "name"
+        said = (self.headers["Mcp-Name"] or "").strip()
+        if named in params and method not in ("tasks/result", "tasks/list") and said != params[named]:
             raise Fault(-32020, "Header mismatch: Mcp-Name", status=400)
 
     def send(self, status: int, said: Any) -> None:
