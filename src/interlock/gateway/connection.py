@@ -10,7 +10,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from interlock.gateway.limits import AGENT_CONNECTIONS_MAX, HEADERS_S_MAX, STRANGERS_MAX
+from interlock.gateway.limits import AGENT_CONNECTIONS_MAX, HEADERS_BYTES_MAX, HEADERS_S_MAX, STRANGERS_MAX
 
 
 class TcpConnection:
@@ -50,6 +50,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _connection: TcpConnection
     _made_s = 0.0
     _headers_timer: asyncio.TimerHandle | None = None
+    _behind_bytes = 0
     _idle_since_s: float | None = None
     _idle_timer: asyncio.TimerHandle | None = None
 
@@ -84,6 +85,15 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
         if not self._connection.gone.done():
             self._connection.gone.set_result(None)
+
+    def _is_endless(self, whole: object, came: int) -> bool:
+        """Break off what has no end behind a request that is served still and came `whole`. A next one is nothing yet
+        until it has a head, and then waits unread."""
+        self._behind_bytes = self._behind_bytes + came if whole is not None and whole is self.cycle else 0
+        if self._behind_bytes <= HEADERS_BYTES_MAX:
+            return False
+        self.transport.abort()
+        return True
 
     def _await_headers(self) -> None:
         self._headers_timer = self.loop.call_later(HEADERS_S_MAX, self._too_slow)

@@ -112,8 +112,9 @@ class GatewayProtocol(BoundedProtocol):
             self._headers_lack = True
         self._headers_at_once = self._begun_at_once = False
         self._piece_bytes = len(data)
+        whole = None if is_first or self.cycle.more_body else self.cycle
         super().data_received(data)
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._is_endless(whole, len(data)):
             return
         if not self._headers_lack:
             if self._too_large():  # what came behind the body
