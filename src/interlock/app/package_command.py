@@ -27,6 +27,9 @@ _LAUNCHERS: Final[Mapping[str, tuple[str, tuple[tuple[str, ...], ...]]]] = {
 }
 #: What has a program of an image run by a service outside of every session.
 _CONTAINERS: Final = frozenset({"docker", "podman", "nerdctl"})
+#: What starts another program with other variables or as somebody else; and one of its words that is not that program.
+_BEFORE: Final = frozenset({"env", "sudo", "doas"})
+_BEFORE_WORD: Final = re.compile(r"-.*|[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)
 _ALONE: Final = frozenset({"-y", "--yes", "-q", "--quiet", "--silent", "--bun", "--prefer-online", "--isolated"})
 _PACKAGE: Final = frozenset({"-p", "--package", "--from", "--spec"})
 #: A package of a registry, with a version, a range or a tag: no URL, no folder, no archive, no option.
@@ -51,9 +54,11 @@ class PackageWanted:
 def wanted_of(command: Sequence[str]) -> PackageWanted | None:
     """What a command fetches; None where it fetches nothing. Raises `OperatorError` for a form that is not known."""
     program = os.path.basename(command[0]) if command else ""
-    if program in _CONTAINERS and "run" in command[1:]:
+    if program in _BEFORE:
+        _check_behind(program, command[1:])
+    if program in _CONTAINERS:
         raise OperatorError(
-            f"`{program} run` starts the server outside of what Interlock holds, and its images are not fetched",
+            f"`{program}` has the server run outside of what Interlock holds, and its images are not fetched",
             hint="name the server's own program, or start it yourself and add it by its URL with --http",
         )
     launcher = _LAUNCHERS.get(program)
@@ -62,6 +67,17 @@ def wanted_of(command: Sequence[str]) -> PackageWanted | None:
     source, verbs = launcher
     verb = next((each for each in verbs if tuple(command[1 : 1 + len(each)]) == each), None)
     return None if verb is None else _taken(source, list(command[1 + len(verb) :]))
+
+
+def _check_behind(program: str, words: Sequence[str]) -> None:
+    """Nothing stands before what is held to another form. Raises `OperatorError`."""
+    names = (os.path.basename(word) for word in words if _BEFORE_WORD.fullmatch(word) is None)
+    behind = next((name for name in names if name not in _BEFORE), "")
+    if behind in _CONTAINERS or behind in _LAUNCHERS:
+        raise OperatorError(
+            f"`{program}` stands before `{behind}`, so what it fetches or starts is not seen",
+            hint=f"begin with `{behind}`; variables of the server are given by --env NAME=VALUE",
+        )
 
 
 def _taken(source: str, words: list[str]) -> PackageWanted:

@@ -31,12 +31,24 @@ def test_what_is_known(command: str, source: str, asked: str, program: str | Non
     assert asked.startswith(found.name)
 
 
-@pytest.mark.parametrize("command", ["docker run -i --rm mcp/time", "/usr/bin/docker --context x run mcp/time", "podman run mcp/time"])
+@pytest.mark.parametrize("command", [
+    "docker run -i --rm mcp/time", "/usr/bin/docker --context x run mcp/time", "podman run mcp/time", "docker exec -i time server",
+    "nerdctl start -ai time", "docker compose run time", "docker mcp gateway run",
+])  # fmt: skip
 def test_a_server_in_a_container_is_refused_with_what_to_do_instead(command: str) -> None:
     with pytest.raises(OperatorError, match="outside of what Interlock holds") as refused:
         wanted_of(command.split())
     assert "--http" in str(refused.value.hint)
-    assert wanted_of(["docker", "ps"]) is None
+
+
+@pytest.mark.parametrize("command", [
+    "env A=b docker run mcp/time", "sudo -n podman run mcp/time", "/usr/bin/env -i A=b npx -y b", "doas uvx b", "sudo env A=b npx b",
+])  # fmt: skip
+def test_nothing_stands_before_what_is_held_to_another_form(command: str) -> None:
+    with pytest.raises(OperatorError, match="stands before") as refused:
+        wanted_of(command.split())
+    assert "--env" in str(refused.value.hint)
+    assert wanted_of(["env", "A=b", "python3", "server.py"]) is None and wanted_of(["env"]) is None
 
 
 @pytest.mark.parametrize("command", ["python3 -m b", "npm start", "uv run b", "node npx", "pipx list", "yarn b", "/opt/npx-like b"])
