@@ -134,6 +134,20 @@ def test_each_question_and_its_answer_pass_in_each_combination_of_eras(
 
 
 @pytest.mark.parametrize(("client_era", "server_era"), ERAS)
+def test_a_rule_about_answers_is_held_to_before_the_server_hears_one(
+    start: Any, tmp_path: Any, client_era: str, server_era: str
+) -> None:
+    named = [{"at": "/content/name", "test": "equals", "value": "Eve"}]
+    stage = start(asking(tmp_path, server_era), rules=(*RULES, rule("eve", "deny", "tool.call", answers=named)))
+    client = client_of(client_era, stage, stage.token())
+    eve = {**ANSWERS, "elicitation/create": {"action": "accept", "content": {"name": "Eve"}}}
+    client.request("tools/call", {"name": "up__form", "arguments": {}}, eve)
+    assert "Eve" not in (tmp_path / "seen").read_text()
+    assert [each["decision"]["rules"] for each in stage.decided("tool.call")] == [["test/all"], ["test/eve"]]
+    assert told(call(client, "form")) == [ANSWERS["elicitation/create"]]
+
+
+@pytest.mark.parametrize(("client_era", "server_era"), ERAS)
 def test_a_prompt_that_asks_passes_too(start: Any, tmp_path: Any, client_era: str, server_era: str) -> None:
     stage = start(asking(tmp_path, server_era), rules=RULES)
     client = client_of(client_era, stage, stage.token())

@@ -184,6 +184,8 @@ def tool_match(random: Random, named: list[str]) -> dict:
             made[key] = [random.choice(values)]
     if calls and random.random() < 0.6:
         made["arguments"] = [condition(random) for _ in range(random.randint(1, 2))]
+    if set(named) <= {"tool.call", "resource.read", "prompt.get"} and random.random() < 0.4:
+        made["answers"] = [condition(random) for _ in range(random.randint(1, 2))]
     return made
 
 
@@ -269,6 +271,19 @@ def target(random: Random, verb: str) -> dict:
 
 
 def tool(random: Random) -> dict:
+    made = {
+        "connector": random.choice(["crm", "c2"]),
+        "tool": random.choice(["x/y", "x", "z"]),
+        "operation": random.choice(["read", "write"]),
+    }
+    if random.random() < 0.5:
+        answers = {key: values(random) for key in random.sample(["one", "two", "three"], random.randint(0, 3))}
+        made["beside"] = random.choice([{"inputResponses": answers}] * 8 + [{"_meta": {}}, {"inputResponses": [1]}])
+    return made | {"arguments": values(random)} | random.choice([{}, {"definition": None}, {"definition": "d1"}])
+
+
+def values(random: Random) -> dict:
+    """What conditions are held against."""
     arguments: dict = {}
     if random.random() < 0.7:
         arguments["n"] = random.choice([1, 1.0, 2, 2.5, 3, 7, "7", "x", True, None])
@@ -278,14 +293,9 @@ def tool(random: Random) -> dict:
         arguments["o"] = {"k": random.choice([1, "x", 9])}
     if random.random() < 0.3:
         arguments["l"] = [random.choice([1, 9])]
-    made = {
-        "connector": random.choice(["crm", "c2"]),
-        "tool": random.choice(["x/y", "x", "z"]),
-        "operation": random.choice(["read", "write"]),
-    }
     if random.random() < 0.15:
         arguments[random.choice(["N", "S", "_s", "O"])] = random.choice([1, "x"])
-    return made | {"arguments": arguments} | random.choice([{}, {"definition": None}, {"definition": "d1"}])
+    return arguments
 
 
 def facts(random: Random, act: dict) -> dict:

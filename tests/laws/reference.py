@@ -231,12 +231,29 @@ def led_astray(match: dict, target: dict) -> bool:
     return "host" in match and any(address in ipaddress.ip_network(block) for block in refused.split())
 
 
-def conditions(decision: str, match: dict, arguments: object) -> bool | str:
+def conditions(decision: str, listed: list, arguments: object) -> bool | str:
     """True, False, or why they cannot be judged."""
-    answers = [condition(decision, wanted, arguments) for wanted in match.get("arguments") or []]
+    answers = [condition(decision, wanted, arguments) for wanted in listed]
     if any(answer is False for answer in answers):
         return False
     problems = sorted(answer for answer in answers if isinstance(answer, str))
+    return problems[0] if problems else True
+
+
+def answered(decision: str, listed: list, beside: dict) -> bool | str:
+    """The same of a client's answers: an allow is about each of them, the others about any."""
+    if not listed:
+        return True
+    if "inputResponses" not in beside:
+        return False
+    if not isinstance(beside["inputResponses"], dict):
+        return "the answers are not an object"
+    each = [conditions(decision, listed, answer) for answer in beside["inputResponses"].values()]
+    problems = sorted(f"an answer: {one}" for one in each if isinstance(one, str))
+    if decision != "allow":
+        return True if any(one is True for one in each) else problems[0] if problems else False
+    if not each or any(one is False for one in each):
+        return False
     return problems[0] if problems else True
 
 
@@ -376,7 +393,13 @@ def others_match(rule: dict, verb: str, target: dict) -> bool | str:
         for key in ("connector", "tool", "operation"):
             if key in match and not any(glob(pattern, target[key]) for pattern in match[key]):
                 return False
-        return conditions(rule["decision"], match, target["arguments"])
+        both = [
+            conditions(rule["decision"], match.get("arguments") or [], target["arguments"]),
+            answered(rule["decision"], match.get("answers") or [], target.get("beside") or {}),
+        ]
+        if any(one is False for one in both):
+            return False
+        return next((one for one in both if isinstance(one, str)), True)
     return True
 
 

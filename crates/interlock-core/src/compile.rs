@@ -181,8 +181,13 @@ fn selectors(wire: wire::Selectors) -> Result<Selectors, String> {
         connector: each("connector", wire.connector, |text| text_glob(&text))?,
         tool: each("tool", wire.tool, |text| text_glob(&text))?,
         operation: each("operation", wire.operation, |text| text_glob(&text))?,
-        arguments: wire.arguments.unwrap_or_default().into_iter().map(condition).collect::<Result<_, _>>()?,
+        arguments: conditions(wire.arguments)?,
+        answers: conditions(wire.answers)?,
     })
+}
+
+fn conditions(listed: Option<Vec<wire::Condition>>) -> Result<Vec<Condition>, String> {
+    listed.unwrap_or_default().into_iter().map(condition).collect()
 }
 
 /// Patterns that may be none.

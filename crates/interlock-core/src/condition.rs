@@ -4,6 +4,8 @@
 //! denies: a number written as text must not slip past a bound, nor a list past a rule that denies one text. What the server behind
 //! would read otherwise than the condition does cannot be judged either: a key that only folds to the one that is asked for, and a path
 //! that climbs out of the pattern that it matches.
+//!
+//! The same conditions are held against what a client answers to a server's questions (`answers`).
 
 use crate::decision::Says;
 use crate::folding;
@@ -55,6 +57,23 @@ impl Condition {
             }
         }
         errors.into_iter().min().map_or(Ok(true), Err)
+    }
+
+    /// Whether they hold for what a client answers, each answer for itself: a rule that keeps something away speaks where one answer
+    /// fulfils all of them, an allow where there are answers and each of them does.
+    pub fn answered(conditions: &[Self], says: Says, beside: Option<&Value>) -> Result<bool, String> {
+        if conditions.is_empty() {
+            return Ok(true);
+        }
+        let Some(answers) = beside.and_then(|beside| beside.get("inputResponses")) else { return Ok(false) };
+        let Some(answers) = answers.as_object() else { return Err("the answers are not an object".into()) };
+        let each: Vec<_> = answers.values().map(|answer| Self::all(conditions, says, answer)).collect();
+        let decides = says != Says::Allow;
+        if each.contains(&Ok(decides)) {
+            return Ok(decides);
+        }
+        let unsure = each.into_iter().filter_map(Result::err).min();
+        unsure.map_or(Ok(!decides && !answers.is_empty()), |error| Err(format!("an answer: {error}")))
     }
 
     fn holds(&self, says: Says, arguments: &Value) -> Result<bool, String> {

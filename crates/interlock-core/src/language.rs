@@ -73,6 +73,7 @@ pub const SELECTORS: &[Selector] = &[
     Selector { name: "tool", takes: Takes::Globs, narrows: Verb::is_gateway },
     Selector { name: "operation", takes: Takes::Operations, narrows: |verb| verb == Verb::ToolCall },
     Selector { name: "arguments", takes: Takes::Conditions, narrows: |verb| verb == Verb::ToolCall },
+    Selector { name: "answers", takes: Takes::Conditions, narrows: has_answers },
 ];
 
 /// Whether acts with this verb are upon an object that was made by somebody (`when: {origin: …}`).
@@ -82,6 +83,11 @@ fn has_origin(verb: Verb) -> bool {
 
 fn has_path(verb: Verb) -> bool {
     verb.is_file() || matches!(verb, Verb::ProcessExec | Verb::UnixConnect)
+}
+
+/// A server may ask its client on the way to an answer.
+fn has_answers(verb: Verb) -> bool {
+    matches!(verb, Verb::ToolCall | Verb::ResourceRead | Verb::PromptGet)
 }
 
 /// A name is asked for on the way to somewhere; what is bound or listened on has none.

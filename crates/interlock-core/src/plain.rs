@@ -44,5 +44,7 @@ fn is_plain_but(policy: &Policy, verb: Verb, aside: impl Fn(&Layer, &Rule) -> bo
 }
 
 fn wants_nothing(rule: &Rule) -> bool {
-    rule.says == Says::Allow && rule.when.is_none() && rule.obligations == Obligations::default() && rule.selectors.arguments.is_empty()
+    let selectors = &rule.selectors;
+    let unconditional = rule.when.is_none() && selectors.arguments.is_empty() && selectors.answers.is_empty();
+    rule.says == Says::Allow && unconditional && rule.obligations == Obligations::default()
 }

@@ -34,6 +34,7 @@ pub struct Selectors {
     pub tool: Option<Vec<Glob>>,
     pub operation: Option<Vec<Glob>>,
     pub arguments: Vec<Condition>,
+    pub answers: Vec<Condition>,
 }
 
 /// Which ends of an act a rule touches. An act with one end has it as its source.
@@ -81,11 +82,12 @@ impl Selectors {
         if let (Some(hosts), Target::Net { address, host, .. }) = (&self.host, &action.target) {
             return (touch, astray(hosts, says, *address, host.as_deref()));
         }
-        let Target::Tool { arguments, .. } = &action.target else { return (touch, None) };
-        match Condition::all(&self.arguments, says, arguments) {
-            Ok(true) => (touch, None),
-            Ok(false) => (Touch::NONE, None),
-            Err(error) => (touch, Some(error)),
+        let Target::Tool { arguments, beside, .. } = &action.target else { return (touch, None) };
+        let answered = Condition::answered(&self.answers, says, beside.as_ref());
+        match (Condition::all(&self.arguments, says, arguments), answered) {
+            (Ok(false), _) | (_, Ok(false)) => (Touch::NONE, None),
+            (Err(error), _) | (_, Err(error)) => (touch, Some(error)),
+            (Ok(true), Ok(true)) => (touch, None),
         }
     }
 
@@ -174,8 +176,24 @@ impl Selectors {
     /// Whether anything keeps the rule to some acts of its verbs.
     pub fn narrows(&self) -> bool {
         // Taken apart, so that a selector added later cannot be forgotten here.
-        let Self { path, except, inodes, keys, address, host, port, protocol, to, signal, command, connector, tool, operation, arguments } =
-            self;
+        let Self {
+            path,
+            except,
+            inodes,
+            keys,
+            address,
+            host,
+            port,
+            protocol,
+            to,
+            signal,
+            command,
+            connector,
+            tool,
+            operation,
+            arguments,
+            answers,
+        } = self;
         let unnarrowed = path.is_none()
             && except.is_empty()
             && inodes.is_empty()
@@ -190,7 +208,8 @@ impl Selectors {
             && connector.is_none()
             && tool.is_none()
             && operation.is_none()
-            && arguments.is_empty();
+            && arguments.is_empty()
+            && answers.is_empty();
         !unnarrowed
     }
 
@@ -219,6 +238,7 @@ impl Selectors {
             "tool" => self.tool.is_some(),
             "operation" => self.operation.is_some(),
             "arguments" => !self.arguments.is_empty(),
+            "answers" => !self.answers.is_empty(),
             _ => true,
         }
     }

@@ -95,6 +95,7 @@ pub(crate) struct Selectors {
     pub tool: Option<Vec<String>>,
     pub operation: Option<Vec<String>>,
     pub arguments: Option<Vec<Condition>>,
+    pub answers: Option<Vec<Condition>>,
 }
 
 /// Keys of a structured file, as they are written (`keys`).

@@ -124,7 +124,8 @@ def _relaxed_layer(layer: CompiledLayer) -> CompiledLayer:
 
 def _relaxed_rule(rule: CompiledRule) -> CompiledRule | None:
     match: Match = {**rule.get("match", {})}
-    decided_at_the_call = match.pop("arguments", None) is not None or rule.get("when") is not None
+    conditions = match.pop("arguments", None), match.pop("answers", None), rule.get("when")
+    decided_at_the_call = any(each is not None for each in conditions)
     if not decided_at_the_call:
         return rule
     return None if rule["decision"] == "deny" else {**rule, "when": None, "match": match}

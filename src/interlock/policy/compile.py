@@ -15,9 +15,16 @@ from interlock.policy.pattern import covers
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from interlock.policy.compiled_form import CommandMatch, CompiledLayer, CompiledRule, KeysMatch, Match
+    from interlock.policy.compiled_form import (
+        ArgumentMatch,
+        CommandMatch,
+        CompiledLayer,
+        CompiledRule,
+        KeysMatch,
+        Match,
+    )
     from interlock.policy.context import Context
-    from interlock.policy.layer import Command, Item, Keys, Layer, Rule
+    from interlock.policy.layer import Command, Condition, Item, Keys, Layer, Rule
 
 
 def compile_layer(layer: Layer, context: Context, faults: list[Fault]) -> CompiledLayer:
@@ -104,7 +111,9 @@ def _match(rule: Rule, expander: Expander, faults: list[Fault]) -> Match:
     if rule.command is not None:
         match["command"] = _command(rule.command, expander)
     if rule.arguments is not None:
-        match["arguments"] = [{"at": each.at, "test": each.test, "value": each.value} for each in rule.arguments]
+        match["arguments"] = _conditions(rule.arguments)
+    if rule.answers is not None:
+        match["answers"] = _conditions(rule.answers)
     if rule.to is not None:
         match["to"] = rule.to
     if rule.protocol is not None:
@@ -118,6 +127,10 @@ def _match(rule: Rule, expander: Expander, faults: list[Fault]) -> Match:
     if rule.operation is not None:
         match["operation"] = list(rule.operation)
     return match
+
+
+def _conditions(conditions: tuple[Condition, ...]) -> list[ArgumentMatch]:
+    return [{"at": each.at, "test": each.test, "value": each.value} for each in conditions]
 
 
 def _keys(keys: Keys, expander: Expander) -> KeysMatch:

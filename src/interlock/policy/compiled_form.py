@@ -51,6 +51,7 @@ Match = TypedDict(
         "tool": list[str],
         "operation": list[str],
         "arguments": list[ArgumentMatch],
+        "answers": list[ArgumentMatch],
     },
     total=False,
 )

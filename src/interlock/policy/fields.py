@@ -70,6 +70,7 @@ RULE: Final[dict[str, Field]] = {
     "tool": Field(TAKES["tool"], "tools, by name"),
     "operation": Field(TAKES["operation"], "operation classes of tools"),
     "arguments": Field(TAKES["arguments"], "conditions on a tool call's arguments"),
+    "answers": Field(TAKES["answers"], "conditions on what a client answers to a server's questions"),
     "timeout": Field("duration", "how long to wait for a human", decisions=("approve",)),
     "record": Field("record", "how surely it is recorded before it happens", decisions=("allow", "approve")),
     "when": Field(

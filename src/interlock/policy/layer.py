@@ -71,6 +71,7 @@ class Rule:
     tool: tuple[str, ...] | None = None
     operation: tuple[str, ...] | None = None
     arguments: tuple[Condition, ...] | None = None
+    answers: tuple[Condition, ...] | None = None
     timeout_ms: int | None = None
     record: str | None = None
     mask: str | None = None

@@ -176,6 +176,7 @@ class _LayerParser:
             tool=read("tool", values.globs),
             operation=read("operation", values.operations),
             arguments=read("arguments", values.conditions),
+            answers=read("answers", values.conditions),
             timeout_ms=TIMEOUT_MS_DEFAULT if rule.decision == "approve" and "timeout" not in found else timeout_ms,
             record=read("record", values.record),
             mask=read("mask", values.mask),

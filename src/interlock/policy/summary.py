@@ -100,6 +100,7 @@ def target(rule: Rule) -> str:
     parts += [_listed(texts) for texts in (rule.protocol, rule.connector, rule.tool, rule.operation) if texts]
     parts += [_keys(rule.keys)] if rule.keys else []
     parts += [f"{len(rule.arguments)} conditions on arguments"] if rule.arguments else []
+    parts += [f"{len(rule.answers)} conditions on answers"] if rule.answers else []
     parts += [_listed([_SIGNAL_NAMES.get(number, str(number)) for number in rule.signal])] if rule.signal else []
     parts += [f"{rule.to} the session"] if rule.to else []
     parts += ["with exceptions"] if rule.except_ or rule.except_within else []

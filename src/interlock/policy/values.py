@@ -268,9 +268,9 @@ _KEYS_KEYS: Final = ("format", "named", "except")
 
 
 def conditions(node: Node, field: str, faults: Faults) -> tuple[Condition, ...] | None:
-    """Conditions on arguments: a list of `{at: /pointer, <test>: value}`."""
+    """Conditions on arguments or answers: a list of `{at: /pointer, <test>: value}`."""
     if not isinstance(node, Sequence) or not node.items:
-        return _wrong(faults, node, f"`{field}` is a list of conditions", "write `arguments: [{at: /to, equals: x}]`")
+        return _wrong(faults, node, f"`{field}` is a list of conditions", f"write `{field}: [{{at: /to, equals: x}}]`")
     found = [condition(item, faults) for item in node.items]
     return None if None in found else tuple(each for each in found if each is not None)
 

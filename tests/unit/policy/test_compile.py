@@ -123,6 +123,17 @@ def test_scalars_are_text_typed_by_their_field(place: Context) -> None:
     assert [each["value"] for each in found["match"]["arguments"]] == [10, "10", "yes"]
 
 
+def test_conditions_on_answers_are_those_on_arguments(place: Context) -> None:
+    condition = "[{at: /content/n, at_most: 3}]"
+    found = one(place, f"deny: tool.call\n    arguments: {condition}\n    answers: {condition}")
+    assert found["match"]["answers"] == found["match"]["arguments"] == [{"at": "/content/n", "test": "at_most", "value": 3}]
+    assert "arguments" not in one(place, f"approve: [prompt.get, resource.read]\n    answers: {condition}")["match"]
+    with pytest.raises(PolicyError, match="answers"):
+        one(place, f"deny: log.level\n    answers: {condition}")
+    with pytest.raises(PolicyError, match="`answers` is a list of conditions"):
+        one(place, "deny: tool.call\n    answers: all")
+
+
 def test_mapped_addresses_are_written_as_ipv4(place: Context) -> None:
     assert one(place, 'deny: net.connect\n    address: "::ffff:10.0.0.0/104"')["match"]["address"] == ["10.0.0.0/8"]
 

@@ -31,6 +31,7 @@ WRITTEN = {
     "tool": ("deny: tool.call", "export"),
     "operation": ("deny: tool.call", "delete"),
     "arguments": ("deny: tool.call", "[{at: /to, equals: x}]"),
+    "answers": ("deny: tool.call", "[{at: /to, equals: x}]"),
     "timeout": ("approve: file.read", "7s"),
     "record": ("allow: file.read", "durable"),
     "when": ("deny: file.read", "{origin: before}"),
