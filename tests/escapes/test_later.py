@@ -12,6 +12,7 @@ import subprocess
 
 import pytest
 
+from interlock.vocabulary.printable import text_of
 from tests.escapes.arena import Arena
 
 Listed = dict[str, dict]
@@ -25,7 +26,7 @@ def changes(arena: Arena) -> dict:
 
 def listed(arena: Arena) -> Listed:
     """What is listed, by path, in the workspace or from the root."""
-    return {item["path"].removeprefix(f"{arena.work}/"): item for item in changes(arena)["changes"]}
+    return {text_of(item["path"]).removeprefix(f"{arena.work}/"): item for item in changes(arena)["changes"]}
 
 
 def play(arena: Arena, script: str, preset: str = "coding-agent") -> Listed:
@@ -166,6 +167,31 @@ def test_what_runs_nothing_is_not_listed(arena: Arena) -> None:
         ("echo 'include a' > Makefile; echo 'include b' > a", "rm Makefile a; echo 'include b' > a; echo x > b", "b", "named"),
         ("echo '. ./setting' > build; chmod +x build", ": > build; echo x > setting", "setting", "named"),
         ("echo '. ./setting' > build; chmod +x build", "chmod -x build; : > build; echo x > setting", "setting", "named"),
+        # However a text writes a name, and whatever else it holds.
+        ("printf '# \\0\\ninclude more\\n' > Makefile", "echo x > more", "more", "named"),
+        ("yes '# padding' | head -c 700000 > Makefile; echo 'include more' >> Makefile", "echo x > more", "more", "named"),
+        ("printf 'all:\\n\\tsh my\\\\ step\\n' > Makefile", "echo x > 'my step'", "my step", "named"),
+        ("printf 'all:\\n\\tfor i in *.step; do sh $$i; done\\n' > Makefile", "echo x > a.step", "a.step", "named"),
+        ("""printf '{"scripts": {"test": "sh \\\\u006dore"}}' > package.json""", "echo x > more", "more", "named"),
+        ("git config -f .git/config filter.x.clean 'sh data'; yes '# padding' | head -c 700000 >> .git/config", "echo x > data", "data", "named"),
+        ("printf '[core \"hookspath\\0\"]\\n\\tx = hk\\n' >> .git/config; mkdir hk", "echo x > hk/pre-commit", "hk/pre-commit", "git-hooks"),
+        ("printf '[a \"\"]\\n\\tk\\n[core]\\n\\thooksPath = \"hk \"\\n' >> .git/config; mkdir 'hk '", "echo x > 'hk /pre-commit'", "hk /pre-commit", "git-hooks"),
+        ("printf '[core]\\n\\thooksPath = hk\\351\\n' >> .git/config; mkdir \"$(printf 'hk\\351')\"", "echo x > \"$(printf 'hk\\351')/pre-commit\"", "hk\udce9/pre-commit", "git-hooks"),
+        # What git takes for content, and for remotes.
+        ("", "mkdir -p .git/rr-cache/0; echo x > .git/rr-cache/0/postimage", ".git/rr-cache/0/postimage", "git-links"),
+        ("", "mkdir -p .git/remotes; echo 'URL: x' > .git/remotes/o", ".git/remotes/o", "git-links"),
+        ("", "mkdir -p .git/refs/replace; echo x > .git/refs/replace/0", ".git/refs/replace/0", "git-links"),
+        ("", "mkdir -p .git/refs/heads; echo x > .git/refs/heads/main", ".git/refs/heads", "git-content"),
+        ("", "mkdir -p .git/lfs/objects; echo x > .git/lfs/objects/0", ".git/lfs", "git-content"),
+        ("", "mkdir .bsp; echo '{}' > .bsp/x.json", ".bsp/x.json", "editor-config"),
+        ("", "mkdir .vscode; echo '{}' > .vscode/c_cpp_properties.json", ".vscode/c_cpp_properties.json", "editor-config"),
+        ("", "mkdir e.egg-info; echo '[pytest11]' > e.egg-info/entry_points.txt", "e.egg-info/entry_points.txt", "python"),
+        ("", "echo x > package.yaml", "package.yaml", "javascript"),
+        ("", "echo x > build.ninja", "build.ninja", "make"),
+        ("", "echo x > nuget.config", "nuget.config", "builds"),
+        ("", "echo x > .unheard-of", ".unheard-of", "settings"),
+        ("", "mkdir -p .odd/deep; echo x > .odd/deep/text", ".odd/deep/text", "settings"),
+        ("", "echo x > playbook.yml", "playbook.yml", "settings"),
         ("", "echo x > util.py", "util.py", "code"),
         ("", "echo x > .flaskenv", ".flaskenv", "folder-environment"),
         ("", "echo '{}' > package-lock.json", "package-lock.json", "package-locks"),

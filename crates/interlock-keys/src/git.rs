@@ -2,8 +2,8 @@
 //!
 //! One value is judged by where its file stands: `core.worktree` of a submodule's directory that leads to the folder of the same name, where git puts it,
 //! is read as `core.OWN.worktree` ([`OWN`]).
-//! Left out: what an `include` names, and where a value is a number or a truth. A subsection that is there and empty (`[core ""]`) is refused: for git
-//! it is another section than `[core]`, and nobody writes it.
+//! Left out: what an `include` names, and where a value is a number or a truth. To compare keys, a subsection that is there and empty (`[core ""]`) is
+//! refused: for git it is another section than `[core]`, and nobody writes it.
 
 use super::Keys;
 
@@ -20,8 +20,8 @@ const MODULES: &str = "modules";
 #[allow(missing_docs)]
 pub struct Setting {
     pub section: String,
-    /// Everything between section and key; empty where nothing is.
-    pub subsection: String,
+    /// Everything between section and key. One that is there and empty is another than none.
+    pub subsection: Option<String>,
     pub key: String,
     /// A key alone is true.
     pub value: String,
@@ -29,8 +29,15 @@ pub struct Setting {
 
 impl Setting {
     fn of(heading: &str, key: &str, value: String) -> Self {
-        let (section, subsection) = heading.split_once('.').unwrap_or((heading, ""));
-        Self { section: section.to_owned(), subsection: subsection.to_owned(), key: key.to_lowercase(), value }
+        let (section, subsection) = heading.split_once('.').map_or((heading, None), |(section, rest)| (section, Some(rest.to_owned())));
+        Self { section: section.to_owned(), subsection, key: key.to_lowercase(), value }
+    }
+
+    /// Its name in one: `section.subsection.key`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let Self { section, subsection, key, .. } = self;
+        subsection.as_ref().map_or_else(|| format!("{section}.{key}"), |subsection| format!("{section}.{subsection}.{key}"))
     }
 }
 
@@ -42,7 +49,11 @@ pub(crate) fn read(text: &str, name: &[u8]) -> Result<Keys, String> {
         return Err("it holds a zero byte".to_owned());
     }
     let (mut keys, mut includes) = (Keys::new(), 0_usize);
-    for Setting { section, mut subsection, key, value } in settings(text).ok_or_else(|| "git would not read it".to_owned())? {
+    for Setting { section, subsection, key, value } in settings(text).ok_or_else(|| "git would not read it".to_owned())? {
+        if section.is_empty() || subsection.as_ref().is_some_and(String::is_empty) {
+            return Err("a section or subsection has no name".to_owned());
+        }
+        let mut subsection = subsection.unwrap_or_default();
         let mut value = value.replace('\\', "\\\\").replace('\n', "\\n");
         if includes > 0 {
             // No value ends so: a backslash in one is doubled.
@@ -87,9 +98,6 @@ pub fn settings(text: &str) -> Option<Vec<Setting>> {
             '#' | ';' => rest = rest.split_once('\n').map_or("", |(_, rest)| rest),
             '[' => {
                 let (name, after) = heading(rest.get(1..)?)?;
-                if name.is_empty() || name.split_once('.').is_some_and(|(_, subsection)| subsection.is_empty()) {
-                    return None;
-                }
                 (section, rest) = (Some(name), after);
             }
             first if first.is_ascii_alphabetic() => {
@@ -190,9 +198,11 @@ mod tests {
     #[test]
     fn configuration_is_read_as_git_reads_it() {
         let text = "[core] FsMonitor = \"a # b\" # c\n bare\n[Alias \"x\\\"y.Z\"]\n\tgo = !sh \\\n -c id ; d\n[a.B]\nk=\n";
-        let found: Vec<String> =
-            settings(text).unwrap().into_iter().map(|of| format!("{}|{}|{}|{}", of.section, of.subsection, of.key, of.value)).collect();
-        assert_eq!(found, ["core||fsmonitor|a # b", "core||bare|true", "alias|x\"y.Z|go|!sh  -c id", "a|b|k|"]);
+        let found: Vec<String> = settings(text).unwrap().into_iter().map(|of| format!("{}|{}", of.name(), of.value)).collect();
+        assert_eq!(found, ["core.fsmonitor|a # b", "core.bare|true", "alias.x\"y.Z.go|!sh  -c id", "a.b.k|"]);
+        let odd = settings("[a \"\"]\nk=v\\b \r\t; c\n[a.]\nk = \r\" \"\r\n").unwrap();
+        let odd: Vec<(String, &str)> = odd.iter().map(|of| (of.name(), of.value.as_str())).collect();
+        assert_eq!(odd, [("a..k".to_owned(), "v\u{8}"), ("a..k".to_owned(), " ")]);
         for refused in ["[core", "[core ]", "k = v", "[a]\nk = \"v", "[a]\n1k = v", "[a]\nk # c\n", "[a \"b\" ]\nk=v", "[a]\nk = \\x"] {
             assert_eq!(settings(refused), None, "{refused}");
         }

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from interlock.cli.failure import LINE_CHARACTERS_MAX
-from interlock.policy.runs_later import KINDS, runner_of
+from interlock.policy.runs_later import KINDS, place_of_key, runner_of
 from interlock.vocabulary.printable import marked, printable, text_of
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ _KINDS_SHOWN: Final = 8
 _NAMES_SHOWN: Final = 3
 _KEYS_SHOWN: Final = 3
 _VALUE_CHARACTERS_MAX: Final = 80
+#: Of a key, and of a path: one that is longer loses its middle, so that it takes no room from the next.
+_KEY_CHARACTERS_MAX: Final = 80
+_PATH_CHARACTERS_MAX: Final = 200
 #: What a session is there to write, and what git keeps of it: they do not run by themselves, and have no line of their
 #: own at the end.
 _WRITTEN: Final = frozenset(kind.name for kind in KINDS if kind.is_code)
@@ -44,7 +47,7 @@ def in_short(found: Changes, session: str, places: Sequence[tuple[str, str]]) ->
     if left:
         counted = ", ".join(f"{kind} {found.counts[kind]}" for kind in left)
         lines.append(f"and {sum(found.counts[kind] for kind in left)} more ({counted})")
-    unseen = f"; {found.unseen} changes were too many to be looked at" if found.unseen else ""
+    unseen = f"; {found.unseen} changes were too many, or could not be looked at" if found.unseen else ""
     written = _written(found)
     also = f", and of {_files(written)}" if written else ""
     return [*lines, f"all of it{also}: interlock session changes {session}{unseen}"]
@@ -76,11 +79,12 @@ def in_full(found: Changes, places: Sequence[tuple[str, str]]) -> list[str]:
         items = [item for item in found.items if item.kind == kind]
         for item in items:
             lines.append(f"  {', '.join(item.how)}  {_name(item, places)}")
-            lines += [f"      {key} = {value}" for key, value in item.keys.items()]
+            lines += [f"      {key} = {value}" for key, value in _keys(item)]
+            lines += [f"      and {item.keys_more} keys more"] if item.keys_more else []
         if (more := found.counts[kind] - len(items)) > 0:
             lines.append(f"  and {more} more")
     if found.unseen:
-        lines.append(f"{found.unseen} changes were too many to be looked at")
+        lines.append(f"{found.unseen} changes were too many, or could not be looked at")
     return [printable(line, LINE_CHARACTERS_MAX) for line in lines]
 
 
@@ -89,16 +93,27 @@ def _place(kind: str) -> tuple[int, str]:
 
 
 def _short(item: Change, places: Sequence[tuple[str, str]]) -> str:
-    keys = [f"{key} = {marked(_cut(value))}" for key, value in item.keys.items()]
-    if len(keys) > _KEYS_SHOWN:
-        keys = [*keys[:_KEYS_SHOWN], f"{len(keys) - _KEYS_SHOWN} keys more"]
-    return _name(item, places) + (f" ({'; '.join(keys)})" if keys else "")
+    shown = _keys(item)[:_KEYS_SHOWN]
+    keys = [f"{_middle(key, _KEY_CHARACTERS_MAX)} = {marked(_cut(value))}" for key, value in shown]
+    more = len(item.keys) + item.keys_more - len(shown)
+    if more > 0:
+        keys.append(f"{more} keys more")
+    return _name(item, places, _PATH_CHARACTERS_MAX) + (f" ({'; '.join(keys)})" if keys else "")
 
 
-def _name(item: Change, places: Sequence[tuple[str, str]]) -> str:
-    leads = f" -> {_path(item.leads, places)}" if item.leads is not None else ""
+def _keys(item: Change) -> list[tuple[str, str]]:
+    """The keys of a file, those first that are known to run something."""
+    return sorted(item.keys.items(), key=lambda pair: (place_of_key(item.kind, pair[0]), pair[0]))
+
+
+def _middle(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[: limit // 2]}…{text[-(limit // 2) :]}"
+
+
+def _name(item: Change, places: Sequence[tuple[str, str]], limit: int = LINE_CHARACTERS_MAX) -> str:
+    leads = f" -> {marked(_middle(_path(item.leads, places), limit))}" if item.leads is not None else ""
     count = "" if item.changes is None else f" ({item.changes} {'change' if item.changes == 1 else 'changes'})"
-    return f"{_path(item.path, places)}{leads}{count}"
+    return f"{marked(_middle(_path(item.path, places), limit))}{leads}{count}"
 
 
 def _path(value: object, places: Sequence[tuple[str, str]]) -> str:

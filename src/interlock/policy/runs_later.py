@@ -8,9 +8,10 @@ finding it at the end (the supervisor's), and naming it to people (`interlock.cl
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from interlock.policy.runs_later_keys import AGENT_NAMED, GIT_HARMLESS, PACKAGE_HARMLESS
+from interlock.policy.runs_later_keys import AGENT_NAMED, GIT_FIRST, GIT_HARMLESS, PACKAGE_FIRST, PACKAGE_HARMLESS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,11 +21,12 @@ if TYPE_CHECKING:
 
 
 class Keys(NamedTuple):
-    """A file compared key by key: in which format, and which keys make something run."""
+    """A file compared key by key: in which format, which keys make something run, and which of them are told first."""
 
     format: str
     named: tuple[str, ...] = ()
     harmless: tuple[str, ...] = ()
+    first: tuple[str, ...] = ()
 
 
 class Kind(NamedTuple):
@@ -74,6 +76,7 @@ KINDS: Final = (
         "login-startup",
         "a login, a timer or the desktop",
         denied=("@login-startup",),
+        listed=("/etc/**", "/{,usr/}lib/{systemd,udev}/**", "/boot/**"),
         reason="a session installs nothing for other sessions",
         in_trees=True,
     ),
@@ -111,11 +114,11 @@ KINDS: Final = (
         denied=("@git-hooks",),
         listed=(
             "**/.git/hooks",
-            "**/.{husky,githooks,lefthook}/**",
+            "**/.{husky,githooks,git-hooks,hooks,lefthook,cargo-husky}/**",
             "**/{.,}lefthook{,-local}.{yml,yaml,toml,json}",
             "**/.pre-commit-config.yaml",
             "**/.{lintstagedrc,huskyrc,simple-git-hooks}*",
-            "**/.overcommit.yml",
+            "**/{.overcommit.yml,captainhook.json,grumphp.yml}",
             "**/.git/{rebase-merge,rebase-apply,sequencer}/**",
             "**/.git/{modules,worktrees}/**/{rebase-merge,rebase-apply,sequencer}/**",
         ),
@@ -134,7 +137,7 @@ KINDS: Final = (
         ),
         reason="`git clone` and `git remote add` must write a repository's own; the keys that run something are named",
         finds="git",
-        keys=Keys("git", harmless=GIT_HARMLESS),
+        keys=Keys("git", harmless=GIT_HARMLESS, first=GIT_FIRST),
     ),
     Kind(
         "git-elsewhere",
@@ -154,7 +157,11 @@ KINDS: Final = (
     Kind(
         "git-links",
         "git, led to other configuration, hooks and objects",
-        listed=("**/.git", "**/.git/{commondir,gitdir}", "**/.git/**/{commondir,gitdir}"),
+        listed=(
+            "**/.git{,/commondir,/gitdir,/**/commondir,/**/gitdir}",
+            # Remotes that no configuration has; what stands for another object; merges that were resolved before.
+            "**/*.git/{remotes/*,branches/*,refs/replace/*,info/grafts,rr-cache/**}",
+        ),
         reason="git makes them for worktrees, submodules and shared clones",
     ),
     Kind(
@@ -184,7 +191,9 @@ KINDS: Final = (
         denied=("@editor-config", "@editor-user-config"),
         listed=(
             "**/{.clangd,.ccls,compile_commands.json,compile_flags.txt,.vimspector.json,.projections.json,pyrightconfig.json}",
-            "**/{.luarc.json,.solargraph.yml}",
+            "**/{.luarc.json,.solargraph.yml,buildServer.json,rust-project.json,hie.yaml,.merlin,omnisharp.json,.project,.classpath}",
+            "**/.{vscode,idea,zed,fleet,vs,run,vim,nvim,helix,nova,bsp,metals,bloop,sourcekit-lsp,externalToolBuilders}/**",
+            "**/*.{code-workspace,sublime-project,sublime-build,launch,iml,ipr,iws,sln,slnx,suo,xcodeproj/**,xcworkspace/**}",
         ),
         reason="editors run tasks and settings of a folder that is opened",
     ),
@@ -199,7 +208,7 @@ KINDS: Final = (
         "direnv, mise and their like, on entering the folder",
         listed=(
             "**/{.envrc,.tool-versions,mise.toml,.mise.toml,mise.local.toml,.mise/**,.config/mise/**,.autoenv*,.in,.out,devbox.json}",
-            "**/{.env,.env.*,.flaskenv}",
+            "**/{.env,.env.*,.flaskenv,.prototools,.shadowenv.d/**,devenv.yaml,.*-version}",
         ),
         reason="edited like the project's code; these tools ask before they trust a changed file, or can be told to",
     ),
@@ -208,7 +217,7 @@ KINDS: Final = (
         "npm, pnpm, yarn and bun, at install, test or run",
         listed=("**/package.json",),
         reason="adding a dependency writes it; the members that were changed are named",
-        keys=Keys("json", harmless=PACKAGE_HARMLESS),
+        keys=Keys("json", harmless=PACKAGE_HARMLESS, first=PACKAGE_FIRST),
     ),
     Kind(
         "package-locks",
@@ -231,6 +240,7 @@ KINDS: Final = (
             "**/*.{mk,mak,make,just}",
             "**/{.,}[Jj][Uu][Ss][Tt][Ff][Ii][Ll][Ee]",
             "**/[Tt]askfile{,.dist}.{yml,yaml}",
+            "**/{*.ninja,Kbuild,Kconfig*,Tupfile,Tuprules.tup,Jamroot,*.jam,*.do}",
         ),
         reason="edited like the project's code",
     ),
@@ -247,6 +257,7 @@ KINDS: Final = (
             "**/.{eslintrc,babelrc,prettierrc,stylelintrc,mocharc,swcrc,nycrc,postcssrc}{,.js,.cjs,.mjs,.json,.yml,.yaml}",
             "**/{Gruntfile,Gulpfile,gulpfile,Jakefile}.{js,cjs,mjs,ts}",
             "**/.yarn/{releases,plugins,sdks}/**",
+            "**/{package.yaml,package.json5,nodemon.json,tslint.json,rush.json,import_map.json,cdk.json,pm2.json}",
         ),
         reason="edited like the project's code",
     ),
@@ -258,6 +269,11 @@ KINDS: Final = (
             "**/{sitecustomize.py,usercustomize.py,pip.conf,uv.toml,SConstruct,SConscript,wscript,.pythonrc,.pdbrc}",
             "**/{*.pth,requirements*.txt,.python-version,pyvenv.cfg,meson.build}",
             "**/{mypy.ini,.mypy.ini,.pylintrc,pylintrc,.flake8,.coveragerc,hatch.toml,pixi.toml,environment.yml,Pipfile,Snakefile}",
+            # A folder beside what is started says which plugins there are.
+            "**/*.{egg-info,dist-info}/**",
+            "**/{*requirements,constraints}*.{txt,in}",
+            "**/requirements/*.{txt,in}",
+            "**/{mkdocs.yml,dvc.yaml,MLproject,*.smk,*.robot,*.egg-link,MANIFEST.in}",
         ),
         reason="edited like the project's code",
     ),
@@ -276,15 +292,18 @@ KINDS: Final = (
             "**/{*.csproj,*.fsproj,*.vcxproj,*.props,*.targets,rebar.config,composer.json,build.zig,go.mod,go.work,tools.go,magefile.go}",
             "**/{.gdbinit,.lldbinit,.ghci,.ocamlinit,.iex.exs,.Rprofile,.Renviron,.rubocop.yml,.yardopts,.tmuxinator.yml,.tmuxp.yaml}",
             "**/{ansible.cfg,*.tf,*.tofu,terragrunt.hcl,skaffold.yaml,helmfile.yaml,netlify.toml,wrangler.toml}",
-            "**/{phpunit,psalm}.xml{,.dist}",
-            "**/phpstan.neon{,.dist}",
+            "**/{{phpunit,psalm}.xml,phpstan.neon}{,.dist}",
+            "**/*.{gradle,sbt,m4,am,ac,pro,pri,gn,gni,cabal,nimble,rockspec,podspec,hxml,opam,dub,spec,vbproj,proj,rsp,cake}",
+            "**/{pubspec.yaml,build.yaml,analysis_options.yaml,[Nn]u[Gg]et.[Cc]onfig,global.json,dotnet-tools.json,launchSettings.json}",
+            "**/{latexmkrc,.latexmkrc,cpanfile,Build.PL,PKGBUILD,APKBUILD,package.yaml,dub.json,meson_options.txt,conanfile.txt}",
+            "**/{.jvmopts,.sbtopts,.RData,.erlang,.simplecov,.busted,.htaccess,Brewfile,Podfile,Fastfile,Capfile,Thorfile,Dangerfile}",
         ),
         reason="edited like the project's code",
     ),
     Kind(
         "git-attributes",
         "git, choosing filters and drivers; editors, for their settings",
-        listed=("**/{.gitattributes,.gitmodules,.git/info/attributes,.git/**/info/attributes,.editorconfig}",),
+        listed=("**/{.gitattributes,.gitmodules,.editorconfig,.git/{,**/}info/{attributes,sparse-checkout}}",),
         reason="they name filters and submodules, which configuration must define",
     ),
     Kind(
@@ -311,8 +330,9 @@ KINDS: Final = (
         "agent-memory",
         "coding agents, when they go on with an earlier session",
         listed=(
-            "${claude}/{session-env,shell-snapshots,projects,sessions,file-history,ide,tasks,teams,plans,uploads}",
-            "${codex}/{sessions,memories,shell_snapshots,tmp,.tmp,attachments}",
+            "${claude}/{session-env,shell-snapshots,projects,sessions,file-history,ide,tasks,teams,plans,uploads,todos,history.jsonl}",
+            "${codex}/{sessions,memories,shell_snapshots,tmp,.tmp,attachments,history.jsonl,*.sqlite*}",
+            "/tmp/{claude,codex-}*",  # noqa: S108 - a pattern
         ),
         reason="an agent keeps there what it did and what it is to start with",
         tree=True,
@@ -320,8 +340,14 @@ KINDS: Final = (
     Kind(
         "git-content",
         "git, when it checks out, merges or applies what was committed or stashed",
-        listed=("**/.git/objects", "**/.git/modules/**/objects", "**/*.git/objects"),
-        reason="committing is what a session may do; of a repository it is one thing",
+        listed=(
+            "**/.git/{,modules/**/}objects",
+            "**/*.git/objects",
+            # Which of it is meant: `git reset --hard`, `git stash pop`. What git-lfs puts in the place of its pointers.
+            "**/*.git/{refs/{[!r],r[!e],re[!p]}*,packed-refs,reftable,logs,shallow,lfs,annex}",
+            "**/*.git/{modules,worktrees}/**/{refs/{[!r],r[!e],re[!p]}*,packed-refs,reftable,logs,shallow,lfs,annex}",
+        ),
+        reason="committing is what a session may do; of a repository each is one thing",
         tree=True,
     ),
     Kind(
@@ -348,15 +374,16 @@ KINDS: Final = (
         "package clients and compilers, which run what they find there",
         listed=(
             "~/.cache/*",
-            "~/.{npm,pnpm-store,node-gyp,stack,ivy2,nuget,hex,mix}",
-            "~/.yarn/berry",
-            "~/.local/share/{pnpm,virtualenvs,NuGet,uv,pipx,mise}",
-            "~/.local/state/{pnpm,uv,yarn}",
+            "~/.{npm,pnpm-store,node-gyp,stack,ivy2,nuget,hex,mix,yarn/berry}",
+            "~/.local/{share/{pnpm,virtualenvs,NuGet,uv,pipx,mise},state/{pnpm,uv,yarn}}",
             "~/.cargo/{registry,git}",
             "~/go/pkg",
             "~/.m2/{repository,wrapper}",
             "~/.gradle/*",
             "~/.{gem,bundle,composer,cabal,bun,conda,pyenv,rustup,deno,terraform.d}",
+            "~/{miniconda3,anaconda3,miniforge3,mambaforge}/pkgs",
+            "/usr/local/share/.cache/yarn",
+            "@named-caches",
         ),
         reason="package clients fill them, and check at most what they download",
         tree=True,
@@ -375,7 +402,10 @@ KINDS: Final = (
             "**/*.{sh,bash,zsh,fish,ksh,csh,bat,cmd,ps1,psm1,awk,sed,vim,el,lisp,scm,clj,cljs,cljc,edn,ex,exs,erl,hrl,hs,lhs,ml,mli,nix}",
             "**/*.{c,h,cc,cpp,cxx,hh,hpp,hxx,inc,inl,ipp,m,mm,s,S,asm,ld,cu,cl,rs,go,java,kt,kts,scala,groovy,swift,d,zig,nim,v,cr,cs,fs,vb}",
             "**/*.{proto,thrift,g4,y,l,sql,html,htm,ejs,hbs,j2,jinja,jinja2,tmpl,erb,haml,pug,wasm,wat}",
-            "**/*.{so,so.*,dll,dylib,a,o,node,jar,war,class,whl,egg,pyc,pkl,pickle,joblib,gem,crate,tgz}",
+            "**/*.{css,scss,sass,less,styl,svg,xhtml,xsl,xslt,jsp,aspx,cshtml,razor,twig,liquid,njk,slim,mustache,eex,heex,leex,mdx,Rmd,qmd,Rnw}",
+            "**/*.{tex,sty,cls,org,bats,exp,nu,xsh,rkt,sml,fnl,coffee,ls,re,res,elm,purs,lean,f,f90,for,pas,adb,ads,sv,svh,vhd,gd,qml,star,bicep}",
+            "**/*.{rego,tfvars,graphql,prisma,fsx,csx,vbs,ahk,scpt,command,desktop,service,timer,rules,rds,rda,h5,keras,pt,npy,pyz,pyzw,phar,pyd}",
+            "**/*.{exe,com,bin,run,ll,bc,deb,rpm,apk,nupkg,vsix,xpi,so,so.*,dll,dylib,a,o,node,jar,war,class,whl,egg,pyc,pkl,pickle,joblib,gem,crate,tgz}",
         ),
         reason="it is what a session is there to write, so one line has it",
         is_code=True,
@@ -383,7 +413,15 @@ KINDS: Final = (
     Kind(
         "settings",
         "the tool whose settings they are",
-        listed=("**/.*rc{,.*}", "**/*.{toml,ini,cfg,conf,rc,properties}"),
+        listed=(
+            "**/*.{toml,ini,cfg,conf,config,rc,properties,yml,yaml,json,jsonc,json5,xml,plist,hcl,kdl,cue,dhall,jsonnet,neon}",
+            # Whatever begins with a dot, or lies in a folder that does, but for git's own.
+            "**/.*",
+            "**/.{[!g],g[!i],gi[!t],git[!.]}*/**",
+            "${claude}/**",
+            "${codex}/**",
+            "**/[A-Z]*file{,.*}",
+        ),
         reason="many a tool loads programs that its settings name",
         is_code=True,
     ),
@@ -448,6 +486,13 @@ def to_look_for(compiled: CompiledLayer) -> JsonObject:
         for kind in KINDS
     ]
     return {"kinds": kinds, "calm": found["calm"]["path"]}
+
+
+def place_of_key(kind: str, key: str) -> int:
+    """In which place a key of what is of this kind is told: those first that are known to run something."""
+    keys = next((each.keys for each in KINDS if each.name == kind), None)
+    first = keys.first if keys is not None else ()
+    return next((place for place, pattern in enumerate(first) if fnmatchcase(key, pattern)), len(first))
 
 
 def runner_of(kind: str) -> str:

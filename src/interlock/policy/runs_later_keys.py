@@ -83,6 +83,19 @@ GIT_HARMLESS: Final = (
         "lfs.repositoryformatversion",
     ),
 )
+#: Of the others, those that run something or lead to what does, whatever else a file has: they are told first, and of
+#: these what runs at any command of git's.
+GIT_FIRST: Final = (
+    *(f"core.{key}" for key in ("fsmonitor", "hookspath", "pager", "sshcommand", "editor", "askpass", "gitproxy")),
+    *("include.path", "includeif.*.path", "core.worktree", "core.attributesfile", "core.alternaterefscommand"),
+    *("filter.*", "diff.external", "diff.*.command", "diff.*.textconv", "merge.*.driver", "hook.*", "pager.*"),
+    *("credential*.helper", "sequence.editor", "gpg*.program", "gpg.*command", "interactive.difffilter"),
+    "submodule.*.update",
+    *("remote.*.uploadpack", "remote.*.receivepack", "remote.*.vcs", "remote.*.proxy", "url.*", "alias.*", "trailer.*"),
+    *("*.cmd", "*.path", "*.program", "*.command", "*.helper", "uploadpack.*", "init.templatedir"),
+)
+#: Of the members of a package.json: what a client runs by itself or by its name, and what it fetches and runs.
+PACKAGE_FIRST: Final = ("scripts.*", "bin*", "main", "exports*", "dependencies*", "*ependencies*", "pnpm*", "gypfile")
 #: Members of a package.json that no client runs.
 PACKAGE_HARMLESS: Final = (
     *(

@@ -118,13 +118,17 @@ EDITORS: Final = (
     "**/.fleet/{run,settings}.json",
     "**/.devcontainer/**",
     "**/.devcontainer.json",
-    "**/{.exrc,.nvimrc,.nvim.lua,.vimrc,.lvimrc,.dir-locals.el,.netrwhist}",
+    "**/{.exrc,.nvimrc,.nvim.lua,.vimrc,.lvimrc,.dir-locals.el,.dir-locals-2.el,.netrwhist}",
+    # Language servers are started from these.
+    "**/.{vim,nvim}/coc-settings.json",
+    "**/.helix/{config,languages}.toml",
     "**/*.sublime-project",
 )
 
 EDITORS_USER: Final = (
     "~/.{vimrc,gvimrc,exrc,emacs,emacs.el,nanorc,ideavimrc}",
     "~/.{vim,emacs.d,doom.d,spacemacs.d,vscode,vscode-server,cursor-server,vscode-insiders,jupyter,ipython/profile_default/startup}/**",
+    "~/.{cursor,windsurf,kiro,trae,vscode-oss,antigravity}/extensions/**",
     "~/.config/{nvim,vim,emacs,doom,helix,zed,micro,kak,lvim,sublime-text,JetBrains,Code,Code - "
     "Insiders,VSCodium,Cursor,Windsurf}/**",
     "~/.local/share/{nvim,jupyter,JetBrains,code-server}/**",

@@ -171,7 +171,7 @@ def context_sets(context: Context) -> ContextSets:
             or ("~/.gitconfig",),
             "ssh-included": tuple(escape(path) for path in context.included_ssh) or ("~/.ssh/config",),
             "included-links": tuple(escape(path) for path in context.included_links) or ("~/.gitconfig",),
-            "named-caches": tuple(f"{escape(path)}/**" for path in context.caches) or ("~/.cache/**",),
+            "named-caches": tuple(f"{escape(path)}/**" for path in context.caches) or ("~/.cache/*",),
             "policy-files": tuple(escape(path) for path in context.policies) or ("${config}/policies/**",),
         },
         addresses={

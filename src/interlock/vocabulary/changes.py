@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 class Change(NamedTuple):
     """One thing. `path` and `leads` are as spec/action.md writes paths; `changes` counts those in a folder that is
-    one thing.
+    one thing, `keys_more` the keys that found no room.
     """
 
     path: object
@@ -23,11 +23,13 @@ class Change(NamedTuple):
     keys: Mapping[str, str]
     leads: object | None
     changes: int | None
+    keys_more: int = 0
 
     def as_object(self) -> JsonObject:
         """As it stands in a record."""
         found: JsonObject = {"path": self.path, "kind": self.kind, "how": list(self.how)}
         more = {"keys": dict(self.keys) or None, "leads": self.leads, "changes": self.changes}
+        more["keys_more"] = self.keys_more or None
         return found | {name: value for name, value in more.items() if value is not None}
 
 
@@ -64,6 +66,7 @@ def _listed(value: object) -> Iterable[Change]:
     for each in value if isinstance(value, list) else []:
         if isinstance(each, dict):
             how, keys, changes = each.get("how"), each.get("keys"), each.get("changes")
+            keys_more = each.get("keys_more")
             yield Change(
                 path=each.get("path"),
                 kind=str(each.get("kind")),
@@ -71,4 +74,5 @@ def _listed(value: object) -> Iterable[Change]:
                 keys={str(key): str(value) for key, value in keys.items()} if isinstance(keys, dict) else {},
                 leads=each.get("leads"),
                 changes=changes if isinstance(changes, int) else None,
+                keys_more=keys_more if isinstance(keys_more, int) else 0,
             )

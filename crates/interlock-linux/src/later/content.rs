@@ -5,8 +5,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-/// The largest file that is read.
-const BYTES_MAX: u64 = 256 * 1024;
+/// The longest file that is read as a whole. A comment makes one as long as one likes.
+const BYTES_MAX: u64 = 4 << 20;
 
 /// The content of a regular file, if it can be had without waiting for anybody. No link is followed.
 pub fn content(path: &[u8]) -> Option<Vec<u8>> {
@@ -14,6 +14,11 @@ pub fn content(path: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(BYTES_MAX + 1).read_to_end(&mut bytes).ok()?;
     (bytes.len() as u64 <= BYTES_MAX).then_some(bytes)
+}
+
+/// Whether a regular file is longer than what is read as a whole.
+pub fn is_too_long(path: &[u8]) -> bool {
+    std::fs::symlink_metadata(Path::new(std::ffi::OsStr::from_bytes(path))).is_ok_and(|there| there.is_file() && there.len() > BYTES_MAX)
 }
 
 /// Whether a file is a program by its content: a script names its interpreter, compiled code is marked. A library needs no executable bit.
@@ -24,7 +29,16 @@ pub fn is_program(path: &[u8]) -> bool {
     start.get(..read).is_some_and(|start| start.starts_with(b"#!") || start == b"\x7fELF")
 }
 
-fn open(path: &[u8]) -> Option<std::fs::File> {
+/// Whether a content is compiled code or packed, by its first bytes: no names are looked for in it. A zero byte alone is none: make and shells read on
+/// behind it.
+pub fn is_compiled(start: &[u8]) -> bool {
+    const MARKS: [&[u8]; 5] = [b"PK\x03\x04", b"\x1f\x8b\x08", b"\0asm", b"\xca\xfe\xba\xbe", b"\xfd7zXZ\0"];
+    let is_elf = matches!(start, [0x7f, b'E', b'L', b'F', 1 | 2, 1 | 2, 1, ..]);
+    is_elf || MARKS.iter().any(|mark| start.starts_with(mark))
+}
+
+/// A regular file, opened without waiting for anybody. No link is followed.
+pub fn open(path: &[u8]) -> Option<std::fs::File> {
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
     let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(Path::new(std::ffi::OsStr::from_bytes(path))).ok()?;
     file.metadata().is_ok_and(|there| there.is_file()).then_some(file)

@@ -3,7 +3,7 @@
 //!
 //! Left out: what a file held that the session first changed by another name, or moved with its folder; other states of a history. Bounded; what finds no room is counted.
 
-use super::content::content;
+use super::content::{content, is_compiled, is_too_long};
 use std::collections::BTreeMap;
 
 /// Files whose text is kept, and their bytes.
@@ -27,7 +27,12 @@ impl Former {
 
     /// Takes what lies at `path`, where the session is about to change it for the first time.
     pub fn take(&mut self, path: &[u8]) {
-        let Some(text) = content(path).filter(|text| !text.contains(&0)) else { return };
+        if is_too_long(path) {
+            self.more += 1;
+            self.texts.insert(path.to_vec(), Vec::new());
+            return;
+        }
+        let Some(text) = content(path).filter(|text| !is_compiled(text)) else { return };
         if self.texts.len() >= FILES_MAX || self.bytes + text.len() > BYTES_MAX {
             self.more += 1;
             return;
@@ -36,8 +41,8 @@ impl Former {
         self.texts.insert(path.to_vec(), text);
     }
 
-    /// All of them.
-    pub fn texts(&self) -> impl Iterator<Item = &[u8]> {
-        self.texts.values().map(Vec::as_slice)
+    /// All of them, by file.
+    pub fn texts(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.texts.iter().map(|(path, text)| (path.as_slice(), text.as_slice()))
     }
 }

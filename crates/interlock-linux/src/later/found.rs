@@ -6,6 +6,7 @@
 use super::kinds::{Kinds, is_at_or_below};
 use interlock_core::action::Inode;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::ErrorKind;
 use std::ops::Bound;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -230,7 +231,8 @@ impl Found {
 
     /// Forgets names at which nothing is any more.
     fn bury(&mut self, named: bool) {
-        let dead = |path: &[u8]| std::fs::symlink_metadata(Path::new(std::ffi::OsStr::from_bytes(path))).is_err();
+        let is_nothing = |error: std::io::Error| matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
+        let dead = |path: &[u8]| std::fs::symlink_metadata(Path::new(std::ffi::OsStr::from_bytes(path))).is_err_and(is_nothing);
         let paths: Vec<Vec<u8>> =
             self.names.iter().filter(|(path, entry)| entry.named == named && dead(path)).map(|(path, _)| path.clone()).collect();
         for path in paths {
@@ -255,8 +257,10 @@ impl Found {
 
     fn know(&mut self, object: Inode) -> &mut Known {
         if self.objects.len() >= OBJECTS_MAX && !self.objects.contains_key(&object) {
+            if self.more % BURIALS_EVERY == 0 {
+                self.objects.retain(|_, known| known.names > 0 || (known.changed && known.others));
+            }
             self.more += 1;
-            self.objects.retain(|_, known| known.names > 0);
         }
         self.objects.entry(object).or_default()
     }

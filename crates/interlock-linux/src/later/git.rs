@@ -2,91 +2,33 @@
 //!
 //! git itself is never run: it would run what is being looked for. git-config(1). Left out: whether a condition of an `includeIf` holds; it may.
 
-use super::content::content;
+use super::content::{content, is_too_long};
 use super::kinds::{above, is_at_or_below, last};
 use std::collections::BTreeSet;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt};
 use std::path::{Path, PathBuf};
 
-/// Configuration files followed, with what they include.
-const FILES_MAX: usize = 256;
+/// Configuration files followed, with what they include, each once for every work tree that it speaks of.
+const FILES_MAX: usize = 4_096;
+/// The configuration that is every user's.
+const SYSTEM: &[u8] = b"/etc/gitconfig";
 /// Links followed one after another (the kernel's MAXSYMLINKS).
 const LINKS_MAX: usize = 40;
 
-/// Keys in order, `section.subsection.key`, section and key in lower case. `None`: git would refuse the file.
+/// Keys in order, `section.subsection.key`, section and key in lower case, with their values. `None`: git would refuse the file.
+///
+/// Git reads bytes, in whatever encoding: each is a letter here ([`bytes`]), so that two names that are not UTF-8 stay two, and a path is found. A name
+/// or value ends for git at a zero byte: `[core "hookspath\0"] x = y` sets `core.hookspath`.
 pub fn settings(bytes: &[u8]) -> Option<Vec<(String, String)>> {
-    let text = String::from_utf8_lossy(bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes)).replace("\r\n", "\n");
-    let (mut found, mut section) = (Vec::new(), None::<String>);
-    let mut rest = text.as_str();
-    while let Some(first) = rest.trim_start().chars().next() {
-        rest = rest.trim_start();
-        match first {
-            '#' | ';' => rest = rest.split_once('\n').map_or("", |(_, rest)| rest),
-            '[' => {
-                let (name, after) = heading(rest.get(1..)?)?;
-                (section, rest) = (Some(name), after);
-            }
-            _ => {
-                let end = rest.find(|letter: char| !(letter.is_alphanumeric() || letter == '-')).unwrap_or(rest.len());
-                let (key, after) = rest.split_at_checked(end).filter(|(key, _)| !key.is_empty())?;
-                let (value, after) = value(after)?;
-                found.push((format!("{}.{}", section.as_ref()?, key.to_lowercase()), value));
-                rest = after;
-            }
-        }
-    }
-    Some(found)
+    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
+    let text: String = bytes.iter().map(|byte| char::from(*byte)).collect();
+    let ended = |text: &str| text.split('\0').next().unwrap_or_default().to_owned();
+    Some(interlock_keys::settings(&text)?.iter().map(|setting| (ended(&setting.name()), ended(&setting.value))).collect())
 }
 
-/// `section "subsection"]`, and what follows it.
-fn heading(text: &str) -> Option<(String, &str)> {
-    let end = text.find(|letter: char| letter == ']' || letter == '"' || letter.is_whitespace())?;
-    let (name, rest) = text.split_at_checked(end)?;
-    let rest = rest.trim_start_matches([' ', '\t']);
-    if let Some(rest) = rest.strip_prefix(']') {
-        return Some((name.to_lowercase(), rest));
-    }
-    let (mut subsection, mut letters) = (String::new(), rest.strip_prefix('"')?.char_indices());
-    while let Some((at, letter)) = letters.next() {
-        match letter {
-            '\\' => subsection.push(letters.next()?.1),
-            '"' => {
-                let after = rest.get(at + 2..)?.trim_start_matches([' ', '\t']).strip_prefix(']')?;
-                return Some((format!("{}.{subsection}", name.to_lowercase()), after));
-            }
-            letter => subsection.push(letter),
-        }
-    }
-    None
-}
-
-/// ` = value` with its quotes, comments and continued lines, and what follows it. A key alone is true.
-fn value(text: &str) -> Option<(String, &str)> {
-    let text = text.trim_start_matches([' ', '\t']);
-    let Some(text) = text.strip_prefix('=') else {
-        return (text.is_empty() || text.starts_with(['\n', '#', ';'])).then(|| ("true".to_owned(), text));
-    };
-    let (mut value, mut quoted, mut comment) = (String::new(), false, false);
-    let text = text.trim_start_matches([' ', '\t']);
-    let mut letters = text.char_indices();
-    while let Some((at, letter)) = letters.next() {
-        match letter {
-            '\n' => return (!quoted).then(|| (value.trim_end().to_owned(), text.get(at..).unwrap_or_default())),
-            _ if comment => {}
-            '\\' => match letters.next()?.1 {
-                '\n' => {}
-                'n' => value.push('\n'),
-                't' => value.push('\t'),
-                'b' => drop(value.pop()),
-                letter @ ('"' | '\\') => value.push(letter),
-                _ => return None,
-            },
-            '"' => quoted = !quoted,
-            '#' | ';' if !quoted => comment = true,
-            letter => value.push(letter),
-        }
-    }
-    (!quoted).then(|| (value.trim_end().to_owned(), ""))
+/// The bytes that a key or value of [`settings`] stands for.
+pub fn bytes(text: &str) -> Vec<u8> {
+    text.chars().map(|letter| u8::try_from(u32::from(letter)).unwrap_or(b'?')).collect()
 }
 
 /// Where git would be led.
@@ -98,7 +40,10 @@ pub struct Followed {
     pub included: BTreeSet<Vec<u8>>,
     /// Words of commands that configuration names, as paths.
     pub programs: BTreeSet<Vec<u8>>,
-    seen: BTreeSet<Vec<u8>>,
+    /// Files that were not read: one too many, or one too long.
+    pub unseen: u64,
+    /// Files, with the work tree for which they were read: a path in them is read from there.
+    seen: BTreeSet<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Followed {
@@ -107,8 +52,9 @@ impl Followed {
         self.programs.contains(path) || self.hooks.iter().any(|hooks| path != hooks.as_slice() && is_at_or_below(path, hooks))
     }
 
-    /// Follows the user's configuration, for a repository at `work`.
+    /// Follows the system's and the user's configuration, for a repository at `work`.
     pub fn user(&mut self, home: &[u8], work: &[u8]) {
+        self.file(SYSTEM.to_vec(), work, home);
         for name in [b"/.gitconfig".as_slice(), b"/.config/git/config"] {
             self.file([home, name].concat(), work, home);
         }
@@ -135,20 +81,27 @@ impl Followed {
     pub fn file(&mut self, path: Vec<u8>, work: &[u8], home: &[u8]) {
         let mut ahead = vec![path];
         while let Some(path) = ahead.pop() {
-            if self.seen.len() >= FILES_MAX || !self.seen.insert(path.clone()) {
+            let Some(real) = real(&path) else { continue };
+            if self.seen.contains(&(real.clone(), work.to_vec())) {
                 continue;
             }
-            let Some(settings) = real(&path).and_then(|path| content(&path)).and_then(|bytes| settings(&bytes)) else { continue };
-            for (key, value) in settings {
-                let value = value.as_bytes();
+            if self.seen.len() >= FILES_MAX || is_too_long(&real) {
+                self.unseen += 1;
+                continue;
+            }
+            self.seen.insert((real.clone(), work.to_vec()));
+            for (key, value) in content(&real).and_then(|bytes| settings(&bytes)).unwrap_or_default() {
+                let value = bytes(&value);
                 if key == "include.path" || (key.starts_with("includeif.") && key.ends_with(".path")) {
-                    let included = real_or_clean(&expanded(value, above(&path), home));
-                    ahead.push(included.clone());
-                    self.included.insert(included);
+                    for value in spaced(value) {
+                        let included = expanded(&value, above(&path), home);
+                        self.included.insert(real_or_clean(&included));
+                        ahead.push(included);
+                    }
                 } else if key == "core.hookspath" {
-                    self.hooks.insert(real_or_clean(&expanded(value, work, home)));
+                    self.hooks.extend(spaced(value).map(|value| real_or_clean(&expanded(&value, work, home))));
                 } else {
-                    self.words(value, work, home);
+                    self.words(&value, work, home);
                 }
             }
         }
@@ -202,9 +155,18 @@ fn pointed(file: &[u8], mark: &[u8], start: &[u8]) -> Option<Vec<u8>> {
     Some(real_or_clean(&expanded(named, start, b"")))
 }
 
+/// A value as it stands, and as older versions of git read it: with a space for each white space in it.
+fn spaced(value: Vec<u8>) -> impl Iterator<Item = Vec<u8>> {
+    let older: Vec<u8> = value.iter().map(|byte| if byte.is_ascii_whitespace() { b' ' } else { *byte }).collect();
+    let differs = older != value;
+    std::iter::once(value).chain(differs.then_some(older))
+}
+
 /// A path as git reads it in configuration, made absolute.
 fn expanded(value: &[u8], start: &[u8], home: &[u8]) -> Vec<u8> {
-    match (value.strip_prefix(b"~/"), value.first()) {
+    let of_home =
+        || value.strip_prefix(b"~").and_then(|rest| rest.strip_prefix(b"/").or_else(|| rest.strip_prefix(last(home))?.strip_prefix(b"/")));
+    match (of_home(), value.first()) {
         (Some(rest), _) if !home.is_empty() => [home, b"/", rest].concat(),
         (_, Some(b'/')) => value.to_vec(),
         _ => [start, b"/", value].concat(),
@@ -251,17 +213,24 @@ fn as_path(path: &[u8]) -> &Path {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
 
     #[test]
-    fn configuration_is_read_as_git_reads_it() {
-        let text = "[core] FsMonitor = \"a # b\" # c\n bare\n[Alias \"x\\\"y.Z\"]\n\tgo = !sh \\\n -c id ; d\n[a.b]\nk=\n";
-        let found = settings(text.as_bytes()).unwrap();
-        let expected = [("core.fsmonitor", "a # b"), ("core.bare", "true"), ("alias.x\"y.Z.go", "!sh  -c id"), ("a.b.k", "")];
+    fn names_and_values_are_bytes_and_end_at_a_zero_byte() {
+        let [one, other] =
+            [b"[a \"\xe8\"]\nk = \xe9\xa0".as_slice(), b"[a \"\xe9\"]\nk = \xc3\xa9\x0b"].map(|text| settings(text).unwrap());
+        assert!(one[0].0 != other[0].0 && bytes(&one[0].1) == b"\xe9\xa0" && bytes(&other[0].1) == b"\xc3\xa9\x0b");
+        let found = settings(b"\xef\xbb\xbf[remote \"o.uploadpack\0\"]\nurl = evil\0; good\n[a \"\"] k").unwrap();
+        let expected = [("remote.o.uploadpack", "evil"), ("a..k", "true")];
         assert_eq!(found.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect::<Vec<_>>(), expected);
-        assert!(settings(b"[core\nx = 1").is_none());
         assert!(settings(b"x = 1").is_none());
+    }
+
+    #[test]
+    fn white_space_is_read_as_it_stands_and_as_older_versions_read_it() {
+        assert_eq!(spaced(b"a\tb".to_vec()).collect::<Vec<_>>(), [b"a\tb", b"a b"]);
+        assert_eq!(spaced(b"a b".to_vec()).count(), 1);
     }
 }

@@ -7,15 +7,23 @@ use crate::wire::messages::{Format, KeysOf};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Of a value, in characters.
+/// Of a name or value, in characters.
 const VALUE_CHARACTERS_MAX: usize = 200;
+/// Of the keys that are told of one file: how many, and in how many bytes of a record.
+const TOLD_MAX: usize = 64;
+const TOLD_BYTES: usize = 16 * 1024;
 /// Of JSON: how deep keys are told apart.
 const DEPTH_MAX: usize = 3;
 
 /// Keys by their dotted names, with all their values in order, as text.
 pub type Keys = BTreeMap<String, Vec<String>>;
-/// Keys with their values in one text, as people are told.
-pub type Told = BTreeMap<String, String>;
+/// Keys with their values in one text, as people are told, and how many more there are.
+#[derive(Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Told {
+    pub keys: BTreeMap<String, String>,
+    pub more: u64,
+}
 
 /// The keys of a file.
 pub fn keys(format: Format, bytes: &[u8]) -> Option<Keys> {
@@ -57,21 +65,50 @@ fn part(member: &str) -> String {
     if is_plain { member.to_owned() } else { format!("\"{}\"", member.replace('\\', "\\\\").replace('"', "\\\"")) }
 }
 
-/// Those keys that make something run, or may: changed or new since `before`, each with its value now.
+/// Those keys that make something run, or may: changed or new since `before`, each with its value now. Where there are too many, those stay that are
+/// known to run something.
 pub fn changed(of: &KeysOf, before: Option<&Keys>, now: &Keys) -> Told {
     let differs = |(key, values): &(&String, &Vec<String>)| before.is_none_or(|before| before.get(*key) != Some(values));
     let runs = |(key, values): &(&String, &Vec<String>)| of.matters(key, values);
-    now.iter().filter(differs).filter(runs).map(|(key, values)| (key.clone(), shortened(&values.join("; ")))).collect()
+    let mut found: Vec<(&String, &Vec<String>)> = now.iter().filter(differs).filter(runs).collect();
+    found.sort_by_key(|(key, _)| of.place(key));
+    let (mut told, mut bytes) = (Told::default(), 0);
+    for (key, values) in found {
+        let (key, value) = (shortened(&shown(of, key)), shortened(&shown(of, &values.join("; "))));
+        bytes += Value::from(key.as_str()).to_string().len() + Value::from(value.as_str()).to_string().len();
+        if told.keys.len() >= TOLD_MAX || bytes > TOLD_BYTES || told.keys.contains_key(&key) {
+            told.more += 1;
+        } else {
+            told.keys.insert(key, value);
+        }
+    }
+    told
 }
 
-fn shortened(value: &str) -> String {
-    if value.chars().count() <= VALUE_CHARACTERS_MAX {
-        return value.to_owned();
+/// As people read it.
+fn shown(of: &KeysOf, text: &str) -> String {
+    match of.format {
+        Format::Git => String::from_utf8_lossy(&super::git::bytes(text)).into_owned(),
+        Format::Json => text.to_owned(),
     }
-    value.chars().take(VALUE_CHARACTERS_MAX).chain(['…']).collect()
+}
+
+/// The two ends of a long text: a key's own name is the last part of it.
+fn shortened(text: &str) -> String {
+    let letters: Vec<char> = text.chars().collect();
+    let (start, end) = (VALUE_CHARACTERS_MAX / 2, letters.len().saturating_sub(VALUE_CHARACTERS_MAX / 2));
+    match (letters.get(..start), letters.get(end..)) {
+        (Some(first), Some(last)) if letters.len() > VALUE_CHARACTERS_MAX => first.iter().chain(['…'].iter()).chain(last).collect(),
+        _ => text.to_owned(),
+    }
 }
 
 impl KeysOf {
+    /// In which place a key is told: those first that are known to run something, or to lead to what does.
+    fn place(&self, key: &str) -> usize {
+        self.first.iter().position(|pattern| fits(pattern, key)).unwrap_or(self.first.len())
+    }
+
     /// Whether a key, with these values, may make something run.
     fn matters(&self, key: &str, values: &[String]) -> bool {
         let is_any = |patterns: &[String]| patterns.iter().any(|pattern| fits(pattern, key));
@@ -111,7 +148,12 @@ mod tests {
     use super::*;
 
     fn of(format: Format, harmless: &[&str]) -> KeysOf {
-        KeysOf { format, named: Vec::new(), harmless: harmless.iter().map(|text| (*text).to_owned()).collect() }
+        KeysOf {
+            format,
+            named: Vec::new(),
+            harmless: harmless.iter().map(|text| (*text).to_owned()).collect(),
+            first: vec!["core.fsmonitor".to_owned()],
+        }
     }
 
     #[test]
@@ -119,14 +161,14 @@ mod tests {
         let before = keys(Format::Git, b"[user]\nname = a\n[core]\nfsmonitor = x\n").unwrap();
         let now = keys(Format::Git, b"[user]\nname = b\n[core]\nfsmonitor = x\n\thooksPath = y\n[branch \"a.b\"]\nremote=o\n").unwrap();
         let found = changed(&of(Format::Git, &["user.name", "branch.*.remote"]), Some(&before), &now);
-        assert_eq!(found.keys().collect::<Vec<_>>(), ["core.hookspath"]);
+        assert_eq!(found.keys.keys().collect::<Vec<_>>(), ["core.hookspath"]);
         let remote = keys(Format::Git, b"[remote \"o\"]\nurl = ext::sh -c id\n").unwrap();
-        assert_eq!(changed(&of(Format::Git, &["remote.*.url"]), None, &remote).len(), 1);
+        assert_eq!(changed(&of(Format::Git, &["remote.*.url"]), None, &remote).keys.len(), 1);
         for (address, is_named) in
             [("../g", true), ("/g", true), ("file:///g", true), ("./a:b", true), ("a:b", false), ("https://a/b", false)]
         {
             let remote = keys(Format::Git, format!("[remote \"o\"]\nurl = {address}\n").as_bytes()).unwrap();
-            assert_eq!(changed(&of(Format::Git, &["remote.*.url"]), None, &remote).len(), usize::from(is_named), "{address}");
+            assert_eq!(changed(&of(Format::Git, &["remote.*.url"]), None, &remote).keys.len(), usize::from(is_named), "{address}");
         }
     }
 
@@ -150,7 +192,7 @@ mod tests {
         let now = keys(Format::Json, br#"{"name": "x", "scripts": {"test": "evil"}, "a": {"b": {"c": {"d": 1}}}}"#).unwrap();
         let found = changed(&of(Format::Json, &["name"]), None, &now);
         assert_eq!(
-            found.into_iter().collect::<Vec<_>>(),
+            found.keys.into_iter().collect::<Vec<_>>(),
             [("a.b.c".into(), "{\"d\":1}".into()), ("scripts.test".to_owned(), "evil".to_owned())]
         );
         assert!(keys(Format::Json, b"// comment").is_none());
@@ -165,7 +207,7 @@ mod tests {
             r#"{"": {"scripts": {"test": "good"}}, "scripts": {"test": "evil"}}"#,
         ] {
             let found = changed(&of(Format::Json, &[]), Some(&before), &keys(Format::Json, now.as_bytes()).unwrap());
-            assert_eq!(found.get("scripts.test").map(String::as_str), Some("evil"), "{now}");
+            assert_eq!(found.keys.get("scripts.test").map(String::as_str), Some("evil"), "{now}");
         }
     }
 
@@ -173,6 +215,19 @@ mod tests {
     fn several_values_are_not_taken_for_one() {
         let before = keys(Format::Git, b"[alias]\nst = !echo; status\n").unwrap();
         let now = keys(Format::Git, b"[alias]\nst = !echo\nst = status\n").unwrap();
-        assert_eq!(changed(&of(Format::Git, &[]), Some(&before), &now).len(), 1);
+        assert_eq!(changed(&of(Format::Git, &[]), Some(&before), &now).keys.len(), 1);
+    }
+    #[test]
+    fn many_keys_and_long_ones_do_not_crowd_out_what_runs() {
+        let long = "x".repeat(100_000);
+        let many: String = (0..3_000).map(|number| format!("[a \"{number}{long}\"]\nk = {long}\n")).take(20).collect();
+        let few: String = (0..3_000).map(|number| format!("[a \"{number}\"]\nk = v\n")).collect();
+        for text in [many, few] {
+            let now = keys(Format::Git, format!("{text}[core]\nfsmonitor = evil\n").as_bytes()).unwrap();
+            let found = changed(&of(Format::Git, &[]), None, &now);
+            assert_eq!(found.keys.get("core.fsmonitor").map(String::as_str), Some("evil"));
+            assert_eq!(found.keys.len() as u64 + found.more, now.len() as u64);
+            assert!(serde_json::json!(found.keys).to_string().len() < TOLD_BYTES + 4 * VALUE_CHARACTERS_MAX);
+        }
     }
 }

@@ -112,10 +112,15 @@ impl Kinds {
         self.all.iter().position(|kind| kind.finds == Some(what))
     }
 
-    /// The outermost tree that the path is or lies in: how many of its bytes name it.
+    /// The outermost tree that the path is or lies in: how many of its bytes name it. The workspace is never in one: it may lie in a folder of such a
+    /// name, and is what somebody works in.
     pub fn tree_of(&self, path: &[u8]) -> Option<usize> {
         let ends = path.iter().enumerate().skip(1).filter(|(_, byte)| **byte == b'/').map(|(at, _)| at).chain([path.len()]);
-        ends.into_iter().find(|end| path.get(..*end).is_some_and(|root| self.trees.matches(root)))
+        ends.into_iter().find(|end| path.get(..*end).is_some_and(|root| self.is_tree(root)))
+    }
+
+    fn is_tree(&self, root: &[u8]) -> bool {
+        self.trees.matches(root) && !is_at_or_below(&self.workspace, root)
     }
 
     /// Whether the path lies in a tree, and is nothing that runs from within one.
@@ -125,7 +130,7 @@ impl Kinds {
 
     /// The kind of a tree.
     pub fn of_tree(&self, root: &[u8]) -> Option<usize> {
-        self.all.iter().position(|kind| kind.tree && kind.paths.matches(root))
+        self.all.iter().position(|kind| kind.tree && kind.paths.matches(root)).filter(|_| !is_at_or_below(&self.workspace, root))
     }
 
     /// Whether a link may lead there without a word: it stays in the workspace, or ends where only the system puts programs.
@@ -147,6 +152,11 @@ pub fn is_at_or_below(path: &[u8], top: &[u8]) -> bool {
 /// The folder that holds a name; empty for what lies at the root.
 pub fn above(path: &[u8]) -> &[u8] {
     path.iter().rposition(|byte| *byte == b'/').and_then(|at| path.get(..at)).unwrap_or_default()
+}
+
+/// The folders that a name lies in, the nearest first; without the root.
+pub fn outer(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::successors(Some(above(path)), |folder| Some(above(folder))).take_while(|folder| !folder.is_empty())
 }
 
 /// The last part of a name.

@@ -7,7 +7,7 @@ use super::former::Former;
 use super::found::{CHANGED, Found, LINKED, MADE, MOVED, SHARED};
 use super::git::{Followed, common, destination, is_bookkeeping, is_in_dot_git, is_repository};
 use super::keys::{self, Keys, Told};
-use super::kinds::{Kinds, above, is_at_or_below, last};
+use super::kinds::{Kinds, above, is_at_or_below, last, outer};
 use super::named::named;
 use super::passing::Passing;
 use super::walk::{Walked, walk};
@@ -16,9 +16,11 @@ use interlock_core::action::{Bytes, Inode};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::Metadata;
+use std::io::ErrorKind;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// Things listed; the rest are in the counts.
 const ITEMS_MAX: usize = 2_000;
@@ -26,14 +28,21 @@ const ITEMS_MAX: usize = 2_000;
 const FIRST: usize = 5;
 /// Of the list, in one record; a record has room for twice as much, and replaces by a digest what exceeds it.
 const RECORD_BYTES: usize = 24 * 1024;
+/// Of the list, in the last message to whoever started the session.
+const MESSAGE_BYTES: usize = 1 << 20;
 
+/// Names to which links lead, and how long moved folders and links are looked through.
+const REACHED_MAX: usize = 50_000;
+const LOOKING_MAX: Duration = Duration::from_secs(6);
+/// Folders above what was changed elsewhere that are asked whether they are a repository.
+const OUTER_MAX: usize = 20_000;
 /// Folders looked through before one that holds nothing else is taken to hold something.
 const FOLDERS_MAX: usize = 1_000;
 
 /// What keyed files held before the session changed them: `None` where nothing was there.
 pub type Before = BTreeMap<Vec<u8>, Option<Keys>>;
 
-/// The list, in order; how many there are of each kind; and how many changes were not looked at.
+/// The list, in order; how many there are of each kind; and how many changes, folders and files were not looked at.
 #[derive(Debug, Default)]
 #[allow(missing_docs)]
 pub struct Left {
@@ -58,6 +67,17 @@ impl Left {
         }
         let mut parts = parts.into_iter().map(Value::Array);
         (parts.next().unwrap_or_default(), parts.collect())
+    }
+
+    /// As much of the list as a message holds: the first of every kind.
+    #[must_use]
+    pub fn in_message(&self) -> Value {
+        let sizes = self.items.iter().scan(0, |bytes, item| {
+            *bytes += item.to_string().len() + 1;
+            Some(*bytes)
+        });
+        let count = sizes.take_while(|bytes| *bytes <= MESSAGE_BYTES).count();
+        json!(self.items.get(..count))
     }
 
     /// Puts the list into a message, with the counts of all.
@@ -86,6 +106,11 @@ struct Ending<'a> {
     /// Files that are named by something that runs.
     named: BTreeSet<Vec<u8>>,
     items: BTreeMap<Vec<u8>, Item>,
+    /// What could not be looked at, and is of no kind by its name.
+    unseen: u64,
+    /// Names to which links led.
+    reached: usize,
+    begun: Instant,
 }
 
 /// Looks at what was found.
@@ -95,31 +120,31 @@ pub fn left(kinds: &Kinds, passing: &Passing, found: &Found, before: &Before, fo
     for (path, entry) in &found.names {
         let through_another = entry.object.is_some_and(|object| objects.contains(&object));
         let how = entry.how | if through_another { CHANGED } else { 0 };
-        if how != 0 && there(path).is_some_and(|there| !is_device(&there)) {
+        let stays = match look(path) {
+            Look::There(there) => !is_device(&there),
+            Look::Hidden => true,
+            Look::Gone => false,
+        };
+        if how != 0 && stays {
             names.insert(path.clone(), how);
         }
     }
-    let mut unseen = found.more + former.more;
+    let unseen = found.more + former.more;
+    let (followed, named, items) = (Followed::default(), BTreeSet::new(), BTreeMap::new());
+    let mut ending = Ending { kinds, passing, before, followed, named, items, unseen, reached: 0, begun: Instant::now() };
     if !names.is_empty() || !objects.is_empty() {
         let sought = if found.has_unseen_names() { objects.clone() } else { HashSet::new() };
         let walked = walk(kinds, &kinds.workspace, &sought, false);
-        unseen += u64::from(walked.is_partial);
         if found.has_unseen_names() {
             share(&mut names, found, &walked, &objects);
         }
-        let mut ending = Ending { kinds, passing, before, followed: Followed::default(), named: BTreeSet::new(), items: BTreeMap::new() };
         ending.follow(&walked, &names);
-        unseen += ending.everything(walked, names, former);
-        for (root, changes) in &found.trees {
-            ending.tree(root, *changes);
-        }
-        return ending.told(unseen);
+        ending.everything(walked, names, former);
     }
-    let mut ending = Ending { kinds, passing, before, followed: Followed::default(), named: BTreeSet::new(), items: BTreeMap::new() };
     for (root, changes) in &found.trees {
         ending.tree(root, *changes);
     }
-    ending.told(unseen)
+    ending.told()
 }
 
 /// Marks the names of changed objects that have more names than were found.
@@ -145,9 +170,12 @@ impl Ending<'_> {
     /// Where git is led by what stands now.
     fn follow(&mut self, walked: &Walked, names: &BTreeMap<Vec<u8>, u8>) {
         let home = &self.kinds.home;
-        let outer: Vec<&[u8]> =
-            std::iter::once(self.kinds.workspace.as_slice()).chain(walked.repositories.iter().map(Vec::as_slice)).collect();
-        for work in outer {
+        let workspace = self.kinds.workspace.as_slice();
+        // What lies elsewhere may lie in a repository, and so may the workspace.
+        let elsewhere = names.keys().filter(|path| !self.kinds.is_within(path)).map(Vec::as_slice);
+        let folders: BTreeSet<&[u8]> = std::iter::once(workspace).chain(elsewhere).flat_map(outer).take(OUTER_MAX).collect();
+        let holding = folders.into_iter().filter(|folder| there(&[folder, b"/.git".as_slice()].concat()).is_some());
+        for work in std::iter::once(workspace).chain(walked.repositories.iter().map(Vec::as_slice)).chain(holding) {
             self.followed.user(home, work);
             self.followed.repository(work, home);
         }
@@ -160,18 +188,21 @@ impl Ending<'_> {
         }
     }
 
-    /// Every name, what moved folders brought along, and the names by which links lead to any of it; how many folders were not looked through.
-    fn everything(&mut self, walked: Walked, mut names: BTreeMap<Vec<u8>, u8>, former: &Former) -> u64 {
-        let (mut unseen, nothing) = (0, HashSet::new());
-        let folders: Vec<Vec<u8>> = names
+    /// Every name, what moved folders brought along, and the names by which links lead to any of it.
+    fn everything(&mut self, walked: Walked, mut names: BTreeMap<Vec<u8>, u8>, former: &Former) {
+        self.unseen += u64::from(walked.is_partial) + self.followed.unseen;
+        let folders: HashSet<Vec<u8>> = names
             .iter()
             .filter(|(path, how)| *how & MOVED != 0 && is_folder(path) && self.kinds.of_tree(path).is_none())
             .map(|(path, _)| path.clone())
             .collect();
-        let inner = |path: &[u8]| folders.iter().any(|folder| path != folder.as_slice() && is_at_or_below(path, folder));
+        let inner = |path: &[u8]| outer(path).any(|above| folders.contains(above));
         for folder in folders.iter().filter(|folder| !inner(folder)) {
-            let brought = walk(self.kinds, folder, &nothing, true);
-            unseen += u64::from(brought.is_partial);
+            if self.is_over() {
+                break;
+            }
+            let brought = walk(self.kinds, folder, &HashSet::new(), true);
+            self.unseen += u64::from(brought.is_partial);
             for path in brought.files {
                 *names.entry(path).or_default() |= MOVED;
             }
@@ -190,19 +221,21 @@ impl Ending<'_> {
                 }
                 continue;
             }
-            unseen += self.through(&link, &target, &mut names);
+            if self.is_over() {
+                break;
+            }
+            self.through(&link, &target, &mut names);
         }
-        unseen += u64::from(self.look_for_names(&names, former));
+        self.look_for_names(&names, former);
         for (path, how) in &names {
             self.name(path, *how);
         }
-        unseen
     }
 
-    /// Finds what is named by something that runs, of the files that are nothing else; whether not everything was looked at.
-    fn look_for_names(&mut self, names: &BTreeMap<Vec<u8>, u8>, former: &Former) -> bool {
+    /// Finds what is named by something that runs, of the files that are nothing else.
+    fn look_for_names(&mut self, names: &BTreeMap<Vec<u8>, u8>, former: &Former) {
         if self.kinds.finding(Finds::Named).is_none() {
-            return false;
+            return;
         }
         let is_plain = |path: &[u8], how: u8| {
             let at = there(path).filter(|at| at.is_file() || at.is_symlink());
@@ -211,24 +244,38 @@ impl Ending<'_> {
         let plain = names.iter().filter(|(path, how)| is_plain(path, **how)).map(|(path, _)| path.clone()).collect();
         let found = named(self.kinds, plain, former);
         self.named = found.paths;
-        found.is_partial
+        self.unseen += u64::from(found.is_partial);
     }
 
-    /// The names by which a link leads to what was changed; to whatever lies there where the link itself was. Whether not all of it was seen.
-    fn through(&self, link: &[u8], target: &[u8], names: &mut BTreeMap<Vec<u8>, u8>) -> u64 {
+    /// The names by which a link leads to what was changed, where they make more of it than its own does: a link to the whole workspace makes a second name
+    /// of everything. Where the link itself was made, the names of whatever lies there.
+    fn through(&mut self, link: &[u8], target: &[u8], names: &mut BTreeMap<Vec<u8>, u8>) {
         let by_link = |path: &[u8]| [link, path.get(target.len()..).unwrap_or_default()].concat();
-        let below = names.iter().filter(|(path, _)| is_at_or_below(path, target));
-        let mut reached: Vec<(Vec<u8>, u8)> = below.map(|(path, how)| (by_link(path), *how)).collect();
-        let mut unseen = 0;
+        let place = |path: &[u8]| self.kinds.by_name(path).unwrap_or(usize::MAX);
+        let mut reached = Vec::new();
+        for (path, how) in below(names, target) {
+            self.reached += 1;
+            let named = by_link(path);
+            if place(&named) < place(path) {
+                reached.push((named, *how));
+            }
+        }
         if let Some(how) = names.get(link).copied().filter(|_| is_folder(target)) {
             let all = walk(self.kinds, target, &HashSet::new(), true);
-            unseen += u64::from(all.is_partial);
+            self.unseen += u64::from(all.is_partial);
+            self.reached += all.files.len();
             reached.extend(all.files.iter().map(|path| (by_link(path), how)).filter(|(path, _)| self.kinds.names(path)));
         }
         for (path, how) in reached.into_iter().filter(|(path, _)| !is_folder(path)) {
             *names.entry(path).or_default() |= how;
         }
-        unseen
+    }
+
+    /// Whether there was enough: what is left is counted.
+    fn is_over(&mut self) -> bool {
+        let is_over = self.reached > REACHED_MAX || self.begun.elapsed() > LOOKING_MAX;
+        self.unseen += u64::from(is_over);
+        is_over
     }
 
     fn name(&mut self, path: &[u8], how: u8) {
@@ -240,18 +287,30 @@ impl Ending<'_> {
         if how & SHARED == 0 && self.kinds.is_within_tree(path) {
             return; // the tree is one thing, and was counted when this was noted
         }
-        let Some(there) = there(path).filter(|there| !there.is_dir()) else { return };
+        let there = match look(path) {
+            Look::There(there) if !there.is_dir() => there,
+            Look::Hidden => return self.hidden(path, how),
+            _ => return,
+        };
         let leads = there.is_symlink().then(|| destination(path));
         let Some(kind) = self.kind(path, how, &there, leads.as_deref()) else { return };
         self.list(path, kind, how, leads);
     }
 
+    /// What nobody can look at, such as in a folder that lets nobody in: it may be opened again, so its name says what it is.
+    fn hidden(&mut self, path: &[u8], how: u8) {
+        match self.kinds.by_name(path) {
+            Some(kind) => drop(self.items.insert(path.to_vec(), Item { kind, how, keys: Told::default(), leads: None, changes: None })),
+            None => self.unseen += 1,
+        }
+    }
+
     fn list(&mut self, path: &[u8], kind: usize, how: u8, leads: Option<Vec<u8>>) {
-        let mut found = Told::new();
+        let mut found = Told::default();
         if let Some(of) = self.kinds.all.get(kind).and_then(|kind| kind.keys.as_ref()).filter(|_| leads.is_none()) {
             if let Some(now) = content(path).and_then(|bytes| keys::keys(of.format, &bytes)) {
                 found = keys::changed(of, self.before.get(path).and_then(Option::as_ref), &now);
-                if found.is_empty() {
+                if found.keys.is_empty() {
                     return; // nothing in it that was changed makes anything run
                 }
             }
@@ -305,11 +364,12 @@ impl Ending<'_> {
 
     fn tree(&mut self, root: &[u8], changes: u64) {
         let Some(kind) = self.kinds.of_tree(root).filter(|_| holds_something(root)) else { return };
-        self.items.insert(root.to_vec(), Item { kind, how: CHANGED, keys: Told::new(), leads: None, changes: Some(changes) });
+        self.items.insert(root.to_vec(), Item { kind, how: CHANGED, keys: Told::default(), leads: None, changes: Some(changes) });
     }
 
     /// In order of danger; within a kind what was there before first, and what lies near the top. The first few of each kind come before the rest.
-    fn told(self, unseen: u64) -> Left {
+    fn told(self) -> Left {
+        let unseen = self.unseen;
         let depth = |path: &[u8]| path.iter().filter(|byte| **byte == b'/').count();
         let stays = |item: &(Vec<u8>, Item)| !self.passing.has(&item.0);
         let mut items: Vec<(Vec<u8>, Item)> = self.items.into_iter().filter(stays).collect();
@@ -338,15 +398,38 @@ impl Item {
                 object.insert(key.to_owned(), value);
             }
         };
-        also("keys", (!self.keys.is_empty()).then(|| json!(self.keys)));
+        also("keys", (!self.keys.keys.is_empty()).then(|| json!(self.keys.keys)));
+        also("keys_more", (self.keys.more > 0).then(|| json!(self.keys.more)));
         also("leads", self.leads.map(|leads| json!(Bytes(leads))));
         also("changes", self.changes.map(|changes| json!(changes)));
         told
     }
 }
 
+/// Of some names, that of a thing and what lies below it.
+fn below<'a>(names: &'a BTreeMap<Vec<u8>, u8>, top: &[u8]) -> impl Iterator<Item = (&'a Vec<u8>, &'a u8)> + use<'a> {
+    let (start, end) = ([top, b"/"].concat(), [top, b"0"].concat()); // a zero follows the slash
+    names.get_key_value(top).into_iter().chain(names.range(start..end))
+}
+
+/// What is at a name.
+enum Look {
+    There(Metadata),
+    Gone,
+    /// It cannot be looked at, and may be there: a folder on the way lets nobody in, or the whole name is too long to ask for.
+    Hidden,
+}
+
+fn look(path: &[u8]) -> Look {
+    match std::fs::symlink_metadata(Path::new(std::ffi::OsStr::from_bytes(path))) {
+        Ok(there) => Look::There(there),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Look::Gone,
+        Err(_) => Look::Hidden,
+    }
+}
+
 fn there(path: &[u8]) -> Option<Metadata> {
-    std::fs::symlink_metadata(Path::new(std::ffi::OsStr::from_bytes(path))).ok()
+    if let Look::There(there) = look(path) { Some(there) } else { None }
 }
 
 /// Whether it keeps nothing of what is written to it.
@@ -359,13 +442,14 @@ fn holds_something(path: &[u8]) -> bool {
     let mut ahead = vec![path.to_vec()];
     let mut entries = 0;
     while let Some(path) = ahead.pop() {
-        let Some(at) = there(&path) else { continue };
         entries += 1;
-        if !at.is_dir() || entries > FOLDERS_MAX {
-            return true;
+        match look(&path) {
+            Look::Gone => continue,
+            Look::There(at) if at.is_dir() && entries <= FOLDERS_MAX => {}
+            _ => return true,
         }
-        let listing = std::fs::read_dir(Path::new(std::ffi::OsStr::from_bytes(&path)));
-        ahead.extend(listing.into_iter().flatten().flatten().map(|entry| entry.path().into_os_string().into_vec()));
+        let Ok(listing) = std::fs::read_dir(Path::new(std::ffi::OsStr::from_bytes(&path))) else { return true };
+        ahead.extend(listing.flatten().map(|entry| entry.path().into_os_string().into_vec()));
     }
     false
 }

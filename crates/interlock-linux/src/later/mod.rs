@@ -15,6 +15,7 @@ mod passing;
 mod replay;
 mod snapshots;
 mod walk;
+mod words;
 
 use crate::wire::messages::{Finds, RunsLater};
 use former::Former;

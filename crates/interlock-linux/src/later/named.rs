@@ -1,12 +1,15 @@
 //! What something that runs names: `include more.inc` in a Makefile, `sh scripts/open` in an editor's task, `require("./table")` in a program.
 //!
-//! Texts are looked through for the last parts of names, as words; no language is understood. So too much is found rather than too little. A folder
-//! followed by a pattern (`conf.d/*`) names what lies in it. Left out: names that are put together as a program runs, and those in compiled programs.
+//! Texts are looked through for the last parts of names, as words (`words`); no language is understood. So too much is found rather than too little. A
+//! folder followed by a pattern (`conf.d/*`) names what lies in it, and where a shell or make reads, a pattern (`*.step`) names what it matches. Left out:
+//! names that are put together as a program runs, and those in compiled programs.
 
-use super::content::content;
+use super::content::{is_compiled, open};
 use super::former::Former;
-use super::kinds::{Kinds, last};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use super::kinds::{Kinds, is_at_or_below, last, outer};
+use super::words::{Heard, Sought};
+use std::collections::BTreeSet;
+use std::io::Read as _;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -16,8 +19,12 @@ use std::time::{Duration, Instant};
 const ENTRIES_MAX: usize = 500_000;
 const BYTES_MAX: usize = 256 * 1024 * 1024;
 const TIME_MAX: Duration = Duration::from_secs(3);
-/// How deep a home is looked through for start-up files and settings.
+/// Of a text at a time; and of a word that goes on in the next part of it.
+const PART_BYTES: usize = 256 << 10;
+const WORD_BYTES_MAX: usize = 4_096;
+/// How deep a home is looked through for start-up files and settings, and a folder above the workspace for what tools look for there.
 const HOME_DEPTH_MAX: usize = 2;
+const ABOVE_DEPTH_MAX: usize = 1;
 
 /// What was looked for, and is named.
 #[derive(Default)]
@@ -27,32 +34,42 @@ pub struct Named {
     pub is_partial: bool,
 }
 
-/// Which of `sought`, files that are nothing else, are named by something that runs or did before the session, in the workspace or by the home's own settings.
+/// Which of `sought`, files that are nothing else, are named by something that runs or did before the session, in the workspace, above it, or by the
+/// home's own settings.
 pub fn named(kinds: &Kinds, sought: Vec<Vec<u8>>, former: &Former) -> Named {
     if sought.is_empty() {
         return Named::default();
     }
-    let mut looking = Looking::new(kinds, sought);
+    let mut looking = Looking {
+        kinds,
+        sought: Sought::new(sought),
+        named: Named::default(),
+        fresh: Vec::new(),
+        begun: Instant::now(),
+        entries: 0,
+        bytes: 0,
+    };
+    let always = looking.sought.without_words();
+    looking.take(always);
     looking.folder(&kinds.workspace, usize::MAX);
     looking.folder(&kinds.home, HOME_DEPTH_MAX);
-    former.texts().for_each(|text| looking.words_of(text));
+    for folder in outer(&kinds.workspace).take_while(|folder| is_at_or_below(folder, &kinds.home) && *folder != kinds.home.as_slice()) {
+        looking.folder(folder, ABOVE_DEPTH_MAX);
+    }
+    for (path, text) in former.texts() {
+        looking.text_of(path, text);
+    }
     // What is named may name more.
     while let Some(path) = looking.fresh.pop() {
         looking.text(&path);
     }
+    looking.is_over();
     looking.named
 }
 
 struct Looking<'a> {
     kinds: &'a Kinds,
-    /// By the last part of their names; a part that is no word is looked for as it is.
-    words: HashMap<Vec<u8>, Vec<Vec<u8>>>,
-    phrases: Vec<Vec<u8>>,
-    /// How long words are that are looked for.
-    lengths: [bool; 256],
-    /// The names of folders that something sought lies in.
-    folders: HashMap<Vec<u8>, Vec<Vec<u8>>>,
-    found: HashSet<Vec<u8>>,
+    sought: Sought,
     named: Named,
     fresh: Vec<Vec<u8>>,
     begun: Instant,
@@ -60,26 +77,7 @@ struct Looking<'a> {
     bytes: usize,
 }
 
-impl<'a> Looking<'a> {
-    fn new(kinds: &'a Kinds, sought: Vec<Vec<u8>>) -> Self {
-        let (mut words, mut folders) = (HashMap::<_, Vec<_>>::new(), HashMap::<_, Vec<_>>::new());
-        for path in sought {
-            for folder in path.split(|byte| *byte == b'/').rev().skip(1).take_while(|part| !part.is_empty()) {
-                folders.entry(folder.to_vec()).or_default().push(path.clone());
-            }
-            words.entry(last(&path).to_vec()).or_default().push(path);
-        }
-        let phrases = words.keys().filter(|word| !word.iter().all(|byte| is_of_word(*byte))).cloned().collect();
-        let mut lengths = [false; 256];
-        for word in words.keys() {
-            if let Some(there) = lengths.get_mut(word.len()) {
-                *there = true;
-            }
-        }
-        let (found, named, fresh) = (HashSet::new(), Named::default(), Vec::new());
-        Self { kinds, words, lengths, phrases, folders, found, named, fresh, begun: Instant::now(), entries: 0, bytes: 0 }
-    }
-
+impl Looking<'_> {
     /// Reads everything below that runs.
     fn folder(&mut self, top: &[u8], depth_max: usize) {
         let mut ahead = vec![(top.to_vec(), 0)];
@@ -87,8 +85,7 @@ impl<'a> Looking<'a> {
             let Ok(listing) = std::fs::read_dir(Path::new(std::ffi::OsStr::from_bytes(&folder))) else { continue };
             for entry in listing.flatten() {
                 self.entries += 1;
-                if self.entries > ENTRIES_MAX || self.bytes > BYTES_MAX || self.begun.elapsed() > TIME_MAX {
-                    self.named.is_partial = true;
+                if self.is_over() {
                     return;
                 }
                 let (path, Ok(kind)) = (entry.path().into_os_string().into_vec(), entry.file_type()) else { continue };
@@ -105,44 +102,48 @@ impl<'a> Looking<'a> {
         }
     }
 
+    /// Whether there is no time or room for more; then not everything was looked at.
+    fn is_over(&mut self) -> bool {
+        let is_over = self.entries > ENTRIES_MAX || self.bytes > BYTES_MAX || self.begun.elapsed() > TIME_MAX;
+        self.named.is_partial |= is_over;
+        is_over
+    }
+
+    /// Looks through a file, however long it is.
     fn text(&mut self, path: &[u8]) {
-        let Some(text) = content(path).filter(|text| !text.contains(&0)) else { return };
-        self.bytes += text.len();
-        self.words_of(&text);
-    }
-
-    fn words_of(&mut self, text: &[u8]) {
-        let mut at = 0;
-        while let Some(start) = text.get(at..).and_then(|rest| rest.iter().position(|byte| is_of_word(*byte))).map(|more| at + more) {
-            let end =
-                text.get(start..).and_then(|rest| rest.iter().position(|byte| !is_of_word(*byte))).map_or(text.len(), |more| start + more);
-            if let Some(word) = text.get(start..end) {
-                self.word(word);
-                if let Some(word) = word.strip_suffix(b".") {
-                    self.word(word); // the end of a sentence
+        let Some(mut file) = open(path) else { return };
+        let (mut heard, mut part) = (Heard::default(), Vec::new());
+        loop {
+            let Ok(read) = file.by_ref().take(PART_BYTES as u64).read_to_end(&mut part) else { return };
+            if heard.is_new() {
+                if is_compiled(&part) {
+                    return;
                 }
-                if text.get(end) == Some(&b'/') && text.get(end + 1).is_none_or(|byte| !is_of_word(*byte)) {
-                    let below = self.folders.get(word).cloned().unwrap_or_default();
-                    self.take(below);
-                }
+                heard.is_by_shell(is_for_shell(path, &part));
             }
-            at = end;
-        }
-        for phrase in self.phrases.clone() {
-            if text.windows(phrase.len()).any(|window| window == phrase) {
-                self.word(&phrase);
+            self.bytes += read;
+            let end = if read == 0 { part.len() } else { whole_words(&part) };
+            let (now, rest) = part.split_at(end);
+            self.heard(&mut heard, now);
+            if read == 0 || self.is_over() {
+                return;
             }
+            part = rest.to_vec();
         }
     }
 
-    fn word(&mut self, word: &[u8]) {
-        if !self.lengths.get(word.len()).copied().unwrap_or_default() {
-            return; // most words, without a look into the map
+    fn text_of(&mut self, path: &[u8], text: &[u8]) {
+        if self.is_over() {
+            return;
         }
-        if let Some(paths) = self.words.get(word).filter(|_| !self.found.contains(word)).cloned() {
-            self.found.insert(word.to_vec());
-            self.take(paths);
-        }
+        let mut heard = Heard::default();
+        heard.is_by_shell(is_for_shell(path, text));
+        self.heard(&mut heard, text);
+    }
+
+    fn heard(&mut self, heard: &mut Heard, text: &[u8]) {
+        let found = self.sought.hear(heard, text, self.begun + TIME_MAX);
+        self.take(found);
     }
 
     fn take(&mut self, paths: Vec<Vec<u8>>) {
@@ -154,6 +155,25 @@ impl<'a> Looking<'a> {
     }
 }
 
+/// How much of a part of a text is whole words: what follows may go on in the next part.
+fn whole_words(part: &[u8]) -> usize {
+    let after = |is_edge: fn(&u8) -> bool| part.iter().rposition(is_edge).map_or(0, |at| at + 1);
+    let edges = [after(u8::is_ascii_whitespace), after(u8::is_ascii_punctuation), part.len().saturating_sub(WORD_BYTES_MAX)];
+    edges.into_iter().find(|end| part.len() - end <= WORD_BYTES_MAX).unwrap_or(part.len())
+}
+
+/// Whether a shell or make reads a text, for which patterns stand for names.
+fn is_for_shell(path: &[u8], text: &[u8]) -> bool {
+    const ENDS: [&[u8]; 14] = [
+        b".sh", b".bash", b".zsh", b".fish", b".ksh", b".mk", b".mak", b".make", b".just", b".envrc", b".bashrc", b".zshrc", b"profile",
+        b".zshenv",
+    ];
+    let name = last(path).to_ascii_lowercase();
+    let is_make =
+        [b"makefile".as_slice(), b"justfile", b"taskfile", b"rakefile"].iter().any(|part| name.windows(part.len()).any(|at| at == *part));
+    text.starts_with(b"#!") || is_make || ENDS.iter().any(|end| name.ends_with(end))
+}
+
 /// Whether a file is of some kind, or executable. The sample hooks, which git installs in every repository, are neither.
 pub fn runs(kinds: &Kinds, path: &[u8]) -> bool {
     let there = || std::fs::symlink_metadata(Path::new(std::ffi::OsStr::from_bytes(path)));
@@ -161,6 +181,24 @@ pub fn runs(kinds: &Kinds, path: &[u8]) -> bool {
     !kinds.leaves_out(path) && (kinds.names(path) || is_executable())
 }
 
-fn is_of_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'+' | b'@') || byte >= 0x80
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_not_cut_between_two_parts() {
+        assert_eq!(whole_words(b"all: more"), 5);
+        let long = vec![b'x'; 3 * WORD_BYTES_MAX];
+        assert_eq!(whole_words(&long), 2 * WORD_BYTES_MAX);
+        assert_eq!(whole_words(&[b"a b", long.as_slice(), b";more"].concat()), 3 * WORD_BYTES_MAX + 4);
+    }
+
+    #[test]
+    fn shells_and_make_read_patterns() {
+        for (path, text, does) in
+            [("/w/a.sh", "", true), ("/w/GNUmakefile", "", true), ("/w/run", "#!/bin/sh\n", true), ("/w/.editorconfig", "[*.md]", false)]
+        {
+            assert_eq!(is_for_shell(path.as_bytes(), text.as_bytes()), does, "{path}");
+        }
+    }
 }

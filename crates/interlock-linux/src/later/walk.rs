@@ -4,8 +4,10 @@
 
 use super::git::destination;
 use super::kinds::Kinds;
+use crate::sys::process::user;
 use interlock_core::action::Inode;
 use std::collections::HashSet;
+use std::io::ErrorKind;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -16,7 +18,7 @@ const ENTRIES_MAX: usize = 500_000;
 const TIME_MAX: Duration = Duration::from_secs(3);
 /// Links and repositories remembered.
 const LINKS_MAX: usize = 20_000;
-const REPOSITORIES_MAX: usize = 200;
+const REPOSITORIES_MAX: usize = 1_000;
 
 /// What a walk came upon.
 #[derive(Default)]
@@ -42,7 +44,10 @@ pub fn walk(kinds: &Kinds, top: &[u8], objects: &HashSet<Inode>, files: bool) ->
     let (mut found, begun, mut entries) = (Walked::default(), Instant::now(), 0_usize);
     let mut ahead = vec![top.to_vec()];
     while let Some(folder) = ahead.pop() {
-        let Ok(listing) = std::fs::read_dir(path_of(&folder)) else { continue };
+        let Ok(listing) = std::fs::read_dir(path_of(&folder)) else {
+            found.is_partial |= is_shut(&folder);
+            continue;
+        };
         for entry in listing.flatten() {
             entries += 1;
             if entries > ENTRIES_MAX || begun.elapsed() > TIME_MAX {
@@ -51,11 +56,17 @@ pub fn walk(kinds: &Kinds, top: &[u8], objects: &HashSet<Inode>, files: bool) ->
             }
             let Ok(kind) = entry.file_type() else { continue };
             let path = PathBuf::into_os_string(entry.path()).into_vec();
-            if entry.file_name().as_bytes() == b".git" && found.repositories.len() < REPOSITORIES_MAX {
-                found.repositories.push(folder.clone());
-            }
-            if entry.file_name().as_bytes() == b"commondir" && found.led.len() < REPOSITORIES_MAX {
-                found.led.push(folder.clone());
+            let of_repository = match entry.file_name().as_bytes() {
+                b".git" => Some(&mut found.repositories),
+                b"commondir" => Some(&mut found.led),
+                _ => None,
+            };
+            if let Some(folders) = of_repository {
+                if folders.len() < REPOSITORIES_MAX {
+                    folders.push(folder.clone());
+                } else {
+                    found.is_partial = true;
+                }
             }
             if kind.is_dir() {
                 if kinds.of_tree(&path).is_some() {
@@ -66,9 +77,12 @@ pub fn walk(kinds: &Kinds, top: &[u8], objects: &HashSet<Inode>, files: bool) ->
                 continue;
             }
             let matters = |path: &[u8]| kinds.names(path) || kinds.of_tree(path).is_some() || kinds.names_below(path);
-            if kind.is_symlink() && found.links.len() < LINKS_MAX && matters(&path) {
-                let target = destination(&path);
-                found.links.push((path.clone(), target));
+            if kind.is_symlink() && matters(&path) {
+                if found.links.len() < LINKS_MAX {
+                    found.links.push((path.clone(), destination(&path)));
+                } else {
+                    found.is_partial = true;
+                }
             }
             if !objects.is_empty() && kind.is_file() {
                 let object = entry.metadata().ok().map(|there| Inode { device: there.dev(), number: there.ino() });
@@ -80,6 +94,12 @@ pub fn walk(kinds: &Kinds, top: &[u8], objects: &HashSet<Inode>, files: bool) ->
         }
     }
     found
+}
+
+/// Whether a folder that could not be read was shut, as a session can shut its own. Another user's is none that it changed.
+fn is_shut(folder: &[u8]) -> bool {
+    let there = std::fs::symlink_metadata(path_of(folder));
+    there.map_or_else(|error| error.kind() != ErrorKind::NotFound, |there| there.uid() == user())
 }
 
 fn path_of(path: &[u8]) -> &Path {

@@ -95,7 +95,7 @@ impl Running {
             _ => reason,
         };
         let mut message = json!({"type": "ended", "code": code, "counts": counts, "checkpoint": checkpoint.ok(), "reason": reason});
-        later.tell(&mut message, &listed);
+        later.tell(&mut message, &later.in_message());
         session.line.uplink.tell_suppressed();
         let _gone = session.line.uplink.send(message);
         code

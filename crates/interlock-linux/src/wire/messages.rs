@@ -174,7 +174,8 @@ pub enum Finds {
     Named,
 }
 
-/// Which keys of a file make something run: those named, or, where none are, all but the harmless. A `*` in a pattern stands for any text.
+/// Which keys of a file make something run: those named, or, where none are, all but the harmless; and which of them are told first. A `*` in a pattern
+/// stands for any text.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
@@ -182,6 +183,8 @@ pub struct KeysOf {
     pub format: Format,
     pub named: Vec<String>,
     pub harmless: Vec<String>,
+    #[serde(default)]
+    pub first: Vec<String>,
 }
 
 /// How a file is written.
