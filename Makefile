@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 RUST_SOURCES := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long races matrix check lint bench docs sdist wheel clean
+.PHONY: help setup demo test test-long races clients matrix check lint bench docs sdist wheel clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
@@ -38,6 +38,10 @@ test-long: setup ## the same with the long counts (hours)
 
 races: setup ## every race with 10⁶ tries, one after the other (hours); RACES='-k bound' chooses
 	INTERLOCK_LONG=1 $(BIN)/python -m pytest -s -m race --timeout=14400 $(RACES)
+
+clients: setup ## the table of network clients; brings those that are not installed; ROWS="-k curl" chooses
+	bash tools/clients.sh
+	$(BIN)/python -m pytest -rs tests/workloads/test_clients.py $(ROWS)
 
 matrix: setup ## clients and servers from the registries through the gateway, one table: docs/compatibility.md; ROWS='-k inspector' chooses
 	INTERLOCK_MATRIX_PAGE=$(if $(ROWS),,docs/compatibility.md) $(BIN)/python -m pytest -m matrix tests/matrix $(ROWS)

@@ -66,13 +66,20 @@ def test_a_rule_that_names_hosts_is_refused_before_the_start_where_names_cannot_
     assert not (cli.workspace / "ran").exists()
 
 
+def coverage_of(cli, policy):
+    return json.loads(cli("policy", "explain", "--json", policy).stdout)["coverage"]
+
+
 def test_with_best_effort_every_page_says_that_they_are_not_enforced_there(cli, policy):
     assert json.loads(cli("policy", "check", "--json", policy).stdout)["enforcement"] == {}
+    way = "by sockets of a network namespace of its own, exchanged when they ask"
+    [row] = [row for row in coverage_of(cli, policy) if row["rule"] == "mine/forge"]
+    assert row["enforcement"] == {"state": "fully", "how": way}
+    assert f"by door, {way}" in " ".join(cli("policy", "explain", "--rules", policy).stdout.split())
     cli.environment |= MISSING
     checked = json.loads(cli("policy", "check", "--json", policy).stdout)["enforcement"]
     assert {checked[f"mine/{name}"]["state"] for name in NAMED} == {"not enforced"}
-    explained = json.loads(cli("policy", "explain", "--json", policy).stdout)["coverage"]
-    [row] = [row for row in explained if row["rule"] == "mine/forge"]
+    [row] = [row for row in coverage_of(cli, policy) if row["rule"] == "mine/forge"]
     assert row["enforcement"] == {"state": "not enforced", "reason": LACKING}
     assert any("the address reached; the session answers names itself" in note for note in row["notes"])
     page = " ".join(cli("policy", "explain", policy).stdout.split())
@@ -223,6 +230,7 @@ def test_with_best_effort_a_session_starts_where_names_cannot_be_answered_and_sa
     assert ran.returncode == 0, ran
     [opened] = recorded(cli, "session.opened")
     assert set(opened["host"]["rules"]) == {f"mine/{name}" for name in NAMED}
+    assert "host-names" not in opened["host"]["enforced"]
     [found] = [
         each for each in json.loads(cli("doctor", "--json").stdout)["findings"] if each["name"] == "host-names"
     ]

@@ -210,7 +210,7 @@ NEVER_BY_NAME = (
     "0.0.0.0/8 100.100.100.200 168.63.129.16 169.254.0.0/16 192.0.0.0/24 224.0.0.0/4 240.0.0.0/4 :: 64:ff9b:1::/48 "
     "2001::/32 2002::/16 fd00:ec2::254 fd00:ec2::23 fd20:ce::254 fe80::/10 ff00::/8"
 )
-PRIVATE = "10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 172.16.0.0/12 192.168.0.0/16 198.18.0.0/15 ::1 fc00::/7"
+PRIVATE = "10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 172.16.0.0/12 192.168.0.0/16 198.18.0.0/15 ::1 fc00::/7 fec0::/10"
 
 
 def host_matches(pattern: str, host: str | None) -> bool:
@@ -225,7 +225,8 @@ def host_matches(pattern: str, host: str | None) -> bool:
 def led_astray(match: dict, target: dict) -> bool:
     """Whether a name led where its rule lets none lead."""
     address = ipaddress.ip_address(target["address"])
-    if address in ipaddress.ip_network("64:ff9b::/96"):
+    carrying = [ipaddress.ip_network(network) for network in ("64:ff9b::/96", "::/96")]
+    if any(address in network for network in carrying) and str(address) not in ("::", "::1"):
         address = ipaddress.ip_address(int(address) & 0xFFFFFFFF)
     refused = NEVER_BY_NAME if match.get("private") else f"{NEVER_BY_NAME} {PRIVATE}"
     return "host" in match and any(address in ipaddress.ip_network(block) for block in refused.split())

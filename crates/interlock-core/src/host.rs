@@ -33,7 +33,7 @@ const NEVER: &[&str] = &[
 
 /// Where a name leads only if its rule says `private: true`.
 const PRIVATE: &[&str] =
-    &["10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "198.18.0.0/15", "::1", "fc00::/7"];
+    &["10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "198.18.0.0/15", "::1", "fc00::/7", "fec0::/10"];
 
 /// A name in its one spelling: lower case, without a dot at its end.
 ///
@@ -164,11 +164,16 @@ pub fn is_public(address: IpAddr) -> bool {
     Hosts::compile(Vec::new(), false).is_ok_and(|hosts| hosts.admit(address))
 }
 
-/// The address of IPv4 that one of a translated network carries.
+/// The address of IPv4 that one of a translated network carries, or one of the tunnels that went by such addresses alone (RFC 4291 section 2.5.5.1).
 fn carried(address: IpAddr) -> Option<IpAddr> {
     let IpAddr::V6(six) = address else { return None };
-    let [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d] = six.octets() else { return None };
-    Some(IpAddr::V4(Ipv4Addr::new(a, b, c, d)))
+    match six.octets() {
+        [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
+        [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d] | [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d] => {
+            Some(IpAddr::V4(Ipv4Addr::new(a, b, c, d)))
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -229,12 +234,31 @@ mod tests {
         for public in ["203.0.113.7", "2606:4700::1", "64:ff9b::808:808"] {
             assert!(admits(false, public) && admits(true, public), "{public}");
         }
-        for private in ["10.1.2.3", "127.0.0.1", "192.168.1.1", "::1", "fd12::1", "64:ff9b::a01:203", "::ffff:10.1.2.3", "198.18.0.9"] {
+        for private in [
+            "10.1.2.3",
+            "127.0.0.1",
+            "192.168.1.1",
+            "::1",
+            "fd12::1",
+            "64:ff9b::a01:203",
+            "::ffff:10.1.2.3",
+            "::10.1.2.3",
+            "fec0::1",
+            "198.18.0.9",
+        ] {
             assert!(!admits(false, private) && admits(true, private), "{private}");
         }
-        for never in
-            ["169.254.169.254", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "fd00:ec2::254", "fe80::1", "0.0.0.0", "::", "224.0.0.1"]
-        {
+        for never in [
+            "169.254.169.254",
+            "::ffff:169.254.169.254",
+            "::169.254.169.254",
+            "64:ff9b::a9fe:a9fe",
+            "fd00:ec2::254",
+            "fe80::1",
+            "0.0.0.0",
+            "::",
+            "224.0.0.1",
+        ] {
             assert!(!admits(true, never), "{never}");
         }
     }

@@ -32,14 +32,15 @@ pub fn may_be_asked(policy: &Policy, name: &str) -> bool {
 }
 
 /// Whether a rule might let through what goes to this name. One that names no host speaks of addresses, and then of names only if it speaks of the
-/// internet at large: an allowed server on this machine is no reason to ask the world for any name.
+/// internet at large: an allowed server on this machine is no reason to ask the world for any name, and nothing is at port 0.
 fn opens(rule: &Rule, name: &str) -> bool {
     let goes_out = rule.verbs.contains(Verb::NetConnect) || rule.verbs.contains(Verb::NetSend);
     let named = || match &rule.selectors.host {
         Some(hosts) => hosts.name(Some(name)),
         None => rule.says == Says::Allow && rule.selectors.address.as_ref().is_none_or(|blocks| blocks.iter().any(Block::is_wide)),
     };
-    rule.says != Says::Deny && goes_out && rule.selectors.to != Some(Side::Inside) && named()
+    let somewhere = || rule.selectors.port.as_ref().is_none_or(|ports| ports.iter().any(|(_, high)| *high > 0));
+    rule.says != Says::Deny && goes_out && rule.selectors.to != Some(Side::Inside) && somewhere() && named()
 }
 
 /// Whether a rule denies every connection to this name.
@@ -102,6 +103,7 @@ mod tests {
         assert!(asked(with(rule("allow", json!({"address": ["128.0.0.0/2"]}))), "any.example.org"));
         assert!(!asked(with(rule("allow", json!({"address": ["10.0.0.0/8"]}))), "any.example.org"));
         assert!(!asked(with(rule("allow", json!({"to": "inside"}))), "any.example.org"));
+        assert!(!asked(with(rule("allow", json!({"port": [[0, 0]], "protocol": ["udp"]}))), "any.example.org"));
         assert!(!asked(with(rule("approve", json!({}))), "any.example.org"));
         assert!(asked(with(rule("approve", json!({}))), "a.example.com"));
     }

@@ -42,6 +42,9 @@ fn meant(ruling: Ruling) -> u32 {
     }
 }
 
+/// Of a row that is looked at in one program instead of in all.
+const MANY: usize = 100;
+
 /// Values on, beside, above and inverted to every value the row's clauses speak of.
 fn interesting(row: &Row) -> Vec<u64> {
     let clauses = match row.class {
@@ -94,6 +97,10 @@ fn the_program_says_what_the_table_means() {
         assert!(program.len() < 4096, "the kernel takes 4096 instructions, not {}", program.len());
         for row in ROWS {
             let values = interesting(row);
+            // What a session needs turns none of these, and each pair of many values is looked at.
+            if values.len() > MANY && need != Need::ALL && !matches!(row.class, Class::ByNeed(..) | Class::Private(_)) {
+                continue;
+            }
             for (first, second) in values.iter().flat_map(|first| values.iter().map(move |second| (*first, *second))) {
                 for rest in [0, 1, 6, 17, 0x20_0000_0000] {
                     let arguments = [first, second, rest, 0, rest, 0];

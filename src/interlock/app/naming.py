@@ -3,6 +3,7 @@ own clients go."""
 
 from __future__ import annotations
 
+import functools
 import os
 
 from interlock.host.host_names import answers_names
@@ -11,8 +12,8 @@ from interlock.storage.home import user_home
 
 
 def naming() -> Naming:
-    """Both are asked only where a policy needs them."""
-    return Naming(answers_names, _hosts)
+    """Both are asked only where a policy needs them, and the machine once."""
+    return Naming(functools.cache(answers_names), _hosts)
 
 
 def _hosts() -> dict[str, tuple[str, ...]]:

@@ -16,10 +16,12 @@ from interlock.surroundings.repository import top_around
 from interlock.vocabulary.errors import HostError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from interlock.policy import Compiled, Context, Source
+    from interlock.policy.host import Naming
     from interlock.policy.layer import Layer
+    from interlock.vocabulary.enforcement import Enforcement
     from interlock.vocabulary.json_value import JsonObject
 
 DEFAULT_PRESET = "coding-agent"
@@ -43,11 +45,14 @@ def context_here(workspace: str) -> Context:
 
 
 class Here(NamedTuple):
-    """A policy loaded here: what the engine reads, its layers as they are written, and the workspace."""
+    """A policy loaded here: what the engine reads, its layers as they are written, and the workspace. `states`: how far
+    rules are enforced here that are not fully, or not by one way everywhere.
+    """
 
     compiled: Compiled
     layers: Sequence[Layer]
     workspace: str
+    states: Mapping[str, Enforcement]
 
 
 def load_here(files: Sequence[str], presets: Sequence[str], *, workspace: str) -> Compiled:
@@ -63,7 +68,18 @@ def look_here(files: Sequence[str], presets: Sequence[str], *, workspace: str) -
     from interlock.policy.loading import written
 
     sources, context = _named(files, presets, workspace), context_here(workspace)
-    return Here(load(sources, context, naming=naming()), written(sources, context), workspace)
+    asked = naming()
+    compiled = load(sources, context, naming=asked)
+    states = {**_by_name(compiled, asked), **compiled.enforcement}
+    return Here(compiled, written(sources, context), workspace, states)
+
+
+def _by_name(compiled: Compiled, asked: Naming) -> dict[str, Enforcement]:
+    """The rules that name hosts, with the way in which sessions answer names here."""
+    from interlock.policy.host import rules_by_name
+
+    rules = rules_by_name(compiled.document())
+    return {rule: asked.answer() for rule, _, _ in rules}
 
 
 def told(here: Here) -> JsonObject:
@@ -75,7 +91,7 @@ def told(here: Here) -> JsonObject:
 
     compiled = here.compiled
     document = compiled.document()
-    covered = coverage(document, compiled.enforcement)
+    covered = coverage(document, here.states)
     return {
         "digest": compiled.digest,
         "workspace": here.workspace,

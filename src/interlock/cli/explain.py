@@ -49,7 +49,7 @@ def page(here: Here) -> Iterator[str]:
     yield ""
     yield from _part("PARTIAL", _partial(here))
     yield from _part("WAYS AROUND", _ways(routes(document), here))
-    yield from _part("COSTS", _costs(coverage(document, compiled.enforcement), untrapped(compiled)))
+    yield from _part("COSTS", _costs(coverage(document, here.states), untrapped(compiled)))
     yield _MORE
 
 
@@ -58,7 +58,7 @@ def rule_lines(here: Here) -> Iterator[str]:
     from interlock.policy.coverage import coverage
     from interlock.vocabulary.enforcement import in_words
 
-    for row in coverage(here.compiled.document(), here.compiled.enforcement):
+    for row in coverage(here.compiled.document(), here.states):
         yield (
             f"{bold(_safe(row.rule))}: {row.decision} {_verbs(row.verbs)}; by {' and '.join(row.enforced_by)}, "
             f"{_safe(in_words(row.enforcement))}"

@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 
 #: Python ignores these for itself; the command must have them as `run` was given them.
 _PYTHON_IGNORES: Final = (signal.SIGPIPE, signal.SIGXFSZ)
-#: How much it says and how long it waits; which container this is, for its words when one refuses something.
+#: How much it says and how long it waits; which container this is, for its words when one refuses something; and what
+#: it is to take for missing, which can only make it refuse more.
 _START_SECONDS: Final = "INTERLOCK_START_SECONDS"
-_HANDED_ON: Final = frozenset(("RUST_BACKTRACE", _START_SECONDS, "KUBERNETES_SERVICE_HOST", "container"))
+_HANDED_ON: Final = frozenset(
+    ("RUST_BACKTRACE", _START_SECONDS, "KUBERNETES_SERVICE_HOST", "container", "INTERLOCK_SIMULATE_MISSING")
+)
 #: The steps of a start that each may take what was asked for, and the most that may be asked.
 _STEPS: Final = 4
 _ASKED_SECONDS_MAX: Final = 3600

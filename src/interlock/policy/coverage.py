@@ -48,9 +48,9 @@ class Coverage:
     notes: tuple[str, ...]
 
 
-def coverage(policy: CompiledPolicy, short: Mapping[str, Enforcement]) -> list[Coverage]:
-    """The coverage of every rule, in the order of the layers. `short`: what is not enforced fully here."""
-    return [_of(name, rule, short.get(name, Fully())) for name, rule in named_rules(policy)]
+def coverage(policy: CompiledPolicy, states: Mapping[str, Enforcement]) -> list[Coverage]:
+    """The coverage of every rule, in the order of the layers. `states`: of those that are not simply enforced."""
+    return [_of(name, rule, states.get(name, Fully())) for name, rule in named_rules(policy)]
 
 
 def untrapped(compiled: Compiled) -> tuple[str, ...]:

@@ -58,10 +58,10 @@ fn attempt(errand: &Errand<'_>) -> Result<i64, Stop> {
 fn internet(errand: &Errand<'_>, socket: &Socket, endpoint: Endpoint) -> Result<i64, Stop> {
     let endpoint = endpoint.towards(socket.own().map(|own| own.address));
     let protocol = socket::transport(socket.kind, Verb::NetConnect, (endpoint.address, endpoint.port))?;
-    if exchange::is_question(errand, endpoint.port) {
+    let answering = errand.session.sockets.answering(socket.as_fd(), &errand.session.members, protocol, endpoint.address, endpoint.port);
+    if exchange::is_question(errand, endpoint.port, &answering) {
         return exchange::connect(errand, socket, &endpoint);
     }
-    let answering = errand.session.sockets.answering(socket.as_fd(), &errand.session.members, protocol, endpoint.address, endpoint.port);
     if is_probe(errand, protocol, (endpoint.address, endpoint.port), answering.side()) {
         sys::shut_writing(socket.as_fd()).map_err(Errno::from)?;
         return reach(errand, socket, &endpoint.wire()).map(|()| 0);
@@ -107,13 +107,13 @@ fn internet(errand: &Errand<'_>, socket: &Socket, endpoint: Endpoint) -> Result<
     result.map(|()| 0)
 }
 
-/// Whether a datagram socket is connected to an address that was answered, and would be denied: a C library asks the machine so which of several addresses it
-/// reaches from where (RFC 6724), and nothing is sent. It may: shut for sending, as what may connect and not send.
+/// Whether a datagram socket is connected to an address that was answered, and would not be allowed: a C library asks the machine so which of several addresses
+/// it reaches from where (RFC 6724), and nothing is sent. It may: shut for sending, as what may connect and not send. Nobody is asked about that.
 fn is_probe(errand: &Errand<'_>, protocol: Protocol, place: (IpAddr, u16), side: Side) -> bool {
     let answered = |resolver: &Resolver| !resolver.table.names(place.0).is_empty();
     protocol == Protocol::Udp
         && errand.session.resolver.as_ref().is_some_and(answered)
-        && socket::says(errand, &socket::towards(errand, Verb::NetConnect, protocol, place, side)) == Says::Deny
+        && socket::says(errand, &socket::towards(errand, Verb::NetConnect, protocol, place, side)) != Says::Allow
 }
 
 /// Connects to sockets of this session alone, which are held so that nobody else can come to their place: until the connection stands, and for a

@@ -5,8 +5,9 @@
 //! INVARIANT: nothing has to hold after the check. A thread that gives the number to another file meanwhile loses a descriptor of its own, and gains a socket that
 //! leads nowhere else.
 
+use super::inside::Answering;
 use super::reach::reach;
-use super::socket::{self, Socket};
+use super::socket::{self, NAMES, Socket};
 use crate::door::errand::Errand;
 use crate::door::resolver::Resolver;
 use crate::door::seen::caller::Stop;
@@ -17,7 +18,6 @@ use interlock_core::action::{Protocol, Side, Verb};
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd as _, OwnedFd};
 
-const PORT: u16 = 53;
 /// Descriptors of one process that are looked at, and epolls that a socket may stand in.
 const DESCRIPTORS_MAX: usize = 1 << 16;
 const EPOLLS_MAX: usize = 16;
@@ -35,9 +35,9 @@ const OPTIONS: &[(i32, i32)] = &[
 ];
 const TIMES: [i32; 2] = [libc::SO_RCVTIMEO, libc::SO_SNDTIMEO];
 
-/// Whether what goes to this port is a question, which the session answers.
-pub(super) fn is_question(errand: &Errand<'_>, port: u16) -> bool {
-    port == PORT && errand.session.resolver.is_some()
+/// Whether what goes to this port is a question, which the session answers. Its programs' own servers answer for themselves.
+pub(super) fn is_question(errand: &Errand<'_>, port: u16, answering: &Answering) -> bool {
+    socket::asks_for_names(errand, port) && !matches!(answering, Answering::Inside(_))
 }
 
 /// Whether a socket leads to this session's answers and nowhere else.
@@ -66,7 +66,13 @@ pub(super) fn for_message(errand: &Errand<'_>, socket: Socket, name: Option<(u64
     };
     let name = socket::name_at(errand, address, length, socket.kind, Purpose::Send)?;
     errand.caller.confirm()?;
-    if !matches!(name, Name::Inet(endpoint) if endpoint.port == PORT) || is_led(errand, &socket) {
+    let Name::Inet(endpoint) = name else { return Ok(socket) };
+    if endpoint.port != NAMES || is_led(errand, &socket) {
+        return Ok(socket);
+    }
+    let endpoint = endpoint.towards(socket.own().map(|own| own.address));
+    let (sockets, members) = (&errand.session.sockets, &errand.session.members);
+    if matches!(sockets.answering(socket.as_fd(), members, Protocol::Udp, endpoint.address, NAMES), Answering::Inside(_)) {
         return Ok(socket);
     }
     let led = made(errand, &socket)?;
@@ -77,7 +83,7 @@ pub(super) fn for_message(errand: &Errand<'_>, socket: Socket, name: Option<(u64
 /// A socket of the helper's that is as the caller's.
 fn made(errand: &Errand<'_>, socket: &Socket) -> Result<Socket, Stop> {
     let gone = |_| Stop::Refused {
-        reached: socket::act(Verb::NetConnect, Protocol::Udp, (IpAddr::V4(Ipv4Addr::UNSPECIFIED), PORT), Side::Outside).into(),
+        reached: socket::act(Verb::NetConnect, Protocol::Udp, (IpAddr::V4(Ipv4Addr::UNSPECIFIED), NAMES), Side::Outside).into(),
         because: "names are not answered any more: the process that does so has ended",
         errno: libc::EACCES,
     };
@@ -112,7 +118,8 @@ fn put(errand: &Errand<'_>, socket: &Socket, led: &Socket) -> Result<(), Stop> {
     let flags = described(thread, number, "flags:").and_then(|words| i32::from_str_radix(words.first()?, 8).ok());
     let epolls = epolls(errand, socket, number);
     errand.caller.confirm()?;
-    let close_on_exec = flags.is_some_and(|flags| flags & libc::O_CLOEXEC != 0);
+    // What cannot be read is closed rather than handed on to a program that knows nothing of it.
+    let close_on_exec = flags.is_none_or(|flags| flags & libc::O_CLOEXEC != 0);
     errand.session.calls.exchange(errand.call, led.as_fd(), number, close_on_exec).map_err(Errno::from)?;
     for Epoll { file, events, data } in &epolls {
         // What is not watched any more is not waited for: the program asks again.

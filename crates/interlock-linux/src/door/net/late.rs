@@ -7,12 +7,13 @@ use super::socket::{self, Socket};
 use crate::door::errand::Errand;
 use crate::door::resolver::{Resolver, answer, upstream};
 use crate::door::seen::caller::Stop;
-use crate::line::Enactor;
+use crate::line::{Enactor, Observed};
 use crate::sys::errno::Errno;
 use interlock_abi::address::Endpoint;
 use interlock_abi::dns::Family;
 use interlock_core::action::{Protocol, Side, Verb};
-use interlock_core::decision::Says;
+use interlock_core::decision::{RecordClass, Says};
+use serde_json::json;
 use std::net::IpAddr;
 
 /// What is allowed is done as it is, or not at all.
@@ -23,7 +24,7 @@ pub(super) fn led(errand: &Errand<'_>, socket: &Socket, endpoint: Endpoint, said
     let Some(resolver) = &errand.session.resolver else { return Ok(endpoint) };
     let Some(name) = resolver.table.stood_for(endpoint.address) else { return Ok(endpoint) };
     if socket::carried(socket.kind) != Some(Protocol::Tcp) {
-        // Nothing is sent by it before it is connected, and clients go on by TCP.
+        // Nobody was asked for the name, and clients go on by TCP.
         return Err(Errno(libc::ENETUNREACH).into());
     }
     let address = asked(errand, resolver, &name)?;
@@ -31,7 +32,11 @@ pub(super) fn led(errand: &Errand<'_>, socket: &Socket, endpoint: Endpoint, said
     let act = socket::named(Verb::NetConnect, Protocol::Tcp, place, Side::Outside, &name);
     match (socket::says(errand, &act), said) {
         // The yes was to the name, and to a public address: nobody was asked about another.
-        (Says::Approve, Says::Approve) if interlock_core::host::is_public(address) => Ok(endpoint),
+        (Says::Approve, Says::Approve) if interlock_core::host::is_public(address) => {
+            let led = json!({"type": "name.led", "host": &*name, "address": address.to_string(), "port": endpoint.port});
+            errand.session.line.record(RecordClass::Ordered, led).map_err(|_| Errno(libc::EACCES))?;
+            Ok(endpoint)
+        }
         (Says::Approve, Says::Approve) => Err(Stop::Refused {
             reached: act.into(),
             because: "the name leads to a private address, and nobody was asked about that; a rule with the host and `private: true` allows it",
@@ -42,6 +47,12 @@ pub(super) fn led(errand: &Errand<'_>, socket: &Socket, endpoint: Endpoint, said
             Ok(endpoint)
         }
     }
+}
+
+/// Whether an act sends something to an address that stands for a name and would not be denied. Nothing is there, so it is not asked about.
+pub(super) fn is_unsendable(errand: &Errand<'_>, act: &Observed, address: IpAddr) -> bool {
+    let stands_in = |resolver: &Resolver| resolver.table.stood_for(address).is_some();
+    errand.session.resolver.as_ref().is_some_and(stands_in) && socket::says(errand, act) != Says::Deny
 }
 
 /// The first address of a name.

@@ -8,6 +8,7 @@ use super::control::{self, Control};
 use super::exchange;
 use super::inside::{Answering, Sockets};
 use super::kept::Hold;
+use super::late;
 use super::sender::Sender;
 use super::socket::{self, Socket};
 use super::unix::{self, Held};
@@ -170,15 +171,20 @@ fn judged<'a>(errand: &Errand<'a>, socket: &Socket, name: Option<Name>, flags: i
         None | Some(Name::Absent) => Ok(Destination::Connected),
         Some(Name::Autobind) => Ok(Destination::Wire(address::autobind_wire())),
         Some(Name::Inet(endpoint)) if exchange::is_led(errand, socket) => Ok(Destination::Wire(endpoint.wire())),
-        // It was another name a moment ago.
-        Some(Name::Inet(endpoint)) if exchange::is_question(errand, endpoint.port) => Err(Errno(libc::EACCES).into()),
         Some(Name::Inet(endpoint)) => {
             let endpoint = endpoint.towards(socket.own().map(|own| own.address));
             let protocol = socket::transport(socket.kind, Verb::NetSend, (endpoint.address, endpoint.port))?;
             let place = (endpoint.address, endpoint.port);
             let answering =
                 errand.session.sockets.answering(socket.as_fd(), &errand.session.members, protocol, endpoint.address, endpoint.port);
+            if exchange::is_question(errand, endpoint.port, &answering) {
+                // It was another name a moment ago.
+                return Err(Errno(libc::EACCES).into());
+            }
             let act = socket::towards(errand, Verb::NetSend, protocol, place, answering.side());
+            if late::is_unsendable(errand, &act, endpoint.address) {
+                return Err(Errno(libc::ENETUNREACH).into());
+            }
             errand.settle(&ENACTOR, vec![act])?.done(0);
             match answering {
                 Answering::Inside(held) if protocol == Protocol::Udp && socket::is_told_apart(errand, protocol, place) => {

@@ -19,6 +19,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
+/// Where servers of names are asked (RFC 1035).
+pub(super) const NAMES: u16 = 53;
+
 /// A copy of a caller's socket.
 pub struct Socket {
     file: OwnedFd,
@@ -144,8 +147,16 @@ pub(super) fn says(errand: &Errand<'_>, act: &Observed) -> Says {
     errand.session.line.judge.first(&act.alone(), |_| Facts::default()).decision.decision
 }
 
-/// Whether it matters that an address is inside: what is outside would not simply be allowed.
+/// Whether what goes to this port asks for names, which the session answers.
+pub(super) fn asks_for_names(errand: &Errand<'_>, port: u16) -> bool {
+    port == NAMES && errand.session.resolver.is_some()
+}
+
+/// Whether it matters that an address is inside: what is outside would not simply be allowed, or would be a question for a name.
 pub(super) fn is_told_apart(errand: &Errand<'_>, protocol: Protocol, place: (IpAddr, u16)) -> bool {
+    if asks_for_names(errand, place.1) {
+        return true;
+    }
     let verb = if protocol == Protocol::Udp { Verb::NetSend } else { Verb::NetConnect };
     says(errand, &towards(errand, verb, protocol, place, Side::Outside)) != Says::Allow
 }

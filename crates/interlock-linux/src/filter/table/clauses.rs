@@ -121,6 +121,18 @@ const SHARES: &[u32] = &[libc::SO_REUSEADDR as u32, libc::SO_REUSEPORT as u32];
 const JOINS: &[u32] = &[libc::IP_ADD_MEMBERSHIP as u32, libc::IP_ADD_SOURCE_MEMBERSHIP as u32, 42, 46];
 const IPV6_JOINS: &[u32] = &[libc::IPV6_ADD_MEMBERSHIP as u32, 27, 42, 46];
 
+/// The kernel's tables of packets (ip_tables, ip6_tables, arp_tables, ebtables, and IPVS from 1152 on). Whoever runs a session owns the network in which its names are
+/// answered, as an ordinary user too, and so might change them there; nowhere else could an ordinary user.
+const PACKET_TABLES: &[u32] = &[64, 65, 66, 67, 96, 97, 98, 99, 128, 129, 130, 131];
+const IPV6_PACKET_TABLES: &[u32] = &[64, 65, 68, 69];
+const IPVS_MASK: u32 = !0xf;
+const IPVS: &[u32] = &[1152];
+const TABLES: [Clause; 3] = [
+    errno(&[is(1, &[libc::IPPROTO_IP as u32]), is(2, PACKET_TABLES)], libc::ENOPROTOOPT),
+    errno(&[is(1, &[libc::IPPROTO_IP as u32]), masked(2, IPVS_MASK, IPVS)], libc::ENOPROTOOPT),
+    errno(&[is(1, &[libc::IPPROTO_IPV6 as u32]), is(2, IPV6_PACKET_TABLES)], libc::ENOPROTOOPT),
+];
+
 /// shutdown: for writing alone it leaves every socket where it is.
 pub(super) const SHUTDOWN: &[Clause] = &[allow(&[is(1, &[libc::SHUT_WR as u32])])];
 
@@ -138,6 +150,9 @@ pub(super) const SETSOCKOPT: &[Clause] = &[
     refuse(&[is(1, &[libc::IPPROTO_TCP as u32]), is(2, &[libc::TCP_REPAIR as u32])], libc::EPERM),
     refuse(&[is(1, &[libc::IPPROTO_TCP as u32]), is(2, &[FASTOPEN_CONNECT])], libc::EOPNOTSUPP),
     refuse(&[is(1, &[libc::IPPROTO_UDP as u32]), is(2, &[libc::UDP_CORK as u32])], libc::ENOPROTOOPT),
+    TABLES[0],
+    TABLES[1],
+    TABLES[2],
     notify(&[is(1, &[libc::SOL_SOCKET as u32]), is(2, SHARES)]),
     notify(&[is(1, &[libc::IPPROTO_IP as u32]), is(2, JOINS)]),
     notify(&[is(1, &[libc::IPPROTO_IPV6 as u32]), is(2, IPV6_JOINS)]),
@@ -145,7 +160,8 @@ pub(super) const SETSOCKOPT: &[Clause] = &[
 ];
 
 /// getsockopt: a socket that has its port alone reads as its program said.
-pub(super) const GETSOCKOPT: &[Clause] = &[notify(&[is(1, &[libc::SOL_SOCKET as u32]), is(2, SHARES)]), allow(&[])];
+pub(super) const GETSOCKOPT: &[Clause] =
+    &[TABLES[0], TABLES[1], TABLES[2], notify(&[is(1, &[libc::SOL_SOCKET as u32]), is(2, SHARES)]), allow(&[])];
 
 const PR_SET_DUMPABLE: u32 = 4;
 const PR_SET_KEEPCAPS: u32 = 8;
@@ -179,7 +195,20 @@ const CLONES: &[u32] = &[0x4004_9409, 0x4020_940d, 0xc018_9436];
 /// What `/dev/userfaultfd` is opened for: the table refuses the call of that name, and whoever holds its faults holds whoever reads its memory.
 const USERFAULTFD_IOC_NEW: u32 = 0xaa00;
 
+/// Requests of netdevice(7), arp(7) and the bridge that change a network, or give it as a file (SIOCGSKNS): for the same reason as [`TABLES`].
+const NETWORK: u32 = 0x8900;
+const NETWORK_CHANGES: &[u32] = &[
+    0x890b, 0x890c, 0x890d, 0x8911, 0x8914, 0x8916, 0x8918, 0x891a, 0x891c, 0x891e, 0x8920, 0x8922, 0x8923, 0x8924, 0x8926, 0x8930, 0x8931,
+    0x8932, 0x8934, 0x8936, 0x8937, 0x8941, 0x8943, 0x8945, 0x8949, 0x894a, 0x894c, 0x8953, 0x8955, 0x8960, 0x8962, 0x8971, 0x8980, 0x8981,
+    0x8983, 0x8990, 0x8991, 0x8992, 0x8995, 0x89a0, 0x89a1, 0x89a2, 0x89a3, 0x89b0,
+];
+/// Of a protocol or a device: bridges, tunnels.
+const PRIVATE_MASK: u32 = 0xfff0;
+const NETWORK_PRIVATE: &[u32] = &[0x89e0, 0x89f0];
+
 pub(super) const IOCTL: &[Clause] = &[
+    errno(&[masked(1, MAGIC, &[NETWORK]), is(1, NETWORK_CHANGES)], libc::EPERM),
+    errno(&[masked(1, PRIVATE_MASK, NETWORK_PRIVATE)], libc::EPERM),
     refuse(&[is(1, &[TIOCSTI, TIOCLINUX, TIOCCONS, TIOCSETD, TIOCVHANGUP, USERFAULTFD_IOC_NEW])], libc::EPERM),
     notify(&[is(1, INODE)]),
     allow(&[is(1, READS)]),

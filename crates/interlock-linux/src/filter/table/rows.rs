@@ -108,7 +108,7 @@ pub const ROWS: &[Row] = &[
             Some(Handler::Ioctl),
             IOCTL,
             Ruling::Allow,
-            "by request: terminal injection and file-system requests are refused, inode flags mediated",
+            "by request: terminal injection, file-system requests and changes of a network are refused, inode flags mediated",
         ),
     ),
     row(17, "pread64", DESCRIPTOR),
