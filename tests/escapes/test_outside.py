@@ -612,6 +612,29 @@ def test_what_acts_below_every_rule_is_not_opened_under_any_preset(arena: Arena,
     assert opened(lambda *command: arena.held(*command, preset="observe")) == []
 
 
+def test_a_disk_is_not_opened_by_another_name(arena: Arena) -> None:
+    """A tree of a container or of another system has devices of its own. What they are is their number."""
+    if arena.user is not None:
+        pytest.skip("natively root's alone")
+    arena.build()
+    image = arena.root / "disk"
+    image.write_bytes(b"below every rule".ljust(1 << 20))
+    made = subprocess.run(["losetup", "--find", "--show", image], capture_output=True, text=True)
+    if made.returncode != 0:
+        pytest.skip(f"needs a loop device: {made.stderr}")
+    try:
+        os.mknod(arena.work / "disk", 0o60600, os.stat(made.stdout.strip()).st_rdev)
+        for how in ("head -c 5 disk", "exec 3<> disk && head -c 5 <&3", "ln disk other && head -c 5 other"):
+            assert arena.run("sh", "-c", how).output == "below", "the control"
+            (arena.work / "other").unlink(missing_ok=True)
+            for preset in ("observe", "coding-agent"):
+                ran = arena.held("sh", "-c", how, preset=preset)
+                assert ran.output == "" and "below files and memory" in ran.errors, ran
+                (arena.work / "other").unlink(missing_ok=True)
+    finally:
+        subprocess.run(["losetup", "--detach", made.stdout.strip()], check=True)
+
+
 def test_sizes_of_buffers_can_be_set(arena: Arena) -> None:
     if arena.user is not None:
         pytest.skip("natively root's alone")

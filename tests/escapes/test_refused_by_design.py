@@ -13,7 +13,7 @@ from tests.escapes.arena import Arena
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "limits.md"
 PROGRAM = r"""
-import ctypes, errno, fcntl, json, os, resource, signal, socket, struct, subprocess, sys
+import ctypes, errno, fcntl, json, os, resource, signal, socket, stat, struct, subprocess, sys
 libc = ctypes.CDLL(None, use_errno=True)
 def call(number, *arguments):
     ctypes.set_errno(0)
@@ -33,6 +33,9 @@ resource.setrlimit(resource.RLIMIT_CORE, (resource.getrlimit(resource.RLIMIT_COR
 def core():
     subprocess.run(["/bin/sh", "-c", "kill -SEGV $$"])
     return "no file" if not any(name.startswith("core") for name in os.listdir(".")) else "a file"
+def disk():
+    disks = [entry.path for entry in os.scandir("/dev") if stat.S_ISBLK(entry.stat(follow_symlinks=False).st_mode)]
+    return act(lambda: os.close(os.open(disks[0], os.O_RDONLY))) if disks else "EACCES"
 def dumpable():
     answer = libc.prctl(4, 0, 0, 0, 0), libc.prctl(3, 0, 0, 0, 0)
     return "answered, not done" if answer == (0, 1) else repr(answer)
@@ -53,6 +56,7 @@ probes = {
     "mknod": lambda: act(lambda: os.mknod("node", 0o104755)),
     "mknod c": lambda: act(lambda: os.mknod("c", 0o20600, os.makedev(1, 3))),
     "mknod b": lambda: act(lambda: os.mknod("b", 0o60600, os.makedev(7, 0))),
+    "a block device": disk,
     "security.*": lambda: act(lambda: os.setxattr("file", "security.x", b"1")),
     "trusted.*": lambda: act(lambda: os.setxattr("file", "trusted.x", b"1")),
     "chattr +i": lambda: act(lambda: fcntl.ioctl(handle(), 0x40086602, struct.pack("l", 0x10))),

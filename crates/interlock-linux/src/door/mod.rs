@@ -13,6 +13,7 @@ pub mod file;
 pub mod handover;
 pub mod missing;
 pub mod mode;
+pub mod naming;
 pub mod net;
 pub mod permission;
 pub mod pool;

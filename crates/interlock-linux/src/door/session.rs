@@ -6,6 +6,7 @@ use super::answer::{Calls, Pending};
 use super::copies::{Copies, Copy, Keeping};
 use super::handover::Handovers;
 use super::missing::Missing;
+use super::naming::Naming;
 use super::pool::{BLOCKED_MAX, BRIEF_MAX, Blocked, Exhausted, Pool};
 use super::process::objects::Objects;
 use super::process::own::Standing;
@@ -26,7 +27,7 @@ use interlock_core::action::Action;
 use interlock_core::facts::{Facts, Needs};
 use std::os::fd::AsFd as _;
 use std::path::PathBuf;
-use std::sync::{Arc, RwLock, Weak};
+use std::sync::{Arc, Weak};
 
 /// Where attestations of connections to the gateway go (`spec/gateway.md`).
 #[derive(Clone, Debug)]
@@ -50,6 +51,7 @@ pub struct Told {
     pub places: Places,
     /// What answers names, where policy names hosts.
     pub resolver: Option<Resolver>,
+    pub naming: Naming,
 }
 
 /// What the threads of a session do: each for as long as it is to run.
@@ -99,8 +101,8 @@ pub struct Session {
     pub copies: Copies,
     /// What processes meant to have made and is not there.
     pub missing: Missing,
-    /// Taken for writing while a directory changes its name or moves, for reading by everything that makes a name.
-    pub names: RwLock<()>,
+    /// Who makes and moves names.
+    pub naming: Naming,
     /// The gateway, if this session has one.
     pub gateway: Option<Gateway>,
     /// The inside socket, the one thing of the runtime directory the tree may connect to.
@@ -122,7 +124,7 @@ impl Session {
         (listener, scope): (Listener, Scope),
         threads: Threads,
     ) -> std::io::Result<Arc<Self>> {
-        let Told { name, gateway, inside, histories, places, resolver } = told;
+        let Told { name, gateway, inside, histories, places, resolver, naming } = told;
         let (ground, mounts) = (super::seen::ground::Ground::open()?, Mounts::read()?);
         // INVARIANT: from here on whatever this process makes, it makes with the very mode it says: a caller's umask is worked out for each call
         // (`file::masked`), since threads share theirs and a umask apart takes unshare(2), which containers refuse.
@@ -147,7 +149,7 @@ impl Session {
             handovers: Handovers::default(),
             copies: Copies::new(keeping(own.clone(), threads.keep)),
             missing: Missing::default(),
-            names: RwLock::new(()),
+            naming,
             gateway,
             inside,
             pool: Pool::new(receivers(own.clone(), threads.receive)),

@@ -6,6 +6,7 @@ use super::opening;
 use super::places::Own;
 use super::tree::Tree;
 use crate::door::file::copy;
+use crate::door::naming::Naming;
 use crate::door::net::sender;
 use crate::door::receive;
 use crate::door::resolver::socket_maker::SocketMaker;
@@ -285,7 +286,9 @@ fn session(
     let threads = Threads { receive: receive::run, help: receive::help, keep: copy::put_in_place };
     let inside = path(&launch.runtime).join("inside.sock");
     let histories = Histories::new(launch.workspace.0.clone(), pasts(launch));
-    let told = Told { name: launch.session.clone(), gateway, inside, histories, places: Places::of(own_places).map_err(own)?, resolver };
+    let (name, places, naming) =
+        (launch.session.clone(), Places::of(own_places).map_err(own)?, Naming::among(&path(&launch.ledger.keys)).map_err(own)?);
+    let told = Told { name, gateway, inside, histories, places, resolver, naming };
     Session::start(told, line, members, (listener, scope), threads).map_err(own)
 }
 

@@ -109,6 +109,35 @@ pub fn lock_shared(file: BorrowedFd<'_>) -> io::Result<()> {
     check(i64::from(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_SH) })).map(|_| ())
 }
 
+/// How a lock is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lock {
+    /// With others that hold it so.
+    Shared,
+    /// By one alone.
+    Alone,
+}
+
+/// Takes a lock, if nobody is in the way. Whether it was taken.
+///
+/// # Errors
+/// ENOLCK and the like.
+pub fn try_lock(file: BorrowedFd<'_>, how: Lock) -> io::Result<bool> {
+    let operation = if how == Lock::Shared { libc::LOCK_SH } else { libc::LOCK_EX };
+    // SAFETY: an open descriptor and flags.
+    match check(i64::from(unsafe { libc::flock(file.as_raw_fd(), operation | libc::LOCK_NB) })) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Lets a lock go.
+pub fn unlock(file: BorrowedFd<'_>) {
+    // SAFETY: an open descriptor and a flag. Of an open file it cannot fail, and the lock goes with the process besides.
+    unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_UN) };
+}
+
 /// Bytes written to a socket that have not left it (SIOCOUTQ, udp(7)).
 ///
 /// # Errors

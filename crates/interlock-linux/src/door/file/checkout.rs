@@ -15,7 +15,7 @@ use interlock_core::decision::Says;
 use interlock_core::facts::{History, Origin};
 use interlock_git::{Entry, GoesOn, Id, Past, brought};
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Options of these commands whose value is the next word.
 const WITH_VALUE: [&[u8]; 12] =
@@ -119,21 +119,22 @@ fn denied(errand: &Errand<'_>, (top, past): (&[u8], &Past), checkout: &Checkout<
         Checkout::Change(words) => (words, true),
     };
     let head = past.revisions().find(b"HEAD");
-    let until = Instant::now() + PATIENCE;
-    let goes_on = || Instant::now() < until && errand.caller.waits();
     let commits = words.iter().filter_map(|word| past.revisions().find(word)).filter(|commit| !past.counts(commit)).take(COMMITS_MAX);
-    let comes = |commit: Id| {
-        let from = if is_change { past.parent_of(commit, &goes_on) } else { head };
-        from.and_then(|from| brought(past, Some(from), commit, &goes_on)).unwrap_or_default()
-    };
     let name = |path: &[u8]| [top, b"/", path].concat();
-    commits
-        .flat_map(comes)
-        .take(NAMES_MAX)
-        .take_while(|_| goes_on())
-        .filter(|(path, entry)| is_denied(errand, past, &name(path), (path, *entry), &goes_on))
-        .map(|(path, _)| name(&path))
-        .collect()
+    errand.session.histories.within(PATIENCE, |in_time| {
+        let goes_on = || in_time() && errand.caller.waits();
+        let comes = |commit: Id| {
+            let from = if is_change { past.parent_of(commit, &goes_on) } else { head };
+            from.and_then(|from| brought(past, Some(from), commit, &goes_on)).unwrap_or_default()
+        };
+        commits
+            .flat_map(comes)
+            .take(NAMES_MAX)
+            .take_while(|_| goes_on())
+            .filter(|(path, entry)| is_denied(errand, past, &name(path), (path, *entry), &goes_on))
+            .map(|(path, _)| name(&path))
+            .collect()
+    })
 }
 
 /// Whether policy denies a file with this content, of this session, at a name of before. Of guarded keys only the content itself could tell.

@@ -30,8 +30,8 @@ use interlock_core::action::{Target, Verb};
 use interlock_core::facts::{History, Origin};
 use std::io::Write as _;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
 /// File systems on which a mapping keeps the file open that it was made of, so that a closed file is written by nobody. On overlayfs it keeps the
@@ -212,8 +212,7 @@ pub fn given_up(session: &Session, copy: &Copy) {
 /// What the open made for it goes, as whoever opened it.
 fn withdrawn(errand: &Errand<'_>, copy: &Copy) {
     let Some(begun) = &copy.begun else { return };
-    if let Ok(_assumed) = copy.identity.as_ref().map(credentials::assume).transpose() {
-        let _names = errand.session.names.write().unwrap_or_else(PoisonError::into_inner);
+    if let (Ok(_assumed), Ok(_names)) = (copy.identity.as_ref().map(credentials::assume).transpose(), errand.session.naming.moving()) {
         withdraw(begun, errand.session, &copy.place);
     }
 }
@@ -284,7 +283,7 @@ fn installed(errand: &Errand<'_>, copy: &Copy, before: &Held, now: &Held) -> Res
         return named(errand, copy, now);
     }
     let ready = ready(copy, before, now)?;
-    let _names = errand.session.names.write().unwrap_or_else(PoisonError::into_inner);
+    let _names = errand.session.naming.moving()?;
     let object = standing(errand.session, copy)?;
     let now_there = held(errand, object.as_ref().map(|(file, stat)| (file.as_fd(), stat)))?;
     if !now_there.same(before) {
@@ -304,7 +303,7 @@ fn installed(errand: &Errand<'_>, copy: &Copy, before: &Held, now: &Held) -> Res
 /// The file gets the name. What was read of it is what it holds: nobody has it open for writing, and nobody gets to (`Copies::untouched`).
 fn named(errand: &Errand<'_>, copy: &Copy, now: &Held) -> Result<(), Stop> {
     let (session, file) = (errand.session, copy.file.as_fd());
-    let _names = session.names.read().unwrap_or_else(PoisonError::into_inner);
+    let _names = session.naming.making()?;
     standing(session, copy)?;
     if now.bytes().is_none() || files::stat(file)?.links != 0 {
         return Err(Errno(libc::ESTALE).into());

@@ -16,6 +16,7 @@ pub mod moved;
 pub mod names;
 pub mod object;
 pub mod open;
+mod raw;
 pub mod rename;
 mod shut;
 pub mod terminal;

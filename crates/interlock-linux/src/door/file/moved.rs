@@ -9,7 +9,6 @@ use crate::door::seen::resolve;
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::files::Stat;
 use std::os::fd::AsFd as _;
-use std::sync::{PoisonError, RwLockWriteGuard};
 
 /// Times that others of the session may move what a call names.
 const TRIES: usize = 8;
@@ -35,12 +34,12 @@ pub fn place_of(errand: &Errand<'_>, directory: i32, index: usize) -> Result<Pla
     errand.as_caller(|| place::place(&errand.caller, start.as_fd(), &text))
 }
 
-/// Acts on a name while no directory of the session moves, if its place is still what was decided.
+/// Acts on a name while no session moves a directory, if its place is still what was decided.
 ///
 /// # Errors
 /// [`MOVED`] when it is not: the directory was renamed, or something else stands there now.
 pub fn in_place<T>(errand: &Errand<'_>, place: &Place, before: Option<&Stat>, act: impl FnOnce() -> Sys<T>) -> Result<T, Stop> {
-    let _names = errand.session.names.read().unwrap_or_else(PoisonError::into_inner);
+    let _names = errand.session.naming.making()?;
     if !place.stands(&errand.session.ground) {
         return Err(MOVED);
     }
@@ -49,9 +48,4 @@ pub fn in_place<T>(errand: &Errand<'_>, place: &Place, before: Option<&Stat>, ac
         return Err(MOVED);
     }
     Ok(act()?)
-}
-
-/// Nothing of the session makes or moves a name as long as this is held.
-pub fn nothing_else<'e>(errand: &'e Errand<'_>) -> RwLockWriteGuard<'e, ()> {
-    errand.session.names.write().unwrap_or_else(PoisonError::into_inner)
 }

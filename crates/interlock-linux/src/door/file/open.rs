@@ -4,7 +4,7 @@
 //! memory where another thread could change them.
 
 use super::masked::Masked;
-use super::{checkout, copy, guarded, index, terminal, view};
+use super::{checkout, copy, guarded, index, raw, terminal, view};
 use crate::door::answer::{Answered, Pending, Proof};
 use crate::door::errand::Errand;
 use crate::door::handover::Handover;
@@ -22,7 +22,6 @@ use interlock_core::content::Content;
 use interlock_core::facts::{History, Origin};
 use interlock_core::steer::Steer;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 /// Times that a file may appear and vanish again while it is being opened with O_CREAT.
@@ -199,7 +198,7 @@ fn create_at<'a>(errand: &'a Errand<'_>, request: &Request, place: Place) -> Res
     // An empty file has no keys; what is written to it comes later.
     let making = if keys.is_empty() { making } else { making.with_content(Some(guarded::unchanged(&keys))) };
     let made = errand.enact_as_caller(&ENACTOR, vec![making], |_| {
-        let _names = errand.session.names.read().unwrap_or_else(PoisonError::into_inner);
+        let _names = errand.session.naming.making()?;
         if !place.stands(&errand.session.ground) {
             return Err(Errno(libc::EEXIST).into());
         }
@@ -271,6 +270,7 @@ fn unnamed<'a>(errand: &'a Errand<'_>, request: &Request, directory: Object) -> 
 
 fn existing<'a>(errand: &'a Errand<'_>, request: &Request, object: Object) -> Result<Opened<'a>, Stop> {
     natively_refused(request, object.stat.kind())?;
+    raw::unopened(&object)?;
     if request.how.writes() {
         unwritten(&object)?;
     }

@@ -9,7 +9,7 @@ use super::index;
 use super::installed::Ready;
 use super::links;
 use super::loss;
-use super::moved::{MOVED, nothing_else, place_of};
+use super::moved::{MOVED, place_of};
 use crate::door::act::{forbidden, inode};
 use crate::door::errand::Errand;
 use crate::door::seen::caller::Stop;
@@ -113,7 +113,7 @@ pub fn rename(errand: &Errand<'_>, from: (i32, usize), to: (i32, usize), flags: 
     let guarded = Guarded::of(errand, &from, &to, exchange)?;
     errand.enact_as_caller(&ENACTOR, acts(errand, &from, &to, exchange, (&walked, &guarded)), |_| {
         let own = guarded.own(&to.place)?;
-        let _names = nothing_else(errand);
+        let _names = errand.session.naming.moving()?;
         still(errand, &from, &to, exchange, &walked)?;
         guarded.still(errand, &to)?;
         for end in [&from, &to] {

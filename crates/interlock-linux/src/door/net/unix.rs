@@ -9,7 +9,7 @@ use super::sender;
 use super::socket::Socket;
 use crate::door::act::inode;
 use crate::door::errand::Errand;
-use crate::door::file::moved::{MOVED, afresh, nothing_else};
+use crate::door::file::moved::{MOVED, afresh};
 use crate::door::seen::caller::{Reached, Stop};
 use crate::door::seen::place::{self, Found, Place};
 use crate::door::seen::resolve::{self, Last, Name, Object, Path};
@@ -142,7 +142,7 @@ fn bind_once(errand: &Errand<'_>, socket: &Socket, text: &[u8]) -> Result<(), St
     errand.enact_as_caller(&ENACTOR, vec![act], |_| {
         // Only now: whoever is asked about it may take as long as they like, and others make and move names meanwhile. While the kernel walks the
         // text once more, nobody of the session makes or moves any.
-        let _names = nothing_else(errand);
+        let _names = errand.session.naming.moving()?;
         if !place.stands(&errand.session.ground) {
             return Err(MOVED);
         }

@@ -1,9 +1,10 @@
 //! What of an act was there before the session (`History`): content that the repository had at this path, and folders that came with the session.
 //!
 //! Somebody outside opens folders that he knows. A folder that this session made, at a name that led nowhere before, is not one of them; a name
-//! that a file, a folder or a link of before was taken from is remembered, and so is everything below it, for as long as the session lasts.
-//! INVARIANT: a name that is new stays new or becomes known, and never the other way round. So what was decided of a name holds for as long as
-//! the act's place stands.
+//! that a file, a folder or a link of before was taken from is remembered, and so is everything below it, for as long as the session lasts. What
+//! another session took away is known by the repository, which had something there.
+//! INVARIANT: a name that is new stays new or becomes known, and never the other way round, but for what could not be read in time, which counts as
+//! known until it is. So what was decided of a name holds for as long as the act's place stands.
 //! Left out: what a repository below the workspace has that is not a submodule, and whatever is named a commit after the start.
 
 use super::made::Made;
@@ -19,17 +20,19 @@ use std::fs::File;
 use std::io::Read as _;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 /// Bytes of content that is compared; what is longer is taken for something else.
 const CONTENT_BYTES_MAX: u64 = 4 << 20;
-/// How long one question may read in the repositories. What is not found out by then is not known, and a rule that asks for it denies.
+/// How long one question may read in the repositories, where it is alone; several share that. What is not found out by then is not known, and a rule that
+/// asks for it denies.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Names that something of before was taken from; past it no name is new.
 const LEFT_MAX: usize = 1 << 16;
 /// Folders of which an answer is kept; when there are more, it is begun anew.
-const LED_MAX: usize = 1 << 12;
+const ANSWERS_MAX: usize = 1 << 12;
 
 /// What is known of the workspace as it was.
 #[derive(Default)]
@@ -38,9 +41,20 @@ pub struct Histories {
     /// The workspace's repository and its submodules, each by its top; what lies in another comes before that one.
     pasts: Vec<(Vec<u8>, Past)>,
     left: Mutex<Left>,
-    /// Folders that were asked about, and whether a rule asks for their own names: the same are on the way to each act.
-    led: RwLock<HashMap<Vec<u8>, bool>>,
+    /// Whether a rule asks for a folder's own name.
+    led: Answers,
+    /// Whether a repository had something at a folder's name.
+    stood: Answers,
+    reading: Reading,
 }
+
+/// How many questions are being read for. Each holds a receiver of calls up, so many take no longer together than one.
+#[derive(Default)]
+struct Reading(AtomicU32);
+
+/// What was found out about folders: the same are on the way to each act.
+#[derive(Default)]
+struct Answers(RwLock<HashMap<Vec<u8>, bool>>);
 
 #[derive(Default)]
 struct Left {
@@ -138,10 +152,15 @@ impl Histories {
         Some(has_file(&self.at(path)?, content))
     }
 
+    /// Reads for a question within this time at most, less where others are read for.
+    pub fn within<T>(&self, time: Duration, ask: impl FnOnce(GoesOn<'_>) -> T) -> T {
+        self.reading.within(time, ask)
+    }
+
     fn at(&self, path: &[u8]) -> Option<BTreeSet<Entry>> {
         let of = |(top, past): &(Vec<u8>, Past)| {
             let below = path.strip_prefix(top.as_slice())?.strip_prefix(b"/")?;
-            in_time(|goes_on| Some(past.at(below, goes_on)))
+            self.reading.within(PATIENCE, |goes_on| Some(past.at(below, goes_on)))
         };
         self.pasts.iter().find_map(of).unwrap_or_else(|| Some(BTreeSet::new()))
     }
@@ -151,7 +170,7 @@ impl Histories {
         let Some(below) = self.below(path) else { return Some(BTreeSet::new()) };
         let starts = below.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at + 1);
         let paths: Vec<&[u8]> = std::iter::once(0).chain(starts).filter_map(|start| below.get(start..)).collect();
-        in_time(|goes_on| {
+        self.reading.within(PATIENCE, |goes_on| {
             let mut stood = BTreeSet::new();
             for (_, past) in &self.pasts {
                 for path in &paths {
@@ -166,8 +185,8 @@ impl Histories {
         path.strip_prefix(self.workspace.as_slice())?.strip_prefix(b"/")
     }
 
-    /// Whether `path` lies in a folder that came with this session at a name which led nowhere before. Folders whose own names a rule asks for
-    /// (`.tool`, of `**/.tool/settings`) are what somebody looks for in a folder, and nothing that is opened.
+    /// Whether `path` lies in a folder that came with this session at a name which led nowhere before, and at which no repository had anything. Folders
+    /// whose own names a rule asks for (`.tool`, of `**/.tool/settings`) are what somebody looks for in a folder, and nothing that is opened.
     #[must_use]
     pub fn is_new(&self, path: &[u8], known: Known<'_>) -> bool {
         // Asked last: a name is noted before anything is taken from it, so whatever was seen there in between is known by then.
@@ -183,8 +202,8 @@ impl Histories {
                 return false;
             }
             match object_at(folder, known.root) {
-                Err(Errno(libc::ENOENT)) => return true,
-                Ok((file, stat)) if known.made.origin(inode(&stat), file.as_fd()) == Origin::Session => return true,
+                Err(Errno(libc::ENOENT)) => return !self.stood_at(folder),
+                Ok((file, stat)) if known.made.origin(inode(&stat), file.as_fd()) == Origin::Session => return !self.stood_at(folder),
                 Ok((_, stat)) if stat.kind() == libc::S_IFDIR => {}
                 _ => return false,
             }
@@ -194,16 +213,13 @@ impl Histories {
 
     /// Whether a rule asks for the folder's own name. The plan of a session stays the same.
     fn leads_to(&self, plan: &Plan, folder: &[u8]) -> bool {
-        let kept = self.led.read().unwrap_or_else(PoisonError::into_inner).get(folder).copied();
-        kept.unwrap_or_else(|| {
-            let leads = plan.leads_to(Verb::FileCreate, folder);
-            let mut led = self.led.write().unwrap_or_else(PoisonError::into_inner);
-            if led.len() >= LED_MAX {
-                led.clear();
-            }
-            led.insert(folder.to_vec(), leads);
-            leads
-        })
+        self.led.of(folder, || Some(plan.leads_to(Verb::FileCreate, folder))).unwrap_or(true)
+    }
+
+    /// Whether a repository had anything at this name when the session began, or that cannot be found out in time: whoever has it knows the name, though
+    /// nothing may have been there just then. Another session may have taken it away, at the same time or before.
+    fn stood_at(&self, folder: &[u8]) -> bool {
+        self.pasts.iter().any(|(top, _)| top == folder) || self.stood.of(folder, || Some(!self.at(folder)?.is_empty())).unwrap_or(true)
     }
 
     /// Whether `path` and each name on the way to it is a folder or file of before, or one that a rule asks for: what is made there is decided as
@@ -276,6 +292,51 @@ impl Histories {
     }
 }
 
+impl Answers {
+    /// What is known, else what `ask` finds out. `None`: it does not.
+    fn of(&self, folder: &[u8], ask: impl FnOnce() -> Option<bool>) -> Option<bool> {
+        let kept = self.0.read().unwrap_or_else(PoisonError::into_inner).get(folder).copied();
+        kept.or_else(|| {
+            let answer = ask()?;
+            let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+            if all.len() >= ANSWERS_MAX {
+                all.clear();
+            }
+            all.insert(folder.to_vec(), answer);
+            Some(answer)
+        })
+    }
+}
+
+impl Reading {
+    /// Asks what has to be known within this time.
+    fn within<T>(&self, time: Duration, ask: impl FnOnce(GoesOn<'_>) -> T) -> T {
+        let (begun, counted) = (Instant::now(), Counted::of(&self.0));
+        ask(&|| begun.elapsed() < shared(time, counted.0.load(Ordering::Acquire)))
+    }
+}
+
+/// One of those that are counted, until it is dropped.
+struct Counted<'a>(&'a AtomicU32);
+
+impl<'a> Counted<'a> {
+    fn of(count: &'a AtomicU32) -> Self {
+        count.fetch_add(1, Ordering::AcqRel);
+        Self(count)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// What is left to each of so many.
+fn shared(time: Duration, questions: u32) -> Duration {
+    time / questions.max(1)
+}
+
 impl Left {
     fn note(&mut self, name: &[u8]) {
         if self.covers(name) {
@@ -297,12 +358,6 @@ impl Left {
         let above = name.iter().enumerate().filter(|(_, byte)| **byte == b'/').filter_map(|(at, _)| name.get(..at));
         self.overflown || self.names.contains(name) || { above }.any(|above| self.names.contains(above))
     }
-}
-
-/// Asks what has to be known in time.
-fn in_time<T>(ask: impl FnOnce(GoesOn<'_>) -> T) -> T {
-    let until = Instant::now() + PATIENCE;
-    ask(&|| Instant::now() < until)
 }
 
 /// Whether what stands at `path` now, the object given, is one of these.
@@ -364,6 +419,18 @@ mod tests {
         left.note(b"/w/a");
         assert!(left.covers(b"/w/a/x"));
         assert_eq!(left.names.len(), 1);
+    }
+
+    #[test]
+    fn questions_together_take_no_longer_than_one_alone() {
+        let reading = Reading::default();
+        assert!(reading.within(PATIENCE, |goes_on| goes_on()));
+        for others in 0..300 {
+            assert_eq!(reading.0.fetch_add(1, Ordering::AcqRel), others);
+            assert!(shared(PATIENCE, others + 1) * (others + 1) <= PATIENCE);
+        }
+        reading.within(PATIENCE, |_| assert_eq!(reading.0.load(Ordering::Acquire), 301));
+        assert_eq!(reading.0.load(Ordering::Acquire), 300);
     }
 
     #[test]
