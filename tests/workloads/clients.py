@@ -155,7 +155,7 @@ CLIENTS: dict[str, Client] = {
         wanted="got 203.0.113.7",
         needs=("go",),
         files={"get.go": GET_IN_GO},
-        built="CGO_ENABLED=0 GOCACHE={place}/cache go build -o {place}/get {place}/get.go",
+        built="CGO_ENABLED=0 go build -o {place}/get {place}/get.go",
     ),
     "C, glibc": Client(
         "{place}/get {host}",
@@ -177,7 +177,7 @@ CLIENTS: dict[str, Client] = {
     "getent": Client("getent ahosts {host}", wanted="203.0.113.7", needs=("getent",), connects=False),
     "ping": Client("ping -c 1 -W 2 {host}", needs=("ping",), never=True),
     "Chromium": Client(
-        "HOME={place} chromium --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --disable-features=HttpsUpgrades --user-data-dir={place}/{host} --dump-dom "
+        "HOME={place} timeout 60 chromium --headless --no-sandbox --no-zygote --disable-gpu --disable-dev-shm-usage --disable-features=HttpsUpgrades --user-data-dir={place}/{host} --dump-dom "
         + PLAIN
         + " 2>{place}/errors",
         wanted="203.0.113.7",

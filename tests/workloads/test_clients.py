@@ -23,7 +23,7 @@ from tests.workloads.registry import DATABASE_PORT, HOST, PORT, Registry
 
 pytestmark = [
     pytest.mark.skipif(os.getuid() != 0, reason="needs root: makes a network of its own"),
-    pytest.mark.timeout(180),
+    pytest.mark.timeout(300),
 ]
 DENIED = "secret.evil.org"
 NOBODY = 65534
@@ -71,7 +71,7 @@ def _lay(row: Client, place: Path) -> None:
     if row.built:
         built = subprocess.run(
             ["/bin/sh", "-c", _filled(row.built, place, HOST, "")],
-            env=_environment(place),
+            env=_environment(place) | {"GOCACHE": str(MADE / "go-cache")},
             capture_output=True,
             text=True,
             check=False,
