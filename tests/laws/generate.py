@@ -18,7 +18,7 @@ ORIGINS = ["builtin", "user", "organisation", "team", "project", "task"]
 HOSTS = ["example", "b.example", "a.b.example", "c.a.b.example", "xb.example", "b.example.other"]
 ODD_ADDRESSES = ["169.254.169.254", "127.0.0.1", "64:ff9b::808:808", "64:ff9b::a01:203", "fe80::1", "198.18.0.9"]
 THEMES = ["file", "file", "file", "exec", "unix", "net", "signal", "ptrace", "tool"]
-WORDS = ["push", "-f", "-xf", "--force", "--force=now", "x", "-"]
+WORDS = ["push", "-f", "-xf", "--force", "--force=now", "x", "-", "--"]
 AGENT = "coder"
 
 
@@ -67,16 +67,29 @@ def rule(random: Random, theme: str, name: str, origin: str) -> dict:
     return made
 
 
+#: Of arguments that conditions name as well.
+CHANGES = [
+    {"at": "/n", "change": "set", "value": 1},
+    {"at": "/o/k", "change": "default", "value": "x"},
+    {"at": "/n", "change": "at_most", "value": 3},
+    {"at": "/s", "change": "at_least", "value": 2},
+]
+
+
 def steers(named: list[str]) -> list:
     """What may be done instead of acts with all of these verbs; the first several times, so that equal steers meet."""
     if all(verb.startswith("file.") and verb not in ("file.rename", "file.link") for verb in named):
         return [{"path": "/b"}] * 3 + [{"path": "/c"}] + ["masked"] * (named == ["file.read"])
     found = {
-        "process.exec": [{"program": "/b"}, {"add_flag": "-n"}],
+        "process.exec": [
+            {"program": "/b"},
+            {"add_flag": {"flag": "-f"}},
+            {"replace_flag": {"flags": ["-f"], "with": "-n"}},
+        ],
         "process.signal": [{"signal": 15}] * 3 + [{"signal": 1}],
         "net.connect": [{"address": {"address": "10.1.2.3"}}] * 2 + [{"address": {"address": "::1", "port": 80}}],
         "net.bind": ["this_machine"],
-        "tool.call": [{"tool": "z"}] * 2 + [{"tool": "x"}],
+        "tool.call": [{"tool": "z"}] * 2 + [{"tool": "x"}] + [{"arguments": [change]} for change in CHANGES],
     }
     return found.get(named[0], []) if len(named) == 1 else []
 

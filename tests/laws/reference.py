@@ -352,10 +352,49 @@ def touched(rule: dict, action: dict) -> tuple[bool, bool, str | None]:
         source, destination = source and narrowed is not False, destination and narrowed is not False
         if isinstance(narrowed, str) and source:
             doubt = narrowed
+        done = is_done(rule.get("steer"), target) if source or destination else False
+        if done is True:
+            return False, False, None
+        if isinstance(done, str) and doubt is None:
+            doubt = done
     if not source and not destination and guards(rule, verb):
         source = end_touched(rule, target)
         destination = target.get("exchange", False) and end_touched(rule, target["to"])
     return source, destination, doubt
+
+
+def is_done(steer: object, target: dict) -> bool | str:
+    """Whether an act is what a steer leads to already, or why that cannot be told."""
+    if steer == "this_machine":
+        address = ipaddress.ip_address(target["address"])
+        return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+    if not isinstance(steer, dict):
+        return False
+    [(kind, value)] = steer.items()
+    if kind == "add_flag":
+        words = target["arguments"][1:]
+        options = words[: words.index("--")] if "--" in words else words
+        return any(word == value["flag"] or word.startswith(value["flag"] + "=") for word in options)
+    if kind == "tool":
+        return target["tool"] == value
+    if kind == "arguments":
+        answers = [change_done(change, target["arguments"]) for change in value]
+        problems = sorted(answer for answer in answers if isinstance(answer, str))
+        return False if False in answers else (problems[0] if problems else True)
+    return False
+
+
+def change_done(change: dict, arguments: object) -> bool | str:
+    present, found = at_pointer(arguments, change["at"])
+    if isinstance(present, str):
+        return f"the arguments hold a key that a server may take for the one at `{change['at']}`: `{present}`"
+    if change["change"] == "set":
+        return present and same(found, change["value"])
+    if change["change"] == "default" or not present:
+        return present if change["change"] == "default" else True
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        return False
+    return found <= change["value"] if change["change"] == "at_most" else found >= change["value"]
 
 
 def with_keys(keys: dict, verb: str, target: dict, ends: tuple[bool, bool]) -> tuple[bool, bool, str | None]:

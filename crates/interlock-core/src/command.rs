@@ -54,13 +54,21 @@ impl Program {
 
 /// `--force`, `--force=…`; `-f` alone or in a cluster of letters (`-xfz`).
 fn has_flag(flag: &[u8], arguments: &[Bytes]) -> bool {
-    arguments.iter().any(|argument| {
-        let argument = argument.0.as_slice();
-        argument == flag || matches!(argument.strip_prefix(flag), Some([b'=', ..])) || in_cluster(flag, argument)
-    })
+    arguments.iter().any(|argument| is_flag(flag, &argument.0) || in_cluster(flag, &argument.0))
 }
 
-fn in_cluster(flag: &[u8], argument: &[u8]) -> bool {
+/// Whether the flag is there for sure: by itself or with its value, before the end of options (`--`).
+pub(crate) fn says_flag(flag: &Bytes, arguments: &[Bytes]) -> bool {
+    arguments.iter().take_while(|argument| argument.0 != b"--").any(|argument| is_flag(&flag.0, &argument.0))
+}
+
+/// The flag by itself, or with its value.
+pub(crate) fn is_flag(flag: &[u8], argument: &[u8]) -> bool {
+    argument == flag || matches!(argument.strip_prefix(flag), Some([b'=', ..]))
+}
+
+/// The letter among others: they may be flags, or one flag and its value.
+pub(crate) fn in_cluster(flag: &[u8], argument: &[u8]) -> bool {
     match (flag, argument) {
         ([b'-', letter], [b'-', cluster @ ..]) if *letter != b'-' => !cluster.starts_with(b"-") && cluster.contains(letter),
         _ => false,

@@ -146,7 +146,7 @@ impl Type {
 }
 
 /// Compares as numbers, exactly: an integer is never rounded to a double first.
-fn compare(left: &Number, right: &Number) -> Option<Ordering> {
+pub(crate) fn compare(left: &Number, right: &Number) -> Option<Ordering> {
     match (integer(left), integer(right)) {
         (Some(left), Some(right)) => Some(left.cmp(&right)),
         (Some(left), None) => compare_mixed(left, right.as_f64()?),

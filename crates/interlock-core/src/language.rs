@@ -135,6 +135,7 @@ pub fn table() -> Value {
         "groups": groups(),
         "selectors": selectors.collect::<Vec<_>>(),
         "steers": steers.collect::<Vec<_>>(),
+        "changes": steer::CHANGES,
         "masks": [steer::CREDENTIALS],
         "records": [RecordClass::Routine, RecordClass::Ordered, RecordClass::Durable],
         "protocols": [Protocol::Tcp, Protocol::Udp],

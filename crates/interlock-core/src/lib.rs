@@ -22,6 +22,7 @@ pub mod grant;
 mod hearing;
 pub mod host;
 mod index;
+pub mod instead;
 pub mod json;
 pub mod keys;
 pub mod language;

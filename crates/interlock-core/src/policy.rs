@@ -6,9 +6,11 @@
 pub use crate::rules::*;
 
 use crate::compile;
+use crate::decision::Says;
 use crate::digest;
 use crate::json;
 use crate::resources::Resources;
+use crate::verb::Verb;
 use crate::wire;
 use serde::Deserialize as _;
 use serde_json::Value;
@@ -29,6 +31,9 @@ const OBJECTS: &[&str] = &[
     "layers/*/rules/*/when",
     "layers/*/rules/*/obligations",
     "layers/*/rules/*/steer/address",
+    "layers/*/rules/*/steer/replace_flag",
+    "layers/*/rules/*/steer/add_flag",
+    "layers/*/rules/*/steer/arguments/*",
     "layers/*/rules/*/source",
 ];
 
@@ -76,6 +81,11 @@ impl Policy {
     /// The layers, in the order given (which decides nothing).
     pub fn layers(&self) -> &[Layer] {
         &self.layers
+    }
+
+    /// Whether any rule has something else done in the place of acts with this verb.
+    pub fn steers(&self, verb: Verb) -> bool {
+        self.layers().iter().flat_map(|layer| &layer.rules).any(|rule| rule.says == Says::Steer && rule.verbs.contains(verb))
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::action::Action;
 use crate::decision::Says;
 use crate::facts::Facts;
+use crate::instead;
 use crate::rules::{Layer, LayerOrigin, Rule, When};
 use crate::selector::Touch;
 use crate::verb::Verb;
@@ -152,7 +153,11 @@ pub(crate) fn touch(rule: &Rule, action: &Action) -> Option<Touched> {
     if rule.verbs.contains(action.verb) {
         let (touch, doubt) = rule.selectors.touch(rule.says, action);
         if touch.any() {
-            return Some((touch, doubt));
+            return match rule.steer.as_ref().map_or(Ok(false), |steer| instead::is_done(steer, &action.target)) {
+                Ok(true) => None,
+                Ok(false) => Some((touch, doubt)),
+                Err(why) => Some((touch, doubt.or(Some(why)))),
+            };
         }
     }
     if action.verb.is_pair() && guards_reading(rule) {

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from interlock.vocabulary.enforcement import Enforcement
-    from interlock.vocabulary.supervision import Asked, Denied, Started, Suppressed
+    from interlock.vocabulary.supervision import Asked, Denied, Started, Steered, Suppressed
 
 #: Notices at once, and one more after each interval. What is not shown is counted, recorded, and shown by `why`.
 BURST: Final = 8
@@ -24,6 +24,8 @@ INTERVAL_SECONDS: Final = 0.5
 REPEAT_SECONDS: Final = 10.0
 #: Checkouts told at the end.
 CHECKOUTS_MAX: Final = 8
+#: Lines about what was done instead; what comes after them is in the record.
+STEERS_MAX: Final = 64
 #: Warnings of the policy shown at the start.
 WARNINGS_MAX: Final = 3
 _REMEMBERED_MAX: Final = 1000
@@ -61,6 +63,7 @@ class NoticeFace:
         self.denied_count = 0
         self.not_shown = 0
         self._checkouts: list[str] = []
+        self._steered: set[str] = set()
 
     @property
     def is_quiet(self) -> bool:
@@ -105,6 +108,14 @@ class NoticeFace:
         if self._quiet or not self._may_show(line):
             self.not_shown += 1
             return None
+        return line
+
+    def steered(self, steered: Steered) -> str | None:
+        """`interlock: VERB TARGET: done instead (RULE: because)`, once each; in quiet sessions the record has it."""
+        line = f"interlock: {words.steering(steered.action, steered.decision)}"
+        if self._quiet or line in self._steered or len(self._steered) >= STEERS_MAX:
+            return None
+        self._steered.add(line)
         return line
 
     def suppressed(self, suppressed: Suppressed) -> None:

@@ -15,8 +15,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Collection
 from typing import Final, assert_never
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from interlock.gateway import steered
 from interlock.gateway.catalogue import Catalogue
 from interlock.gateway.conversation import Conversation
 from interlock.gateway.failures import broken, effect_data, failure
@@ -39,6 +40,7 @@ ToAgent = JsonObject | RpcError
 #: Codes of a server that keep their meaning on the way to an agent; others become ours.
 _PASSED_CODES: Final = frozenset({-32602, -32603, -32601, -32600, MISSING_CAPABILITY, PAGES_FIRST})
 _HONOURS: Final = Honours()
+_HONOURS_OF_CALLS: Final = Honours(steers=steered.KINDS)
 
 
 class Enactor(Struct, frozen=True):
@@ -56,8 +58,9 @@ class Enactor(Struct, frozen=True):
 
     @property
     def honours(self) -> Honours:
-        """See `Enactor`: a request is sent as it stands, and its result is handed on as it came."""
-        return _HONOURS
+        """See `Enactor`: a call of a tool may be made otherwise, anything else is sent as it stands. A result is handed
+        on as it came."""
+        return _HONOURS if self.operation.tool is None else _HONOURS_OF_CALLS
 
     @property
     def effect(self) -> Effect:
@@ -66,17 +69,44 @@ class Enactor(Struct, frozen=True):
 
     async def led_to(self, action: JsonObject, steer: Steer) -> JsonObject:
         """See `Enactor`."""
-        raise ValueError(f"`{steer.kind}` is not something that a request can be steered to")
+        tool = self.operation.tool
+        if tool is None:
+            raise ValueError(f"`{steer.kind}` is not something that a request can be steered to")
+        upstream = self.operation.upstream
+        if steer.kind == "tool":
+            upstream, tool = await self.catalogue.tool_of(self.conversation, tool.connector, str(steer.value))
+        return await steered.instead(action, steer, upstream, tool, self.checks)
 
     async def enact(self, permit: Permit) -> Enacted[ToAgent]:
         """See `Enactor`."""
         match permit.verdict:
             case Allow():
                 return await self._read(await self._reply(*sent(permit.action)))
-            case Steer():
-                raise ValueError("a request is not steered")
+            case Steer() as steer:
+                return await self._steered(permit, steer)
             case never:
                 assert_never(never)
+
+    async def _steered(self, permit: Permit, steer: Steer) -> Enacted[ToAgent]:
+        """The call that was decided instead. One to another tool ends with its result: what would have to go on under
+        the name that was asked for is withheld."""
+        operation, other = self.operation, steer.kind == "tool"
+        if other:
+            name = str(object_at(permit.action, "target")["tool"])
+            upstream, tool = await self.catalogue.tool_of(self.conversation, operation.upstream.connector, name)
+            if tool.digest != object_at(permit.action, "target")["definition"]:
+                raise ValueError(f"{words.call(name, tool.connector)}: its definition changed meanwhile")
+            operation = structs.replace(operation, upstream=upstream, action=permit.action, tool=tool)
+        enacted = await structs.replace(self, operation=operation)._read(await self._reply(*sent(permit.action)))
+        outcome = enacted.outcome
+        if isinstance(outcome, RpcError):
+            return enacted
+        if other and (asks_for_more(outcome) or is_task(outcome)):
+            text = (
+                f"Interlock withheld the result of {operation.what}: it does not end there. The call itself was made."
+            )
+            return Enacted(failure(text, enacted.effect), enacted.effect, enacted.status, withheld=text)
+        return structs.replace(enacted, outcome=steered.told(outcome, steer, permit.record))
 
     def denied(self, refused: Refused) -> JsonObject:
         """The answer to an operation that was refused: a result for a tool, an error for all else (raised)."""

@@ -18,6 +18,7 @@ from interlock.vocabulary.supervision import (
     Exited,
     Failed,
     Started,
+    Steered,
     Suppressed,
     Told,
     Withdrawn,
@@ -116,6 +117,8 @@ def _read(message: JsonObject) -> Told:
     match kind:
         case "denied":
             return Denied(_object(message, "action") or {}, _object(message, "decision") or {})
+        case "steered":
+            return Steered(_object(message, "action") or {}, _object(message, "decision") or {})
         case "suppressed":
             groups = message.get("groups")
             found = [_group(each) for each in groups if isinstance(each, dict)] if isinstance(groups, list) else []

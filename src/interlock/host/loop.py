@@ -26,6 +26,7 @@ from interlock.vocabulary.supervision import (
     Exited,
     Failed,
     Started,
+    Steered,
     Suppressed,
     Told,
     Withdrawn,
@@ -147,6 +148,8 @@ class Loop:
         match told:
             case Denied():
                 self._note(self._face.denied(told))
+            case Steered():
+                self._note(self._face.steered(told))
             case Suppressed():
                 self._face.suppressed(told)
             case Asked():

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from interlock.vocabulary.enforcement import Enforcement
-    from interlock.vocabulary.supervision import Answered, Asked, Denied, Started, Suppressed, Withdrawn
+    from interlock.vocabulary.supervision import Answered, Asked, Denied, Started, Steered, Suppressed, Withdrawn
 
 
 class Face(Protocol):
@@ -27,6 +27,9 @@ class Face(Protocol):
 
     def denied(self, denied: Denied) -> str | None:
         """The one line for a denial, or None when it is not to be shown (rate limit)."""
+
+    def steered(self, steered: Steered) -> str | None:
+        """The one line for something that was done instead, or None when it was said before."""
 
     def suppressed(self, suppressed: Suppressed) -> None:
         """Take the denials that the supervisor did not send one by one, as groups and a count."""

@@ -98,11 +98,11 @@ class Line:
 
     async def still(self, *, action: JsonObject, attribution: Attribution, honours: Honours) -> Refused | None:
         """Whether what follows from an act that was let through may go on: it is decided anew, with the policy and the
-        Facts of now. A rule that asks is taken as answered: nobody is asked about what follows from an act. A denial is
-        recorded."""
+        Facts of now. A rule that asks is taken as answered, and one that steers as followed: nobody is asked about what
+        follows from an act. A denial is recorded."""
         judged = await self._judge(action)
         lacking = _lacking(judged.decision, honours)
-        if lacking is None and judged.decision.says in (Says.ALLOW, Says.APPROVE):
+        if lacking is None and judged.decision.says is not Says.DENY:
             return None
         settled = judged.decision.settled_as_denial(lacking) if lacking is not None else None
         return await self._refuse(attribution, judged, settled=settled)
@@ -231,9 +231,7 @@ class Line:
         except Exception as error:  # the edge of the inbox: whatever goes wrong there is nobody's yes
             return Answer("nobody", reason=str(error) or type(error).__name__)
 
-    async def _answered(
-        self, walk: _Walk, judged: _Judged, question: Question, answer: Answer
-    ) -> Permit | Refused:
+    async def _answered(self, walk: _Walk, judged: _Judged, question: Question, answer: Answer) -> Permit | Refused:
         failure = await self._record_answer(question, answer)
         if failure is not None:
             return await self._denied_unrecorded(failure, walk.attribution, structs.replace(judged, answer=answer))
@@ -261,9 +259,7 @@ class Line:
             return replace(_unrecorded(failure, None, of="result"), effect=enacted.effect)
         return enacted.outcome
 
-    async def _refuse(
-        self, attribution: Attribution, judged: _Judged, *, settled: Decision | None = None
-    ) -> Refused:
+    async def _refuse(self, attribution: Attribution, judged: _Judged, *, settled: Decision | None = None) -> Refused:
         """Record a denial. `settled`: what the decision came to, where it did not say so itself."""
         decision = settled or judged.decision
         why = decision.because or "no rule allows it"
@@ -273,9 +269,7 @@ class Line:
             return _unrecorded(failure, judged.answer)
         return Refused(decision, why, judged.answer, number)
 
-    async def _denied_unrecorded(
-        self, failure: RecordFailed, attribution: Attribution, judged: _Judged
-    ) -> Refused:
+    async def _denied_unrecorded(self, failure: RecordFailed, attribution: Attribution, judged: _Judged) -> Refused:
         """What could not be recorded is denied, and on a full disk the denial still finds room."""
         if not isinstance(failure, RecordFull):
             return _unrecorded(failure, judged.answer)
@@ -288,9 +282,7 @@ class Line:
         except RecordFailed as failure:
             return failure
 
-    async def _record_asked(
-        self, attribution: Attribution, judged: _Judged, question: Question
-    ) -> RecordFailed | None:
+    async def _record_asked(self, attribution: Attribution, judged: _Judged, question: Question) -> RecordFailed | None:
         record: JsonObject = {"type": "approval.asked", "action": judged.action["id"], "digest": question.digest}
         try:
             await self.recorder.durable(self._decided(attribution, judged))

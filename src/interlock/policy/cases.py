@@ -48,7 +48,7 @@ KEYS: Final = {
     "operation": "its operation class",
     "origin": "`before` (default; a name that is made is `session`), or `session`: what this session has made",
     "history": "`none` (default), `tracked` (as the repository had it) or `session` (in a folder of the session's)",
-    "expect": "`allow`, `deny`, `approve`, or `steer` for a read that is masked",
+    "expect": "`allow`, `deny`, `approve` or `steer` (a read that is masked is one)",
     "rule": "a rule, `layer/id`, that must be among those that said it",
 }
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from interlock.policy.expand import Expander
 from interlock.policy.faults import Fault, quoted
+from interlock.policy.layer import Instead
 from interlock.policy.pattern import covers
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
         CompiledRule,
         KeysMatch,
         Match,
+        SteerTo,
     )
     from interlock.policy.context import Context
     from interlock.policy.layer import Command, Condition, Item, Keys, Layer, Rule
@@ -81,7 +83,7 @@ def _rule(rule: Rule, layer: Layer, expander: Expander, faults: list[Fault]) -> 
         "match": _match(rule, expander, faults),
         "when": dict(rule.when) if rule.when is not None else None,
         "timeout_ms": rule.timeout_ms,
-        "steer": None,
+        "steer": _steer(rule, faults),
         "obligations": {"record": rule.record} if rule.record else {},
         "best_effort": rule.best_effort,
         "source": {"file": layer.file, "line": rule.place.line, "column": rule.place.column},
@@ -131,6 +133,28 @@ def _match(rule: Rule, expander: Expander, faults: list[Fault]) -> Match:
 
 def _conditions(conditions: tuple[Condition, ...]) -> list[ArgumentMatch]:
     return [{"at": each.at, "test": each.test, "value": each.value} for each in conditions]
+
+
+def _steer(rule: Rule, faults: list[Fault]) -> SteerTo | None:
+    command = rule.command
+    match rule.steer:
+        case None:
+            return None
+        case Instead(kind, None):
+            return kind
+        case Instead("replace_flag", flag):
+            if command is None or not command.any_flag:
+                message = "`replace_flag` says with what, and the rule does not say which flags"
+                faults.append(Fault(rule.place, message, "name them: `command: {program: …, any_flag: [--force, -f]}`"))
+                return None
+            return {"replace_flag": {"flags": list(command.any_flag), "with": flag}}
+        case Instead("add_flag", flag):
+            behind = {"behind": command.words[-1]} if command is not None and command.words else {}
+            return {"add_flag": {"flag": flag, **behind}}
+        case Instead(kind, tuple() as changes):
+            return {kind: [{"at": each.at, "change": each.change, "value": each.value} for each in changes]}
+        case Instead(kind, text):
+            return {kind: text}
 
 
 def _keys(keys: Keys, expander: Expander) -> KeysMatch:

@@ -57,6 +57,10 @@ Match = TypedDict(
 )
 
 
+#: What is done instead: a word, or one word with what it needs.
+SteerTo = str | dict[str, object]
+
+
 class WrittenAt(TypedDict):
     """Where a rule was written."""
 
@@ -75,7 +79,7 @@ class CompiledRule(TypedDict):
     match: Match
     when: dict[str, str | tuple[str, ...]] | None
     timeout_ms: int | None
-    steer: str | None
+    steer: SteerTo | None
     obligations: dict[str, str]
     best_effort: bool
     source: WrittenAt

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from interlock.policy.compiled_form import named_rules
 from interlock.policy.engine import engine
 from interlock.policy.language import is_gateway
+from interlock.vocabulary import words
 from interlock.vocabulary.enforcement import Enforcement, Fully
 
 if TYPE_CHECKING:
@@ -79,6 +80,10 @@ def _notes(rule: CompiledRule, verbs: tuple[str, ...]) -> list[str]:
             "read as a view without tokens and passwords; a form that is not understood is refused; "
             "stat shows the file's own size"
         )
+    if rule["decision"] == "steer" and rule["steer"] != "masked":
+        notes.append(f"done instead: {words.instead(rule['steer'])}; decided again as that, and denied if not allowed")
+    if rule["steer"] == "this_machine":
+        notes.append("getsockname tells the address that was asked for; it answers at the loopback addresses alone")
     if "process.exec" in verbs and rule["decision"] != "allow":
         notes.append(
             "a copy of the program under another name is another program: exec rules steer, files and network contain"

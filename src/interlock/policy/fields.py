@@ -10,8 +10,7 @@ from typing import Final
 
 from interlock.policy.language import TAKES
 
-DECISIONS: Final = ("allow", "deny", "approve")
-DECISIONS_LATER: Final = ("steer",)
+DECISIONS: Final = ("allow", "deny", "approve", "steer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,7 @@ RULE: Final[dict[str, Field]] = {
     ),
     "port": Field(TAKES["port"], "a port, a range `8000-8999`, or a list"),
     "protocol": Field(TAKES["protocol"], "`tcp`, `udp` or both"),
-    "to": Field(TAKES["to"], "`inside` (of this session) or `outside`"),
+    "to": Field(TAKES["to"], "`inside` (of this session) or `outside`; on `steer`, what is done instead"),
     "signal": Field(TAKES["signal"], "signal names"),
     "command": Field(TAKES["command"], "program, words and flags of a command line"),
     "connector": Field(TAKES["connector"], "connectors of the gateway"),
@@ -94,7 +93,6 @@ RULE: Final[dict[str, Field]] = {
 INSTEAD: Final[dict[str, str]] = {
     "when.risk": "leave the condition out, or make the rule `approve`",
     "when.labels": "leave the condition out, or make the rule `approve`",
-    "steer": "use `deny` or `approve` until steering is there",
     "sql": "use `operation` and `arguments` conditions on the connector's tools",
     "quorum": "one approver answers; leave `quorum` out",
     "limit": "leave it out; nothing would limit yet",

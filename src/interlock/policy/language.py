@@ -31,10 +31,17 @@ class _Fact(TypedDict):
     verbs: list[str]
 
 
+class _Steer(TypedDict):
+    name: str
+    verbs: list[str]
+
+
 class _Table(TypedDict):
     verbs: _Planes
     groups: dict[str, list[str]]
     selectors: list[_Selector]
+    steers: list[_Steer]
+    changes: list[str]
     masks: list[str]
     formats: list[str]
     records: list[str]
@@ -77,6 +84,10 @@ FACTS: Final[dict[str, tuple[tuple[str, ...], frozenset[str]]]] = {
 FORMATS: Final[tuple[str, ...]] = tuple(_TABLE["formats"])
 #: What a rule may ask for: `routine` is nobody's wish.
 RECORDS: Final[tuple[str, ...]] = tuple(record for record in _TABLE["records"] if record != "routine")
+#: What may be done instead of an act → the verbs of the acts that it can stand in for.
+STEERS: Final[dict[str, frozenset[str]]] = {steer["name"]: frozenset(steer["verbs"]) for steer in _TABLE["steers"]}
+#: What may be done to an argument of a tool call.
+CHANGES: Final[tuple[str, ...]] = tuple(_TABLE["changes"])
 #: What can be left out of a configuration that is read.
 MASKS: Final[tuple[str, ...]] = tuple(_TABLE["masks"])
 

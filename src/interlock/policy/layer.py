@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from interlock.policy.faults import Place
 from interlock.policy.origin import Origin
 
-__all__ = ["Command", "Condition", "Item", "Keys", "Layer", "Origin", "Rule"]
+__all__ = ["Change", "Command", "Condition", "Instead", "Item", "Keys", "Layer", "Origin", "Rule"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,23 @@ class Keys:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """One change of a tool's arguments: JSON pointer, what is done there, and with what."""
+
+    at: str
+    change: str
+    value: object
+
+
+@dataclass(frozen=True, slots=True)
+class Instead:
+    """What is done instead of an act: its kind, and what the kind needs."""
+
+    kind: str
+    value: str | tuple[Change, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One rule as written. A selector that is None does not narrow."""
 
@@ -75,6 +92,7 @@ class Rule:
     timeout_ms: int | None = None
     record: str | None = None
     mask: str | None = None
+    steer: Instead | None = None
     best_effort: bool = False
 
 

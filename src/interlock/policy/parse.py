@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
-from interlock.policy import values
+from interlock.policy import steers, values
 from interlock.policy.document import Mapping, Node, Sequence, Text, read_document
 from interlock.policy.faults import Fault, Place, meant, quoted
-from interlock.policy.fields import DECISIONS, DECISIONS_LATER, INSTEAD, RULE, TIMEOUT_MS_DEFAULT, TOP, Field
+from interlock.policy.fields import DECISIONS, INSTEAD, RULE, TIMEOUT_MS_DEFAULT, TOP, Field
 from interlock.policy.language import FACTS, GROUPS, SELECTORS, VERBS, VERBS_LATER, in_groups
-from interlock.policy.layer import Item, Layer, Origin, Rule
+from interlock.policy.layer import Instead, Item, Layer, Origin, Rule
 from interlock.policy.limits import RULES_MAX
 
 _Value = TypeVar("_Value")
@@ -126,14 +126,14 @@ class _LayerParser:
     def _rule(self, node: Node, seen: dict[str, Place]) -> Rule | None:
         if not isinstance(node, Mapping):
             self._fault(
-                node.place, "a rule is a mapping of keys", "write `- id: my-rule`, then `allow:`, `deny:` or `approve:`"
+                node.place, "a rule is a mapping of keys", "write `- id: my-rule`, then a decision such as `allow:`"
             )
             return None
-        said = [(key, value) for key, value in node.entries if key.value in (*DECISIONS, *DECISIONS_LATER)]
+        said = [(key, value) for key, value in node.entries if key.value in DECISIONS]
+        instead = None
         rest = Mapping(node.place, tuple(entry for entry in node.entries if entry not in said), node.flow)
-        later = any(key.value in DECISIONS_LATER for key, _ in said)
-        if later:
-            # What `to:` means depends on the steer; only what stands beside it is worth reporting.
+        if any(key.value == "steer" for key, _ in said):
+            instead = next((value for key, value in rest.entries if key.value == "to"), None)
             rest = Mapping(node.place, tuple(entry for entry in rest.entries if entry[0].value != "to"), node.flow)
         found = self._known(rest, RULE, "key in a rule")
         identity = self._identity(node, found, seen)
@@ -147,6 +147,8 @@ class _LayerParser:
             self._facts_narrow(node, [fact for fact, _ in rule.when], verbs)
         if rule.mask is not None:
             self._masks(node, found, verbs)
+        if decision == "steer":
+            rule = replace(rule, steer=self._steer(node, instead, verbs or ()))
         return None if verbs is None or identity is None else rule
 
     def _with_fields(self, rule: Rule, found: dict[str, Node]) -> Rule:
@@ -199,20 +201,16 @@ class _LayerParser:
         return identity
 
     def _decision(self, node: Mapping, said: list[tuple[Text, Node]]) -> tuple[str | None, tuple[str, ...] | None]:
-        for key, _ in said:
-            if key.value in DECISIONS_LATER:
-                self._fault(key.place, f"`{key.value}` is not enforced yet", INSTEAD[key.value])
         if not said:
-            self._fault(node.place, "the rule decides nothing", "add `allow:`, `deny:` or `approve:` with a verb")
+            hint = "add `allow:`, `deny:`, `approve:` or `steer:` with a verb"
+            self._fault(node.place, "the rule decides nothing", hint)
             return None, None
         if len(said) > 1:
             keys = " and ".join(f"`{key.value}`" for key, _ in said)
             self._fault(said[1][0].place, f"the rule has {keys}", "make two rules: each rule has one decision")
             return None, None
         key, value = said[0]
-        if key.value in DECISIONS_LATER:
-            return None, None
-        if self._origin is Origin.WORKSPACE and key.value == "allow":
+        if self._origin is Origin.WORKSPACE and key.value in ("allow", "steer"):
             self._fault(
                 key.place,
                 "a layer found in the workspace may only deny and approve",
@@ -300,6 +298,12 @@ class _LayerParser:
             self._fault(place, f"`mask` means nothing for `{without[0]}`", "make a rule of its own for `file.read`")
         elif "path" not in found:
             self._fault(place, "`mask` without `path`", "add `path:` with the configurations that are meant")
+
+    def _steer(self, node: Mapping, instead: Node | None, verbs: tuple[str, ...]) -> Instead | None:
+        if instead is None:
+            self._fault(node.place, "a rule that steers says what is done instead", f"add `to:`; {steers.EXAMPLE}")
+            return None
+        return steers.steer(instead, verbs, self._faults)
 
     def _is_mapping(self, node: Node, what: str, example: str) -> bool:
         if isinstance(node, Mapping):

@@ -24,8 +24,10 @@ from interlock.policy.language import (
     SELECTORS,
     SIDES,
     SIGNALS,
+    STEERS,
     in_groups,
 )
+from interlock.policy.steers import LATER, MEANINGS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,6 +64,7 @@ def reference() -> str:
     """The page."""
     narrowing, other = ("key", "on", "takes", "meaning"), [name for name in RULE if _is_other(name)]
     later = {name: INSTEAD[name] for table in (TOP, RULE) for name, field in table.items() if field.later}
+    later |= {f"steer … to: {kind}": instead for kind, instead in LATER.items()}
     planes = [("host", _quoted(HOST_VERBS)), ("gateway", _quoted(GATEWAY_VERBS))]
     keys = [_row(name, field) for name, field in TOP.items() if not field.later]
     parts = [
@@ -71,6 +74,7 @@ def reference() -> str:
         "[Policies](policy.md) explains how to write one.",
         *_section("A layer", ("key", "takes", "meaning"), keys),
         *_section("Decisions", ("decision",), [(f"`{word}`",) for word in DECISIONS]),
+        *_section("What may be done instead (`steer`, `to`)", ("to", "on", "what is done"), _steers()),
         *_section("Verbs", ("plane", "verbs"), planes),
         *_section("Words for several verbs", ("word", "stands for"), [_several(name) for name in GROUPS]),
         *_section("What narrows a rule", narrowing, [_selector(name) for name in SELECTORS]),
@@ -91,6 +95,11 @@ def _row(name: str, field: Field) -> tuple[str, ...]:
 
 def _several(name: str) -> tuple[str, ...]:
     return (f"`{name}`", _quoted(GROUPS[name]))
+
+
+def _steers() -> list[tuple[str, ...]]:
+    known = [(kind, meaning) for kind, meaning in MEANINGS.items() if kind not in LATER]
+    return [(f"`{kind}`", _quoted(in_groups(STEERS[kind])), meaning) for kind, meaning in known]
 
 
 def _instead(later: dict[str, str]) -> list[tuple[str, ...]]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from interlock.policy.fields import NAME, RULE, TOP, Field
+from interlock.policy.fields import DECISIONS, NAME, RULE, TOP, Field
 from interlock.policy.language import (
+    CHANGES,
     COMMAND_KEYS,
     CONDITION_TESTS,
     FACTS,
@@ -20,6 +21,7 @@ from interlock.policy.language import (
 )
 from interlock.policy.limits import RULES_MAX
 from interlock.policy.sets import MEANINGS
+from interlock.policy.steers import ALONE, SAYING
 from interlock.vocabulary.json_value import JsonObject
 
 _SCALAR: Final[JsonObject] = {"type": ["string", "number", "boolean", "null"]}
@@ -48,10 +50,9 @@ def schema() -> JsonObject:
 
 def _rule() -> JsonObject:
     verbs: JsonObject = {"enum": [*GROUPS, *VERBS]}
-    decisions = {
-        word: {**_one_or_many(verbs), "description": f"{word} these verbs"} for word in ("allow", "deny", "approve")
-    }
+    decisions = {word: {**_one_or_many(verbs), "description": f"{word} these verbs"} for word in DECISIONS}
     properties = {name: _property(field) for name, field in RULE.items() if not field.later}
+    properties["to"] = {"anyOf": [_KINDS["side"], *_STEERS], "description": RULE["to"].meaning}
     return {
         "type": "object",
         "required": ["id"],
@@ -74,6 +75,26 @@ def _words_of(fact: str, words: tuple[str, ...]) -> JsonObject:
     return _one_or_many({"enum": list(words)}) if fact == "history" else {"enum": list(words)}
 
 
+_CHANGE: Final[JsonObject] = {
+    "type": "object",
+    "required": ["at"],
+    "minProperties": 2,
+    "maxProperties": 2,
+    "additionalProperties": False,
+    "properties": {"at": {"type": "string"}, **dict.fromkeys(CHANGES, _SCALAR)},
+}
+_STEERS: Final[list[JsonObject]] = [
+    {"enum": list(ALONE)},
+    *(
+        {
+            "type": "object",
+            "required": [kind],
+            "additionalProperties": False,
+            "properties": {kind: {"type": "array", "minItems": 1, "items": _CHANGE} if kind == "arguments" else _TEXT},
+        }
+        for kind in SAYING
+    ),
+]
 _PORT: Final[JsonObject] = {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 65_535}, {"type": "string"}]}
 _KINDS: Final[dict[str, JsonObject]] = {
     "version": {"enum": [1, "1"]},

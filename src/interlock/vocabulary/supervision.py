@@ -38,6 +38,13 @@ class Denied(NamedTuple):
     decision: JsonObject
 
 
+class Steered(NamedTuple):
+    """Something else was done than was asked for: the act that was asked for, and the decision that steered it."""
+
+    action: JsonObject
+    decision: JsonObject
+
+
 class DenialGroup(NamedTuple):
     """Denials of one verb at one place for one cause; `first` is the target of the first."""
 
@@ -94,7 +101,7 @@ class Ended(NamedTuple):
     checkpoint: str | None
 
 
-Told = Started | Failed | Denied | Suppressed | Asked | Withdrawn | ContextTaken | Exited | Ended
+Told = Started | Failed | Denied | Steered | Suppressed | Asked | Withdrawn | ContextTaken | Exited | Ended
 
 
 class Answered(NamedTuple):

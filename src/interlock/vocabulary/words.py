@@ -126,6 +126,39 @@ def denial(action: object, decision: object) -> str:
     return f"denied {act(action)} ({reason(said.get('rules'), said.get('because'))})"
 
 
+def steering(action: object, decision: object) -> str:
+    """`VERB TARGET: WHAT WAS DONE INSTEAD (RULE: because)`."""
+    said = decision if isinstance(decision, dict) else {}
+    return f"{act(action)}: {instead(said.get('steer'))} ({reason(said.get('rules'), said.get('because'))})"
+
+
+def instead(steer: object) -> str:
+    """What a steer has done in the place of an act."""
+    match steer:
+        case "this_machine":
+            return "on this machine only"
+        case "masked":
+            return "shown without its credentials"
+        case {"replace_flag": {"flags": list(flags), "with": flag}}:
+            gone = ", ".join(printable(text_of(each), NAME_CHARACTERS_MAX) for each in flags)
+            return f"with {printable(text_of(flag), NAME_CHARACTERS_MAX)} in place of {gone}"
+        case {"add_flag": {"flag": flag}}:
+            return f"with {printable(text_of(flag), NAME_CHARACTERS_MAX)}"
+        case {"tool": tool}:
+            return f"by the tool {printable(str(tool), NAME_CHARACTERS_MAX)} instead"
+        case {"arguments": list(changes)}:
+            return f"with {', '.join(map(_argument, changes))}"
+        case _:
+            return "something else instead"
+
+
+def _argument(change: object) -> str:
+    said = change if isinstance(change, dict) else {}
+    at, value = printable(str(said.get("at")), NAME_CHARACTERS_MAX), json.dumps(said.get("value"), ensure_ascii=False)
+    how = {"set": "", "default": "", "at_most": "at most ", "at_least": "at least "}.get(str(said.get("change")), "")
+    return f"{at}: {how}{printable(value, NAME_CHARACTERS_MAX)}"
+
+
 # A question, to a person
 
 

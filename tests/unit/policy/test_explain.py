@@ -46,5 +46,5 @@ def test_a_socket_that_starts_programs_outside_is_named() -> None:
 
 def test_the_schema_knows_what_the_parser_knows_and_refuses_the_rest() -> None:
     rule = schema()["properties"]["rules"]["items"]
-    assert set(rule["properties"]) == {name for name, field in RULE.items() if not field.later} | {"allow", "deny", "approve"}
+    assert set(rule["properties"]) == {name for name, field in RULE.items() if not field.later} | {"allow", "deny", "approve", "steer"}
     assert rule["additionalProperties"] is False

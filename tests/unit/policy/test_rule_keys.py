@@ -8,7 +8,7 @@ import pytest
 
 from interlock.policy.faults import Fault, Place
 from interlock.policy.fields import RULE
-from interlock.policy.layer import Rule
+from interlock.policy.layer import Instead, Rule
 from interlock.policy.origin import Origin
 from interlock.policy.parse import parse_layer
 
@@ -58,7 +58,12 @@ def test_a_key_that_is_written_is_in_the_rule(key: str) -> None:
 
 def test_a_rule_holds_nothing_that_no_key_says() -> None:
     said = {ATTRIBUTES.get(name, name) for name, field in RULE.items() if not field.later}
-    assert {field.name for field in fields(Rule)} == said | {"decision", "verbs", "place"}
+    assert {field.name for field in fields(Rule)} == said | {"decision", "verbs", "place", "steer"}
+
+
+def test_to_says_what_is_done_instead_on_a_rule_that_steers() -> None:
+    rule = parsed("steer: net.bind\n    to: this_machine")
+    assert (rule.to, rule.steer) == (None, Instead("this_machine"))
 
 
 def test_what_cannot_be_read_is_a_fault_and_not_left_out() -> None:

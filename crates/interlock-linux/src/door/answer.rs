@@ -7,6 +7,7 @@
 use super::process::meant::StaysInside;
 use super::process::objects::{Limits, MadeHere};
 use super::process::own::OwnStanding;
+use super::process::replaced::Replaced;
 use super::process::traced::{ExecEnd, Traced};
 use super::seen::path_only::PathOnly;
 use crate::sys;
@@ -175,6 +176,8 @@ pub enum Proof {
     MadeHere(MadeHere),
     /// The call tells limits and sums of the machine.
     Limits(Limits),
+    /// A receiver has its tracee make the call, and verifies what it commits.
+    Replaced(Replaced),
 }
 
 impl Proof {
@@ -186,6 +189,7 @@ impl Proof {
             Self::PathOnly(proof) => proof.call(),
             Self::MadeHere(proof) => proof.call(),
             Self::Limits(proof) => proof.call(),
+            Self::Replaced(proof) => proof.call(),
         }
     }
 }

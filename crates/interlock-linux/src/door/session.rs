@@ -10,6 +10,7 @@ use super::naming::Naming;
 use super::pool::{BLOCKED_MAX, BRIEF_MAX, Blocked, Exhausted, Pool};
 use super::process::objects::Objects;
 use super::process::own::Standing;
+use super::process::replaced::Starting;
 use super::seen::history::{Histories, Known};
 use super::seen::made::Made;
 use super::seen::mounts::Mounts;
@@ -95,6 +96,8 @@ pub struct Session {
     pub places: Places,
     /// The System V objects that this session's door has made.
     pub objects: Objects,
+    /// Who is about to start another command in the place of one.
+    pub starting: Starting,
     /// Files that answers carry just now.
     pub handovers: Handovers,
     /// What is written to files without a name, until it is whole.
@@ -146,6 +149,7 @@ impl Session {
             histories,
             places,
             objects: Objects::default(),
+            starting: Starting::default(),
             handovers: Handovers::default(),
             copies: Copies::new(keeping(own.clone(), threads.keep)),
             missing: Missing::default(),

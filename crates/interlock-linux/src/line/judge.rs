@@ -24,6 +24,8 @@ pub struct Judge {
     pub plan: Plan,
     /// Whether any rule asks where an object comes from: otherwise nobody looks.
     pub asks_origin: bool,
+    /// Whether any rule has another command started in the place of one.
+    pub steers_programs: bool,
 }
 
 /// A decision, and the Facts it was made with.
@@ -46,7 +48,8 @@ impl Judge {
             return Err(PolicyError { place: None, message: format!("`{key}` is not enforced here") });
         }
         let plan = Plan::compile(&policy);
-        Ok(Self { asks_origin: plan.asks_origin(), plan, policy, routine: Routine::default() })
+        let steers_programs = policy.steers(Verb::ProcessExec);
+        Ok(Self { asks_origin: plan.asks_origin(), steers_programs, plan, policy, routine: Routine::default() })
     }
 
     /// The Plan's answer, or what it decides with the Facts that policy asks for about this act.

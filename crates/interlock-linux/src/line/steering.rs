@@ -16,9 +16,10 @@ impl Line {
         let said = &act.judged.decision;
         let led_to = said.steer.clone().and_then(|steer| Some(((enactor.steered)(&act.action, &steer)?, steer)));
         let Some((Observed { verb, target, origin, origin_to, history: _ }, steer)) = led_to else {
-            return Err(self.deny(around, call, act.action.clone(), &act.judged));
+            return Err(self.deny_for(around, call, act.action.clone(), &act.judged, "the steer leads nowhere: the act cannot be done so"));
         };
         self.decided(&act.action, said, &act.judged.facts, RecordClass::Ordered)?;
+        let asked = (act.action.clone(), said.clone());
         let action = Action { verb, target, ..act.action.clone() };
         let needs = self.judge.plan.needs(&action);
         let (origin, origin_to) = if needs.origin { (origin, origin_to) } else { (None, None) };
@@ -28,7 +29,11 @@ impl Line {
         let kept = decision.obligations.join(&said.obligations) && (enactor.honours)(&decision.obligations);
         *act = Act { action, judged: Judged { decision, facts }, verdict: Verdict::Steer(steer) };
         match act.judged.decision.decision {
-            Says::Allow if kept => self.allow(act),
+            Says::Allow if kept => {
+                let record = self.allow(act)?;
+                self.uplink.steered(&asked, record);
+                Ok(record)
+            }
             Says::Deny => Err(self.deny(around, call, act.action.clone(), &act.judged)),
             _ => Err(self.deny_for(around, call, act.action.clone(), &act.judged, "what it is steered to is not allowed as it stands")),
         }

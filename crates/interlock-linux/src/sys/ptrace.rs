@@ -62,6 +62,46 @@ pub fn returned(thread: i32) -> io::Result<i64> {
     if result == -1 { Err(io::Error::last_os_error()) } else { Ok(value) }
 }
 
+/// Lets a stopped tracee go on, traced, with `signal` delivered first (0: none).
+///
+/// # Errors
+/// ESRCH: it is gone or not stopped.
+pub fn go_on(thread: i32, signal: i32) -> io::Result<()> {
+    request(libc::PTRACE_CONT, thread, usize::try_from(signal).unwrap_or(0))
+}
+
+/// The registers of a stopped tracee.
+///
+/// # Errors
+/// ESRCH: it is gone or not stopped.
+pub fn registers(thread: i32) -> io::Result<libc::user_regs_struct> {
+    let mut registers = std::mem::MaybeUninit::<libc::user_regs_struct>::uninit();
+    // SAFETY: the kernel fills `registers`, which outlives the call, or says that it did not.
+    let result = unsafe { libc::ptrace(libc::PTRACE_GETREGS, thread, 0_usize, registers.as_mut_ptr()) };
+    // SAFETY: filled, as the call succeeded.
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(unsafe { registers.assume_init() }) }
+}
+
+/// Gives a stopped tracee these registers.
+///
+/// # Errors
+/// ESRCH: it is gone or not stopped. EIO: they cannot be a process's.
+pub fn set_registers(thread: i32, registers: &libc::user_regs_struct) -> io::Result<()> {
+    // SAFETY: the kernel only reads `registers`, which outlives the call.
+    let result = unsafe { libc::ptrace(libc::PTRACE_SETREGS, thread, 0_usize, std::ptr::from_ref(registers)) };
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Writes eight bytes into the memory of a stopped tracee, its program text too: into its own copy of it.
+///
+/// # Errors
+/// ESRCH: it is gone or not stopped. EIO: nothing is mapped there.
+pub fn poke(thread: i32, address: u64, bytes: [u8; 8]) -> io::Result<()> {
+    // SAFETY: two words by value; no memory of ours is touched.
+    let result = unsafe { libc::ptrace(libc::PTRACE_POKETEXT, thread, address as usize, usize::from_ne_bytes(bytes)) };
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 /// Waits until one of the calling thread's tracees stops or ends.
 ///
 /// # Errors

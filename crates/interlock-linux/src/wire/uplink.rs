@@ -3,6 +3,7 @@
 use super::tally::Tally;
 use interlock_core::action::Action;
 use interlock_core::decision::Decision;
+use interlock_core::steer::Steer;
 use serde_json::{Value, json};
 use std::io::Write;
 use std::os::unix::net::UnixStream;
@@ -74,6 +75,14 @@ impl Uplink {
         let message = || json!({"type": "denied", "action": action, "decision": decision, "record": record});
         if counted || !self.within_rate() || !self.send(message()) {
             self.tally.lock().unwrap_or_else(PoisonError::into_inner).add(action, decision, natively);
+        }
+    }
+
+    /// Queues the notice that something else was done than was asked for. What is read as a view is no news each time: nothing was changed.
+    pub fn steered(&self, (action, decision): &(Action, Decision), record: Option<u64>) {
+        let is_view = decision.steer == Some(Steer::Masked);
+        if !is_view && self.within_rate() {
+            let _nobody_reads = self.send(json!({"type": "steered", "action": action, "decision": decision, "record": record}));
         }
     }
 

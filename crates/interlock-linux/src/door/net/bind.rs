@@ -1,6 +1,8 @@
 //! bind and listen: a name for the caller's socket, given on its behalf.
 //!
-//! Whoever connects later may be anybody, so the `to` of both is `outside`. Leaves out unix paths (`unix`). bind(2), listen(2).
+//! Whoever connects later may be anybody, so the `to` of both is `outside`. What is steered to this machine keeps the address it asked for, and gets
+//! the loopback device alone: only from here can it be reached, and no call of the session's undoes that (the table refuses them).
+//! Leaves out unix paths (`unix`). bind(2), listen(2), SO_BINDTODEVICE in socket(7) (no privilege since 5.7).
 
 use super::abstracts;
 use super::joined::{self, Taking};
@@ -9,15 +11,14 @@ use super::unix;
 use crate::door::answer::{Answered, Pending};
 use crate::door::errand::Errand;
 use crate::door::seen::caller::Stop;
-use crate::line::Enactor;
+use crate::line::{Enactor, Observed, Permit, Verdict};
 use crate::sys::errno::Errno;
 use crate::sys::sockets as sys;
 use interlock_abi::address::{self, Endpoint, Name, Purpose};
-use interlock_core::action::{Protocol, Side, Verb};
+use interlock_core::action::{Action, Protocol, Side, Verb};
+use interlock_core::steer::Steer;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsFd as _;
-
-/// What is allowed is done as it is, or not at all.
-const ENACTOR: Enactor = Enactor::PLAIN;
 
 /// Answers bind(2).
 pub fn bind(errand: &Errand<'_>, pending: Pending) -> Answered {
@@ -36,7 +37,10 @@ fn attempt_bind(errand: &Errand<'_>) -> Result<i64, Stop> {
             let place = (endpoint.address, endpoint.port);
             let protocol = socket::transport(socket.kind, Verb::NetBind, place)?;
             let act = socket::act(Verb::NetBind, protocol, place, Side::Outside);
-            errand.enact_as_caller(&ENACTOR, vec![act], |_| take_port(errand, &socket, protocol, &endpoint))?;
+            let here = |_: &Action, _: &Steer| steered(Verb::NetBind, protocol, place);
+            errand.enact_as_caller(&follower(&here), vec![act], |permits| {
+                take_port(errand, &socket, protocol, &endpoint, is_for_this_machine(permits))
+            })?;
         }
         Name::Path(path) => unix::bind(errand, &socket, &path)?,
         Name::Abstract(name) => abstracts::bind(errand, &socket, &name)?,
@@ -54,8 +58,39 @@ fn note_name(errand: &Errand<'_>, socket: &Socket) {
     errand.session.sockets.owned.note(socket.as_fd(), socket.kind, socket.seen());
 }
 
-/// A port that only the door still holds is the session's to take again.
-fn take_port(errand: &Errand<'_>, socket: &Socket, protocol: Protocol, endpoint: &Endpoint) -> Result<(), Stop> {
+/// The same port at the loopback address.
+fn on_this_machine(verb: Verb, protocol: Protocol, (address, port): (IpAddr, u16)) -> Observed {
+    let loopback = if address.is_ipv4() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { IpAddr::V6(Ipv6Addr::LOCALHOST) };
+    socket::act(verb, protocol, (loopback, port), Side::Outside)
+}
+
+/// What a steer to this machine comes to. Of addresses only those that stand for all have a part that is this machine's.
+fn steered(verb: Verb, protocol: Protocol, place: (IpAddr, u16)) -> Option<Observed> {
+    place.0.is_unspecified().then(|| on_this_machine(verb, protocol, place))
+}
+
+fn follower(here: &dyn Fn(&Action, &Steer) -> Option<Observed>) -> Enactor<'_> {
+    Enactor { follows: |steer| *steer == Steer::ThisMachine, steered: here, ..Enactor::PLAIN }
+}
+
+fn is_for_this_machine(permits: &[Permit]) -> bool {
+    permits.iter().any(|permit| permit.verdict == Verdict::Steer(Steer::ThisMachine))
+}
+
+/// A port that only the door still holds is the session's to take again. `here`: for this machine alone.
+fn take_port(errand: &Errand<'_>, socket: &Socket, protocol: Protocol, endpoint: &Endpoint, here: bool) -> Result<(), Stop> {
+    // A datagram socket hears from its bind on; a stream hears nobody before its listen, which is decided by the device that it has.
+    if here && protocol == Protocol::Udp {
+        errand.session.sockets.keep_to_this_machine(socket.as_fd())?;
+    }
+    attempt_port(errand, socket, protocol, endpoint)?;
+    if here && protocol != Protocol::Udp {
+        errand.session.sockets.keep_to_this_machine(socket.as_fd())?;
+    }
+    Ok(())
+}
+
+fn attempt_port(errand: &Errand<'_>, socket: &Socket, protocol: Protocol, endpoint: &Endpoint) -> Result<(), Stop> {
     let (sockets, members) = (&errand.session.sockets, &errand.session.members);
     let take = || {
         let _sharing = sockets.sharing();
@@ -89,9 +124,18 @@ fn attempt_listen(errand: &Errand<'_>) -> Result<i64, Stop> {
             if socket::transport(socket.kind, Verb::NetListen, socket.local())? != Protocol::Tcp {
                 return Err(Errno(libc::EOPNOTSUPP).into());
             }
-            let act = socket::act(Verb::NetListen, Protocol::Tcp, socket.local(), Side::Outside);
-            errand.enact_as_caller(&ENACTOR, vec![act], |_| {
-                let _sharing = errand.session.sockets.sharing();
+            let (sockets, place) = (&errand.session.sockets, socket.local());
+            let here = |_: &Action, _: &Steer| steered(Verb::NetListen, Protocol::Tcp, place);
+            let act = if sockets.keeps_to_this_machine(socket.as_fd()) {
+                on_this_machine(Verb::NetListen, Protocol::Tcp, place)
+            } else {
+                socket::act(Verb::NetListen, Protocol::Tcp, place, Side::Outside)
+            };
+            errand.enact_as_caller(&follower(&here), vec![act], |permits| {
+                if is_for_this_machine(permits) {
+                    sockets.keep_to_this_machine(socket.as_fd())?;
+                }
+                let _sharing = sockets.sharing();
                 joined::apart_from_others(errand, &socket, (Taking::Connections, (Protocol::Tcp, socket.local())), enact)
             })?;
         }

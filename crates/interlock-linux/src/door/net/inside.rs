@@ -13,6 +13,7 @@ use super::kept::Kept;
 use super::owned::Owned;
 use super::whereabouts::{Answerer, Whereabouts};
 use super::wishes::Wishes;
+use crate::sys::errno::{Errno, Sys};
 use crate::sys::sockets as sys;
 use crate::tree::members::Members;
 use interlock_core::action::{Protocol, Side};
@@ -124,6 +125,24 @@ impl Sockets {
         let here = self.namespace.is_some() && sys::namespace(from).ok() == self.namespace;
         let led = || sys::option(from, libc::SOL_SOCKET, DEVICE).map_or(true, |device| ![ANY_DEVICE, LOOPBACK_DEVICE].contains(&device));
         here && (address.is_loopback() || reaches_itself(address)) && !led()
+    }
+
+    /// Whether nobody but this machine reaches a socket, whatever its address: the loopback device of the session's network is all it has.
+    pub(super) fn keeps_to_this_machine(&self, socket: BorrowedFd<'_>) -> bool {
+        let here = self.namespace.is_some() && sys::namespace(socket).ok() == self.namespace;
+        here && sys::option(socket, libc::SOL_SOCKET, DEVICE).is_ok_and(|device| device == LOOPBACK_DEVICE)
+    }
+
+    /// Has nobody but this machine reach a socket.
+    ///
+    /// # Errors
+    /// EPERM where it has another device already, or is of another network.
+    pub(super) fn keep_to_this_machine(&self, socket: BorrowedFd<'_>) -> Sys<()> {
+        // Whoever has no privilege may not even say the same twice.
+        if !self.keeps_to_this_machine(socket) {
+            sys::set_option(socket, libc::SOL_SOCKET, DEVICE, LOOPBACK_DEVICE).map_err(Errno::from)?;
+        }
+        if self.keeps_to_this_machine(socket) { Ok(()) } else { Err(Errno(libc::EPERM)) }
     }
 
     /// Not while it is looked for in the tree: others may ask meanwhile.

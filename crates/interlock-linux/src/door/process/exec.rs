@@ -2,24 +2,31 @@
 //!
 //! A script is an act for itself and one for each interpreter, whose arguments are known beforehand (`script`). What the kernel refuses
 //! by itself is answered with the kernel's errno before anybody is asked.
+//! What is steered to another command line is committed as it was asked for, verified, and replaced before its first instruction (`replaced`): a
+//! script is then one act and its interpreters further ones, decided after it, since their arguments follow from what it was steered to.
 //! Left out: formats registered with binfmt_misc (their handler is not what was decided: killed, recorded), and what the program does
 //! once it runs. A rule on a path steers, it does not contain: a copy under another name is another program.
 
-use super::traced::{ExecEnd, Expected, Found, Traced};
-use crate::door::answer::{Answered, Pending};
+use super::expected::Expected;
+use super::replaced::Replacement;
+use super::traced::{ExecEnd, Found, Traced};
+use crate::door::answer::{Answered, Pending, Proof};
 use crate::door::errand::Errand;
 use crate::door::refusal;
 use crate::door::seen::caller::{Caller, Reached, Stop};
 use crate::door::seen::lost;
 use crate::door::seen::resolve::{self, Last, Name, Object, Path};
 use crate::door::session::Session;
-use crate::line::{Enactor, Leave, Observed};
+use crate::line::{Enactor, Leave, Observed, Verdict};
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::files;
 use interlock_abi::script::{self, Head};
-use interlock_core::action::{Bytes, Inode, Target, Verb};
+use interlock_core::action::{Action, Bytes, Inode, Target, Verb};
 use interlock_core::decision::RecordClass;
+use interlock_core::instead;
+use interlock_core::steer::Steer;
 use serde_json::json;
+use std::cell::RefCell;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt as _;
 
@@ -32,15 +39,25 @@ const ARGUMENTS_MAX: usize = 32 * 1024;
 /// AT_EXECVE_CHECK (6.14): the kernel says whether it would, and does not.
 const EXECVE_CHECK: i32 = 0x10000;
 
-/// What is allowed is done as it is, or not at all.
-const ENACTOR: Enactor = Enactor::PLAIN;
-
 /// What the caller asked for, as it stood when the call was received.
 struct Request {
     directory: i32,
     path: Vec<u8>,
     arguments: Vec<Vec<u8>>,
     flags: i32,
+}
+
+/// What is to run: as it was asked for, and instead of that where it was steered.
+struct Decided<'s> {
+    images: Vec<Image>,
+    instead: Option<Instead>,
+    leaves: Vec<Leave<'s>>,
+}
+
+/// Another command line, and the images on its way.
+struct Instead {
+    arguments: Vec<Vec<u8>>,
+    images: Vec<Image>,
 }
 
 /// One image on the way: a script, or the program at the end.
@@ -51,18 +68,66 @@ struct Image {
 
 /// Answers execve and execveat.
 pub fn exec(errand: &Errand<'_>, pending: Pending) -> Answered {
+    if let Some(proof) = errand.session.starting.expects(errand.call) {
+        return pending.go_on(Proof::Replaced(proof));
+    }
     let request = match request(&errand.caller) {
         Ok(request) => request,
         Err(Errno(errno)) => return pending.errno(errno),
     };
-    let found = images(errand, &request).and_then(|(images, directory)| {
-        let observed = images.iter().map(|image| observed(errand.session, image, &directory)).collect();
-        errand.settle(&ENACTOR, observed).map(|leave| (images, leave))
-    });
-    match found {
-        Ok((images, leave)) => enact(errand, pending, &images, leave),
+    match decided(errand, &request) {
+        Ok(decided) => enact(errand, pending, decided),
         Err(stop) => refusal::stopped(errand.session, pending, stop, |path| act(path, &[], None, &request.arguments, b"/")),
     }
+}
+
+fn decided<'s>(errand: &'s Errand<'_>, request: &Request) -> Result<Decided<'s>, Stop> {
+    let (images, directory) = images(errand, request)?;
+    let observed = |images: &[Image]| images.iter().map(|image| observed(errand.session, image, &directory)).collect::<Vec<_>>();
+    if !errand.session.line.judge.steers_programs {
+        let leave = errand.settle(&Enactor::PLAIN, observed(&images))?;
+        return Ok(Decided { images, instead: None, leaves: vec![leave] });
+    }
+    let found = RefCell::new(None);
+    let follow = |_: &Action, steer: &Steer| {
+        let made = instead_of(errand, request, steer)?;
+        let first = made.images.first().map(|image| self::observed(errand.session, image, &directory));
+        found.replace(Some(made));
+        first
+    };
+    let follows = |steer: &Steer| matches!(steer, Steer::ReplaceFlag { .. } | Steer::AddFlag { .. });
+    let leave = errand.settle(&Enactor { follows, steered: &follow, ..Enactor::PLAIN }, observed(images.get(..1).unwrap_or_default()))?;
+    let is_steered = leave.permits().iter().any(|permit| permit.verdict != Verdict::Allow);
+    let instead = found.into_inner().filter(|_| is_steered);
+    let mut leaves = vec![leave];
+    let rest = instead.as_ref().map_or(images.as_slice(), |instead| &instead.images).get(1..).unwrap_or_default();
+    if !rest.is_empty() {
+        match errand.settle(&Enactor::PLAIN, observed(rest)) {
+            Ok(leave) => leaves.push(leave),
+            Err(stop) => {
+                done(leaves, libc::EACCES);
+                return Err(stop);
+            }
+        }
+    }
+    Ok(Decided { images, instead, leaves })
+}
+
+/// What a steer makes of the request. Nothing where that cannot be started by the name that it was started by: a descriptor may be gone by then.
+fn instead_of(errand: &Errand<'_>, request: &Request, steer: &Steer) -> Option<Instead> {
+    let by_name = request.directory == libc::AT_FDCWD || request.path.first() == Some(&b'/');
+    if !by_name || request.path.is_empty() || request.flags != 0 {
+        return None;
+    }
+    let given: Vec<Bytes> = request.arguments.iter().cloned().map(Bytes).collect();
+    let arguments: Vec<Vec<u8>> = instead::command_line(steer, &given)?.into_iter().map(|argument| argument.0).collect();
+    let changed = Request { directory: request.directory, path: request.path.clone(), arguments: arguments.clone(), flags: request.flags };
+    let (images, _) = images(errand, &changed).ok()?;
+    Some(Instead { arguments, images })
+}
+
+fn done(leaves: Vec<Leave<'_>>, errno: i32) {
+    leaves.into_iter().for_each(|leave| leave.done(errno));
 }
 
 fn request(caller: &Caller<'_>) -> Sys<Request> {
@@ -212,29 +277,35 @@ fn act(path: &[u8], aliases: &[Vec<u8>], inode: Option<Inode>, arguments: &[Vec<
 }
 
 /// Lets the kernel go on under trace. The receiver is blocked while the kernel loads the program.
-fn enact(errand: &Errand<'_>, pending: Pending, images: &[Image], leave: Leave<'_>) -> Answered {
+fn enact(errand: &Errand<'_>, pending: Pending, decided: Decided<'_>) -> Answered {
     let (call, session) = (errand.call, errand.session);
-    for image in images {
+    let Decided { images, instead, leaves } = decided;
+    for image in &images {
         // Whoever wrote it may have closed it just now.
         session.handovers.settle(crate::door::act::inode(&image.object.stat));
     }
     let Some(program) = images.last() else { return pending.errno(libc::EACCES) };
     let Ok(_room) = session.room_for_a_moment(call) else {
-        leave.done(libc::EAGAIN);
+        done(leaves, libc::EAGAIN);
         return pending.errno(libc::EAGAIN);
     };
     let expected = Expected { program: &program.object, arguments: block(&program.arguments) };
+    let replacement = instead.as_ref().and_then(|Instead { arguments, images }| {
+        let program = images.last()?;
+        let expected = Expected { program: &program.object, arguments: block(&program.arguments) };
+        Some(Replacement { arguments, expected, starting: &session.starting })
+    });
     match Traced::seize(call, &expected, || session.still_waits(call)) {
         Ok(Some(traced)) => {
-            let (answered, outcome) = pending.hand_to(traced);
-            note(session, program, leave, outcome);
+            let (answered, outcome) = pending.hand_to(traced.replaced_by(replacement));
+            note(session, program, leaves, outcome);
             answered
         }
         Ok(None) => pending.errno(libc::EACCES),
         Err(errno) => {
             let act = act(program.object.name.bytes(), &[], None, &program.arguments, b"/");
             session.line.refuse(call, act, "it is traced by somebody else already");
-            leave.done(errno);
+            done(leaves, errno);
             pending.errno(libc::EACCES)
         }
     }
@@ -251,15 +322,15 @@ fn block(arguments: &[Vec<u8>]) -> Vec<u8> {
 }
 
 /// Notes what came of it.
-fn note(session: &Session, program: &Image, leave: Leave<'_>, outcome: ExecEnd) {
+fn note(session: &Session, program: &Image, leaves: Vec<Leave<'_>>, outcome: ExecEnd) {
     match outcome {
-        ExecEnd::Committed => leave.done(0),
-        ExecEnd::Failed(errno) => leave.done(errno),
+        ExecEnd::Committed => done(leaves, 0),
+        ExecEnd::Failed(errno) => done(leaves, errno),
         ExecEnd::Lost(found) => {
             lost(session, program, &found);
-            leave.done(libc::EACCES);
+            done(leaves, libc::EACCES);
         }
-        // Dropped, the leave says that nobody knows.
+        // Dropped, the leaves say that nobody knows.
         ExecEnd::Gone => {}
     }
 }

@@ -5,7 +5,8 @@
 //!
 //! INVARIANT: a tracee is never left traced or stopped by a receiver: it is detached, or it is killed.
 
-use crate::door::seen::resolve::Object;
+use super::expected::Expected;
+use super::replaced::{self, Replacement};
 use crate::sys::files;
 use crate::sys::notify::Call;
 use crate::sys::ptrace::{self, Stop};
@@ -14,14 +15,6 @@ use std::io::Read as _;
 use std::marker::PhantomData;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::OpenOptionsExt as _;
-
-/// What the committed image must be.
-pub struct Expected<'a> {
-    /// The program file, held open so that its inode cannot become another file's.
-    pub program: &'a Object,
-    /// Its arguments, each ended by a zero, as the kernel lays them out.
-    pub arguments: Vec<u8>,
-}
 
 /// What became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +43,8 @@ pub struct Traced<'e> {
     call: u64,
     tracee: Tracee,
     expected: &'e Expected<'e>,
+    /// What is started in its place, once it is known to be what was asked for.
+    instead: Option<Replacement<'e>>,
 }
 
 impl<'e> Traced<'e> {
@@ -59,7 +54,13 @@ impl<'e> Traced<'e> {
     /// The errno for which it cannot be traced.
     pub fn seize(call: &Call, expected: &'e Expected<'e>, waits: impl Fn() -> bool) -> Result<Option<Self>, i32> {
         let tracee = Tracee::stopping(call.thread, waits)?;
-        Ok(tracee.map(|tracee| Self { call: call.id, tracee, expected }))
+        Ok(tracee.map(|tracee| Self { call: call.id, tracee, expected, instead: None }))
+    }
+
+    /// The same, with another command in its place before its first instruction.
+    #[must_use]
+    pub fn replaced_by(self, instead: Option<Replacement<'e>>) -> Self {
+        Self { instead, ..self }
     }
 
     /// The call that it was earned for.
@@ -70,7 +71,7 @@ impl<'e> Traced<'e> {
 
     /// Waits until the kernel, which was told to go on, has committed an image or refused to, and verifies it.
     pub fn verified(mut self) -> ExecEnd {
-        watch(&mut self.tracee, self.expected)
+        watch(&mut self.tracee, self.expected, self.instead.as_ref())
     }
 }
 
@@ -158,12 +159,15 @@ impl Drop for Tracee {
     }
 }
 
-fn watch(tracee: &mut Tracee, expected: &Expected<'_>) -> ExecEnd {
+fn watch(tracee: &mut Tracee, expected: &Expected<'_>, instead: Option<&Replacement<'_>>) -> ExecEnd {
     match ptrace::wait() {
         Ok(Stop::Exec(id)) => {
             // An exec by a thread other than the first takes over the id of its process.
             tracee.id = id;
-            verified(tracee, expected)
+            match instead {
+                Some(instead) if differs(tracee.id, expected).is_none() => replaced(tracee, instead),
+                _ => verified(tracee, expected),
+            }
         }
         Ok(Stop::Trap(_)) => failed(tracee, 0),
         Ok(Stop::Signal(_, signal)) => failed(tracee, signal),
@@ -176,6 +180,35 @@ fn watch(tracee: &mut Tracee, expected: &Expected<'_>) -> ExecEnd {
             ExecEnd::Gone
         }
     }
+}
+
+/// Starts another command in the place of the one that was committed, whose first instruction has not run. What does not start is killed: the one
+/// that was asked for must not.
+fn replaced(tracee: &mut Tracee, instead: &Replacement<'_>) -> ExecEnd {
+    let Ok(_announced) = instead.begin(tracee.id) else {
+        tracee.kill();
+        return ExecEnd::Failed(libc::EACCES);
+    };
+    for _ in 0..replaced::STOPS_MAX {
+        match ptrace::wait() {
+            Ok(Stop::Exec(_)) => return verified(tracee, &instead.expected),
+            // The breakpoint behind the call: the kernel did not start it.
+            Ok(Stop::Signal(id, libc::SIGTRAP)) => {
+                let errno = ptrace::returned(id).map_or(libc::EACCES, |value| i32::try_from(-value).unwrap_or(libc::EACCES));
+                tracee.kill();
+                return ExecEnd::Failed(errno.max(1));
+            }
+            Ok(Stop::Signal(id, signal)) if ptrace::go_on(id, signal).is_ok() => {}
+            Ok(Stop::Trap(id)) if ptrace::go_on(id, 0).is_ok() => {}
+            Ok(Stop::Ended(_) | Stop::Nobody) => {
+                tracee.open = false;
+                return ExecEnd::Gone;
+            }
+            Ok(_) | Err(_) => break,
+        }
+    }
+    tracee.kill();
+    ExecEnd::Gone
 }
 
 fn failed(tracee: &mut Tracee, signal: i32) -> ExecEnd {
@@ -225,7 +258,7 @@ fn arguments(process: i32, expected: usize) -> Option<Vec<u8>> {
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use super::*;
-    use crate::door::seen::resolve::Name;
+    use crate::door::seen::resolve::{Name, Object};
     use std::process::{Child, Command, Stdio};
 
     fn shell(then: &str) -> Child {
@@ -254,7 +287,7 @@ mod tests {
         let id = i32::try_from(child.id()).unwrap();
         ptrace::seize(id).unwrap();
         drop(input.take());
-        let outcome = watch(&mut Tracee::of(id), &expected);
+        let outcome = watch(&mut Tracee::of(id), &expected, None);
         // The tracer is the parent here, and has reaped what it killed.
         (outcome, child.wait().is_ok_and(|status| status.success()))
     }
@@ -264,6 +297,37 @@ mod tests {
         let (outcome, status) = traced("exec /bin/sleep 0", "/bin/sleep", b"/bin/sleep\x000\0");
         assert_eq!(outcome, ExecEnd::Committed);
         assert!(status);
+    }
+
+    fn replaced(then: &str, arguments: &[&str]) -> (ExecEnd, Option<i32>) {
+        let mut child = shell(then);
+        let arguments: Vec<Vec<u8>> = arguments.iter().map(|argument| argument.as_bytes().to_vec()).collect();
+        let (first, program) = (object("/bin/sleep"), object("/bin/sleep"));
+        let block = |arguments: &[Vec<u8>]| arguments.iter().flat_map(|argument| argument.iter().copied().chain([0])).collect::<Vec<u8>>();
+        let expected = Expected { program: &first, arguments: b"/bin/sleep\09\0".to_vec() };
+        let starting = replaced::Starting::default();
+        let then = Expected { program: &program, arguments: block(&arguments) };
+        let instead = Replacement { arguments: &arguments, expected: then, starting: &starting };
+        let mut input = child.stdin.take();
+        let id = i32::try_from(child.id()).unwrap();
+        ptrace::seize(id).unwrap();
+        drop(input.take());
+        let outcome = watch(&mut Tracee::of(id), &expected, Some(&instead));
+        (outcome, child.wait().ok().and_then(|status| status.code()))
+    }
+
+    #[test]
+    fn another_command_runs_in_the_place_of_one() {
+        assert_eq!(replaced("exec /bin/sleep 9", &["/bin/sleep", "0"]), (ExecEnd::Committed, Some(0)));
+        assert_eq!(replaced("exec /bin/sleep 9", &["sleep", "0", "0", "--", "0"]), (ExecEnd::Committed, Some(0)));
+        // Only what was asked for is replaced: anything else is killed.
+        assert!(matches!(replaced("exec /bin/sleep 8", &["/bin/sleep", "0"]), (ExecEnd::Lost(_), None)));
+    }
+
+    #[test]
+    fn what_is_too_long_to_be_started_is_killed() {
+        let long = "x".repeat(100_000);
+        assert_eq!(replaced("exec /bin/sleep 9", &["/bin/sleep", &long]), (ExecEnd::Failed(libc::EACCES), None));
     }
 
     #[test]
