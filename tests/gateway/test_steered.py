@@ -42,6 +42,7 @@ def reached(stage: Stage) -> list[tuple[str, dict[str, Any]]]:
         ((("/limit", "at_least", 3), ("/page", "default", 1)), {"text": "x", "limit": 1}, {"text": "x", "limit": 3, "page": 1}),
         ((("/options/a~1b/deep", "set", [1]),), {"text": "x", "options": {"k": 1}}, {"text": "x", "options": {"k": 1, "a/b": {"deep": [1]}}}),
         ((("/options/deep", "default", 1),), {"text": "x"}, {"text": "x", "options": {"deep": 1}}),
+        ((("/dry_run", "default", True),), {"text": "x", "dry_run": None}, {"text": "x", "dry_run": True}),
     ],
 )  # fmt: skip
 def test_the_tool_is_called_with_other_arguments(
@@ -69,6 +70,9 @@ def test_the_tool_is_called_with_other_arguments(
         ((("/limit", "at_most", 10),), {"text": "x", "limit": [99]}),
         ((("/limit", "at_most", 10),), {"text": "x", "Limit": 99}),
         ((("/options/deep", "set", 1),), {"text": "x", "options": "none"}),
+        ((("/options/deep", "at_most", 1),), {"text": "x", "options": '{"deep": 99}'}),
+        ((("/options/deep", "at_most", 1),), {"text": "x", "options": [{"deep": 99}]}),
+        ((("/options/deep", "at_least", 1),), {"text": "x", "options": None}),
         ((("/text", "set", 5),), {"text": "x"}),
     ],
 )

@@ -84,7 +84,8 @@ def steers(named: list[str]) -> list:
         "process.exec": [
             {"program": "/b"},
             {"add_flag": {"flag": "-f"}},
-            {"replace_flag": {"flags": ["-f"], "with": "-n"}},
+            {"add_flag": {"flag": "-f", "behind": "push"}},
+            {"replace_flag": {"flags": ["-f"], "with": "--force"}},
         ],
         "process.signal": [{"signal": 15}] * 3 + [{"signal": 1}],
         "net.connect": [{"address": {"address": "10.1.2.3"}}] * 2 + [{"address": {"address": "::1", "port": 80}}],

@@ -374,7 +374,14 @@ def is_done(steer: object, target: dict) -> bool | str:
     if kind == "add_flag":
         words = target["arguments"][1:]
         options = words[: words.index("--")] if "--" in words else words
-        return any(word == value["flag"] or word.startswith(value["flag"] + "=") for word in options)
+        off = any(word.startswith(value["flag"] + "=") for word in options)
+        behind = value.get("behind")
+        at = 0 if behind is None else options.index(behind) + 1 if behind in options else len(options)
+        return not off and options[at : at + 1] == [value["flag"]]
+    if kind == "replace_flag":
+        words = target["arguments"][1:]
+        options = words[: words.index("--")] if "--" in words else words
+        return value["with"] in options and not flags_match(value["flags"], options)
     if kind == "tool":
         return target["tool"] == value
     if kind == "arguments":
@@ -384,14 +391,27 @@ def is_done(steer: object, target: dict) -> bool | str:
     return False
 
 
+def blocked(value: object, pointer: str) -> bool:
+    for step in pointer.split("/")[1:]:
+        if not isinstance(value, dict):
+            return True
+        key = step.replace("~1", "/").replace("~0", "~")
+        if key not in value:
+            return False
+        value = value[key]
+    return False
+
+
 def change_done(change: dict, arguments: object) -> bool | str:
     present, found = at_pointer(arguments, change["at"])
     if isinstance(present, str):
         return f"the arguments hold a key that a server may take for the one at `{change['at']}`: `{present}`"
+    if not present and blocked(arguments, change["at"]):
+        return False
     if change["change"] == "set":
         return present and same(found, change["value"])
     if change["change"] == "default" or not present:
-        return present if change["change"] == "default" else True
+        return present and found is not None if change["change"] == "default" else True
     if isinstance(found, bool) or not isinstance(found, int | float):
         return False
     return found <= change["value"] if change["change"] == "at_most" else found >= change["value"]

@@ -57,11 +57,6 @@ fn has_flag(flag: &[u8], arguments: &[Bytes]) -> bool {
     arguments.iter().any(|argument| is_flag(flag, &argument.0) || in_cluster(flag, &argument.0))
 }
 
-/// Whether the flag is there for sure: by itself or with its value, before the end of options (`--`).
-pub(crate) fn says_flag(flag: &Bytes, arguments: &[Bytes]) -> bool {
-    arguments.iter().take_while(|argument| argument.0 != b"--").any(|argument| is_flag(&flag.0, &argument.0))
-}
-
 /// The flag by itself, or with its value.
 pub(crate) fn is_flag(flag: &[u8], argument: &[u8]) -> bool {
     argument == flag || matches!(argument.strip_prefix(flag), Some([b'=', ..]))

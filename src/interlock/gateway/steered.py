@@ -72,7 +72,7 @@ def _value(found: object, is_there: bool, change: str, value: object, at: str) -
         case "set":
             return True, value
         case "default":
-            return not is_there, value
+            return not is_there or found is None, value
         case "at_most" | "at_least" if not is_there:
             return False, None
         case "at_most" | "at_least":

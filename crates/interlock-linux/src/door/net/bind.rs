@@ -39,7 +39,9 @@ fn attempt_bind(errand: &Errand<'_>) -> Result<i64, Stop> {
             let act = socket::act(Verb::NetBind, protocol, place, Side::Outside);
             let here = |_: &Action, _: &Steer| steered(Verb::NetBind, protocol, place);
             errand.enact_as_caller(&follower(&here), vec![act], |permits| {
-                take_port(errand, &socket, protocol, &endpoint, is_for_this_machine(permits))
+                take_port(errand, &socket, protocol, &endpoint)?;
+                // Nobody is heard before the listen, which is decided by the device that the socket has.
+                if is_for_this_machine(permits) { Ok(errand.session.sockets.keep_to_this_machine(socket.as_fd())?) } else { Ok(()) }
             })?;
         }
         Name::Path(path) => unix::bind(errand, &socket, &path)?,
@@ -64,9 +66,10 @@ fn on_this_machine(verb: Verb, protocol: Protocol, (address, port): (IpAddr, u16
     socket::act(verb, protocol, (loopback, port), Side::Outside)
 }
 
-/// What a steer to this machine comes to. Of addresses only those that stand for all have a part that is this machine's.
+/// What a steer to this machine comes to. Of addresses only those that stand for all have a part that is this machine's, and a datagram socket would
+/// lose the device when it gives up its peer (`__udp_disconnect` of Linux).
 fn steered(verb: Verb, protocol: Protocol, place: (IpAddr, u16)) -> Option<Observed> {
-    place.0.is_unspecified().then(|| on_this_machine(verb, protocol, place))
+    (protocol == Protocol::Tcp && place.0.is_unspecified()).then(|| on_this_machine(verb, protocol, place))
 }
 
 fn follower(here: &dyn Fn(&Action, &Steer) -> Option<Observed>) -> Enactor<'_> {
@@ -77,20 +80,8 @@ fn is_for_this_machine(permits: &[Permit]) -> bool {
     permits.iter().any(|permit| permit.verdict == Verdict::Steer(Steer::ThisMachine))
 }
 
-/// A port that only the door still holds is the session's to take again. `here`: for this machine alone.
-fn take_port(errand: &Errand<'_>, socket: &Socket, protocol: Protocol, endpoint: &Endpoint, here: bool) -> Result<(), Stop> {
-    // A datagram socket hears from its bind on; a stream hears nobody before its listen, which is decided by the device that it has.
-    if here && protocol == Protocol::Udp {
-        errand.session.sockets.keep_to_this_machine(socket.as_fd())?;
-    }
-    attempt_port(errand, socket, protocol, endpoint)?;
-    if here && protocol != Protocol::Udp {
-        errand.session.sockets.keep_to_this_machine(socket.as_fd())?;
-    }
-    Ok(())
-}
-
-fn attempt_port(errand: &Errand<'_>, socket: &Socket, protocol: Protocol, endpoint: &Endpoint) -> Result<(), Stop> {
+/// A port that only the door still holds is the session's to take again.
+fn take_port(errand: &Errand<'_>, socket: &Socket, protocol: Protocol, endpoint: &Endpoint) -> Result<(), Stop> {
     let (sockets, members) = (&errand.session.sockets, &errand.session.members);
     let take = || {
         let _sharing = sockets.sharing();

@@ -11,7 +11,7 @@ use crate::sys::errno::{Errno, Sys};
 use crate::sys::memory::{self, Held};
 use crate::sys::notify::Call;
 use crate::sys::ptrace;
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Stops on the way: one for each signal that waits, and the one that was asked for at the end of the first call.
@@ -27,15 +27,22 @@ const START: [u8; 8] = [0xb8, 59, 0, 0, 0, 0x0f, 0x05, 0xcc];
 
 /// Processes that are about to start another command in the place of one.
 #[derive(Default)]
-pub struct Starting(Mutex<HashSet<i32>>);
+pub struct Starting(Mutex<HashMap<i32, Words>>);
+
+/// Where the name, the arguments and the environment of a call stand.
+type Words = [u64; 3];
 
 impl Starting {
     /// Whether a call is the one by which such a process does.
     pub fn expects(&self, call: &Call) -> Option<Replaced> {
-        self.all().remove(&call.thread).then_some(Replaced { call: call.id })
+        let [name, arguments, environment, ..] = call.arguments;
+        let said = (i64::from(call.number) == libc::SYS_execve).then_some([name, arguments, environment]);
+        let mut all = self.all();
+        let is_it = said.is_some() && all.get(&call.thread) == said.as_ref();
+        is_it.then(|| all.remove(&call.thread)).map(|_| Replaced { call: call.id })
     }
 
-    fn all(&self) -> MutexGuard<'_, HashSet<i32>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<i32, Words>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -93,7 +100,7 @@ impl<'e> Replacement<'e> {
         registers.rdx = environment;
         registers.rsp = block.at;
         ptrace::set_registers(process, &registers).map_err(Errno::from)?;
-        self.starting.all().insert(process);
+        self.starting.all().insert(process, [name, block.at, environment]);
         let announced = Announced { starting: self.starting, process };
         ptrace::go_on(process, 0).map_err(Errno::from)?;
         Ok(announced)
