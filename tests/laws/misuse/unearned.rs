@@ -9,7 +9,7 @@ mod made_up {
     use super::{Call, Proof};
     use crate::door::process::meant::StaysInside;
     use crate::door::seen::path_only::PathOnly;
-    use crate::door::process::traced::{Expected, Traced};
+    use crate::door::process::{expected::Expected, traced::Traced};
     use crate::door::process::own::OwnStanding;
     use crate::door::process::objects::{Limits, MadeHere};
 

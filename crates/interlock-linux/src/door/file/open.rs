@@ -270,7 +270,9 @@ fn unnamed<'a>(errand: &'a Errand<'_>, request: &Request, directory: Object) -> 
 
 fn existing<'a>(errand: &'a Errand<'_>, request: &Request, object: Object) -> Result<Opened<'a>, Stop> {
     natively_refused(request, object.stat.kind())?;
-    raw::unopened(&object)?;
+    if matches!(object.stat.kind(), libc::S_IFBLK | libc::S_IFCHR) {
+        raw::unopened(&object)?;
+    }
     if request.how.writes() {
         unwritten(&object)?;
     }
