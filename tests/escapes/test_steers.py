@@ -138,16 +138,10 @@ def test_what_was_done_instead_is_told_once_and_stands_in_the_record(steered: Ar
     ]
     quiet = steered.run(*words_of(steered, "--quiet"), "./tool", "push", "-f")
     assert (quiet.code, quiet.errors) == (7, "")
-    home = [
-        "env",
-        f"INTERLOCK_HOME={steered.root / 'state'}",
-        str(steered.python.parent / "interlock"),
-        "ledger",
-        "query",
-    ]
+    query = (steered.python.parent / "interlock", "ledger", "query", "--json", "--verb", "process.exec")
     asked, done, texts, until = [], [], [], time.monotonic() + 20
     while not (asked and done) and time.monotonic() < until:  # the supervisor ends after its command
-        found = steered.run(*home, "--json", "--verb", "process.exec")
+        found = steered.run(*query)
         texts = [json.dumps(json.loads(line)) for line in found.output.splitlines()]
         asked = [text for text in texts if '"steer"' in text and '"-f"' in text]
         done = [text for text in texts if "--force-with-lease" in text and '"decision": "allow"' in text]

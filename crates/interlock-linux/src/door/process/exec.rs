@@ -100,6 +100,11 @@ fn decided<'s>(errand: &'s Errand<'_>, request: &Request) -> Result<Decided<'s>,
     let is_steered = leave.permits().iter().any(|permit| permit.verdict != Verdict::Allow);
     let instead = found.into_inner().filter(|_| is_steered);
     let mut leaves = vec![leave];
+    if is_steered && instead.as_ref().is_none_or(|instead| instead.images.is_empty()) {
+        // What was asked for must not run in its place.
+        done(leaves, libc::EACCES);
+        return Err(Errno(libc::EACCES).into());
+    }
     let rest = instead.as_ref().map_or(images.as_slice(), |instead| &instead.images).get(1..).unwrap_or_default();
     if !rest.is_empty() {
         match errand.settle(&Enactor::PLAIN, observed(rest)) {
@@ -290,11 +295,17 @@ fn enact(errand: &Errand<'_>, pending: Pending, decided: Decided<'_>) -> Answere
         return pending.errno(libc::EAGAIN);
     };
     let expected = Expected { program: &program.object, arguments: block(&program.arguments) };
-    let replacement = instead.as_ref().and_then(|Instead { arguments, images }| {
-        let program = images.last()?;
-        let expected = Expected { program: &program.object, arguments: block(&program.arguments) };
-        Some(Replacement { arguments, expected, starting: &session.starting })
-    });
+    let replacement = match instead.as_ref().map(|instead| (instead, instead.images.last())) {
+        None => None,
+        Some((instead, Some(program))) => {
+            let expected = Expected { program: &program.object, arguments: block(&program.arguments) };
+            Some(Replacement { arguments: &instead.arguments, expected, starting: &session.starting })
+        }
+        Some((_, None)) => {
+            done(leaves, libc::EACCES);
+            return pending.errno(libc::EACCES);
+        }
+    };
     match Traced::seize(call, &expected, || session.still_waits(call)) {
         Ok(Some(traced)) => {
             let (answered, outcome) = pending.hand_to(traced.replaced_by(replacement));
