@@ -43,10 +43,10 @@ def test_a_yes_to_one_call_is_none_to_an_equal_or_another_one(start: Any, tmp_pa
     assert len({question.digest for question in questions}) == 3
     inbox = Inbox(str(stage.root / "inbox.sqlite"))
     chosen = next(each for each in questions if each.action["target"]["arguments"] == {"text": "small"})
-    inbox.answer(chosen.id, yes=True, approver="uid:0")
+    inbox.answer(chosen.id, meant="once", approver="uid:0")
     time.sleep(0.5)
     for question in inbox.pending():
-        inbox.answer(question.id, yes=False, approver="uid:0")
+        inbox.answer(question.id, meant="no", approver="uid:0")
     for caller in callers:
         caller.join()
     assert stage.effects == [["ask_first", {"text": "small"}]]
@@ -58,7 +58,7 @@ def test_what_was_shown_is_what_was_sent(start: Any, tmp_path: Any) -> None:
     found: dict[str, Any] = {}
     caller = calling(stage, stage.token(), found, text="the very text")
     [question] = waiting(stage, 1)
-    Inbox(str(stage.root / "inbox.sqlite")).answer(question.id, yes=True, approver="uid:0")
+    Inbox(str(stage.root / "inbox.sqlite")).answer(question.id, meant="once", approver="uid:0")
     caller.join()
     assert stage.effects == [["ask_first", question.action["target"]["arguments"]]]
     records = stage.records()

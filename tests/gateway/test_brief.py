@@ -99,7 +99,7 @@ def test_a_human_is_asked_about_the_tool_and_its_arguments(start: Any, tmp_path:
     caller.start()
     (question,) = waiting(stage, 1)
     assert (question.action["target"]["tool"], question.action["target"]["arguments"]) == ("ask_first", {"text": "the very text"})
-    Inbox(str(stage.root / "inbox.sqlite")).answer(question.id, yes=True, approver="uid:0")
+    Inbox(str(stage.root / "inbox.sqlite")).answer(question.id, meant="once", approver="uid:0")
     caller.join()
     assert found[0]["content"][0]["text"] == "ask_first: the very text" and stage.effects == [["ask_first", {"text": "the very text"}]]
 

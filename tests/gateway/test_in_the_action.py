@@ -40,7 +40,7 @@ def test_what_is_beside_the_arguments_is_shown_to_who_is_asked(start: Any, tmp_p
     caller.start()
     [question] = waiting(stage, 1)
     assert "carried beside" in dict(rows(question, now_ms=0))["beside"]
-    Inbox(str(stage.root / "inbox.sqlite")).answer(question.id, yes=True, approver="uid:0")
+    Inbox(str(stage.root / "inbox.sqlite")).answer(question.id, meant="once", approver="uid:0")
     caller.join()
     assert stage.seen("tools/call")[0]["_meta"]["example.org/secret"] == "carried beside"
 

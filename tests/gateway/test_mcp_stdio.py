@@ -171,7 +171,7 @@ def test_a_cancelled_call_gets_no_answer_and_a_human_is_asked_from_outside(clien
         own = Inbox(str(client.stage.home / "state/inbox.sqlite"))
         while not (waiting := own.pending()):
             time.sleep(0.05)
-        own.answer(waiting[0].id, yes=True, approver="uid:0")
+        own.answer(waiting[0].id, meant="once", approver="uid:0")
 
     answering = threading.Thread(target=human)
     answering.start()

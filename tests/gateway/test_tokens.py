@@ -110,7 +110,7 @@ def test_revoking_while_a_human_is_asked_voids_the_yes(start: Any, tmp_path: Any
     stage.registry().revoke("coder", now_ms())
     inbox = Inbox(str(stage.root / "inbox.sqlite"))
     for question in inbox.pending():  # unless it was withdrawn already
-        inbox.answer(question.id, yes=True, approver="uid:0")
+        inbox.answer(question.id, meant="once", approver="uid:0")
     caller.join()
     assert "ask_first: x" not in str(answers) and stage.effects == []
     answered = [each["answer"] for each in stage.records() if each["type"] == "approval.answered"]

@@ -246,7 +246,9 @@ def action(random: Random, theme: str) -> dict:
     verb = random.choice(verbs(random, theme))
     plane = "gateway" if theme == "tool" else "host"
     made: dict = {"id": f"s-1/{random.randint(0, 99)}", "plane": plane, "verb": verb, "target": target(random, verb)}
-    made["subject"] = random.choice([{}, {"agent": AGENT}, {"agent": None, "session": "s-1"}])
+    made["subject"] = random.choice(
+        [{}, {"agent": AGENT}, {"agent": None, "session": "s-1"}, {"agent": AGENT, "session": "s-1"}]
+    )
     if random.random() < 0.2:
         made["nonce"] = random.choice(["n1", None])
     return made
@@ -346,4 +348,25 @@ def grant(random: Random, act: dict) -> dict:
             ]
         )
         made[key] = value
+    if act["verb"].startswith("net.") and random.random() < 0.7:
+        made["digest"] = random.choice([made["digest"], "0" * 64])
+        made["reach"] = reach(random, act)
     return made
+
+
+def reach(random: Random, act: dict) -> dict:
+    """A place for the session: the act's own, or one that differs from it in something."""
+    place = {key: act["target"][key] for key in ("protocol", "host", "address", "port") if key in act["target"]}
+    made = {"session": act["subject"].get("session") or "s-1", "verb": act["verb"], **place}
+    others: dict[str, list] = {
+        "session": ["s-2"],
+        "verb": ["net.send", "net.connect"],
+        "protocol": ["udp"],
+        "host": [None, *HOSTS],
+        "address": ["10.1.2.3", "192.0.2.1", *ODD_ADDRESSES],
+        "port": [80, 443],
+    }
+    if random.random() < 0.6:
+        key = random.choice(list(others))
+        made[key] = random.choice(others[key])
+    return {key: value for key, value in made.items() if value is not None}

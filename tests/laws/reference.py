@@ -672,12 +672,24 @@ def answers(grant: dict, action: dict, facts: dict) -> bool:
     agent = action.get("subject", {}).get("agent")
     own = agent is not None and grant["approver"] in (agent, f"agent:{agent}")
     return (
-        grant["digest"] == digest(action)
+        (grant["digest"] == digest(action) or reaches(grant.get("reach"), action))
         and grant["uses"] > 0
         and grant["expires_ms"] > facts.get("now_ms", 0)
         and grant["approver"] not in ("", "agent:")
         and not own
     )
+
+
+def reaches(reach: dict | None, action: dict) -> bool:
+    """Whether a yes for the session is about this act."""
+    target, verb = action["target"], action["verb"]
+    if reach is None or verb not in ("net.connect", "net.send") or target["protocol"] not in ("tcp", "udp"):
+        return False
+    session, host = action.get("subject", {}).get("session"), target.get("host")
+    here = (session, verb, target["protocol"], host, target["port"], target["to"])
+    there = (reach["session"], reach["verb"], reach["protocol"], reach.get("host"), reach["port"], "outside")
+    public = host is not None and not led_astray({"host": []}, target)
+    return session is not None and here == there and (target["address"] == reach["address"] or public)
 
 
 def digest(action: dict) -> str:

@@ -244,6 +244,19 @@ def test_a_grant_is_bound(case: Case, broken: str) -> None:
     assert decide(policy, action, {**facts, "grants": [grant]}) == decide(policy, action, {**facts, "grants": []})
 
 
+@given(CASES, SEEDS)
+def test_a_yes_for_the_session_answers_what_a_yes_to_each_act_would_and_nothing_else(case: Case, seed: int) -> None:
+    policy, action, facts = case
+    if not action["verb"].startswith("net."):
+        return
+    facts = {**facts, "now_ms": 1000}
+    place = generate.reach(Random(seed), action)
+    wide = {**yes(action), "digest": "0" * 64, "reach": place, "expires_ms": 2000}
+    said = decide(policy, action, {**facts, "grants": [wide]})
+    grants = [yes(action)] if reference.reaches(place, action) else []
+    assert said == decide(policy, action, {**facts, "grants": grants})
+
+
 # --- 8 --------------------------------------------------------------------------------------------------------------
 
 

@@ -209,7 +209,7 @@ class MatrixStage(CommandStage):
             inbox = Inbox(str(self.home / "state/inbox.sqlite"))
             while not over.wait(0.1):
                 for question in inbox.pending():
-                    inbox.answer(question.id, yes=True, approver=f"uid:{os.getuid()}")
+                    inbox.answer(question.id, meant="once", approver=f"uid:{os.getuid()}")
             inbox.close()
 
         answerer = threading.Thread(target=answering)

@@ -35,7 +35,7 @@ pub(crate) fn granted(action: &Action, facts: &Facts) -> bool {
         return false;
     }
     let digest = action_digest(action);
-    facts.grants.iter().any(|grant| grant.covers(&digest, action.subject.agent.as_deref(), facts.now_ms))
+    facts.grants.iter().any(|grant| grant.covers(action, &digest, facts.now_ms))
 }
 
 /// Reads one decision off what all layers said.

@@ -78,7 +78,7 @@ impl Facts {
 
     /// The same, of JSON already parsed.
     pub fn from_value(value: Value) -> Result<Self, String> {
-        json::no_lists(&value, &["", "grants/*"])?;
+        json::no_lists(&value, &["", "grants/*", "grants/*/reach"])?;
         let facts: Self = serde_json::from_value(value).map_err(|error| error.to_string())?;
         match facts.risk {
             Some(risk) if risk > RISK_MAX => Err(format!("risk `{risk}` is over {RISK_MAX}")),

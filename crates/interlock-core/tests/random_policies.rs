@@ -126,7 +126,7 @@ impl Random {
         let origins = [Origin::Before, Origin::Session];
         let histories = [History::Tracked, History::Session, History::None];
         let labels = [BTreeMap::new(), BTreeMap::from([("context".to_owned(), ["untrusted".to_owned()].into())])];
-        let yes = Grant { id: "g".into(), digest: action_digest(action), approver: "uid:0".into(), expires_ms: 9, uses: 1 };
+        let yes = Grant { id: "g".into(), digest: action_digest(action), approver: "uid:0".into(), expires_ms: 9, uses: 1, reach: None };
         Facts {
             now_ms: 1,
             grants: if self.below(3) == 0 { vec![yes] } else { Vec::new() },

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from interlock.approvals.inbox import Inbox
     from interlock.approvals.terminal import TerminalPrompt
-    from interlock.vocabulary.question import Question
+    from interlock.vocabulary.question import Meant, Question
     from interlock.vocabulary.supervision import Asked, Withdrawn
 
 
@@ -91,13 +91,13 @@ class InboxAsker:
             )
         return None
 
-    def decide(self, identity: str, *, yes: bool, reason: str | None) -> None:
+    def decide(self, identity: str, *, meant: Meant, reason: str | None) -> None:
         """The human answered on the terminal; it counts only if nobody was quicker."""
         question = self._open.get(identity)
         if question is None:
             return
         try:
-            self._opened().answer(question.id, yes=yes, approver=f"uid:{os.getuid()}", reason=reason)
+            self._opened().answer(question.id, meant=meant, approver=f"uid:{os.getuid()}", reason=reason)
         except InterlockError:
             return  # settled elsewhere or too late: `answers` brings what counts
 
@@ -118,9 +118,7 @@ class InboxAsker:
             return None
         if answer.grant is None:
             return Answered(identity, answer.reason or answer.word)
-        from dataclasses import asdict
-
-        return Answered(identity, answer.reason, asdict(answer.grant))
+        return Answered(identity, answer.reason, answer.grant.as_value())
 
     def _question(self, asked: Asked) -> Question:
         from interlock.vocabulary.question import Question

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from interlock.storage.questions import Asked, Questions, Settled, Settling
 from interlock.vocabulary.errors import OperatorError
-from interlock.vocabulary.question import Answer, AnswerWord, Grant, Question, likeness
+from interlock.vocabulary.question import Answer, AnswerWord, Grant, Meant, Question, likeness, reach_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -34,6 +34,9 @@ NO_LASTS_MS: Final = 30_000
 KEPT_MS: Final = 7 * 24 * 3_600_000
 #: How often a waiting asker looks for its answer, in seconds.
 POLL_SECONDS: Final = 0.05
+#: What was meant, as it is kept. A reader that does not know a word takes it for no yes.
+_FOR_SESSION: Final = "yes for the session"
+_WORDS: Final[dict[Meant, str]] = {"once": "yes", "session": _FOR_SESSION, "no": "no"}
 
 
 class InboxFullError(OperatorError):
@@ -106,13 +109,19 @@ class Inbox:
         asked, settled = rows[0]
         return _question(asked), _answer(asked, settled)
 
-    def answer(self, identity: str, *, yes: bool, approver: str, reason: str | None = None) -> Question:
+    def answer(self, identity: str, *, meant: Meant, approver: str, reason: str | None = None) -> Question:
         """Answer a pending question, once. A no also answers every pending question that differs in nothing but its
         nonce.
 
-        Raises `NotPendingError` when it is too late or somebody else was first.
+        Raises `NotPendingError` when it is too late or somebody else was first, and `OperatorError` for a yes for the
+        session to an act that goes nowhere.
         """
         question, found = self.get(identity)
+        if meant == "session" and reach_of(question.action) is None:
+            raise OperatorError(
+                f"a yes to `{question.id}` is good once: it is no connection to a place outside of the session",
+                hint=f"interlock approvals approve {question.id}",
+            )
         now = self._clock_ms()
         if found is not None:
             by = f" by {found.approver}" if found.approver else ""
@@ -120,12 +129,12 @@ class Inbox:
                 f"`{question.id}` is settled already: {found.word}{by}", hint="see: interlock approvals list"
             )
         with self._rows.whole():
-            settling = Settling("yes" if yes else "no", approver, reason)
+            settling = Settling(_WORDS[meant], approver, reason)
             if self._rows.settle(question.id, settling, now) != 1:
                 raise NotPendingError(
                     f"`{question.id}` was settled in this moment", hint="see: interlock approvals list"
                 )
-            if not yes:
+            if meant == "no":
                 self._rows.settle_alike(question.session, likeness(question.action), settling, now)
         return question
 
@@ -228,12 +237,13 @@ def _answer(asked: Asked, settled: Settled) -> Answer | None:
     word, answered_ms = settled.word, settled.answered_ms
     if settled.state == "pending" or word is None or answered_ms is None:
         return None
-    if word != "yes":
+    if word not in ("yes", _FOR_SESSION):
         return Answer(cast("AnswerWord", word), settled.approver, None, settled.reason, answered_ms)
     if settled.approver is None:
         return Answer("nobody", None, None, settled.reason, answered_ms)
     grant = Grant.to(asked.id, asked.digest, approver=settled.approver, answered_ms=answered_ms)
-    return Answer(word, settled.approver, grant, settled.reason, answered_ms)
+    reach = reach_of(json.loads(asked.action)) if word == _FOR_SESSION else None
+    return Answer("yes", settled.approver, grant.for_session(reach) if reach else grant, settled.reason, answered_ms)
 
 
 def _wall_clock_ms() -> int:

@@ -8,12 +8,14 @@ import shutil
 import unicodedata
 from typing import TYPE_CHECKING, Final
 
-from interlock.vocabulary.words import is_whole, rows
+from interlock.vocabulary.question import reach_of
+from interlock.vocabulary.words import is_whole, place, rows
 
 if TYPE_CHECKING:
-    from interlock.vocabulary.question import Question
+    from interlock.vocabulary.question import Meant, Question
 
 _ASK = "approve this, once? [y/N] "
+_ASK_FOR_SESSION: Final = "approve this? y once, s for the session [y/s/N] "
 _LABEL_COLUMNS: Final = 11
 _WIDTH_MIN, _WIDTH_MAX = 40, 110
 _ASK_TOO_LONG = "too long to be shown whole: deny it here with n, or answer elsewhere: "
@@ -29,26 +31,32 @@ class TerminalPrompt:
         self._alike = alike
         self._now_ms = now_ms
         self._whole = is_whole(question)
+        self._reach = reach_of(question.action)
 
     def text(self) -> str:
         """The block and the question; every value in it is printable, every line ours."""
         columns = shutil.get_terminal_size().columns
         found = rows(self._question, now_ms=self._now_ms)
         if self._alike:
-            found.append(("besides", f"{self._alike} identical acts wait; a yes covers this one only, a no covers all"))
+            said = f"{self._alike} identical acts wait; a yes once covers this one only, a no covers all"
+            found.append(("besides", said))
+        if self._reach is not None:
+            found.append(("session", f"covers {place(self._reach)}"))
         found.append(("elsewhere", f"interlock approvals approve {self._question.id}"))
         head = f"---- interlock asks ({self._phrase}) ".ljust(min(columns, 100) - 1, "-")
-        ask = _ASK if self._whole else _ASK_TOO_LONG
+        ask = (_ASK if self._reach is None else _ASK_FOR_SESSION) if self._whole else _ASK_TOO_LONG
         return "\n".join([head, *layout(found, columns=columns), ask])
 
-    def read(self, line: str) -> bool | None:
-        """`y` or `yes` alone is a yes; `n`, `no` or nothing is a no; anything else was not meant for us."""
+    def read(self, line: str) -> Meant | None:
+        """`y` or `yes` alone is a yes, `s` or `session` one for the session where there is such; `n`, `no` or nothing
+        is a no; anything else was not meant for us.
+        """
         word = line.strip(" \t\r").lower()
         if word in ("", "n", "no"):
-            return False
+            return "no"
         if word in ("y", "yes") and self._whole:
-            return True
-        return None
+            return "once"
+        return "session" if word in ("s", "session") and self._whole and self._reach is not None else None
 
 
 def layout(found: list[tuple[str, str]], *, columns: int) -> list[str]:

@@ -35,6 +35,12 @@ def end(runtime: str, session: str) -> JsonObject:
     return request(f"{runtime}/{session}/control.sock", {"type": "end"})
 
 
+def revoke(runtime: str, session: str, grant: str) -> bool:
+    """Take back a yes for the session; whether it had that one. Raises `PeerError` when it does not answer."""
+    said = request(f"{runtime}/{session}/control.sock", {"type": "revoke", "grant": grant})
+    return said.get("revoked") is True
+
+
 def _is_socket(path: str) -> bool:
     try:
         return stat.S_ISSOCK(os.lstat(path).st_mode)

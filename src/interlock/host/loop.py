@@ -33,10 +33,13 @@ from interlock.vocabulary.supervision import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from interlock.host.ports import Asker, Face
     from interlock.host.prompt import PromptChannel
     from interlock.host.proxy import Proxy
     from interlock.host.supervisor import Supervisor
+    from interlock.vocabulary.question import Meant
 
 #: From the launch to `started` or `failed`: the self-test inside the jail lies between. The time in which a human is
 #: asked about the command itself does not count.
@@ -46,6 +49,11 @@ END_SECONDS_MAX: Final = 15.0
 #: Questions are looked up this often while one is open; otherwise the loop wakes rarely, to follow the terminal.
 POLL_MS: Final = 50
 _IDLE_MS: Final = 500
+_OUTCOMES: Final[Mapping[Meant, str]] = {
+    "once": "approved, once",
+    "session": "approved, for the session",
+    "no": "denied",
+}
 #: Notices that wait for a moment to be shown; more are counted.
 _NOTICES_MAX: Final = 50
 
@@ -221,8 +229,8 @@ class Loop:
         meant = self._prompts.read()
         if meant is None:
             return
-        self._asker.decide(identity, yes=meant, reason=None)
-        self._close_prompt("approved, once" if meant else "denied")
+        self._asker.decide(identity, meant=meant, reason=None)
+        self._close_prompt(_OUTCOMES[meant])
 
     def _close_prompt(self, outcome: str) -> None:
         if self._prompts is not None and self._prompts.current is not None:
@@ -248,7 +256,7 @@ class Loop:
     def _interrupt_prompt(self) -> None:
         """^C at a prompt is a no to the question, and no more."""
         if self._prompts is not None and self._prompts.current is not None:
-            self._asker.decide(self._prompts.current.id, yes=False, reason="interrupted")
+            self._asker.decide(self._prompts.current.id, meant="no", reason="interrupted")
             self._close_prompt("\ndenied")
 
     @property

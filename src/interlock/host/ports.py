@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from interlock.vocabulary.enforcement import Enforcement
+    from interlock.vocabulary.question import Meant
     from interlock.vocabulary.supervision import Answered, Asked, Denied, Started, Steered, Suppressed, Withdrawn
 
 
@@ -48,8 +49,8 @@ class Prompt(Protocol):
     def text(self) -> str:
         """What to show, made safe already, without a final newline: the cursor stays behind the question mark."""
 
-    def read(self, line: str) -> bool | None:
-        """What a typed line means: True yes, False no, None unclear."""
+    def read(self, line: str) -> Meant | None:
+        """What a typed line means; None where that is unclear."""
 
 
 class Asker(Protocol):
@@ -76,7 +77,7 @@ class Asker(Protocol):
     def next_prompt(self) -> Prompt | None:
         """The oldest open question, for the terminal."""
 
-    def decide(self, identity: str, *, yes: bool, reason: str | None) -> None:
+    def decide(self, identity: str, *, meant: Meant, reason: str | None) -> None:
         """The human answered on the terminal; the answer comes back through `answers` like every other."""
 
     def close(self) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from interlock.host.ports import Prompt
     from interlock.host.terminal import HumanTerminal
+    from interlock.vocabulary.question import Meant
 
 #: Keys in the first moments after a prompt appears were not meant for it, in seconds.
 GRACE_SECONDS: Final = 0.4
@@ -56,20 +57,20 @@ class PromptChannel:
         self._partial = b""
         return True
 
-    def read(self) -> bool | None:
-        """What was typed: True yes, False no, None not yet (unclear answers are asked again)."""
+    def read(self) -> Meant | None:
+        """What was typed; None not yet (unclear answers are asked again)."""
         try:
             data = os.read(self._terminal.descriptor, _LINE_BYTES_MAX)
         except BlockingIOError:
             return None
         except OSError:
-            return False  # the terminal is gone, and so is the one who could say yes
+            return "no"  # the terminal is gone, and so is the one who could say yes
         if time.monotonic() - self._opened < GRACE_SECONDS:
             self._terminal.discard_input()
-            self._write("\n(typed before the question: thrown away) answer y or n: ")
+            self._write("\n(typed before the question: thrown away) answer again: ")
             return None
         if not data:
-            return False  # end of file (^D)
+            return "no"  # end of file (^D)
         self._partial += data
         if b"\n" not in self._partial:
             return None
@@ -85,11 +86,11 @@ class PromptChannel:
             self.current = None
             self._terminal.restore()
 
-    def _understood(self, line: str) -> bool | None:
-        meant = self.current.read(line) if self.current is not None else False
+    def _understood(self, line: str) -> Meant | None:
+        meant = self.current.read(line) if self.current is not None else "no"
         if meant is None:
             self._terminal.discard_input()
-            self._write("answer y or n: ")
+            self._write("not understood; answer again: ")
         return meant
 
     def _write(self, text: str) -> None:

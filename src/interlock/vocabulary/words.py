@@ -31,6 +31,7 @@ from interlock.vocabulary.printable import SHOWN_CHARACTERS_MAX, marked, printab
 if TYPE_CHECKING:
     from interlock.vocabulary.decision import Decision
     from interlock.vocabulary.effect import Effect
+    from interlock.vocabulary.json_value import JsonObject
     from interlock.vocabulary.question import Answer, Question
 
 #: The decision's own words where no rule of any layer speaks (`spec/action.md`).
@@ -174,6 +175,15 @@ def rows(question: Question, *, now_ms: int, limit: int = WHOLE_CHARACTERS_MAX) 
         ("waits", _deadline(question, now_ms)),
     ]
     return [(label, value) for label, value in found if value]
+
+
+def place(reach: JsonObject) -> str:
+    """What a yes for the session is about (spec/action.md)."""
+    of = target_of({"target": reach})
+    led = ""
+    if isinstance(of, NetTarget) and of.host is not None:
+        led = " at its public addresses" if stands_for_a_name(of.address) else " and its other public addresses"
+    return f"{printable(verb_of(reach))} {whole(of, SHOWN_CHARACTERS_MAX)}{led}"
 
 
 def is_whole(question: Question) -> bool:

@@ -68,17 +68,54 @@ def test_a_long_value_cannot_pose_as_the_next_row():
 
 @pytest.mark.parametrize(
     ("line", "meant"),
-    [("y", True), ("YES", True), ("n", False), ("", False), ("yy", None), ("\x1b[Ay", None), ("y y", None)],
+    [
+        ("y", "once"),
+        ("YES", "once"),
+        ("n", "no"),
+        ("", "no"),
+        ("yy", None),
+        ("\x1b[Ay", None),
+        ("y y", None),
+        ("s", None),
+        ("session", None),
+    ],
 )
 def test_only_a_plain_yes_is_a_yes(line, meant):
-    assert TerminalPrompt("1", question(), phrase="p", alike=0, now_ms=0).read(line) is meant
+    assert TerminalPrompt("1", question(), phrase="p", alike=0, now_ms=0).read(line) == meant
+
+
+def connecting(**target):
+    place = {"protocol": "tcp", "address": "198.19.0.1", "port": 443, "to": "outside", "host": "new.example.org"}
+    action = {"verb": "net.connect", "target": place | target, "subject": {"session": "s-1"}}
+    return Question("q-1", "s-1", "run", "x", "d", action, {"rules": ["a/x"], "because": "why"}, 0, 60_000)
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ({}, "net.connect new.example.org:443/tcp at its public addresses"),
+        ({"address": "10.1.2.3"}, "net.connect new.example.org:443/tcp (10.1.2.3) and its other public addresses"),
+        ({"host": None, "address": "203.0.113.7"}, "net.connect 203.0.113.7:443/tcp"),
+    ],
+)
+def test_a_yes_for_the_session_says_what_it_covers(target, said, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "110")
+    prompt = TerminalPrompt("1", connecting(**target), phrase="p", alike=0, now_ms=0)
+    assert f"covers {said}\n" in prompt.text() and "s for the session" in prompt.text()
+    assert [prompt.read(line) for line in ("s", "Session", "y", "ss")] == ["session", "session", "once", None]
+
+
+@pytest.mark.parametrize("target", [{"to": "inside"}, {"protocol": "other"}])
+def test_what_goes_nowhere_is_approved_once(target):
+    prompt = TerminalPrompt("1", connecting(**target), phrase="p", alike=0, now_ms=0)
+    assert "session " not in prompt.text().replace("session s-1", "") and prompt.read("s") is None
 
 
 def test_an_act_too_long_to_show_whole_cannot_be_approved_here():
     prompt = TerminalPrompt("1", question(arguments=["p", "x" * 9000]), phrase="p", alike=0, now_ms=0)
     assert "too long" in prompt.text()
     assert prompt.read("y") is None
-    assert prompt.read("n") is False
+    assert prompt.read("n") == "no"
 
 
 def asked_of_keys(*changes, format="json", aliases=()):

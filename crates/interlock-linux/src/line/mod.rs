@@ -6,6 +6,7 @@
 mod ask;
 pub(crate) mod clock;
 pub mod denials;
+pub(crate) mod grants;
 pub mod judge;
 pub mod ports;
 pub mod questions;
@@ -22,6 +23,7 @@ use crate::tree::ending::Ending;
 use crate::tree::passed::Passed;
 use crate::wire::uplink::Uplink;
 use denials::Denials;
+use grants::Grants;
 use interlock_core::action::{Action, Inode, Plane, Process, Subject};
 use interlock_core::content::Content;
 use interlock_core::decision::{Decision, Obligations, RecordClass, Says};
@@ -190,6 +192,7 @@ pub struct Line {
     pub judge: Judge,
     recorder: Box<dyn Recorder>,
     pub(crate) questions: Questions,
+    pub(crate) grants: Grants,
     pub(crate) denials: Denials,
     pub(crate) uplink: Arc<Uplink>,
     pub(crate) totals: Totals,
@@ -220,6 +223,7 @@ impl Line {
             judge,
             recorder,
             questions: Questions::default(),
+            grants: Grants::default(),
             denials: Denials::default(),
             uplink,
             totals: Totals::default(),
@@ -283,7 +287,8 @@ impl Line {
             let (origin, origin_to) = if needs.origin { (origin, origin_to) } else { (None, None) };
             let gathered = around.facts(&action, needs);
             let history = history.filter(|_| needs.history).or(gathered.history);
-            Facts { origin, origin_to, history, ..gathered }
+            let grants = if needs.grants { self.grants.about(&action, gathered.now_ms) } else { Vec::new() };
+            Facts { grants, origin, origin_to, history, ..gathered }
         });
         Act { action, judged, verdict: Verdict::Allow }
     }
@@ -353,6 +358,7 @@ impl Line {
     fn allow(&self, act: &Act) -> Result<Option<u64>, Refused> {
         let Act { action, judged: Judged { decision, facts }, verdict } = act;
         let class = class_of(&decision.obligations, facts);
+        self.grants.used(&facts.grants);
         if class == RecordClass::Routine && *verdict == Verdict::Allow {
             self.count_routine(action.verb.name(), first_rule(decision));
             return Ok(None);

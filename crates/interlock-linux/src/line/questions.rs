@@ -3,6 +3,7 @@
 //! No answer is a no. Showing and answering is the inbox's, above the control socket.
 
 use crate::sys::notify::Call;
+use interlock_core::action::Action;
 use interlock_core::grant::Grant;
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -22,6 +23,8 @@ const TIMEOUT_MS_MAX: u64 = 24 * 3_600_000;
 pub enum Reply {
     /// A human said yes.
     Yes(Grant),
+    /// A yes for the session, given to another question meanwhile, is about this act as well.
+    Covered(Grant),
     /// A human said no, and why.
     No(String),
     /// The deadline passed.
@@ -37,7 +40,7 @@ impl Reply {
     #[must_use]
     pub fn grant(&self) -> Option<&Grant> {
         match self {
-            Reply::Yes(grant) => Some(grant),
+            Reply::Yes(grant) | Reply::Covered(grant) => Some(grant),
             _ => None,
         }
     }
@@ -46,7 +49,7 @@ impl Reply {
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
-            Reply::Yes(_) => "yes",
+            Reply::Yes(_) | Reply::Covered(_) => "yes",
             Reply::No(_) => "no",
             Reply::Timeout(_) => "timeout",
             Reply::Nobody(_) => "nobody",
@@ -58,7 +61,7 @@ impl Reply {
     #[must_use]
     pub fn reason(&self) -> &str {
         match self {
-            Reply::Yes(_) => "the grant does not cover it",
+            Reply::Yes(_) | Reply::Covered(_) => "the grant does not cover it",
             Reply::No(reason) => reason,
             Reply::Timeout(reason) | Reply::Nobody(reason) | Reply::Withdrawn(reason) => reason,
         }
@@ -73,6 +76,7 @@ struct State {
 
 struct Slot {
     call: u64,
+    action: Action,
     reply: Option<Reply>,
 }
 
@@ -101,9 +105,9 @@ pub struct Question {
 }
 
 impl Questions {
-    /// Opens a question for a call, unless too many are open or none are taken any more.
+    /// Opens a question about an act of a call, unless too many are open or none are taken any more.
     #[must_use]
-    pub fn open(&self, call: &Call, timeout_ms: u64) -> Option<Question> {
+    pub fn open(&self, call: &Call, action: &Action, timeout_ms: u64) -> Option<Question> {
         let mut state = self.0.state();
         if state.closed || state.open.len() >= OPEN_MAX {
             return None;
@@ -112,7 +116,7 @@ impl Questions {
         if state.open.contains_key(&id) {
             return None;
         }
-        state.open.insert(id.clone(), Slot { call: call.id, reply: None });
+        state.open.insert(id.clone(), Slot { call: call.id, action: action.clone(), reply: None });
         let deadline = Instant::now() + Duration::from_millis(timeout_ms.min(TIMEOUT_MS_MAX));
         Some(Question { id, deadline, shared: Arc::clone(&self.0) })
     }
@@ -120,6 +124,12 @@ impl Questions {
     /// Delivers an answer from above. An answer to a question that is not open is ignored: it was withdrawn.
     pub fn answer(&self, id: &str, reply: Reply) {
         self.settle(|name, _| name == id, &reply);
+    }
+
+    /// Delivers a yes for the session to every open question about its place.
+    pub fn cover(&self, grant: &Grant) {
+        let is_about = |_: &str, slot: &Slot| grant.reach.as_ref().is_some_and(|reach| reach.covers(&slot.action));
+        self.settle(is_about, &Reply::Covered(grant.clone()));
     }
 
     /// The calls that questions are open for.

@@ -92,6 +92,7 @@ impl Waits for World {
             approver: "uid:0".into(),
             expires_ms: 9,
             uses: 1,
+            reach: None,
         };
         match self.answer.as_str() {
             "yes" => Reply::Yes(yes(&asked["digest"])),

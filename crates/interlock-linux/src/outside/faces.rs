@@ -3,7 +3,7 @@
 //! One thread a socket, one request a connection. Who asks is the kernel's word (SO_PEERCRED), never the asker's.
 
 use crate::door::session::Session;
-use crate::line::Context;
+use crate::line::{Context, now_us};
 use crate::sys::{descriptors, process};
 use crate::tree::ending::Ending;
 use serde::Deserialize;
@@ -92,6 +92,7 @@ enum Outside {
     Show {},
     End {},
     Context { parent: Option<String>, trace: Option<Value> },
+    Revoke { grant: String },
 }
 
 fn control_request(stream: &UnixStream, session: &Session, ending: &Ending, shown: &Shown) -> Option<Value> {
@@ -103,6 +104,7 @@ fn control_request(stream: &UnixStream, session: &Session, ending: &Ending, show
         Outside::Show {} => json!({
             "session": session.name, "state": "running", "command": shown.command, "started": shown.started,
             "counts": session.line.totals.json(), "processes": session.members.all(),
+            "grants": session.line.grants.all(now_us() / 1000),
         }),
         Outside::End {} => {
             ending.told("ended by its user");
@@ -112,6 +114,7 @@ fn control_request(stream: &UnixStream, session: &Session, ending: &Ending, show
             session.line.set_context(Context { parent: parent.clone(), trace });
             json!({"parent": parent})
         }
+        Outside::Revoke { grant } => json!({"revoked": session.line.take_back(&grant)}),
     })
 }
 

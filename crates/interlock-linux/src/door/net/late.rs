@@ -31,6 +31,14 @@ pub(super) fn led(errand: &Errand<'_>, socket: &Socket, endpoint: Endpoint, said
     let (place, endpoint) = ((address, endpoint.port), endpoint.at(address));
     let act = socket::named(Verb::NetConnect, Protocol::Tcp, place, Side::Outside, &name);
     match (socket::says(errand, &act), said) {
+        // What stands beside the question stands after the yes.
+        (Says::Approve, Says::Approve) if errand.session.line.after_a_yes(errand.session, errand.call, act.clone()) != Says::Allow => {
+            Err(Stop::Refused {
+                reached: act.into(),
+                because: "another rule speaks of the address that the name leads to, and a yes lifts none",
+                errno: libc::EACCES,
+            })
+        }
         // The yes was to the name, and to a public address: nobody was asked about another.
         (Says::Approve, Says::Approve) if interlock_core::host::is_public(address) => {
             let led = json!({"type": "name.led", "host": &*name, "address": address.to_string(), "port": endpoint.port});

@@ -133,9 +133,9 @@ pub(super) fn named(verb: Verb, protocol: Protocol, (address, port): (IpAddr, u1
     Observed::new(verb, Target::Net { protocol, address, port, to, host: Some(name.to_owned()) })
 }
 
-/// What policy says of an act, the mildest first.
+/// What policy says of an act by what is known, yeses for the session included; the mildest first.
 fn rank(errand: &Errand<'_>, act: &Observed) -> u8 {
-    match says(errand, act) {
+    match errand.session.line.would_say(errand.session, errand.call, act.clone()) {
         Says::Allow => 0,
         Says::Steer => 1,
         Says::Approve => 2,

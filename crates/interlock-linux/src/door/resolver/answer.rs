@@ -7,6 +7,7 @@
 use super::Resolver;
 use super::upstream;
 use crate::door::session::Session;
+use crate::line::now_us;
 use crate::sys::network;
 use interlock_abi::dns::{Code, Family, Query, Unread};
 use interlock_core::decision::RecordClass;
@@ -140,7 +141,7 @@ fn reply(session: &Session, resolver: &Resolver, question: &Query) -> Reply {
     if let Some(known) = resolver.machine.hosts.get(local(&name)) {
         return Reply::own(known.iter().copied().filter(|address| family.has(*address)).collect());
     }
-    if named::may_be_asked(session.line.judge.policy(), &name) {
+    if named::may_be_asked(session.line.judge.policy(), &name) || session.line.grants.opens(&name, now_us() / 1000) {
         return asked(session, resolver, &name, family);
     }
     if !is_recorded(session, &name, false) {
