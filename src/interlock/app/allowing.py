@@ -213,7 +213,7 @@ def _decide(
 
     own = own_paths(os.environ, supervisor=find_supervisor())
     context = context_of(home, workspace=workspace, human_home=user_home(), own=own)
-    found = load(sources, context, naming=naming())
+    found = load(sources, context, naming=naming(home, workspace))
     if more is not None:
         _only_one_more(found, more)
     return _asked(engine(found), event)

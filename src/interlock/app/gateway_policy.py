@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from interlock.app.known_remotes import begin
 from interlock.app.naming import naming
 from interlock.connectors.configuration import Stdio
 from interlock.host.executable import find_supervisor
@@ -44,7 +45,10 @@ def server_policy(stdio: Stdio, *, home: Home, scratch: str, workspace: str, ses
     )
     sources = _sources(stdio.policies, SERVER_PRESET, home)
     sources.append(Source("command.yaml", _command_layer(stdio).encode(), Origin.BUILTIN))
-    return load(sources, context, cache=home.cache, workspace_layer=False, naming=naming())
+    if workspace != scratch:
+        begin(home, workspace)  # a server may write a repository's configuration as any session may
+    asked = naming(home, workspace)
+    return load(sources, context, cache=home.cache, workspace_layer=False, naming=asked)
 
 
 def _command_layer(stdio: Stdio) -> str:

@@ -8,7 +8,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+#: Hosts that one line names.
+_REMOTES_SHOWN_MAX: Final = 5
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -79,9 +82,24 @@ def compiled(
         aside=_runs_later(),
         walk=walk,
         meanwhile=meanwhile,
-        naming=naming(),
+        naming=naming(home, workspace),
     )
-    return Loaded(found.document(), found.warnings, _to_look_for(found), found.layers, named, found.enforcement)
+    warnings = [*found.warnings, *_of_remotes(sources, home, workspace)]
+    return Loaded(found.document(), warnings, _to_look_for(found), found.layers, named, found.enforcement)
+
+
+def _of_remotes(sources: Sequence[Source], home: Home, workspace: str) -> list[str]:
+    """That remotes were added since, where a layer is about them."""
+    if not any(b"git-remotes" in source.data for source in sources):
+        return []
+    from interlock.app.known_remotes import remotes
+    from interlock.vocabulary.printable import printable
+
+    new = remotes(home, workspace).new
+    named = ", ".join(printable(host) for host in new[:_REMOTES_SHOWN_MAX])
+    more = f" and {len(new) - _REMOTES_SHOWN_MAX} more" if len(new) > _REMOTES_SHOWN_MAX else ""
+    said = f"the repository has remotes that you did not say yes to: {named}{more}; see: interlock allow --remotes"
+    return [said] if new else []
 
 
 def runs_later(home: Home, *, workspace: str, human_home: str) -> JsonObject:

@@ -59,7 +59,8 @@ def load_here(files: Sequence[str], presets: Sequence[str], *, workspace: str) -
     """The layers of a command line, loaded; the default preset where it names none. Raises `PolicyError`."""
     from interlock.policy import load
 
-    return load(_named(files, presets, workspace), context_here(workspace), naming=naming())
+    asked = naming(Home.from_environment(), workspace)
+    return load(_named(files, presets, workspace), context_here(workspace), naming=asked)
 
 
 def look_here(files: Sequence[str], presets: Sequence[str], *, workspace: str) -> Here:
@@ -68,7 +69,7 @@ def look_here(files: Sequence[str], presets: Sequence[str], *, workspace: str) -
     from interlock.policy.loading import written
 
     sources, context = _named(files, presets, workspace), context_here(workspace)
-    asked = naming()
+    asked = naming(Home.from_environment(), workspace)
     compiled = load(sources, context, naming=asked)
     states = {**_by_name(compiled, asked), **compiled.enforcement}
     return Here(compiled, written(sources, context), workspace, states)

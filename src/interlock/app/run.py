@@ -104,6 +104,7 @@ def run_session(wanted: SessionWanted, face: Face) -> Ran:
     own = own_paths(environment, supervisor=supervisor)
     human_home = user_home()
     home.ensure(home.config, home.cache, home.runtime, home.keys, home.index, home.sessions)
+    _note_remotes(home, workspace)
     temporary = choose(temporaries(environment))
     policy = _policy(
         wanted, home, runtime=runtime, human_home=human_home, workspace=workspace, own=own, temporary=temporary.folder,
@@ -376,6 +377,14 @@ def _workspace(asked: str | None, directory: str, face: Face) -> str:
     if wide is not None:
         face.warn(f"the workspace is {wide}: all in it that no rule denies is open to the command")
     return workspace
+
+
+def _note_remotes(home: Home, workspace: str) -> None:
+    """What the command writes into its repository's configuration is not believed by the next session."""
+    if not os.path.lexists(home.remotes_of(workspace)):
+        from interlock.app.known_remotes import begin
+
+        begin(home, workspace)
 
 
 def _check_socket_path(path: str) -> None:

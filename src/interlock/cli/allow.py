@@ -14,6 +14,7 @@ from interlock.vocabulary.printable import printable
 
 if TYPE_CHECKING:
     from interlock.app.allowing import Proposal
+    from interlock.storage.home import Home
 
 SUMMARY = "allow what was denied from now on: one rule, shown before it is written"
 _EPILOG = """\
@@ -21,6 +22,7 @@ examples:
   interlock allow last                      the last session's last denial, in this workspace from now on
   interlock allow last --always             in every workspace
   interlock allow last --folder             all that lies in its folder
+  interlock allow --remotes                 remotes that were added to this repository since its first session
 
 Only what no rule spoke of can be allowed so: what a layer denies no other loosens, and `interlock why` says what can
 be done about it. The change is checked by the engine, then shown; nothing is written without a yes."""
@@ -29,7 +31,13 @@ _LINE_CHARACTERS_MAX = 2000
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Which denial, into which layer, whether to ask."""
-    parser.add_argument("id", metavar="ID", help="a denial as `interlock why` names it (SESSION:RECORD), or `last`")
+    parser.add_argument(
+        "id", metavar="ID", nargs="?", help="a denial as `interlock why` names it (SESSION:RECORD), or `last`"
+    )
+    parser.add_argument(
+        "--remotes", action="store_true", help="the remotes that this repository has now, for the set @git-remotes"
+    )
+    parser.add_argument("--workspace", metavar="DIR", help="with --remotes: which one (default: the repository here)")
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
         "--project", action="store_true", help="for runs in the same workspace (default): config/projects/…"
@@ -49,6 +57,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     _refuse_inside()
     home = Home.from_environment()
+    if arguments.remotes:
+        return _remotes(arguments, home)
+    if arguments.id is None:
+        raise OperatorError("which denial?", hint="SESSION:RECORD as `interlock why` prints it, or `last`")
     proposal = propose(arguments.id, always=arguments.always, folder=arguments.folder, home=home)
     print(shown(proposal), flush=True)
     if not arguments.yes and not _agreed():
@@ -56,6 +68,29 @@ def run(arguments: argparse.Namespace) -> int:
         return 1
     adopt(proposal, home)
     print(f"written; undo it in {printable(proposal.layer.path, _LINE_CHARACTERS_MAX)}")
+    return 0
+
+
+def _remotes(arguments: argparse.Namespace, home: Home) -> int:
+    """Show the remotes that nobody said yes to, ask, and take them up."""
+    from interlock.app.known_remotes import adopt, remotes
+    from interlock.app.policy_here import workspace_here
+
+    if arguments.id is not None:
+        raise OperatorError("a denial and `--remotes` are two things", hint="name one of them")
+    workspace = workspace_here(arguments.workspace)
+    known, new = remotes(home, workspace)
+    for word, hosts in (("known", known), ("new", new)):
+        for host in hosts:
+            print(f"{word:<6}{printable(host)}")
+    if not new:
+        print(f"there is no new remote in {printable(workspace)}")
+        return 0
+    if not arguments.yes and not _agreed():
+        print("nothing was written")
+        return 1
+    adopt(home, workspace, new)
+    print(f"@git-remotes has {len(new)} more from the next session on, in {printable(workspace)}")
     return 0
 
 

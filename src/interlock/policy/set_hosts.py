@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Final
 
+NO_HOST: Final = "no-remotes.invalid"
 HOST_SETS: Final[dict[str, tuple[str, ...]]] = {
     "package-registries": (
         "crates.io",
@@ -25,4 +26,6 @@ HOST_SETS: Final[dict[str, tuple[str, ...]]] = {
         "chatgpt.com",
         "generativelanguage.googleapis.com",
     ),
+    # Of no host (RFC 2606) where a workspace has no remotes: a rule without any name would be about all acts.
+    "git-remotes": (NO_HOST,),
 }

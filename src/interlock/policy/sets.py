@@ -120,6 +120,8 @@ MEANINGS: Final[dict[str, str]] = {
     "resolvers": "the name servers of this machine",
     "package-registries": "hosts from which the person's package clients fetch, mirrors and proxies included",
     "model-api": "hosts of the models that agents talk to, and where they sign a person in",
+    "git-remotes": "hosts of the repository's remotes and its submodules', as they were before any session, or after "
+    "your yes",
 }
 
 

@@ -131,10 +131,16 @@ class Home:
 
     def project(self, workspace: str) -> str:
         """The user's own layer that every run in this workspace loads. The file names the workspace in full."""
-        from interlock.policy.digest import sha256
+        return f"{self.projects}/{_digest_of(workspace)}.yaml"
 
-        digest = sha256(workspace.encode("utf-8", "surrogateescape")).hexdigest()
-        return f"{self.projects}/{digest[:PROJECT_NAME_CHARACTERS]}.yaml"
+    @property
+    def remotes(self) -> str:
+        """The hosts of remotes that a person knows, a file for each workspace."""
+        return f"{self.state}/remotes"
+
+    def remotes_of(self, workspace: str) -> str:
+        """That of this workspace."""
+        return f"{self.remotes}/{_digest_of(workspace)}.json"
 
     @property
     def connectors(self) -> str:
@@ -221,6 +227,13 @@ _REMEDIES = {
     errno.ENOSPC: "its disk is full: free some space",
     errno.EDQUOT: "your quota on its disk is used up: free some space",
 }
+
+
+def _digest_of(workspace: str) -> str:
+    """What a file about a workspace is called by."""
+    from interlock.policy.digest import sha256
+
+    return sha256(workspace.encode("utf-8", "surrogateescape")).hexdigest()[:PROJECT_NAME_CHARACTERS]
 
 
 def _absolute(variables: Mapping[str, str], name: str) -> str | None:
