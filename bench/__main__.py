@@ -1,4 +1,4 @@
-"""`python -m bench [host] [gateway] [eintr] [workspace] [--json]`: prints each figure, native (or direct) beside governed, and the ratio.
+"""`python -m bench [host] [gateway] [score] [eintr] [workspace] [--json]`: prints each figure, native (or direct) beside governed, and the ratio.
 
 `python -m bench trace call`: the files that one tool call passes through. `python -m bench trace open`: those of one open.
 """
@@ -15,7 +15,7 @@ from dataclasses import asdict
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help="host, gateway (default: both), eintr, workspace; trace call, trace open")
+    parser.add_argument("parts", nargs="*", metavar="PART", help="host, gateway (default: both), score, eintr, workspace; trace call, trace open")
     parser.add_argument("--json", action="store_true", help="one object a line")
     arguments = parser.parse_args()
     if arguments.parts[:1] == ["trace"]:

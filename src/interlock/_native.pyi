@@ -51,9 +51,9 @@ class Policy:
             FactsError: not Facts.
         """
 
-    def needs(self, action_json: str) -> tuple[bool, bool, list[str], bool]:
+    def needs(self, action_json: str) -> tuple[bool, bool, list[str], bool, list[str]]:
         """Which Facts the rules that touch one Action ask for: grants (and with them the clock), the risk score, the
-        places of labels, the origin. Without any, no Fact can change the answer.
+        places of labels, the origin, the layers whose Rego is heard. Without any, no Fact can change the answer.
 
         Raises:
             ActionError: not an Action.

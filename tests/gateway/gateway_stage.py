@@ -25,6 +25,8 @@ import pytest
 from interlock._native import Log
 from interlock.app.gateway import Parts, assemble, own_hosts, uvicorn_server
 from interlock.app.gateway_ports import KnownFacts, LogRecorder, NativeEngine, SharedInbox, SystemClock
+from interlock.app.gateway_rego import consulting, consulting_of
+from interlock.app.gateway_scoring import scoring_of
 from interlock.app.gateway_tasks import TasksApart
 from interlock.approvals.inbox import Inbox
 from interlock.connectors.configuration import Connector, Stdio
@@ -33,6 +35,7 @@ from interlock.connectors.launch import LastWords, LaunchFailed
 from interlock.connectors.pool import Pool
 from interlock.identity.attestation_socket import AttestationSocket
 from interlock.identity.authenticate import Attestations, Registry
+from interlock.storage.memories import MemoryStore
 
 SERVERS = Path(__file__).parent / "servers"
 SESSION = "s-20261121T120000-abcdef"
@@ -48,9 +51,9 @@ def rule(identity: str, decision: str, *verbs: str, **match: Any) -> dict[str, A
     }  # fmt: skip
 
 
-def policy(*rules: dict[str, Any]) -> dict[str, Any]:
-    """A compiled policy of one layer."""
-    layer = {"name": "test", "origin": "user", "closed": False, "rules": list(rules)}
+def policy(*rules: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A compiled policy of one layer; `more` of it, such as `risk`."""
+    layer = {"name": "test", "origin": "user", "closed": False, "rules": list(rules), **more}
     return {"interlock": 1, "layers": [layer]}
 
 
@@ -250,8 +253,12 @@ def _begin(
             {each.name: each for each in connectors}, launcher=launcher, reach=HttpChannel, now_ms=clock.now_ms
         )
         attestations, tasks = Attestations(), TasksApart(str(root / "tasks.sqlite"))
+        compiled = options.get("compiled") or policy(*rules)
+        memories, layers = MemoryStore(str(root / "memories.sqlite")), consulting_of(compiled, clock)
         parts = Parts(
-            engine=NativeEngine(policy(*rules)), facts=KnownFacts(clock), recorder=recorder, inbox=SharedInbox(inbox), clock=clock,
+            scoring=scoring_of(compiled, memories, clock),
+            consulting=consulting(layers),
+            engine=NativeEngine(compiled), facts=KnownFacts(clock), recorder=recorder, inbox=SharedInbox(inbox), clock=clock,
             registry=Registry(str(root / "registry.sqlite"), soon=asyncio.get_running_loop().call_soon), attestations=attestations, pool=pool, session=SESSION,
             tasks=tasks,
             url=f"http://127.0.0.1:{port}", hosts=own_hosts("127.0.0.1", port), anonymous=options.get("anonymous"),
@@ -270,6 +277,9 @@ def _begin(
         await pool.close()
         await attestation_socket.close()
         tasks.close()
+        memories.close()
+        if layers is not None:
+            layers.close()
         recorder.close("test over")
 
     def run() -> None:

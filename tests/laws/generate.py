@@ -218,7 +218,7 @@ def when(random: Random, decision: str) -> dict:
     made: dict = {}
     if decision != "allow" and random.random() < 0.5:
         made["risk_at_least"] = random.choice([0, 30, 60])
-    if random.random() < 0.4:
+    if decision != "allow" and random.random() < 0.4:
         made["labels_any"] = {
             random.choice(["context", "object"]): random.sample(["untrusted", "private"], random.randint(1, 2))
         }

@@ -527,11 +527,26 @@ def voice(layer: dict, action: dict, facts: dict) -> dict:
                 ends = [ends[0] or truth[0], ends[1] or truth[1]]
     if not all(ends):
         heard["allow"] = []
+    if "rego" in layer and action["verb"] in GATEWAY - {"tool.list"}:
+        consult(layer, heard, facts)
     return heard
 
 
+def consult(layer: dict, heard: dict, facts: dict) -> None:
+    """What the layer's Rego found, as if rules had said it; only that it opens nothing."""
+    findings = (facts.get("findings") or {}).get(layer["name"])
+    if findings is None:
+        heard["unheard"] = True
+    for finding in findings or []:
+        named = {**finding, "name": f"{layer['name']}/{finding['id']}", "found": True}
+        if finding["finds"] == "error":
+            heard["errors"].append((named, finding.get("because") or "no reason"))
+        else:
+            heard[finding["finds"]].append(named)
+
+
 def reading(heard: dict, granted: bool) -> str | None:
-    if heard["errors"] or heard["deny"]:
+    if heard["errors"] or heard["deny"] or heard.get("unheard"):
         return "deny"
     if heard["layer"].get("closed") and not base(heard):
         return "deny"
@@ -547,9 +562,10 @@ def reading(heard: dict, granted: bool) -> str | None:
 
 
 def base(heard: dict) -> bool:
-    """Whether something lets the act through that is no score."""
+    """Whether something lets the act through that needs neither a score nor labels."""
     loosening = chain(heard["allow"], heard["approve"], heard["steer"])
-    return any("risk_at_least" not in (rule.get("when") or {}) for rule in loosening)
+    scored = {"risk_at_least", "labels_any"}
+    return any(not rule.get("found") and not scored & set(rule.get("when") or {}) for rule in loosening)
 
 
 def lifts(heard: dict) -> bool:
@@ -565,7 +581,9 @@ def refused(action: dict, voices: list[dict], said: list) -> dict:
         denies += heard["deny"]
         rules += heard["deny"] + [rule for rule, _ in heard["errors"]]
         errors += [f"{rule['name']}: {why}" for rule, why in heard["errors"]]
-        if not heard["deny"] and not heard["errors"]:
+        if heard.get("unheard"):
+            errors.append(f"{heard['layer']['name']}: its Rego was not heard")
+        elif not heard["deny"] and not heard["errors"]:
             if heard["layer"].get("closed") and not base(heard):
                 closed.append(heard["layer"]["name"])
             else:

@@ -294,6 +294,14 @@ def test_a_higher_score_never_loosens(case: Case, one: int, other: int) -> None:
     assert strictness(high) >= strictness(low)
 
 
+@given(CASES, st.sets(st.sampled_from(["untrusted", "private"])), st.sets(st.sampled_from(["untrusted", "private"])))
+def test_more_labels_never_loosen(case: Case, some: set[str], more: set[str]) -> None:
+    policy, action, facts = case
+    less = decide(policy, action, {**facts, "labels": dict.fromkeys(("context", "object"), sorted(some))})
+    all_of_them = decide(policy, action, {**facts, "labels": dict.fromkeys(("context", "object"), sorted(some | more))})
+    assert strictness(all_of_them) >= strictness(less)
+
+
 # --- 10 -------------------------------------------------------------------------------------------------------------
 
 JSON = st.recursive(

@@ -61,7 +61,7 @@ fn one_layer(layer: wire::Layer) -> Result<Layer, PolicyError> {
         }
         rules.push(one_rule(&name, layer.origin, rule).map_err(|message| PolicyError::at(&name, message))?);
     }
-    Ok(Layer { name: layer.name, origin: layer.origin, closed: layer.closed, rules })
+    Ok(Layer { name: layer.name, origin: layer.origin, closed: layer.closed, consults: layer.rego.is_some(), rules })
 }
 
 /// `[a-z0-9][a-z0-9-]*`
@@ -152,6 +152,9 @@ fn check_when(says: Says, when: &wire::When) -> Result<(), String> {
     }
     if says == Says::Allow && when.risk_at_least.is_some() {
         return Err("`risk_at_least` on an allow; a score can only tighten".into());
+    }
+    if says == Says::Allow && when.labels_any.is_some() {
+        return Err("`labels_any` on an allow; labels can only tighten".into());
     }
     if when.risk_at_least.is_some_and(|risk| risk > facts::RISK_MAX) {
         return Err(format!("`risk_at_least` over {}, which no score reaches", facts::RISK_MAX));

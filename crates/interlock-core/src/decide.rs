@@ -7,7 +7,8 @@ use crate::action::Action;
 use crate::decision::{Decision, Obligations, RecordClass, Says};
 use crate::digest::action_digest;
 use crate::facts::Facts;
-use crate::policy::{Policy, Rule};
+use crate::finding::{Finding, Finds};
+use crate::policy::{Policy, Rule, TIMEOUT_MS_DEFAULT};
 use crate::verb::Verb;
 use crate::voice::{LayerAnswer, Voice};
 
@@ -65,7 +66,17 @@ fn said_no(voices: &[Voice<'_>], answers: &[LayerAnswer], action: &Action) -> De
     for (voice, answer) in voices.iter().zip(answers) {
         match answer {
             LayerAnswer::Denied => {
-                denies.extend(&voice.denies);
+                denies.extend(voice.denies.iter().map(|rule| (rule.name.clone(), rule.because.clone())));
+                for (name, finding) in voice.found_so(Says::Deny) {
+                    match finding.finds {
+                        Finds::Error => decision.errors.push(format!("{name}: {}", finding.because.as_deref().unwrap_or("no reason"))),
+                        Finds::Deny | Finds::Approve => denies.push((name.clone(), finding.because.clone())),
+                    }
+                    decision.rules.push(name);
+                }
+                if voice.unheard {
+                    decision.errors.push(format!("{}: its Rego was not heard", voice.layer.name));
+                }
                 decision.rules.extend(voice.denies.iter().map(|rule| rule.name.clone()));
                 decision.rules.extend(voice.errors.iter().map(|(rule, _)| rule.name.clone()));
                 decision.errors.extend(voice.errors.iter().map(|(rule, why)| format!("{}: {why}", rule.name)));
@@ -79,7 +90,7 @@ fn said_no(voices: &[Voice<'_>], answers: &[LayerAnswer], action: &Action) -> De
     tidy(&mut decision);
     closed.sort_unstable();
     decision.spoke = true;
-    decision.because = reason(&denies)
+    decision.because = reason(denies)
         .or_else(|| decision.errors.first().map(|error| format!("a rule could not be evaluated: {error}")))
         .or_else(|| (!decision.rules.is_empty()).then(|| "two rules steer it differently".to_owned()))
         .or_else(|| closed.first().map(|name| format!("`{name}` is closed and allows nothing like it")))
@@ -88,10 +99,9 @@ fn said_no(voices: &[Voice<'_>], answers: &[LayerAnswer], action: &Action) -> De
 }
 
 /// The reason of the first rule, by name, that gives one; else of the first rule.
-fn reason(rules: &[&Rule]) -> Option<String> {
-    let with_reason = rules.iter().filter(|rule| rule.because.is_some()).min_by_key(|rule| &rule.name);
-    let rule = with_reason.or_else(|| rules.iter().min_by_key(|rule| &rule.name))?;
-    Some(rule.because.clone().unwrap_or_else(|| format!("rule `{}` says so", rule.name)))
+fn reason(said: Vec<(String, Option<String>)>) -> Option<String> {
+    let (name, because) = said.into_iter().min_by(|one, other| (one.1.is_none(), &one.0).cmp(&(other.1.is_none(), &other.0)))?;
+    Some(because.unwrap_or_else(|| format!("rule `{name}` says so")))
 }
 
 fn named(rule: &Rule) -> String {
@@ -125,11 +135,15 @@ fn let_through(voices: &[Voice<'_>], action: &Action, says: Says, granted: bool)
         return conflict(action, voices, injecting, "two rules inject different credentials");
     }
     let said: Vec<&Rule> = voices.iter().flat_map(|voice| voice.said(says)).collect();
+    let found: Vec<(String, &Finding)> = voices.iter().flat_map(|voice| voice.found_so(says)).collect();
+    let by_rules = said.iter().map(|rule| (rule.name.clone(), rule.because.clone()));
+    let reasons = by_rules.chain(found.iter().map(|(name, finding)| (name.clone(), finding.because.clone()))).collect();
+    let spoke = |voice: &&Voice<'_>| voice.said(says).next().is_some() || voice.found_so(says).next().is_some();
     let mut decision = Decision {
         decision: says,
-        rules: said.iter().map(|rule| rule.name.clone()).collect(),
-        layers: voices.iter().filter(|voice| voice.said(says).next().is_some()).map(|voice| voice.layer.name.clone()).collect(),
-        because: reason(&said).unwrap_or_default(),
+        rules: said.iter().map(|rule| rule.name.clone()).chain(found.iter().map(|(name, _)| name.clone())).collect(),
+        layers: voices.iter().filter(spoke).map(|voice| voice.layer.name.clone()).collect(),
+        because: reason(reasons).unwrap_or_default(),
         timeout_ms: None,
         steer: None,
         obligations,
@@ -137,7 +151,10 @@ fn let_through(voices: &[Voice<'_>], action: &Action, says: Says, granted: bool)
         errors: Vec::new(),
     };
     match says {
-        Says::Approve => decision.timeout_ms = said.iter().map(|rule| rule.timeout_ms).min(),
+        Says::Approve => {
+            let of_findings = found.iter().map(|(_, finding)| finding.timeout_ms.unwrap_or(TIMEOUT_MS_DEFAULT));
+            decision.timeout_ms = said.iter().map(|rule| rule.timeout_ms).chain(of_findings).min();
+        }
         Says::Steer => decision.steer = said.iter().find_map(|rule| rule.steer.clone()),
         Says::Allow | Says::Deny => {}
     }
@@ -148,7 +165,7 @@ fn let_through(voices: &[Voice<'_>], action: &Action, says: Says, granted: bool)
 /// The three record classes: reads that are simply allowed are routine, tool calls and whatever a human or a steer let
 /// through durable, the rest ordered.
 fn record_class(verb: Verb, says: Says, granted: bool, voices: &[Voice<'_>]) -> RecordClass {
-    let approved = granted && voices.iter().any(|voice| !voice.approvals.is_empty());
+    let approved = granted && voices.iter().any(Voice::asks);
     match says {
         _ if verb == Verb::ToolCall => RecordClass::Durable,
         Says::Steer | Says::Approve => RecordClass::Durable,

@@ -1,5 +1,6 @@
 //! Facts: all that is impure, gathered before deciding. With them `decide` is a function.
 
+use crate::finding::Finding;
 use crate::grant::Grant;
 use crate::json;
 use serde::{Deserialize, Serialize};
@@ -53,6 +54,8 @@ pub struct Facts {
     pub history: Option<History>,
     /// Of what a rename or link installs at its destination.
     pub history_to: Option<History>,
+    /// What the Rego of each layer found, by the layer's name. A layer that has some and is not here errs.
+    pub findings: Option<BTreeMap<String, Vec<Finding>>>,
 }
 
 /// Which Facts a policy asks for about one act. What nobody asks for need not be gathered, and is then recorded as not known.
@@ -68,6 +71,8 @@ pub struct Needs {
     pub origin: bool,
     /// What of it was there before.
     pub history: bool,
+    /// The layers whose Rego has to be asked.
+    pub findings: BTreeSet<String>,
 }
 
 impl Facts {
@@ -78,7 +83,7 @@ impl Facts {
 
     /// The same, of JSON already parsed.
     pub fn from_value(value: Value) -> Result<Self, String> {
-        json::no_lists(&value, &["", "grants/*", "grants/*/reach"])?;
+        json::no_lists(&value, &["", "grants/*", "grants/*/reach", "findings", "findings/*/*"])?;
         let facts: Self = serde_json::from_value(value).map_err(|error| error.to_string())?;
         match facts.risk {
             Some(risk) if risk > RISK_MAX => Err(format!("risk `{risk}` is over {RISK_MAX}")),

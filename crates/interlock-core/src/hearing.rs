@@ -7,8 +7,9 @@ use crate::decide;
 use crate::decision::{Decision, Says};
 use crate::facts::{Facts, Needs};
 use crate::policy::Policy;
-use crate::rules::Rule;
+use crate::rules::{Layer, Rule};
 use crate::voice::{Touched, Voice};
+use std::collections::BTreeSet;
 
 /// What a Plan says: exactly what `decide` says whatever the Facts, or that Facts matter.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,10 +35,11 @@ impl<'a> Hearing<'a> {
         Self { policy, action, touching }
     }
 
-    /// `decide`'s answer whatever the Facts, or [`PlanAnswer::Ask`]: that is so when a rule that touches the act asks, or has a `when`.
+    /// `decide`'s answer whatever the Facts, or [`PlanAnswer::Ask`]: that is so when a rule that touches the act asks, or has a `when`, and where Rego has to be heard.
     pub fn answer(&self) -> PlanAnswer {
         let depends = |rule: &Rule| rule.when.is_some() || rule.says == Says::Approve;
-        if self.action.target.fits(self.action.verb) && self.touching.iter().any(|(_, rule, _)| depends(rule)) {
+        let depends = self.consulted().next().is_some() || self.touching.iter().any(|(_, rule, _)| depends(rule));
+        if self.action.target.fits(self.action.verb) && depends {
             return PlanAnswer::Ask;
         }
         PlanAnswer::Answer(self.decide(&Facts::default()))
@@ -45,7 +47,8 @@ impl<'a> Hearing<'a> {
 
     /// The Facts that these rules ask for.
     pub fn needs(&self) -> Needs {
-        let mut needs = Needs::default();
+        let findings: BTreeSet<String> = self.consulted().map(|layer| layer.name.clone()).collect();
+        let mut needs = Needs { grants: !findings.is_empty(), findings, ..Needs::default() };
         for (_, rule, _) in &self.touching {
             needs.grants |= rule.says == Says::Approve;
             if let Some(when) = &rule.when {
@@ -58,12 +61,17 @@ impl<'a> Hearing<'a> {
         needs
     }
 
+    /// The layers whose Rego has to be heard.
+    fn consulted(&self) -> impl Iterator<Item = &Layer> {
+        self.policy.layers().iter().filter(|layer| layer.consults_about(self.action.verb))
+    }
+
     /// Exactly what [`decide::decide`] says.
     pub fn decide(&self, facts: &Facts) -> Decision {
         if !self.action.target.fits(self.action.verb) {
             return decide::misshapen(self.action);
         }
-        let mut voices: Vec<Voice<'_>> = self.policy.layers().iter().map(Voice::silent).collect();
+        let mut voices: Vec<Voice<'_>> = self.policy.layers().iter().map(|layer| Voice::found(layer, self.action, facts)).collect();
         for (layer, rule, touched) in &self.touching {
             if let Some(voice) = voices.get_mut(*layer) {
                 voice.hear(rule, touched.clone(), facts);

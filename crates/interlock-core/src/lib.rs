@@ -16,6 +16,7 @@ pub mod decision;
 pub mod digest;
 pub mod excepted;
 pub mod facts;
+mod finding;
 mod folding;
 pub mod glob;
 pub mod grant;

@@ -40,7 +40,8 @@ fn is_plain_but(policy: &Policy, verb: Verb, aside: impl Fn(&Layer, &Rule) -> bo
     // A closed layer's silence is a denial, and one found in the workspace lets nothing through.
     let no_silence = layers.iter().all(|(layer, rules)| !layer.closed || speaks(rules));
     let lifted = layers.iter().any(|(layer, rules)| layer.origin != LayerOrigin::Workspace && speaks(rules));
-    wants_nothing && no_silence && lifted
+    let unheard = policy.layers().iter().any(|layer| layer.consults_about(verb));
+    wants_nothing && no_silence && lifted && !unheard
 }
 
 fn wants_nothing(rule: &Rule) -> bool {

@@ -55,7 +55,17 @@ pub struct Layer {
     pub name: String,
     pub origin: LayerOrigin,
     pub closed: bool,
+    /// Whether it has Rego, which is asked about every act at the gateway.
+    pub consults: bool,
     pub rules: Vec<Rule>,
+}
+
+impl Layer {
+    /// Whether its Rego has to be heard about acts with this verb. A list is no act: it shows what could be asked for.
+    #[must_use]
+    pub fn consults_about(&self, verb: Verb) -> bool {
+        self.consults && verb.is_gateway() && verb != Verb::ToolList
+    }
 }
 
 /// One rule, ready to be matched.
@@ -77,9 +87,10 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// Whether it depends on a score. Such a rule can only tighten what another rule lets through.
+    /// Whether it depends on a score or on labels. Such a rule can only tighten what another rule lets through: more risk, or more of what
+    /// is not trusted, never opens anything.
     pub fn is_scored(&self) -> bool {
-        self.when.as_ref().is_some_and(|when| when.risk_at_least.is_some())
+        self.when.as_ref().is_some_and(|when| when.risk_at_least.is_some() || when.labels_any.is_some())
     }
 }
 

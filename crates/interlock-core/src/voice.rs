@@ -3,6 +3,7 @@
 use crate::action::Action;
 use crate::decision::Says;
 use crate::facts::Facts;
+use crate::finding::{Finding, Finds};
 use crate::instead;
 use crate::rules::{Layer, LayerOrigin, Rule, When};
 use crate::selector::Touch;
@@ -15,6 +16,9 @@ pub(crate) struct Voice<'a> {
     pub errors: Vec<(&'a Rule, String)>,
     pub approvals: Vec<&'a Rule>,
     pub steers: Vec<&'a Rule>,
+    pub findings: &'a [Finding],
+    /// Whether its Rego should have been heard and was not.
+    pub unheard: bool,
     allows: Vec<&'a Rule>,
     covered: Touch,
 }
@@ -47,8 +51,8 @@ impl LayerAnswer {
 
 impl<'a> Voice<'a> {
     /// Hears all rules of a layer.
-    pub fn collect(layer: &'a Layer, action: &Action, facts: &Facts) -> Self {
-        let mut voice = Self::silent(layer);
+    pub fn collect(layer: &'a Layer, action: &Action, facts: &'a Facts) -> Self {
+        let mut voice = Self::found(layer, action, facts);
         for rule in &layer.rules {
             if let Some(touched) = touch(rule, action) {
                 voice.hear(rule, touched, facts);
@@ -57,10 +61,14 @@ impl<'a> Voice<'a> {
         voice
     }
 
-    /// A layer of which no rule was heard yet.
-    pub fn silent(layer: &'a Layer) -> Self {
+    /// A layer of which no rule was heard yet, only what its Rego found.
+    pub fn found(layer: &'a Layer, action: &Action, facts: &'a Facts) -> Self {
+        let consults = layer.consults_about(action.verb);
+        let heard = facts.findings.as_ref().filter(|_| consults).and_then(|findings| findings.get(&layer.name));
         Self {
             layer,
+            findings: heard.map(Vec::as_slice).unwrap_or_default(),
+            unheard: consults && heard.is_none(),
             denies: Vec::new(),
             errors: Vec::new(),
             approvals: Vec::new(),
@@ -99,7 +107,7 @@ impl<'a> Voice<'a> {
 
     /// The layer's answer, once.
     pub fn answer(&self, granted: bool) -> LayerAnswer {
-        if !self.denies.is_empty() || !self.errors.is_empty() {
+        if !self.denies.is_empty() || !self.errors.is_empty() || self.unheard || self.findings.iter().any(refuses) {
             return LayerAnswer::Denied;
         }
         if self.layer.closed && !self.has_base() {
@@ -109,11 +117,27 @@ impl<'a> Voice<'a> {
             return LayerAnswer::Conflict;
         }
         match () {
-            () if !self.approvals.is_empty() && !granted => LayerAnswer::Said(Says::Approve),
+            () if self.asks() && !granted => LayerAnswer::Said(Says::Approve),
             () if !self.steers.is_empty() => LayerAnswer::Said(Says::Steer),
-            () if self.allows() || !self.approvals.is_empty() => LayerAnswer::Said(Says::Allow),
+            () if self.allows() || self.asks() => LayerAnswer::Said(Says::Allow),
             () => LayerAnswer::Silent,
         }
+    }
+
+    /// Whether a rule or a finding wants a human's yes.
+    pub fn asks(&self) -> bool {
+        !self.approvals.is_empty() || self.findings.iter().any(|finding| finding.finds == Finds::Approve)
+    }
+
+    /// The findings that say this (with a grant, one that asks says Allow), by the names that decisions cite.
+    pub fn found_so(&self, says: Says) -> impl Iterator<Item = (String, &'a Finding)> {
+        let name = &self.layer.name;
+        let fitting = move |finding: &&Finding| match says {
+            Says::Deny => refuses(finding),
+            Says::Approve | Says::Allow => finding.finds == Finds::Approve,
+            Says::Steer => false,
+        };
+        self.findings.iter().filter(fitting).map(move |finding| (format!("{name}/{}", finding.id), finding))
     }
 
     /// Whether it would let something through without any score.
@@ -143,6 +167,11 @@ impl<'a> Voice<'a> {
         let allows = if self.allows() { self.allows.as_slice() } else { &[] };
         allows.iter().chain(&self.approvals).chain(&self.steers).copied().collect::<Vec<_>>().into_iter()
     }
+}
+
+/// Whether a finding is a denial.
+fn refuses(finding: &Finding) -> bool {
+    matches!(finding.finds, Finds::Deny | Finds::Error)
 }
 
 /// What a rule touches, and what kept its selectors from being sure.

@@ -9,6 +9,7 @@ use crate::resources::{Environment, Limits};
 use crate::steer::Steer;
 use crate::verb::Verb;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use std::collections::BTreeSet;
 
 #[derive(Deserialize)]
@@ -34,6 +35,13 @@ pub(crate) struct Layer {
     pub environment: Option<Environment>,
     #[serde(default)]
     pub limits: Option<Limits>,
+    /// How the gateway scores calls, what it makes of results and whom it asks besides: read by it alone; the policy's own digest covers them.
+    #[serde(default, rename = "risk")]
+    pub _risk: Option<IgnoredAny>,
+    #[serde(default, rename = "labels")]
+    pub _labels: Option<IgnoredAny>,
+    #[serde(default)]
+    pub rego: Option<IgnoredAny>,
     pub rules: Vec<Rule>,
 }
 

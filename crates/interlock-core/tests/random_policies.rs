@@ -136,6 +136,7 @@ impl Random {
             origin_to: self.known(&origins),
             history: self.known(&histories),
             history_to: self.known(&histories),
+            findings: None,
         }
     }
 }
@@ -152,6 +153,7 @@ fn gathered(facts: &Facts, needs: &Needs) -> Facts {
         origin_to: known.origin_to.filter(|_| needs.origin),
         history: known.history.filter(|_| needs.history),
         history_to: known.history_to.filter(|_| needs.history),
+        findings: known.findings.filter(|_| !needs.findings.is_empty()),
     }
 }
 

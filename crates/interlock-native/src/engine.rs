@@ -27,6 +27,9 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(peer_text_fault, module)?)
 }
 
+/// Grants, risk, places of labels, origin, layers whose Rego is heard.
+type Asked = (bool, bool, Vec<String>, bool, Vec<String>);
+
 /// A compiled policy.
 #[pyclass(frozen, module = "interlock._native")]
 struct Policy {
@@ -74,12 +77,12 @@ impl Policy {
         })
     }
 
-    /// Which Facts the rules that touch one Action ask for: grants (and with them the clock), risk, places of labels, origin. Without any,
+    /// Which Facts the rules that touch one Action ask for: grants (and with them the clock), risk, places of labels, origin, layers whose Rego is heard. Without any,
     /// no Fact can change the answer.
-    fn needs(&self, py: Python<'_>, action_json: &str) -> Result<(bool, bool, Vec<String>, bool), Fault> {
+    fn needs(&self, py: Python<'_>, action_json: &str) -> Result<Asked, Fault> {
         py.detach(|| {
             let needs = self.plan.needs(&action(action_json)?);
-            Ok((needs.grants, needs.risk, needs.labels.into_iter().collect(), needs.origin))
+            Ok((needs.grants, needs.risk, needs.labels.into_iter().collect(), needs.origin, needs.findings.into_iter().collect()))
         })
     }
 

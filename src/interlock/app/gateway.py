@@ -8,7 +8,7 @@ import gc
 import os
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from interlock.gateway.batch import Batches
@@ -29,7 +29,9 @@ from interlock.gateway.serve import Gateway, GatewayProtocol
 from interlock.gateway.state import StateSeal
 from interlock.identity.authenticate import Attestations, Authenticator
 from interlock.identity.peer import find_peer
+from interlock.mediate.consulting import Consulting, Unconsulted
 from interlock.mediate.line import Line
+from interlock.mediate.scoring import Scoring, Unscored
 
 if TYPE_CHECKING:
     import uvicorn
@@ -61,6 +63,8 @@ class Parts:
     url: str
     hosts: frozenset[str]
     anonymous: str | None = None
+    scoring: Scoring = field(default_factory=Unscored)
+    consulting: Consulting = field(default_factory=Unconsulted)
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,14 @@ def parts_joined(parts: Parts) -> Joined:
     """What these parts make together."""
     clock = parts.clock
     line = Line(
-        engine=parts.engine, facts=parts.facts, recorder=parts.recorder, inbox=parts.inbox, clock=clock, asker="gateway"
+        engine=parts.engine,
+        facts=parts.facts,
+        recorder=parts.recorder,
+        inbox=parts.inbox,
+        clock=clock,
+        asker="gateway",
+        scoring=parts.scoring,
+        consulting=parts.consulting,
     )
     catalogue = Catalogue(parts.pool, parts.engine)
     prompts = Prompts(parts.recorder, lambda: f"p-{secrets.token_hex(8)}")

@@ -90,8 +90,8 @@ class NativeEngine:
 
     def needs(self, action: JsonObject) -> Needs:
         """See `Engine`."""
-        grants, risk, labels, origin = self._policy.needs(encode(action).decode())
-        return Needs(grants, risk, frozenset(labels), origin)
+        grants, risk, labels, origin, findings = self._policy.needs(encode(action).decode())
+        return Needs(grants, risk, frozenset(labels), origin, tuple(findings))
 
     def decide(self, action: JsonObject, facts: Facts) -> Decision:
         """See `Engine`."""
@@ -119,6 +119,7 @@ def _relaxed_layer(layer: CompiledLayer) -> CompiledLayer:
     rules = [relaxed_rule for rule in layer["rules"] if (relaxed_rule := _relaxed_rule(rule)) is not None]
     found: CompiledLayer = {**layer, "rules": rules}
     found.pop("digest", None)
+    found.pop("rego", None)
     return found
 
 

@@ -24,6 +24,8 @@ from interlock.app.connector_references import reached, resolved
 from interlock.app.gateway import Parts, assemble, own_hosts, settle_memory, uvicorn_server
 from interlock.app.gateway_place import ServerStanding, announce, keep_told, withdraw
 from interlock.app.gateway_policy import call_policy
+from interlock.app.gateway_rego import check, consulting, consulting_of
+from interlock.app.gateway_scoring import scoring_of
 from interlock.app.gateway_servers import SupervisedLauncher
 from interlock.app.gateway_tasks import TasksApart
 from interlock.app.gateway_told import Told
@@ -32,6 +34,7 @@ from interlock.connectors.configuration import Connector, Stdio, load
 from interlock.connectors.pool import Pool
 from interlock.mediate.ports import RecordFailed
 from interlock.storage.home import Home
+from interlock.storage.memories import MemoryStore
 from interlock.storage.runtime import clear_leftovers
 from interlock.vocabulary.errors import EXIT_FAILED, HostError, OperatorError
 from interlock.vocabulary.ids import session_id
@@ -105,6 +108,7 @@ def _run(wanted: GatewayWanted, home: Home, connectors: Mapping[str, Connector],
     policy, warnings = call_policy(*asked_for(wanted.policies, wanted.preset, home), home)
     for warning in warnings:
         print(f"interlock: {warning}", file=sys.stderr)
+    check(policy)
     url = _url(*listener.getsockname()[:2])
     session = session_id(now_s=time.time(), random=os.urandom(3))
     opening = _Opening(wanted, home, connectors, policy, listener, url, session)
@@ -140,7 +144,8 @@ async def _serve(opening: _Opening) -> int:
         now_ms=clock.monotonic_ms,
     )
     address, port = listener.getsockname()[:2]
-    inbox, tasks = Inbox(home.inbox), TasksApart(home.tasks)
+    inbox, tasks, memories = Inbox(home.inbox), TasksApart(home.tasks), MemoryStore(home.memories)
+    layers = consulting_of(policy, clock)
     parts = Parts(
         engine=NativeEngine(policy),
         facts=KnownFacts(clock),
@@ -155,6 +160,8 @@ async def _serve(opening: _Opening) -> int:
         url=opening.url,
         hosts=own_hosts(address, port),
         anonymous=opening.wanted.anonymous,
+        scoring=scoring_of(policy, memories, clock),
+        consulting=consulting(layers),
     )
     attesting = AttestationSocket(home.gateway_socket, attestations, uid=home.uid, port=port, now_ms=clock.steady_ms)
     try:
@@ -179,6 +186,9 @@ async def _serve(opening: _Opening) -> int:
         recorder.close("the gateway was ended")
         inbox.close()
         tasks.close()
+        memories.close()
+        if layers is not None:
+            layers.close()
 
 
 def _open_to_agents(opening: _Opening) -> None:

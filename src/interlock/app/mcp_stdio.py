@@ -22,6 +22,8 @@ from interlock.app.connector_references import reached, resolved
 from interlock.app.gateway import Parts, parts_joined
 from interlock.app.gateway_place import ServerStanding
 from interlock.app.gateway_policy import call_policy
+from interlock.app.gateway_rego import check, consulting, consulting_of
+from interlock.app.gateway_scoring import scoring_of
 from interlock.app.gateway_serve import asked_for, refused, standings_of
 from interlock.app.gateway_servers import SupervisedLauncher
 from interlock.app.gateway_tasks import TasksApart
@@ -32,6 +34,7 @@ from interlock.gateway.exchange_stdio import StdioExchange
 from interlock.mediate.ports import RecordFailed
 from interlock.mediate.principal import Binding, Principal
 from interlock.storage.home import Home
+from interlock.storage.memories import MemoryStore
 from interlock.vocabulary.errors import HostError
 from interlock.vocabulary.ids import session_id
 from interlock.vocabulary.json_text import TEXT_BYTES_MAX
@@ -66,6 +69,7 @@ def wrap(wanted: WrappingWanted) -> int:
     policy, warnings = call_policy(*asked_for(wanted.policies, wanted.preset, home), home)
     for warning in warnings:
         print(f"interlock: {warning}", file=sys.stderr)
+    check(policy)
     return asyncio.run(_serve(wanted, home, policy))
 
 
@@ -85,6 +89,8 @@ async def _serve(wanted: WrappingWanted, home: Home, policy: CompiledPolicy) -> 
     connectors = resolved({wanted.connector.name: wanted.connector}, os.environ)
     pool = Pool(connectors, launcher=SupervisedLauncher(home), reach=reached, now_ms=clock.monotonic_ms)
     inbox, tasks, registry = Inbox(home.inbox), TasksApart(home.tasks), Registry(home.registry)
+    memories = MemoryStore(home.memories)
+    layers = consulting_of(policy, clock)
     parts = Parts(
         engine=NativeEngine(policy),
         facts=KnownFacts(clock),
@@ -98,6 +104,8 @@ async def _serve(wanted: WrappingWanted, home: Home, policy: CompiledPolicy) -> 
         session=session,
         url="stdio",
         hosts=frozenset(),
+        scoring=scoring_of(policy, memories, clock),
+        consulting=consulting(layers),
     )
     try:
         await recorder.durable(_opened(policy, wanted))
@@ -122,6 +130,9 @@ async def _serve(wanted: WrappingWanted, home: Home, policy: CompiledPolicy) -> 
         recorder.close("its client ended it")
         inbox.close()
         tasks.close()
+        memories.close()
+        if layers is not None:
+            layers.close()
 
 
 async def _until_the_end(exchange: StdioExchange) -> int:

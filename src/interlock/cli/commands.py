@@ -41,6 +41,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "gateway": ("interlock.cli.gateway", "serve the MCP gateway"),
     "mcp": ("interlock.cli.mcp", "wrap one MCP server for a client that starts it over stdio"),
     "connector": ("interlock.cli.connector", "add, list, remove and test the tools behind the gateway"),
+    "risk": ("interlock.cli.risk", "explain the score of a recorded call"),
     "agent": ("interlock.cli.agent", "add, list and revoke agents and their tokens"),
     "hook": ("interlock.cli.hook", "hand an agent's hook event to the gateway: the prompt above its tool calls"),
     "completion": ("interlock.cli.completion", "print a completion script for bash, zsh or fish"),

@@ -45,8 +45,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     explain.add_argument(
         "--compiled", action="store_true", help="print the compiled policy that the engine reads, and nothing else"
     )
-    test = branches.add_parser("test", help="hold a policy to a file of cases")
-    test.add_argument("cases", metavar="CASES", help="a file of acts and what is expected of each (docs/policy.md)")
+    test = branches.add_parser("test", help="hold a policy to a file of cases, or of Rego tests")
+    aid = "acts and what is expected of each (docs/policy.md), or a `.rego` module of tests"
+    test.add_argument("cases", metavar="CASES", help=aid)
     _sources(test)
     decide = branches.add_parser("decide", help="read actions as JSON lines, print a decision for each")
     _sources(decide)
@@ -119,6 +120,10 @@ def _refused(error: PolicyError, *, as_json: bool) -> int:
 def _check(arguments: argparse.Namespace) -> int:
     compiled = _load(arguments)
     document = compiled.document()
+    if any("rego" in layer for layer in document["layers"]):
+        from interlock.app.gateway_rego import check
+
+        check(document)
     rules = {layer["name"]: len(layer["rules"]) for layer in document["layers"]}
     if arguments.json:
         found = {
@@ -157,15 +162,18 @@ def _explain(arguments: argparse.Namespace) -> int:
 
 def _test(arguments: argparse.Namespace) -> int:
     from interlock.app.policy_here import context_here, workspace_here
+    from interlock.app.rego_tests import with_findings
     from interlock.policy.cases import read_cases, run_cases
     from interlock.policy.engine import engine
     from interlock.policy.loading import Source
 
     context = context_here(workspace_here(arguments.workspace))
     compiled = _load(arguments)
+    if arguments.cases.endswith(".rego"):
+        return _test_rego(arguments, compiled)
     cases = read_cases(Source.file(arguments.cases).data, arguments.cases, context)
     policy = engine(compiled)
-    outcomes = run_cases(cases, policy.decide)
+    outcomes = run_cases(cases, with_findings(compiled.document(), cases, policy.decide))
     failed = [outcome for outcome in outcomes if not outcome.holds]
     if arguments.json:
         shown = [
@@ -179,6 +187,22 @@ def _test(arguments: argparse.Namespace) -> int:
             wanted = each.case.expect + (f" by {_shown(each.case.rule)}" if each.case.rule else "")
             print(f"  expected {wanted}, decided {each.says} ({_shown(each.why)})")
         print(f"{len(outcomes) - len(failed)} of {len(outcomes)} cases hold")
+    return 1 if failed else 0
+
+
+def _test_rego(arguments: argparse.Namespace, compiled: Compiled) -> int:
+    from interlock.app.rego_tests import rego_tests
+    from interlock.policy.loading import Source
+
+    text = Source.file(arguments.cases).data.decode("utf-8", "replace")
+    tests = rego_tests(compiled.document(), arguments.cases, text)
+    failed = [each for each in tests if not each.holds]
+    if arguments.json:
+        print(json.dumps({"ok": not failed, "tests": [each._asdict() for each in tests]}))
+        return 1 if failed else 0
+    for each in failed:
+        print(f"{red('failed')}: {_shown(each.name)}: {_shown(each.why)}")
+    print(f"{len(tests) - len(failed)} of {len(tests)} tests hold")
     return 1 if failed else 0
 
 

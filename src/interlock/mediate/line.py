@@ -22,13 +22,16 @@ from typing import Final, TypeVar
 
 from msgspec import Struct, structs
 
+from interlock.mediate.consulting import Consulting, Unconsulted
 from interlock.mediate.permit import Attribution, Honours, Permit, Refused
 from interlock.mediate.ports import Clock, Enactor, Engine, Gathering, Inbox, Recorder, RecordFailed, RecordFull
+from interlock.mediate.scoring import Scored, Scoring, Unscored
 from interlock.vocabulary.decision import Allow, Decision, Says, Steer, Verdict
 from interlock.vocabulary.effect import Effect
 from interlock.vocabulary.errors import PeerError
 from interlock.vocabulary.facts import Facts, Needs
 from interlock.vocabulary.json_text import JsonObject, object_at, recordable, text_at
+from interlock.vocabulary.json_value import number_at
 from interlock.vocabulary.question import Answer, Question
 
 T = TypeVar("T")
@@ -43,6 +46,7 @@ STEER_S_MAX: Final = 5.0
 WAIT_MS_MAX: Final = 24 * 3_600_000
 _NOTHING: Final = Needs()
 _NO_FACTS: Final = Facts()
+_UNSCORED: Final = Scored()
 _LOG: Final = logging.getLogger("interlock.gateway")
 _WORDS_CHARACTERS_MAX: Final = 300
 #: What a peer or the machine can cause: no fault of ours, so nothing for our own log.
@@ -67,6 +71,7 @@ class _Judged(Struct, frozen=True):
     facts: Facts
     decision: Decision
     answer: Answer | None = None
+    scored: Scored = Scored()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +85,8 @@ class Line:
     inbox: Inbox
     clock: Clock
     asker: str
+    scoring: Scoring = field(default_factory=Unscored)
+    consulting: Consulting = field(default_factory=Unconsulted)
 
     async def mediate(
         self, *, action: JsonObject, attribution: Attribution, revalidate: Revalidate, enactor: Enactor[T]
@@ -91,7 +98,8 @@ class Line:
         Raises what the enactor raises, once it is recorded how far it had come.
         """
         walk = _Walk(attribution, revalidate, enactor.honours, enactor.led_to)
-        settled = await self._settle(walk, self._judged_at_once(action) or await self._judge(action))
+        judged = self._judged_at_once(action, attribution) or await self._judge(attribution, action)
+        settled = await self._settle(walk, judged)
         if isinstance(settled, Refused):
             return settled
         return await self._enact(settled, enactor)
@@ -100,7 +108,7 @@ class Line:
         """Whether what follows from an act that was let through may go on: it is decided anew, with the policy and the
         Facts of now. A rule that asks is taken as answered, and one that steers as followed: nobody is asked about what
         follows from an act. A denial is recorded."""
-        judged = await self._judge(action)
+        judged = await self._judge(attribution, action)
         lacking = _lacking(judged.decision, honours)
         if lacking is None and judged.decision.says is not Says.DENY:
             return None
@@ -116,30 +124,44 @@ class Line:
         """The denial that follows when something that has to be recorded before could not be."""
         return _unrecorded(failure, None)
 
-    def _judged_at_once(self, action: JsonObject) -> _Judged | None:
+    def _judged_at_once(self, action: JsonObject, attribution: Attribution) -> _Judged | None:
         """What the policy says whatever the Facts are, where they cannot change it."""
+        scored = _UNSCORED
         try:
             settled = self.engine.answer(action)
-        except Exception as error:  # the edge of the engine, as below
+            if settled is not None:
+                scored = self._scored(attribution, action)
+        except Exception as error:  # the edge of engine and scoring, as below
             settled = Decision.own_denial(f"could not be decided: {str(error) or type(error).__name__}")
-        return None if settled is None else _Judged(action, _NO_FACTS, settled)
+        return None if settled is None else _Judged(action, _NO_FACTS, settled, scored=scored)
 
-    async def _judge(self, action: JsonObject, answer: Answer | None = None) -> _Judged:
+    async def _judge(self, attribution: Attribution, action: JsonObject, answer: Answer | None = None) -> _Judged:
         """Gather what is asked for and decide with it. Whatever goes wrong there is a denial."""
-        facts = _NO_FACTS
+        facts, scored = _NO_FACTS, _UNSCORED
         try:
             needs = self.engine.needs(action)
+            scored = self._scored(attribution, action)
             if needs != _NOTHING:
                 async with asyncio.timeout(GATHER_S_MAX):
                     facts = await self.facts.gather(needs, action)
+                    if needs.findings:
+                        found = await self.consulting.findings(needs.findings, action, attribution, scored)
+                        facts = replace(facts, findings=found)
+            facts = _with_scored(facts, needs, scored)
             if answer is not None:  # a grant is good at its moment, which no clock that is set meanwhile takes away
                 facts = replace(facts, grants=answer.granted, now_ms=answer.answered_ms or facts.now_ms)
-            return _Judged(action, facts, self.engine.decide(action, facts), answer)
+            decision = self.engine.decide(action, facts)
+            if needs.risk and scored.in_shadow is not None:
+                scored = _would(scored, self.engine.decide(action, replace(facts, risk=scored.in_shadow)))
+            return _Judged(action, facts, decision, answer, scored)
         except TimeoutError:
             why = f"the facts were not there within {GATHER_S_MAX:g} s"
         except Exception as error:  # the edge of engine and facts: an answer that cannot be read is a denial
             why = str(error) or type(error).__name__
-        return _Judged(action, facts, Decision.own_denial(f"could not be decided: {why}"), answer)
+        return _Judged(action, facts, Decision.own_denial(f"could not be decided: {why}"), answer, scored)
+
+    def _scored(self, attribution: Attribution, action: JsonObject) -> Scored:
+        return self.scoring.scored(action, text_at(attribution.agent, "assurance") or "asserted")
 
     async def _settle(self, walk: _Walk, judged: _Judged) -> Permit | Refused:
         """What is left of the operation once everybody was heard: leave to enact, or a denial."""
@@ -170,7 +192,7 @@ class Line:
         failure = await self._record_decided(walk.attribution, judged)
         if isinstance(failure, RecordFailed):
             return await self._denied_unrecorded(failure, walk.attribution, judged)
-        again = structs.replace(await self._judge(instead, judged.answer), answer=judged.answer)
+        again = structs.replace(await self._judge(walk.attribution, instead, judged.answer), answer=judged.answer)
         if again.decision.says is Says.ALLOW and _lacking(again.decision, walk.honours) is None:
             return await self._permitted(walk.attribution, again, steer)
         if again.decision.says is Says.DENY:
@@ -189,7 +211,7 @@ class Line:
     async def _ask(self, walk: _Walk, action: JsonObject) -> Permit | Refused:
         """Ask a human about the Action with a nonce, so that no other call, not even an equal one, can use the
         answer."""
-        judged = await self._judge({**action, "nonce": self.clock.nonce()})
+        judged = await self._judge(walk.attribution, {**action, "nonce": self.clock.nonce()})
         if judged.decision.says is not Says.APPROVE:
             return await self._settle(walk, judged)
         try:
@@ -239,11 +261,12 @@ class Line:
         if gone is not None:
             denied = structs.replace(judged, facts=Facts(), decision=Decision.own_denial(gone), answer=answer)
             return await self._refuse(walk.attribution, denied)
-        return await self._settle(walk, await self._judge(judged.action, answer))
+        return await self._settle(walk, await self._judge(walk.attribution, judged.action, answer))
 
     async def _enact(self, permit: Permit, enactor: Enactor[T]) -> T | Refused:
         started_ns = self.clock.monotonic_ns()
         try:
+            self.scoring.let_through(permit.action)
             enacted = await enactor.enact(permit)
         except BaseException as error:  # cancelled or broken midway: what is certain of how far it came is recorded
             why = f"{type(error).__name__}: {error}"[:500]
@@ -251,6 +274,7 @@ class Line:
             raise
         record = self._enacted(permit, enacted.effect, enacted.status, started_ns)
         record["result"] = enacted.result
+        self.scoring.returned(permit.action, number_at(enacted.result or {}, "bytes") or 0)
         if enacted.withheld is not None:
             record["withheld"] = enacted.withheld
         try:
@@ -326,6 +350,7 @@ class Line:
             "decision": judged.decision.document,
             "policy": self.engine.policy,
             "facts": judged.facts,
+            **({} if judged.scored.told is None else {"risk": judged.scored.told}),
         }
 
     def _enacted(self, permit: Permit, effect: Effect, status: str | None, started_ns: int) -> JsonObject:
@@ -337,6 +362,22 @@ class Line:
             "result": None,
             "duration_us": (self.clock.monotonic_ns() - started_ns) // 1000,
         }
+
+
+def _with_scored(facts: Facts, needs: Needs, scored: Scored) -> Facts:
+    """The Facts with the score, and the labels at the places that are asked for, where they are known."""
+    if needs.risk and scored.risk is not None:
+        facts = replace(facts, risk=scored.risk)
+    if needs.labels and scored.labels is not None:
+        found = {place: labels for place, labels in scored.labels.items() if place in needs.labels}
+        facts = replace(facts, labels=found)
+    return facts
+
+
+def _would(scored: Scored, decision: Decision) -> Scored:
+    """With what would be decided if the score counted."""
+    would: JsonObject = {"decision": decision.says, "rules": list(decision.rules)}
+    return replace(scored, told={**(scored.told or {}), "would": would})
 
 
 def _lacking(decision: Decision, honours: Honours) -> str | None:

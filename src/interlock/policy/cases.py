@@ -19,7 +19,9 @@ from interlock.policy import values
 from interlock.policy.document import Mapping, Node, Sequence, Text, read_document
 from interlock.policy.engine import native, unchanged
 from interlock.policy.faults import Fault, PolicyError, meant, quoted
+from interlock.policy.labels import PLACES
 from interlock.policy.language import HISTORIES, OPERATIONS, ORIGINS, SIGNALS, VERBS, is_gateway
+from interlock.policy.risk import POINTS_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +50,8 @@ KEYS: Final = {
     "operation": "its operation class",
     "origin": "`before` (default; a name that is made is `session`), or `session`: what this session has made",
     "history": "`none` (default), `tracked` (as the repository had it) or `session` (in a folder of the session's)",
+    "risk": "the score of a call at the gateway (default 0)",
+    "labels": "what its agent has read before: any of `untrusted`, `private`, `secret` (default none)",
     "expect": "`allow`, `deny`, `approve` or `steer` (a read that is masked is one)",
     "rule": "a rule, `layer/id`, that must be among those that said it",
 }
@@ -64,12 +68,17 @@ class Case:
     rule: str | None
     origin: str = "before"
     history: str = "none"
+    risk: int = 0
+    labels: tuple[str, ...] = ()
 
     @property
     def facts(self) -> JsonObject:
         """What would be known of the act."""
         ends = {"origin": self.origin, "origin_to": "session", "history": self.history, "history_to": self.history}
-        return {"now_ms": 0, "grants": [], **ends}
+        if not is_gateway(str(self.action["verb"])):
+            return {"now_ms": 0, "grants": [], **ends}
+        places = {place: [each for each in self.labels if each in words] for place, words in PLACES.items()}
+        return {"now_ms": 0, "grants": [], "risk": self.risk, "labels": places, **ends}
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +167,9 @@ def _case(node: Node, number: int, context: Context, faults: list[Fault]) -> Cas
             faults.append(
                 Fault(key.place, f"unknown key {quoted(key.value)} in a case", meant(key.value, KEYS, ", ".join(KEYS)))
             )
-    texts = {key: values.text(value, key, faults) for key, value in entries.items() if key != "arguments"}
+    read_apart = ("arguments", "labels")
+    texts = {key: values.text(value, key, faults) for key, value in entries.items() if key not in read_apart}
+    labels, risk = _labels(entries.get("labels"), faults), _risk(entries.get("risk"), texts.get("risk"), faults)
     for field, known in (("verb", VERBS), ("expect", _EXPECTATIONS), ("origin", ORIGINS), ("history", HISTORIES)):
         if field not in texts and field == "origin":
             texts[field] = "session" if texts.get("verb") in _MAKING else "before"
@@ -182,7 +193,22 @@ def _case(node: Node, number: int, context: Context, faults: list[Fault]) -> Cas
         texts.get("rule"),
         str(texts["origin"]),
         str(texts["history"]),
+        risk,
+        labels,
     )
+
+
+def _labels(node: Node | None, faults: list[Fault]) -> tuple[str, ...]:
+    return () if node is None else values.choices(node, "labels", faults, PLACES["context"]) or ()
+
+
+def _risk(node: Node | None, text: str | None, faults: list[Fault]) -> int:
+    if node is None or text is None:
+        return 0
+    if text.isascii() and text.isdigit() and int(text[:4]) <= POINTS_MAX:
+        return int(text[:4])
+    faults.append(Fault(node.place, f"{quoted(text)} is not a score", f"a number from 0 to {POINTS_MAX}"))
+    return 0
 
 
 def _action(

@@ -39,12 +39,19 @@ def compile_layer(layer: Layer, context: Context, faults: list[Fault]) -> Compil
         meant = quoted(layer.workspace.text)
         message = f"this layer is for the workspace {meant}, and this one is {quoted(context.workspace)}"
         faults.append(Fault(layer.workspace.place, message, hint))
-    return {
+    compiled: CompiledLayer = {
         "name": layer.name,
         "origin": str(layer.origin),
         "closed": layer.closed,
         "rules": [each for rule in layer.rules for each in _rules(rule, layer, expander, faults)],
     }
+    if layer.risk is not None:
+        compiled["risk"] = layer.risk
+    if layer.labels is not None:
+        compiled["labels"] = list(layer.labels)
+    if layer.rego is not None:
+        compiled["rego"] = list(layer.rego)
+    return compiled
 
 
 def _check_set(name: str, items: tuple[Item, ...], expander: Expander, faults: list[Fault]) -> None:
@@ -81,13 +88,22 @@ def _rule(rule: Rule, layer: Layer, expander: Expander, faults: list[Fault]) -> 
         "verbs": list(rule.verbs),
         "because": rule.because,
         "match": _match(rule, expander, faults),
-        "when": dict(rule.when) if rule.when is not None else None,
+        "when": dict(_fact(*each) for each in rule.when) if rule.when is not None else None,
         "timeout_ms": rule.timeout_ms,
         "steer": _steer(rule, faults),
         "obligations": {"record": rule.record} if rule.record else {},
         "best_effort": rule.best_effort,
         "source": {"file": layer.file, "line": rule.place.line, "column": rule.place.column},
     }
+
+
+def _fact(name: str, wanted: object) -> tuple[str, object]:
+    """By the name that the engine knows."""
+    if name == "risk":
+        return "risk_at_least", wanted
+    if name == "labels" and isinstance(wanted, tuple):
+        return "labels_any", dict(wanted)
+    return name, wanted
 
 
 def _match(rule: Rule, expander: Expander, faults: list[Fault]) -> Match:

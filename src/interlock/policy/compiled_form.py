@@ -8,6 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, NotRequired, TypedDict
 
 if TYPE_CHECKING:
+    from interlock.policy.labels import CompiledLabels
+    from interlock.policy.rego import CompiledRego
+    from interlock.policy.risk import CompiledRisk
     from interlock.vocabulary.json_value import JsonObject
 
 
@@ -77,7 +80,7 @@ class CompiledRule(TypedDict):
     verbs: list[str]
     because: str | None
     match: Match
-    when: dict[str, str | tuple[str, ...]] | None
+    when: dict[str, object] | None
     timeout_ms: int | None
     steer: SteerTo | None
     obligations: dict[str, str]
@@ -92,6 +95,9 @@ class CompiledLayer(TypedDict):
     digest: NotRequired[str]
     origin: str
     closed: bool
+    risk: NotRequired[CompiledRisk]
+    labels: NotRequired[list[CompiledLabels]]
+    rego: NotRequired[list[CompiledRego]]
     rules: list[CompiledRule]
 
 

@@ -33,8 +33,9 @@ TOP: Final[dict[str, Field]] = {
     "variables": Field("variables", "names for texts, used as `${name}`"),
     "sets": Field("sets", "names for lists of patterns or addresses, used as `@name`"),
     "rules": Field("rules", "the rules, in any order"),
-    "rego": Field("later", "Rego modules", later=True),
-    "risk": Field("later", "risk weights", later=True),
+    "rego": Field("rego", "Rego modules and OPA servers that are asked about each call at the gateway"),
+    "risk": Field("risk", "how calls at the gateway are scored"),
+    "labels": Field("labels", "what the results of tools are: trusted or not; public, private or secret"),
     "flows": Field("later", "information flow", later=True),
     "environment": Field("later", "environment variables", later=True),
     "limits": Field("later", "resource limits", later=True),
@@ -73,7 +74,9 @@ RULE: Final[dict[str, Field]] = {
     "timeout": Field("duration", "how long to wait for a human", decisions=("approve",)),
     "record": Field("record", "how surely it is recorded before it happens", decisions=("allow", "approve")),
     "when": Field(
-        "when", "`{origin: session}`: what the session made; `{history: tracked}`: what the repository had there before"
+        "when",
+        "`{origin: session}`: what the session made; `{history: tracked}`: what the repository had there before; "
+        "`{risk: {at_least: 60}}`: calls scored so high; `{labels: {context: [untrusted]}}`: what the agent has read",
     ),
     "mask": Field(
         "mask",
@@ -91,17 +94,13 @@ RULE: Final[dict[str, Field]] = {
 
 #: What to do instead, for what is known and not enforced yet.
 INSTEAD: Final[dict[str, str]] = {
-    "when.risk": "leave the condition out, or make the rule `approve`",
-    "when.labels": "leave the condition out, or make the rule `approve`",
     "sql": "use `operation` and `arguments` conditions on the connector's tools",
     "quorum": "one approver answers; leave `quorum` out",
     "limit": "leave it out; nothing would limit yet",
     "inject": "leave it out; the connector's own configuration carries credentials",
     "environment": "start the command with a clean environment: env -u NAME interlock run …",
     "limits": "use ulimit or a cgroup around `interlock run`",
-    "rego": "leave it out; nothing would consult it yet",
-    "risk": "leave it out; nothing scores yet",
-    "flows": "leave it out; nothing labels yet",
+    "flows": "declare `labels`, and ask for them in `when`",
     "for": "leave it out; a task layer that expires comes with delegation",
     "calls": "leave it out; a task layer that expires comes with delegation",
 }

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from interlock.policy.faults import Place
 from interlock.policy.origin import Origin
 
-__all__ = ["Change", "Command", "Condition", "Instead", "Item", "Keys", "Layer", "Origin", "Rule"]
+if TYPE_CHECKING:
+    from interlock.policy.labels import CompiledLabels
+    from interlock.policy.rego import CompiledRego
+    from interlock.policy.risk import CompiledRisk
+
+__all__ = ["Change", "Command", "Condition", "Instead", "Item", "Keys", "Layer", "Origin", "Rule", "When"]
+
+#: What a rule wants of Facts: of each that is named, a word, words, a score, or labels at their places.
+When = tuple[tuple[str, "str | int | tuple[str, ...] | tuple[tuple[str, tuple[str, ...]], ...]"], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +92,7 @@ class Rule:
     to: str | None = None
     signal: tuple[int, ...] | None = None
     command: Command | None = None
-    when: tuple[tuple[str, str | tuple[str, ...]], ...] | None = None
+    when: When | None = None
     connector: tuple[str, ...] | None = None
     tool: tuple[str, ...] | None = None
     operation: tuple[str, ...] | None = None
@@ -109,3 +118,6 @@ class Layer:
     sets: dict[str, tuple[Item, ...]]
     rules: tuple[Rule, ...]
     workspace: Item | None = None
+    risk: CompiledRisk | None = None
+    labels: tuple[CompiledLabels, ...] | None = None
+    rego: tuple[CompiledRego, ...] | None = None

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -147,6 +148,7 @@ def load(
     layers, from_cache = cached(cache, key, lambda: [*_compile(everything, still), *_compile(beside, still)])
     from interlock.policy.place import place
 
+    layers = _with_modules(layers, [*everything, *beside])
     meant = context.variables()
     placed = place(
         layers,
@@ -166,6 +168,25 @@ def load(
         next(iter(json.loads(placed.aside)), None),
         _enforcement([*placed.not_whole(), *_unanswered(placed.policy, naming)]),
     )
+
+
+def _with_modules(text: str, sources: list[Source]) -> str:
+    """The layers with the modules of Rego that they name, read at each load: what is cached is what was written in the
+    layers. Raises `PolicyError`.
+    """
+    if '"rego"' not in text:
+        return text
+    from interlock.policy.rego import with_texts
+
+    faults: list[Fault] = []
+    layers: list[CompiledLayer] = json.loads(text)
+    for layer, source in zip(layers, sources, strict=True):
+        if "rego" in layer:
+            read = partial(_read, follow=True)
+            layer["rego"] = with_texts(layer["rego"], file=source.name, path=source.path, read=read, faults=faults)
+    if faults:
+        raise PolicyError(faults)
+    return json.dumps(layers)
 
 
 def _unanswered(policy: str, naming: Naming | None) -> list[Short]:
@@ -300,9 +321,25 @@ def _compile(sources: list[Source], context: Context) -> list[CompiledLayer]:
             faults.append(Fault(Place(source.name), f"the layer name `{layer.name}` is used twice", hint))
         names.setdefault(layer.name, source.name)
         layers.append(compile_layer(layer, context, faults))
+    faults += _unfounded(layers)
     if faults:
         raise PolicyError(_ordered(faults, sources))
     return layers
+
+
+def _unfounded(layers: list[CompiledLayer]) -> list[Fault]:
+    """The rules that ask for what no layer gives: they would deny everything they touch."""
+    whens = [(rule, rule["when"]) for layer in layers for rule in layer["rules"] if rule["when"]]
+    faults: list[Fault] = []
+    for key, fact, message, hint in (
+        ("risk", "risk_at_least", "nothing scores calls", "add `risk: {}` to a layer (docs/risk.md)"),
+        ("labels", "labels_any", "no layer says what results are", "add `labels:` to a layer (docs/risk.md)"),
+    ):
+        if not any(key in layer for layer in layers):
+            asking = (rule["source"] for rule, when in whens if fact in when)
+            places = (Place(each["file"], each["line"], each["column"]) for each in asking)
+            faults += [Fault(place, f"the rule asks for `{key}`, and {message}", hint) for place in places]
+    return faults
 
 
 def _ordered(faults: list[Fault], sources: list[Source]) -> list[Fault]:

@@ -8,17 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
+from typing import Final, TypeVar
 
-from interlock.policy import steers, values
+from interlock.policy import labels, rego, risk, steers, values
 from interlock.policy.document import Mapping, Node, Sequence, Text, read_document
 from interlock.policy.faults import Fault, Place, meant, quoted
 from interlock.policy.fields import DECISIONS, INSTEAD, RULE, TIMEOUT_MS_DEFAULT, TOP, Field
 from interlock.policy.language import FACTS, GROUPS, SELECTORS, VERBS, VERBS_LATER, in_groups
 from interlock.policy.layer import Instead, Item, Layer, Origin, Rule
 from interlock.policy.limits import RULES_MAX
+from interlock.policy.rego import CompiledRego
+from interlock.policy.when import SCORED, SCORED_VERBS, when
 
 _Value = TypeVar("_Value")
+#: Why a verb has no such Fact.
+_LACKS: Final = {
+    "origin": "what it is about was made by nobody",
+    "history": "no repository has it",
+    "risk": "only calls at the gateway are scored",
+    "labels": "only calls at the gateway have a context",
+}
+_TIGHTENS: Final = {"risk": "a score can only tighten", "labels": "what an agent has read can only tighten"}
 
 
 def parse_layer(data: bytes, *, file: str, origin: Origin, faults: list[Fault]) -> Layer | None:
@@ -63,6 +73,9 @@ class _LayerParser:
             sets=self._sets(found.get("sets")),
             rules=self._rules(found.get("rules")),
             workspace=values.folder(found["workspace"], "workspace", self._faults) if "workspace" in found else None,
+            risk=risk.risk(found["risk"], "risk", self._faults) if "risk" in found else None,
+            rego=self._rego(found["rego"]) if "rego" in found else None,
+            labels=labels.labels(found["labels"], "labels", self._faults) if "labels" in found else None,
         )
 
     def _known(self, node: Mapping, table: dict[str, Field], what: str) -> dict[str, Node]:
@@ -79,6 +92,12 @@ class _LayerParser:
             else:
                 found[key.value] = value
         return found
+
+    def _rego(self, node: Node) -> tuple[CompiledRego, ...] | None:
+        if self._origin is Origin.WORKSPACE:
+            hint = "what the agent can edit is not evaluated; put this into your own policy folder"
+            self._fault(node.place, "`rego` in a layer found in the workspace", hint)
+        return rego.rego(node, "rego", self._faults)
 
     def _variables(self, node: Node | None) -> dict[str, Item]:
         if node is None or not self._is_mapping(node, "variables", "name: text"):
@@ -145,6 +164,7 @@ class _LayerParser:
         self._selectors(node, found, verbs)
         if rule.when is not None:
             self._facts_narrow(node, [fact for fact, _ in rule.when], verbs)
+            self._only_tightens(node, [fact for fact, _ in rule.when], decision)
         if rule.mask is not None:
             self._masks(node, found, verbs)
         if decision == "steer":
@@ -173,7 +193,7 @@ class _LayerParser:
             to=read("to", values.side),
             signal=read("signal", values.signals),
             command=read("command", values.command),
-            when=read("when", values.when),
+            when=read("when", when),
             connector=read("connector", values.globs),
             tool=read("tool", values.globs),
             operation=read("operation", values.operations),
@@ -281,14 +301,22 @@ class _LayerParser:
     def _facts_narrow(self, node: Mapping, facts: list[str], verbs: tuple[str, ...] | None) -> None:
         """As with a selector: what has no such Fact would make the rule err for that verb."""
         for fact in facts:
-            able = FACTS[fact][1]
+            able = SCORED_VERBS if fact in SCORED else FACTS[fact][1]
             without = [verb for verb in verbs or () if verb not in able]
             if without:
                 place = next(key.place for key, _ in node.entries if key.value == "when")
-                lacks = "what it is about was made by nobody" if fact == "origin" else "no repository has it"
+                lacks = _LACKS[fact]
                 message = f"`when: {{{fact}: …}}` does not narrow `{without[0]}`: {lacks}"
                 hint = f"it is for {', '.join(in_groups(able))}; make a rule of its own for the other verbs"
                 self._fault(place, message, hint)
+
+    def _only_tightens(self, node: Mapping, facts: list[str], decision: str) -> None:
+        """What depends on a score or on labels opens nothing."""
+        scored = [fact for fact in facts if fact in SCORED]
+        if scored and decision == "allow":
+            place = next(key.place for key, _ in node.entries if key.value == "when")
+            message = f"`when: {{{scored[0]}: …}}` on an allow: {_TIGHTENS[scored[0]]}"
+            self._fault(place, message, "allow without it, and let a rule that asks or denies have the condition")
 
     def _masks(self, node: Mapping, found: dict[str, Node], verbs: tuple[str, ...] | None) -> None:
         """Only what is read can be shown otherwise; and without a path everything would be."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from interlock.policy.fields import DECISIONS, INSTEAD, RULE, TOP, Field
+from interlock.policy.labels import PLACES
 from interlock.policy.language import (
     COMMAND_KEYS,
     CONDITION_TESTS,
@@ -27,6 +28,7 @@ from interlock.policy.language import (
     STEERS,
     in_groups,
 )
+from interlock.policy.risk import POINTS
 from interlock.policy.steers import LATER, MEANINGS
 
 if TYPE_CHECKING:
@@ -56,7 +58,16 @@ _TAKES: Final[dict[str, str]] = {
     "duration": "`120s`, `5m`",
     "record": ", ".join(f"`{record}`" for record in RECORDS),
     "mask": " or ".join(f"`{mask}`" for mask in MASKS),
-    "when": ", ".join(f"`{fact}: {word}`" for fact, (words, _) in FACTS.items() for word in words),
+    "when": ", ".join(
+        [
+            *(f"`{fact}: {word}`" for fact, (words, _) in FACTS.items() for word in words),
+            "`risk: {at_least: 60}`",
+            *(f"`labels: {{{place}: [{words[0]}]}}`" for place, words in PLACES.items()),
+        ]
+    ),
+    "risk": "`{}`, or any of `mode`, `weights`, `targets`, `internal`, `known`, `volume`, `hours`, `zone`",
+    "rego": "a list of `module` (one or more files, with `v0`) or `server` (with `timeout`), and `query`",
+    "labels": "a list of `connector`, `tool`, and one or both of `integrity` and `confidentiality`",
 }
 
 
@@ -79,6 +90,7 @@ def reference() -> str:
         *_section("Words for several verbs", ("word", "stands for"), [_several(name) for name in GROUPS]),
         *_section("What narrows a rule", narrowing, [_selector(name) for name in SELECTORS]),
         *_section("Other keys of a rule", narrowing, [_other(name) for name in other]),
+        *_section("Signals of a call (`risk`, `weights`)", ("signal", "points by reading"), _signals()),
         *_section("Known, and not enforced yet", ("key", "what to do instead"), [*_instead(later)]),
     ]
     return "\n".join(parts) + "\n"
@@ -100,6 +112,11 @@ def _several(name: str) -> tuple[str, ...]:
 def _steers() -> list[tuple[str, ...]]:
     known = [(kind, meaning) for kind, meaning in MEANINGS.items() if kind not in LATER]
     return [(f"`{kind}`", _quoted(in_groups(STEERS[kind])), meaning) for kind, meaning in known]
+
+
+def _signals() -> list[tuple[str, ...]]:
+    shown = {signal: [f"`{reading}` {points}" for reading, points in each.items()] for signal, each in POINTS.items()}
+    return [(f"`{signal}`", ", ".join(each)) for signal, each in shown.items()]
 
 
 def _instead(later: dict[str, str]) -> list[tuple[str, ...]]:

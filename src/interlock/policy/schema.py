@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from interlock.policy.fields import DECISIONS, NAME, RULE, TOP, Field
+from interlock.policy.labels import PLACES
 from interlock.policy.language import (
     CHANGES,
     COMMAND_KEYS,
@@ -20,6 +21,7 @@ from interlock.policy.language import (
     VERBS,
 )
 from interlock.policy.limits import RULES_MAX
+from interlock.policy.risk import MODES, POINTS, POINTS_MAX, SENSITIVITIES, VOLUME
 from interlock.policy.sets import MEANINGS
 from interlock.policy.steers import ALONE, SAYING
 from interlock.vocabulary.json_value import JsonObject
@@ -75,6 +77,27 @@ def _words_of(fact: str, words: tuple[str, ...]) -> JsonObject:
     return _one_or_many({"enum": list(words)}) if fact == "history" else {"enum": list(words)}
 
 
+def _object(properties: JsonObject, *, required: list[str] | None = None) -> JsonObject:
+    made: JsonObject = {"type": "object", "additionalProperties": False, "properties": properties}
+    return {**made, "required": required} if required else made
+
+
+def _number(low: int, high: int | None) -> JsonObject:
+    return {"type": "integer", "minimum": low, **({"maximum": high} if high is not None else {})}
+
+
+_WHOSE: Final[JsonObject] = {name: _one_or_many({"type": "string"}) for name in ("connector", "tool")}
+_TARGET: Final[JsonObject] = _object(
+    {
+        **_WHOSE,
+        "sensitivity": {"enum": list(SENSITIVITIES)},
+        "reversible": {"type": "boolean"},
+        "outward": {"type": "boolean"},
+        "destination": _one_or_many({"type": "string"}),
+        "volume": _one_or_many({"type": "string"}),
+    },
+    required=["connector"],
+)
 _CHANGE: Final[JsonObject] = {
     "type": "object",
     "required": ["at"],
@@ -153,6 +176,49 @@ _KINDS: Final[dict[str, JsonObject]] = {
         "type": "object",
         "minProperties": 1,
         "additionalProperties": False,
-        "properties": {fact: _words_of(fact, words) for fact, (words, _) in FACTS.items()},
+        "properties": {
+            **{fact: _words_of(fact, words) for fact, (words, _) in FACTS.items()},
+            "risk": _object({"at_least": _number(1, POINTS_MAX)}, required=["at_least"]),
+            "labels": _object({place: _one_or_many({"enum": list(each)}) for place, each in PLACES.items()}),
+        },
+    },
+    "risk": _object(
+        {
+            "mode": {"enum": list(MODES)},
+            "weights": _object(
+                {signal: _object(dict.fromkeys(each, _number(0, POINTS_MAX))) for signal, each in POINTS.items()}
+            ),
+            "targets": {"type": "array", "minItems": 1, "items": _TARGET},
+            "internal": _one_or_many({"type": "string"}),
+            "known": _one_or_many({"type": "string"}),
+            "volume": _object(dict.fromkeys(VOLUME, _number(1, None))),
+            "hours": {"type": "string"},
+            "zone": {"type": "string"},
+        }
+    ),
+    "rego": {
+        "type": "array",
+        "minItems": 1,
+        "items": _object(
+            {
+                "module": _one_or_many({"type": "string"}),
+                "server": {"type": "string", "pattern": "^http://"},
+                "query": {"type": "string", "pattern": "^data\\."},
+                "timeout": {"type": "string", "pattern": "^[0-9]{1,6}(ms|s|m|h)$"},
+                "v0": {"type": "boolean"},
+            }
+        ),
+    },
+    "labels": {
+        "type": "array",
+        "minItems": 1,
+        "items": _object(
+            {
+                **_WHOSE,
+                "integrity": {"enum": ["trusted", "untrusted"]},
+                "confidentiality": {"enum": ["public", "private", "secret"]},
+            },
+            required=["connector"],
+        ),
     },
 }

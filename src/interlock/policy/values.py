@@ -13,7 +13,6 @@ from interlock.policy.document import Mapping, Node, Sequence, Text
 from interlock.policy.faults import Fault, meant, quoted
 from interlock.policy.fields import (
     FOLDER_CHARACTERS_MAX,
-    INSTEAD,
     NAME,
     NAME_CHARACTERS_MAX,
     TEXT_CHARACTERS_MAX,
@@ -22,7 +21,6 @@ from interlock.policy.fields import (
 from interlock.policy.language import (
     COMMAND_KEYS,
     CONDITION_TESTS,
-    FACTS,
     FORMATS,
     MASKS,
     OPERATIONS,
@@ -114,7 +112,8 @@ def items(node: Node, field: str, faults: Faults) -> tuple[Item, ...] | None:
     return tuple(found) if len(found) == len(nodes) else None
 
 
-def _choices(node: Node, field: str, faults: Faults, known: tuple[str, ...]) -> tuple[str, ...] | None:
+def choices(node: Node, field: str, faults: Faults, known: tuple[str, ...]) -> tuple[str, ...] | None:
+    """One or several of a few words."""
     listed = items(node, field, faults)
     if listed is None:
         return None
@@ -125,7 +124,8 @@ def _choices(node: Node, field: str, faults: Faults, known: tuple[str, ...]) -> 
     return None if bad else tuple(dict.fromkeys(item.text for item in listed))
 
 
-def _choice(node: Node, field: str, faults: Faults, known: tuple[str, ...]) -> str | None:
+def choice(node: Node, field: str, faults: Faults, known: tuple[str, ...]) -> str | None:
+    """One of a few words."""
     value = text(node, field, faults)
     if value is None or value in known:
         return value
@@ -221,25 +221,6 @@ def _command_fits(key: str, listed: tuple[Item, ...], faults: Faults) -> bool:
     return len(faults) == before
 
 
-def when(node: Node, field: str, faults: Faults) -> tuple[tuple[str, str | tuple[str, ...]], ...] | None:
-    """`{origin: session}`, `{history: [none, session]}`: the Facts named, each with what is wanted of it."""
-    if not isinstance(node, Mapping):
-        return _wrong(faults, node, f"`{field}` is a mapping", "write `when: {origin: session}`")
-    named: list[tuple[str, str | tuple[str, ...] | None]] = []
-    for key, value in node.entries:
-        if key.value in FACTS:
-            read = _choices if key.value == "history" else _choice
-            named.append((key.value, read(value, key.value, faults, FACTS[key.value][0])))
-        elif (instead := INSTEAD.get(f"when.{key.value}")) is not None:
-            _wrong(faults, key, f"`{key.value}` in `when` is not enforced yet", instead)
-        else:
-            known = f"known here: {', '.join(FACTS)}"
-            _wrong(faults, key, f"unknown key {quoted(key.value)} in `when`", meant(key.value, tuple(FACTS), known))
-    if not node.entries:
-        _wrong(faults, node, "`when` says nothing", "write `when: {origin: session}`, or leave it out")
-    return tuple((fact, word) for fact, word in named if word is not None) or None
-
-
 def keys(node: Node, field: str, faults: Faults) -> Keys | None:
     """`{format: json, named: [...]}` or `{format: git, except: [...]}`."""
     example = "write `keys: {format: json, named: [mcpServers, hooks]}`"
@@ -249,7 +230,7 @@ def keys(node: Node, field: str, faults: Faults) -> Keys | None:
     found: dict[str, tuple[Item, ...] | None] = {}
     for key, value in node.entries:
         if key.value == "format":
-            form = _choice(value, "format", faults, FORMATS)
+            form = choice(value, "format", faults, FORMATS)
         elif key.value in ("named", "except"):
             found[key.value] = items(value, key.value, faults)
         else:
@@ -342,29 +323,29 @@ def globs(node: Node, field: str, faults: Faults) -> tuple[str, ...] | None:
 
 def protocols(node: Node, field: str, faults: Faults) -> tuple[str, ...] | None:
     """Protocols of the network."""
-    return _choices(node, field, faults, PROTOCOLS)
+    return choices(node, field, faults, PROTOCOLS)
 
 
 def operations(node: Node, field: str, faults: Faults) -> tuple[str, ...] | None:
     """Classes of operation of a tool."""
-    return _choices(node, field, faults, OPERATIONS)
+    return choices(node, field, faults, OPERATIONS)
 
 
 def side(node: Node, field: str, faults: Faults) -> str | None:
     """`inside` or `outside`."""
-    return _choice(node, field, faults, SIDES)
+    return choice(node, field, faults, SIDES)
 
 
 def record(node: Node, field: str, faults: Faults) -> str | None:
     """How surely an act is recorded."""
-    return _choice(node, field, faults, RECORDS)
+    return choice(node, field, faults, RECORDS)
 
 
 def mask(node: Node, field: str, faults: Faults) -> str | None:
     """What is left out of a configuration that is read."""
     if isinstance(node, Sequence):
         return _wrong(faults, node, f"`{field}` of a list of fields is not enforced yet", "leave it out of such rules")
-    return _choice(node, field, faults, MASKS)
+    return choice(node, field, faults, MASKS)
 
 
 def _wrong(faults: Faults, node: Node, message: str, hint: str | None) -> None:

@@ -95,6 +95,11 @@ class Home:
         return f"{self.state}/inbox.sqlite"
 
     @property
+    def memories(self) -> str:
+        """The database of what the gateway remembers of agents."""
+        return f"{self.state}/memories.sqlite"
+
+    @property
     def tasks(self) -> str:
         """The database of servers' tasks that agents have handles of."""
         return f"{self.state}/tasks.sqlite"

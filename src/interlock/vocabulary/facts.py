@@ -14,6 +14,16 @@ from interlock.vocabulary.question import Grant
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """What a layer's Rego says of an act: `finds` is `deny`, `approve` or `error`."""
+
+    finds: str
+    id: str
+    because: str | None = None
+    timeout_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Needs:
     """What the rules that touch an act ask for. What nobody asks for is not gathered, and recorded as not known."""
 
@@ -23,6 +33,8 @@ class Needs:
     #: The places whose labels are asked for.
     labels: frozenset[str] = frozenset()
     origin: bool = False
+    #: The layers whose Rego has to be heard.
+    findings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +48,5 @@ class Facts:
     #: `before` or `session`: of the object acted upon, and of what stands at the destination of a rename or link.
     origin: str | None = None
     origin_to: str | None = None
+    #: What the Rego of each layer found.
+    findings: Mapping[str, tuple[Finding, ...]] | None = None

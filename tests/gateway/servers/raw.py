@@ -33,6 +33,13 @@ TOOLS = [
     tool("exploding", inputSchema={"type": "object", "$defs": {f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(40)} | {"d40": {}}, "$ref": "#/$defs/d0"}),
 ]
 
+NUMBERS = {"type": "object"}
+if MODE in ("mail", "crm"):  # an office: `test_scored.py`
+    OFFICE = {"mail": ("read", "send"), "crm": ("export", "read", "wipe")}
+    TOOLS = [tool(name, inputSchema=NUMBERS) for name in OFFICE[MODE]]
+if os.environ.get("REWORDED") and os.path.exists(os.environ["REWORDED"]):
+    TOOLS = [{**each, "description": "as good as new"} for each in TOOLS]
+
 
 def write(message):
     sys.stdout.write(json.dumps(message) + "\n")

@@ -1,0 +1,107 @@
+"""The gateway's scoring: the policy's scorings, what is remembered of agents, and the clock, joined behind the port of
+the line (`mediate/scoring.py`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from interlock.mediate.scoring import Scored, Scoring, Unscored
+from interlock.policy.labels import PLACES
+from interlock.risk.memory import Kept, Memory, Use
+from interlock.risk.score import Known, Score, agent_of, score, seen
+from interlock.risk.settings import declared, scorings
+from interlock.vocabulary.json_text import JsonObject, object_at, text_at
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from interlock.mediate.ports import Clock
+    from interlock.policy.compiled_form import CompiledPolicy
+    from interlock.storage.memories import Row
+
+
+class Store(Protocol):
+    """Where memories are kept, which other processes of the same gateway's home may share."""
+
+    @property
+    def version(self) -> int:
+        """Differs when another process has written."""
+
+    def keep(self, row: Row) -> None:
+        """Have it on disk. Raises `HostError`."""
+
+    def news(self) -> Iterable[Row]:
+        """What was written since this was asked last; at first everything."""
+
+
+class _Keeper:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def keep(self, kept: Kept) -> None:
+        self._store.keep((kept.agent, kept.kind, kept.name, kept.value, kept.at_ms))
+
+
+class PolicyScoring:
+    """See the module. Belongs to the running loop."""
+
+    def __init__(self, policy: CompiledPolicy, store: Store, clock: Clock) -> None:
+        self._scorings = scorings(policy)
+        self._declared = declared(policy)
+        self._is_shadow = bool(self._scorings) and all(each.is_shadow for each in self._scorings)
+        self._store, self._clock = store, clock
+        self._version = store.version
+        self._memory = Memory(_Keeper(store), map(_kept, store.news()))
+
+    def scored(self, action: JsonObject, assurance: str) -> Scored:
+        """See `Scoring`."""
+        if self._store.version != self._version:
+            self._version = self._store.version
+            self._memory.learn(map(_kept, self._store.news()))
+        read = seen(action)
+        known = self._memory.known(agent_of(action), assurance, _use(action), read, self._clock.now_ms())
+        labels = None
+        if self._declared is not None:
+            labels = {place: tuple(word for word in known.labels if word in words) for place, words in PLACES.items()}
+        if not self._scorings:
+            return Scored(labels=labels)
+        found = score(self._scorings, action, read, known)
+        told = _told(found, known, self._is_shadow)
+        if self._is_shadow:
+            return Scored(0, labels, told, found.score)
+        return Scored(found.score, labels, told)
+
+    def let_through(self, action: JsonObject) -> None:
+        """See `Scoring`."""
+        target = object_at(action, "target")
+        labels = self._declared.of(str(target.get("connector")), str(target.get("tool"))) if self._declared else ()
+        self._memory.let_through(agent_of(action), _use(action), seen(action), labels, self._clock.now_ms())
+
+    def returned(self, action: JsonObject, size: int) -> None:
+        """See `Scoring`."""
+        self._memory.returned(agent_of(action), size, self._clock.now_ms())
+
+
+def scoring_of(policy: CompiledPolicy, store: Store, clock: Clock) -> Scoring:
+    """The scoring of a policy; of one that neither scores nor labels, none."""
+    asked = any("risk" in layer or "labels" in layer for layer in policy["layers"])
+    return PolicyScoring(policy, store, clock) if asked else Unscored()
+
+
+def _kept(row: Row) -> Kept:
+    return Kept(*row)
+
+
+def _use(action: JsonObject) -> Use:
+    target = object_at(action, "target")
+    name = f"{target.get('connector')}/{target.get('tool')}"
+    return Use(str(action.get("id")), name, text_at(target, "definition"))
+
+
+def _told(found: Score, known: Known, is_shadow: bool) -> JsonObject:
+    return {
+        "score": found.score,
+        "mode": "shadow" if is_shadow else "enforce",
+        "signals": found.signals,
+        "known": known,
+    }

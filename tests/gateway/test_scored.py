@@ -1,0 +1,211 @@
+"""Calls scored before they are made, from the policy's text to the record, through real clients and servers.
+
+The example: an agent reads mail from outside and then wants a bulk export. Without the mail the same export passes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.gateway.gateway_stage import Stage, Start, call, connector, modern
+from tests.gateway.gateway_stage import start as start  # the fixture
+
+from interlock.app.scored_record import ScoredRecord, rescored_by
+from interlock.policy import Context, Source, load
+
+OFFICE = """
+interlock: 1
+name: office
+risk:
+  targets:
+    - {connector: crm, tool: export, sensitivity: confidential, volume: /limit, destination: /to}
+    - {connector: crm, tool: read, sensitivity: confidential}
+    - {connector: mail, sensitivity: internal, destination: /to}
+  internal: [example.com, "*.example.com"]
+labels:
+  - {connector: mail, tool: read, integrity: untrusted, confidentiality: private}
+rules:
+  - {id: calls, allow: tool.call}
+  - id: risky
+    deny: tool.call
+    when: {risk: {at_least: 80}}
+    because: the call is too risky to be made without a person
+"""
+EXPORT = {"limit": 5_000, "to": "reports.example.com"}
+
+
+def compiled(root: Path, text: str, path: str | None = None) -> Any:
+    """A policy for tool calls from its text, as the gateway loads it."""
+    for name in ("home/work", "state", "cache", "tmp"):
+        (root / name).mkdir(parents=True, exist_ok=True)
+    here = Context(
+        home=f"{root}/home", workspace=f"{root}/home/work", user="ada", state=f"{root}/state", config=f"{root}/config",
+        cache=f"{root}/cache", runtime=f"{root}/runtime", session=f"{root}/runtime/s-1", temporary=f"{root}/tmp",
+        interlock=(f"{root}/opt",),
+    )  # fmt: skip
+    return load([Source("office.yaml", text.encode(), path=path)], here, workspace_layer=False).document()
+
+
+@pytest.fixture
+def begun(start: Start, tmp_path: Path) -> Any:
+    def begin(text: str = OFFICE, **options: Any) -> Stage:
+        crm = connector("crm", "crm", root=tmp_path, operations={"export": "export", "read": "read", "wipe": "delete"})
+        mail = connector("mail", "mail", root=tmp_path, operations={"read": "read", "send": "write"})
+        return start(crm, mail, compiled=compiled(tmp_path / "policy", text), **options)
+
+    return begin
+
+
+def scores(stage: Stage) -> list[dict[str, Any]]:
+    return [each["risk"] for each in stage.decided("tool.call")]
+
+
+def named(risk: dict[str, Any]) -> dict[str, int]:
+    return {f"{each['signal']}.{each['reading']}": each["points"] for each in risk["signals"]}
+
+
+def denied(result: dict[str, Any]) -> bool:
+    return result.get("isError") is True and "office/risky" in result["content"][0]["text"]
+
+
+def test_the_export_passes_until_mail_from_outside_was_read(begun: Any) -> None:
+    stage = begun()
+    token = stage.token()
+    assert not denied(call(stage, token, "crm__export", **EXPORT))
+    assert not denied(call(stage, token, "mail__read", id=7))
+    result = call(stage, token, "crm__export", **EXPORT)
+    assert denied(result) and "too risky" in result["content"][0]["text"]
+    other = stage.token("other")
+    assert not denied(call(stage, other, "crm__export", **EXPORT)), "the mail was read by another agent"
+    assert [name for name, _ in stage.effects] == ["export", "read", "export"]
+    before, _, last, _ = scores(stage)
+    assert (before["score"], last["score"]) == (75, 85)
+    assert {"labels.untrusted": 15, "labels.private": 5}.items() <= named(last).items()
+    assert not {"labels.untrusted", "labels.private"} & set(named(before))
+
+
+def test_what_is_recorded_gives_the_same_score_again(begun: Any, tmp_path: Path) -> None:
+    stage = begun()
+    token = stage.token()
+    for name, arguments in (
+        ("mail__read", {}), ("crm__export", EXPORT), ("mail__send", {"to": "a@elsewhere.test", "body": "x" * 500}),
+        ("crm__wipe", {"rows": "all"}), ("mail__send", {"to": ["b@example.com", "c@example.com"]}), ("crm__export", {}),
+    ):  # fmt: skip
+        call(stage, token, name, **arguments)
+    records = [each for each in stage.decided("tool.call") if "risk" in each]
+    assert len(records) == 6 and len({each["risk"]["score"] for each in records}) > 3
+    policy = compiled(tmp_path / "policy", OFFICE)
+    for each in records:
+        assert each["facts"]["risk"] == each["risk"]["score"], "what was decided with is what is told"
+        again = rescored_by(ScoredRecord("", each["action"], each["decision"], each["risk"]), policy)
+        assert again["score"] == each["risk"]["score"]
+        assert json.loads(json.dumps(again["signals"])) == each["risk"]["signals"]
+
+
+def test_a_shadow_counts_nothing_and_says_what_it_would_do(begun: Any) -> None:
+    stage = begun(OFFICE.replace("risk:\n", "risk:\n  mode: shadow\n", 1))
+    token = stage.token()
+    call(stage, token, "mail__read")
+    assert not denied(call(stage, token, "crm__export", **EXPORT))
+    told = scores(stage)[-1]
+    assert (told["mode"], told["score"]) == ("shadow", 95)
+    assert told["would"] == {"decision": "deny", "rules": ["office/risky"]}
+    assert stage.decided("tool.call")[-1]["facts"]["risk"] == 0
+
+
+def test_each_call_is_scored_also_where_no_rule_asks(begun: Any) -> None:
+    stage = begun(OFFICE.partition("  - id: risky")[0])
+    token = stage.token()
+    call(stage, token, "crm__export", **EXPORT)
+    modern(stage, token, "resources/read", {"uri": "crm+file:///open.txt"})
+    assert [each["score"] for each in scores(stage)] == [75]
+    assert all("risk" in each for each in stage.records() if each["type"] == "action.decided")
+
+
+def test_an_agent_does_not_begin_anew_by_another_session_token_or_gateway(begun: Any) -> None:
+    stage = begun()
+    call(stage, stage.token(), "mail__read")
+    assert denied(call(stage, stage.token(), "crm__export", **EXPORT))
+    from interlock.storage.memories import MemoryStore
+
+    rows = MemoryStore(str(stage.root / "memories.sqlite")).news()
+    assert {("coder", "label", "untrusted"), ("coder", "label", "private"), ("coder", "tool", "mail/read")} <= {
+        row[:3] for row in rows
+    }
+
+
+def test_a_definition_that_changed_counts(begun: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from interlock.storage.memories import MemoryStore
+
+    store = MemoryStore(str(tmp_path / "memories.sqlite"))
+    store.keep(("", "definition", "crm/read", "sha256:of-another", 0))
+    store.close()
+    stage = begun()
+    token = stage.token()
+    call(stage, token, "crm__read")
+    call(stage, token, "crm__read")
+    assert [named(each).get("definition.changed") for each in scores(stage)] == [15, 15]
+
+
+def test_many_at_once_and_small_ones_are_counted(begun: Any) -> None:
+    stage = begun(OFFICE.replace("risk:\n", "risk:\n  volume: {calls: 8}\n", 1))
+    token = stage.token()
+    threads = [threading.Thread(target=call, args=(stage, token, "crm__read")) for _ in range(12)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    counted = sorted(each["known"].get("calls", 0) for each in scores(stage))
+    assert counted == list(range(12)), "no two calls at once see the same count"
+    assert sum("lately.much" in named(each) for each in scores(stage)) == 4
+
+
+def test_a_yes_is_decided_with_a_score_of_its_own(begun: Any) -> None:
+    stage = begun(OFFICE.replace("deny: tool.call", "approve: tool.call"))
+    token = stage.token()
+    call(stage, token, "mail__read")
+    human = threading.Thread(target=stage.answer_next, kwargs={"yes": True})
+    human.start()
+    assert not call(stage, token, "crm__export", **EXPORT).get("isError")
+    human.join()
+    asked, granted = stage.decided("tool.call")[-2:]
+    assert (asked["decision"]["decision"], granted["decision"]["decision"]) == ("approve", "allow")
+    assert asked["risk"]["score"] == granted["risk"]["score"] == granted["facts"]["risk"]
+
+
+def explain(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "INTERLOCK_HOME": str(home)}
+    command = [sys.executable, "-m", "interlock", "risk", "explain", *words]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+
+
+def test_a_person_reads_the_sum(begun: Any, tmp_path: Path) -> None:
+    stage = begun()
+    token = stage.token()
+    call(stage, token, "mail__read")
+    call(stage, token, "crm__export", **EXPORT)
+    record = stage.decided("tool.call")[-1]
+    home = tmp_path / "operator"
+    (home / "state").mkdir(parents=True)
+    (home / "state" / "ledger").symlink_to(stage.root / "ledger")
+    name = next(iter((stage.root / "ledger" / "gateway").iterdir())).name
+    said = explain(home, f"gateway/{name}:{record['record']}")
+    assert said.returncode == 0, said.stderr
+    points = [int(line.split()[0]) for line in said.stdout.splitlines()[1:] if line.split()[0].isdigit()]
+    assert points[-1] == 95 == sum(points[:-1])
+    assert "labels.untrusted" in said.stdout and "decided: deny" in said.stdout
+    (tmp_path / "office.yaml").write_text(OFFICE)
+    again = explain(home, f"gateway/{name}:{record['record']}", "--policy", str(tmp_path / "office.yaml"))
+    assert (again.returncode, "scored again: 95, the same" in again.stdout) == (0, True), again.stderr
+    (tmp_path / "office.yaml").write_text(OFFICE.replace("sensitivity: confidential", "sensitivity: public"))
+    other = explain(home, f"gateway/{name}:{record['record']}", "--policy", str(tmp_path / "office.yaml"))
+    assert (other.returncode, "another" in other.stdout) == (125, True), other.stderr
+    assert explain(home, f"gateway/{name}:0").returncode == 120
+    assert explain(home, "nowhere:1").returncode == 120
