@@ -54,7 +54,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where several processes share the tests, files with a long test come first, then those with many tests: at the end nobody waits for one."""
+    """Where several processes share the tests, files with a long test come first, then those with many tests: at the end nobody waits for one.
+
+    With `INTERLOCK_TURN` (0 or 1), each row that is there for root and for an ordinary user runs for one of them, by turns over the rows; the other
+    turn has the other halves.
+    """
+    if turn := os.environ.get("INTERLOCK_TURN"):
+        others = _of_the_other_turn(items, int(turn))
+        config.hook.pytest_deselected(items=others)
+        left = set(others)
+        items[:] = [item for item in items if item not in left]
     if not hasattr(config, "workerinput"):
         return
     files: dict[Path, list[pytest.Item]] = {}
@@ -66,6 +75,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return -max(limits, default=0), -len(tests)
 
     items[:] = [test for tests in sorted(files.values(), key=weight) for test in tests]
+
+
+def _of_the_other_turn(items: list[pytest.Item], turn: int) -> list[pytest.Item]:
+    rows: dict[tuple[str, str], dict[str, pytest.Item]] = {}
+    for item in items:
+        user = item.callspec.params.get("user") if isinstance(item, pytest.Function) and hasattr(item, "callspec") else None
+        if user in ("root", "ordinary"):
+            others = [part for part in item.callspec.id.split("-") if part != user]
+            rows.setdefault((f"{item.path}::{item.function.__qualname__}", "-".join(others)), {})[user] = item
+    both = [row for row in rows.values() if len(row) == 2]
+    return [row["root" if (number + turn) % 2 else "ordinary"] for number, row in enumerate(both)]
 
 
 @pytest.fixture(scope="session")

@@ -120,3 +120,25 @@ def test_links_to_everything_make_no_second_list(arena: Arena) -> None:
     said = changes(arena)
     assert said["counts"]["make"] >= 400
     assert {item["path"] for item in said["changes"]} >= {str(arena.work / f"{number}.mk") for number in range(5)}
+
+
+def test_links_that_stand_for_trees_are_counted_once_for_where_they_lead(arena: Arena) -> None:
+    make = """import os
+for i in range(1500): open(f'{i}', 'w').close()
+for i in range(1500): os.makedirs(f'l/{i}'); os.symlink(os.getcwd(), f'l/{i}/node_modules')"""
+    done = arena.held("/usr/bin/python3", "-c", make)
+    assert done.code == 0, done.errors
+    assert changes(arena)["counts"]["dependencies"] == 1500
+
+
+def test_configuration_as_large_as_one_likes_does_not_keep_a_session_from_its_end(arena: Arena) -> None:
+    """What is past the room for it is listed whole."""
+    make = """import os
+big = '[a "b"]\\n' + ''.join(f'k{i} = v\\n' for i in range(200_000))
+for i in range(20):
+    os.makedirs(f'r{i}/.git/objects'); os.makedirs(f'r{i}/.git/refs')
+    open(f'r{i}/.git/HEAD', 'w').write('ref: refs/heads/main\\n'); open(f'r{i}/.git/config', 'w').write(big)"""
+    done = arena.held("/usr/bin/python3", "-c", make, preset="observe")
+    assert done.code == 0, done.errors
+    items = listed(arena)
+    assert all(f"r{number}/.git/config" in items for number in range(20))

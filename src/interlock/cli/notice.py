@@ -64,6 +64,7 @@ class NoticeFace:
         self.not_shown = 0
         self._checkouts: list[str] = []
         self._steered: set[str] = set()
+        self._is_ending = False
 
     @property
     def is_quiet(self) -> bool:
@@ -117,6 +118,13 @@ class NoticeFace:
             return None
         self._steered.add(line)
         return line
+
+    def ending(self) -> str | None:
+        """Said once, where looking through what the session changed takes longer than a moment."""
+        if self._quiet or self._is_ending:
+            return None
+        self._is_ending = True
+        return "interlock: looking through what the session changed"
 
     def suppressed(self, suppressed: Suppressed) -> None:
         """Count denials that were not told one by one: probes by place, what came too fast by number."""

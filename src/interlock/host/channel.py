@@ -15,6 +15,7 @@ from interlock.vocabulary.supervision import (
     DenialGroup,
     Denied,
     Ended,
+    Ending,
     Exited,
     Failed,
     Started,
@@ -146,6 +147,8 @@ def _course(message: JsonObject, kind: object) -> Told:
             running = message.get("running")
             left = [each for each in running if isinstance(each, int)] if isinstance(running, list) else []
             return Exited(_number(message, "code"), _number(message, "signal"), tuple(left))
+        case "ending":
+            return Ending()
         case "ended":
             return Ended(
                 code=_number(message, "code"),

@@ -23,6 +23,7 @@ from interlock.vocabulary.supervision import (
     ContextTaken,
     Denied,
     Ended,
+    Ending,
     Exited,
     Failed,
     Started,
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 #: From the launch to `started` or `failed`: the self-test inside the jail lies between. The time in which a human is
 #: asked about the command itself does not count.
 START_SECONDS_MAX: Final = 30.0
-#: From `exited` to `ended`: the log is closed and signed in between.
+#: From `exited` to the next word: `ended`, when the log is closed and signed, or `ending` while that takes longer.
 END_SECONDS_MAX: Final = 15.0
 #: Questions are looked up this often while one is open; otherwise the loop wakes rarely, to follow the terminal.
 POLL_MS: Final = 50
@@ -168,12 +169,12 @@ class Loop:
                 self._asker.withdrawn(told)
             case ContextTaken():
                 return
-            case Started() | Failed() | Exited() | Ended():
+            case Started() | Failed() | Exited() | Ending() | Ended():
                 self._goes_on(told)
             case _:
                 assert_never(told)
 
-    def _goes_on(self, told: Started | Failed | Exited | Ended) -> None:
+    def _goes_on(self, told: Started | Failed | Exited | Ending | Ended) -> None:
         match told:
             case Started():
                 self._course = self._course._replace(started=told)
@@ -186,6 +187,10 @@ class Loop:
                 self._done = True
             case Exited():
                 self._exited(told)
+            case Ending():
+                # A session that changed very much takes long to look through: it is waited for while it says so.
+                self._deadline = time.monotonic() + END_SECONDS_MAX
+                self._note(self._face.ending())
             case Ended():
                 self._course = self._course._replace(ended=told)
                 self._done = True

@@ -35,6 +35,9 @@ class Face(Protocol):
     def suppressed(self, suppressed: Suppressed) -> None:
         """Take the denials that the supervisor did not send one by one, as groups and a count."""
 
+    def ending(self) -> str | None:
+        """The line for an end that takes long, or None when it was said before."""
+
     def question_waits(self, asked: Asked) -> str:
         """The line that says where to answer, for when the terminal cannot ask."""
 

@@ -91,6 +91,10 @@ class Exited(NamedTuple):
     running: tuple[int, ...]
 
 
+class Ending(NamedTuple):
+    """The tree is gone or going, and what it left is still looked through: said every two seconds."""
+
+
 class Ended(NamedTuple):
     """The session is over, and its log closed: the checkpoint, or none where it could not be."""
 
@@ -101,7 +105,7 @@ class Ended(NamedTuple):
     checkpoint: str | None
 
 
-Told = Started | Failed | Denied | Steered | Suppressed | Asked | Withdrawn | ContextTaken | Exited | Ended
+Told = Started | Failed | Denied | Steered | Suppressed | Asked | Withdrawn | ContextTaken | Exited | Ending | Ended
 
 
 class Answered(NamedTuple):

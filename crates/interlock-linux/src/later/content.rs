@@ -16,6 +16,29 @@ pub fn content(path: &[u8]) -> Option<Vec<u8>> {
     (bytes.len() as u64 <= BYTES_MAX).then_some(bytes)
 }
 
+/// How much is read of what is taken apart key by key: files as long as one likes, by the hundred, must not keep a session from ending.
+#[derive(Debug)]
+pub struct Room {
+    bytes: u64,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self { bytes: 16 << 20 }
+    }
+}
+
+impl Room {
+    /// Whether a regular file fits; then it counts, whether it is read or not.
+    pub fn holds(&mut self, path: &[u8]) -> bool {
+        let there = std::fs::symlink_metadata(Path::new(std::ffi::OsStr::from_bytes(path)));
+        let bytes = there.map_or(0, |there| if there.is_file() { there.len().min(BYTES_MAX) } else { 0 });
+        let rest = self.bytes.checked_sub(bytes);
+        self.bytes = rest.unwrap_or(self.bytes);
+        rest.is_some()
+    }
+}
+
 /// Whether a regular file is longer than what is read as a whole.
 pub fn is_too_long(path: &[u8]) -> bool {
     std::fs::symlink_metadata(Path::new(std::ffi::OsStr::from_bytes(path))).is_ok_and(|there| there.is_file() && there.len() > BYTES_MAX)

@@ -2,7 +2,7 @@
 //!
 //! git itself is never run: it would run what is being looked for. git-config(1). Left out: whether a condition of an `includeIf` holds; it may.
 
-use super::content::{content, is_too_long};
+use super::content::{Room, content, is_too_long};
 use super::kinds::{above, is_at_or_below, last};
 use std::collections::BTreeSet;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt};
@@ -44,6 +44,7 @@ pub struct Followed {
     pub unseen: u64,
     /// Files, with the work tree for which they were read: a path in them is read from there.
     seen: BTreeSet<(Vec<u8>, Vec<u8>)>,
+    room: Room,
 }
 
 impl Followed {
@@ -85,7 +86,7 @@ impl Followed {
             if self.seen.contains(&(real.clone(), work.to_vec())) {
                 continue;
             }
-            if self.seen.len() >= FILES_MAX || is_too_long(&real) {
+            if self.seen.len() >= FILES_MAX || is_too_long(&real) || !self.room.holds(&real) {
                 self.unseen += 1;
                 continue;
             }

@@ -71,12 +71,16 @@ pub fn changed(of: &KeysOf, before: Option<&Keys>, now: &Keys) -> Told {
     let differs = |(key, values): &(&String, &Vec<String>)| before.is_none_or(|before| before.get(*key) != Some(values));
     let runs = |(key, values): &(&String, &Vec<String>)| of.matters(key, values);
     let mut found: Vec<(&String, &Vec<String>)> = now.iter().filter(differs).filter(runs).collect();
-    found.sort_by_key(|(key, _)| of.place(key));
+    found.sort_by_cached_key(|(key, _)| of.place(key));
     let (mut told, mut bytes) = (Told::default(), 0);
     for (key, values) in found {
+        if told.keys.len() >= TOLD_MAX || bytes > TOLD_BYTES {
+            told.more += 1;
+            continue;
+        }
         let (key, value) = (shortened(&shown(of, key)), shortened(&shown(of, &values.join("; "))));
         bytes += Value::from(key.as_str()).to_string().len() + Value::from(value.as_str()).to_string().len();
-        if told.keys.len() >= TOLD_MAX || bytes > TOLD_BYTES || told.keys.contains_key(&key) {
+        if bytes > TOLD_BYTES || told.keys.contains_key(&key) {
             told.more += 1;
         } else {
             told.keys.insert(key, value);

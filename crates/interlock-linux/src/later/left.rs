@@ -2,19 +2,19 @@
 //!
 //! Looked at when nothing of the session runs any more, by reading files only. Left out: what was changed and is gone again.
 
-use super::content::{content, is_program};
+use super::content::{Room, content, is_program};
 use super::former::Former;
 use super::found::{CHANGED, Found, LINKED, MADE, MOVED, SHARED};
 use super::git::{Followed, common, destination, is_bookkeeping, is_in_dot_git, is_repository};
 use super::keys::{self, Keys, Told};
-use super::kinds::{Kinds, above, is_at_or_below, last, outer};
+use super::kinds::{Kinds, above, last, outer};
 use super::named::named;
 use super::passing::Passing;
 use super::walk::{Walked, walk};
 use crate::wire::messages::Finds;
 use interlock_core::action::{Bytes, Inode};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::Metadata;
 use std::io::ErrorKind;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -110,6 +110,8 @@ struct Ending<'a> {
     unseen: u64,
     /// Names to which links led.
     reached: usize,
+    /// For files that are compared key by key; what has no room is listed whole.
+    room: Room,
     begun: Instant,
 }
 
@@ -130,8 +132,8 @@ pub fn left(kinds: &Kinds, passing: &Passing, found: &Found, before: &Before, fo
         }
     }
     let unseen = found.more + former.more;
-    let (followed, named, items) = (Followed::default(), BTreeSet::new(), BTreeMap::new());
-    let mut ending = Ending { kinds, passing, before, followed, named, items, unseen, reached: 0, begun: Instant::now() };
+    let (followed, named, items, room) = (Followed::default(), BTreeSet::new(), BTreeMap::new(), Room::default());
+    let mut ending = Ending { kinds, passing, before, followed, named, items, unseen, reached: 0, room, begun: Instant::now() };
     if !names.is_empty() || !objects.is_empty() {
         let sought = if found.has_unseen_names() { objects.clone() } else { HashSet::new() };
         let walked = walk(kinds, &kinds.workspace, &sought, false);
@@ -213,9 +215,12 @@ impl Ending<'_> {
         for (path, _) in walked.names {
             *names.entry(path).or_default() |= CHANGED;
         }
+        let files: BTreeMap<Vec<u8>, u8> =
+            names.iter().filter(|(path, _)| !is_folder(path)).map(|(path, how)| (path.clone(), *how)).collect();
+        let mut numbers: HashMap<Vec<u8>, u64> = HashMap::new();
         for (link, target) in walked.links {
             if self.kinds.of_tree(&link).is_some() {
-                let changes = names.keys().filter(|path| is_at_or_below(path, &target) && !is_folder(path)).count() as u64;
+                let changes = *numbers.entry(target).or_insert_with_key(|target| below(&files, target).count() as u64);
                 if changes > 0 {
                     self.tree(&link, changes);
                 }
@@ -308,7 +313,8 @@ impl Ending<'_> {
     fn list(&mut self, path: &[u8], kind: usize, how: u8, leads: Option<Vec<u8>>) {
         let mut found = Told::default();
         if let Some(of) = self.kinds.all.get(kind).and_then(|kind| kind.keys.as_ref()).filter(|_| leads.is_none()) {
-            if let Some(now) = content(path).and_then(|bytes| keys::keys(of.format, &bytes)) {
+            let is_read = self.room.holds(path);
+            if let Some(now) = is_read.then(|| content(path)).flatten().and_then(|bytes| keys::keys(of.format, &bytes)) {
                 found = keys::changed(of, self.before.get(path).and_then(Option::as_ref), &now);
                 if found.keys.is_empty() {
                     return; // nothing in it that was changed makes anything run

@@ -2,7 +2,7 @@
 //!
 //! INVARIANT: what the session may have put there itself is never taken for what was there before: then every key that makes something run is listed.
 
-use super::content::content;
+use super::content::{Room, content};
 use super::keys;
 use super::kinds::is_at_or_below;
 use super::left::Before;
@@ -21,6 +21,7 @@ pub struct Snapshots {
     keys: Before,
     /// Where folders were moved to, or are about to be.
     moved: BTreeSet<Vec<u8>>,
+    room: Room,
 }
 
 impl Snapshots {
@@ -35,7 +36,7 @@ impl Snapshots {
             return;
         }
         let is_ours = was_changed || self.moved.len() >= FOLDERS_MAX || self.moved.iter().any(|folder| is_at_or_below(path, folder));
-        let before = if is_ours { None } else { content(path).and_then(|bytes| keys::keys(format, &bytes)) };
+        let before = if is_ours || !self.room.holds(path) { None } else { content(path).and_then(|bytes| keys::keys(format, &bytes)) };
         self.keys.insert(path.to_vec(), before);
     }
 

@@ -6,6 +6,7 @@ use crate::door::file::copy::given_up;
 use crate::door::session::Session;
 use crate::tree::ending::{Ending, Reason};
 use crate::tree::guardian::Word;
+use crate::wire::ending::Telling;
 use crate::wire::messages::End;
 use interlock_core::decision::RecordClass;
 use serde_json::{Value, json};
@@ -68,6 +69,7 @@ impl Running {
     /// Ends what still runs, closes the log, says the last word.
     fn end(self) -> i32 {
         let Self { tree, session, ending, status, .. } = self;
+        let telling = Telling::begin(&session.line.uplink);
         session.line.questions.close("the session ended");
         tree.end(&session.members.sentinels);
         session.settle_down(ANSWERS);
@@ -97,6 +99,7 @@ impl Running {
         let mut message = json!({"type": "ended", "code": code, "counts": counts, "checkpoint": checkpoint.ok(), "reason": reason});
         later.tell(&mut message, &later.in_message());
         session.line.uplink.tell_suppressed();
+        drop(telling);
         let _gone = session.line.uplink.send(message);
         code
     }
