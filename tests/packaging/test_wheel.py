@@ -14,6 +14,7 @@ from elftools.elf.gnuversions import GNUVerNeedSection
 from .conftest import Built
 
 MODULE = "interlock/_native.abi3.so"
+REGO = "interlock/_rego.abi3.so"
 SUPERVISOR = "interlock/_bin/interlock-supervisor"
 
 
@@ -35,7 +36,7 @@ def glibc_needed(binary: Path) -> tuple[int, int]:
 
 def test_the_tag_promises_no_older_c_library_than_module_and_executable_need(built: Built, tmp_path: Path) -> None:
     with zipfile.ZipFile(built.wheel) as wheel:
-        needed = [glibc_needed(Path(wheel.extract(name, tmp_path))) for name in (MODULE, SUPERVISOR)]
+        needed = [glibc_needed(Path(wheel.extract(name, tmp_path))) for name in (MODULE, REGO, SUPERVISOR)]
     assert max(needed) <= glibc_of_tag(built.wheel)
 
 
@@ -64,5 +65,5 @@ def test_the_wheel_carries_every_file_of_the_package_and_no_more(built: Built, o
     tracked, under_work = ({name.removeprefix("src/") for name in names if name.startswith("src/")} for names in of_git)
     with zipfile.ZipFile(built.wheel) as wheel:
         carried = {name for name in wheel.namelist() if not name.endswith("/") and ".dist-info/" not in name}
-    assert (tracked | {MODULE, SUPERVISOR}) - carried == set()
-    assert carried - tracked - under_work == {MODULE, SUPERVISOR}
+    assert (tracked | {MODULE, REGO, SUPERVISOR}) - carried == set()
+    assert carried - tracked - under_work == {MODULE, REGO, SUPERVISOR}

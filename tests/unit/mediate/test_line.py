@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from interlock.mediate import line
 from interlock.mediate.line import Line
 from interlock.mediate.permit import Attribution, Enacted, Honours, Permit, Refused
 from interlock.mediate.ports import RecordFailed
+from interlock.mediate.scoring import Scored
 from interlock.vocabulary.decision import Allow, Decision, Steer
 from interlock.vocabulary.effect import Effect
 from interlock.vocabulary.facts import Facts, Needs
@@ -315,3 +317,55 @@ def test_a_steer_that_the_enactor_does_not_honour_or_that_leads_nowhere_is_a_den
     refused = world.walk()
     assert isinstance(refused, Refused) and refused.decision.rules == ("test/steer",)
     assert world.happened == ["ordered action.decided"]
+
+
+class Scorer:
+    """Scores 70, and fails where it is told to."""
+
+    def __init__(self, fails_at: str = "") -> None:
+        self.fails_at = fails_at
+        self.asked: list[str] = []
+
+    def _at(self, what: str) -> None:
+        self.asked.append(what)
+        if what == self.fails_at:
+            raise OSError("the disk is full")
+
+    def scored(self, action: Any, assurance: str) -> Scored:
+        self._at("scored")
+        return Scored(70, {"context": ("untrusted",)}, {"score": 70})
+
+    def let_through(self, action: Any) -> None:
+        self._at("let through")
+
+    def returned(self, action: Any, size: int) -> None:
+        self._at("returned")
+
+
+def scored_walk(world: World, scorer: Scorer) -> Any:
+    line = replace(world.line, scoring=scorer)
+    return asyncio.run(
+        line.mediate(action=dict(ACTION), attribution=ATTRIBUTION, revalidate=lambda: None, enactor=world)
+    )
+
+
+def test_an_act_is_scored_before_it_is_decided_and_remembered_before_it_is_enacted() -> None:
+    world, scorer = World(decision("allow"), needs=Needs(risk=True)), Scorer()
+    assert scored_walk(world, scorer) == "outcome"
+    assert scorer.asked == ["scored", "let through", "returned"]
+    assert world.recorded[0]["risk"] == {"score": 70} and world.facts[0].risk == 70
+
+
+def test_what_cannot_be_scored_is_denied() -> None:
+    world, scorer = World(decision("allow")), Scorer("scored")
+    refused = scored_walk(world, scorer)
+    assert isinstance(refused, Refused) and "the disk is full" in refused.reason
+    assert "effect" not in world.happened
+
+
+def test_what_cannot_be_remembered_is_not_done() -> None:
+    world, scorer = World(decision("allow")), Scorer("let through")
+    with pytest.raises(OSError, match="full"):
+        scored_walk(world, scorer)
+    assert "effect" not in world.happened
+    assert world.recorded[-1]["type"] == "action.enacted", "how far it came is on record"
