@@ -103,8 +103,20 @@ def target(rule: Rule) -> str:
     parts += [f"{len(rule.answers)} conditions on answers"] if rule.answers else []
     parts += [_listed([_SIGNAL_NAMES.get(number, str(number)) for number in rule.signal])] if rule.signal else []
     parts += [f"{rule.to} the session"] if rule.to else []
+    parts += _scored(rule)
     parts += ["with exceptions"] if rule.except_ or rule.except_within else []
     return ", ".join(parts)
+
+
+def _scored(rule: Rule) -> list[str]:
+    """What a rule wants of a call's score, and of what its agent has read."""
+    found: list[str] = []
+    for fact, wanted in rule.when or ():
+        if fact == "risk":
+            found.append(f"with a score of {wanted} or more")
+        elif fact == "labels" and isinstance(wanted, tuple):
+            found += [f"after reading what is {' or '.join(each[1])}" for each in wanted]
+    return found
 
 
 def _keys(keys: Keys) -> str:

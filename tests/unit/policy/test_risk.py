@@ -127,3 +127,15 @@ def test_the_digest_covers_the_scoring(place: Context) -> None:
     one = load([Source("a.yaml", f"interlock: 1\nname: a\nrisk: {{}}\n{RULE}".encode())], place)
     other = load([Source("a.yaml", f"interlock: 1\nname: a\nrisk: {{mode: shadow}}\n{RULE}".encode())], place)
     assert one.digest != other.digest and json.loads(one.json)["digest"] == one.digest
+
+
+def test_a_summary_says_when_a_rule_speaks(place: Context) -> None:
+    from interlock.policy.loading import written
+    from interlock.policy.summary import rows
+
+    text = (
+        "risk: {}\nlabels: [{connector: mail, integrity: untrusted}]\n"
+        "rules:\n  - {id: high, deny: tool.call, when: {risk: {at_least: 60}, labels: {context: [untrusted, secret]}}}\n"
+    )
+    (row,) = rows(written([policy(text)], place))
+    assert row.rules == (("high", "with a score of 60 or more, after reading what is untrusted or secret"),)
