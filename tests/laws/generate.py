@@ -62,6 +62,8 @@ def rule(random: Random, theme: str, name: str, origin: str) -> dict:
         made["steer"] = random.choice(steers(named))
     if decision == "approve" and random.random() < 0.5:
         made["timeout_ms"] = random.choice([1000, 2000])
+    if decision == "approve" and all(verb.startswith("net.") for verb in named) and random.random() < 0.5:
+        made["unless_allowed"] = True
     if decision != "deny" and random.random() < 0.3:
         made["obligations"] = obligations(random)
     return made

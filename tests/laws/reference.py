@@ -497,6 +497,22 @@ def decide(policy: dict, action: dict, facts: dict) -> dict:
     """The Decision of spec/action.md."""
     granted = any(answers(grant, action, facts) for grant in facts.get("grants", []))
     voices = [voice(layer, action, facts) for layer in policy["layers"]]
+    first = combined(action, voices, granted)
+    if first["spoke"] or not any(heard["otherwise"] for heard in voices):
+        return first
+    asking = [
+        {
+            **heard,
+            "approve": heard["approve"] + [rule for rule, why in heard["otherwise"] if why is None],
+            "errors": heard["errors"] + [(rule, why) for rule, why in heard["otherwise"] if why is not None],
+        }
+        for heard in voices
+    ]
+    second = combined(action, asking, granted)
+    return {**second, "spoke": second["decision"] == "deny" and second["spoke"]}
+
+
+def combined(action: dict, voices: list[dict], granted: bool) -> dict:
     said = [reading(heard, granted) for heard in voices]
     steers = {canonical(rule["steer"]) for heard in voices for rule in heard["steer"]}
     strictest = max((STRICTNESS.index(answer) for answer in said if answer), default=None)
@@ -510,7 +526,7 @@ def decide(policy: dict, action: dict, facts: dict) -> dict:
 
 
 def voice(layer: dict, action: dict, facts: dict) -> dict:
-    heard: dict = {"layer": layer, "allow": [], "steer": [], "approve": [], "deny": [], "errors": []}
+    heard: dict = {"layer": layer, "allow": [], "steer": [], "approve": [], "deny": [], "errors": [], "otherwise": []}
     ends = [False, False]
     for rule in layer["rules"]:
         named = {**rule, "name": f"{layer['name']}/{rule['id']}"}
@@ -519,6 +535,12 @@ def voice(layer: dict, action: dict, facts: dict) -> dict:
             continue
         paired = action["verb"] in ("file.rename", "file.link")
         truth = held(rule.get("when"), facts, (source, destination), paired=paired)
+        if rule.get("unless_allowed") and not layer.get("closed"):
+            if doubt or isinstance(truth, str):
+                heard["otherwise"] += [(named, why) for why in (doubt, truth) if isinstance(why, str)]
+            elif any(truth):
+                heard["otherwise"].append((named, None))
+            continue
         if doubt or isinstance(truth, str):
             heard["errors"] += [(named, why) for why in (doubt, truth) if isinstance(why, str)]
         elif any(truth):

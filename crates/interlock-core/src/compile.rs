@@ -109,6 +109,7 @@ fn one_rule(name: &str, origin: LayerOrigin, rule: wire::Rule) -> Result<Rule, S
         timeout_ms: rule.timeout_ms.unwrap_or(TIMEOUT_MS_DEFAULT),
         steer: rule.steer,
         obligations: rule.obligations,
+        unless_allowed: rule.unless_allowed,
         best_effort: rule.best_effort,
         source: rule.source,
     })
@@ -128,6 +129,9 @@ fn check_meaning(origin: LayerOrigin, rule: &wire::Rule) -> Result<(), String> {
     }
     if rule.timeout_ms == Some(0) {
         return Err("`timeout_ms` of 0, in which nobody can answer".into());
+    }
+    if rule.unless_allowed && (rule.decision != Says::Approve || !rule.verbs.iter().all(|verb| verb.is_net())) {
+        return Err("`unless_allowed` is about questions for the network: an `approve` of `net.*`".into());
     }
     if rule.decision == Says::Deny && rule.obligations != Obligations::default() {
         return Err("`obligations` on a deny, which lets nothing through".into());

@@ -39,8 +39,19 @@ pub(crate) fn granted(action: &Action, facts: &Facts) -> bool {
     facts.grants.iter().any(|grant| grant.covers(action, &digest, facts.now_ms))
 }
 
-/// Reads one decision off what all layers said.
+/// Reads one decision off what all layers said; where that lets nothing through and denies nothing, off what they say otherwise.
 pub(crate) fn combine(voices: &[Voice<'_>], action: &Action, granted: bool) -> Decision {
+    let decision = combined(voices, action, granted);
+    if decision.spoke || !voices.iter().any(Voice::has_otherwise) {
+        return decision;
+    }
+    let voices: Vec<Voice<'_>> = voices.iter().map(Voice::otherwise).collect();
+    let asked = combined(&voices, action, granted);
+    // It stands in the place of the default denial, so another layer may still decide the act. A rule that errs has decided it.
+    Decision { spoke: asked.decision == Says::Deny && asked.spoke, ..asked }
+}
+
+fn combined(voices: &[Voice<'_>], action: &Action, granted: bool) -> Decision {
     let answers: Vec<LayerAnswer> = voices.iter().map(|voice| voice.answer(granted)).collect();
     let strictest = answers.iter().filter_map(|answer| answer.says()).max();
     let lifted = voices.iter().any(Voice::lifts);

@@ -82,6 +82,8 @@ pub struct Rule {
     pub timeout_ms: u64,
     pub steer: Option<Steer>,
     pub obligations: Obligations,
+    /// Whether it asks only about what nothing else lets through.
+    pub unless_allowed: bool,
     pub best_effort: bool,
     pub source: Option<Source>,
 }

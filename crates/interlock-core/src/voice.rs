@@ -10,6 +10,7 @@ use crate::selector::Touch;
 use crate::verb::Verb;
 
 /// Everything the matching rules of a layer say.
+#[derive(Clone)]
 pub(crate) struct Voice<'a> {
     pub layer: &'a Layer,
     pub denies: Vec<&'a Rule>,
@@ -19,6 +20,8 @@ pub(crate) struct Voice<'a> {
     pub findings: &'a [Finding],
     /// Whether its Rego should have been heard and was not.
     pub unheard: bool,
+    /// What asks, or errs, if nothing else lets the act through.
+    otherwise: Vec<(&'a Rule, Option<String>)>,
     allows: Vec<&'a Rule>,
     covered: Touch,
 }
@@ -73,6 +76,7 @@ impl<'a> Voice<'a> {
             errors: Vec::new(),
             approvals: Vec::new(),
             steers: Vec::new(),
+            otherwise: Vec::new(),
             allows: Vec::new(),
             covered: Touch::NONE,
         }
@@ -81,11 +85,31 @@ impl<'a> Voice<'a> {
     /// Hears a rule that touches the action.
     pub fn hear(&mut self, rule: &'a Rule, (touch, doubt): Touched, facts: &Facts) {
         let held = rule.when.as_ref().map_or(Ok(touch), |when| holds(when, touch, facts));
+        // A closed layer denies what it does not let through by itself, so in one it asks in any case.
+        let waits = rule.unless_allowed && !self.layer.closed;
         match (doubt, held) {
+            (None, Ok(held)) if held.any() && waits => self.otherwise.push((rule, None)),
             (None, Ok(held)) if held.any() => self.say(rule, held),
             (None, Ok(_)) => {}
+            (doubt, held) if waits => self.otherwise.extend(doubt.into_iter().chain(held.err()).map(|why| (rule, Some(why)))),
             (doubt, held) => self.errors.extend(doubt.into_iter().chain(held.err()).map(|why| (rule, why))),
         }
+    }
+
+    /// Whether rules wait for that nothing else lets the act through.
+    pub fn has_otherwise(&self) -> bool {
+        !self.otherwise.is_empty()
+    }
+
+    /// The voice once nothing else did.
+    pub fn otherwise(&self) -> Self {
+        let asking = self.otherwise.iter().filter(|(_, why)| why.is_none()).map(|(rule, _)| *rule);
+        let erring = self.otherwise.iter().filter_map(|(rule, why)| Some((*rule, why.clone()?)));
+        let mut voice = self.clone();
+        voice.approvals.extend(asking);
+        voice.errors.extend(erring);
+        voice.otherwise.clear();
+        voice
     }
 
     fn say(&mut self, rule: &'a Rule, touch: Touch) {

@@ -78,6 +78,8 @@ pub(crate) struct Rule {
     #[serde(default)]
     pub obligations: Obligations,
     #[serde(default)]
+    pub unless_allowed: bool,
+    #[serde(default)]
     pub best_effort: bool,
     #[serde(default)]
     pub source: Option<Source>,

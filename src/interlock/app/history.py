@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from interlock.storage.home import Home
 from interlock.vocabulary.denial import Denial, DenialsTold
 from interlock.vocabulary.errors import OperatorError
+from interlock.vocabulary.json_value import object_at
 from interlock.vocabulary.printable import printable
 
 if TYPE_CHECKING:
@@ -199,6 +200,7 @@ def _denial(event: Event, asked: set[str | None]) -> JsonObject:
         "layers": list(event.layers),
         "because": event.because,
         "record": event.number,
+        "spoke": object_at(event.document, "decision").get("spoke"),
     }
 
 

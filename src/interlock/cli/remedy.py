@@ -67,7 +67,10 @@ def _by_rule(denial: Denial, *, session: str, files: Mapping[str, str], others: 
     what, whole = "of it", "it"
     if folder is not None:
         what, whole = "of it, nor of what was denied beside it", f"all of {printable(folder)}"
-    lines = [f"no rule speaks {what}; this one would allow {whole}, and a person can add it ({_ASK}):"]
+    said = f"no rule speaks {what}"
+    if denial.asked:
+        said = "no rule allows it, a person is asked, and there was no yes (try again to be asked again)"
+    lines = [f"{said}; this one would allow {whole}, and a person can add it ({_ASK}):"]
     lines += [f"  {line}" for line in rule.splitlines()]
     if denial.record is None:
         return [*lines, "it could not be recorded, so the rule has to be added by hand"]

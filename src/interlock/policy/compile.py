@@ -82,7 +82,7 @@ def _rules(rule: Rule, layer: Layer, expander: Expander, faults: list[Fault]) ->
 
 def _rule(rule: Rule, layer: Layer, expander: Expander, faults: list[Fault]) -> CompiledRule:
     _check_words(rule, faults)
-    return {
+    compiled: CompiledRule = {
         "id": rule.id,
         "decision": rule.decision,
         "verbs": list(rule.verbs),
@@ -95,6 +95,17 @@ def _rule(rule: Rule, layer: Layer, expander: Expander, faults: list[Fault]) -> 
         "best_effort": rule.best_effort,
         "source": {"file": layer.file, "line": rule.place.line, "column": rule.place.column},
     }
+    if rule.unless_allowed:
+        _check_unless_allowed(rule, faults)
+        compiled["unless_allowed"] = True
+    return compiled
+
+
+def _check_unless_allowed(rule: Rule, faults: list[Fault]) -> None:
+    """What may not be read may not be moved either, which a question that another rule silences could not hold."""
+    if not all(verb.startswith("net.") for verb in rule.verbs):
+        message = f"`unless_allowed` of the rule `{rule.id}` is about the network alone"
+        faults.append(Fault(rule.place, message, "put other verbs into a rule of their own"))
 
 
 def _fact(name: str, wanted: object) -> tuple[str, object]:

@@ -84,6 +84,7 @@ class CompiledRule(TypedDict):
     timeout_ms: int | None
     steer: SteerTo | None
     obligations: dict[str, str]
+    unless_allowed: NotRequired[bool]
     best_effort: bool
     source: WrittenAt
 

@@ -102,6 +102,8 @@ def _notes(rule: CompiledRule, verbs: tuple[str, ...]) -> list[str]:
         notes.append("asked of each object by its file handle; without one it was there before")
     if "history" in (rule["when"] or {}):
         notes.append("compared with what the repository around the workspace had when the session began")
+    if rule.get("unless_allowed"):
+        notes.append("asks only about what no rule of any layer lets through")
     if rule["best_effort"]:
         notes.append("best effort: where it is not enforced fully, a session starts all the same and says PARTIAL")
     return notes

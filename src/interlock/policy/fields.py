@@ -83,6 +83,9 @@ RULE: Final[dict[str, Field]] = {
         "`credentials`: a configuration is read without its tokens and passwords, or not at all",
         decisions=("allow",),
     ),
+    "unless_allowed": Field(
+        "flag", "`true`, on `net.*`: asks only about what no rule of any layer lets through", decisions=("approve",)
+    ),
     "best_effort": Field("flag", "`true`: where it is not enforced fully, sessions start and say PARTIAL"),
     "sql": Field("later", "parsed SQL", later=True),
     "limit": Field("later", "an obligation to limit", later=True),

@@ -102,6 +102,7 @@ class Rule:
     record: str | None = None
     mask: str | None = None
     steer: Instead | None = None
+    unless_allowed: bool = False
     best_effort: bool = False
 
 

@@ -202,6 +202,7 @@ class _LayerParser:
             timeout_ms=TIMEOUT_MS_DEFAULT if rule.decision == "approve" and "timeout" not in found else timeout_ms,
             record=read("record", values.record),
             mask=read("mask", values.mask),
+            unless_allowed=read("unless_allowed", values.flag) is True,
             best_effort=read("best_effort", values.flag) is True,
         )
 

@@ -104,6 +104,7 @@ def target(rule: Rule) -> str:
     parts += [_listed([_SIGNAL_NAMES.get(number, str(number)) for number in rule.signal])] if rule.signal else []
     parts += [f"{rule.to} the session"] if rule.to else []
     parts += _scored(rule)
+    parts += ["unless another rule allows it"] if rule.unless_allowed else []
     parts += ["with exceptions"] if rule.except_ or rule.except_within else []
     return ", ".join(parts)
 

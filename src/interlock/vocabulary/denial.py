@@ -23,6 +23,8 @@ class Denial(NamedTuple):
     because: str
     time: str | None = None
     record: int | None = None
+    #: False where nothing decided the act, and a rule asked in the place of the default denial.
+    spoke: bool = True
 
     @classmethod
     def read(cls, told: JsonObject) -> Denial:
@@ -38,12 +40,16 @@ class Denial(NamedTuple):
             because=str(told.get("because") or ""),
             time=time if isinstance(time, str) else None,
             record=record if isinstance(record, int) else None,
+            spoke=told.get("spoke") is not False,
         )
 
     @property
     def is_unruled(self) -> bool:
-        """Whether no rule of any layer spoke: the only denial that another rule can lift."""
-        return not self.rules and self.because == NO_RULE
+        """Whether no rule of any layer spoke, but to ask in the place of the default denial: the only denials that
+        another rule can lift.
+        """
+        asked_otherwise = bool(self.rules) and not self.spoke and not self.is_guard
+        return asked_otherwise or (not self.rules and self.because == NO_RULE)
 
     @property
     def is_guard(self) -> bool:

@@ -36,6 +36,7 @@ WRITTEN = {
     "record": ("allow: file.read", "durable"),
     "when": ("deny: file.read", "{origin: before}"),
     "mask": ("allow: file.read\n    path: /a", "credentials"),
+    "unless_allowed": ("approve: net.connect", "true"),
     "best_effort": ("deny: file.read", "true"),
 }
 ATTRIBUTES = {"except": "except_", "timeout": "timeout_ms"}

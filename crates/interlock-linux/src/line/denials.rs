@@ -47,10 +47,10 @@ impl Denial {
     }
 
     fn json(&self) -> Value {
-        let Decision { rules, layers, because, .. } = &self.decision;
+        let Decision { rules, layers, because, spoke, .. } = &self.decision;
         json!({
             "time": super::clock::rfc3339(self.time_us), "verb": self.verb, "target": self.target, "asked": self.asked, "rules": rules,
-            "layers": layers, "because": because, "record": self.record,
+            "layers": layers, "because": because, "record": self.record, "spoke": spoke,
         })
     }
 }
