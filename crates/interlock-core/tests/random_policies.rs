@@ -79,7 +79,7 @@ impl Random {
             0 => rule["when"] = json!({"origin": self.of(&["before", "session"])}),
             1 => rule["when"] = json!({"history": self.of(&[vec!["none"], vec!["none", "tracked"], vec!["session"]])}),
             2 if decision != "allow" => rule["when"] = json!({"risk_at_least": 50}),
-            3 => rule["when"] = json!({"labels_any": {"context": ["untrusted"]}}),
+            3 if decision != "allow" => rule["when"] = json!({"labels_any": {"context": ["untrusted"]}}),
             _ => {}
         }
         rule
