@@ -47,6 +47,7 @@ impl Drop for Telling {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use std::io::Read as _;
