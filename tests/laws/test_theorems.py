@@ -142,7 +142,7 @@ def test_a_layer_that_says_nothing_abstains(case: tuple[dict, dict, dict, dict])
     policy, layer, action, facts = case
     layer = {**layer, "closed": False}
     voice = reference.voice(layer, action, facts)
-    assume(not any(voice[kind] for kind in ("allow", "steer", "approve", "deny", "errors")))
+    assume(not any(voice[kind] for kind in ("allow", "steer", "approve", "deny", "errors", "otherwise")))
     after = decide({**policy, "layers": [layer, *policy["layers"]]}, action, facts)
     assert after == decide(policy, action, facts)
 
