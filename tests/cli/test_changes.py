@@ -38,7 +38,7 @@ def test_the_end_names_who_would_run_it_and_the_record_has_all_of_it(cli):
 
 
 def test_a_session_that_left_nothing_says_nothing(cli):
-    assert "would run later" not in cli("run", "--", "sh", "-c", "echo x > notes; rm notes; echo y > notes").stderr
+    assert "would run later" not in cli("run", "--", "sh", "-c", "echo x > notes; rm notes; echo y > notes.md").stderr
     assert "nothing that it changed would run later" in cli("session", "changes").stdout
 
 

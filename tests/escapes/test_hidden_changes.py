@@ -57,6 +57,23 @@ def test_a_folder_that_lets_nobody_in_hides_nothing(arena: Arena, mode: str) -> 
         assert changes(arena)["unseen"] > 0, "what is of no kind by its name could not be looked at"
 
 
+def test_that_nothing_is_known_is_said_where_nothing_was_found(arena: Arena) -> None:
+    if arena.user is None:
+        pytest.skip("needs an ordinary user: root looks into every folder")
+    arena._own()
+    for quiet in ([], ["--quiet"]):
+        run = [arena.python.parent / "interlock", "run", *quiet, "--workspace", arena.work, "--"]
+        done = arena.run(*run, "sh", "-c", "mkdir -p d && echo x > d/other && chmod 0 d")
+        assert "what of it would run later outside is not known" in done.errors, done.errors
+        (arena.work / "d").chmod(0o700)
+
+
+def test_what_goes_with_the_session_is_not_listed(arena: Arena) -> None:
+    (arena.work / "Makefile").write_text("include more\n")
+    assert set(play(arena, 'echo x > "$TMPDIR/more"; echo x > "$TMPDIR/a.py"; mkdir "$TMPDIR/node_modules"; echo x > "$TMPDIR/node_modules/x"')) == set()
+    assert set(play(arena, 'echo x > "$TMPDIR/more"; mv "$TMPDIR/more" .; ln -s "$TMPDIR/a.py" .')) == {"more", "a.py"}
+
+
 def test_a_name_that_is_too_long_to_ask_for_is_listed(arena: Arena) -> None:
     """A folder is moved into a deep one: what lies in it has a name of more than 4,096 bytes then."""
     chain = "import os\nfor top in 'ab':\n os.mkdir(top); os.chdir(top)\n for i in range(14): os.mkdir('y' * 200); os.chdir('y' * 200)\n"

@@ -82,7 +82,7 @@ def test_the_keys_that_were_changed_are_named_and_those_that_run_nothing_are_not
     )
     found = play(arena, script, preset="observe")  # coding-agent would ask about these keys
     assert found[".git/config"]["keys"] == {"alias.st": "!sh evil", "include.path": "../more"}
-    assert found["package.json"]["keys"] == {"scripts.test": "evil"}
+    assert found["package.json"]["keys"] == {"name": "y", "scripts.test": "evil"}
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,32 @@ def test_a_folder_that_counts_as_one_thing_does_so_however_it_came(arena: Arena)
 
 
 def test_what_runs_nothing_is_not_listed(arena: Arena) -> None:
-    assert play(arena, "git init -q new; cd new; git config user.email a@b; echo text > README; cat README > other") == {}
+    found = play(arena, "git init -q new; cd new; git config user.email a@b; echo text > README; cat README > other.md; cp README a.PNG")
+    assert {path: item["kind"] for path, item in found.items()} == {"new/.git/HEAD": "git-content"}
+
+
+def test_what_a_tool_that_nobody_knows_runs_is_listed(arena: Arena) -> None:
+    """The person's own tool takes every file of its kind, and nothing in the workspace names any of them."""
+    arena._own()
+    tool = 'cd "$1" && for each in $(find . -name "*.step" -o -name stepfile -o -name "*.snap"); do . "$each"; done'
+    script = "mkdir -p a/__snapshots__; for i in a/x.step a/stepfile a/__snapshots__/b.js.snap; do echo 'echo ran $each' > $i; done"
+    assert arena.run("sh", "-c", script).code == 0
+    ran = set(arena.run("sh", "-c", tool, "tool", arena.work).output.split()) - {"ran"}
+    assert len(ran) == 3, "without Interlock"
+    arena.build()
+    found = play(arena, script)
+    assert ran == set(arena.run("sh", "-c", tool, "tool", arena.work).output.split()) - {"ran"}
+    assert {name.removeprefix("./"): "others" for name in ran} == {path: item["kind"] for path, item in found.items()}
+
+
+def test_what_leads_git_elsewhere_is_named(arena: Arena) -> None:
+    subprocess.run(["git", "init", "-q", arena.work], check=True)
+    config = arena.work / ".git" / "config"
+    subprocess.run(["git", "config", "-f", config, "remote.origin.url", "https://ours/a"], check=True)
+    keys = {"remote.origin.url": "https://theirs/a", "remote.origin.mirror": "true", "branch.main.pushremote": "theirs"}
+    script = "; ".join(f"git config {key} {value}" for key, value in keys.items()) + "; git remote add new https://new/a"
+    assert play(arena, script)[".git/config"]["keys"] == keys
+    assert play(arena, "git remote set-url new https://theirs/b")[".git/config"]["keys"] == {"remote.new.url": "https://theirs/b"}
 
 
 @pytest.mark.parametrize(
@@ -182,6 +207,9 @@ def test_what_runs_nothing_is_not_listed(arena: Arena) -> None:
         ("", "mkdir -p .git/remotes; echo 'URL: x' > .git/remotes/o", ".git/remotes/o", "git-links"),
         ("", "mkdir -p .git/refs/replace; echo x > .git/refs/replace/0", ".git/refs/replace/0", "git-links"),
         ("", "mkdir -p .git/refs/heads; echo x > .git/refs/heads/main", ".git/refs/heads", "git-content"),
+        ("", "echo 'ref: refs/heads/other' > .git/HEAD", ".git/HEAD", "git-content"),
+        ("", "echo x > .git/MERGE_HEAD", ".git/MERGE_HEAD", "git-content"),
+        ("", "echo x > .git/index", ".git/index", "git-content"),
         ("", "mkdir -p .git/lfs/objects; echo x > .git/lfs/objects/0", ".git/lfs", "git-content"),
         ("", "mkdir .bsp; echo '{}' > .bsp/x.json", ".bsp/x.json", "editor-config"),
         ("", "mkdir .vscode; echo '{}' > .vscode/c_cpp_properties.json", ".vscode/c_cpp_properties.json", "editor-config"),
@@ -193,6 +221,13 @@ def test_what_runs_nothing_is_not_listed(arena: Arena) -> None:
         ("", "mkdir -p .odd/deep; echo x > .odd/deep/text", ".odd/deep/text", "settings"),
         ("", "echo x > playbook.yml", "playbook.yml", "settings"),
         ("", "echo x > util.py", "util.py", "code"),
+        ("", "mkdir src; echo x > src/Makevars", "src/Makevars", "others"),
+        ("", "mkdir __snapshots__; echo x > __snapshots__/a.js.snap", "__snapshots__/a.js.snap", "others"),
+        ("", "echo x > main.nf", "main.nf", "others"),
+        ("echo x > base.mako", "ln base.mako o; echo y >> o; rm o", "base.mako", "others"),
+        ("", "mkdir free; echo x > free/typemap; mv free kept", "kept/typemap", "others"),
+        ("", "mkfifo steps", "steps", "others"),
+        ("echo 'include notes.md' > Makefile", "echo x > notes.md", "notes.md", "named"),
         ("", "echo x > .flaskenv", ".flaskenv", "folder-environment"),
         ("", "echo '{}' > package-lock.json", "package-lock.json", "package-locks"),
         ("", "cp /bin/true tool; chmod 644 tool", "tool", "programs"),

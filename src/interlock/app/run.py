@@ -128,7 +128,7 @@ def run_session(wanted: SessionWanted, face: Face) -> Ran:
         workspace=workspace,
         home=human_home,
         policy=policy.document,
-        runs_later=policy.runs_later,
+        runs_later={**policy.runs_later, "passing": [temporary.top]},
         repository=kept(workspace), submodules=submodules(workspace),
         sources=policy.sources,
         short=policy.enforcement,

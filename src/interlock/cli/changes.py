@@ -47,7 +47,7 @@ def in_short(found: Changes, session: str, places: Sequence[tuple[str, str]]) ->
     if left:
         counted = ", ".join(f"{kind} {found.counts[kind]}" for kind in left)
         lines.append(f"and {sum(found.counts[kind] for kind in left)} more ({counted})")
-    unseen = f"; {found.unseen} changes were too many, or could not be looked at" if found.unseen else ""
+    unseen = f"; {_unseen(found)}" if found.unseen else ""
     written = _written(found)
     also = f", and of {_files(written)}" if written else ""
     return [*lines, f"all of it{also}: interlock session changes {session}{unseen}"]
@@ -61,6 +61,15 @@ def as_expected(found: Changes, session: str) -> str | None:
         return None
     written = _written(found)
     return f"{_files(written)} changed: interlock session changes {session}" if written else ""
+
+
+def unknown(found: Changes, session: str) -> str:
+    """The one line where nothing was found that would run, and not everything was looked at."""
+    return f"{_unseen(found)}: what of it would run later outside is not known; interlock session changes {session}"
+
+
+def _unseen(found: Changes) -> str:
+    return f"{found.unseen} {'change was' if found.unseen == 1 else 'changes were'} too many, or could not be looked at"
 
 
 def _written(found: Changes) -> int:
@@ -84,7 +93,7 @@ def in_full(found: Changes, places: Sequence[tuple[str, str]]) -> list[str]:
         if (more := found.counts[kind] - len(items)) > 0:
             lines.append(f"  and {more} more")
     if found.unseen:
-        lines.append(f"{found.unseen} changes were too many, or could not be looked at")
+        lines.append(_unseen(found))
     return [printable(line, LINE_CHARACTERS_MAX) for line in lines]
 
 

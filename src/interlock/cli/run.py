@@ -196,8 +196,10 @@ def _tell_changes(found: Changes | None, ran: Ran, face: NoticeFace) -> None:
 
     if found is None or not (found.counts or found.unseen):
         return
-    from interlock.cli.changes import as_expected, in_short
+    from interlock.cli.changes import as_expected, in_short, unknown
 
+    if not found.counts:
+        return say(unknown(found, ran.session))
     expected = as_expected(found, ran.session)
     if expected is not None:
         return say(expected) if expected and not face.is_quiet else None

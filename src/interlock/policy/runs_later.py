@@ -9,51 +9,23 @@ finding it at the end (the supervisor's), and naming it to people (`interlock.cl
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-from interlock.policy.runs_later_keys import AGENT_NAMED, GIT_FIRST, GIT_HARMLESS, PACKAGE_FIRST, PACKAGE_HARMLESS
+from interlock.policy.runs_later_keys import (
+    AGENT_NAMED,
+    GIT_FIRST,
+    GIT_HARMLESS,
+    GIT_LEADING,
+    PACKAGE_FIRST,
+    PACKAGE_HARMLESS,
+)
+from interlock.policy.runs_later_kind import INERT_ENDINGS, INERT_NAMES, Keys, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from interlock.policy.compiled_form import CompiledLayer, Match
     from interlock.vocabulary.json_value import JsonObject
-
-
-class Keys(NamedTuple):
-    """A file compared key by key: in which format, which keys make something run, and which of them are told first."""
-
-    format: str
-    named: tuple[str, ...] = ()
-    harmless: tuple[str, ...] = ()
-    first: tuple[str, ...] = ()
-
-
-class Kind(NamedTuple):
-    """A kind of what runs later.
-
-    Arguments:
-        name: its name in records.
-        runner: who would run it, and when.
-        denied, listed: patterns and sets; what no path names is found by what it is (`finds`).
-        reason: why it is denied, or why it cannot be.
-        tree: the paths are folders, each listed as one thing.
-        in_trees: it is listed by name within such folders too.
-        rule: the rule of the presets that denies it, or asks about it.
-        is_code: it is what sessions are there to write; no preset denies it.
-    """
-
-    name: str
-    runner: str
-    denied: tuple[str, ...] = ()
-    listed: tuple[str, ...] = ()
-    reason: str = ""
-    tree: bool = False
-    in_trees: bool = False
-    finds: str | None = None
-    keys: Keys | None = None
-    rule: str = "runs-later"
-    is_code: bool = False
 
 
 KINDS: Final = (
@@ -137,7 +109,7 @@ KINDS: Final = (
         ),
         reason="`git clone` and `git remote add` must write a repository's own; the keys that run something are named",
         finds="git",
-        keys=Keys("git", harmless=GIT_HARMLESS, first=GIT_FIRST),
+        keys=Keys("git", harmless=tuple(key for key in GIT_HARMLESS if key not in GIT_LEADING), first=GIT_FIRST),
     ),
     Kind(
         "git-elsewhere",
@@ -346,6 +318,8 @@ KINDS: Final = (
             # Which of it is meant: `git reset --hard`, `git stash pop`. What git-lfs puts in the place of its pointers.
             "**/*.git/{refs/{[!r],r[!e],re[!p]}*,packed-refs,reftable,logs,shallow,lfs,annex}",
             "**/*.git/{modules,worktrees}/**/{refs/{[!r],r[!e],re[!p]}*,packed-refs,reftable,logs,shallow,lfs,annex}",
+            # What a person goes on with: the branch that is checked out, a merge that was begun, the next commit.
+            "**/.git/{,modules/**/,worktrees/**/}{HEAD,*_HEAD,AUTO_MERGE,index}",
         ),
         reason="committing is what a session may do; of a repository each is one thing",
         tree=True,
@@ -431,6 +405,13 @@ KINDS: Final = (
         reason="a build reads it, a script runs it; which of both, its name does not say",
         finds="named",
     ),
+    Kind(
+        "others",
+        "whatever opens it: what it is, its name does not say",
+        reason="a tool that this table has never heard of may run it; documents, pictures and sounds are not listed",
+        finds="others",
+        is_code=True,
+    ),
 )
 
 #: Where a link may lead without being listed: only the system's owner puts programs there.
@@ -485,7 +466,8 @@ def to_look_for(compiled: CompiledLayer) -> JsonObject:
         }
         for kind in KINDS
     ]
-    return {"kinds": kinds, "calm": found["calm"]["path"]}
+    inert = {"endings": list(INERT_ENDINGS), "names": list(INERT_NAMES)}
+    return {"kinds": kinds, "calm": found["calm"]["path"], "inert": inert}
 
 
 def place_of_key(kind: str, key: str) -> int:

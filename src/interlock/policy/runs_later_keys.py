@@ -94,12 +94,17 @@ GIT_FIRST: Final = (
     *("remote.*.uploadpack", "remote.*.receivepack", "remote.*.vcs", "remote.*.proxy", "url.*", "alias.*", "trailer.*"),
     *("*.cmd", "*.path", "*.program", "*.command", "*.helper", "uploadpack.*", "init.templatedir"),
 )
+#: Of those that run nothing, what leads a push elsewhere, or has it take away what is there.
+GIT_LEADING: Final = (
+    *("remote.*.pushurl", "remote.*.push", "remote.*.mirror", "remote.pushdefault", "branch.*.pushremote"),
+)
 #: Of the members of a package.json: what a client runs by itself or by its name, and what it fetches and runs.
 PACKAGE_FIRST: Final = ("scripts.*", "bin*", "main", "exports*", "dependencies*", "*ependencies*", "pnpm*", "gypfile")
-#: Members of a package.json that no client runs.
+#: Members of a package.json that no client runs. Its name is none: in a workspace, clients put the package in the
+#: place of the dependency that is called so. Nor are `browserslist`, which may name a program, and `publishConfig`, by
+#: which another registry, folder or entry is taken.
 PACKAGE_HARMLESS: Final = (
     *(
-        "name",
         "version",
         "description",
         "keywords*",
@@ -114,11 +119,9 @@ PACKAGE_HARMLESS: Final = (
         "private",
         "funding*",
         "files*",
-        "publishConfig*",
         "sideEffects*",
         "types",
         "typings",
-        "browserslist*",
         "engines*",
     ),
 )

@@ -6,6 +6,7 @@ recurses, holds more than two folders open, or follows a symbolic link. Nobody m
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import stat
@@ -14,6 +15,7 @@ from typing import Final
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _ENTRIES_AT_ONCE: Final = 1024
 _OWNER_MAY_ALL: Final = 0o700
+_TAKEN: Final = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR)
 
 
 def remove_folder(path: str) -> None:
@@ -63,8 +65,8 @@ def _lift(name: str, folder: int, top: int, names: itertools.chain[str] | map[st
     for fresh in names:
         try:
             os.rename(name, f".lifted-{fresh}", src_dir_fd=folder, dst_dir_fd=top)
-        except (FileExistsError, NotADirectoryError, OSError) as error:
-            if isinstance(error, PermissionError | FileNotFoundError):
+        except OSError as error:
+            if error.errno not in _TAKEN:
                 raise
             continue  # the session made something of that name
         return

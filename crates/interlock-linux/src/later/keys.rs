@@ -69,7 +69,9 @@ fn part(member: &str) -> String {
 /// known to run something.
 pub fn changed(of: &KeysOf, before: Option<&Keys>, now: &Keys) -> Told {
     let differs = |(key, values): &(&String, &Vec<String>)| before.is_none_or(|before| before.get(*key) != Some(values));
-    let runs = |(key, values): &(&String, &Vec<String>)| of.matters(key, values);
+    // An address that is another one now: git fetches from there, or sends there, what a person means for the old one.
+    let leads_elsewhere = |key: &str| of.format == Format::Git && is_address(key) && before.is_some_and(|before| before.contains_key(key));
+    let runs = |(key, values): &(&String, &Vec<String>)| of.matters(key, values) || leads_elsewhere(key);
     let mut found: Vec<(&String, &Vec<String>)> = now.iter().filter(differs).filter(runs).collect();
     found.sort_by_cached_key(|(key, _)| of.place(key));
     let (mut told, mut bytes) = (Told::default(), 0);
@@ -173,6 +175,16 @@ mod tests {
         {
             let remote = keys(Format::Git, format!("[remote \"o\"]\nurl = {address}\n").as_bytes()).unwrap();
             assert_eq!(changed(&of(Format::Git, &["remote.*.url"]), None, &remote).keys.len(), usize::from(is_named), "{address}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_another_one_now_is_named() {
+        let of = of(Format::Git, &["remote.*.url"]);
+        let remote = |address: &str| keys(Format::Git, format!("[remote \"o\"]\nurl = https://{address}\n").as_bytes()).unwrap();
+        let none = keys(Format::Git, b"[core]\nbare = false\n").unwrap();
+        for (before, is_named) in [(remote("a"), true), (remote("b"), false), (none, false)] {
+            assert_eq!(changed(&of, Some(&before), &remote("b")).keys.len(), usize::from(is_named));
         }
     }
 

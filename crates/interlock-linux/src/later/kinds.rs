@@ -2,7 +2,7 @@
 //!
 //! Left out: what the kinds are (one table, on the policy's side) and what was changed (`found`).
 
-use crate::wire::messages::{Finds, KeysOf, RunsLater};
+use crate::wire::messages::{Finds, Inert, KeysOf, RunsLater};
 use interlock_core::action::Bytes;
 use interlock_core::beneath;
 use interlock_core::pattern::Pattern;
@@ -37,6 +37,7 @@ pub struct Kinds {
     keyed: Patterns,
     /// Where links may lead without a word.
     calm: Patterns,
+    inert: Inert,
     pub workspace: Vec<u8>,
     pub home: Vec<u8>,
 }
@@ -67,6 +68,7 @@ impl Kinds {
             trees: of(&|kind| kind.tree)?,
             keyed: of(&|kind| kind.keys.is_some())?,
             calm: compile(&wanted.calm)?.into(),
+            inert: wanted.inert.clone(),
             workspace: workspace.to_vec(),
             home: home.to_vec(),
         })
@@ -136,6 +138,15 @@ impl Kinds {
     /// Whether a link may lead there without a word: it stays in the workspace, or ends where only the system puts programs.
     pub fn is_calm(&self, target: &[u8]) -> bool {
         self.is_within(target) || self.calm.matches(target)
+    }
+
+    /// Whether nothing runs a file of this name by itself: a document, a picture.
+    pub fn is_inert(&self, path: &[u8]) -> bool {
+        let name = String::from_utf8_lossy(last(path)).to_lowercase();
+        match name.rsplit_once('.') {
+            Some((_, ending)) => self.inert.endings.iter().any(|inert| inert == ending),
+            None => self.inert.names.contains(&name),
+        }
     }
 
     /// Whether a path is the workspace or lies in it.

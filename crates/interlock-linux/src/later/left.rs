@@ -244,7 +244,12 @@ impl Ending<'_> {
         }
         let is_plain = |path: &[u8], how: u8| {
             let at = there(path).filter(|at| at.is_file() || at.is_symlink());
-            at.is_some_and(|at| !is_bookkeeping(path) && self.kinds.tree_of(path).is_none() && self.kind(path, how, &at, None).is_none())
+            at.is_some_and(|at| {
+                !is_bookkeeping(path)
+                    && !self.passing.has(path)
+                    && self.kinds.tree_of(path).is_none()
+                    && self.kind(path, how, &at, None).is_none()
+            })
         };
         let plain = names.iter().filter(|(path, how)| is_plain(path, **how)).map(|(path, _)| path.clone()).collect();
         let found = named(self.kinds, plain, former);
@@ -298,8 +303,15 @@ impl Ending<'_> {
             _ => return,
         };
         let leads = there.is_symlink().then(|| destination(path));
-        let Some(kind) = self.kind(path, how, &there, leads.as_deref()) else { return };
+        let Some(kind) = self.kind(path, how, &there, leads.as_deref()).or_else(|| self.other(path)) else { return };
         self.list(path, kind, how, leads);
+    }
+
+    /// What nobody has a name for: some tool may run it, and which ones there are nobody knows.
+    fn other(&self, path: &[u8]) -> Option<usize> {
+        let is_nothing =
+            self.kinds.is_inert(path) || is_bookkeeping(path) || self.kinds.leaves_out(path) || self.kinds.tree_of(path).is_some();
+        self.kinds.finding(Finds::Others).filter(|_| !is_nothing)
     }
 
     /// What nobody can look at, such as in a folder that lets nobody in: it may be opened again, so its name says what it is.

@@ -49,7 +49,7 @@ impl Later {
     pub fn new(wanted: &RunsLater, workspace: &Bytes, home: &Bytes, passing: Passing) -> Result<Self, String> {
         Ok(Self {
             kinds: Kinds::new(wanted, &workspace.0, &home.0)?,
-            passing,
+            passing: passing.and(&wanted.passing),
             found: Mutex::default(),
             before: Mutex::default(),
             former: Mutex::default(),

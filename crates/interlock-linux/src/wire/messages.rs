@@ -136,6 +136,23 @@ pub struct RunsLater {
     pub kinds: Vec<LaterKind>,
     /// Patterns of where a link may lead without being listed.
     pub calm: Vec<Bytes>,
+    /// What nothing runs by itself, by its name.
+    #[serde(default)]
+    pub inert: Inert,
+    /// Folders that go with the session.
+    #[serde(default)]
+    pub passing: Vec<Bytes>,
+}
+
+/// Names of files that programs show, and do not run: documents, pictures, sounds. In lower case.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Inert {
+    /// What stands behind the last dot.
+    pub endings: Vec<String>,
+    /// Whole names, without a dot.
+    pub names: Vec<String>,
 }
 
 /// One kind of it. Patterns are those of `spec/policy.md`.
@@ -172,6 +189,8 @@ pub enum Finds {
     Programs,
     /// Whatever is named by something that runs.
     Named,
+    /// Any other file, but what is inert.
+    Others,
 }
 
 /// Which keys of a file make something run: those named, or, where none are, all but the harmless; and which of them are told first. A `*` in a pattern
