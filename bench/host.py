@@ -22,6 +22,7 @@ from bench.row import Row
 INTERLOCK = (str(Path(sys.executable).parent / "interlock"), "run", "--preset", "coding-agent")
 FILES = 5_000
 SOURCES = 200
+REMOVED = 5_000
 ROUNDS = 3
 
 
@@ -38,8 +39,8 @@ def place() -> Iterator[tuple[Path, dict[str, str]]]:
         shutil.rmtree(root, ignore_errors=True)
 
 
-def run(work: Path, environment: dict[str, str], *command: str, governed: bool) -> str:
-    prefix = [*INTERLOCK, "--workspace", str(work), "--"] if governed else []
+def run(work: Path, environment: dict[str, str], *command: str, governed: bool, options: tuple[str, ...] = ()) -> str:
+    prefix = [*INTERLOCK, "--workspace", str(work), *options, "--"] if governed else []
     done = subprocess.run(
         [*prefix, *command], cwd=work, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True
     )
@@ -133,6 +134,35 @@ def make(work: Path, environment: dict[str, str]) -> Row:
     )
 
 
+def journal(work: Path, environment: dict[str, str]) -> Iterator[Row]:
+    """Sessions with and without a journal, both governed: what keeping costs. Of before are the sources, the repository
+    and the folder that is removed; what make writes is the session's own.
+    """
+    many = work / "many"
+
+    def laid() -> None:
+        shutil.rmtree(many, ignore_errors=True)
+        for number in range(REMOVED):
+            folder = many / f"d{number % 50}"
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"f{number}").write_text("x\n")
+
+    def timed(script: str, scale: float) -> Callable[[bool], float]:
+        whole = f"begin=$(date +%s%N) && {script} && echo $(($(date +%s%N) - begin))"
+
+        def once(kept: bool) -> float:
+            laid()
+            options = ("--journal", "2GiB") if kept else ()
+            return float(run(work, environment, "sh", "-c", whole, governed=True, options=options)) * scale
+
+        return once
+
+    five = "cd repository && for i in 1 2 3 4 5; do git status --short; done"
+    yield pair("journal: git status ×5 with it, against none", "ms", timed(five, 1e-6))
+    yield pair("journal: make -j2 with it", "s", timed("cd tree && rm -f *.o lib.a && make -s -j2", 1e-9))
+    yield pair(f"journal: rm -rf of {REMOVED} files with it, each", "µs", timed("rm -rf many", 1e-3 / REMOVED))
+
+
 def rows() -> Iterator[Row]:
     with place() as (work, environment):
         run(work, environment, "true", governed=True)  # keys and the policy's cache are made at first use
@@ -140,3 +170,4 @@ def rows() -> Iterator[Row]:
         yield from micro(work, environment)
         yield from git(work, environment)
         yield make(work, environment)
+        yield from journal(work, environment)

@@ -8,6 +8,7 @@
 pub mod doctor;
 mod door;
 pub mod filter;
+mod journal;
 pub mod later;
 mod line;
 mod machine;

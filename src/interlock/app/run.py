@@ -9,6 +9,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from interlock.app.journal_place import journal_place
 from interlock.app.own_layers import own_layers
 from interlock.host.descriptors import open_standard_descriptors
 from interlock.host.executable import find_supervisor
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from interlock._native import Walk
     from interlock.app.policies import Loaded
-    from interlock.host.launch import GatewayAt
+    from interlock.host.launch import GatewayAt, Journal
     from interlock.host.loop import Course
     from interlock.host.ports import Asker, Face
     from interlock.surroundings.private_places import PrivatePlace
@@ -57,6 +58,8 @@ class SessionWanted(NamedTuple):
     end: str | None = None
     ask: bool = True
     share: Sequence[str] = ()
+    #: Bytes of what was there before that are kept; None keeps nothing.
+    journal_bytes: int | None = None
 
     @property
     def says_policy(self) -> bool:
@@ -111,17 +114,16 @@ def run_session(wanted: SessionWanted, face: Face) -> Ran:
         walk=walk,
     )  # fmt: skip
     face.begins(policy.layers, workspace, directory, policy.enforcement)
-    for warning in policy.warnings:
-        face.warn(warning)
+    _warn(policy, face)
     held = hold(home, session, temporary=temporary.top)
     identity = _made(wanted, home, session, temporary, held)
     launch = partial(
         Launch,
-        session=session,
-        command=wanted.command,
-        program=program,
+        session=session, command=wanted.command, program=program,
         environment=jail_environment(
-            environment, session=session, inside=f"{runtime}/inside.sock",
+            environment,
+            session=session,
+            inside=f"{runtime}/inside.sock",
             extra=temporary.environment() | _git_excludes(policy, temporary, human_home) | dict(identity.environment),
         ),
         directory=directory,
@@ -129,7 +131,8 @@ def run_session(wanted: SessionWanted, face: Face) -> Ran:
         home=human_home,
         policy=policy.document,
         runs_later={**policy.runs_later, "passing": [temporary.top]},
-        repository=kept(workspace), submodules=submodules(workspace),
+        repository=kept(workspace),
+        submodules=submodules(workspace),
         sources=policy.sources,
         short=policy.enforcement,
         own_layers={layer.name: layer.path for layer in own_layers(home, workspace)},
@@ -139,7 +142,8 @@ def run_session(wanted: SessionWanted, face: Face) -> Ran:
         end=wanted.end_policy,
         agent=identity.agent,
         gateway=identity.gateway,
-    )
+        journal=_journal(wanted, home, session, human_home=human_home, workspace=workspace, temporary=temporary.top),
+    )  # fmt: skip
     clearing: list[threading.Thread] = []
     try:
         course = _supervised(
@@ -153,6 +157,21 @@ def run_session(wanted: SessionWanted, face: Face) -> Ran:
         for thread in clearing:
             thread.join(_CLEARING_SECONDS_MAX)
         clear(home, session)  # a supervisor that goes on without us holds it, and takes it away itself
+
+
+def _warn(policy: Loaded, face: Face) -> None:
+    for warning in policy.warnings:
+        face.warn(warning)
+
+
+def _journal(
+    wanted: SessionWanted, home: Home, session: str, *, human_home: str, workspace: str, temporary: str
+) -> Journal | None:
+    if wanted.journal_bytes is None:
+        return None
+    return journal_place(
+        home, session, bytes_max=wanted.journal_bytes, human_home=human_home, workspace=workspace, temporary=temporary
+    )
 
 
 def outer_session() -> str | None:
@@ -237,9 +256,16 @@ def _clear_up(home: Home) -> threading.Thread:
     import threading
 
     clear_sockets(home)
-    thread = threading.Thread(target=clear_leftovers, args=(home,), daemon=True)
+    thread = threading.Thread(target=_clear_all, args=(home,), daemon=True)
     thread.start()
     return thread
+
+
+def _clear_all(home: Home) -> None:
+    from interlock.storage.journal import clear_old
+
+    clear_leftovers(home)
+    clear_old(home.journals, now_s=time.time())
 
 
 def _made(wanted: SessionWanted, home: Home, session: str, temporary: Temporary, held: int) -> _Identity:

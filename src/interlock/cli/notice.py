@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 from interlock.cli.tally import Tally, is_unruled
 from interlock.vocabulary import words
-from interlock.vocabulary.printable import printable
+from interlock.vocabulary.printable import printable, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from interlock.vocabulary.enforcement import Enforcement
-    from interlock.vocabulary.supervision import Asked, Denied, Started, Steered, Suppressed
+    from interlock.vocabulary.supervision import Asked, Denied, Started, Steered, Suppressed, Unkept
 
 #: Notices at once, and one more after each interval. What is not shown is counted, recorded, and shown by `why`.
 BURST: Final = 8
@@ -125,6 +125,11 @@ class NoticeFace:
             return None
         self._is_ending = True
         return "interlock: looking through what the session changed"
+
+    def unkept(self, unkept: Unkept) -> str:
+        """`interlock: cannot be restored: PATH: why`. Said in quiet sessions too: somebody may rely on it."""
+        path, because = printable(text_of(unkept.path)), printable(unkept.because)
+        return f"interlock: cannot be restored: {path}: {because}"
 
     def suppressed(self, suppressed: Suppressed) -> None:
         """Count denials that were not told one by one: probes by place, what came too fast by number."""

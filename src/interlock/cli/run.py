@@ -83,6 +83,12 @@ def add_session_options(parser: argparse.ArgumentParser) -> None:
         "--no-ask", dest="ask", action="store_false", help="nobody is there: what needs an approval is denied"
     )
     parser.add_argument(
+        "--journal",
+        metavar="SIZE",
+        default="off",
+        help="how much is kept of what the session changes or deletes, for `session restore`: `2GiB`, or `off` (default)",
+    )
+    parser.add_argument(
         "--quiet", action="store_true", help="no line at the start, no notices; `interlock why` still tells"
     )
     parser.add_argument(
@@ -104,12 +110,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 def run_words(words: list[str], arguments: argparse.Namespace) -> int:
     """Run a command line with the session options of `arguments`."""
+    from interlock.app.journal_place import size_of
     from interlock.app.run import SessionWanted, outer_session, run_nested, run_session
     from interlock.cli.notice import NoticeFace
 
     wanted = SessionWanted(
         command=words, policies=arguments.policy, preset=arguments.preset, workspace=arguments.workspace,
         agent=arguments.agent, end=arguments.end, ask=arguments.ask, share=arguments.share,
+        journal_bytes=size_of(arguments.journal),
     )  # fmt: skip
     outer = outer_session()
     if outer is not None:

@@ -15,16 +15,21 @@ if TYPE_CHECKING:
     from interlock.storage.home import Home
     from interlock.vocabulary.json_value import JsonObject
 
-SUMMARY = "list sessions, draw one as a tree, end one, say what one left that runs"
+SUMMARY = "list sessions, draw one as a tree, end one; what one changed, and as it was before"
 _EPILOG = """\
   interlock session list             running ones first, then the latest
   interlock session show last        who, what was called, what the tools did, what was denied, what was asked
   interlock session changes          what the last session changed that something outside would run later, and who
+  interlock session diff --stat      what the last session changed of what was there before, in short
+  interlock session restore last src bring back what was there before in `src`: contents, modes, times
+  interlock session discard          undo the last session: restore, and take away what it made
   interlock session end s-2026…      end the whole process tree of a session that still runs"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """list, show, changes, end."""
+    """list, show, changes, end; diff, restore, discard, forget."""
+    from interlock.cli import session_before
+
     parser.epilog = _EPILOG
     acts = parser.add_subparsers(dest="act", metavar="ACT", required=True)
     listing = acts.add_parser("list", help="sessions that run, and the latest that ran")
@@ -35,7 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     changing.add_argument("id", metavar="ID", nargs="?", default="last", help="id, the start of one, or `last`")
     ending = acts.add_parser("end", help="end a running session's whole process tree")
     ending.add_argument("id", metavar="ID", help="id, or the start of one")
-    for parser_of_any in (listing, showing, changing, ending):
+    for parser_of_any in (listing, showing, changing, ending, *session_before.configure(acts)):
         parser_of_any.add_argument("--json", action="store_true", help="JSON, for machines")
 
 
@@ -50,7 +55,11 @@ def run(arguments: argparse.Namespace) -> int:
         return _show(home, arguments)
     if arguments.act == "changes":
         return _changes(home, arguments)
-    return _end(home, arguments)
+    if arguments.act == "end":
+        return _end(home, arguments)
+    from interlock.cli import session_before
+
+    return session_before.run(home, arguments)
 
 
 def _list(home: Home, arguments: argparse.Namespace) -> int:

@@ -22,6 +22,7 @@ from interlock.vocabulary.supervision import (
     Steered,
     Suppressed,
     Told,
+    Unkept,
     Withdrawn,
 )
 
@@ -120,6 +121,8 @@ def _read(message: JsonObject) -> Told:
             return Denied(_object(message, "action") or {}, _object(message, "decision") or {})
         case "steered":
             return Steered(_object(message, "action") or {}, _object(message, "decision") or {})
+        case "unkept":
+            return Unkept(str(message.get("because")), message.get("path"))
         case "suppressed":
             groups = message.get("groups")
             found = [_group(each) for each in groups if isinstance(each, dict)] if isinstance(groups, list) else []

@@ -28,6 +28,18 @@ class GatewayAt(TypedDict):
     socket: str
 
 
+class Journal(TypedDict):
+    """Where what was there before is kept, and how many bytes of it; patterns of what is not kept (never of what lies
+    in the workspace), and of what has half of the room.
+    """
+
+    folder: str
+    bytes: int
+    workspace: str
+    exempt: Sequence[str]
+    derived: Sequence[str]
+
+
 class Launch(NamedTuple):
     """Everything a session starts from. Fields as in the message of the same names; `short` is the state of each rule
     that this machine does not enforce fully; `private_places` are places, and the names in each that are kept.
@@ -58,6 +70,7 @@ class Launch(NamedTuple):
     own_layers: Mapping[str, str] | None = None
     short: Mapping[str, Enforcement] = MappingProxyType({})
     private_places: Sequence[tuple[str, Sequence[str]]] = ()
+    journal: Journal | None = None
 
     def message(self) -> JsonObject:
         """As it crosses the wire."""
@@ -89,8 +102,19 @@ class Launch(NamedTuple):
             "private_places": [
                 {"path": text(place), "kept": [text(name) for name in kept]} for place, kept in self.private_places
             ],
+            "journal": None if self.journal is None else _journal(self.journal),
             "short": {rule: written(state) for rule, state in self.short.items()},
         }
+
+
+def _journal(journal: Journal) -> JsonObject:
+    return {
+        "folder": text(journal["folder"]),
+        "bytes": journal["bytes"],
+        "workspace": text(journal["workspace"]),
+        "exempt": [text(each) for each in journal["exempt"]],
+        "derived": [text(each) for each in journal["derived"]],
+    }
 
 
 def _repository(repository: tuple[str, str, Sequence[str]]) -> JsonObject:

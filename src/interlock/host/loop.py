@@ -30,6 +30,7 @@ from interlock.vocabulary.supervision import (
     Steered,
     Suppressed,
     Told,
+    Unkept,
     Withdrawn,
 )
 
@@ -159,6 +160,8 @@ class Loop:
                 self._note(self._face.denied(told))
             case Steered():
                 self._note(self._face.steered(told))
+            case Unkept():
+                self._note(self._face.unkept(told))
             case Suppressed():
                 self._face.suppressed(told)
             case Asked():

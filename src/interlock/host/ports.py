@@ -11,7 +11,16 @@ if TYPE_CHECKING:
 
     from interlock.vocabulary.enforcement import Enforcement
     from interlock.vocabulary.question import Meant
-    from interlock.vocabulary.supervision import Answered, Asked, Denied, Started, Steered, Suppressed, Withdrawn
+    from interlock.vocabulary.supervision import (
+        Answered,
+        Asked,
+        Denied,
+        Started,
+        Steered,
+        Suppressed,
+        Unkept,
+        Withdrawn,
+    )
 
 
 class Face(Protocol):
@@ -31,6 +40,9 @@ class Face(Protocol):
 
     def steered(self, steered: Steered) -> str | None:
         """The one line for something that was done instead, or None when it was said before."""
+
+    def unkept(self, unkept: Unkept) -> str | None:
+        """The one line that says what cannot be restored, or None where it is not to be shown."""
 
     def suppressed(self, suppressed: Suppressed) -> None:
         """Take the denials that the supervisor did not send one by one, as groups and a count."""

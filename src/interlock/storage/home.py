@@ -75,6 +75,15 @@ class Home:
         return f"{self.state}/ledger/sessions"
 
     @property
+    def journals(self) -> str:
+        """What was there before each session, as far as the session changed it."""
+        return f"{self.state}/journals"
+
+    def journal(self, session: str) -> str:
+        """What was there before one session."""
+        return f"{self.journals}/{session}"
+
+    @property
     def index(self) -> str:
         """The user's index log."""
         return f"{self.state}/ledger/index"

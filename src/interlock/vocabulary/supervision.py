@@ -45,6 +45,13 @@ class Steered(NamedTuple):
     decision: JsonObject
 
 
+class Unkept(NamedTuple):
+    """Something of before is not kept, so it cannot be restored: why, and the first of it."""
+
+    because: str
+    path: object
+
+
 class DenialGroup(NamedTuple):
     """Denials of one verb at one place for one cause; `first` is the target of the first."""
 
@@ -105,7 +112,20 @@ class Ended(NamedTuple):
     checkpoint: str | None
 
 
-Told = Started | Failed | Denied | Steered | Suppressed | Asked | Withdrawn | ContextTaken | Exited | Ending | Ended
+Told = (
+    Started
+    | Failed
+    | Denied
+    | Steered
+    | Unkept
+    | Suppressed
+    | Asked
+    | Withdrawn
+    | ContextTaken
+    | Exited
+    | Ending
+    | Ended
+)
 
 
 class Answered(NamedTuple):

@@ -1,7 +1,7 @@
 //! An observed act in words that the line decides on: which object under which names, where it comes from, and what else the act amounts to.
 
 use super::errand::Errand;
-use super::file::loss;
+use super::file::{before, loss};
 use super::seen::caller::{Reached, Stop};
 use super::seen::lost::{self, Lost};
 use super::seen::resolve::{Name, Object};
@@ -96,7 +96,12 @@ impl Errand<'_> {
         object: &Object,
         act: impl FnOnce(&[Permit]) -> Result<T, Stop>,
     ) -> Result<T, Stop> {
-        let act = |permits: &[Permit]| self.as_caller(|| act(permits));
+        let act = |permits: &[Permit]| {
+            if verbs != [Verb::FileRead] {
+                before::keep(self, verbs, object);
+            }
+            self.as_caller(|| act(permits))
+        };
         if let ([Verb::FileRead], Name::Path(path)) = (verbs, &object.name) {
             if let Some(leave) = self.session.line.routine(path, inode(&object.stat)) {
                 return self.carry_out(leave, act);

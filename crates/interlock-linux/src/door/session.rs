@@ -17,6 +17,7 @@ use super::seen::mounts::Mounts;
 use super::seen::places::Places;
 use super::seen::terminals::Terminals;
 use crate::door::resolver::Resolver;
+use crate::journal::Journal;
 use crate::line::ports::{Gather, Waits};
 use crate::line::questions::{Question, Reply};
 use crate::line::{Line, Unforeseen, now_us};
@@ -53,6 +54,8 @@ pub struct Told {
     /// What answers names, where policy names hosts.
     pub resolver: Option<Resolver>,
     pub naming: Naming,
+    /// Where what was there before is kept.
+    pub journal: Option<Journal>,
 }
 
 /// What the threads of a session do: each for as long as it is to run.
@@ -106,6 +109,8 @@ pub struct Session {
     pub missing: Missing,
     /// Who makes and moves names.
     pub naming: Naming,
+    /// Where what was there before is kept, where it is.
+    pub journal: Option<Journal>,
     /// The gateway, if this session has one.
     pub gateway: Option<Gateway>,
     /// The inside socket, the one thing of the runtime directory the tree may connect to.
@@ -127,7 +132,7 @@ impl Session {
         (listener, scope): (Listener, Scope),
         threads: Threads,
     ) -> std::io::Result<Arc<Self>> {
-        let Told { name, gateway, inside, histories, places, resolver, naming } = told;
+        let Told { name, gateway, inside, histories, places, resolver, naming, journal } = told;
         let (ground, mounts) = (super::seen::ground::Ground::open()?, Mounts::read()?);
         // INVARIANT: from here on whatever this process makes, it makes with the very mode it says: a caller's umask is worked out for each call
         // (`file::masked`), since threads share theirs and a umask apart takes unshare(2), which containers refuse.
@@ -154,6 +159,7 @@ impl Session {
             copies: Copies::new(keeping(own.clone(), threads.keep)),
             missing: Missing::default(),
             naming,
+            journal,
             gateway,
             inside,
             pool: Pool::new(receivers(own.clone(), threads.receive)),

@@ -1,12 +1,14 @@
 //! What `interlock run` says after the launch: answers, signals, context, release, end. And the keeping of time: callers that are gone.
 
 use crate::door::session::Session;
+use crate::journal::Journal;
 use crate::line::Context;
 use crate::line::questions::Reply;
 use crate::sys::notify::NOBODYS;
 use crate::sys::{descriptors, process, threads};
 use crate::tree::ending::Ending;
 use crate::wire::messages::{self, Down};
+use interlock_core::decision::RecordClass;
 use serde_json::json;
 use std::io::BufRead;
 use std::sync::Arc;
@@ -14,6 +16,8 @@ use std::time::Duration;
 
 /// How often callers that others wait for are looked after, in milliseconds.
 const LOOK_MS: u64 = 20;
+/// Every so many looks the journal notes that the session runs: once a second.
+const LOOKS_A_BEAT: u64 = 50;
 
 /// Reads messages until `run` leaves or is gone. Its going without `release` ends the tree.
 pub fn listen(mut stream: impl BufRead, session: &Session, ending: &Ending, command: i32) {
@@ -65,9 +69,14 @@ pub fn keep_time(session: &Arc<Session>) -> std::io::Result<()> {
     threads::prepare_interrupts()?;
     let session = Arc::clone(session);
     let look = move || {
+        let mut looks = 0_u64;
         loop {
             std::thread::sleep(Duration::from_millis(LOOK_MS));
             look_after(&session);
+            looks += 1;
+            if looks % LOOKS_A_BEAT == 0 {
+                session.journal.iter().for_each(Journal::beat);
+            }
         }
     };
     std::thread::Builder::new().name("time".into()).spawn(look).map(|_| ())
@@ -88,4 +97,13 @@ fn look_after(session: &Session) {
     session.pool.relieve();
     session.line.uplink.tell_suppressed();
     session.line.check_log();
+    tell_unkept(session);
+}
+
+/// Says what of before is not kept: to the record, and to the person.
+pub fn tell_unkept(session: &Session) {
+    for news in session.journal.iter().flat_map(Journal::news) {
+        let _poisoned = session.line.record(RecordClass::Ordered, news.message("journal.short"));
+        let _nobody = session.line.uplink.send(news.message("unkept"));
+    }
 }

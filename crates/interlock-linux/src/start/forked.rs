@@ -288,7 +288,7 @@ fn session(
     let histories = Histories::new(launch.workspace.0.clone(), pasts(launch));
     let (name, places, naming) =
         (launch.session.clone(), Places::of(own_places).map_err(own)?, Naming::among(&path(&launch.ledger.keys)).map_err(own)?);
-    let told = Told { name, gateway, inside, histories, places, resolver, naming };
+    let told = Told { name, gateway, inside, histories, places, resolver, naming, journal: opening::journal(launch)? };
     Session::start(told, line, members, (listener, scope), threads).map_err(own)
 }
 

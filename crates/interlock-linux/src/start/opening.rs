@@ -2,10 +2,14 @@
 
 use super::enforced::Enforced;
 use crate::door::session::Session;
+use crate::journal::{Journal, Wanted};
 use crate::machine::capability;
+use crate::sys::errno::Errno;
 use crate::tree::failed::Failed;
 use crate::wire::messages::{Launch, path};
+use interlock_core::action::Bytes;
 use interlock_core::decision::RecordClass;
+use interlock_core::pattern::Pattern;
 use interlock_ledger::{Error, Keys, Log};
 use serde_json::json;
 
@@ -16,6 +20,22 @@ pub(super) fn create(launch: &Launch) -> Result<Log, Failed> {
         |error: Error| Failed::new(123, format!("the ledger cannot be opened: {error}"), "`interlock ledger verify` says what is damaged");
     let keys = Keys::ensure(&keys, Some(&index)).map_err(refused)?;
     interlock_ledger::open_session(&directory, &format!("sessions/{}", launch.session), &index, &keys).map_err(refused)
+}
+
+/// Opens the session's journal, where it is to have one.
+pub(super) fn journal(launch: &Launch) -> Result<Option<Journal>, Failed> {
+    let Some(place) = &launch.journal else { return Ok(None) };
+    let patterns = |texts: &[Bytes]| {
+        let compiled = texts.iter().map(Pattern::compile).collect::<Result<Vec<_>, _>>();
+        compiled.map(Into::into).map_err(|error| Failed::new(120, format!("`journal`: {error}"), ""))
+    };
+    let (exempt, derived, folder) = (patterns(&place.exempt)?, patterns(&place.derived)?, path(&place.folder));
+    let wanted = Wanted { folder: &folder, bytes: place.bytes, workspace: &place.workspace.0, exempt, derived };
+    Journal::open(wanted).map(Some).map_err(|Errno(errno)| {
+        let error = std::io::Error::from_raw_os_error(errno);
+        let hint = "`interlock run --journal off` runs without one: then nothing can be restored";
+        Failed::new(123, format!("the journal `{}` cannot be made: {error}", folder.display()), hint)
+    })
 }
 
 /// Closes the log of a session that did not come to stand behind wall and filter.

@@ -4,6 +4,8 @@ use super::tree::Tree;
 use crate::door::copies::Copy;
 use crate::door::file::copy::given_up;
 use crate::door::session::Session;
+use crate::journal::Journal;
+use crate::outside::control;
 use crate::tree::ending::{Ending, Reason};
 use crate::tree::guardian::Word;
 use crate::wire::ending::Telling;
@@ -75,6 +77,8 @@ impl Running {
         session.settle_down(ANSWERS);
         session.copies.finish(ANSWERS).iter().for_each(|copy| given_up(&session, copy));
         session.objects.close();
+        control::tell_unkept(&session);
+        session.journal.iter().for_each(Journal::end);
         let (reason, code) = match ending.reason() {
             Some(Reason::Failed(reason)) => (reason, 123),
             Some(Reason::Told(reason)) => (reason, 0),

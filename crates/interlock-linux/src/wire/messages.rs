@@ -105,6 +105,9 @@ pub struct Launch {
     /// Places that are to be the session's own where the supervisor may mount.
     #[serde(default)]
     pub private_places: Vec<PrivatePlace>,
+    /// Where what was there before is kept; nothing is where it is left out.
+    #[serde(default)]
+    pub journal: Option<JournalPlace>,
     /// What the policy was made from, for the record.
     #[serde(default)]
     pub sources: Vec<Value>,
@@ -114,6 +117,21 @@ pub struct Launch {
     /// The state of each rule that this machine does not enforce fully, for the record.
     #[serde(default)]
     pub short: BTreeMap<String, Enforcement>,
+}
+
+/// Where what was there before is kept, and how much of it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct JournalPlace {
+    /// The folder, which is made.
+    pub folder: Bytes,
+    pub bytes: u64,
+    /// All below is kept.
+    pub workspace: Bytes,
+    /// Patterns of what is not kept, and of what has half of the room.
+    pub exempt: Vec<Bytes>,
+    pub derived: Vec<Bytes>,
 }
 
 /// Where git keeps what it knows of a workspace.

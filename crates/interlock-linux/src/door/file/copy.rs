@@ -8,6 +8,7 @@
 //! of nothing at a name without guarded keys is put there itself, since git looks for the file that it wrote, and then nobody can change it.
 //! Left out: which copies there are (`door::copies`); locks, which each copy has to itself, and stat(2), which tells of the old content until then.
 
+use super::before;
 use super::guarded::{self, Held};
 use super::installed::Ready;
 use super::withdrawn::{begun, withdraw};
@@ -289,7 +290,11 @@ fn installed(errand: &Errand<'_>, copy: &Copy, before: &Held, now: &Held) -> Res
     if !now_there.same(before) {
         return Err(Errno(libc::ESTALE).into());
     }
-    let file = ready.install(if copy.is_anew() { libc::RENAME_NOREPLACE } else { 0 })?;
+    before::replaced(errand, &copy.name, object.as_ref().map(|(file, stat)| (file.as_fd(), stat)));
+    let line = copy.is_anew().then(|| before::making(errand, &copy.place)).flatten();
+    let installed = ready.install(if copy.is_anew() { libc::RENAME_NOREPLACE } else { 0 });
+    before::made(errand, line, installed.as_ref().ok().and_then(|file| files::stat(file.as_fd()).ok()).as_ref());
+    let file = installed?;
     let stat = files::stat(file.as_fd())?;
     if matches!(copy.of, Of::Nothing(..) | Of::File(_, Origin::Session)) {
         errand.session.made.note(inode(&stat), file.as_fd());
@@ -308,7 +313,10 @@ fn named(errand: &Errand<'_>, copy: &Copy, now: &Held) -> Result<(), Stop> {
     if now.bytes().is_none() || files::stat(file)?.links != 0 {
         return Err(Errno(libc::ESTALE).into());
     }
-    files::link(session.ground.own.as_fd(), files::magic(file).as_c_str(), copy.place.parent.as_fd(), &copy.place.component()?)?;
+    let line = before::making(errand, &copy.place);
+    let done = files::link(session.ground.own.as_fd(), files::magic(file).as_c_str(), copy.place.parent.as_fd(), &copy.place.component()?);
+    before::made(errand, line, done.is_ok().then(|| files::stat(file).ok()).flatten().as_ref());
+    done?;
     session.made.note(inode(&files::stat(file)?), file);
     Ok(())
 }

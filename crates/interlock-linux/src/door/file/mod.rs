@@ -1,6 +1,7 @@
 //! The families of calls on files: opens, names made, moved and removed, metadata.
 
 pub mod attributes;
+pub mod before;
 pub mod below;
 pub mod checkout;
 pub mod copy;

@@ -5,7 +5,7 @@
 use super::guarded::{self, Held};
 use super::masked::Masked;
 use super::moved::{MOVED, afresh, in_place, place_of};
-use super::{index, links, loss, rename};
+use super::{before, index, links, loss, rename};
 use crate::door::act::{forbidden, inode};
 use crate::door::answer::{Answered, Pending};
 use crate::door::errand::Errand;
@@ -13,6 +13,7 @@ use crate::door::seen::caller::Stop;
 use crate::door::seen::lost;
 use crate::door::seen::place::{self, Found, Place};
 use crate::door::seen::resolve::{self, Last, Name, Object, Path};
+use crate::journal::Taken;
 use crate::line::{Enactor, Observed};
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::files::{self, Stat};
@@ -135,16 +136,20 @@ fn make_with(
     let acts = std::iter::once(making).chain(below).collect();
     let made = errand.enact_as_caller(&ENACTOR, acts, |_| {
         in_place(errand, place, None, || {
-            let witness = Witness::of(parent);
-            let masked = act(&entry)?;
+            let (line, witness) = (before::making(errand, place), Witness::of(parent));
+            let done = act(&entry);
             // What is there now may be somebody else's, who put it there.
-            match place.look() {
-                Ok(Found::Object(file, stat)) if witness.is_some_and(|witness| witness.saw_only_made(&entry)) => {
-                    masked.map_or(Ok(()), |masked| masked.settle(file.as_fd()))?;
-                    Ok(Some((file, stat)))
+            let found = match place.look() {
+                Ok(Found::Object(file, stat)) if done.is_ok() && witness.is_some_and(|witness| witness.saw_only_made(&entry)) => {
+                    Some((file, stat))
                 }
-                _ => Ok(None),
+                _ => None,
+            };
+            before::made(errand, line, found.as_ref().map(|(_, stat)| stat));
+            if let (Some(masked), Some((file, _))) = (done?, &found) {
+                masked.settle(file.as_fd())?;
             }
+            Ok(found)
         })
     })?;
     if let Some((file, stat)) = made.filter(|(_, stat)| stat.kind() == libc::S_IFDIR || stat.links == 1) {
@@ -171,14 +176,18 @@ fn remove(errand: &Errand<'_>, directory: i32, index: usize, flags: i32) -> Resu
     if object.stat.kind() == libc::S_IFLNK {
         acts.extend(links::gone(errand, &place.name(), errand.origin((object.file.as_fd(), &object.stat))));
     }
-    let gone = errand.enact_as_caller(&ENACTOR, acts, |_| {
+    let gone = errand.enact(&ENACTOR, acts, |_| {
         errand.session.histories.leaving(&place.name(), &object.stat, errand.origin((object.file.as_fd(), &object.stat)));
-        in_place(errand, &place, Some(&object.stat), act)
+        match before::take(errand, &place, &object)? {
+            Taken::Gone => Ok(()),
+            _ => errand.as_caller(|| in_place(errand, &place, Some(&object.stat), act)),
+        }
     });
     // A folder that stays where it was is nothing that git relies on.
     if flags == 0 { index::noted(errand, &place.name(), gone) } else { gone }?;
     if object.stat.links <= 1 || flags != 0 {
         errand.session.made.unnamed(inode(&object.stat));
+        errand.session.journal.iter().for_each(|journal| journal.forget(&object.stat));
     }
     Ok(())
 }
@@ -263,7 +272,11 @@ fn link(errand: &Errand<'_>, from: (i32, usize), to: (i32, usize), flags: i32) -
         if !resolve::still_named(&errand.session.ground, &object) {
             return Err(MOVED);
         }
-        in_place(errand, &place, None, act)
+        in_place(errand, &place, None, || {
+            let (line, done) = (before::making(errand, &place), act());
+            before::made(errand, line, done.is_ok().then_some(&object.stat));
+            done
+        })
     })?;
     errand.session.made.named(inode(&object.stat));
     Ok(())

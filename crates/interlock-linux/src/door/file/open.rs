@@ -4,7 +4,7 @@
 //! memory where another thread could change them.
 
 use super::masked::Masked;
-use super::{checkout, copy, guarded, index, raw, terminal, view};
+use super::{before, checkout, copy, guarded, index, raw, terminal, view};
 use crate::door::answer::{Answered, Pending, Proof};
 use crate::door::errand::Errand;
 use crate::door::handover::Handover;
@@ -204,9 +204,12 @@ fn create_at<'a>(errand: &'a Errand<'_>, request: &Request, place: Place) -> Res
         }
         let parent = place.parent.as_fd();
         let masked = Masked::of(request.how.mode, umask, parent)?;
-        let file = files::open_at(parent, &entry, flags, masked.given())?;
+        let line = before::making(errand, &place);
+        let file = files::open_at(parent, &entry, flags, masked.given());
+        let stat = file.as_ref().map_err(|error| *error).and_then(|file| files::stat(file.as_fd()));
+        before::made(errand, line, stat.as_ref().ok());
+        let (file, inode) = (file?, crate::door::act::inode(&stat?));
         masked.settle(file.as_fd())?;
-        let inode = crate::door::act::inode(&files::stat(file.as_fd())?);
         errand.session.made.note(inode, file.as_fd());
         index::begun(errand, &place.name());
         if keys.is_empty() {

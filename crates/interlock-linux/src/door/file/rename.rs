@@ -3,6 +3,7 @@
 //! Decided, then done while nothing of the session makes or moves a name, if all that was decided still stands.
 //! Left out: RENAME_WHITEOUT, which makes a device and is refused.
 
+use super::before;
 use super::below::{self, Entry};
 use super::guarded::{self, Held};
 use super::index;
@@ -79,9 +80,9 @@ pub fn rename(errand: &Errand<'_>, from: (i32, usize), to: (i32, usize), flags: 
         return Err(forbidden(&from.name(), "no device is made"));
     }
     let (old, new) = (from.entry()?, to.entry()?);
-    let act = |from: &Place, to: &Place| files::rename(from.parent.as_fd(), &old, to.parent.as_fd(), &new, flags);
+    let act = |from: &Place, to: &Place, flags| files::rename(from.parent.as_fd(), &old, to.parent.as_fd(), &new, flags);
     if !from.is_name() || !to.is_name() {
-        return errand.as_caller(|| Ok(act(&from, &to)?));
+        return errand.as_caller(|| Ok(act(&from, &to, flags)?));
     }
     // The old name first: if it is not there, the new one is not looked at.
     for place in [&from, &to] {
@@ -111,19 +112,31 @@ pub fn rename(errand: &Errand<'_>, from: (i32, usize), to: (i32, usize), flags: 
     }
     let walked = walked(errand, &from, &to, exchange)?;
     let guarded = Guarded::of(errand, &from, &to, exchange)?;
-    errand.enact_as_caller(&ENACTOR, acts(errand, &from, &to, exchange, (&walked, &guarded)), |_| {
-        let own = guarded.own(&to.place)?;
+    errand.enact(&ENACTOR, acts(errand, &from, &to, exchange, (&walked, &guarded)), |_| {
+        let own = errand.as_caller(|| guarded.own(&to.place))?;
         let _names = errand.session.naming.moving()?;
-        still(errand, &from, &to, exchange, &walked)?;
-        guarded.still(errand, &to)?;
+        errand.as_caller(|| still(errand, &from, &to, exchange, &walked).and_then(|()| guarded.still(errand, &to)))?;
         for end in [&from, &to] {
             if let Some(stat) = end.stat() {
                 errand.session.histories.leaving(&end.name, stat, end.origin(errand));
             }
         }
         match own {
-            None => Ok(act(&from.place, &to.place)?),
-            Some(own) => install(errand, own, &from, flags),
+            None => before::rename(errand, (&from.place, from.found()), (&to.place, to.found()), flags, |flags| {
+                Ok(act(&from.place, &to.place, flags)?)
+            }),
+            Some(own) => {
+                before::replaced(errand, &to.name, to.found());
+                before::names_of(errand, &from.place);
+                let line = to.stat().is_none().then(|| before::making(errand, &to.place)).flatten();
+                let done = errand.as_caller(|| install(errand, own, &from, flags));
+                before::made(
+                    errand,
+                    line,
+                    to.place.component().and_then(|name| files::stat_at(to.place.parent.as_fd(), &name)).ok().as_ref(),
+                );
+                done
+            }
         }
     })?;
     if let Some(replaced) = to.stat().filter(|stat| !exchange && stat.links <= 1) {

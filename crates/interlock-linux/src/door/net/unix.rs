@@ -9,6 +9,7 @@ use super::sender;
 use super::socket::Socket;
 use crate::door::act::inode;
 use crate::door::errand::Errand;
+use crate::door::file::before;
 use crate::door::file::moved::{MOVED, afresh};
 use crate::door::seen::caller::{Reached, Stop};
 use crate::door::seen::place::{self, Found, Place};
@@ -147,8 +148,10 @@ fn bind_once(errand: &Errand<'_>, socket: &Socket, text: &[u8]) -> Result<(), St
             return Err(MOVED);
         }
         let wire = address(&place, start.as_fd(), text)?;
-        let witness = Witness::of(place.parent.as_fd());
-        make(errand, socket, &place, start.as_fd(), &wire)?;
+        let (line, witness) = (before::making(errand, &place), Witness::of(place.parent.as_fd()));
+        let done = make(errand, socket, &place, start.as_fd(), &wire);
+        before::made(errand, line, files::stat_at(place.parent.as_fd(), &place.component()?).ok().filter(|_| done.is_ok()).as_ref());
+        done?;
         check_made(errand, &place, witness.as_ref())
     })
 }

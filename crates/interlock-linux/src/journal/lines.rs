@@ -1,0 +1,112 @@
+//! The lines of a journal: one JSON object each, appended by one write before the effect that it speaks of.
+//!
+//! A line that was cut off by a kill speaks of an effect that was not yet done.
+
+use super::Moved;
+use super::object::Held;
+use super::store::Store;
+use crate::sys::errno::{Errno, Sys};
+use crate::sys::files::Stat;
+use interlock_core::action::Bytes;
+use serde_json::{Value, json};
+use std::fs::File;
+use std::io::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The file of them.
+const NAME: &std::ffi::CStr = c"lines";
+
+/// Where lines go.
+pub struct Lines {
+    file: File,
+    next: AtomicU64,
+}
+
+impl Lines {
+    /// The first one says what this is.
+    pub fn begin(store: &Store) -> Sys<Self> {
+        let lines = Self { file: store.create(NAME)?, next: AtomicU64::new(0) };
+        lines.write(json!({"journal": 1, "at": now_us()}))?;
+        Ok(lines)
+    }
+
+    /// Whether nothing but beginning and end was written.
+    pub fn is_empty(&self) -> bool {
+        self.next.load(Ordering::Acquire) <= 2
+    }
+
+    /// An object whose content is kept as `content`. `itself`: it is to go there itself, by a rename that follows.
+    pub fn kept(&self, held: &Held<'_>, was: Value, content: Option<&str>, itself: bool) -> Sys<u64> {
+        // What goes there itself takes its attributes along.
+        let attributes = if itself { Vec::new() } else { held.attributes() };
+        self.write(json!({
+            "did": "kept", "path": bytes(held.path), "was": was, "content": content, "itself": itself, "attributes": attributes,
+        }))
+    }
+
+    /// An object of which anything but the content may change.
+    pub fn metadata(&self, held: &Held<'_>) -> Sys<u64> {
+        self.write(json!({"did": "noted", "path": bytes(held.path), "was": held.words(), "attributes": held.attributes()}))
+    }
+
+    /// What could not be kept.
+    pub fn unkept(&self, path: &[u8], error: Errno) {
+        let _unwritten = self.write(json!({"did": "lost", "path": bytes(path), "errno": error.0}));
+    }
+
+    /// A name that is about to be made.
+    pub fn making(&self, path: &[u8]) -> Sys<u64> {
+        self.write(json!({"did": "makes", "path": bytes(path)}))
+    }
+
+    /// What it is the name of.
+    pub fn made(&self, line: u64, stat: &Stat) {
+        let _unwritten = self.write(json!({"did": "made", "of": line, "device": stat.device, "inode": stat.inode}));
+    }
+
+    /// A name that is about to be moved, or exchanged with another.
+    pub fn moving(&self, moved: &Moved<'_>) -> Sys<u64> {
+        let end = |(stat, before): (&Stat, bool)| json!({"device": stat.device, "inode": stat.inode, "before": before, "folder": stat.kind() == libc::S_IFDIR});
+        self.write(json!({
+            "did": "moves", "path": bytes(moved.path), "to": bytes(moved.to), "what": end((moved.stat, moved.was_before)),
+            "other": moved.other.map(end), "exchanges": moved.exchanges,
+        }))
+    }
+
+    /// An effect that was not done after all.
+    pub fn failed(&self, line: u64) {
+        let _unwritten = self.write(json!({"did": "nothing", "of": line}));
+    }
+
+    /// The last line.
+    pub fn end(&self) {
+        let _unwritten = self.write(json!({"did": "end", "at": now_us()}));
+    }
+
+    /// The file's time of change tells that the session ran at that time.
+    pub fn beat(&self) {
+        let _untold = self.file.set_modified(SystemTime::now());
+    }
+
+    fn write(&self, mut line: Value) -> Sys<u64> {
+        let number = self.next.fetch_add(1, Ordering::AcqRel);
+        if let Some(line) = line.as_object_mut() {
+            line.insert("n".into(), number.into());
+        }
+        let mut text = line.to_string();
+        text.push('\n');
+        let mut file = &self.file;
+        // The file is open for appending: one write is one line, whoever else writes.
+        let written = file.write(text.as_bytes()).map_err(Errno::from)?;
+        if written == text.len() { Ok(number) } else { Err(Errno(libc::ENOSPC)) }
+    }
+}
+
+fn bytes(path: &[u8]) -> Bytes {
+    Bytes(path.to_vec())
+}
+
+fn now_us() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,152 @@
+"""What a session did to what was there before it, from its journal: each thing of before with where it was and where it
+is, and the names that the session made.
+
+Names are those of the session's own time: a folder that it moved took its names along. Left out: what stands there by
+now, and bringing anything back (`restoring.py`).
+"""
+
+from __future__ import annotations
+
+import stat
+from typing import TYPE_CHECKING, NamedTuple, assert_never
+
+from interlock.storage.journal import Kept, Makes, Moves, Unkept
+
+if TYPE_CHECKING:
+    from interlock.storage.journal import Identity, Journal, Was
+
+
+class Thing:
+    """One object of before. `before` and `now` are its names; `now` is None once it has none."""
+
+    __slots__ = ("before", "contents", "has_content", "identity", "is_folder", "now", "was")
+
+    def __init__(self, before: str, identity: Identity, *, is_folder: bool) -> None:
+        self.before = before
+        self.now: str | None = before
+        self.identity = identity
+        self.is_folder = is_folder
+        self.was: Was | None = None
+        self.has_content = False
+        #: Where its content may lie in the journal's folder, and whether it is the object itself.
+        self.contents: list[tuple[str, bool]] = []
+
+
+class Past(NamedTuple):
+    """All that a journal tells. `moves` are those of things of before, in order; `unkept` is what could not be kept."""
+
+    things: list[Thing]
+    made: dict[str, Identity | None]
+    moves: list[Moves]
+    unkept: list[Unkept]
+
+
+def past_of(journal: Journal) -> Past:
+    """Follow the journal from its beginning to its end."""
+    return _Following().followed(journal)
+
+
+class _Following:
+    def __init__(self) -> None:
+        self.known: dict[Identity, Thing] = {}
+        self.others: list[Thing] = []
+        self.made: dict[str, Identity | None] = {}
+        self.moves: list[Moves] = []
+        self.unkept: list[Unkept] = []
+        #: For each move of folders, old and new name of each.
+        self.folders: list[list[tuple[str, str]]] = []
+        self.replaced: dict[Identity, str] = {}
+
+    def followed(self, journal: Journal) -> Past:
+        for act in journal.acts:
+            match act:
+                case Kept():
+                    self._kept(act)
+                case Makes():
+                    self.made[act.path] = act.identity
+                case Moves():
+                    self._moved(act)
+                case Unkept():
+                    self.unkept.append(act)
+                case _:
+                    assert_never(act)
+        return Past([*self.known.values(), *self.others], self.made, self.moves, self.unkept)
+
+    def _kept(self, act: Kept) -> None:
+        thing = self.known.get(act.was.identity)
+        before = self.replaced.pop(act.was.identity, None)
+        before = self._original(act.path) if before is None else before
+        is_other = act.path not in self.made  # by a name that the session made it is the same as before
+        if thing is not None and thing.has_content and act.has_content and thing.before != before and is_other:
+            # Another of its names; or its number was given to another object, which was there before as well.
+            self.others.append(thing)
+            thing = None
+        if thing is None:
+            thing = self._thing(act.was.identity, before, is_folder=stat.S_ISDIR(act.was.mode))
+            thing.now = act.path
+        if thing.was is None:
+            thing.was = act.was
+        elif not thing.has_content and act.has_content:
+            thing.was = thing.was._replace(size=act.was.size)
+        thing.has_content |= act.has_content
+        if act.content is not None:
+            thing.contents.append((act.content, act.itself))
+
+    def _thing(self, identity: Identity, before: str, *, is_folder: bool) -> Thing:
+        thing = self.known[identity] = Thing(before, identity, is_folder=is_folder)
+        return thing
+
+    def _moved(self, act: Moves) -> None:
+        if act.other is not None and act.other.was_before and not act.exchanges:
+            # The journal tells of what is replaced after it tells of the move. Until it has it, that stands at the old
+            # name: there it is where a kill came in between.
+            replaced = self.known.get(act.other.identity)
+            if replaced is None:
+                before = self._original(act.to)
+                replaced = self._thing(act.other.identity, before, is_folder=act.other.is_folder)
+            self.replaced[act.other.identity] = replaced.before
+            replaced.now = act.path
+        for end, at in ((act.what, act.path), (act.other if act.exchanges else None, act.to)):
+            if end is not None and end.was_before and end.identity not in self.known:
+                self._thing(end.identity, self._original(at), is_folder=end.is_folder).now = at
+        if act.what.was_before or (act.other is not None and act.other.was_before):
+            self.moves.append(act)
+        self._rename(act)
+
+    def _rename(self, act: Moves) -> None:
+        """Give everything the name that it has after the move."""
+        ends = [(act.what, act.path, act.to)]
+        if act.exchanges and act.other is not None:
+            ends.append((act.other, act.to, act.path))
+        things: list[tuple[Thing, str]] = []
+        names: dict[str, Identity | None] = {}
+        for end, old, new in ends:
+            if end.is_folder:
+                things += [(each, new + each.now[len(old) :]) for each in self._below(old) if each.now is not None]
+                below = [path for path in self.made if path.startswith(f"{old}/")]
+                names |= {new + path[len(old) :]: self.made.pop(path) for path in below}
+            if end.was_before:
+                things.append((self.known[end.identity], new))
+            else:
+                self.made.pop(old, None)
+                names[new] = end.identity
+        for thing, new in things:
+            thing.now = new
+        if act.what.was_before and not act.exchanges:
+            self.made.pop(act.to, None)
+        self.made |= names
+        folders = [(old, new) for end, old, new in ends if end.is_folder and (end.was_before or act.exchanges)]
+        if folders:
+            self.folders.append(folders)
+
+    def _below(self, folder: str) -> list[Thing]:
+        return [each for each in (*self.known.values(), *self.others) if (each.now or "").startswith(f"{folder}/")]
+
+    def _original(self, path: str) -> str:
+        """The name that something of before had, which has this one now: folders on the way may have been moved."""
+        for folders in reversed(self.folders):
+            for old, new in folders:
+                if path == new or path.startswith(f"{new}/"):
+                    path = old + path[len(new) :]
+                    break
+        return path

@@ -1,0 +1,240 @@
+"""The journal of one session, as its supervisor wrote it (`spec/journal.md`): what was there before, and what the
+session did to names.
+
+Left out: what became of it all (`app/before.py`). A line that was cut off by a kill speaks of an effect that was never
+done, so it is left out; so is what a later line says was not done.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from typing import TYPE_CHECKING, Final, NamedTuple, TypedDict
+
+from interlock.storage.removal import remove_folder
+from interlock.vocabulary.errors import HostError
+from interlock.vocabulary.printable import text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+#: Sessions of which anything is kept, and for how long.
+KEPT_MAX: Final = 50
+KEPT_SECONDS: Final = 14 * 24 * 3600.0
+_LINES: Final = "lines"
+_NANOSECONDS: Final = 1_000_000_000
+#: A supervisor that was killed had said that it runs at most this long before.
+_BEAT_NS: Final = 1_500_000_000
+
+#: What makes an object one: its device and its inode number.
+Identity = tuple[int, int]
+
+
+class _Words(TypedDict):
+    """`was` of a line, as it is written."""
+
+    mode: int
+    user: int
+    group: int
+    size: int
+    links: int
+    accessed: list[int]
+    changed: list[int]
+    device: int
+    inode: int
+    special: int
+
+
+class _Said(TypedDict):
+    """One end of a move, as it is written."""
+
+    device: int
+    inode: int
+    before: bool
+    folder: bool
+
+
+class _Line(TypedDict, total=False):
+    """A line as it is written: which keys it has is said by `did`."""
+
+    n: int
+    did: str
+    at: int
+    path: object
+    was: _Words
+    content: str | None
+    itself: bool
+    attributes: list[tuple[str, str]]
+    of: int
+    device: int
+    inode: int
+    to: object
+    what: _Said
+    other: _Said | None
+    exchanges: bool
+    errno: int
+
+
+class Was(NamedTuple):
+    """What an object was before: all but its content."""
+
+    mode: int
+    user: int
+    group: int
+    size: int
+    links: int
+    accessed_ns: int
+    changed_ns: int
+    identity: Identity
+    special: int
+    #: None where the object kept them itself.
+    attributes: tuple[tuple[bytes, bytes], ...] | None
+
+
+class Kept(NamedTuple):
+    """An object of before at a name. `has_content` says whether its content is kept, too: as `content` in the journal's
+    folder, where it has any; `itself` says that what lies there is the object itself.
+    """
+
+    path: str
+    was: Was
+    has_content: bool
+    content: str | None
+    itself: bool
+
+
+class Makes(NamedTuple):
+    """A name that the session made, and what it is the name of; None where it was killed at that moment."""
+
+    path: str
+    identity: Identity | None
+
+
+class End(NamedTuple):
+    """What is at one end of a move."""
+
+    identity: Identity
+    was_before: bool
+    is_folder: bool
+
+
+class Moves(NamedTuple):
+    """A name that the session moved; `other` is what had the new one."""
+
+    path: str
+    to: str
+    what: End
+    other: End | None
+    exchanges: bool
+
+
+class Unkept(NamedTuple):
+    """Something of before that could not be kept."""
+
+    path: str
+    errno: int
+
+
+Act = Kept | Makes | Moves | Unkept
+
+
+class Journal(NamedTuple):
+    """All of it. `ended_ns` is when the session was over: None while it runs."""
+
+    folder: str
+    acts: list[Act]
+    ended_ns: int | None
+
+
+def read_journal(folder: str, *, runs: bool) -> Journal | None:
+    """The journal in `folder`; None where there is none.
+
+    Arguments: `runs` says whether the session still does.
+    Raises `HostError` for one that cannot be read.
+    """
+    path = f"{folder}/{_LINES}"
+    try:
+        with open(path, "rb") as file:
+            lines = [line for line in map(_parsed, file) if line is not None]
+            written_ns = os.fstat(file.fileno()).st_mtime_ns
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise HostError(f"the journal `{path}` cannot be read: {error.strerror}") from error
+    said = next((line["at"] * 1000 for line in lines if line.get("did") == "end"), None)
+    ended_ns = None if runs else said if said is not None else written_ns + _BEAT_NS
+    return Journal(folder, list(_acts(lines)), ended_ns)
+
+
+def clear_old(journals: str, *, now_s: float) -> None:
+    """Give up what is kept of sessions that are long over, and of all but the latest."""
+    with contextlib.suppress(OSError):
+        found = sorted(((_written_s(f"{journals}/{name}"), name) for name in os.listdir(journals)), reverse=True)
+        for place, (written_s, name) in enumerate(found):
+            if place >= KEPT_MAX or now_s - written_s > KEPT_SECONDS:
+                with contextlib.suppress(OSError):
+                    remove_folder(f"{journals}/{name}")
+
+
+def _written_s(folder: str) -> float:
+    """When its session last said that it runs."""
+    try:
+        return os.stat(f"{folder}/{_LINES}").st_mtime
+    except OSError:
+        return os.stat(folder).st_mtime
+
+
+def _parsed(line: bytes) -> _Line | None:
+    try:
+        found: _Line = json.loads(line)
+    except ValueError:
+        return None  # cut off by a kill
+    return found if isinstance(found, dict) else None
+
+
+def _acts(lines: list[_Line]) -> Iterator[Act]:
+    undone = {line["of"] for line in lines if line.get("did") == "nothing"}
+    made = {line["of"]: (line["device"], line["inode"]) for line in lines if line.get("did") == "made"}
+    for line in lines:
+        number = line.get("n")
+        if number in undone:
+            continue
+        match line.get("did"):
+            case "kept":
+                yield Kept(text_of(line["path"]), _was(line), True, line.get("content"), line["itself"])
+            case "noted":
+                yield Kept(text_of(line["path"]), _was(line), False, None, False)
+            case "makes":
+                yield Makes(text_of(line["path"]), made.get(-1 if number is None else number))
+            case "moves":
+                yield _moves(line)
+            case "lost":
+                yield Unkept(text_of(line["path"]), line["errno"])
+
+
+def _moves(line: _Line) -> Moves:
+    other = line["other"]
+    return Moves(
+        text_of(line["path"]), text_of(line["to"]), _end(line["what"]), None if other is None else _end(other),
+        line["exchanges"],
+    )  # fmt: skip
+
+
+def _end(said: _Said) -> End:
+    return End((said["device"], said["inode"]), said["before"], said["folder"])
+
+
+def _was(line: _Line) -> Was:
+    was = line["was"]
+    said = None if line.get("itself") else line["attributes"]
+    attributes = None if said is None else tuple((bytes.fromhex(name), bytes.fromhex(value)) for name, value in said)
+    return Was(
+        was["mode"], was["user"], was["group"], was["size"], was["links"], _ns(was["accessed"]), _ns(was["changed"]),
+        (was["device"], was["inode"]), was["special"], attributes,
+    )  # fmt: skip
+
+
+def _ns(said: list[int]) -> int:
+    return said[0] * _NANOSECONDS + said[1]
