@@ -30,7 +30,10 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "why": ("interlock.cli.why", "explain the latest denials, inside a session or after it"),
     "allow": ("interlock.cli.allow", "allow what was denied from now on: one rule, shown before it is written"),
     "approvals": ("interlock.cli.approvals", "list, show and answer the questions that wait for a human"),
-    "session": ("interlock.cli.session", "list sessions, draw one as a tree, end one; what one changed, and as it was before"),
+    "session": (
+        "interlock.cli.session",
+        "list sessions, draw one as a tree, end one; what one changed, and as it was before",
+    ),
     "doctor": ("interlock.cli.doctor", "exercise each mechanism and say what is enforced on this machine"),
     "container-profile": (
         "interlock.cli.container_profile",

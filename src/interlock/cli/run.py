@@ -86,7 +86,8 @@ def add_session_options(parser: argparse.ArgumentParser) -> None:
         "--journal",
         metavar="SIZE",
         default="off",
-        help="how much is kept of what the session changes or deletes, for `session restore`: `2GiB`, or `off` (default)",
+        help="how much is kept of what the session changes or deletes, for `session restore`: `2GiB`, or `off` "
+        "(default)",
     )
     parser.add_argument(
         "--quiet", action="store_true", help="no line at the start, no notices; `interlock why` still tells"
