@@ -249,7 +249,7 @@ def test_what_a_secret_name_leads_to_is_not_read(arena: Arena, name: str) -> Non
 def test_what_is_public_stays_readable_where_a_secret_name_leads_to_it(arena: Arena) -> None:
     arena.build()
     assert arena.run("sh", "-ec", "ln -s /dev/null .env; mkdir a; ln -s /etc/hosts a/.env").code == 0
-    done = arena.held("sh", "-ec", "cat /dev/null /etc/hosts > out; echo x > /dev/null")
+    done = arena.held("sh", "-ec", "cat /dev/null /etc/hosts > out.txt; echo x > /dev/null")
     assert (done.code, done.errors) == (0, "")
 
 

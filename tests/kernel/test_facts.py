@@ -15,7 +15,7 @@ from tests.kernel.drive import EVERYTHING, Drive, grant, rule
 from tests.kernel.test_network import USERS
 
 ASKED = rule("asked", "approve", ["file.write"], path=["/**/asked"])
-NOTHING: dict[str, Any] = {"now_ms": 0, "grants": [], "risk": None, "labels": None, "origin": None, "origin_to": None, "history": None, "history_to": None}
+NOTHING: dict[str, Any] = {"now_ms": 0, "grants": [], "risk": None, "labels": None, "findings": None, "origin": None, "origin_to": None, "history": None, "history_to": None}
 
 
 @pytest.fixture

@@ -8,9 +8,11 @@ its policy. Left out: which hosts a configuration means (`surroundings/git_remot
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from interlock.storage.home import FILE_MODE, Home, user_home
 from interlock.surroundings.git_remotes import remote_hosts
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from interlock.vocabulary.json_value import JsonObject
 
+_DISK_ERRORS: Final = frozenset({errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG})
 
 class Remotes(NamedTuple):
     """The hosts of a workspace's remotes now: those that are `known`, and those that nobody said yes to (`new`)."""
@@ -99,4 +102,8 @@ def _write(path: str, workspace: str, hosts: Iterable[str]) -> None:
             opened.write(json.dumps(kept) + "\n")
         os.rename(beside, path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            os.unlink(beside)
+        if error.errno in _DISK_ERRORS:
+            raise  # told as it is wherever a disk takes nothing
         raise HostError(f"cannot write `{path}`: {error.strerror}") from error

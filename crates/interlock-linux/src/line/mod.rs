@@ -358,7 +358,9 @@ impl Line {
     fn allow(&self, act: &Act) -> Result<Option<u64>, Refused> {
         let Act { action, judged: Judged { decision, facts }, verdict } = act;
         let class = class_of(&decision.obligations, facts);
-        self.grants.used(&facts.grants);
+        if !facts.grants.is_empty() {
+            self.grants.used(&facts.grants);
+        }
         if class == RecordClass::Routine && *verdict == Verdict::Allow {
             self.count_routine(action.verb.name(), first_rule(decision));
             return Ok(None);
