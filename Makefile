@@ -30,7 +30,7 @@ $(STAMP): pyproject.toml $(RUST_SOURCES)
 demo: setup ## the main job on both planes: an agent works, then misbehaves
 	@$(BIN)/python examples/demo/demo.py
 
-test: setup ## the tests, as CI runs them; JOBS=2 shares them between two processes
+test: setup ## the tests; JOBS=2 shares them between two processes, INTERLOCK_TURN=0 or 1 takes half of the rows for two users, as CI does
 	$(BIN)/python -m pytest $(if $(JOBS),--numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder --durations 30)
 
 test-long: setup ## the same with the long counts (hours)
