@@ -274,13 +274,13 @@ class Line:
             raise
         record = self._enacted(permit, enacted.effect, enacted.status, started_ns)
         record["result"] = enacted.result
-        self.scoring.returned(permit.action, number_at(enacted.result or {}, "bytes") or 0)
         if enacted.withheld is not None:
             record["withheld"] = enacted.withheld
         try:
             await self.recorder.ordered(record)
         except RecordFailed as failure:
             return replace(_unrecorded(failure, None, of="result"), effect=enacted.effect)
+        self.scoring.returned(permit.action, number_at(enacted.result or {}, "bytes") or 0)
         return enacted.outcome
 
     async def _refuse(self, attribution: Attribution, judged: _Judged, *, settled: Decision | None = None) -> Refused:
