@@ -78,7 +78,7 @@ def folder(place, user):
 
 
 def in_session(run, script, *options):
-    done = run("run", *(options if "--journal" in options else ("--journal", "2GiB", *options)), "--", "sh", "-c", script)
+    done = run("run", *options, "--", "sh", "-c", script)
     assert done.returncode == 0, done.stderr
     return done
 
@@ -170,7 +170,7 @@ def test_a_session_killed_at_any_moment_is_undone(installed, run, place, folder,
     who = {} if user is None else {"user": user, "extra_groups": []}
     for delay in (0.15, 0.4):
         process = subprocess.Popen(
-            [str(installed.interlock), "run", "--quiet", "--journal", "2GiB", "--", "sh", "-c", script], env=place.environment, cwd=folder,
+            [str(installed.interlock), "run", "--quiet", "--", "sh", "-c", script], env=place.environment, cwd=folder,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, **who,
         )  # fmt: skip
         deadline = time.monotonic() + 30
@@ -220,7 +220,7 @@ def test_the_diff_shows_lines_and_no_control_characters(run, folder):
 def test_a_session_that_runs_shows_what_it_did_so_far(run, installed, place, folder, user):
     who = {} if user is None else {"user": user, "extra_groups": []}
     process = subprocess.Popen(
-        [str(installed.interlock), "run", "--quiet", "--journal", "2GiB", "--", "sh", "-c", "rm run.sh; touch done; sleep 60"],
+        [str(installed.interlock), "run", "--quiet", "--", "sh", "-c", "rm run.sh; touch done; sleep 60"],
         env=place.environment, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL, **who,
     )  # fmt: skip
@@ -269,8 +269,10 @@ def test_where_the_room_is_used_up_it_is_said_once(run, folder, place):
     assert '"journal.short"' in record
 
 
-def test_off_keeps_nothing(run, folder):
-    in_session(run, "rm run.sh", "--journal", "off")
+@pytest.mark.parametrize("options", [["--journal", "off"], ["--preset", "ci"], ["--preset", "observe"]])
+def test_off_keeps_nothing(run, folder, options):
+    done = in_session(run, "rm run.sh", *options)
+    assert "of before" not in done.stderr
     done = run("session", "restore")
     assert done.returncode != 0 and "nothing of before is kept" in done.stderr
 
@@ -288,3 +290,84 @@ def test_a_link_that_was_left_in_the_way_leads_nowhere(run, folder, place):
     in_session(run, f"mv src away; rm -rf away; ln -s {outside} src")
     assert said(run, "restore")["left"] == []
     assert list(outside.iterdir()) == [] and (folder / "src" / "main.c").exists()
+
+
+def test_one_line_says_how_many_files_of_before_are_not_as_they_were(run, folder):
+    done = in_session(
+        run, "rm run.sh 'dangling'; echo x >> src/main.c; sed -i s/h/h/ secret.txt; mv pipe p; echo n > new"
+    )
+    lines = [line for line in done.stderr.splitlines() if "of before" in line]
+    assert len(lines) == 1 and "files of before: 1 changed, 2 removed; interlock session diff s-" in lines[0]
+    assert "of before" not in in_session(run, "echo x >> src/main.c", "--quiet").stderr
+
+
+def test_honest_work_ends_without_a_word_of_it(run, folder, user):
+    """What it makes itself, what builds make again, what git keeps, and files that end as they were."""
+    (folder / "build").mkdir()
+    (folder / "build" / "main.o").write_text("old\n")
+    for path in (folder / "build", folder / "build" / "main.o"):
+        os.chown(path, folder.stat().st_uid, -1)
+    who = {} if user is None else {"user": user, "extra_groups": []}
+    (folder / "unreadable").unlink()
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-C", str(folder)]
+    for words in (["init", "-q"], ["add", "run.sh", "src"], ["commit", "-q", "-m", "one"]):
+        subprocess.run([*git, *words], check=True, capture_output=True, **who)
+    script = """
+    echo a > a; echo b > a; rm a; echo new > build/main.o; rm -rf node_modules; cat src/main.c > /dev/null
+    cp src/main.c keep; echo x >> src/main.c; cat keep > src/main.c; rm keep
+    git -c safe.directory=* -c user.name=t -c user.email=t@x commit -q --allow-empty -m two; git -c safe.directory=* status > /dev/null
+    """
+    done = in_session(run, script)
+    assert "of before" not in done.stderr, done.stderr
+    assert any(item["path"].endswith("main.o") for item in said(run, "diff")["items"]), "it is kept all the same"
+
+
+def test_a_large_store_keeps_no_session_from_starting(run, folder):
+    """Not by how many files lie in it, nor by other names that files in it have: those are no secrets of Interlock's."""
+    many = folder / "many"
+    many.mkdir()
+    for number in range(4_200):
+        (many / f"f{number}").write_text("x\n")
+        os.chown(many / f"f{number}", folder.stat().st_uid, -1)
+    os.chown(many, folder.stat().st_uid, -1)
+    before = tree_of(folder)
+    done = in_session(run, "rm -rf many run.sh")
+    assert "changed or removed" in done.stderr or "4201 removed" in done.stderr, done.stderr
+    done = in_session(
+        run, "cat also-run.sh; echo more >> also-run.sh; ls ../i/state/journals; cat ../i/state/journals/*/0; true"
+    )
+    assert done.stdout.startswith("#!/bin/sh\necho one\n") and "Permission denied" in done.stderr
+    assert said(run, "discard")["left"] == []
+    first = sorted((folder.parent / "i" / "state" / "journals").iterdir())[0].name
+    assert said(run, "discard", first)["left"] == []
+    after = tree_of(folder)
+    # The folder itself was changed since the first session's end, by what was brought back.
+    assert {path for path in before | after if before.get(path) != after.get(path)} <= {"."}
+
+
+def test_what_is_moved_where_nothing_is_kept_is_kept_all_the_same(run, folder):
+    """To the temporary folder, which goes with the session, to a cache, and by way of a folder that the session made."""
+    before = tree_of(folder)
+    script = """
+    mv src run.sh "$TMPDIR/"; mkdir -p own ~/.cache/x; mv secret.txt link own/; mv own "$TMPDIR/own"; rm -rf "$TMPDIR/own"
+    ln also-run.sh ~/.cache/x/l 2>/dev/null && echo linked; mv also-run.sh ~/.cache/x/; rm -rf ~/.cache/x
+    python3 -c "import os; os.mkdir(os.environ['TMPDIR'] + '/d'); os.rename('locked', os.environ['TMPDIR'] + '/d')" 2>&1 | tail -1
+    """
+    done = in_session(run, script)
+    assert "linked" not in done.stdout and "cross-device" in done.stdout
+    assert not (folder / "src").exists() and not (folder / "own").exists()
+    assert said(run, "discard")["left"] == []
+    assert tree_of(folder) == before
+
+
+def test_what_could_not_be_taken_from_its_old_name_is_not_exchanged_with_it(run, folder, user):
+    """In a sticky folder nobody removes what is another's: the file that is replaced must not get a name there."""
+    for name, mode in (("sticky", 0o1777), ("open", 0o777)):
+        (folder / name).mkdir()
+        (folder / name).chmod(mode)
+        os.chown(folder / name, 0, 0)
+    (folder / "open" / "old").write_text("another's\n")
+    in_session(run, "echo mine > sticky/new; mv -f sticky/new open/old; cat open/old")
+    assert (folder / "open" / "old").read_text() == "mine\n" and list((folder / "sticky").iterdir()) == []
+    assert said(run, "restore")["left"] == []
+    assert (folder / "open" / "old").read_text() == "another's\n"

@@ -60,7 +60,7 @@ def compared(home: Home, session: str, paths: Sequence[str] = ()) -> Compared:
     if journal is None:
         raise OperatorError(
             f"nothing of before is kept for session `{session}`",
-            hint="`interlock run --journal 2GiB` keeps it; it changed nothing of before, or is too long ago",
+            hint="it changed nothing of before, ran with `--journal off`, or is too long ago",
         )
     past = past_of(journal)
     places = {thing.before for thing in past.things if thing.was is not None and thing.has_content}

@@ -13,9 +13,13 @@ if TYPE_CHECKING:
     from interlock.storage.home import Home
 
 OFF: Final = "off"
+#: What a session keeps where nobody said how much, and the presets of whose sessions nothing is kept then: nobody is
+#: there who would have it back, or all that the machine changes would be kept.
+DEFAULT_BYTES: Final = 2 << 30
+_KEEPING_NOTHING: Final = frozenset({"ci", "mcp-server", "observe"})
 _UNITS: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 #: What builds make again: these folders, besides the trees of dependencies.
-_BUILT: Final = (
+BUILT: Final = (
     "build", "dist", "out", ".next", ".nuxt", ".svelte-kit", ".parcel-cache", ".turbo", "__pycache__", ".mypy_cache",
     ".pytest_cache", ".ruff_cache", "CMakeFiles", "bazel-out", "coverage", ".cache",
 )  # fmt: skip
@@ -24,8 +28,18 @@ _MACHINES: Final = ("/proc/**", "/sys/**", "/dev/**")
 _SHARED: Final = ("/tmp/**", "/var/tmp/**", "/dev/shm/**")  # noqa: S108 - of these nothing is kept
 
 
-def size_of(text: str) -> int | None:
-    """`2GiB`, `500M`, `off`: bytes, or None for none at all. Raises `OperatorError` for what is no size."""
+def journal_bytes(said: str | None, *, preset: str | None) -> int | None:
+    """What a session keeps, in bytes; None for nothing. `said` is the option, None where it was not given.
+
+    Raises `OperatorError` for what is no size.
+    """
+    if said is not None:
+        return _size_of(said)
+    return None if preset in _KEEPING_NOTHING else DEFAULT_BYTES
+
+
+def _size_of(text: str) -> int | None:
+    """`2GiB`, `500M`, `off`."""
     said = text.strip().lower()
     if said == OFF:
         return None
@@ -48,7 +62,7 @@ def journal_place(
     own = [f"{escape(folder)}/**" for folder in (temporary, *home.all_directories(), home.packages)]
     caches = [path.replace("~", escape(human_home), 1) for path in CACHES if not path.startswith("@")]
     derived = [path.replace("${workspace}", escape(workspace), 1) for path in DEPENDENCY_TREES]
-    built = f"{escape(workspace)}/**/{{{','.join(_BUILT)}}}/**"
+    built = f"{escape(workspace)}/**/{{{','.join(BUILT)}}}/**"
     return {
         "folder": home.journal(session),
         "bytes": bytes_max,

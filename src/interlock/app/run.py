@@ -80,11 +80,12 @@ class SessionWanted(NamedTuple):
 
 
 class Ran(NamedTuple):
-    """A session that ran: its id, where, and how it went."""
+    """A session that ran: its id, where, how it went, and whether what was there before it is kept."""
 
     session: str
     workspace: str
     course: Course
+    keeps_before: bool = False
 
 
 def run_session(wanted: SessionWanted, face: Face) -> Ran:
@@ -150,7 +151,7 @@ def run_session(wanted: SessionWanted, face: Face) -> Ran:
             supervisor, launch, face=face, asker=_asker(home, session, wanted), headless=wanted.is_headless,
             closed=closed, own=own, meanwhile=lambda: clearing.append(_clear_up(home)),
         )  # fmt: skip
-        return Ran(session, workspace, course)
+        return Ran(session, workspace, course, keeps_before=wanted.journal_bytes is not None)
     finally:
         identity.end()
         os.close(held)

@@ -85,9 +85,8 @@ def add_session_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--journal",
         metavar="SIZE",
-        default="off",
-        help="how much is kept of what the session changes or deletes, for `session restore`: `2GiB`, or `off` "
-        "(default)",
+        help="how much is kept of what the session changes or deletes, for `session restore`: such as `5GiB`, or `off` "
+        "(default: 2GiB, and off under ci, mcp-server and observe)",
     )
     parser.add_argument(
         "--quiet", action="store_true", help="no line at the start, no notices; `interlock why` still tells"
@@ -111,14 +110,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 def run_words(words: list[str], arguments: argparse.Namespace) -> int:
     """Run a command line with the session options of `arguments`."""
-    from interlock.app.journal_place import size_of
+    from interlock.app.journal_place import journal_bytes
     from interlock.app.run import SessionWanted, outer_session, run_nested, run_session
     from interlock.cli.notice import NoticeFace
 
     wanted = SessionWanted(
         command=words, policies=arguments.policy, preset=arguments.preset, workspace=arguments.workspace,
         agent=arguments.agent, end=arguments.end, ask=arguments.ask, share=arguments.share,
-        journal_bytes=size_of(arguments.journal),
+        journal_bytes=journal_bytes(arguments.journal, preset=arguments.preset),
     )  # fmt: skip
     outer = outer_session()
     if outer is not None:
@@ -161,6 +160,7 @@ def _report(ran: Ran, face: NoticeFace) -> int:
         say(f"{course.trouble}; {_LEFT if course.left else 'the processes of the session were ended'}")
         say(f"  hint: what was recorded: interlock session show {ran.session}", prefix="")
         _tell_changes(_changes_of(ran), ran, face)
+        _tell_before(ran, face)
         return EXIT_FAILED
     _summary(ran, face)
     return _status(course.exited)
@@ -177,6 +177,7 @@ def _summary(ran: Ran, face: NoticeFace) -> None:
         say(f"{what}, held to the policy; to end it: interlock session end {ran.session}")
         say(f"what it has changed so far that would run later: interlock session changes {ran.session}")
     _tell_changes(_changes_of(ran), ran, face)
+    _tell_before(ran, face)
     _tell_unruled(face)
     for line in face.checkouts():
         say(line)
@@ -219,6 +220,25 @@ def _tell_changes(found: Changes | None, ran: Ran, face: NoticeFace) -> None:
     say("changed, and would run later outside this session, by")
     for line in in_short(found, ran.session, [(ran.workspace, ""), (user_home(), "~/")]):
         say(f"  {line}", prefix="")
+
+
+def _tell_before(ran: Ran, face: NoticeFace) -> None:
+    """One line, where a person's files are not as they were before."""
+    if face.is_quiet or not ran.keeps_before:
+        return
+    from interlock.app.files_of_before import files_of_before
+    from interlock.cli.failure import say
+    from interlock.storage.home import Home
+    from interlock.vocabulary.errors import HostError
+
+    try:
+        found = files_of_before(Home.from_environment(), ran.session, ran.workspace)
+    except HostError as error:
+        return say(str(error))
+    counts = ((found.changed, "changed"), (found.removed, "removed"), (found.either, "changed or removed"))
+    parts = [f"{count} {did}" for count, did in counts if count]
+    if parts:
+        say(f"files of before: {', '.join(parts)}; interlock session diff {ran.session}")
 
 
 def _tell_unruled(face: NoticeFace) -> None:

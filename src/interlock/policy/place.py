@@ -103,7 +103,7 @@ def place(
         lists={
             "own": list(context.interlock),
             "unsearched": [
-                *(f"{context.state}/ledger/{logs}" for logs in ("sessions", "gateway")),
+                *(f"{context.state}/{kept}" for kept in ("ledger/sessions", "ledger/gateway", "journals")),
                 *dict.fromkeys((context.temporaries, "/tmp", "/var/tmp")),  # noqa: S108 - names of others
             ],
             "worked_in": [context.workspace, context.home],

@@ -58,17 +58,20 @@ LINK_TRIALS: Final = (
     "~/.local/share/pnpm/_tmp_[0-9]*_[0-9a-f]*/**",
 )
 
-_TREES: Final = (
-    "node_modules,bower_components,.yarn,.pnpm,.pnpm-store,.venv,venv,.virtualenv,site-packages,dist-packages,__pypackages__,.tox,.nox,.eggs,"
-    "vendor,.bundle,target,.gradle,.m2,.build,Pods,Carthage,deps,_build,.dart_tool,.stack-work,dist-newstyle,.cargo"
-)
+#: What trees of dependencies and what package clients build are called.
+TREES: Final = (
+    "node_modules", "bower_components", ".yarn", ".pnpm", ".pnpm-store", ".venv", "venv", ".virtualenv",
+    "site-packages", "dist-packages", "__pypackages__", ".tox", ".nox", ".eggs", "vendor", ".bundle", "target",
+    ".gradle", ".m2", ".build", "Pods", "Carthage", "deps", "_build", ".dart_tool", ".stack-work", "dist-newstyle",
+    ".cargo",
+)  # fmt: skip
 
 #: Of these, what only package clients fill: what lies there came from a registry, whatever it is called.
 PACKAGE_TREES: Final = (
     "${workspace}/**/{node_modules,bower_components,.yarn,.pnpm,.pnpm-store,site-packages,dist-packages,__pypackages__}/**",
 )
 
-DEPENDENCY_TREES: Final = ("${workspace}/**/{" + _TREES + "}/**",)
+DEPENDENCY_TREES: Final = ("${workspace}/**/{" + ",".join(TREES) + "}/**",)
 
 CACHE_SETS: Final[dict[str, tuple[str, ...]]] = {
     "caches": CACHES,

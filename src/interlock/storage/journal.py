@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple, TypedDict
 
 from interlock.storage.removal import remove_folder
@@ -20,11 +21,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-#: Sessions of which anything is kept, and for how long.
+#: Sessions of which anything is kept, for how long, and how many bytes of all of them together; and of what would be
+#: free without them, which share at most.
 KEPT_MAX: Final = 50
 KEPT_SECONDS: Final = 14 * 24 * 3600.0
+KEPT_BYTES_MAX: Final = 8 << 30
+_FREE_SHARE: Final = 2
+#: A journal that was written to since then is a running session's.
+_RUNNING_SECONDS: Final = 60.0
+#: Of a journal that says nothing of its size, files that are looked at; what is beyond counts as much again.
+_LOOKED_AT_MAX: Final = 20_000
+_END_BYTES_MAX: Final = 512
 _LINES: Final = "lines"
+#: How a line of kept content is told from others; no string of a line holds it.
+_KEPT: Final = b'"did":"kept"'
 _NANOSECONDS: Final = 1_000_000_000
+#: In st_blocks.
+_BLOCK_BYTES: Final = 512
 #: A supervisor that was killed had said that it runs at most this long before.
 _BEAT_NS: Final = 1_500_000_000
 
@@ -75,6 +88,7 @@ class _Line(TypedDict, total=False):
     other: _Said | None
     exchanges: bool
     errno: int
+    bytes: int
 
 
 class Was(NamedTuple):
@@ -168,14 +182,58 @@ def read_journal(folder: str, *, runs: bool) -> Journal | None:
     return Journal(folder, list(_acts(lines)), ended_ns)
 
 
+def lines_bytes(folder: str) -> int:
+    """How much there is to read of a journal; 0 where there is none."""
+    try:
+        return os.stat(f"{folder}/{_LINES}").st_size
+    except OSError:
+        return 0
+
+
+def kept_paths(folder: str) -> Iterator[str]:
+    """The names by which contents were kept, without what the other lines say. Raises `HostError` as `read_journal`."""
+    try:
+        with open(f"{folder}/{_LINES}", "rb") as file:
+            lines = (_parsed(line) for line in file if _KEPT in line)
+            yield from (text_of(line["path"]) for line in lines if line is not None)
+    except OSError as error:
+        raise HostError(f"the journal `{folder}/{_LINES}` cannot be read: {error.strerror}") from error
+
+
 def clear_old(journals: str, *, now_s: float) -> None:
-    """Give up what is kept of sessions that are long over, and of all but the latest."""
+    """Give up what is kept of sessions that are long over, of all but the latest, and of the oldest where all of it
+    takes too much of the disk: the latest stays, and so does that of a session that runs.
+    """
     with contextlib.suppress(OSError):
         found = sorted(((_written_s(f"{journals}/{name}"), name) for name in os.listdir(journals)), reverse=True)
+        sizes = {name: _bytes_of(f"{journals}/{name}") for _, name in found}
+        room, taken = _room(journals, sum(sizes.values())), 0
         for place, (written_s, name) in enumerate(found):
-            if place >= KEPT_MAX or now_s - written_s > KEPT_SECONDS:
+            taken += sizes[name]
+            age_s = now_s - written_s
+            is_over = place >= KEPT_MAX or age_s > KEPT_SECONDS or (place > 0 and taken > room)
+            if is_over and age_s > _RUNNING_SECONDS:
                 with contextlib.suppress(OSError):
                     remove_folder(f"{journals}/{name}")
+
+
+def _room(journals: str, taken: int) -> int:
+    """How much all of them may take, where they take so much now."""
+    disk = os.statvfs(journals)
+    return min(KEPT_BYTES_MAX, (disk.f_bavail * disk.f_frsize + taken) // _FREE_SHARE)
+
+
+def _bytes_of(folder: str) -> int:
+    """What a journal takes on the disk: its last line says it; else it is counted."""
+    with contextlib.suppress(OSError, ValueError, KeyError, IndexError):
+        with open(f"{folder}/{_LINES}", "rb") as file:
+            file.seek(-min(_END_BYTES_MAX, os.fstat(file.fileno()).st_size), os.SEEK_END)
+            last = json.loads(file.read().splitlines()[-1])
+        return int(last["bytes"])
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        some = [entry.stat(follow_symlinks=False).st_blocks * _BLOCK_BYTES for entry in islice(entries, _LOOKED_AT_MAX)]
+        return sum(some) * (1 if len(some) < _LOOKED_AT_MAX else 2)
+    return 0
 
 
 def _written_s(folder: str) -> float:

@@ -64,6 +64,11 @@ impl Budget {
         Err(Spent { first_time })
     }
 
+    /// All that was taken.
+    pub fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Acquire)
+    }
+
     /// What was taken was not needed.
     pub fn give_back(&self, class: Class, size: u64) {
         self.taken.fetch_sub(size, Ordering::AcqRel);

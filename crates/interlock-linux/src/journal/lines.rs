@@ -17,16 +17,20 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// The file of them.
 const NAME: &std::ffi::CStr = c"lines";
 
+/// Bytes of lines, after which nothing more is begun. What was begun is still told of to its end.
+const BYTES_MAX: u64 = 128 << 20;
+
 /// Where lines go.
 pub struct Lines {
     file: File,
     next: AtomicU64,
+    bytes: AtomicU64,
 }
 
 impl Lines {
     /// The first one says what this is.
     pub fn begin(store: &Store) -> Sys<Self> {
-        let lines = Self { file: store.create(NAME)?, next: AtomicU64::new(0) };
+        let lines = Self { file: store.create(NAME)?, next: AtomicU64::new(0), bytes: AtomicU64::new(0) };
         lines.write(json!({"journal": 1, "at": now_us()}))?;
         Ok(lines)
     }
@@ -40,14 +44,14 @@ impl Lines {
     pub fn kept(&self, held: &Held<'_>, was: Value, content: Option<&str>, itself: bool) -> Sys<u64> {
         // What goes there itself takes its attributes along.
         let attributes = if itself { Vec::new() } else { held.attributes() };
-        self.write(json!({
+        self.begun(json!({
             "did": "kept", "path": bytes(held.path), "was": was, "content": content, "itself": itself, "attributes": attributes,
         }))
     }
 
     /// An object of which anything but the content may change.
     pub fn metadata(&self, held: &Held<'_>) -> Sys<u64> {
-        self.write(json!({"did": "noted", "path": bytes(held.path), "was": held.words(), "attributes": held.attributes()}))
+        self.begun(json!({"did": "noted", "path": bytes(held.path), "was": held.words(), "attributes": held.attributes()}))
     }
 
     /// What could not be kept.
@@ -57,7 +61,7 @@ impl Lines {
 
     /// A name that is about to be made.
     pub fn making(&self, path: &[u8]) -> Sys<u64> {
-        self.write(json!({"did": "makes", "path": bytes(path)}))
+        self.begun(json!({"did": "makes", "path": bytes(path)}))
     }
 
     /// What it is the name of.
@@ -68,7 +72,7 @@ impl Lines {
     /// A name that is about to be moved, or exchanged with another.
     pub fn moving(&self, moved: &Moved<'_>) -> Sys<u64> {
         let end = |(stat, before): (&Stat, bool)| json!({"device": stat.device, "inode": stat.inode, "before": before, "folder": stat.kind() == libc::S_IFDIR});
-        self.write(json!({
+        self.begun(json!({
             "did": "moves", "path": bytes(moved.path), "to": bytes(moved.to), "what": end((moved.stat, moved.was_before)),
             "other": moved.other.map(end), "exchanges": moved.exchanges,
         }))
@@ -79,14 +83,20 @@ impl Lines {
         let _unwritten = self.write(json!({"did": "nothing", "of": line}));
     }
 
-    /// The last line.
-    pub fn end(&self) {
-        let _unwritten = self.write(json!({"did": "end", "at": now_us()}));
+    /// The last line. `kept` is what the contents take on the disk.
+    pub fn end(&self, kept: u64) {
+        let bytes = self.bytes.load(Ordering::Acquire).saturating_add(kept);
+        let _unwritten = self.write(json!({"did": "end", "at": now_us(), "bytes": bytes}));
     }
 
     /// The file's time of change tells that the session ran at that time.
     pub fn beat(&self) {
         let _untold = self.file.set_modified(SystemTime::now());
+    }
+
+    /// A line that an effect is waiting for.
+    fn begun(&self, line: Value) -> Sys<u64> {
+        if self.bytes.load(Ordering::Acquire) > BYTES_MAX { Err(Errno(libc::EFBIG)) } else { self.write(line) }
     }
 
     fn write(&self, mut line: Value) -> Sys<u64> {
@@ -96,6 +106,7 @@ impl Lines {
         }
         let mut text = line.to_string();
         text.push('\n');
+        self.bytes.fetch_add(text.len() as u64, Ordering::AcqRel);
         let mut file = &self.file;
         // The file is open for appending: one write is one line, whoever else writes.
         let written = file.write(text.as_bytes()).map_err(Errno::from)?;
@@ -109,4 +120,28 @@ fn bytes(path: &[u8]) -> Bytes {
 
 fn now_us() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_begun_is_told_to_its_end_where_nothing_more_is_begun() {
+        let folder = std::env::temp_dir().join(format!("interlock-lines-{}", std::process::id()));
+        let store = Store::make(&folder).unwrap();
+        let lines = Lines::begin(&store).unwrap();
+        let line = lines.making(b"/a").unwrap();
+        lines.bytes.store(BYTES_MAX + 1, Ordering::Release);
+        assert_eq!(lines.making(b"/b").unwrap_err(), Errno(libc::EFBIG));
+        lines.failed(line);
+        lines.end(5);
+        let text = std::fs::read_to_string(folder.join("lines")).unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+        let did: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(did.len(), 4);
+        assert_eq!(did.get(2).and_then(|line| line.get("did")), Some(&json!("nothing")));
+        assert!(did.last().and_then(|line| line.get("bytes")?.as_u64()).unwrap() > BYTES_MAX);
+    }
 }

@@ -33,6 +33,8 @@ use store::{Came, Store};
 
 /// Objects that are remembered; with more the journal ends.
 const KNOWN_MAX: usize = 1 << 20;
+/// What each object takes besides its blocks: its inode, its name, its line.
+const OBJECT_BYTES: u64 = 1024;
 /// While the content of an object is copied, others of the same share wait.
 const SHARES: usize = 64;
 
@@ -61,6 +63,7 @@ pub struct Journal {
     known: Mutex<HashMap<Inode, Known>>,
     shares: [Mutex<()>; SHARES],
     stopped: AtomicBool,
+    has_moved: AtomicBool,
     news: Mutex<Vec<News>>,
 }
 
@@ -130,6 +133,7 @@ impl Journal {
             known: Mutex::default(),
             shares: std::array::from_fn(|_| Mutex::default()),
             stopped: AtomicBool::new(false),
+            has_moved: AtomicBool::new(false),
             news: Mutex::default(),
         })
     }
@@ -280,12 +284,20 @@ impl Journal {
         if !self.covers(moved.path) && !self.covers(moved.to) {
             return None;
         }
+        if moved.was_before || moved.other.is_some_and(|(_, was_before)| was_before && moved.exchanges) {
+            self.has_moved.store(true, Ordering::Release);
+        }
         self.lines.moving(moved).map_err(|error| self.unkept(moved.path, error)).ok()
+    }
+
+    /// Whether anything of before has another name by now.
+    pub fn has_moved(&self) -> bool {
+        self.has_moved.load(Ordering::Acquire)
     }
 
     /// The session is over: what changes from now on is somebody else's.
     pub fn end(&self) {
-        self.lines.end();
+        self.lines.end(self.budget.taken());
         if self.lines.is_empty() {
             self.store.remove();
         }
@@ -313,7 +325,7 @@ impl Journal {
 
     /// Takes room for what is held. Nothing where there is none left.
     fn room_for(&self, held: &Held<'_>) -> Option<u64> {
-        let (class, size) = (self.class(held.path), held.allocated());
+        let (class, size) = (self.class(held.path), held.allocated().saturating_add(OBJECT_BYTES));
         match self.budget.take(class, size) {
             Ok(()) => Some(size),
             Err(spent) => {

@@ -113,7 +113,7 @@ pub type End<'a> = (&'a Place, Option<(BorrowedFd<'a>, &'a Stat)>);
 /// at before it goes. Where a file system cannot exchange, a copy of what was decided is kept.
 ///
 /// # Errors
-/// The kernel's; [`MOVED`] where something else stood at the goal.
+/// The kernel's; [`MOVED`] where something else stood at the goal; EXDEV where it would leave what is kept.
 pub fn rename(errand: &Errand<'_>, from: End<'_>, to: End<'_>, flags: u32, act: impl Fn(u32) -> Result<(), Stop>) -> Result<(), Stop> {
     let act = |flags| errand.as_caller(|| act(flags));
     let (Some(journal), Some((file, stat))) = (&errand.session.journal, from.1) else { return act(flags) };
@@ -123,6 +123,8 @@ pub fn rename(errand: &Errand<'_>, from: End<'_>, to: End<'_>, flags: u32, act: 
         found.is_some_and(|(file, stat)| was_before(errand, &Held { path, file, stat }))
     };
     let exchanges = flags & libc::RENAME_EXCHANGE != 0;
+    leaves(errand, from.1, (&old, &new))?;
+    leaves(errand, to.1.filter(|_| exchanges), (&new, &old))?;
     let other = to.1.map(|(_, stat)| (stat, before(&new, to.1)));
     let moved = Moved { path: &old, to: &new, stat, was_before: was_before(errand, &Held { path: &old, file, stat }), other, exchanges };
     let moving = || journal.moving(&moved);
@@ -136,6 +138,21 @@ pub fn rename(errand: &Errand<'_>, from: End<'_>, to: End<'_>, flags: u32, act: 
         None if !exchanges && journal.covers(&new) => noted(journal, moving(), into_nothing(flags, act)),
         _ => noted(journal, moving(), act(flags)),
     }
+}
+
+/// Whether a name would lead out of what is kept: with it what was there before could be lost unseen, at the latest with the session's own temporary
+/// folder. To whoever moves or links it, that lies on another device, so it is copied there and its old name is taken away.
+///
+/// # Errors
+/// EXDEV.
+pub fn leaves(errand: &Errand<'_>, found: Option<(BorrowedFd<'_>, &Stat)>, (old, new): (&[u8], &[u8])) -> Sys<()> {
+    let (Some(journal), Some((file, stat))) = (&errand.session.journal, found) else { return Ok(()) };
+    if !journal.covers(old) || journal.covers(new) {
+        return Ok(());
+    }
+    // A folder of the session's own may hold what was moved into it.
+    let may_hold = stat.kind() == libc::S_IFDIR && journal.has_moved();
+    if may_hold || was_before(errand, &Held { path: old, file, stat }) { Err(Errno(libc::EXDEV)) } else { Ok(()) }
 }
 
 /// Moves to a name that nothing has: what came there meanwhile is not replaced.
@@ -165,11 +182,13 @@ fn replacing(
             journal.content(held);
         }
     };
-    if !journal.takes_in(held.stat) {
+    // By its old name it could not be taken away where that folder is a sticky one and it is another's: nor could the exchange be undone.
+    let could_go = errand.as_caller(|| Ok(from.may_lose(held.stat)?)).is_ok();
+    if !journal.takes_in(held.stat) || !could_go {
         keep();
         return noted(journal, moving(), act(0));
     }
-    let line = moving();
+    let (entry, line) = (from.component()?, moving());
     match act(libc::RENAME_EXCHANGE) {
         Ok(()) => {}
         Err(Stop::Errno(Errno(libc::EINVAL | libc::EXDEV | libc::ENOSYS))) => {
@@ -178,21 +197,20 @@ fn replacing(
         }
         Err(stop) => return noted(journal, line, Err(stop)),
     }
-    let entry = from.component()?;
-    let taken = if from.holds(Some(held.stat)) { gone(errand, journal, held, (from, &entry)) } else { Ok(Taken::Other) };
-    match taken {
-        Ok(Taken::Gone) => Ok(()),
+    let gone = || match gone(errand, journal, held, (from, &entry))? {
         // There is no room for it, or it was copied: it goes as it would have.
-        Ok(Taken::Remains) => Ok(files::unlink(from.parent.as_fd(), &entry, 0)?),
-        Ok(Taken::Other) => {
-            act(libc::RENAME_EXCHANGE)?;
-            noted(journal, line, Err(MOVED))
-        }
-        Err(error) => {
-            act(libc::RENAME_EXCHANGE)?;
-            noted(journal, line, Err(error.into()))
-        }
-    }
+        Taken::Remains => files::unlink(from.parent.as_fd(), &entry, 0).map(|()| Taken::Gone),
+        taken => Ok(taken),
+    };
+    let taken = if from.holds(Some(held.stat)) { gone() } else { Ok(Taken::Other) };
+    let stop = match taken {
+        Ok(Taken::Gone) => return Ok(()),
+        Ok(Taken::Other | Taken::Remains) => MOVED,
+        Err(error) => error.into(),
+    };
+    // Where that fails, the line stands: it tells where each of the two is.
+    act(libc::RENAME_EXCHANGE)?;
+    noted(journal, line, Err(stop))
 }
 
 /// Before a file of Interlock's own takes the name of what is held: a copy is kept, since the other is looked at and replaced in one step.
