@@ -38,8 +38,30 @@ def test_the_end_names_who_would_run_it_and_the_record_has_all_of_it(cli):
 
 
 def test_a_session_that_left_nothing_says_nothing(cli):
-    assert "would run later" not in cli("run", "--", "sh", "-c", "echo x > notes; rm notes; echo y > notes.md").stderr
+    assert "would run later" not in cli("run", "--", "sh", "-c", "echo x > notes; rm notes; echo y > table.csv").stderr
     assert "nothing that it changed would run later" in cli("session", "changes").stdout
+
+
+def test_texts_for_people_are_listed_and_nobody_is_told_of_them(cli):
+    ran = cli("run", "--", "sh", "-c", "echo x > README; echo y > notes.md")
+    assert "interlock session changes" not in ran.stderr, ran.stderr
+    assert kinds(cli) == {"README": "documents", "notes.md": "documents"}
+    quiet = cli("run", "--quiet", "--", "sh", "-c", f"echo z > notes.md; {PLANTED}")
+    assert "1 change would run later outside" in quiet.stderr
+
+
+def test_what_nobody_has_a_name_for_is_named_where_it_is_little(cli):
+    few = cli("run", "--", "sh", "-c", "date > out; echo x > notes.md").stderr
+    assert "1 file of no known kind (out) changed: interlock session changes" in few and "code or settings" not in few
+    many = cli("run", "--", "sh", "-c", "for i in 1 2 3 4 5; do echo $i > out$i; done").stderr
+    assert "5 files of no known kind changed: interlock session changes" in many and "out1" not in many
+    both = cli("run", "--", "sh", "-c", "date > out; echo 'int a;' > a.c").stderr
+    assert "1 file of code or settings and 1 of no known kind changed: interlock" in both
+
+
+def test_what_pytest_takes_for_doctests_is_code(cli):
+    cli("run", "--", "sh", "-c", "echo '>>> 1' > test_more.txt; echo '>>> 1' > more.txt")
+    assert kinds(cli) == {"test_more.txt": "code", "more.txt": "documents"}
 
 
 def test_code_and_commits_do_not_run_by_themselves_and_are_a_line_at_most(cli):

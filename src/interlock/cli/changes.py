@@ -28,6 +28,8 @@ _PATH_CHARACTERS_MAX: Final = 200
 #: own at the end.
 _WRITTEN: Final = frozenset(kind.name for kind in KINDS if kind.is_code)
 _EXPECTED: Final = _WRITTEN | {"git-content"}
+_QUIET: Final = frozenset(kind.name for kind in KINDS if kind.is_quiet)
+_UNKNOWN: Final = "others"
 _ORDER: Final = {kind.name: place for place, kind in enumerate(KINDS)}
 
 
@@ -49,18 +51,29 @@ def in_short(found: Changes, session: str, places: Sequence[tuple[str, str]]) ->
         lines.append(f"and {sum(found.counts[kind] for kind in left)} more ({counted})")
     unseen = f"; {_unseen(found)}" if found.unseen else ""
     written = _written(found)
-    also = f", and of {_files(written)}" if written else ""
+    also = f", and of {written}" if written else ""
     return [*lines, f"all of it{also}: interlock session changes {session}{unseen}"]
 
 
-def as_expected(found: Changes, session: str) -> str | None:
+def as_expected(found: Changes, session: str, places: Sequence[tuple[str, str]]) -> str | None:
     """The one line for a session that wrote code and committed it, and did nothing else that would run; empty where
-    it did not even write any. None for all others.
+    it wrote texts for people alone, or nothing. None for all others. A few files that nobody has a name for are named:
+    mostly somebody has asked for just these.
     """
     if found.unseen or any(kind not in _EXPECTED for kind in found.counts):
         return None
+    names = [_name(item, places, _PATH_CHARACTERS_MAX) for item in found.items if item.kind == _UNKNOWN]
+    are_all = {*found.counts} - _QUIET - {"git-content"} == {_UNKNOWN} and found.counts[_UNKNOWN] == len(names)
+    named = f" ({', '.join(names)})" if are_all and len(names) <= _NAMES_SHOWN else ""
     written = _written(found)
-    return f"{_files(written)} changed: interlock session changes {session}" if written else ""
+    return f"{written}{named} changed: interlock session changes {session}" if written else ""
+
+
+def in_a_word(found: Changes, session: str) -> str:
+    """How many there are, texts for people aside."""
+    number = sum(number for kind, number in found.counts.items() if kind not in _QUIET)
+    what = "change" if number == 1 else "changes"
+    return f"{number} {what} would run later outside; interlock session changes {session}"
 
 
 def unknown(found: Changes, session: str) -> str:
@@ -72,12 +85,18 @@ def _unseen(found: Changes) -> str:
     return f"{found.unseen} {'change was' if found.unseen == 1 else 'changes were'} too many, or could not be looked at"
 
 
-def _written(found: Changes) -> int:
-    return sum(number for kind, number in found.counts.items() if kind in _WRITTEN)
+def _written(found: Changes) -> str:
+    """`2 files of code or settings and 1 that is neither`, in words; empty for none."""
+    unknown = found.counts.get(_UNKNOWN, 0)
+    known = sum(number for kind, number in found.counts.items() if kind in _WRITTEN - _QUIET - {_UNKNOWN})
+    of = [f"{_files(known)} of code or settings"] if known else []
+    if unknown:
+        of.append(f"{unknown} of no known kind" if known else f"{_files(unknown)} of no known kind")
+    return " and ".join(of)
 
 
 def _files(number: int) -> str:
-    return f"{number} {'file' if number == 1 else 'files'} of code or settings"
+    return f"{number} {'file' if number == 1 else 'files'}"
 
 
 def in_full(found: Changes, places: Sequence[tuple[str, str]]) -> list[str]:

@@ -206,19 +206,19 @@ def _tell_changes(found: Changes | None, ran: Ran, face: NoticeFace) -> None:
 
     if found is None or not (found.counts or found.unseen):
         return
-    from interlock.cli.changes import as_expected, in_short, unknown
+    from interlock.cli.changes import as_expected, in_a_word, in_short, unknown
+    from interlock.storage.home import user_home
 
     if not found.counts:
         return say(unknown(found, ran.session))
-    expected = as_expected(found, ran.session)
+    places = [(ran.workspace, ""), (user_home(), "~/")]
+    expected = as_expected(found, ran.session, places)
     if expected is not None:
         return say(expected) if expected and not face.is_quiet else None
     if face.is_quiet:
-        return say(f"{found.number} changes would run later outside; interlock session changes {ran.session}")
-    from interlock.storage.home import user_home
-
+        return say(in_a_word(found, ran.session))
     say("changed, and would run later outside this session, by")
-    for line in in_short(found, ran.session, [(ran.workspace, ""), (user_home(), "~/")]):
+    for line in in_short(found, ran.session, places):
         say(f"  {line}", prefix="")
 
 

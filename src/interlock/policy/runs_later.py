@@ -19,7 +19,7 @@ from interlock.policy.runs_later_keys import (
     PACKAGE_FIRST,
     PACKAGE_HARMLESS,
 )
-from interlock.policy.runs_later_kind import INERT_ENDINGS, INERT_NAMES, Keys, Kind
+from interlock.policy.runs_later_kind import DOCUMENT_ENDINGS, DOCUMENT_NAMES, INERT_ENDINGS, Keys, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -372,6 +372,8 @@ KINDS: Final = (
         "code",
         "whoever runs, builds or loads it",
         listed=(
+            # Without being asked, pytest takes these for doctests.
+            "**/test*.txt",
             "**/*.{py,pyw,pyi,pyx,pxd,ipynb,js,cjs,mjs,jsx,ts,cts,mts,tsx,vue,svelte,astro,rb,rake,php,phtml,pl,pm,t,tcl,lua,r,R,jl}",
             "**/*.{sh,bash,zsh,fish,ksh,csh,bat,cmd,ps1,psm1,awk,sed,vim,el,lisp,scm,clj,cljs,cljc,edn,ex,exs,erl,hrl,hs,lhs,ml,mli,nix}",
             "**/*.{c,h,cc,cpp,cxx,hh,hpp,hxx,inc,inl,ipp,m,mm,s,S,asm,ld,cu,cl,rs,go,java,kt,kts,scala,groovy,swift,d,zig,nim,v,cr,cs,fs,vb}",
@@ -408,9 +410,17 @@ KINDS: Final = (
     Kind(
         "others",
         "whatever opens it: what it is, its name does not say",
-        reason="a tool that this table has never heard of may run it; documents, pictures and sounds are not listed",
+        reason="a tool that this table has never heard of may run it; pictures and sounds are not listed",
         finds="others",
         is_code=True,
+    ),
+    Kind(
+        "documents",
+        "what builds or tests documentation; agents, which follow what they read",
+        reason="doctests, code in front of a page or in a block of it: some tools take code out of texts for people",
+        finds="documents",
+        is_code=True,
+        is_quiet=True,
     ),
 )
 
@@ -466,8 +476,9 @@ def to_look_for(compiled: CompiledLayer) -> JsonObject:
         }
         for kind in KINDS
     ]
-    inert = {"endings": list(INERT_ENDINGS), "names": list(INERT_NAMES)}
-    return {"kinds": kinds, "calm": found["calm"]["path"], "inert": inert}
+    inert: JsonObject = {"endings": list(INERT_ENDINGS), "names": []}
+    documents: JsonObject = {"endings": list(DOCUMENT_ENDINGS), "names": list(DOCUMENT_NAMES)}
+    return {"kinds": kinds, "calm": found["calm"]["path"], "inert": inert, "documents": documents}
 
 
 def place_of_key(kind: str, key: str) -> int:

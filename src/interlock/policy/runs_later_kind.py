@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-#: What programs show and do not run: endings, and whole names without one. In lower case. Where something that runs
-#: names such a file, it is listed all the same.
+#: What programs show and do not run: endings, in lower case. Where something that runs names such a file, it is listed
+#: all the same.
 INERT_ENDINGS: Final = (
-    *("md", "markdown", "rst", "adoc", "asciidoc", "txt", "text", "log", "csv", "tsv"),
+    *("log", "csv", "tsv"),
     *("png", "jpg", "jpeg", "gif", "webp", "bmp", "ico", "icns", "avif", "heic", "tif", "tiff"),
     *("woff", "woff2", "ttf", "otf", "eot", "mp3", "wav", "ogg", "flac", "m4a"),
     *("mp4", "m4v", "mov", "avi", "webm", "mkv"),
 )
-INERT_NAMES: Final = (
+#: Texts for people, which some tools take code out of: endings, and whole names without one.
+DOCUMENT_ENDINGS: Final = ("md", "markdown", "rst", "adoc", "asciidoc", "txt", "text")
+DOCUMENT_NAMES: Final = (
     *("readme", "license", "licence", "copying", "notice", "authors", "contributors", "changelog", "changes", "news"),
     *("history", "todo", "thanks", "credits"),
 )
@@ -39,6 +41,7 @@ class Kind(NamedTuple):
         in_trees: it is listed by name within such folders too.
         rule: the rule of the presets that denies it, or asks about it.
         is_code: it is what sessions are there to write; no preset denies it.
+        is_quiet: it has no word at the end of a session, where nothing else changed.
     """
 
     name: str
@@ -52,3 +55,4 @@ class Kind(NamedTuple):
     keys: Keys | None = None
     rule: str = "runs-later"
     is_code: bool = False
+    is_quiet: bool = False

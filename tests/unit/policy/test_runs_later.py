@@ -23,7 +23,8 @@ FOUND = {
     "links": "a link that leads out of the workspace; a changed file with names that were not found (`shared`)",
     "programs": "an executable bit, `#!`, or compiled code",
     "named": "any other file whose name a file of these kinds, or a program, has as a word",
-    "others": "any other file, but documents, pictures, fonts, sounds and films",
+    "others": "any other file, but pictures, fonts, sounds, films, logs and tables",
+    "documents": "texts for people",
 }
 
 

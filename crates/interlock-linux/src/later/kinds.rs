@@ -2,7 +2,7 @@
 //!
 //! Left out: what the kinds are (one table, on the policy's side) and what was changed (`found`).
 
-use crate::wire::messages::{Finds, Inert, KeysOf, RunsLater};
+use crate::wire::messages::{Finds, KeysOf, Named, RunsLater};
 use interlock_core::action::Bytes;
 use interlock_core::beneath;
 use interlock_core::pattern::Pattern;
@@ -37,7 +37,8 @@ pub struct Kinds {
     keyed: Patterns,
     /// Where links may lead without a word.
     calm: Patterns,
-    inert: Inert,
+    inert: Named,
+    documents: Named,
     pub workspace: Vec<u8>,
     pub home: Vec<u8>,
 }
@@ -69,6 +70,7 @@ impl Kinds {
             keyed: of(&|kind| kind.keys.is_some())?,
             calm: compile(&wanted.calm)?.into(),
             inert: wanted.inert.clone(),
+            documents: wanted.documents.clone(),
             workspace: workspace.to_vec(),
             home: home.to_vec(),
         })
@@ -140,18 +142,27 @@ impl Kinds {
         self.is_within(target) || self.calm.matches(target)
     }
 
-    /// Whether nothing runs a file of this name by itself: a document, a picture.
-    pub fn is_inert(&self, path: &[u8]) -> bool {
+    /// The kind of a file that is nothing else: a text for people, or whatever it is; none of a picture.
+    pub fn of_the_rest(&self, path: &[u8]) -> Option<usize> {
         let name = String::from_utf8_lossy(last(path)).to_lowercase();
-        match name.rsplit_once('.') {
-            Some((_, ending)) => self.inert.endings.iter().any(|inert| inert == ending),
-            None => self.inert.names.contains(&name),
+        if self.inert.has(&name) {
+            return None;
         }
+        self.finding(if self.documents.has(&name) { Finds::Documents } else { Finds::Others })
     }
 
     /// Whether a path is the workspace or lies in it.
     pub fn is_within(&self, path: &[u8]) -> bool {
         is_at_or_below(path, &self.workspace)
+    }
+}
+
+impl Named {
+    fn has(&self, name: &str) -> bool {
+        match name.rsplit_once('.') {
+            Some((_, ending)) => self.endings.iter().any(|known| known == ending),
+            None => self.names.iter().any(|known| known == name),
+        }
     }
 }
 

@@ -309,9 +309,8 @@ impl Ending<'_> {
 
     /// What nobody has a name for: some tool may run it, and which ones there are nobody knows.
     fn other(&self, path: &[u8]) -> Option<usize> {
-        let is_nothing =
-            self.kinds.is_inert(path) || is_bookkeeping(path) || self.kinds.leaves_out(path) || self.kinds.tree_of(path).is_some();
-        self.kinds.finding(Finds::Others).filter(|_| !is_nothing)
+        let is_nothing = is_bookkeeping(path) || self.kinds.leaves_out(path) || self.kinds.tree_of(path).is_some();
+        if is_nothing { None } else { self.kinds.of_the_rest(path) }
     }
 
     /// What nobody can look at, such as in a folder that lets nobody in: it may be opened again, so its name says what it is.

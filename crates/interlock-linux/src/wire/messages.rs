@@ -154,19 +154,22 @@ pub struct RunsLater {
     pub kinds: Vec<LaterKind>,
     /// Patterns of where a link may lead without being listed.
     pub calm: Vec<Bytes>,
-    /// What nothing runs by itself, by its name.
+    /// What programs show, and do not run: pictures, sounds.
     #[serde(default)]
-    pub inert: Inert,
+    pub inert: Named,
+    /// Texts for people.
+    #[serde(default)]
+    pub documents: Named,
     /// Folders that go with the session.
     #[serde(default)]
     pub passing: Vec<Bytes>,
 }
 
-/// Names of files that programs show, and do not run: documents, pictures, sounds. In lower case.
+/// Names of files. In lower case.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
-pub struct Inert {
+pub struct Named {
     /// What stands behind the last dot.
     pub endings: Vec<String>,
     /// Whole names, without a dot.
@@ -207,8 +210,10 @@ pub enum Finds {
     Programs,
     /// Whatever is named by something that runs.
     Named,
-    /// Any other file, but what is inert.
+    /// Any other file, but what is inert, and texts for people.
     Others,
+    /// Texts for people.
+    Documents,
 }
 
 /// Which keys of a file make something run: those named, or, where none are, all but the harmless; and which of them are told first. A `*` in a pattern
