@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple, assert_never
 from interlock.storage.journal import Kept, Makes, Moves, Unkept
 
 if TYPE_CHECKING:
-    from interlock.storage.journal import Identity, Journal, Was
+    from collections.abc import Iterator
+
+    from interlock.storage.journal import End, Identity, Journal, Was
 
 
 class Thing:
@@ -32,8 +34,12 @@ class Thing:
         self.contents: list[tuple[str, bool]] = []
 
 
+#: What of before lies in a folder: each with its name below that.
+Held = frozenset[tuple["Identity", str]]
+
+
 class Past(NamedTuple):
-    """All that a journal tells. `moves` are those of things of before, in order; `unkept` is what could not be kept."""
+    """All that a journal tells. `moves` are in order; `unkept` is what could not be kept."""
 
     things: list[Thing]
     made: dict[str, Identity | None]
@@ -43,43 +49,86 @@ class Past(NamedTuple):
 
 def past_of(journal: Journal) -> Past:
     """Follow the journal from its beginning to its end."""
-    return _Following().followed(journal)
+    return _Following(journal).followed()
+
+
+def with_held(past: Past) -> Iterator[tuple[Moves, dict[str, Held]]]:
+    """Each move of something of before, with what of before lay in the folder of each old name at that moment: the same
+    way again, now that all things are known with their first names.
+    """
+    at: dict[Thing, str] = {thing: thing.before for thing in past.things}
+    known = {thing.identity: thing for thing in reversed(past.things)}
+    for act in past.moves:
+        held: dict[str, Held] = {}
+        goes: dict[Thing, str] = {}
+        for end, old, new in _ends(act):
+            if end.is_folder:
+                inner = {thing: path[len(old) :] for thing, path in at.items() if path.startswith(f"{old}/")}
+                held[old] = frozenset((thing.identity, path[1:]) for thing, path in inner.items())
+                goes |= {thing: new + path for thing, path in inner.items()}
+            if end.was_before and end.identity in known:
+                goes[known[end.identity]] = new
+        at |= goes
+        if act.what.was_before or (act.other is not None and act.other.was_before):
+            yield act, held
+
+
+def _ends(act: Moves) -> list[tuple[End, str, str]]:
+    """What is moved, from where and where to."""
+    ends = [(act.what, act.path, act.to)]
+    if act.exchanges and act.other is not None:
+        ends.append((act.other, act.to, act.path))
+    return ends
 
 
 class _Following:
-    def __init__(self) -> None:
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
         self.known: dict[Identity, Thing] = {}
         self.others: list[Thing] = []
         self.made: dict[str, Identity | None] = {}
         self.moves: list[Moves] = []
         self.unkept: list[Unkept] = []
-        #: For each move of folders, old and new name of each.
-        self.folders: list[list[tuple[str, str]]] = []
+        #: For each move of folders, old and new name of each; and each of those new names that the session made afresh
+        #: afterwards, which is no folder of before.
+        self.folders: list[list[tuple[str, str]] | str] = []
+        self.moved_to: set[str] = set()
         self.replaced: dict[Identity, str] = {}
 
-    def followed(self, journal: Journal) -> Past:
-        for act in journal.acts:
+    def followed(self) -> Past:
+        for act in self.journal.acts:
             match act:
                 case Kept():
                     self._kept(act)
                 case Makes():
-                    self.made[act.path] = act.identity
+                    self._made(act)
                 case Moves():
                     self._moved(act)
                 case Unkept():
                     self.unkept.append(act)
                 case _:
                     assert_never(act)
-        return Past([*self.known.values(), *self.others], self.made, self.moves, self.unkept)
+        things = [*self.known.values(), *self.others]
+        return Past(things, self.made, self.moves, self.unkept)
+
+    def _made(self, act: Makes) -> None:
+        self.made[act.path] = act.identity
+        if act.path in self.moved_to:
+            self.folders.append(act.path)
+        if act.linked is not None and act.identity is not None and act.identity not in self.known:
+            # Another name of what was there: what becomes of it by this one is done to what has that.
+            self._thing(act.identity, self._original(act.linked), is_folder=False).now = act.linked
 
     def _kept(self, act: Kept) -> None:
         thing = self.known.get(act.was.identity)
         before = self.replaced.pop(act.was.identity, None)
-        before = self._original(act.path) if before is None else before
+        before = self._first_seen(act.path, act.was.altered_ns) if before is None else before
         is_other = act.path not in self.made  # by a name that the session made it is the same as before
         if thing is not None and thing.has_content and act.has_content and thing.before != before and is_other:
             # Another of its names; or its number was given to another object, which was there before as well.
             self.others.append(thing)
+            if thing.was is not None and thing.was.links > 1:
+                act = act._replace(was=thing.was._replace(size=act.was.size))
             thing = None
         if thing is None:
             thing = self._thing(act.was.identity, before, is_folder=stat.S_ISDIR(act.was.mode))
@@ -88,6 +137,8 @@ class _Following:
             thing.was = act.was
         elif not thing.has_content and act.has_content:
             thing.was = thing.was._replace(size=act.was.size)
+        if thing.was.attributes is None and act.was.attributes is not None:
+            thing.was = thing.was._replace(attributes=act.was.attributes)  # it was changed by another name than it lost
         thing.has_content |= act.has_content
         if act.content is not None:
             thing.contents.append((act.content, act.itself))
@@ -102,22 +153,20 @@ class _Following:
             # name: there it is where a kill came in between.
             replaced = self.known.get(act.other.identity)
             if replaced is None:
-                before = self._original(act.to)
+                before = self._first_seen(act.to, act.other.altered_ns)
                 replaced = self._thing(act.other.identity, before, is_folder=act.other.is_folder)
             self.replaced[act.other.identity] = replaced.before
             replaced.now = act.path
         for end, at in ((act.what, act.path), (act.other if act.exchanges else None, act.to)):
             if end is not None and end.was_before and end.identity not in self.known:
-                self._thing(end.identity, self._original(at), is_folder=end.is_folder).now = at
-        if act.what.was_before or (act.other is not None and act.other.was_before):
-            self.moves.append(act)
+                before = self._first_seen(at, end.altered_ns)
+                self._thing(end.identity, before, is_folder=end.is_folder).now = at
+        self.moves.append(act)
         self._rename(act)
 
     def _rename(self, act: Moves) -> None:
         """Give everything the name that it has after the move."""
-        ends = [(act.what, act.path, act.to)]
-        if act.exchanges and act.other is not None:
-            ends.append((act.other, act.to, act.path))
+        ends = _ends(act)
         things: list[tuple[Thing, str]] = []
         names: dict[str, Identity | None] = {}
         for end, old, new in ends:
@@ -135,16 +184,27 @@ class _Following:
         if act.what.was_before and not act.exchanges:
             self.made.pop(act.to, None)
         self.made |= names
-        folders = [(old, new) for end, old, new in ends if end.is_folder and (end.was_before or act.exchanges)]
+        folders = [(old, new) for end, old, new in ends if end.is_folder]
         if folders:
             self.folders.append(folders)
+            self.moved_to |= {new for _, new in folders}
 
     def _below(self, folder: str) -> list[Thing]:
         return [each for each in (*self.known.values(), *self.others) if (each.now or "").startswith(f"{folder}/")]
 
+    def _first_seen(self, path: str, altered_ns: int) -> str:
+        """The name of before of something that is met here. What came to its name while the session ran, it was not the
+        session that put it there: then it is in the folder that it was put in, not in the one of before.
+        """
+        return self._original(path) if self.journal.had_by_then(altered_ns) else path
+
     def _original(self, path: str) -> str:
         """The name that something of before had, which has this one now: folders on the way may have been moved."""
         for folders in reversed(self.folders):
+            if isinstance(folders, str):
+                if path == folders or path.startswith(f"{folders}/"):
+                    return path  # there was nothing of the kind before
+                continue
             for old, new in folders:
                 if path == new or path.startswith(f"{new}/"):
                     path = old + path[len(new) :]

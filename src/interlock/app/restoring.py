@@ -13,6 +13,8 @@ import os
 import stat
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from interlock.app.before import with_held
+from interlock.app.coming_along import left_behind, put_back
 from interlock.app.comparing import (
     changed_since,
     content_of,
@@ -27,14 +29,15 @@ from interlock.storage import below
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from interlock.app.before import Thing
+    from interlock.app.before import Held, Thing
     from interlock.app.comparing import Compared, Item
-    from interlock.storage.journal import Was
+    from interlock.storage.journal import Moves, Was
 
 _FICLONE: Final = 0x40049409
 _COPY_BYTES: Final = 1 << 30
 _OWNER_MAY: Final = 0o700
 _TEMPORARY: Final = ".interlock-restoring-"
+_ASIDE: Final = ".interlock-aside-"
 
 
 class Brought(NamedTuple):
@@ -60,6 +63,8 @@ class _Restoring:
         self.touched: dict[str, os.stat_result] = {}
         #: Names that were moved back.
         self.named: set[str] = set()
+        #: What is put back once all is moved.
+        self.moving = contextlib.ExitStack()
 
     def done(self) -> Brought:
         wanted = [item for item in self.found.items if item.did != "made" and not self._is_others(item)]
@@ -70,7 +75,8 @@ class _Restoring:
         for item in sorted(made, key=lambda item: -item.path.count("/")):
             if not self._is_others(item):
                 self._tried(item, self._taken)
-        self._moved_back({item.path for item in wanted if item.did == "moved"})
+        with self.moving:
+            self._moved_back({item.path for item in wanted if item.did == "moved"})
         for item in sorted(folders, key=lambda item: item.path.count("/")):
             self._tried(item, self._folder)
         for item in wanted:
@@ -103,20 +109,49 @@ class _Restoring:
     def _moved_back(self, wanted: set[str]) -> None:
         """Undo each move of what is wanted, the last first."""
         by_identity = {thing.identity: thing for thing in self.found.past.things}
-        for move in reversed(self.found.past.moves):
+        for move, held in reversed(list(with_held(self.found.past))):
             thing = by_identity.get(move.what.identity)
             other = by_identity.get(move.other.identity) if move.other is not None else None
+            if move.exchanges and thing is not None and other is not None and {thing.before, other.before} <= wanted:
+                self._exchanged(move, held)
+                continue
             if thing is not None and move.what.was_before and thing.before in wanted:
-                self._tried_back(thing, move.to, move.path)
+                self._tried_back(thing, move.to, move.path, held)
             if other is not None and other.before in wanted:
-                self._tried_back(other, move.path, move.to)
+                self._tried_back(other, move.path, move.to, held)
 
-    def _tried_back(self, thing: Thing, now: str, before: str) -> None:
+    def _exchanged(self, move: Moves, held: dict[str, Held]) -> None:
+        """Both at once: each has the name that the other is to have again."""
+        one, other = below.found(move.to), below.found(move.path)
+        if one is None or identity_of(one) != move.what.identity:
+            return
+        if other is None or move.other is None or identity_of(other) != move.other.identity:
+            return
+        try:
+            with (
+                self._writable(move.to) as (source, now),
+                self._writable(move.path) as (goal, before),
+                self._alone(one, held, move.to, move.path),
+                self._alone(other, held, move.path, move.to),
+            ):
+                aside = _TEMPORARY + os.urandom(8).hex()
+                os.rename(now, aside, src_dir_fd=source, dst_dir_fd=goal)
+                os.rename(before, now, src_dir_fd=goal, dst_dir_fd=source)
+                os.rename(aside, before, src_dir_fd=goal, dst_dir_fd=goal)
+        except OSError as error:
+            self.outcome.left.append((move.path, f"it is at {move.to}: {os.strerror(error.errno or errno.EIO)}"))
+            return
+        for thing in self.found.past.things:
+            if (thing.identity, thing.before) in {(identity_of(one), move.path), (identity_of(other), move.to)}:
+                self.named.add(thing.before)
+                self.outcome.restored.append(thing.before)
+
+    def _tried_back(self, thing: Thing, now: str, before: str, held: dict[str, Held]) -> None:
         there = below.found(now)
         if there is None or identity_of(there) != thing.identity or now == before:
             return
         try:
-            self._rename(now, before)
+            self._rename(now, before, self._alone(there, held, now, before))
         except OSError as error:
             self.outcome.left.append((before, f"it is at {now}: {os.strerror(error.errno or errno.EIO)}"))
             return
@@ -124,11 +159,28 @@ class _Restoring:
             self.named.add(before)
             self.outcome.restored.append(before)
 
-    def _rename(self, now: str, before: str) -> None:
+    def _alone(
+        self, there: os.stat_result, held: dict[str, Held], now: str, before: str
+    ) -> contextlib.AbstractContextManager[None]:
+        """While what is there is moved back: without what came into it."""
+        if not stat.S_ISDIR(there.st_mode):
+            return contextlib.nullcontext()
+        aside = f"{now}{_ASIDE}{os.urandom(8).hex()}"
+        self.moving.callback(self._put_back, aside, now)
+        return left_behind(self.found.journal, held.get(before, frozenset()), (now, before), aside)
+
+    def _put_back(self, aside: str, now: str) -> None:
+        try:
+            put_back(aside, now)
+        except OSError as error:
+            why = f"what came into it is at {aside}: {os.strerror(error.errno or errno.EIO)}"
+            self.outcome.left.append((now, why))
+
+    def _rename(self, now: str, before: str, alone: contextlib.AbstractContextManager[None]) -> None:
         occupied = below.found(before)
         if occupied is not None and not self._may_go(before, occupied):
             raise OSError(errno.EEXIST, "something else has its name", before)
-        with self._writable(now) as (source, old), self._writable(before) as (goal, new):
+        with self._writable(now) as (source, old), self._writable(before) as (goal, new), alone:
             os.rename(old, new, src_dir_fd=source, dst_dir_fd=goal)
 
     def _may_go(self, path: str, there: os.stat_result) -> bool:
@@ -193,19 +245,25 @@ class _Restoring:
         there = below.found(item.path)
         if thing.was is None:
             return False
-        is_same = there is not None and (
-            not thing.has_content or has_content_of(thing, self.found.journal, item.path, there)
-        )
+        if not thing.has_content:
+            is_same = self._is_itself(thing, item.path, there)
+        else:
+            is_same = there is not None and has_content_of(thing, self.found.journal, item.path, there)
         if not is_same:
             if there is not None and stat.S_ISDIR(there.st_mode):
                 raise OSError(errno.EISDIR, "a folder has its name", item.path)
             if not thing.has_content:
-                return False  # it lost its name outside of the session
+                # What stands there is another: it is given nothing of the former one's rights.
+                raise OSError(errno.ENOENT, "its content is not in the journal", item.path)
             self._bring(thing, thing.was, item.path, there)
             there = below.found(item.path)
         if there is not None and (differs(thing.was, there) or not is_same):
             self._as_before(thing.was, item.path)
         return True
+
+    def _is_itself(self, thing: Thing, path: str, there: os.stat_result | None) -> bool:
+        """Whether what has the name is the object of before, and none of the session's that was given its number."""
+        return there is not None and thing.identity == identity_of(there) != self.found.past.made.get(path)
 
     def _bring(self, thing: Thing, was: Was, path: str, there: os.stat_result | None) -> None:
         kept = content_of(thing, self.found.journal)
@@ -215,20 +273,15 @@ class _Restoring:
         with self._writable(path) as (folder, name):
             if itself and kept is not None and _moved(kept, folder, name):
                 return
-            if there is not None and there.st_nlink > 1 and stat.S_ISREG(there.st_mode) and stat.S_ISREG(was.mode):
-                # Its other names go on being names of it.
+            is_itself = self._is_itself(thing, path, there)
+            if there is not None and is_itself and there.st_nlink > 1 and stat.S_ISREG(there.st_mode):
+                # Its other names go on being names of it; those of another object are not touched.
                 with _writing(name, folder) as goal:
                     os.truncate(goal, 0)
                     _copy(kept, goal)
                 return
-            temporary = _TEMPORARY + os.urandom(8).hex()
-            try:
-                _made(temporary, folder, was, kept)
-                os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
-            except BaseException:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(temporary, dir_fd=folder)
-                raise
+            if not (stat.S_ISREG(was.mode) and _linked(kept, folder, name)):
+                _replaced(was, kept, folder, name)
 
     def _as_before(self, was: Was, path: str) -> None:
         """Owner, attributes, mode and times, in the order in which each leaves the others as they are."""
@@ -326,6 +379,49 @@ def _moved(kept: str, folder: int, name: str) -> bool:
             return False
         raise
     return True
+
+
+def _linked(kept: str | None, folder: int, name: str) -> bool:
+    """A file with the content of before takes the name, and has none until then: a session that works in this folder
+    could open it by another name than the one that policy knows. False where the file system cannot do that.
+    """
+    try:
+        number = os.open(".", os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=folder)
+    except OSError as error:
+        if error.errno in (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL):
+            return False
+        raise
+    try:
+        _copy(kept, number)
+        itself = f"/proc/self/fd/{number}"
+        try:
+            os.link(itself, name, dst_dir_fd=folder, follow_symlinks=True)
+        except FileExistsError:
+            aside = _TEMPORARY + os.urandom(8).hex()
+            os.rename(name, aside, src_dir_fd=folder, dst_dir_fd=folder)
+            try:
+                os.link(itself, name, dst_dir_fd=folder, follow_symlinks=True)
+            except OSError:
+                with contextlib.suppress(OSError):
+                    os.link(aside, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+                    os.unlink(aside, dir_fd=folder)
+                raise
+            os.unlink(aside, dir_fd=folder)
+    finally:
+        os.close(number)
+    return True
+
+
+def _replaced(was: Was, kept: str | None, folder: int, name: str) -> None:
+    """The object of before takes the name, whatever has it."""
+    temporary = _TEMPORARY + os.urandom(8).hex()
+    try:
+        _made(temporary, folder, was, kept)
+        os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary, dir_fd=folder)
+        raise
 
 
 def _made(name: str, folder: int, was: Was, kept: str | None) -> None:

@@ -40,6 +40,8 @@ _NANOSECONDS: Final = 1_000_000_000
 _BLOCK_BYTES: Final = 512
 #: A supervisor that was killed had said that it runs at most this long before.
 _BEAT_NS: Final = 1_500_000_000
+#: File systems write their times down by a coarser clock, which is behind by a tick at most.
+_COARSE_NS: Final = 10_000_000
 
 #: What makes an object one: its device and its inode number.
 Identity = tuple[int, int]
@@ -55,6 +57,7 @@ class _Words(TypedDict):
     links: int
     accessed: list[int]
     changed: list[int]
+    altered: list[int]
     device: int
     inode: int
     special: int
@@ -66,6 +69,7 @@ class _Said(TypedDict):
     device: int
     inode: int
     before: bool
+    altered: list[int]
     folder: bool
 
 
@@ -81,6 +85,7 @@ class _Line(TypedDict, total=False):
     itself: bool
     attributes: list[tuple[str, str]]
     of: int
+    linked: object
     device: int
     inode: int
     to: object
@@ -105,6 +110,8 @@ class Was(NamedTuple):
     special: int
     #: None where the object kept them itself.
     attributes: tuple[tuple[bytes, bytes], ...] | None
+    #: When anything of it was changed last, by the kernel's own time, which no program sets.
+    altered_ns: int = 0
 
 
 class Kept(NamedTuple):
@@ -120,10 +127,13 @@ class Kept(NamedTuple):
 
 
 class Makes(NamedTuple):
-    """A name that the session made, and what it is the name of; None where it was killed at that moment."""
+    """A name that the session made, and what it is the name of; None where it was killed at that moment. `linked` is
+    another name of the same, where it was made as a second one.
+    """
 
     path: str
     identity: Identity | None
+    linked: str | None = None
 
 
 class End(NamedTuple):
@@ -132,6 +142,7 @@ class End(NamedTuple):
     identity: Identity
     was_before: bool
     is_folder: bool
+    altered_ns: int = 0
 
 
 class Moves(NamedTuple):
@@ -155,11 +166,16 @@ Act = Kept | Makes | Moves | Unkept
 
 
 class Journal(NamedTuple):
-    """All of it. `ended_ns` is when the session was over: None while it runs."""
+    """All of it. `begun_ns` is when the session began, `ended_ns` when it was over: None while it runs."""
 
     folder: str
     acts: list[Act]
     ended_ns: int | None
+    begun_ns: int = 0
+
+    def had_by_then(self, altered_ns: int) -> bool:
+        """Whether what was changed last at this time was as it is when the session began."""
+        return altered_ns < self.begun_ns - _COARSE_NS
 
 
 def read_journal(folder: str, *, runs: bool) -> Journal | None:
@@ -179,7 +195,8 @@ def read_journal(folder: str, *, runs: bool) -> Journal | None:
         raise HostError(f"the journal `{path}` cannot be read: {error.strerror}") from error
     said = next((line["at"] * 1000 for line in lines if line.get("did") == "end"), None)
     ended_ns = None if runs else said if said is not None else written_ns + _BEAT_NS
-    return Journal(folder, list(_acts(lines)), ended_ns)
+    begun_ns = next((line["at"] * 1000 for line in lines if "did" not in line and "at" in line), 0)
+    return Journal(folder, list(_acts(lines)), ended_ns, begun_ns)
 
 
 def lines_bytes(folder: str) -> int:
@@ -265,7 +282,8 @@ def _acts(lines: list[_Line]) -> Iterator[Act]:
             case "noted":
                 yield Kept(text_of(line["path"]), _was(line), False, None, False)
             case "makes":
-                yield Makes(text_of(line["path"]), made.get(-1 if number is None else number))
+                linked = text_of(line["linked"]) if line.get("linked") is not None else None
+                yield Makes(text_of(line["path"]), made.get(-1 if number is None else number), linked)
             case "moves":
                 yield _moves(line)
             case "lost":
@@ -281,7 +299,7 @@ def _moves(line: _Line) -> Moves:
 
 
 def _end(said: _Said) -> End:
-    return End((said["device"], said["inode"]), said["before"], said["folder"])
+    return End((said["device"], said["inode"]), said["before"], said["folder"], _ns(said["altered"]))
 
 
 def _was(line: _Line) -> Was:
@@ -290,7 +308,7 @@ def _was(line: _Line) -> Was:
     attributes = None if said is None else tuple((bytes.fromhex(name), bytes.fromhex(value)) for name, value in said)
     return Was(
         was["mode"], was["user"], was["group"], was["size"], was["links"], _ns(was["accessed"]), _ns(was["changed"]),
-        (was["device"], was["inode"]), was["special"], attributes,
+        (was["device"], was["inode"]), was["special"], attributes, _ns(was["altered"]),
     )  # fmt: skip
 
 

@@ -36,6 +36,11 @@ impl Budget {
         Self { bytes: bytes.min(free / FREE_SHARE), taken: AtomicU64::new(0), derived: AtomicU64::new(0), told }
     }
 
+    /// All of it.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Takes room.
     ///
     /// # Errors

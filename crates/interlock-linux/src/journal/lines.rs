@@ -11,13 +11,16 @@ use interlock_core::action::Bytes;
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::Write as _;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The file of them.
 const NAME: &std::ffi::CStr = c"lines";
 
-/// Bytes of lines, after which nothing more is begun. What was begun is still told of to its end.
+/// Bytes of lines, after which nothing more is begun: this part of what is kept, a little always, and no more than a person's reader holds in memory. What
+/// was begun is still told of to its end.
+const SHARE: u64 = 16;
+const BYTES_MIN: u64 = 1 << 20;
 const BYTES_MAX: u64 = 128 << 20;
 
 /// Where lines go.
@@ -25,14 +28,29 @@ pub struct Lines {
     file: File,
     next: AtomicU64,
     bytes: AtomicU64,
+    bytes_max: u64,
+    /// The last line was cut off: the next one begins a line of its own.
+    is_torn: AtomicBool,
 }
 
 impl Lines {
     /// The first one says what this is.
-    pub fn begin(store: &Store) -> Sys<Self> {
-        let lines = Self { file: store.create(NAME)?, next: AtomicU64::new(0), bytes: AtomicU64::new(0) };
+    pub fn begin(store: &Store, kept_max: u64) -> Sys<Self> {
+        let bytes_max = (kept_max / SHARE).clamp(BYTES_MIN, BYTES_MAX);
+        let lines = Self {
+            file: store.create(NAME)?,
+            next: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            bytes_max,
+            is_torn: AtomicBool::new(false),
+        };
         lines.write(json!({"journal": 1, "at": now_us()}))?;
         Ok(lines)
+    }
+
+    /// Whether nothing more is begun: each session can rename as often as it likes.
+    pub fn is_full(&self) -> bool {
+        self.bytes.load(Ordering::Acquire) > self.bytes_max
     }
 
     /// Whether nothing but beginning and end was written.
@@ -59,9 +77,9 @@ impl Lines {
         let _unwritten = self.write(json!({"did": "lost", "path": bytes(path), "errno": error.0}));
     }
 
-    /// A name that is about to be made.
-    pub fn making(&self, path: &[u8]) -> Sys<u64> {
-        self.begun(json!({"did": "makes", "path": bytes(path)}))
+    /// A name that is about to be made; a second one of what is called `linked`.
+    pub fn making(&self, path: &[u8], linked: Option<&[u8]>) -> Sys<u64> {
+        self.begun(json!({"did": "makes", "path": bytes(path), "linked": linked.map(bytes)}))
     }
 
     /// What it is the name of.
@@ -71,10 +89,9 @@ impl Lines {
 
     /// A name that is about to be moved, or exchanged with another.
     pub fn moving(&self, moved: &Moved<'_>) -> Sys<u64> {
-        let end = |(stat, before): (&Stat, bool)| json!({"device": stat.device, "inode": stat.inode, "before": before, "folder": stat.kind() == libc::S_IFDIR});
         self.begun(json!({
-            "did": "moves", "path": bytes(moved.path), "to": bytes(moved.to), "what": end((moved.stat, moved.was_before)),
-            "other": moved.other.map(end), "exchanges": moved.exchanges,
+            "did": "moves", "path": bytes(moved.path), "to": bytes(moved.to), "what": moved.what.words(),
+            "other": moved.other.map(|other| other.words()), "exchanges": moved.exchanges,
         }))
     }
 
@@ -96,7 +113,7 @@ impl Lines {
 
     /// A line that an effect is waiting for.
     fn begun(&self, line: Value) -> Sys<u64> {
-        if self.bytes.load(Ordering::Acquire) > BYTES_MAX { Err(Errno(libc::EFBIG)) } else { self.write(line) }
+        if self.is_full() { Err(Errno(libc::EFBIG)) } else { self.write(line) }
     }
 
     fn write(&self, mut line: Value) -> Sys<u64> {
@@ -104,13 +121,18 @@ impl Lines {
         if let Some(line) = line.as_object_mut() {
             line.insert("n".into(), number.into());
         }
-        let mut text = line.to_string();
+        let mut text = if self.is_torn.swap(false, Ordering::AcqRel) { "\n".to_owned() } else { String::new() };
+        text.push_str(&line.to_string());
         text.push('\n');
         self.bytes.fetch_add(text.len() as u64, Ordering::AcqRel);
         let mut file = &self.file;
         // The file is open for appending: one write is one line, whoever else writes.
-        let written = file.write(text.as_bytes()).map_err(Errno::from)?;
-        if written == text.len() { Ok(number) } else { Err(Errno(libc::ENOSPC)) }
+        let written = file.write(text.as_bytes()).map_err(Errno::from);
+        if written == Ok(text.len()) {
+            return Ok(number);
+        }
+        self.is_torn.store(true, Ordering::Release);
+        Err(written.err().unwrap_or(Errno(libc::ENOSPC)))
     }
 }
 
@@ -131,10 +153,10 @@ mod tests {
     fn what_was_begun_is_told_to_its_end_where_nothing_more_is_begun() {
         let folder = std::env::temp_dir().join(format!("interlock-lines-{}", std::process::id()));
         let store = Store::make(&folder).unwrap();
-        let lines = Lines::begin(&store).unwrap();
-        let line = lines.making(b"/a").unwrap();
-        lines.bytes.store(BYTES_MAX + 1, Ordering::Release);
-        assert_eq!(lines.making(b"/b").unwrap_err(), Errno(libc::EFBIG));
+        let lines = Lines::begin(&store, 16 << 20).unwrap();
+        let line = lines.making(b"/a", None).unwrap();
+        lines.bytes.store(BYTES_MIN + 1, Ordering::Release);
+        assert_eq!(lines.making(b"/b", None).unwrap_err(), Errno(libc::EFBIG));
         lines.failed(line);
         lines.end(5);
         let text = std::fs::read_to_string(folder.join("lines")).unwrap();
@@ -142,6 +164,20 @@ mod tests {
         let did: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(did.len(), 4);
         assert_eq!(did.get(2).and_then(|line| line.get("did")), Some(&json!("nothing")));
-        assert!(did.last().and_then(|line| line.get("bytes")?.as_u64()).unwrap() > BYTES_MAX);
+        assert!(did.last().and_then(|line| line.get("bytes")?.as_u64()).unwrap() > BYTES_MIN);
+    }
+
+    #[test]
+    fn a_line_that_was_cut_off_spoils_no_other() {
+        let folder = std::env::temp_dir().join(format!("interlock-torn-{}", std::process::id()));
+        let store = Store::make(&folder).unwrap();
+        let lines = Lines::begin(&store, 0).unwrap();
+        (&lines.file).write_all(b"{\"did\":\"ma").unwrap();
+        lines.is_torn.store(true, Ordering::Release);
+        lines.end(0);
+        let text = std::fs::read_to_string(folder.join("lines")).unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+        let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+        assert_eq!((last.get("did"), text.lines().count()), (Some(&json!("end")), 3));
     }
 }

@@ -21,7 +21,7 @@ pub use budget::Class;
 use interlock_core::patterns::Patterns;
 use interlock_core::target::Inode;
 use lines::Lines;
-pub use object::Held;
+pub use object::{End, Held};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::ffi::CStr;
@@ -93,11 +93,9 @@ pub struct News {
 pub struct Moved<'a> {
     pub path: &'a [u8],
     pub to: &'a [u8],
-    pub stat: &'a Stat,
-    /// Whether what is moved was there before.
-    pub was_before: bool,
-    /// What has the other name, and whether it was there before.
-    pub other: Option<(&'a Stat, bool)>,
+    pub what: End<'a>,
+    /// What has the other name.
+    pub other: Option<End<'a>>,
     /// Whether the two are exchanged; else the one replaces the other.
     pub exchanges: bool,
 }
@@ -120,8 +118,8 @@ impl Journal {
     /// The kernel's.
     pub fn open(wanted: Wanted<'_>) -> Sys<Self> {
         let store = Store::make(wanted.folder)?;
-        let lines = Lines::begin(&store)?;
         let budget = Budget::of(wanted.bytes, store.free()?);
+        let lines = Lines::begin(&store, budget.bytes())?;
         let Wanted { exempt, derived, workspace, .. } = wanted;
         Ok(Self {
             store,
@@ -257,12 +255,12 @@ impl Journal {
         self.known().remove(&inode(stat));
     }
 
-    /// Before a name is made. The number of the line; none where nothing is noted.
-    pub fn making(&self, path: &[u8]) -> Option<u64> {
+    /// Before a name is made, a second one of what is called `linked`. The number of the line; none where nothing is noted.
+    pub fn making(&self, path: &[u8], linked: Option<&[u8]>) -> Option<u64> {
         if !self.covers(path) {
             return None;
         }
-        self.lines.making(path).map_err(|error| self.unkept(path, error)).ok()
+        self.lines.making(path, linked).map_err(|error| self.unkept(path, error)).ok()
     }
 
     /// A name was made, and this is what it is the name of.
@@ -284,7 +282,7 @@ impl Journal {
         if !self.covers(moved.path) && !self.covers(moved.to) {
             return None;
         }
-        if moved.was_before || moved.other.is_some_and(|(_, was_before)| was_before && moved.exchanges) {
+        if moved.what.was_before || moved.other.is_some_and(|other| other.was_before && moved.exchanges) {
             self.has_moved.store(true, Ordering::Release);
         }
         self.lines.moving(moved).map_err(|error| self.unkept(moved.path, error)).ok()
@@ -340,8 +338,9 @@ impl Journal {
     /// What could not be kept. A disk without room ends the journal; what cannot be read is not kept, and the rest is.
     fn unkept(&self, path: &[u8], error: Errno) {
         if matches!(error, Errno(libc::ENOSPC | libc::EDQUOT | libc::EIO | libc::EROFS | libc::EFBIG)) {
+            let why = if self.lines.is_full() { "its list of what was done has no more room".to_owned() } else { words(error) };
             if !self.stopped.swap(true, Ordering::AcqRel) {
-                self.tell(format!("from here on nothing is kept: {}", words(error)), path);
+                self.tell(format!("from here on nothing is kept: {why}"), path);
             }
         } else {
             self.lines.unkept(path, error);

@@ -19,6 +19,26 @@ pub struct Held<'a> {
     pub stat: &'a Stat,
 }
 
+/// What is at one end of a move.
+#[derive(Clone, Copy)]
+#[allow(missing_docs)]
+pub struct End<'a> {
+    pub file: BorrowedFd<'a>,
+    pub stat: &'a Stat,
+    pub was_before: bool,
+}
+
+impl End<'_> {
+    /// Which object it is, and when it was changed last.
+    pub fn words(&self) -> Value {
+        let altered = fs::fstat(self.file).map_or([0, 0], |stat| [stat.st_ctime, stat.st_ctime_nsec as i64]);
+        json!({
+            "device": self.stat.device, "inode": self.stat.inode, "before": self.was_before, "altered": altered,
+            "folder": self.stat.kind() == libc::S_IFDIR,
+        })
+    }
+}
+
 impl Held<'_> {
     /// Bytes on disk. What cannot be asked counts by its length.
     pub fn allocated(&self) -> u64 {
@@ -31,6 +51,7 @@ impl Held<'_> {
         json!({
             "mode": stat.st_mode, "user": stat.st_uid, "group": stat.st_gid, "size": stat.st_size, "links": stat.st_nlink,
             "accessed": [stat.st_atime, stat.st_atime_nsec], "changed": [stat.st_mtime, stat.st_mtime_nsec],
+            "altered": [stat.st_ctime, stat.st_ctime_nsec],
             "device": stat.st_dev, "inode": stat.st_ino, "special": stat.st_rdev,
         })
     }

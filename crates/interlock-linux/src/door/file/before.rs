@@ -7,7 +7,7 @@ use crate::door::errand::Errand;
 use crate::door::seen::caller::Stop;
 use crate::door::seen::place::Place;
 use crate::door::seen::resolve::{Name, Object};
-use crate::journal::{Held, Journal, Moved, Taken};
+use crate::journal::{End as Moving, Held, Journal, Moved, Taken};
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::files::{self, Stat};
 use interlock_core::action::Verb;
@@ -57,9 +57,20 @@ pub fn names_of(errand: &Errand<'_>, place: &Place) {
 
 /// Before a name is made: the line that says so.
 pub fn making(errand: &Errand<'_>, place: &Place) -> Option<u64> {
+    begun(errand, place, None)
+}
+
+/// Before an object gets a second name: which it had, where it is of before.
+pub fn linking(errand: &Errand<'_>, place: &Place, object: &Object) -> Option<u64> {
+    let Name::Path(path) = &object.name else { return begun(errand, place, None) };
+    let held = Held { path, file: object.file.as_fd(), stat: &object.stat };
+    begun(errand, place, was_before(errand, &held).then_some(held.path))
+}
+
+fn begun(errand: &Errand<'_>, place: &Place, linked: Option<&[u8]>) -> Option<u64> {
     let journal = errand.session.journal.as_ref()?;
     names_of(errand, place);
-    journal.making(&place.name())
+    journal.making(&place.name(), linked)
 }
 
 /// What came of it.
@@ -119,14 +130,12 @@ pub fn rename(errand: &Errand<'_>, from: End<'_>, to: End<'_>, flags: u32, act: 
     let (Some(journal), Some((file, stat))) = (&errand.session.journal, from.1) else { return act(flags) };
     [from.0, to.0].into_iter().for_each(|place| names_of(errand, place));
     let (old, new) = (from.0.name(), to.0.name());
-    let before = |path: &[u8], found: Option<(BorrowedFd<'_>, &Stat)>| {
-        found.is_some_and(|(file, stat)| was_before(errand, &Held { path, file, stat }))
-    };
     let exchanges = flags & libc::RENAME_EXCHANGE != 0;
     leaves(errand, from.1, (&old, &new))?;
     leaves(errand, to.1.filter(|_| exchanges), (&new, &old))?;
-    let other = to.1.map(|(_, stat)| (stat, before(&new, to.1)));
-    let moved = Moved { path: &old, to: &new, stat, was_before: was_before(errand, &Held { path: &old, file, stat }), other, exchanges };
+    let what = Moving { file, stat, was_before: was_before(errand, &Held { path: &old, file, stat }) };
+    let other = to.1.map(|(file, stat)| Moving { file, stat, was_before: was_before(errand, &Held { path: &new, file, stat }) });
+    let moved = Moved { path: &old, to: &new, what, other, exchanges };
     let moving = || journal.moving(&moved);
     let replaced = to.1.filter(|_| !exchanges).map(|(file, stat)| Held { path: &new, file, stat });
     match replaced {

@@ -274,7 +274,7 @@ fn link(errand: &Errand<'_>, from: (i32, usize), to: (i32, usize), flags: i32) -
         }
         before::leaves(errand, Some((object.file.as_fd(), &object.stat)), (object.name.bytes(), &place.name()))?;
         in_place(errand, &place, None, || {
-            let (line, done) = (before::making(errand, &place), act());
+            let (line, done) = (before::linking(errand, &place, &object), act());
             before::made(errand, line, done.is_ok().then_some(&object.stat));
             done
         })
