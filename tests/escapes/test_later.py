@@ -122,9 +122,10 @@ def test_a_folder_that_counts_as_one_thing_does_so_however_it_came(arena: Arena)
     assert {path: item["kind"] for path, item in found.items()} == {".venv": "dependencies"}
 
 
-def test_what_runs_nothing_is_not_listed(arena: Arena) -> None:
+def test_pictures_are_not_listed_and_texts_for_people_are(arena: Arena) -> None:
     found = play(arena, "git init -q new; cd new; git config user.email a@b; echo text > README; cat README > other.md; cp README a.PNG")
-    assert {path: item["kind"] for path, item in found.items()} == {"new/.git/HEAD": "git-content"}
+    texts = {"new/README": "documents", "new/other.md": "documents"}
+    assert {path: item["kind"] for path, item in found.items()} == {"new/.git/HEAD": "git-content", **texts}
 
 
 def test_what_a_tool_that_nobody_knows_runs_is_listed(arena: Arena) -> None:
