@@ -16,6 +16,7 @@ import uvloop
 
 from interlock._native import Log
 from interlock.app.gateway import Parts, assemble, own_hosts, settle_memory, uvicorn_server
+from interlock.app.gateway_definitions import Around, held_to
 from interlock.app.gateway_ports import KnownFacts, LogRecorder, NativeEngine, SharedInbox, SystemClock
 from interlock.app.gateway_servers import SupervisedLauncher
 from interlock.approvals.inbox import Inbox
@@ -50,8 +51,12 @@ async def serve(root: Path, port: int, upstream: int) -> None:
         "line": Connector("line", Stdio(LINE, workspace=str(workspace), code=(str(Path(__file__).parent),))),
     }
     pool = Pool(connectors, launcher=SupervisedLauncher(home), reach=HttpChannel, now_ms=clock.now_ms)
+    recorder, inbox = LogRecorder(log), SharedInbox(Inbox(str(root / "inbox")))
+    around = Around(pool=pool, recorder=recorder, inbox=inbox, clock=clock, session=SESSION)
+    definitions = held_to(str(root / "definitions"), connectors, around)
     parts = Parts(
-        engine=NativeEngine(policy()), facts=KnownFacts(clock), recorder=LogRecorder(log), inbox=SharedInbox(Inbox(str(root / "inbox"))),
+        upstreams=definitions.upstreams,
+        engine=NativeEngine(policy()), facts=KnownFacts(clock), recorder=recorder, inbox=inbox,
         clock=clock, registry=Registry(str(root / "registry"), soon=asyncio.get_running_loop().call_soon), attestations=Attestations(), pool=pool, session=SESSION,
         tasks=TaskStore(str(root / "tasks")),
         url=f"http://127.0.0.1:{port}", hosts=own_hosts("127.0.0.1", port),
@@ -63,6 +68,7 @@ async def serve(root: Path, port: int, upstream: int) -> None:
     try:
         await (profiled(server.serve()) if os.environ.get("BENCH_PROFILE") else server.serve())
     finally:
+        await definitions.close()
         await pool.close()
 
 

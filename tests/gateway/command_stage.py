@@ -55,7 +55,7 @@ class CommandStage:
     def add_http(self, name: str, url: str, *options: str) -> None:
         self.run("connector", "add", name, "--http", url, *options)
 
-    def serve(self) -> None:
+    def serve(self, agent: str = "coder") -> None:
         """Start the gateway, wait until it answers, make an agent."""
         words = ["gateway", "--listen", "127.0.0.1:0", "--policy", str(self.root / "tools.yaml")]
         with self.said.open("w") as said:
@@ -67,10 +67,14 @@ class CommandStage:
             assert self._gateway.poll() is None and time.monotonic() < deadline, "the gateway does not come up"
             time.sleep(0.02)
         self.url = json.loads(place.read_text())["url"]
-        self.token = json.loads(self.run("agent", "add", "coder", "--gateway", self.url, "--json"))["token"]
+        self.token = json.loads(self.run("agent", "add", agent, "--gateway", self.url, "--json"))["token"]
 
-    def close(self) -> None:
+    def close_gateway(self) -> None:
         if self._gateway is not None:
             self._gateway.terminate()
             self._gateway.wait(30)
+            self._gateway = None
+
+    def close(self) -> None:
+        self.close_gateway()
         shutil.rmtree(self.root, ignore_errors=True)

@@ -24,6 +24,7 @@ import pytest
 
 from interlock._native import Log
 from interlock.app.gateway import Parts, assemble, own_hosts, uvicorn_server
+from interlock.app.gateway_definitions import Around, held_to
 from interlock.app.gateway_ports import KnownFacts, LogRecorder, NativeEngine, SharedInbox, SystemClock
 from interlock.app.gateway_rego import consulting, consulting_of
 from interlock.app.gateway_scoring import scoring_of
@@ -206,7 +207,7 @@ def records_in(directory: Path) -> list[dict[str, Any]]:
                 found.append(value)
             at = text.find('{"', end)
     unique = {(each.get("session"), each["record"]): each for each in found}
-    return [unique[key] for key in sorted(unique, key=str)] if unique else []
+    return [unique[key] for key in sorted(unique, key=lambda key: (str(key[0]), key[1]))]
 
 
 def connector(name: str, *arguments: str, root: Path, **options: Any) -> Connector:
@@ -255,13 +256,15 @@ def _begin(
         attestations, tasks = Attestations(), TasksApart(str(root / "tasks.sqlite"))
         compiled = options.get("compiled") or policy(*rules)
         memories, layers = MemoryStore(str(root / "memories.sqlite")), consulting_of(compiled, clock)
+        around = Around(pool=pool, recorder=recorder, inbox=SharedInbox(inbox), clock=clock, session=SESSION)
+        definitions = held_to(f"{root}/definitions.sqlite", {each.name: each for each in connectors}, around)
         parts = Parts(
+            upstreams=definitions.upstreams,
             scoring=scoring_of(compiled, memories, clock),
             consulting=consulting(layers),
             engine=NativeEngine(compiled), facts=KnownFacts(clock), recorder=recorder, inbox=SharedInbox(inbox), clock=clock,
             registry=Registry(str(root / "registry.sqlite"), soon=asyncio.get_running_loop().call_soon), attestations=attestations, pool=pool, session=SESSION,
-            tasks=tasks,
-            url=f"http://127.0.0.1:{port}", hosts=own_hosts("127.0.0.1", port), anonymous=options.get("anonymous"),
+            tasks=tasks, url=f"http://127.0.0.1:{port}", hosts=own_hosts("127.0.0.1", port), anonymous=options.get("anonymous"),
         )  # fmt: skip
         attestation_socket = AttestationSocket(
             str(root / "gateway.sock"), attestations, uid=os.geteuid(), port=port, now_ms=clock.steady_ms
@@ -273,7 +276,10 @@ def _begin(
             root, port, launcher, str(root / "registry.sqlite"), inbox, log, attestations, asyncio.get_running_loop()
         )
         asyncio.get_running_loop().call_later(0.05, ready.set)
+        looking = asyncio.create_task(_look(definitions.upstreams))
         await server.serve(sockets=[listener])
+        looking.cancel()
+        await definitions.close()
         await pool.close()
         await attestation_socket.close()
         tasks.close()
@@ -299,6 +305,13 @@ def _begin(
         thread.join(20)
 
     return made["stage"], end
+
+
+async def _look(upstreams: Any) -> None:
+    """As the gateway's own program does it."""
+    while True:
+        upstreams.look()
+        await asyncio.sleep(0.1)
 
 
 META = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}

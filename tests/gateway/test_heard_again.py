@@ -274,7 +274,8 @@ def test_what_was_missed_on_a_stream_without_names_is_told_where_it_matters(star
     sessions.tools = ["one", "two"]
     sessions.lose()
     until(lambda: changes(listener) == 1)
-    assert "up__two" in json.dumps(modern(stage, token, "tools/list")[1])
+    (held,) = modern(stage, token, "tools/list")[1]["result"]["_meta"]["interlock/held"]
+    assert held["name"] == "two", "what was added waits for a person"
 
 
 @pytest.mark.parametrize("sessions", [True, False], indirect=True)

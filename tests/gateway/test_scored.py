@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tests.gateway.gateway_stage import start as start  # the fixture
 
 from interlock.app.scored_record import ScoredRecord, rescored_by
 from interlock.policy import Context, Source, load
+from interlock.vocabulary.words import rows
 
 OFFICE = """
 interlock: 1
@@ -89,6 +91,29 @@ def test_the_export_passes_until_mail_from_outside_was_read(begun: Any) -> None:
     assert (before["score"], last["score"]) == (75, 85)
     assert {"labels.untrusted": 15, "labels.private": 5}.items() <= named(last).items()
     assert not {"labels.untrusted", "labels.private"} & set(named(before))
+
+
+def test_the_score_is_told_where_it_was_asked_for(begun: Any) -> None:
+    """To the agent in a refusal, and to the person who is asked."""
+    stage = begun(OFFICE.replace("deny: tool.call\n    when", "approve: tool.call\n    when"))
+    token = stage.token()
+    call(stage, token, "mail__read", id=7)
+    answers: list[Any] = []
+    waiting = threading.Thread(target=lambda: answers.append(call(stage, token, "crm__export", **EXPORT)))
+    waiting.start()
+    inbox = stage.inbox.__class__(str(stage.root / "inbox.sqlite"))
+    until = time.monotonic() + 20
+    while not (pending := inbox.pending()):
+        assert time.monotonic() < until, "no question came"
+        time.sleep(0.05)
+    shown = dict(rows(pending[0], now_ms=0))
+    assert shown["risk"].startswith("95 of 100: ") and "its agent has read what is untrusted (15)" in shown["risk"]
+    inbox.answer(pending[0].id, meant="no", approver="uid:0")
+    waiting.join(20)
+    told = answers[0]["content"][0]["text"]
+    assert "Risk: 95 of 100: " in told and "what is untrusted (15)" in told
+    plain = begun(OFFICE.partition("  - id: risky")[0] + "  - {id: none, deny: tool.call, tool: wipe}\n")
+    assert "Risk:" not in call(plain, plain.token(), "crm__wipe")["content"][0]["text"], "no rule asked for it"
 
 
 def test_what_is_recorded_gives_the_same_score_again(begun: Any, tmp_path: Path) -> None:

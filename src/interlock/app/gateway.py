@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import uvicorn
 
     from interlock.connectors.pool import Pool
+    from interlock.gateway.pinned import PinnedUpstreams
     from interlock.identity.authenticate import Registry
     from interlock.mediate.ports import Clock, Engine, Gathering, Inbox, Recorder
 
@@ -58,6 +59,7 @@ class Parts:
     registry: Registry
     attestations: Attestations
     pool: Pool
+    upstreams: PinnedUpstreams
     tasks: Tasks
     session: str
     url: str
@@ -91,7 +93,7 @@ def parts_joined(parts: Parts) -> Joined:
         scoring=parts.scoring,
         consulting=parts.consulting,
     )
-    catalogue = Catalogue(parts.pool, parts.engine)
+    catalogue = Catalogue(parts.upstreams, parts.engine)
     prompts = Prompts(parts.recorder, lambda: f"p-{secrets.token_hex(8)}")
     methods = Methods(
         line=line,
@@ -107,7 +109,7 @@ def parts_joined(parts: Parts) -> Joined:
     backlogs = Backlogs()
     sessions = Sessions(now_ms=clock.steady_ms, new_id=lambda: secrets.token_urlsafe(32), backlogs=backlogs)
     changes = Changes(sessions)
-    parts.pool.listener = catalogue.lists.listener = changes.told
+    parts.pool.listener = parts.upstreams.listener = catalogue.lists.listener = changes.told
     parts.pool.held = changes.held
     sessions.ended = parts.pool.session_ended
     return Joined(methods, prompts, sessions, changes, backlogs)

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 
 from interlock.app.connector_references import reached, resolved
 from interlock.app.gateway import Parts, assemble, own_hosts, settle_memory, uvicorn_server
+from interlock.app.gateway_definitions import Around, held_to
 from interlock.app.gateway_place import ServerStanding, announce, keep_told, withdraw
 from interlock.app.gateway_policy import call_policy
 from interlock.app.gateway_rego import check, consulting, consulting_of
@@ -42,6 +43,7 @@ from interlock.vocabulary.ids import session_id
 if TYPE_CHECKING:
     import uvicorn
 
+    from interlock.gateway.pinned import PinnedUpstreams
     from interlock.identity.authenticate import Registry
     from interlock.policy.compiled_form import CompiledPolicy
 
@@ -146,6 +148,8 @@ async def _serve(opening: _Opening) -> int:
     address, port = listener.getsockname()[:2]
     inbox, tasks, memories = Inbox(home.inbox), TasksApart(home.tasks), MemoryStore(home.memories)
     layers = consulting_of(policy, clock)
+    around = Around(pool=pool, recorder=recorder, inbox=SharedInbox(inbox), clock=clock, session=opening.session)
+    definitions = held_to(home.definitions, opening.connectors, around)
     parts = Parts(
         engine=NativeEngine(policy),
         facts=KnownFacts(clock),
@@ -155,6 +159,7 @@ async def _serve(opening: _Opening) -> int:
         registry=Registry(home.registry, soon=asyncio.get_running_loop().call_soon),
         attestations=attestations,
         pool=pool,
+        upstreams=definitions.upstreams,
         tasks=tasks,
         session=opening.session,
         url=opening.url,
@@ -174,7 +179,7 @@ async def _serve(opening: _Opening) -> int:
     settle_memory()
     caught = _ends_on_signal(server)
     told = Told()
-    look = partial(_looked_at, pool, parts.registry)
+    look = partial(_looked_at, pool, parts.registry, parts.upstreams)
     telling = asyncio.create_task(keep_told(home, look, lambda now: _say(told.lines(now))))
     try:
         await server.serve(sockets=[listener])
@@ -184,6 +189,7 @@ async def _serve(opening: _Opening) -> int:
         await attesting.close()
         await pool.close()
         recorder.close("the gateway was ended")
+        await definitions.close()
         inbox.close()
         tasks.close()
         memories.close()
@@ -216,8 +222,11 @@ def _say(lines: list[str]) -> None:
             print(f"interlock gateway: {line}", file=sys.stderr, flush=True)
 
 
-def _looked_at(pool: Pool, registry: Registry) -> list[ServerStanding]:
-    """How it stands with each server; those of agents that were revoked are ended."""
+def _looked_at(pool: Pool, registry: Registry, upstreams: PinnedUpstreams) -> list[ServerStanding]:
+    """How it stands with each server; those of agents that were revoked are ended, and who waits for a definition that
+    was approved is told."""
+    with contextlib.suppress(HostError):  # a database that is busy or gone: the next look
+        upstreams.look()
     with contextlib.suppress(HostError):  # a registry that is busy or gone: the next look
         pool.leave(registry.revoked())
     return standings_of(pool)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from interlock.app.connector_references import reached, resolved
 from interlock.app.gateway import Parts, parts_joined
+from interlock.app.gateway_definitions import Around, held_to
 from interlock.app.gateway_place import ServerStanding
 from interlock.app.gateway_policy import call_policy
 from interlock.app.gateway_rego import check, consulting, consulting_of
@@ -29,6 +30,7 @@ from interlock.app.gateway_servers import SupervisedLauncher
 from interlock.app.gateway_tasks import TasksApart
 from interlock.app.gateway_told import Told
 from interlock.app.handed_pipe import HandedPipe
+from interlock.connectors.configuration import Stdio
 from interlock.connectors.pool import Pool
 from interlock.gateway.exchange_stdio import StdioExchange
 from interlock.mediate.ports import RecordFailed
@@ -41,6 +43,7 @@ from interlock.vocabulary.json_text import TEXT_BYTES_MAX
 
 if TYPE_CHECKING:
     from interlock.connectors.configuration import Connector
+    from interlock.gateway.pinned import PinnedUpstreams
     from interlock.identity.authenticate import Registry
     from interlock.policy.compiled_form import CompiledPolicy
 
@@ -91,6 +94,9 @@ async def _serve(wanted: WrappingWanted, home: Home, policy: CompiledPolicy) -> 
     inbox, tasks, registry = Inbox(home.inbox), TasksApart(home.tasks), Registry(home.registry)
     memories = MemoryStore(home.memories)
     layers = consulting_of(policy, clock)
+    around = Around(pool=pool, recorder=recorder, inbox=SharedInbox(inbox), clock=clock, session=session)
+    server = wanted.connector.server if isinstance(wanted.connector.server, Stdio) else None
+    definitions = held_to(home.definitions, connectors, around, alone=server)
     parts = Parts(
         engine=NativeEngine(policy),
         facts=KnownFacts(clock),
@@ -100,6 +106,7 @@ async def _serve(wanted: WrappingWanted, home: Home, policy: CompiledPolicy) -> 
         registry=registry,
         attestations=Attestations(),
         pool=pool,
+        upstreams=definitions.upstreams,
         tasks=tasks,
         session=session,
         url="stdio",
@@ -120,7 +127,7 @@ async def _serve(wanted: WrappingWanted, home: Home, policy: CompiledPolicy) -> 
         wanted.connector.name,
         lambda: _revoked(registry, wanted.agent, clock.steady_ms()),
     )
-    telling = asyncio.create_task(_keep_told(pool))
+    telling = asyncio.create_task(_keep_told(pool, parts.upstreams))
     try:
         return await _until_the_end(exchange)
     finally:
@@ -128,6 +135,7 @@ async def _serve(wanted: WrappingWanted, home: Home, policy: CompiledPolicy) -> 
         await exchange.ended(GOODBYE_S_MAX)
         await pool.close()
         recorder.close("its client ended it")
+        await definitions.close()
         inbox.close()
         tasks.close()
         memories.close()
@@ -196,10 +204,13 @@ async def _write(words: asyncio.StreamWriter, exchange: StdioExchange) -> None:
             await words.drain()
 
 
-async def _keep_told(pool: Pool) -> None:
-    """Say on standard error what is wrong with the server: a client commonly shows or keeps it."""
+async def _keep_told(pool: Pool, upstreams: PinnedUpstreams) -> None:
+    """Say on standard error what is wrong with the server: a client commonly shows or keeps it. And tell the client
+    what it may use by now."""
     told, last = Told(), list[ServerStanding]()
     while True:
+        with contextlib.suppress(HostError):  # a database that is busy: the next look
+            upstreams.look()
         now = standings_of(pool)
         if now != last:
             for line in told.lines(now):

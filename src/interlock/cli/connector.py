@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from interlock.app.mcp_clients import CLIENTS
+from interlock.cli import connector_changes
 
 if TYPE_CHECKING:
     from interlock.cli.connector_document import ConnectorWanted
@@ -63,6 +64,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add.add_argument("--limit", action="append", default=[], metavar="NAME=VALUE", help=limit)
     per = "what one process of a --stdio server serves: an agent (default), a session of its client, or one call"
     add.add_argument("--per", choices=("agent", "session", "call"), help=per)
+    kept = "definitions of its tools are taken at first use (default), or once you `approve` them"
+    add.add_argument("--definitions", choices=("first-use", "approve"), help=kept)
     add.add_argument("--concurrency", metavar="N", help="calls of one agent at a time; default 1")
     add.add_argument("--force", action="store_true", help="replace one of the same name")
     add.add_argument("--fetch", action="store_true", help="yes to fetching the package of an npx, uvx, … command, once")
@@ -71,6 +74,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add.usage = "%(prog)s (NAME --stdio [options] -- COMMAND … | NAME --http URL [options] | --from CLIENT [NAME …])"
     listing = actions.add_parser("list", help="the connectors", description="the connectors")
     listing.add_argument("--json", action="store_true", help="one JSON object a line")
+    connector_changes.configure(actions)
     update = actions.add_parser("update", help="fetch its package anew", description="fetch its package anew")
     update.add_argument("name")
     update.add_argument("--fetch", action="store_true", help="yes, without being asked")
@@ -105,7 +109,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.action == "add":
         return _add(arguments, home)
     if arguments.action == "remove":
-        return _remove(arguments.name, home.connectors)
+        return _remove(arguments.name, home)
+    if arguments.action == "changes":
+        return connector_changes.show(arguments.name, home, as_json=arguments.json)
+    if arguments.action == "approve":
+        return connector_changes.approve(arguments, home)
     from interlock.app.gateway_serve import load_connectors
 
     connectors = load_connectors(home)
@@ -153,7 +161,7 @@ def _check_names(arguments: argparse.Namespace) -> None:
     if arguments.source is None and (arguments.dry_run or arguments.json):
         raise OperatorError("--dry-run and --json belong to --from")
     own = ["command", "header", "env", "policy", "workspace", "operation", "client_requests", "revision", "timeout"]
-    own += ["start_timeout", "concurrency", "per", "limit"]
+    own += ["start_timeout", "concurrency", "per", "limit", "definitions"]
     if arguments.source is not None and any(getattr(arguments, each) for each in own):
         raise OperatorError("with --from, only names, --dry-run, --json and --force are taken")
 
@@ -169,14 +177,16 @@ def _notes(wanted: ConnectorWanted) -> list[str]:
     return notes(command, server_path=SERVER_PATH, has_policy=has_policy, workspace=wanted.workspace)
 
 
-def _remove(name: str, directory: str) -> int:
+def _remove(name: str, home: Home) -> int:
+    from interlock.app.gateway_definitions import forget
     from interlock.connectors.configuration import NAME
     from interlock.vocabulary.errors import OperatorError
 
-    path = Path(directory) / f"{name}.yaml"
+    path = Path(home.connectors) / f"{name}.yaml"
     if NAME.fullmatch(name) is None or not path.exists():
         raise OperatorError(f"no connector is called `{name}`", hint="see: interlock connector list")
     path.unlink()
+    forget(home, name)
     print(f"removed `{name}`; a running gateway keeps it until it is started again")
     return 0
 

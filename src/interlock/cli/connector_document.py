@@ -17,6 +17,8 @@ from interlock.connectors.package import Package
 from interlock.storage.home import user_home
 from interlock.vocabulary.errors import OperatorError
 
+_OPTIONS = ("revision", "timeout", "start_timeout", "concurrency", "per", "definitions")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectorWanted:
@@ -39,7 +41,7 @@ class ConnectorWanted:
 def wanted_of(arguments: argparse.Namespace) -> ConnectorWanted:
     """What `connector add` was given. Raises `OperatorError` for options that do not fit together."""
     _check(arguments)
-    options = {key: getattr(arguments, key) for key in ("revision", "timeout", "start_timeout", "concurrency", "per")}
+    options = {key: getattr(arguments, key) for key in _OPTIONS}
     return ConnectorWanted(
         command=arguments.command,
         url=arguments.http,

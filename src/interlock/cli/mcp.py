@@ -46,7 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--start-timeout", metavar="TIME", help="the longest a start may take; default 30s")
     parser.add_argument("--concurrency", metavar="N", help="calls at a time; default 1")
     parser.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND …", help="the server and its arguments")
-    parser.set_defaults(stdio=True, http=None, header=[], per=None, limit=[])
+    parser.set_defaults(stdio=True, http=None, header=[], per=None, limit=[], definitions=None)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -23,6 +23,8 @@ OPERATIONS: Final = ("read", "write", "delete", "export", "execute", "admin")
 CLIENT_REQUESTS: Final = ("elicitation", "sampling", "roots")
 #: What one process of a stdio server serves: all of an agent's calls, those of one of its sessions, or one call.
 PER: Final = ("agent", "session", "call")
+#: When what a server says of its tools is taken: as it is first seen, or once a person has approved it.
+DEFINITIONS: Final = ("first-use", "approve")
 REVISIONS: Final = ("auto", "legacy", "modern")
 HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
 HEADER_VALUE: Final = re.compile(r"[\x20-\x7e\t]*", re.ASCII)
@@ -107,6 +109,7 @@ class Connector:
     operations: Map[str, str] = field(default_factory=dict)
     client_requests: tuple[str, ...] = ()
     per: str = "agent"
+    definitions: str = "first-use"
 
 
 def load(path: Path) -> Connector:
@@ -170,6 +173,7 @@ class _Reader:
             trust_annotations=self._optional(top, "trust_annotations", self._claim, False),
             operations=self._optional(top, "operations", self._operations, {}),
             per=self._per(top),
+            definitions=self._optional(top, "definitions", lambda each: self._choice(each, DEFINITIONS), "first-use"),
             client_requests=self._optional(top, "client_requests", self._client_requests, ()),
         )
 
@@ -349,6 +353,7 @@ _TOP_KEYS: Final = (
     "operations",
     "client_requests",
     "per",
+    "definitions",
 )
 
 

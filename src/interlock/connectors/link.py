@@ -37,7 +37,7 @@ from interlock.mcp import server_message as messages
 from interlock.mcp.definition import LeftOut, usable
 from interlock.mcp.revision import LEGACY, MODERN
 from interlock.mediate.line import contained
-from interlock.mediate.upstream import Broken, Exchange, Reply
+from interlock.mediate.upstream import Broken, Exchange, Held, Reply
 from interlock.vocabulary.effect import Effect
 from interlock.vocabulary.json_text import JsonObject, object_at
 
@@ -146,6 +146,10 @@ class Link:
         if kept is not None:
             return kept
         return await contained(self._definitions(kind), lambda why: Broken(why, Effect.UNKNOWN))
+
+    def held(self, kind: str) -> Mapping[str, Held]:
+        """See `Upstream`: it tells what the server tells, and holds nothing."""
+        return {}
 
     def request(self, method: str, params: JsonObject, exchange: Exchange) -> Awaitable[Reply]:
         """See `Upstream`."""

@@ -34,6 +34,7 @@ from interlock.vocabulary.decision import Decision, Says
 from interlock.vocabulary.effect import Effect
 from interlock.vocabulary.json_text import JsonObject, is_object, object_at, text_at
 from interlock.vocabulary.printable import printable
+from interlock.vocabulary.unseen_text import without_unseen
 
 SEPARATOR: Final = "__"
 _TAKEN_BY_CLIENTS: Final = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
@@ -44,6 +45,9 @@ UI: Final = "ui://"
 UNAVAILABLE: Final = "interlock/unavailable"
 #: Servers whose entries may be older than what they have now.
 AS_LAST_KNOWN: Final = "interlock/as-last-known"
+#: What is not listed because it waits for a person.
+HELD: Final = "interlock/held"
+_HELD_TOLD_MAX: Final = 50
 _KEYS: Final = {"tools": "name", "prompts": "name", "resources": "uri", "resourceTemplates": "uriTemplate"}
 #: What a server says it has; `tools` is always said of an endpoint.
 _CAPABILITIES: Final = {"prompts": "prompts", "resources": "resources", "resourceTemplates": "resources"}
@@ -88,7 +92,7 @@ class Catalogue:
         if isinstance(definitions, Broken):
             raise Unready(words.call(name), definitions)
         tools = self._tools_of(conversation, upstream, definitions)
-        found = (tools.own if conversation.connector else tools.public).get(name)
+        found = (tools.own if conversation.connector else tools.public).get(name) or _held(conversation, upstream, name)
         if found is None:
             raise NotThere("tool", name)
         return upstream, found
@@ -104,23 +108,24 @@ class Catalogue:
             raise RpcError(UPSTREAM_BROKEN, f"{words.call(own, connector)}: the tool is not there any more")
         return upstream, found
 
-    async def prompt(self, conversation: Conversation, name: object) -> tuple[Upstream, str]:
-        """The server and own name of a prompt. Raises `RpcError` when there is none."""
+    async def prompt(self, conversation: Conversation, name: object) -> tuple[Upstream, str, str | None]:
+        """The server and own name of a prompt, and why it may not be used, if so. Raises `RpcError` when there is
+        none."""
         if not isinstance(name, str):
             raise RpcError(INVALID_PARAMS, "`name` is not a text")
         upstream = self._upstream(conversation, conversation.connector or connector_of(name))
         if upstream is None:
             raise NotThere("prompt", name)
-        if conversation.connector:
-            return upstream, name
         definitions = await upstream.definitions("prompts")
         if isinstance(definitions, Broken):
             raise Unready(f"the use of the prompt {words.shown(name)}", definitions)
+        held = upstream.held("prompts")
         names = [each for each in (text_at(entry, "name") for entry in definitions) if each]
-        own = by_public_name(upstream.connector, names).get(name)
+        public = by_public_name(upstream.connector, [*names, *held])
+        own = name if conversation.connector else public.get(name)
         if own is None:
             raise NotThere("prompt", name)
-        return upstream, own
+        return upstream, own, held[own].why if own in held else None
 
     def resource(self, conversation: Conversation, uri: object) -> tuple[Upstream, str]:
         """The server and own URI of a resource. Raises `RpcError` when there is none."""
@@ -158,7 +163,9 @@ class Catalogue:
             _check_claimed(conversation, upstreams[0], kind)
         entries = [entry for _, part in parts if not isinstance(part, Broken) for entry in part]
         entries.sort(key=lambda entry: str(entry[_KEYS[kind]]))
-        meta: JsonObject = {**({UNAVAILABLE: missing} if missing else {}), **({AS_LAST_KNOWN: late} if late else {})}
+        waiting = [each for upstream in upstreams for each in _waiting(upstream, kind)][:_HELD_TOLD_MAX]
+        told = {UNAVAILABLE: missing, AS_LAST_KNOWN: late, HELD: waiting}
+        meta: JsonObject = {key: each for key, each in told.items() if each}
         return {kind: entries, **({"_meta": meta} if meta else {})}
 
     def renamed(self, conversation: Conversation, connector: str, result: JsonObject) -> JsonObject:
@@ -194,6 +201,7 @@ class Catalogue:
         named = {own: entry for entry in definitions if (own := text_at(entry, key)) is not None}
         if kind != "tools":
             named = {own: entry for own, entry in named.items() if self._could(conversation, upstream, kind, own)}
+        named = {own: without_unseen(entry)[0] for own, entry in named.items()}
         if conversation.connector:
             return list(named.values())
         if key != "name":
@@ -246,6 +254,19 @@ class Catalogue:
         if upstream is not None:
             self._reached[key] = upstream
         return upstream
+
+
+def _held(conversation: Conversation, upstream: Upstream, name: str) -> Tool | None:
+    """A tool that waits for a person, by its name at this endpoint: by that definition it is refused, with words."""
+    held = upstream.held("tools")
+    own = name if conversation.connector else by_public_name(upstream.connector, list(held)).get(name)
+    return Tool(upstream.connector, own, held[own].definition, held[own].why) if own in held and own else None
+
+
+def _waiting(upstream: Upstream, kind: str) -> list[JsonObject]:
+    """What waits of a list, for the agent to tell its user."""
+    held = upstream.held(kind).items()
+    return [{"connector": upstream.connector, "name": printable(name, 64), "reason": each.why} for name, each in held]
 
 
 def _check_claimed(conversation: Conversation, upstream: Upstream, kind: str) -> None:

@@ -20,9 +20,10 @@ from msgspec import Struct, structs
 from interlock.gateway import steered
 from interlock.gateway.catalogue import Catalogue
 from interlock.gateway.conversation import Conversation
-from interlock.gateway.failures import broken, effect_data, failure
+from interlock.gateway.failures import Unready, broken, effect_data, failure
 from interlock.gateway.operation import Operation, Tool, sent
 from interlock.gateway.parking import PAGES_FIRST, Asks, elicitations_of, pages_first
+from interlock.gateway.results import as_seen
 from interlock.gateway.schema_checks import SchemaChecks, UnusableSchema
 from interlock.gateway.state import StateSeal, binding_of
 from interlock.mcp.client_request import CAPABILITIES, MAY_BE_ANSWERED, extensions_of, unaskable
@@ -79,6 +80,9 @@ class Enactor(Struct, frozen=True):
 
     async def enact(self, permit: Permit) -> Enacted[ToAgent]:
         """See `Enactor`."""
+        moved = await self._moved(permit)
+        if moved is not None:
+            return self._no_result(Broken(moved, Effect.NOT_SENT))
         match permit.verdict:
             case Allow():
                 return await self._read(await self._reply(*sent(permit.action)))
@@ -94,8 +98,6 @@ class Enactor(Struct, frozen=True):
         if other:
             name = str(object_at(permit.action, "target")["tool"])
             upstream, tool = await self.catalogue.tool_of(self.conversation, operation.upstream.connector, name)
-            if tool.digest != object_at(permit.action, "target")["definition"]:
-                raise ValueError(f"{words.call(name, tool.connector)}: its definition changed meanwhile")
             operation = structs.replace(operation, upstream=upstream, action=permit.action, tool=tool)
         enacted = await structs.replace(self, operation=operation)._read(await self._reply(*sent(permit.action)))
         outcome = enacted.outcome
@@ -108,11 +110,29 @@ class Enactor(Struct, frozen=True):
             return Enacted(failure(text, enacted.effect), enacted.effect, enacted.status, withheld=text)
         return structs.replace(enacted, outcome=steered.told(outcome, steer, permit.record))
 
+    async def _moved(self, permit: Permit) -> str | None:
+        """Why the tool is not what was decided about any more: its server may have said so while a person was asked."""
+        target = object_at(permit.action, "target")
+        if self.operation.tool is None:
+            return None
+        try:
+            connector, name = self.operation.upstream.connector, str(target["tool"])
+            _, tool = await self.catalogue.tool_of(self.conversation, connector, name)
+        except (RpcError, Unready) as fault:
+            return f"its definition cannot be looked at again ({fault.message})"
+        return None if tool.digest == target["definition"] else "its definition changed meanwhile"
+
     def denied(self, refused: Refused) -> JsonObject:
         """The answer to an operation that was refused: a result for a tool, an error for all else (raised)."""
         what = self.operation.what
         text = words.refusal(
-            what, refused.decision, refused.reason, refused.answer, effect=refused.effect, record=refused.record
+            what,
+            refused.decision,
+            refused.reason,
+            refused.answer,
+            effect=refused.effect,
+            record=refused.record,
+            risk=refused.risk,
         )
         if self.operation.tool is not None:
             return failure(text, refused.effect)
@@ -146,7 +166,8 @@ class Enactor(Struct, frozen=True):
         elif is_task(value):
             return self._no_result(Broken("the server makes a task of it, as only a call may become", Effect.UNKNOWN))
         if withheld is None:
-            return Enacted(self._named(value), effect_of(value), status=status_of(value), result=size)
+            shown, noted = self._named(value)
+            return Enacted(shown, effect_of(value), status=status_of(value), result=size, noted=noted)
         text = f"Interlock withheld the result of {self.operation.what}: {withheld}. The call itself was made."
         told = (
             failure(text, Effect.DONE)
@@ -155,11 +176,13 @@ class Enactor(Struct, frozen=True):
         )
         return Enacted(told, Effect.DONE, result=size, withheld=withheld)
 
-    def _named(self, result: JsonObject) -> JsonObject:
-        """The result with the names that this agent knows."""
-        if asks_for_more(result):
-            return result
-        return self.catalogue.renamed(self.conversation, self.operation.upstream.connector, result)
+    def _named(self, result: JsonObject) -> tuple[JsonObject, JsonObject | None]:
+        """The result with the names that this agent knows and as a person would see it, and what its record says of
+        that."""
+        if asks_for_more(result) or is_task(result):
+            return result, None
+        named = self.catalogue.renamed(self.conversation, self.operation.upstream.connector, result)
+        return as_seen(named)
 
     def _no_result(self, reply: Fault | Broken) -> Enacted[ToAgent]:
         what = self.operation.what

@@ -123,9 +123,9 @@ class Methods:
             upstream, tool, arguments, beside=along, identity=self.identity(), subject=self.subject(conversation)
         )
         operation = operation.waiting(parked)
-        unfit, unclear = None, keys_in_doubt(arguments)
+        unfit, unclear = tool.held, keys_in_doubt(arguments)
         try:
-            if unclear is not None or not self.checks.fits_at_once(tool.arguments, arguments):
+            if unfit is None and (unclear is not None or not self.checks.fits_at_once(tool.arguments, arguments)):
                 unfit = await self._unfit(operation.action, tool, arguments, unclear)
         except BaseException:
             if parked is not None:
@@ -135,10 +135,9 @@ class Methods:
 
     async def get_prompt(self, conversation: Conversation, params: JsonObject) -> JsonObject:
         """`prompts/get`."""
-        upstream, own = await self.catalogue.prompt(conversation, params.get("name"))
-        return await self.used(
-            conversation, upstream, Use("prompt.get", own, _arguments(params), "prompts/get"), params
-        )
+        upstream, own, held = await self.catalogue.prompt(conversation, params.get("name"))
+        use = Use("prompt.get", own, _arguments(params), "prompts/get", held)
+        return await self.used(conversation, upstream, use, params)
 
     async def read_resource(self, conversation: Conversation, params: JsonObject) -> JsonObject:
         """`resources/read`."""
@@ -150,7 +149,7 @@ class Methods:
         parked, along = self._along(conversation, upstream, use.method, params)
         operation = use_of(upstream, use, beside=along, identity=self.identity(), subject=self.subject(conversation))
         operation = operation.waiting(parked)
-        unfit = keys_in_doubt(use.arguments)
+        unfit = use.held or keys_in_doubt(use.arguments)
         if use.verb == "resource.read":
             unfit = unfit or uri_in_doubt(use.name)
         return await self.walked(conversation, operation, params, unfit)
@@ -267,9 +266,9 @@ class Methods:
     async def complete(self, conversation: Conversation, params: JsonObject) -> JsonObject:
         """`completion/complete`: what is typed goes to the server, so it is decided as a use of the thing it belongs
         to."""
-        reference, argument = object_at(params, "ref"), object_at(params, "argument")
+        reference, argument, held = object_at(params, "ref"), object_at(params, "argument"), None
         if text_at(reference, "type") == "ref/prompt":
-            upstream, own = await self.catalogue.prompt(conversation, reference.get("name"))
+            upstream, own, held = await self.catalogue.prompt(conversation, reference.get("name"))
             verb, shown = "prompt.get", {"type": "ref/prompt", "name": own}
         elif text_at(reference, "type") == "ref/resource":
             upstream, own = self.catalogue.resource(conversation, reference.get("uri"))
@@ -279,7 +278,7 @@ class Methods:
         typed: JsonObject = {"ref": shown, "argument": argument}
         if is_object(params.get("context")):
             typed["context"] = params["context"]
-        return await self.used(conversation, upstream, Use(verb, own, typed, "completion/complete"), params)
+        return await self.used(conversation, upstream, Use(verb, own, typed, "completion/complete", held), params)
 
     async def set_level(self, conversation: Conversation, params: JsonObject) -> JsonObject:
         """The level is the session's, which keeps from the client what is below it. It is also passed to every server

@@ -104,6 +104,8 @@ class Use(Struct, frozen=True):
     name: str
     arguments: JsonObject
     method: str
+    #: Why it may not be used, if so.
+    held: str | None = None
 
 
 def tool_call(
@@ -218,6 +220,8 @@ class Tool:
     connector: str
     name: str
     definition: JsonObject
+    #: Why it may not be called by this definition, if it may not (`definitions.py`).
+    held: str | None = None
 
     @cached_property
     def digest(self) -> str:

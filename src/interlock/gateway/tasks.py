@@ -21,6 +21,7 @@ from interlock.gateway.enact import Enactor, ends_wrong, error_of, meta_passed
 from interlock.gateway.failures import broken, effect_data, failure
 from interlock.gateway.limits import TASK_KEPT_MS_MAX, TASK_KEPT_MS_MIN, TASK_NAME_CHARACTERS_MAX
 from interlock.gateway.operation import Operation, Tool, answer_to_task, keys_in_doubt, tool_call
+from interlock.gateway.results import as_seen
 from interlock.mcp.client_request import TASKS, declares, unaskable
 from interlock.mcp.message import RpcError
 from interlock.mcp.revision import INTERNAL, INVALID_PARAMS, META, MISSING_CAPABILITY, UPSTREAM_BROKEN
@@ -197,7 +198,8 @@ async def _end(
     if said["status"] == "completed":
         result = object_at(said, "result")
         record["result"] = measure(result)
-        ended["result"] = methods.catalogue.renamed(conversation, found.kept.connector, result)
+        ended["result"], noted = as_seen(methods.catalogue.renamed(conversation, found.kept.connector, result))
+        record |= noted
         withheld = await ends_wrong(found.tool, result, methods.checks)
         if withheld is not None:
             record["withheld"] = withheld

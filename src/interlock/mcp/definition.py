@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from interlock.vocabulary.json_text import JsonObject, encode, is_object, object_at, text_at
+from interlock.vocabulary.unseen_text import unseen_in
 
 #: The key that names an entry, by the kind of its list.
 KEYS: Final = {"tools": "name", "prompts": "name", "resources": "uri", "resourceTemplates": "uriTemplate"}
@@ -73,6 +74,8 @@ def fault_of(kind: str, entry: JsonObject) -> str | None:
                 return f"it has no `{key}`"
         elif not is_well_formed(entry[key]):
             return f"its `{key}` is not {expected}"
+    if unseen_in(text_at(entry, KEYS[kind]) or ""):
+        return f"its `{KEYS[kind]}` holds characters that nobody sees"
     return header_fault(object_at(entry, "inputSchema")) if kind == "tools" else None
 
 

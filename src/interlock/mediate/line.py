@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
-from msgspec import Struct, structs
+from msgspec import Struct, structs, to_builtins
 
 from interlock.mediate.consulting import Consulting, Unconsulted
 from interlock.mediate.permit import Attribution, Honours, Permit, Refused
@@ -239,7 +239,7 @@ class Line:
             agent=text_at(object_at(action, "subject"), "agent"),
             digest=self.engine.digest(action),
             action=action,
-            decision=judged.decision.document,
+            decision=_with_risk(judged),
             asked_ms=now_ms,
             expires_ms=now_ms + min(judged.decision.timeout_ms, WAIT_MS_MAX),
         )
@@ -276,6 +276,8 @@ class Line:
         record["result"] = enacted.result
         if enacted.withheld is not None:
             record["withheld"] = enacted.withheld
+        if enacted.noted:
+            record |= enacted.noted
         try:
             await self.recorder.ordered(record)
         except RecordFailed as failure:
@@ -291,7 +293,7 @@ class Line:
             number = await self.recorder.ordered(self._decided(attribution, structs.replace(judged, decision=decision)))
         except RecordFailed as failure:
             return _unrecorded(failure, judged.answer)
-        return Refused(decision, why, judged.answer, number)
+        return Refused(decision, why, judged.answer, number, risk=_risk_of(judged))
 
     async def _denied_unrecorded(self, failure: RecordFailed, attribution: Attribution, judged: _Judged) -> Refused:
         """What could not be recorded is denied, and on a full disk the denial still finds room."""
@@ -372,6 +374,20 @@ def _with_scored(facts: Facts, needs: Needs, scored: Scored) -> Facts:
         found = {place: labels for place, labels in scored.labels.items() if place in needs.labels}
         facts = replace(facts, labels=found)
     return facts
+
+
+def _with_risk(judged: _Judged) -> JsonObject:
+    """The decision that is asked about, with the score that the call has, if it has one."""
+    told = judged.scored.told
+    return judged.decision.document if told is None else {**judged.decision.document, "risk": to_builtins(told)}
+
+
+def _risk_of(judged: _Judged) -> JsonObject | None:
+    """The score, where a rule asked for it and it counts."""
+    told = judged.scored.told
+    counts = told is not None and judged.facts.risk is not None and judged.scored.in_shadow is None
+    found: JsonObject | None = to_builtins(told) if counts else None
+    return found
 
 
 def _would(scored: Scored, decision: Decision) -> Scored:

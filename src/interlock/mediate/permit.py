@@ -48,6 +48,8 @@ class Enacted(Struct, Generic[T], frozen=True):
     status: str | None = None
     result: JsonObject | None = None
     withheld: str | None = None
+    #: What else its record says.
+    noted: JsonObject | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ class Refused:
     answer: Answer | None = None
     record: int | None = None
     effect: Effect = Effect.NOT_SENT
+    #: How the call was scored, where a rule asked for that.
+    risk: JsonObject | None = None
 
 
 class Attribution(Struct, frozen=True):

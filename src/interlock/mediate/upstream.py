@@ -52,6 +52,15 @@ class Broken:
 Reply = Result | Fault | Broken
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An entry of a server's lists that waits for a person: its definition, and why it may not be used, in words that
+    say what to do about it."""
+
+    definition: JsonObject
+    why: str
+
+
 def _nothing_against() -> str | None:
     return None
 
@@ -114,6 +123,9 @@ class Upstream(Protocol):
     async def definitions(self, kind: str) -> list[JsonObject] | Broken:
         """Its `tools`, `resources`, `resourceTemplates` or `prompts`, all pages. Empty when it has none of the kind.
         Never raises but on cancelling."""
+
+    def held(self, kind: str) -> Mapping[str, Held]:
+        """What of its last list of this kind waits for a person, and so is not among its definitions, by name."""
 
     def request(self, method: str, params: JsonObject, exchange: Exchange) -> Awaitable[Reply]:
         """Send one request and wait for what comes of it, at most the connector's timeout. Never raises but on

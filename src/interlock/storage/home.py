@@ -109,6 +109,11 @@ class Home:
         return f"{self.state}/memories.sqlite"
 
     @property
+    def definitions(self) -> str:
+        """The database of what connectors say that their tools are."""
+        return f"{self.state}/definitions.sqlite"
+
+    @property
     def tasks(self) -> str:
         """The database of servers' tasks that agents have handles of."""
         return f"{self.state}/tasks.sqlite"

@@ -160,6 +160,9 @@ def _argument(change: object) -> str:
     return f"{at}: {how}{printable(value, NAME_CHARACTERS_MAX)}"
 
 
+#: Of a score, in words.
+_SIGNALS_SHOWN_MAX: Final = 4
+
 # A question, to a person
 
 
@@ -171,10 +174,21 @@ def rows(question: Question, *, now_ms: int, limit: int = WHOLE_CHARACTERS_MAX) 
     found += [
         ("rule", printable(", ".join(question.rules or ("(none)",)))),
         ("because", printable(question.because, 1000)),
+        ("risk", score(question.decision.get("risk"))),
         ("who", _who(question)),
         ("waits", _deadline(question, now_ms)),
     ]
     return [(label, value) for label, value in found if value]
+
+
+def score(risk: object) -> str:
+    """How a call was scored: the sum, and what counted most; nothing where it was not."""
+    said = risk if isinstance(risk, dict) else {}
+    signals = [each for each in said.get("signals") or () if isinstance(each, dict)]
+    most = sorted(signals, key=lambda each: -(each.get("points") or 0))[:_SIGNALS_SHOWN_MAX]
+    why = "; ".join(f"{printable(str(each.get('because')))} ({each.get('points')})" for each in most)
+    shadow = ", which counts nothing yet" if said.get("mode") == "shadow" else ""
+    return f"{said['score']} of 100{shadow}: {why}" if "score" in said else ""
 
 
 def place(reach: JsonObject) -> str:
@@ -281,10 +295,18 @@ def fault(what: str, message: str) -> str:
 
 
 def refusal(
-    what: str, decision: Decision, why: str, answer: Answer | None, *, effect: Effect, record: int | None
+    what: str,
+    decision: Decision,
+    why: str,
+    answer: Answer | None,
+    *,
+    effect: Effect,
+    record: int | None,
+    risk: JsonObject | None = None,
 ) -> str:
     """What an agent is told of a denial, each sentence of use by itself: what was refused, why, by which rule, what to
-    do. `record` is the number under which it stands in the log, `effect` how far it had come when it was refused."""
+    do. `record` is the number under which it stands in the log, `effect` how far it had come when it was refused,
+    `risk` its score where a rule asked for it."""
     if effect != "not sent":
         return f"Interlock withheld the result of {what}: {printable(why)}. {_EFFECT[effect]} {_MEND}"
     lines = [f"Interlock refused {what}.", f"Why: {printable(why)}."]
@@ -292,6 +314,8 @@ def refusal(
         lines.append(f"Rule: {', '.join(decision.rules)}.")
     elif not decision.spoke and not decision.errors:
         lines.append("Rule: none; what no rule allows is denied.")
+    if risk is not None:
+        lines.append(f"Risk: {score(risk)}.")
     if answer is not None and answer.word in _ANSWERS:
         lines.append(f"This needs an approval: {_ANSWERS[answer.word]}.")
     lines.append(_advice(decision, answer, record))

@@ -11,7 +11,7 @@ import pytest
 from interlock.gateway.catalogue import Catalogue
 from interlock.gateway.conversation import Conversation
 from interlock.gateway.methods import Methods
-from interlock.gateway.operation import Prompts
+from interlock.gateway.operation import Prompts, Tool
 from interlock.gateway.schema_checks import SchemaChecks
 from interlock.gateway.state import StateSeal
 from interlock.mcp.message import RpcRequest
@@ -74,6 +74,9 @@ class Server:
     async def connect(self) -> None:
         return None
 
+    def held(self, kind: str) -> Mapping[str, Any]:
+        return {}
+
     async def definitions(self, kind: str) -> Any:
         return LISTS.get(kind, [])
 
@@ -83,7 +86,8 @@ class Server:
 
     async def mediate(self, *, action: Any, enactor: Any, **_: Any) -> Any:
         """The line, as far as the methods see it: it permits something else."""
-        target = {**action["target"], "tool": "permitted", **self.instead}
+        definition = Tool("c", "permitted", cast(Any, LISTS["tools"][1])).digest
+        target = {**action["target"], "tool": "permitted", "definition": definition, **self.instead}
         permit = Permit({**action, "target": target}, Allow(), Obligations(), Facts(), 1)
         return (await enactor.enact(permit)).outcome
 

@@ -1,0 +1,1 @@
+"""What servers say that their tools are, held against what was taken once: pure."""
