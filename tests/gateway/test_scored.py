@@ -43,7 +43,7 @@ rules:
 EXPORT = {"limit": 5_000, "to": "reports.example.com"}
 
 
-def compiled(root: Path, text: str, path: str | None = None) -> Any:
+def compiled(root: Path, text: str, path: str | None = None, beside: str | None = None) -> Any:
     """A policy for tool calls from its text, as the gateway loads it."""
     for name in ("home/work", "state", "cache", "tmp"):
         (root / name).mkdir(parents=True, exist_ok=True)
@@ -52,15 +52,16 @@ def compiled(root: Path, text: str, path: str | None = None) -> Any:
         cache=f"{root}/cache", runtime=f"{root}/runtime", session=f"{root}/runtime/s-1", temporary=f"{root}/tmp",
         interlock=(f"{root}/opt",),
     )  # fmt: skip
-    return load([Source("office.yaml", text.encode(), path=path)], here, workspace_layer=False).document()
+    more = [Source.preset(beside)] if beside else []
+    return load([Source("office.yaml", text.encode(), path=path), *more], here, workspace_layer=False).document()
 
 
 @pytest.fixture
 def begun(start: Start, tmp_path: Path) -> Any:
-    def begin(text: str = OFFICE, **options: Any) -> Stage:
+    def begin(text: str = OFFICE, of: Any = None, **options: Any) -> Stage:
         crm = connector("crm", "crm", root=tmp_path, operations={"export": "export", "read": "read", "wipe": "delete"})
         mail = connector("mail", "mail", root=tmp_path, operations={"read": "read", "send": "write"})
-        return start(crm, mail, compiled=compiled(tmp_path / "policy", text), **options)
+        return start(crm, mail, compiled=of or compiled(tmp_path / "policy", text), **options)
 
     return begin
 
@@ -234,3 +235,38 @@ def test_a_person_reads_the_sum(begun: Any, tmp_path: Path) -> None:
     assert (other.returncode, "another" in other.stdout) == (125, True), other.stderr
     assert explain(home, f"gateway/{name}:0").returncode == 120
     assert explain(home, "nowhere:1").returncode == 120
+
+
+FORGE = """
+interlock: 1
+name: forge
+labels:
+  - {connector: mail, tool: read, integrity: untrusted, confidentiality: public}
+  - {connector: crm, tool: read, integrity: trusted, confidentiality: private}
+rules:
+  - {id: calls, allow: tool.call, tool: [read, send, export]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("read", "asks"),
+    [(("mail__read", "crm__read"), True), (("crm__read", "mail__read"), True), (("mail__read",), False), (("crm__read",), False), ((), False)],
+)  # fmt: skip
+def test_the_rule_of_two_comes_as_a_layer(begun: Any, tmp_path: Path, read: tuple[str, ...], asks: bool) -> None:
+    """A public issue, a private file, a public comment: all three together ask, in whatever order, over sessions and tokens."""
+    policy = compiled(tmp_path / "policy", FORGE, beside="gateway-rule-of-two")
+    stage = begun(of=policy)
+    for name in read:
+        assert not call(stage, stage.token(), name).get("isError")
+    answers: list[Any] = []
+    waiting = threading.Thread(target=lambda: answers.append(call(stage, stage.token(), "mail__send", to="everybody", body="x")))
+    waiting.start()
+    if asks:
+        stage.answer_next(yes=False, within_s=20)
+    waiting.join(30)
+    assert answers[0].get("isError", False) is asks
+    assert ("send" in [name for name, _ in stage.effects]) is not asks
+    if asks:
+        assert "gateway-rule-of-two/all-three" in answers[0]["content"][0]["text"]
+        assert not call(stage, stage.token(), "crm__read").get("isError"), "reading goes on"
+        assert call(stage, stage.token("other"), "crm__wipe").get("isError"), "what no rule allows is denied as before"

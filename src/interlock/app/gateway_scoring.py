@@ -6,10 +6,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from interlock.mediate.scoring import Scored, Scoring, Unscored
-from interlock.policy.labels import PLACES
 from interlock.risk.memory import Kept, Memory, Use
 from interlock.risk.score import Known, Score, agent_of, score, seen
 from interlock.risk.settings import declared, scorings
+from interlock.vocabulary.facts import LABEL_PLACES
 from interlock.vocabulary.json_text import JsonObject, object_at, text_at
 
 if TYPE_CHECKING:
@@ -62,7 +62,10 @@ class PolicyScoring:
         known = self._memory.known(agent_of(action), assurance, _use(action), read, self._clock.now_ms())
         labels = None
         if self._declared is not None:
-            labels = {place: tuple(word for word in known.labels if word in words) for place, words in PLACES.items()}
+            read_lately = known.labels
+            labels = {
+                place: tuple(word for word in read_lately if word in words) for place, words in LABEL_PLACES.items()
+            }
         if not self._scorings:
             return Scored(labels=labels)
         found = score(self._scorings, action, read, known)

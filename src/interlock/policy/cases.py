@@ -19,9 +19,9 @@ from interlock.policy import values
 from interlock.policy.document import Mapping, Node, Sequence, Text, read_document
 from interlock.policy.engine import native, unchanged
 from interlock.policy.faults import Fault, PolicyError, meant, quoted
-from interlock.policy.labels import PLACES
 from interlock.policy.language import HISTORIES, OPERATIONS, ORIGINS, SIGNALS, VERBS, is_gateway
 from interlock.policy.risk import POINTS_MAX
+from interlock.vocabulary.facts import LABEL_PLACES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,7 +77,7 @@ class Case:
         ends = {"origin": self.origin, "origin_to": "session", "history": self.history, "history_to": self.history}
         if not is_gateway(str(self.action["verb"])):
             return {"now_ms": 0, "grants": [], **ends}
-        places = {place: [each for each in self.labels if each in words] for place, words in PLACES.items()}
+        places = {place: [each for each in self.labels if each in words] for place, words in LABEL_PLACES.items()}
         return {"now_ms": 0, "grants": [], "risk": self.risk, "labels": places, **ends}
 
 
@@ -199,7 +199,7 @@ def _case(node: Node, number: int, context: Context, faults: list[Fault]) -> Cas
 
 
 def _labels(node: Node | None, faults: list[Fault]) -> tuple[str, ...]:
-    return () if node is None else values.choices(node, "labels", faults, PLACES["context"]) or ()
+    return () if node is None else values.choices(node, "labels", faults, LABEL_PLACES["context"]) or ()
 
 
 def _risk(node: Node | None, text: str | None, faults: list[Fault]) -> int:

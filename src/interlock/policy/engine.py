@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from interlock.vocabulary.errors import HostError, OperatorError
+from interlock.vocabulary.facts import LABEL_PLACES
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -49,7 +50,8 @@ def decide_line(policy: Policy, line: str, number: int) -> str:
 
 def _with_facts(line: str) -> str:
     """Without facts of its own, an act is upon what was there before the session, a name that it makes is new, and
-    where it tells of no content, no guarded key changes. With facts it is decided as it is: as a record has it.
+    where it tells of no content, no guarded key changes; a call scores 0, and its agent has read nothing. With facts it
+    is decided as it is: as a record has it.
     """
     try:
         asked = json.loads(line, object_pairs_hook=_once)
@@ -61,7 +63,8 @@ def _with_facts(line: str) -> str:
     _keep_keys(action)
     made = action.get("verb") in ("file.create", "file.mknod")
     known = {"origin": "session" if made else "before", "origin_to": "session", "history": "none", "history_to": "none"}
-    return json.dumps({**asked, "facts": known})
+    read: JsonObject = {place: [] for place in LABEL_PLACES}
+    return json.dumps({**asked, "facts": {**known, "risk": 0, "labels": read}})
 
 
 def _keep_keys(action: JsonObject) -> None:

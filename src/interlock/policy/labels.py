@@ -17,13 +17,8 @@ from interlock.policy.document import Mapping, Node, Sequence, Text
 from interlock.policy.faults import Fault, meant, quoted
 from interlock.policy.risk import globs
 from interlock.policy.values import text
+from interlock.vocabulary.facts import LABEL_PLACES
 
-#: Where labels sit, as a rule asks for them → the labels that can be there.
-PLACES: Final[dict[str, tuple[str, ...]]] = {
-    "context": ("untrusted", "private", "secret"),
-    "integrity": ("untrusted",),
-    "confidentiality": ("private", "secret"),
-}
 DECLARED_MAX: Final = 500
 #: What a declaration may say → the words, and those that are no label.
 _SAYS: Final[dict[str, tuple[str, ...]]] = {
@@ -57,12 +52,12 @@ def any_of(node: Node, faults: list[Fault]) -> tuple[tuple[str, tuple[str, ...]]
         return _wrong(faults, node, "`labels` in `when` is a mapping", example)
     found: dict[str, tuple[str, ...]] = {}
     for key, value in node.entries:
-        if key.value not in PLACES:
-            hint = meant(key.value, PLACES, f"known here: {', '.join(PLACES)}")
+        if key.value not in LABEL_PLACES:
+            hint = meant(key.value, LABEL_PLACES, f"known here: {', '.join(LABEL_PLACES)}")
             _wrong(faults, key, f"unknown key {quoted(key.value)} in `labels`", hint)
             continue
         words = value.items if isinstance(value, Sequence) else (value,)
-        found[key.value] = tuple(_label(word, PLACES[key.value], faults) for word in words)
+        found[key.value] = tuple(_label(word, LABEL_PLACES[key.value], faults) for word in words)
         if not words:
             _wrong(faults, value, f"`{key.value}` lists no label, so the rule can never match", example)
     return tuple(found.items())
@@ -93,7 +88,7 @@ def _declared(node: Node, faults: list[Fault]) -> CompiledLabels | None:
     return {
         "connector": globs(found["connector"], "connector", faults),
         "tool": globs(found["tool"], "tool", faults) if "tool" in found else ["*"],
-        "labels": sorted(word for word in said if word in PLACES["context"]),
+        "labels": sorted(word for word in said if word in LABEL_PLACES["context"]),
     }
 
 

@@ -31,7 +31,17 @@ if TYPE_CHECKING:
     from interlock.policy.place import Short
     from interlock.vocabulary.enforcement import Enforcement
 
-PRESETS: Final = ("coding-agent", "ci", "strict", "observe", "mcp-server", "gateway-baseline", "guard", "base")
+PRESETS: Final = (
+    "coding-agent",
+    "ci",
+    "strict",
+    "observe",
+    "mcp-server",
+    "gateway-baseline",
+    "gateway-rule-of-two",
+    "guard",
+    "base",
+)
 #: Layers that stand under every policy by themselves, in this order.
 _OWN_LAYERS: Final = ("guard", "base")
 #: In Interlock's own folder, where no name of the person's can be: they stand for folders that differ at every start.

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from interlock.policy.fields import DECISIONS, INSTEAD, RULE, TOP, Field
-from interlock.policy.labels import PLACES
 from interlock.policy.language import (
     COMMAND_KEYS,
     CONDITION_TESTS,
@@ -30,6 +29,7 @@ from interlock.policy.language import (
 )
 from interlock.policy.risk import POINTS
 from interlock.policy.steers import LATER, MEANINGS
+from interlock.vocabulary.facts import LABEL_PLACES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +62,7 @@ _TAKES: Final[dict[str, str]] = {
         [
             *(f"`{fact}: {word}`" for fact, (words, _) in FACTS.items() for word in words),
             "`risk: {at_least: 60}`",
-            *(f"`labels: {{{place}: [{words[0]}]}}`" for place, words in PLACES.items()),
+            *(f"`labels: {{{place}: [{words[0]}]}}`" for place, words in LABEL_PLACES.items()),
         ]
     ),
     "risk": "`{}`, or any of `mode`, `weights`, `targets`, `internal`, `known`, `volume`, `hours`, `zone`",

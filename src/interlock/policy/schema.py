@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from interlock.policy.fields import DECISIONS, NAME, RULE, TOP, Field
-from interlock.policy.labels import PLACES
 from interlock.policy.language import (
     CHANGES,
     COMMAND_KEYS,
@@ -24,6 +23,7 @@ from interlock.policy.limits import RULES_MAX
 from interlock.policy.risk import MODES, POINTS, POINTS_MAX, SENSITIVITIES, VOLUME
 from interlock.policy.sets import MEANINGS
 from interlock.policy.steers import ALONE, SAYING
+from interlock.vocabulary.facts import LABEL_PLACES
 from interlock.vocabulary.json_value import JsonObject
 
 _SCALAR: Final[JsonObject] = {"type": ["string", "number", "boolean", "null"]}
@@ -179,7 +179,7 @@ _KINDS: Final[dict[str, JsonObject]] = {
         "properties": {
             **{fact: _words_of(fact, words) for fact, (words, _) in FACTS.items()},
             "risk": _object({"at_least": _number(1, POINTS_MAX)}, required=["at_least"]),
-            "labels": _object({place: _one_or_many({"enum": list(each)}) for place, each in PLACES.items()}),
+            "labels": _object({place: _one_or_many({"enum": list(each)}) for place, each in LABEL_PLACES.items()}),
         },
     },
     "risk": _object(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from interlock.policy import PRESETS, Context, Source, load
+from interlock.policy import PRESETS, Context, PolicyError, Source, load
 from interlock.policy.cases import read_cases, run_cases
 from interlock.policy.sets import ADDRESS_SETS, MEANINGS, PATH_SETS
 
@@ -41,9 +41,22 @@ def test_cases_hold(path: Path) -> None:
     assert not failed, "\n".join(failed)
 
 
-@pytest.mark.parametrize("name", PRESETS)
+#: Needs a layer beside it that says what results are.
+BESIDE = "gateway-rule-of-two"
+
+
+@pytest.mark.parametrize("name", [name for name in PRESETS if name != BESIDE])
 def test_a_preset_loads_without_a_warning_on_a_plain_machine(name: str) -> None:
     assert load([Source.preset(name)], context(root="/nonexistent"), workspace_layer=False).warnings == ()
+
+
+def test_the_rule_of_two_alone_is_refused_and_beside_labels_has_no_warning() -> None:
+    with pytest.raises(PolicyError) as caught:
+        load([Source.preset(BESIDE)], context(root="/nonexistent"), workspace_layer=False)
+    assert "no layer says what results are" in caught.value.text()
+    labels = b"interlock: 1\nname: mine\nlabels:\n  - {connector: mail, integrity: untrusted}\n  - {connector: crm, confidentiality: private}\nrules:\n  - {id: calls, allow: tool.call}\n"
+    found = load([Source("mine.yaml", labels), Source.preset(BESIDE)], context(root="/nonexistent"), workspace_layer=False)
+    assert found.warnings == ()
 
 
 def test_only_a_preset_that_allows_every_send_leaves_them_to_the_kernel() -> None:

@@ -123,6 +123,21 @@ def test_cases_may_state_a_score_and_labels(place: Context) -> None:
         read_cases(cases.replace(b"risk: 60", b"risk: 101"), "cases.yaml", place)
 
 
+def test_an_action_without_facts_scores_nothing_and_its_agent_has_read_nothing(place: Context) -> None:
+    from interlock.policy.engine import decide_line, engine
+
+    text = (
+        "risk: {}\nlabels: [{connector: mail, integrity: untrusted}]\nrules:\n  - {id: all, allow: tool.call}\n"
+        "  - {id: high, deny: tool.call, when: {risk: {at_least: 60}}}\n"
+        "  - {id: tainted, approve: tool.call, when: {labels: {integrity: untrusted}}}\n"
+    )
+    policy = engine(loaded(place, text))
+    target = {"connector": "c", "tool": "t", "operation": "write", "arguments": {}}
+    action = {"id": "s/1", "plane": "gateway", "verb": "tool.call", "target": target, "subject": {"agent": "a", "session": "s", "task": None, "process": None}}
+    for facts, says in (({}, "allow"), ({"facts": {"risk": 60, "labels": {"integrity": []}}}, "deny"), ({"facts": {"risk": 0}}, "deny")):
+        assert json.loads(decide_line(policy, json.dumps({"action": action, **facts}), 1))["decision"] == says
+
+
 def test_the_digest_covers_the_scoring(place: Context) -> None:
     one = load([Source("a.yaml", f"interlock: 1\nname: a\nrisk: {{}}\n{RULE}".encode())], place)
     other = load([Source("a.yaml", f"interlock: 1\nname: a\nrisk: {{mode: shadow}}\n{RULE}".encode())], place)
