@@ -130,7 +130,8 @@ class Book:
         new = [(entry, row) for entry, row in found if (row.name, row.digest) not in known]
         if not new:
             return True
-        judged = [self._judged(entry, row, rows, first=not begun) for entry, row in new]
+        others = self._others(key, {row.name for _, row in found})
+        judged = [self._judged(row, rows, doubts(entry, others), first=not begun) for entry, row in new]
         taken = [row for row in judged if row.state == "pinned"]
         held = [row for row in judged if row.state == "held"]
         if taken:
@@ -145,9 +146,8 @@ class Book:
         self._own += 1
         return True
 
-    def _judged(self, entry: JsonObject, row: Definition, rows: list[Definition], *, first: bool) -> Definition:
+    def _judged(self, row: Definition, rows: list[Definition], doubt: str | None, *, first: bool) -> Definition:
         """What becomes of an entry that was never seen in this form."""
-        doubt = doubts(entry, self._others(row.connector))
         if not first:
             pinned = any(each.name == row.name and each.state == "pinned" for each in rows)
             why = "its definition changed" if pinned else f"it was not there when its server's {row.kind} were taken"
@@ -165,13 +165,14 @@ class Book:
             told=1,
         )
 
-    def _others(self, key: str) -> dict[str, list[str]]:
-        """The other connectors, with their tools as far as these were taken."""
+    def _others(self, key: str, own: Collection[str]) -> dict[str, list[str]]:
+        """The other connectors, with their tools as far as these were taken and are not called as its own are: two
+        connectors may have the same server."""
         others: dict[str, list[str]] = {
             each: [] for each in self._rules.connectors if self._rules.known_as(each) != key
         }
         for connector, name in self._store.names("tools"):
-            if connector in others:
+            if connector in others and name not in own:
                 others[connector].append(name)
         return others
 
