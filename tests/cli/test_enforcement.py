@@ -131,11 +131,11 @@ def test_mechanisms_have_the_same_state_in_doctor_and_record(run, user, place):
     run("run", "--", "true")
     enforced = opened(place)["host"]["enforced"]
     mechanisms = {"landlock", "notification", "filter", "sentinel", "ipc-namespace", "unix-senders", "private-places"}
-    assert set(enforced) == mechanisms
+    assert set(enforced) == mechanisms | {"host-names"}
     assert {name: said[name] for name in enforced if name in said} == {
         name: state for name, state in enforced.items() if name in said
     }
-    assert len(set(enforced) & set(said)) == 6
+    assert len(set(enforced) & set(said)) == 7
     if user is not None or os.geteuid() != 0:
         assert enforced["ipc-namespace"]["how"].startswith("by the door")
 

@@ -3,7 +3,7 @@
 //! Runs without a policy and leaves nothing behind. What a session would refuse to start without is `needed`.
 
 use crate::door::net::sender;
-use crate::door::resolver::socket_maker::{MECHANISM, SocketMaker};
+use crate::door::resolver::socket_maker::{MECHANISM, Starting};
 use crate::filter::need::Need;
 use crate::filter::program::program;
 use crate::machine::enforcement::{self, Enforcement};
@@ -38,7 +38,7 @@ pub fn examine() -> Value {
 /// What a policy that names hosts asks of this machine before a start, as JSON: the state of its names.
 #[must_use]
 pub fn host_names() -> Value {
-    json!(enforcement::names(SocketMaker::start().is_ok()))
+    json!(enforcement::names(Starting::begin().and_then(Starting::ready).is_ok()))
 }
 
 fn mechanisms() -> [Value; 9] {
@@ -63,12 +63,7 @@ fn mechanisms() -> [Value; 9] {
             |works| if works { Enforcement::Fully { how: None } } else { sender::standing_without() },
             "CAP_SYS_ADMIN, CAP_SETUID and CAP_SETGID let a message name its caller",
         ),
-        or_else(
-            MECHANISM,
-            names(),
-            enforcement::names_at_large,
-            "user namespaces for ordinary users, or CAP_SYS_ADMIN, let sessions answer names of hosts",
-        ),
+        or_else(MECHANISM, names(), enforcement::names_at_large, names_hint()),
         or_else("wake-up", wakes, enforcement::wake_up, "Linux 6.6 or later"),
     ]
 }
@@ -175,7 +170,17 @@ fn says_who() -> io::Result<String> {
 }
 
 fn names() -> Result<String, String> {
-    SocketMaker::start().map(|_| "a network in which every address is a session's own could be made".into())
+    Starting::begin().and_then(Starting::ready).map(|_| "a network in which every address is a session's own could be made".into())
+}
+
+/// Ubuntu has a setting of its own by which a program gets a user namespace without any right in it.
+fn names_hint() -> &'static str {
+    let restricted = std::fs::read_to_string("/proc/sys/kernel/apparmor_restrict_unprivileged_userns");
+    if restricted.is_ok_and(|text| text.trim() == "1") {
+        "AppArmor keeps user namespaces from programs without a profile: docs/install.md (Ubuntu) has one; as root names are answered"
+    } else {
+        "user namespaces for ordinary users, or CAP_SYS_ADMIN, let sessions answer names of hosts"
+    }
 }
 
 fn wakes() -> Result<String, String> {

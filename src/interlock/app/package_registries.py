@@ -1,5 +1,5 @@
 """Where packages come from on this machine, as its own clients say: the registries' hosts, and a layer that lets a
-session reach their addresses. Host names are not rules yet, so each name is looked up when the layer is made."""
+session reach them. By name, and by the addresses that they have now, where no session can answer names."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ _ASK_S_MAX: Final = 20.0
 _PYPI: Final = "https://pypi.org/simple"
 #: The index of PyPI leads there.
 _PYPI_FILES: Final = "https://files.pythonhosted.org/"
+_ADDRESS: Final = frozenset("0123456789abcdef.:%")
 _NPM: Final = "https://registry.npmjs.org/"
 
 
@@ -40,9 +41,18 @@ def layer_of(urls: Iterable[str]) -> str:
         parts = urlsplit(url)
         port = parts.port or (80 if parts.scheme == "http" else 443)
         addresses = _addresses(parts.hostname or "", port)
-        rule: dict[str, object] = {"id": f"registry-{number}", "allow": ["net.connect", "net.send"]}
-        rules.append({**rule, "address": addresses, "port": port})
+        both = ["net.connect", "net.send"]
+        rules.append({"id": f"registry-{number}", "allow": both, "address": addresses, "port": port})
+        if _is_name(parts.hostname or ""):
+            named = {"host": parts.hostname, "private": True, "port": port, "best_effort": True}
+            rules.append({"id": f"registry-{number}-by-name", "allow": "net.connect", **named})
+    # Where a session does not answer names itself.
+    rules.append({"id": "names", "allow": ["net.connect", "net.send"], "address": ["@resolvers"], "port": 53})
     return json.dumps({"interlock": "1", "name": "registries", "rules": rules})
+
+
+def _is_name(host: str) -> bool:
+    return not _ADDRESS.issuperset(host) and host.isascii()
 
 
 def _addresses(host: str, port: int) -> list[str]:

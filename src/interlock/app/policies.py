@@ -5,9 +5,11 @@ Loading is `interlock.policy`, which puts `guard` first by itself.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 #: Hosts that one line names.
@@ -17,8 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from interlock._native import Walk
+    from interlock.app.known_remotes import Remotes
     from interlock.policy import Compiled, Context, Source
     from interlock.policy.compiled_form import CompiledPolicy
+    from interlock.policy.host import Naming
     from interlock.storage.home import Home
     from interlock.vocabulary.enforcement import Enforcement
     from interlock.vocabulary.json_value import JsonObject
@@ -26,8 +30,8 @@ if TYPE_CHECKING:
 
 class Loaded(NamedTuple):
     """A policy ready to launch: the compiled form (spec/policy.md), what a person should know about it, what to
-    look for that would run later outside (spec/supervisor.md), its layers' names, what they were read from, and
-    the state of each rule that is not enforced fully.
+    look for that would run later outside (spec/supervisor.md), its layers' names, what they were read from, the
+    state of each rule that is not enforced fully, and of these the ones that no warning speaks of.
     """
 
     document: CompiledPolicy
@@ -36,6 +40,7 @@ class Loaded(NamedTuple):
     layers: Sequence[str]
     sources: Sequence[Mapping[str, str]]
     enforcement: Mapping[str, Enforcement]
+    untold: Mapping[str, Enforcement]
 
 
 def compiled(
@@ -61,10 +66,13 @@ def compiled(
     already; `meanwhile` is done while the machine is asked for names. Raises `OperatorError` with code 121 when a layer
     does not load.
     """
-    from interlock.app.naming import naming
+    from interlock.app.known_remotes import remotes
+    from interlock.app.naming import but_for_names, naming, unnamed
     from interlock.policy import Origin, Source, load
 
-    sources = chosen(files, [preset] if preset is not None else [], home=home, workspace=workspace)
+    there = functools.cache(partial(remotes, home, workspace))
+    asked = naming(home, workspace, there)
+    sources = chosen(files, [preset] if preset is not None else [], home=home, workspace=workspace, naming=asked)
     named = [said for source in sources if (said := _said(source)) is not None]
     sources += [Source(name, data, Origin.BUILTIN) for name, data in generated]
     context = context_of(
@@ -82,20 +90,21 @@ def compiled(
         aside=_runs_later(),
         walk=walk,
         meanwhile=meanwhile,
-        naming=naming(home, workspace),
+        naming=asked,
     )
-    warnings = [*found.warnings, *_of_remotes(sources, home, workspace)]
-    return Loaded(found.document(), warnings, _to_look_for(found), found.layers, named, found.enforcement)
+    without = unnamed(sources, asked)
+    warnings = [*([without] if without else []), *found.warnings, *_of_remotes(sources, there)]
+    untold = found.enforcement if without is None else but_for_names(found.enforcement, asked)
+    return Loaded(found.document(), warnings, _to_look_for(found), found.layers, named, found.enforcement, untold)
 
 
-def _of_remotes(sources: Sequence[Source], home: Home, workspace: str) -> list[str]:
+def _of_remotes(sources: Sequence[Source], remotes: Callable[[], Remotes]) -> list[str]:
     """That remotes were added since, where a layer is about them."""
     if not any(b"git-remotes" in source.data for source in sources):
         return []
-    from interlock.app.known_remotes import remotes
     from interlock.vocabulary.printable import printable
 
-    new = remotes(home, workspace).new
+    new = remotes().new
     named = ", ".join(printable(host) for host in new[:_REMOTES_SHOWN_MAX])
     more = f" and {len(new) - _REMOTES_SHOWN_MAX} more" if len(new) > _REMOTES_SHOWN_MAX else ""
     said = f"the repository has remotes that you did not say yes to: {named}{more}; see: interlock allow --remotes"
@@ -125,15 +134,20 @@ def _to_look_for(found: Compiled) -> JsonObject:
     return to_look_for(found.aside)
 
 
-def chosen(files: Sequence[str], presets: Sequence[str], *, home: Home, workspace: str) -> list[Source]:
-    """The layers that a command line means, in order, each once: presets, files and names, then the person's own.
+def chosen(
+    files: Sequence[str], presets: Sequence[str], *, home: Home, workspace: str, naming: Naming
+) -> list[Source]:
+    """The layers that a command line means, in order, each once: presets, files and names, what stands for names where
+    none are answered, then the person's own.
 
     `workspace` is resolved. `guard` and the workspace's own layer are put around them by loading.
     """
+    from interlock.app.naming import in_place_of_names
     from interlock.app.own_layers import own_sources
     from interlock.policy import Source
 
     named = [*map(Source.preset, presets), *(_source(name, home) for name in files)]
+    named += in_place_of_names(named, naming)
     read = {source.path for source in named}
     return [*named, *(source for source in own_sources(home, workspace) if source.path not in read)]
 
@@ -142,11 +156,12 @@ def recorded(said: Sequence[Mapping[str, str]], *, home: Home, workspace: str) -
     """The layers that a session was started with (`sources` of its record), as they are today. Raises `PolicyError`
     for one that is gone.
     """
+    from interlock.app.own_layers import own_sources
     from interlock.policy import Source
 
     found = [Source.preset(each["preset"]) for each in said if "preset" in each]
     read = [Source.file(each["file"]) for each in said if "file" in each]
-    own, known = chosen([], [], home=home, workspace=workspace), {source.path for source in read}
+    own, known = own_sources(home, workspace), {source.path for source in read}
     return [*found, *read, *(source for source in own if source.path not in known)]
 
 

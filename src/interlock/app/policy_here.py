@@ -7,7 +7,7 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from interlock.app.naming import naming
+from interlock.app.naming import naming, unnamed
 from interlock.app.policies import chosen, context_of
 from interlock.host.executable import find_supervisor
 from interlock.storage.home import Home, user_home
@@ -60,7 +60,8 @@ def load_here(files: Sequence[str], presets: Sequence[str], *, workspace: str) -
     from interlock.policy import load
 
     asked = naming(Home.from_environment(), workspace)
-    return load(_named(files, presets, workspace), context_here(workspace), naming=asked)
+    sources = _named(files, presets, workspace, asked)
+    return _told(load(sources, context_here(workspace), naming=asked), sources, asked)
 
 
 def look_here(files: Sequence[str], presets: Sequence[str], *, workspace: str) -> Here:
@@ -68,11 +69,17 @@ def look_here(files: Sequence[str], presets: Sequence[str], *, workspace: str) -
     from interlock.policy import load
     from interlock.policy.loading import written
 
-    sources, context = _named(files, presets, workspace), context_here(workspace)
     asked = naming(Home.from_environment(), workspace)
-    compiled = load(sources, context, naming=asked)
+    sources, context = _named(files, presets, workspace, asked), context_here(workspace)
+    compiled = _told(load(sources, context, naming=asked), sources, asked)
     states = {**_by_name(compiled, asked), **compiled.enforcement}
     return Here(compiled, written(sources, context), workspace, states)
+
+
+def _told(compiled: Compiled, sources: Sequence[Source], asked: Naming) -> Compiled:
+    """With what a person should know of presets whose hosts cannot be known by name here."""
+    without = unnamed(sources, asked)
+    return compiled if without is None else compiled._replace(warnings=(without, *compiled.warnings))
 
 
 def _by_name(compiled: Compiled, asked: Naming) -> dict[str, Enforcement]:
@@ -105,6 +112,6 @@ def told(here: Here) -> JsonObject:
     }
 
 
-def _named(files: Sequence[str], presets: Sequence[str], workspace: str) -> list[Source]:
+def _named(files: Sequence[str], presets: Sequence[str], workspace: str, asked: Naming) -> list[Source]:
     named = list(presets) if presets or files else [DEFAULT_PRESET]
-    return chosen(files, named, home=Home.from_environment(), workspace=workspace)
+    return chosen(files, named, home=Home.from_environment(), workspace=workspace, naming=asked)

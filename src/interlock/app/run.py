@@ -13,6 +13,7 @@ from interlock.app.journal_place import journal_place
 from interlock.app.own_layers import own_layers
 from interlock.host.descriptors import open_standard_descriptors
 from interlock.host.executable import find_supervisor
+from interlock.host.host_names import forget_names
 from interlock.host.launch import Launch, jail_environment
 from interlock.host.program import find_program
 from interlock.policy.context import temporaries
@@ -114,7 +115,7 @@ def run_session(wanted: SessionWanted, face: Face) -> Ran:
         wanted, home, runtime=runtime, human_home=human_home, workspace=workspace, own=own, temporary=temporary.folder,
         walk=walk,
     )  # fmt: skip
-    face.begins(policy.layers, workspace, directory, policy.enforcement)
+    face.begins(policy.layers, workspace, directory, policy.untold)
     _warn(policy, face)
     held = hold(home, session, temporary=temporary.top)
     identity = _made(wanted, home, session, temporary, held)
@@ -151,13 +152,20 @@ def run_session(wanted: SessionWanted, face: Face) -> Ran:
             supervisor, launch, face=face, asker=_asker(home, session, wanted), headless=wanted.is_headless,
             closed=closed, own=own, meanwhile=lambda: clearing.append(_clear_up(home)),
         )  # fmt: skip
-        return Ran(session, workspace, course, keeps_before=wanted.journal_bytes is not None)
+        return Ran(session, workspace, _noted(course, home), keeps_before=wanted.journal_bytes is not None)
     finally:
         identity.end()
         os.close(held)
         for thread in clearing:
             thread.join(_CLEARING_SECONDS_MAX)
         clear(home, session)  # a supervisor that goes on without us holds it, and takes it away itself
+
+
+def _noted(course: Course, home: Home) -> Course:
+    """A start that failed may have relied on what was kept of this machine: the next one tries it."""
+    if course.failed is not None:
+        forget_names(home.cache)
+    return course
 
 
 def _warn(policy: Loaded, face: Face) -> None:

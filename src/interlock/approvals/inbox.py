@@ -30,6 +30,8 @@ PENDING_PER_SESSION_MAX: Final = 32
 WAIT_MS_MAX: Final = 24 * 3_600_000
 #: A no holds for identical acts of the session that follow within this time.
 NO_LASTS_MS: Final = 30_000
+#: A person's no to a connection holds longer: who reports on its user tries again every minute, for as long as it runs.
+NO_TO_PLACE_LASTS_MS: Final = 10 * 60_000
 #: Answered questions are kept this long for `approvals show`; the ledger keeps them for good.
 KEPT_MS: Final = 7 * 24 * 3_600_000
 #: How often a waiting asker looks for its answer, in seconds.
@@ -180,7 +182,10 @@ class Inbox:
 
         A shell tries every PATH entry after a refusal, and a program retries; each would open another prompt.
         """
-        return self._rows.refused_since(session, likeness(action), self._clock_ms() - NO_LASTS_MS)
+        now = self._clock_ms()
+        lasts = NO_LASTS_MS if reach_of(action) is None else NO_TO_PLACE_LASTS_MS
+        alike = likeness(action)
+        return self._rows.refused_since(session, alike, no_ms=now - lasts, timeout_ms=now - NO_LASTS_MS)
 
     def changes(self) -> int:
         """A number that differs when another connection wrote: cheap to ask often (PRAGMA data_version)."""

@@ -39,6 +39,7 @@ PRESETS: Final = (
     "mcp-server",
     "gateway-baseline",
     "gateway-rule-of-two",
+    "open-web",
     "guard",
     "base",
 )
@@ -209,10 +210,10 @@ def _unanswered(policy: str, naming: Naming | None) -> list[Short]:
     from interlock.policy.place import Short
     from interlock.vocabulary.enforcement import Fully
 
-    rules = rules_by_name(json.loads(policy))
-    state = naming.answer() if rules else Fully()
+    state = naming.answer()
     if isinstance(state, Fully):
         return []
+    rules = rules_by_name(json.loads(policy))
     instead = "`interlock doctor` says what would give them; or name addresses under `address`"
     return [
         Short(rule, state, best_effort, Place(at["file"], at["line"], at["column"]), instead)

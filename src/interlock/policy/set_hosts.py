@@ -23,7 +23,9 @@ HOST_SETS: Final[dict[str, tuple[str, ...]]] = {
     "model-api": (
         "api.anthropic.com",
         "api.openai.com",
+        "auth.openai.com",
         "chatgpt.com",
+        "claude.ai",
         "generativelanguage.googleapis.com",
     ),
     # Of no host (RFC 2606) where a workspace has no remotes: a rule without any name would be about all acts.

@@ -147,10 +147,11 @@ class Questions:
         """How many questions of a session wait for the same act, but for one."""
         return self._count("state = 'pending' AND session = ? AND likeness = ? AND id != ?", (session, likeness, but))
 
-    def refused_since(self, session: str, likeness: str, since_ms: int) -> bool:
-        """Whether the same act got a no, or no answer, after a time."""
-        where = "session = ? AND likeness = ? AND answer IN ('no', 'timeout') AND answered_ms > ?"
-        return self._count(where, (session, likeness, since_ms)) > 0
+    def refused_since(self, session: str, likeness: str, *, no_ms: int, timeout_ms: int) -> bool:
+        """Whether the same act got a no, or no answer, each after a time."""
+        refused = "(answer = 'no' AND answered_ms > ? OR answer = 'timeout' AND answered_ms > ?)"
+        where = f"session = ? AND likeness = ? AND {refused}"
+        return self._count(where, (session, likeness, no_ms, timeout_ms)) > 0
 
     def _count(self, where: str, values: tuple[str | int, ...]) -> int:
         return cast("int", self._database.rows(f"SELECT count(*) FROM question WHERE {where}", values)[0][0])  # noqa: S608

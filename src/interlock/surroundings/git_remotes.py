@@ -26,6 +26,17 @@ if TYPE_CHECKING:
 _REMOTES_MAX: Final = 1024
 _URL: Final = re.compile(r"([a-z][a-z0-9+.-]*)://(?:[^/?#]*@)?(\[[^\]/]*\]|[^/:]*)", re.I)
 _SHORT: Final = re.compile(r"(?:[^/:]*@)?([^/@:\[\]]+):(?!:)")
+#: Hosts of a forge's own, where nobody but that forge answers.
+_COMPANIONS: Final[Mapping[str, tuple[str, ...]]] = {
+    "github.com": (
+        *("api.github.com", "codeload.github.com", "ssh.github.com", "uploads.github.com"),
+        *("github-cloud.githubusercontent.com", "media.githubusercontent.com", "objects.githubusercontent.com"),
+        *("raw.githubusercontent.com", "release-assets.githubusercontent.com"),
+    ),
+    "ssh.github.com": ("github.com", "api.github.com"),
+    "gitlab.com": ("altssh.gitlab.com",),
+    "bitbucket.org": ("api.bitbucket.org", "altssh.bitbucket.org"),
+}
 _BY_SSH: Final = frozenset({"ssh", "git+ssh", "ssh+git"})
 _BY_NET: Final = frozenset({"http", "https", "git", "ftp", "ftps"})
 
@@ -35,6 +46,11 @@ class _Place(NamedTuple):
 
     host: str
     by_ssh: bool
+
+
+def with_companions(hosts: Sequence[str]) -> tuple[str, ...]:
+    """With the hosts to which the forge of one of them leads its own clients: releases, archives, large files."""
+    return tuple(sorted({*hosts, *(beside for host in hosts for beside in _COMPANIONS.get(host, ()))}))
 
 
 def remote_hosts(workspace: str, environment: Mapping[str, str], home: str) -> tuple[str, ...]:

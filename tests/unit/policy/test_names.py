@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from interlock.app.naming import naming
 from interlock.app.policies import _source
 from interlock.app.policy_here import _named
 from interlock.policy import PolicyError, Source
@@ -27,7 +28,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
 
 def both(word: str, home: Home) -> set[bytes]:
     """What `run` takes and what `policy check` reads."""
-    return {_source(word, home).data, *(source.data for source in _named([word], [], str(Path.cwd())))}
+    return {_source(word, home).data, *(source.data for source in _named([word], [], str(Path.cwd()), naming(home, str(Path.cwd()))))}
 
 
 @pytest.mark.parametrize("name", ["team", "ci"])

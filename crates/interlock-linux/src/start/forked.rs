@@ -9,7 +9,7 @@ use crate::door::file::copy;
 use crate::door::naming::Naming;
 use crate::door::net::sender;
 use crate::door::receive;
-use crate::door::resolver::socket_maker::SocketMaker;
+use crate::door::resolver::socket_maker::Starting;
 use crate::door::resolver::{Resolver, answer};
 use crate::door::seen::history::Histories;
 use crate::door::seen::places::Places;
@@ -76,7 +76,7 @@ impl Forked {
         capability::lacking().map_or(Ok(()), |missing| Err(Failed::lacking(missing.what, &missing.hint)))?;
         // Before anything of the session is opened: from here on its names are meant.
         let places = Own::enter(&launch.private_places)?;
-        let resolver = resolver(&launch, &judge)?;
+        let names = names(&launch, &judge)?;
         let wall = wall::build(&judge.exec_roots())
             .map_err(|missing| Failed::lacking(missing.0, "`interlock doctor` says what is missing and what to do"))?;
         // Not even tried without the capability: a filter may kill for it.
@@ -91,6 +91,7 @@ impl Forked {
         let (ours, guardian) = scope.fork(|| fork(&start, ours, theirs.link, theirs.neck)).map_err(unprepared)?;
         start.forget();
         let mut tree = Tree::new(guardian, ours.words, ours.orders, ours.neck);
+        let resolver = names.map(|helper| resolver(helper, &launch, &judge)).transpose()?.flatten();
         let (steps, enforced) = (Steps::new(ours.lines, ours.go), Enforced::new(wall, need, places, resolver.is_some()));
         let command = tree.born()?;
         if sender::names(guardian).is_err() {
@@ -132,18 +133,26 @@ impl Forked {
     }
 }
 
-/// What answers names, where policy names hosts. Nothing where it cannot be had, and every rule that needs it was said to be short of it.
-fn resolver(launch: &Launch, judge: &Judge) -> Result<Option<Resolver>, Failed> {
+/// What is to answer names, where policy names hosts. Nothing where it cannot be had, and every rule that needs it was said to be short of it.
+fn names(launch: &Launch, judge: &Judge) -> Result<Option<Starting>, Failed> {
     if !named::are_needed(judge.policy()) {
         return Ok(None);
     }
-    match SocketMaker::start() {
+    Starting::begin().map(Some).or_else(|why| without_names(&why, launch, judge).map(|()| None))
+}
+
+fn resolver(helper: Starting, launch: &Launch, judge: &Judge) -> Result<Option<Resolver>, Failed> {
+    match helper.ready() {
         Ok(maker) => Ok(Some(Resolver::new(maker))),
-        Err(_) if named::rules(judge.policy()).all(|rule| launch.short.contains_key(&rule.name)) => Ok(None),
-        Err(why) => {
-            Err(Failed::lacking(format!("policy names hosts, and names cannot be answered: {why}"), "name addresses under `address`"))
-        }
+        Err(why) => without_names(&why, launch, judge).map(|()| None),
     }
+}
+
+fn without_names(why: &str, launch: &Launch, judge: &Judge) -> Result<(), Failed> {
+    if named::rules(judge.policy()).all(|rule| launch.short.contains_key(&rule.name)) {
+        return Ok(());
+    }
+    Err(Failed::lacking(format!("policy names hosts, and names cannot be answered: {why}"), "name addresses under `address`"))
 }
 
 /// Forks the guardian; in it this does not return.

@@ -8,7 +8,7 @@ use super::Resolver;
 use super::upstream;
 use crate::door::session::Session;
 use crate::line::now_us;
-use crate::sys::network;
+use crate::sys::{descriptors, network};
 use interlock_abi::dns::{Code, Family, Query, Unread};
 use interlock_core::decision::RecordClass;
 use interlock_core::{host, named};
@@ -27,6 +27,8 @@ const STREAMS_MAX: usize = 64;
 const SILENCE: Duration = Duration::from_secs(10);
 /// After an error of a socket that is the session's own.
 const PAUSE: Duration = Duration::from_millis(10);
+/// How long the first question is waited for at one time, in milliseconds.
+const WAIT_MS: i32 = 60_000;
 /// The longest question by UDP: what is longer is cut and then none.
 const DATAGRAM_BYTES_MAX: usize = 4096;
 /// How long a program may rely on an answer that is the session's own, in seconds.
@@ -34,18 +36,28 @@ const OWN_SECONDS: u32 = 5;
 /// A browser that is told so leaves names to the machine (support.mozilla.org, "canary domain").
 const CANARY: &str = "use-application-dns.net";
 
-/// Starts to answer.
+/// Starts to answer. Most sessions ask for nothing: until the first question one thread waits for it.
 ///
 /// # Errors
 /// No thread can be started, or the sockets are none.
 pub fn begin(session: &Arc<Session>) -> std::io::Result<()> {
     let Some(resolver) = &session.resolver else { return Ok(()) };
-    for _ in 0..THREADS {
-        let session = Arc::clone(session);
-        std::thread::Builder::new().name("resolver".into()).spawn(move || datagrams(&session))?;
-    }
     let (listener, session) = (TcpListener::from(resolver.maker.streams.try_clone()?), Arc::clone(session));
-    std::thread::Builder::new().name("resolver".into()).spawn(move || streams(&listener, &session)).map(drop)
+    std::thread::Builder::new().name("resolver".into()).spawn(move || first(listener, &session)).map(drop)
+}
+
+/// Waits for the first question, and has all that come answered from there on.
+fn first(listener: TcpListener, session: &Arc<Session>) {
+    let Some(resolver) = &session.resolver else { return };
+    while descriptors::wait_readable(&[resolver.maker.datagrams.as_fd(), listener.as_fd()], WAIT_MS).is_empty() {}
+    let streaming = Arc::clone(session);
+    let _fewer = std::thread::Builder::new().name("resolver".into()).spawn(move || streams(&listener, &streaming));
+    for _ in 1..THREADS {
+        let session = Arc::clone(session);
+        // With fewer of them questions wait longer.
+        let _fewer = std::thread::Builder::new().name("resolver".into()).spawn(move || datagrams(&session));
+    }
+    datagrams(session);
 }
 
 fn datagrams(session: &Session) {

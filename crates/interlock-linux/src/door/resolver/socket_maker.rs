@@ -32,12 +32,15 @@ pub struct SocketMaker {
     pub namespace: u64,
 }
 
-impl SocketMaker {
+/// The helper while it prepares: what else a start needs can be done meanwhile.
+pub struct Starting(OwnedFd);
+
+impl Starting {
     /// Starts the helper. The process must have one thread.
     ///
     /// # Errors
     /// Why there is none here, in words.
-    pub fn start() -> Result<Self, String> {
+    pub fn begin() -> Result<Self, String> {
         if capability::simulated(MECHANISM) {
             return Err("it is simulated to be missing".to_owned());
         }
@@ -47,6 +50,15 @@ impl SocketMaker {
             Forked::Child => serve(&theirs),
             Forked::Parent(_) => drop(theirs),
         }
+        Ok(Self(link))
+    }
+
+    /// Waits until it is ready.
+    ///
+    /// # Errors
+    /// Why there is none here, in words.
+    pub fn ready(self) -> Result<SocketMaker, String> {
+        let Self(link) = self;
         let refused = |errno: i32| {
             let error = std::io::Error::from_raw_os_error(errno);
             format!("a network namespace of its own is refused here ({error}): it needs user namespaces, or CAP_SYS_ADMIN")
@@ -56,12 +68,14 @@ impl SocketMaker {
         }
         let made = network::handed(link.as_fd()).map_err(|Errno(errno)| refused(errno))?;
         match made {
-            Some((MADE, both)) => Self::of(link, both).ok_or_else(|| refused(libc::EPROTO)),
+            Some((MADE, both)) => SocketMaker::of(link, both).ok_or_else(|| refused(libc::EPROTO)),
             Some((errno, _)) => Err(refused(i32::from(errno))),
             None => Err(refused(libc::EPERM)),
         }
     }
+}
 
+impl SocketMaker {
     fn of(link: OwnedFd, both: Vec<OwnedFd>) -> Option<Self> {
         let [datagrams, streams] = <[OwnedFd; 2]>::try_from(both).ok()?;
         let namespace = sockets::namespace(datagrams.as_fd()).ok()?;
