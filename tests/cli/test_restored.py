@@ -154,6 +154,17 @@ def test_exchanged_names_are_exchanged_again(run, place, user):
     }  # fmt: skip
 
 
+def test_what_of_before_stands_at_a_name_is_not_replaced_but_moved_back(run, place, user):
+    work = workspace(place, user, {"s/t/F": "of F", "u/x": "of x", "blocked/F": "of blocked", "v": "of v"})
+    script = "rm u/x; mv s/t/F u/x; rmdir s/t; rm v; mv blocked/F v; rmdir blocked; echo made > blocked"
+    done = in_session(run, script)
+    assert done.returncode == 0, done.stderr
+    (work / "blocked").write_text("a person's\n")
+    restored(run)
+    assert ((work / "s/t/F").read_text(), (work / "u/x").read_text()) == ("of F", "of x")
+    assert "of blocked" in {path.read_text() for path in work.rglob("*") if path.is_file()}, "it is nowhere else"
+
+
 def test_renames_without_end_do_not_fill_the_disk(run, place, user):
     work = workspace(place, user, {"tool": "t"})
     done = in_session(run, "long; long; rm tool")

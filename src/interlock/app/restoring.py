@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import stat
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -21,9 +20,9 @@ from interlock.app.comparing import (
     differs,
     has_content_of,
     identity_of,
-    link_kept,
     made_of,
 )
+from interlock.app.taking_names import TEMPORARY, copy, linked, moved, replaced, writing
 from interlock.storage import below
 
 if TYPE_CHECKING:
@@ -33,10 +32,7 @@ if TYPE_CHECKING:
     from interlock.app.comparing import Compared, Item
     from interlock.storage.journal import Moves, Was
 
-_FICLONE: Final = 0x40049409
-_COPY_BYTES: Final = 1 << 30
 _OWNER_MAY: Final = 0o700
-_TEMPORARY: Final = ".interlock-restoring-"
 _ASIDE: Final = ".interlock-aside-"
 
 
@@ -63,8 +59,10 @@ class _Restoring:
         self.touched: dict[str, os.stat_result] = {}
         #: Names that were moved back.
         self.named: set[str] = set()
-        #: What is put back once all is moved.
-        self.moving = contextlib.ExitStack()
+        self.gone: set[str] = set()  # folders of before that were taken away
+        kept_nowhere = (thing for thing in found.past.things if content_of(thing, found.journal) is None)
+        self.alone = {thing.identity: thing.before for thing in kept_nowhere}
+        self.moving = contextlib.ExitStack()  # what is put back once all is moved
 
     def done(self) -> Brought:
         wanted = [item for item in self.found.items if item.did != "made" and not self._is_others(item)]
@@ -75,6 +73,7 @@ class _Restoring:
         for item in sorted(made, key=lambda item: -item.path.count("/")):
             if not self._is_others(item):
                 self._tried(item, self._taken)
+        self.gone = {item.path for item in folders if item.did == "deleted"}
         with self.moving:
             self._moved_back({item.path for item in wanted if item.did == "moved"})
         for item in sorted(folders, key=lambda item: item.path.count("/")):
@@ -134,9 +133,13 @@ class _Restoring:
                 self._alone(one, held, move.to, move.path),
                 self._alone(other, held, move.path, move.to),
             ):
-                aside = _TEMPORARY + os.urandom(8).hex()
+                aside = TEMPORARY + os.urandom(8).hex()
                 os.rename(now, aside, src_dir_fd=source, dst_dir_fd=goal)
-                os.rename(before, now, src_dir_fd=goal, dst_dir_fd=source)
+                try:
+                    os.rename(before, now, src_dir_fd=goal, dst_dir_fd=source)
+                except OSError:
+                    os.rename(aside, now, src_dir_fd=goal, dst_dir_fd=source)
+                    raise
                 os.rename(aside, before, src_dir_fd=goal, dst_dir_fd=goal)
         except OSError as error:
             self.outcome.left.append((move.path, f"it is at {move.to}: {os.strerror(error.errno or errno.EIO)}"))
@@ -151,6 +154,7 @@ class _Restoring:
         if there is None or identity_of(there) != thing.identity or now == before:
             return
         try:
+            self._folders_gone(before.rpartition("/")[0])
             self._rename(now, before, self._alone(there, held, now, before))
         except OSError as error:
             self.outcome.left.append((before, f"it is at {now}: {os.strerror(error.errno or errno.EIO)}"))
@@ -158,6 +162,12 @@ class _Restoring:
         if before == thing.before:
             self.named.add(before)
             self.outcome.restored.append(before)
+
+    def _folders_gone(self, folder: str) -> None:
+        """Make a folder of before that was taken away, since something is to be moved back into it."""
+        if folder in self.gone and below.found(folder) is None:
+            self._folders_gone(folder.rpartition("/")[0])
+            self._made_again(folder)
 
     def _alone(
         self, there: os.stat_result, held: dict[str, Held], now: str, before: str
@@ -234,9 +244,12 @@ class _Restoring:
             return
         if any(thing.before == folder and thing.is_folder for thing in self.found.past.things):
             self._parents_of(folder)
-            with self._writable(folder) as (parent, name):
-                os.mkdir(name, _OWNER_MAY, dir_fd=parent)
-            self.outcome.restored.append(folder)
+            self._made_again(folder)
+
+    def _made_again(self, folder: str) -> None:
+        with self._writable(folder) as (parent, name):
+            os.mkdir(name, _OWNER_MAY, dir_fd=parent)
+        self.outcome.restored.append(folder)
 
     def _put(self, item: Item) -> bool:
         thing = item.thing
@@ -265,23 +278,30 @@ class _Restoring:
         """Whether what has the name is the object of before, and none of the session's that was given its number."""
         return there is not None and thing.identity == identity_of(there) != self.found.past.made.get(path)
 
+    def _is_of_another(self, path: str, there: os.stat_result) -> bool:
+        """Whether it is something of before that is nowhere else, and has another's name."""
+        is_ours = self.found.past.made.get(path) == identity_of(there)
+        return there.st_nlink == 1 and not is_ours and self.alone.get(identity_of(there), path) != path
+
     def _bring(self, thing: Thing, was: Was, path: str, there: os.stat_result | None) -> None:
         kept = content_of(thing, self.found.journal)
         itself = kept is not None and any(itself and kept.endswith(f"/{name}") for name, itself in thing.contents)
         if kept is None and (was.size or not stat.S_ISREG(was.mode)):
             raise OSError(errno.ENOENT, "its content is not in the journal", path)
+        if there is not None and self._is_of_another(path, there):
+            raise OSError(errno.EEXIST, "something else of before has its name", path)
         with self._writable(path) as (folder, name):
-            if itself and kept is not None and _moved(kept, folder, name):
+            if itself and kept is not None and moved(kept, folder, name):
                 return
             is_itself = self._is_itself(thing, path, there)
             if there is not None and is_itself and there.st_nlink > 1 and stat.S_ISREG(there.st_mode):
                 # Its other names go on being names of it; those of another object are not touched.
-                with _writing(name, folder) as goal:
+                with writing(name, folder) as goal:
                     os.truncate(goal, 0)
-                    _copy(kept, goal)
+                    copy(kept, goal)
                 return
-            if not (stat.S_ISREG(was.mode) and _linked(kept, folder, name)):
-                _replaced(was, kept, folder, name)
+            if not (stat.S_ISREG(was.mode) and linked(kept, folder, name)):
+                replaced(was, kept, folder, name)
 
     def _as_before(self, was: Was, path: str) -> None:
         """Owner, attributes, mode and times, in the order in which each leaves the others as they are."""
@@ -368,115 +388,3 @@ def _with_attributes(attributes: Iterable[tuple[bytes, bytes]] | None, itself: s
     for name, value in wanted.items():
         if name not in os.listxattr(itself) or os.getxattr(itself, name) != value:
             os.setxattr(itself, name, value)
-
-
-def _moved(kept: str, folder: int, name: str) -> bool:
-    """Put the object itself back. It is copied where it lies on another file system."""
-    try:
-        os.rename(kept, name, dst_dir_fd=folder)
-    except OSError as error:
-        if error.errno == errno.EXDEV:
-            return False
-        raise
-    return True
-
-
-def _linked(kept: str | None, folder: int, name: str) -> bool:
-    """A file with the content of before takes the name, and has none until then: a session that works in this folder
-    could open it by another name than the one that policy knows. False where the file system cannot do that.
-    """
-    try:
-        number = os.open(".", os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=folder)
-    except OSError as error:
-        if error.errno in (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL):
-            return False
-        raise
-    try:
-        _copy(kept, number)
-        itself = f"/proc/self/fd/{number}"
-        try:
-            os.link(itself, name, dst_dir_fd=folder, follow_symlinks=True)
-        except FileExistsError:
-            aside = _TEMPORARY + os.urandom(8).hex()
-            os.rename(name, aside, src_dir_fd=folder, dst_dir_fd=folder)
-            try:
-                os.link(itself, name, dst_dir_fd=folder, follow_symlinks=True)
-            except OSError:
-                with contextlib.suppress(OSError):
-                    os.link(aside, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
-                    os.unlink(aside, dir_fd=folder)
-                raise
-            os.unlink(aside, dir_fd=folder)
-    finally:
-        os.close(number)
-    return True
-
-
-def _replaced(was: Was, kept: str | None, folder: int, name: str) -> None:
-    """The object of before takes the name, whatever has it."""
-    temporary = _TEMPORARY + os.urandom(8).hex()
-    try:
-        _made(temporary, folder, was, kept)
-        os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary, dir_fd=folder)
-        raise
-
-
-def _made(name: str, folder: int, was: Was, kept: str | None) -> None:
-    if stat.S_ISLNK(was.mode):
-        os.symlink(link_kept(kept) if kept is not None else "", name, dir_fd=folder)
-    elif stat.S_ISREG(was.mode):
-        number = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder)
-        try:
-            _copy(kept, number)
-        finally:
-            os.close(number)
-    else:
-        os.mknod(name, was.mode, was.special, dir_fd=folder)
-
-
-@contextlib.contextmanager
-def _writing(name: str, folder: int) -> Iterator[int]:
-    held = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-    mode = stat.S_IMODE(os.fstat(held).st_mode)
-    itself = f"/proc/self/fd/{held}"
-    try:
-        if not mode & stat.S_IWUSR:
-            os.chmod(itself, mode | stat.S_IWUSR)
-        number = os.open(itself, os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            yield number
-        finally:
-            os.close(number)
-    finally:
-        os.close(held)
-
-
-def _copy(kept: str | None, goal: int) -> None:
-    """The content of before; holes stay holes."""
-    if kept is None:
-        return
-    with open(kept, "rb") as source:
-        number = source.fileno()
-        with contextlib.suppress(OSError):
-            fcntl.ioctl(goal, _FICLONE, number)
-            return
-        size = os.fstat(number).st_size
-        os.truncate(goal, size)
-        at = 0
-        while at < size:
-            try:
-                begin = os.lseek(number, at, os.SEEK_DATA)
-            except OSError as error:
-                if error.errno == errno.ENXIO:
-                    return  # nothing but a hole behind it
-                begin = at
-            at = begin
-            end = os.lseek(number, begin, os.SEEK_HOLE) if begin < size else size
-            while at < end:
-                done = os.copy_file_range(number, goal, min(end - at, _COPY_BYTES), at, at)
-                if done == 0:
-                    return
-                at += done
