@@ -6,7 +6,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from interlock.mediate.scoring import Scored, Scoring, Unscored
-from interlock.risk.memory import Kept, Memory, Use
+from interlock.risk.addresses import addresses_in
+from interlock.risk.memory import UNTRUSTED, Kept, Memory, Use
 from interlock.risk.score import Known, Score, agent_of, score, seen
 from interlock.risk.settings import declared, scorings
 from interlock.vocabulary.facts import LABEL_PLACES
@@ -30,6 +31,9 @@ class Store(Protocol):
     def keep(self, row: Row) -> None:
         """Have it on disk. Raises `HostError`."""
 
+    def keep_all(self, rows: Iterable[Row]) -> None:
+        """The same of several, all or none. Raises `HostError`."""
+
     def news(self) -> Iterable[Row]:
         """What was written since this was asked last; at first everything."""
 
@@ -39,7 +43,10 @@ class _Keeper:
         self._store = store
 
     def keep(self, kept: Kept) -> None:
-        self._store.keep((kept.agent, kept.kind, kept.name, kept.value, kept.at_ms))
+        self._store.keep(_row(kept))
+
+    def keep_all(self, kept: Iterable[Kept]) -> None:
+        self._store.keep_all(map(_row, kept))
 
 
 class PolicyScoring:
@@ -76,19 +83,32 @@ class PolicyScoring:
 
     def let_through(self, action: JsonObject) -> None:
         """See `Scoring`."""
-        target = object_at(action, "target")
-        labels = self._declared.of(str(target.get("connector")), str(target.get("tool"))) if self._declared else ()
-        self._memory.let_through(agent_of(action), _use(action), seen(action), labels, self._clock.now_ms())
+        now_ms = self._clock.now_ms()
+        self._memory.let_through(agent_of(action), _use(action), seen(action), self._labels(action), now_ms)
 
-    def returned(self, action: JsonObject, size: int) -> None:
+    def returned(self, action: JsonObject, size: int, said: object) -> None:
         """See `Scoring`."""
-        self._memory.returned(agent_of(action), size, self._clock.now_ms())
+        now_ms, agent = self._clock.now_ms(), agent_of(action)
+        self._memory.returned(agent, size, now_ms)
+        if said is None or self._declared is None or not self._scorings:
+            return
+        untrusted = UNTRUSTED in self._labels(action)
+        addresses, is_whole = addresses_in(said, decoded=untrusted)
+        self._memory.met(agent, addresses, untrusted=untrusted, now_ms=now_ms, is_whole=is_whole)
+
+    def _labels(self, action: JsonObject) -> tuple[str, ...]:
+        target = object_at(action, "target")
+        return self._declared.of(str(target.get("connector")), str(target.get("tool"))) if self._declared else ()
 
 
 def scoring_of(policy: CompiledPolicy, store: Store, clock: Clock) -> Scoring:
     """The scoring of a policy; of one that neither scores nor labels, none."""
     asked = any("risk" in layer or "labels" in layer for layer in policy["layers"])
     return PolicyScoring(policy, store, clock) if asked else Unscored()
+
+
+def _row(kept: Kept) -> Row:
+    return kept.agent, kept.kind, kept.name, kept.value, kept.at_ms
 
 
 def _kept(row: Row) -> Kept:

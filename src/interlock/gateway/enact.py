@@ -167,7 +167,7 @@ class Enactor(Struct, frozen=True):
             return self._no_result(Broken("the server makes a task of it, as only a call may become", Effect.UNKNOWN))
         if withheld is None:
             shown, noted = self._named(value)
-            return Enacted(shown, effect_of(value), status=status_of(value), result=size, noted=noted)
+            return Enacted(shown, effect_of(value), status=status_of(value), result=size, noted=noted, said=shown)
         text = f"Interlock withheld the result of {self.operation.what}: {withheld}. The call itself was made."
         told = (
             failure(text, Effect.DONE)

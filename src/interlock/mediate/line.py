@@ -282,7 +282,11 @@ class Line:
             await self.recorder.ordered(record)
         except RecordFailed as failure:
             return replace(_unrecorded(failure, None, of="result"), effect=enacted.effect)
-        self.scoring.returned(permit.action, number_at(enacted.result or {}, "bytes") or 0)
+        try:
+            self.scoring.returned(permit.action, number_at(enacted.result or {}, "bytes") or 0, enacted.said)
+        except Exception as error:  # the edge of what is kept in mind: what is not noted counts for nothing later
+            why = f"what it says could not be kept in mind: {_words(error)}"
+            return Refused(Decision.own_denial(why), why, effect=enacted.effect)
         return enacted.outcome
 
     async def _refuse(self, attribution: Attribution, judged: _Judged, *, settled: Decision | None = None) -> Refused:

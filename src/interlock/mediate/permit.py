@@ -50,6 +50,8 @@ class Enacted(Struct, Generic[T], frozen=True):
     withheld: str | None = None
     #: What else its record says.
     noted: JsonObject | None = None
+    #: What was handed on, for who keeps in mind what its agent has read.
+    said: object = None
 
 
 @dataclass(frozen=True, slots=True)

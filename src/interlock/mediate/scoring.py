@@ -30,8 +30,8 @@ class Scoring(Protocol):
     def let_through(self, action: JsonObject) -> None:
         """It is about to be enacted, and its decision is on record."""
 
-    def returned(self, action: JsonObject, size: int) -> None:
-        """So many bytes of its result go to its agent."""
+    def returned(self, action: JsonObject, size: int, said: object) -> None:
+        """So many bytes of its result go to its agent; `said`: the result, where there is one."""
 
 
 class Unscored:
@@ -44,7 +44,7 @@ class Unscored:
     def let_through(self, action: JsonObject) -> None:
         """See `Scoring`."""
 
-    def returned(self, action: JsonObject, size: int) -> None:
+    def returned(self, action: JsonObject, size: int, said: object) -> None:
         """See `Scoring`."""
 
 

@@ -29,6 +29,7 @@ POINTS: Final[dict[str, dict[str, int]]] = {
     "destination": {"internal": 0, "known": 5, "new": 20, "unseen": 20},
     "labels": {"untrusted": 15, "private": 5, "secret": 10},
     "novelty": {"tool": 10, "destination": 5},
+    "provenance": {"untrusted": 20},
     "definition": {"changed": 15},
     "hour": {"outside": 10},
 }

@@ -24,6 +24,9 @@ CHANGED_MS: Final = 24 * 3_600_000
 #: So long what an agent has read stays with it.
 LABELS_MS: Final = 24 * 3_600_000
 BYTES_MAX: Final = 2**53 - 1
+UNTRUSTED: Final = "untrusted"
+#: Stands for every address that is not known: more came from what is untrusted than could be looked at or kept.
+ANY: Final = "*"
 
 
 class Kept(Struct, frozen=True):
@@ -42,6 +45,9 @@ class Keeper(Protocol):
     def keep(self, kept: Kept) -> None:
         """Have it on disk. Raises when it is not there after all: then nothing follows."""
 
+    def keep_all(self, kept: Iterable[Kept]) -> None:
+        """The same of several at once, all or none."""
+
 
 class _Agent:
     """One agent's."""
@@ -53,6 +59,8 @@ class _Agent:
         self.tools: set[str] = set()
         self.hosts: set[str] = set()
         self.labels: dict[str, int] = {}
+        #: Where its agent first met an address: whether in what is untrusted.
+        self.met: dict[str, bool] = {}
 
     def forget(self, now_ms: int) -> None:
         """What is older than lately. A clock that was set back forgets nothing early."""
@@ -82,6 +90,8 @@ class Memory:
                     mine.hosts.add(each.name)
                 case "label":
                     mine.labels[each.name] = each.at_ms
+                case "met":
+                    mine.met[each.name] = each.value == UNTRUSTED
                 case _:
                     self._definitions[each.name] = (each.value, each.at_ms)
 
@@ -100,6 +110,7 @@ class Memory:
             new_tool=use.name not in mine.tools,
             new_hosts=tuple(host for host in seen.hosts if host not in mine.hosts),
             changed=self._changed(use, now_ms),
+            untrusted=tuple(sorted(each for each in seen.addresses if mine.met.get(each, mine.met.get(ANY, False)))),
         )
         mine.calls.setdefault(use.action, now_ms)
         while len(mine.calls) > CALLS_KEPT_MAX:
@@ -124,6 +135,22 @@ class Memory:
         for host in seen.hosts:
             self._acquainted(mine.hosts, agent, "host", host, now_ms)
         self._moved(mine, seen.bytes, now_ms)
+        self.met(agent, seen.addresses, untrusted=False, now_ms=now_ms)
+
+    def met(self, agent: str, addresses: Iterable[str], *, untrusted: bool, now_ms: int, is_whole: bool = True) -> None:
+        """An agent meets addresses, in what it sends or reads. Where it met one first is where it has it from: nothing
+        that it does with it later makes it another's. Of what does not fit or could not be looked through, each address
+        that is not known is taken as from there."""
+        mine = self._agent(agent)
+        new = [each for each in addresses if each not in mine.met]
+        room = NAMES_KEPT_MAX - len(mine.met)
+        if untrusted and (len(new) > room or not is_whole) and ANY not in mine.met:
+            new, room = [ANY, *new], room + 1
+        value = UNTRUSTED if untrusted else ""
+        kept = [Kept(agent, "met", each, value, now_ms) for each in new[:room]]
+        if kept:
+            self._keeper.keep_all(kept)
+            mine.met.update((each.name, untrusted) for each in kept)
 
     def returned(self, agent: str, size: int, now_ms: int) -> None:
         """So many bytes went to an agent."""

@@ -17,8 +17,9 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from interlock.risk.addresses import addresses_in
 from interlock.risk.settings import Signal
 from interlock.vocabulary.json_value import JsonObject, is_object, object_at, text_at
 
@@ -64,6 +65,8 @@ class Seen(Struct, frozen=True):
     rows: float = 0
     bytes: int = 0
     is_whole: bool = True
+    #: Addresses that its arguments name plainly, for what is known of where they came from.
+    addresses: frozenset[str] = frozenset()
 
 
 class Known(Struct, frozen=True, omit_defaults=True):
@@ -78,6 +81,8 @@ class Known(Struct, frozen=True, omit_defaults=True):
     new_tool: bool = False
     new_hosts: tuple[str, ...] = ()
     changed: bool = False
+    #: Addresses of the call that its agent first met in what is untrusted.
+    untrusted: tuple[str, ...] = ()
 
 
 class Score(Struct, frozen=True):
@@ -89,6 +94,15 @@ class Score(Struct, frozen=True):
 
 def seen(action: JsonObject) -> Seen:
     """Read a call."""
+    found = _read(action)
+    target = object_at(action, "target")
+    named = target.get("tool") if action.get("verb") == "resource.read" else None
+    sent = [named, target.get("arguments"), object_at(target, "beside").get("inputResponses")]
+    addresses, _ = addresses_in(sent, decoded=False)
+    return structs.replace(found, addresses=addresses) if addresses else found
+
+
+def _read(action: JsonObject) -> Seen:
     target = object_at(action, "target")
     hosts: dict[str, None] = {}
     rows: float = 0
@@ -182,6 +196,9 @@ def _signals(scoring: Scoring, action: JsonObject, read: Seen, known: Known) -> 
         more.append(("novelty", "tool", "its agent has not used this tool before"))
     if known.new_hosts:
         more.append(("novelty", "destination", f"its agent has sent nothing to {_shown(known.new_hosts[0])} before"))
+    if known.untrusted:
+        named = _shown(known.untrusted[0])
+        more.append(("provenance", "untrusted", f"its agent has {named} from what is untrusted"))
     if known.changed:
         more.append(("definition", "changed", "the tool's definition changed lately"))
     if scoring.hours is not None:

@@ -5,6 +5,7 @@ INVARIANT: `keep` returns once it is on disk. One row for each thing, the latest
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from interlock.storage.database import Database
@@ -36,6 +37,12 @@ class MemoryStore:
     def keep(self, row: Row) -> None:
         """Have it on disk. Raises `HostError` when it is not there after all."""
         self._database.change("INSERT OR REPLACE INTO memory VALUES (?, ?, ?, ?, ?)", row)
+
+    def keep_all(self, rows: Iterable[Row]) -> None:
+        """The same of several, all or none. Raises `HostError`."""
+        with self._database.transaction():
+            for row in rows:
+                self.keep(row)
 
     def news(self) -> list[Row]:
         """What was written since this was asked last, the oldest first; at first everything. Raises `HostError`."""

@@ -63,6 +63,10 @@ def call(identity, params):
     name, arguments = params["name"], params.get("arguments", {})
     effect(name, arguments)
     text = {"content": [{"type": "text", "text": f"{name}: {arguments.get('text', '')}"}]}
+    letter = os.path.join(os.path.dirname(EFFECTS or ""), "letter")
+    if MODE == "mail" and name == "read" and os.path.exists(letter):
+        with open(letter) as file:
+            text = {"content": [{"type": "text", "text": file.read()}]}
     if name == "slow":
         time.sleep(float(arguments["text"]))
     if name == "progress":

@@ -338,7 +338,7 @@ class Scorer:
     def let_through(self, action: Any) -> None:
         self._at("let through")
 
-    def returned(self, action: Any, size: int) -> None:
+    def returned(self, action: Any, size: int, said: object) -> None:
         self._at("returned")
 
 

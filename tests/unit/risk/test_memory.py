@@ -22,6 +22,10 @@ class Paper:
             raise OSError("full")
         self.kept.append(kept)
 
+    def keep_all(self, kept: Any) -> None:
+        for each in kept:
+            self.keep(each)
+
 
 def use(number: int, name: str = "crm/read", definition: str | None = None) -> Use:
     return Use(f"s/{number}", name, definition)

@@ -69,6 +69,7 @@ CAUSES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "destination.new": ({"url": "https://elsewhere.test/x"}, {}),
     "novelty.tool": ({}, {"new_tool": True}),
     "novelty.destination": ({}, {"new_hosts": ("a.test",)}),
+    "provenance.untrusted": ({}, {"untrusted": ("a@elsewhere.test",)}),
     "definition.changed": ({}, {"changed": True}),
     "hour.outside": ({}, {"now_ms": NOON_MS + 8 * 3_600_000}),
 }
