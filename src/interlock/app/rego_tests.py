@@ -91,7 +91,7 @@ def _tested(compiled: CompiledRego) -> RegoTest:
     except Unheard as unheard:
         return RegoTest(name, False, str(unheard))
     try:
-        answer = asyncio.run(child.ask(b"{}"))
+        answer = asyncio.run(child.value(b"{}"))
     except (OSError, EOFError):
         return RegoTest(name, False, "evaluating it took too long, or too much")
     finally:

@@ -14,10 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import socket
-import struct
-import subprocess
-import sys
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import cached_property
@@ -26,6 +22,8 @@ from typing import Final, NoReturn, cast
 
 import jsonschema_rs
 
+from interlock.mediate.bounded import Bounded
+from interlock.vocabulary.errors import PeerError
 from interlock.vocabulary.json_text import JsonObject, canonical, encode, is_object, parse_answer, plain
 from interlock.vocabulary.printable import printable
 
@@ -36,9 +34,6 @@ CHECK_S_MAX: Final = 20.0
 SPENT_MS: Final = 600_000
 SPENT_KEPT_MAX: Final = 4_096
 TOO_MUCH: Final = "holding anything to its schema takes too long"
-_ANSWER_BYTES_MAX: Final = 1 << 20
-#: Stands before each text to and from the other process.
-LENGTH: Final = struct.Struct("!I")
 #: Parts of a schema times bytes of a value: some milliseconds.
 COST_MAX: Final = 1_000_000
 PARTS_MAX: Final = 500
@@ -126,10 +121,10 @@ class SchemaChecks:
                 raise UnusableSchema(TOO_MUCH)
             child = self._idle.pop() if self._idle else await asyncio.to_thread(_Child)
             try:
-                answer = await asyncio.wait_for(child.ask(digest, schema.own, value), CHECK_S_MAX)
+                answer = await asyncio.wait_for(child.held(digest, schema.own, value), CHECK_S_MAX)
             except BaseException as error:  # whatever it is, this process may still be at it
                 await asyncio.shield(asyncio.to_thread(child.end))
-                if not isinstance(error, (OSError, EOFError, ValueError, TimeoutError)):
+                if not isinstance(error, (OSError, EOFError, PeerError)):
                     raise
                 self._note_spent(digest)
                 raise UnusableSchema(TOO_MUCH) from error
@@ -146,46 +141,22 @@ class SchemaChecks:
             self._spent.popitem(last=False)
 
 
-class _Child:
-    """One process. It ends by itself when our end of its socket is closed, however this process ends."""
+class _Child(Bounded):
+    """One process with the schemas that it was given."""
 
     def __init__(self) -> None:
-        self._ours, theirs = socket.socketpair()
-        self._ours.setblocking(False)
-        with theirs:
-            command = [sys.executable, "-I", "-m", "interlock.gateway.schema_child"]
-            self._process = subprocess.Popen(
-                command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={}, cwd="/"
-            )
+        super().__init__("interlock.gateway.schema_child")
 
-    async def ask(self, digest: str, schema: JsonObject, value: object) -> JsonObject:
-        """Its answer. Raises `EOFError` when it has ended over the question."""
+    async def held(self, digest: str, schema: JsonObject, value: object) -> JsonObject:
+        """What it says of a value and a schema, which is sent when it is new. Raises as `ask` does."""
         answer = await self._asked({"digest": digest, "value": value})
         if "wanted" in answer:
             answer = await self._asked({"digest": digest, "value": value, "schema": schema})
         return answer
 
-    def end(self) -> None:
-        """It is of no more use."""
-        self._process.kill()
-        self._process.wait()
-        self._ours.close()
-
     async def _asked(self, request: JsonObject) -> JsonObject:
-        loop, text = asyncio.get_running_loop(), encode(request)
-        await loop.sock_sendall(self._ours, LENGTH.pack(len(text)) + text)
-        (size,) = LENGTH.unpack(await self._read(LENGTH.size))
-        answer = parse_answer(await self._read(min(size, _ANSWER_BYTES_MAX)))
+        answer = parse_answer(await self.ask(encode(request)))
         return answer if is_object(answer) else {}
-
-    async def _read(self, size: int) -> bytes:
-        text = b""
-        while len(text) < size:
-            part = await asyncio.get_running_loop().sock_recv(self._ours, size - len(text))
-            if not part:
-                raise EOFError("it ended")
-            text += part
-        return text
 
 
 def is_cheap(parts: int, value_bytes: int) -> bool:

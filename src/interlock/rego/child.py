@@ -1,21 +1,18 @@
 """The process that evaluates Rego, and may be ended at any time: `python -m interlock.rego.child`.
 
-Standard input is a socket: texts, each after its length in four bytes. The first one is the modules; each after it is
-an input, answered with the value of the rule. Memory is bounded, and the kernel ends the process when one text takes
-more than its processor time (SIGPROF, setitimer(2)).
+The first question (`mediate/bounded.py`) is the modules; each after it is an input, answered with the value of the
+rule.
 """
 
 from __future__ import annotations
 
 import json
-import resource
-import signal
-import socket
 from typing import TYPE_CHECKING, Final
 
 from interlock._rego import Rego, RegoError
+from interlock.mediate.bounded import Questions, within
 from interlock.rego.builtins import refused
-from interlock.rego.evaluator import CPU_S_MAX, LENGTH
+from interlock.rego.evaluator import CPU_S_MAX
 
 if TYPE_CHECKING:
     from interlock.policy.rego import CompiledRego
@@ -27,29 +24,19 @@ FAULT_CHARACTERS_MAX: Final = 1_000
 
 def main() -> None:
     """Answer until the other end is closed."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (8, 8))
-    with socket.socket(fileno=0) as channel, channel.makefile("rwb") as stream:
-
-        def read() -> str | None:
-            head = stream.read(LENGTH.size)
-            return stream.read(LENGTH.unpack(head)[0]).decode() if len(head) == LENGTH.size else None
-
-        def write(answer: dict[str, object]) -> None:
-            text = json.dumps(answer, separators=(",", ":")).encode()
-            stream.write(LENGTH.pack(len(text)) + text)
-            stream.flush()
-
-        compiled: CompiledRego = json.loads(read() or "null")
-        signal.setitimer(signal.ITIMER_PROF, LOAD_S_MAX)
+    questions = Questions(MEMORY_BYTES_MAX)
+    compiled: CompiledRego = json.loads(questions.read() or "null")
+    with within(LOAD_S_MAX):
         loaded = _loaded(compiled)
-        write({"fault": loaded} if isinstance(loaded, str) else {})
-        while not isinstance(loaded, str) and (document := read()) is not None:
-            signal.setitimer(signal.ITIMER_PROF, CPU_S_MAX)
-            answer = _answer(loaded, compiled["query"], document)
-            write(answer)
-            signal.setitimer(signal.ITIMER_PROF, 0)
+    questions.answer(_text({"fault": loaded} if isinstance(loaded, str) else {}))
+    while not isinstance(loaded, str) and (document := questions.read()) is not None:
+        with within(CPU_S_MAX):
+            answer = _text(_answer(loaded, compiled["query"], document.decode()))
+        questions.answer(answer)
+
+
+def _text(answer: dict[str, object]) -> bytes:
+    return json.dumps(answer, separators=(",", ":")).encode()
 
 
 def _loaded(compiled: CompiledRego) -> Rego | str:
