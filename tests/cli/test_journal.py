@@ -101,6 +101,7 @@ ACTS = {
     "mapped": "python3 -c \"import mmap; f=open('src/deep/er/data.bin','r+b'); m=mmap.mmap(f.fileno(),0); m[5:9]=b'MMAP'\"",
     "by another name": "rm run.sh; echo more >> also-run.sh",
     "by a name of the session's": "ln src/main.c l; rm src/main.c; echo more >> l; mv l src/main.c; rm src/main.c",
+    "by a new name that goes": "ln src/main.c l; echo x > l; rm l; ln run.sh k; chmod 700 k; rm k",
     "exchanged": "python3 -c \"import ctypes; c=ctypes.CDLL(None); print(c.renameat2(-100,b'src',-100,b'run.sh',2))\"; echo x > src; rm -rf run.sh",
     "a link in the place of a folder": "mv src away; ln -s / src; rm -rf away",
 }

@@ -6,6 +6,7 @@ use crate::start::{Failed, Forked};
 use crate::sys::descriptors;
 use crate::wire::messages::{self, Down, Launch};
 use crate::wire::uplink::Uplink;
+use interlock_core::verb::Verb;
 use std::io::{BufReader, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
@@ -39,6 +40,11 @@ fn begin(stream: &mut BufReader<UnixStream>) -> Result<Forked, Failed> {
     let kept: Vec<i32> = [0, 1, 2, control].into_iter().chain(launch.stdio.into_iter().flatten()).collect();
     descriptors::close_all_but(&kept);
     let judge = Judge::new(std::mem::take(&mut launch.policy)).map_err(|error| Failed::new(121, error.to_string(), ""))?;
+    if launch.journal.is_none() && judge.steers(Verb::FileDelete) {
+        let message = "a rule steers deletions to the trash, and this session keeps nothing of before";
+        let hint = "leave out `--journal off` or give it a size, or deny and ask about deletions instead";
+        return Err(Failed::new(121, message, hint));
+    }
     Forked::fork(launch, judge)
 }
 

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from interlock.app.before import past_of
 from interlock.app.comparing import has_content_of
-from interlock.app.journal_place import BUILT
-from interlock.policy.set_caches import TREES
+from interlock.policy.set_caches import BUILT, TREES
 from interlock.storage import below
 from interlock.storage.journal import kept_paths, lines_bytes, read_journal
 

@@ -18,11 +18,6 @@ OFF: Final = "off"
 DEFAULT_BYTES: Final = 2 << 30
 _KEEPING_NOTHING: Final = frozenset({"ci", "mcp-server", "observe"})
 _UNITS: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
-#: What builds make again: these folders, besides the trees of dependencies.
-BUILT: Final = (
-    "build", "dist", "out", ".next", ".nuxt", ".svelte-kit", ".parcel-cache", ".turbo", "__pycache__", ".mypy_cache",
-    ".pytest_cache", ".ruff_cache", "CMakeFiles", "bazel-out", "coverage", ".cache",
-)  # fmt: skip
 #: No files of anybody's.
 _MACHINES: Final = ("/proc/**", "/sys/**", "/dev/**")
 _SHARED: Final = ("/tmp/**", "/var/tmp/**", "/dev/shm/**")  # noqa: S108 - of these nothing is kept
@@ -57,18 +52,17 @@ def journal_place(
 ) -> Journal:
     """As the launch says it. In the workspace everything is kept, wherever that lies."""
     from interlock.policy.pattern import escape
-    from interlock.policy.set_caches import CACHES, DEPENDENCY_TREES
+    from interlock.policy.set_caches import BUILD_OUTPUT, CACHES, DEPENDENCY_TREES
 
     own = [f"{escape(folder)}/**" for folder in (temporary, *home.all_directories(), home.packages)]
     caches = [path.replace("~", escape(human_home), 1) for path in CACHES if not path.startswith("@")]
-    derived = [path.replace("${workspace}", escape(workspace), 1) for path in DEPENDENCY_TREES]
-    built = f"{escape(workspace)}/**/{{{','.join(BUILT)}}}/**"
+    derived = [path.replace("${workspace}", escape(workspace), 1) for path in (*DEPENDENCY_TREES, *BUILD_OUTPUT)]
     return {
         "folder": home.journal(session),
         "bytes": bytes_max,
         "workspace": workspace,
         "exempt": list(_plain([*own, *caches, *_MACHINES, *_SHARED])),
-        "derived": list(_plain([*derived, built])),
+        "derived": list(_plain(derived)),
     }
 
 

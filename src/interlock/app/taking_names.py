@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 TEMPORARY: Final = ".interlock-restoring-"
 _FICLONE: Final = 0x40049409
 _COPY_BYTES: Final = 1 << 30
+_BY_HAND_BYTES: Final = 1 << 20
 
 
 def moved(kept: str, folder: int, name: str) -> bool:
@@ -127,7 +128,17 @@ def copy(kept: str | None, goal: int) -> None:
             at = begin
             end = os.lseek(number, begin, os.SEEK_HOLE) if begin < size else size
             while at < end:
-                done = os.copy_file_range(number, goal, min(end - at, _COPY_BYTES), at, at)
+                done = _part(number, goal, min(end - at, _COPY_BYTES), at)
                 if done == 0:
                     return
                 at += done
+
+
+def _part(source: int, goal: int, count: int, at: int) -> int:
+    """Copy a part; how much of it. By hand, where the kernel does not copy between two file systems."""
+    try:
+        return os.copy_file_range(source, goal, count, at, at)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+    return os.pwrite(goal, os.pread(source, min(count, _BY_HAND_BYTES), at), at)

@@ -112,7 +112,11 @@ class NoticeFace:
         return line
 
     def steered(self, steered: Steered) -> str | None:
-        """`interlock: VERB TARGET: done instead (RULE: because)`, once each; in quiet sessions the record has it."""
+        """`interlock: VERB TARGET: done instead (RULE: because)`, once each; in quiet sessions the record has it. What
+        goes to the trash is counted in one line at the end: a session that edits files would be nothing but notices.
+        """
+        if steered.decision.get("steer") == "trash":
+            return None
         line = f"interlock: {words.steering(steered.action, steered.decision)}"
         if self._quiet or line in self._steered or len(self._steered) >= STEERS_MAX:
             return None

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Denials of one folder from which on a rule for the folder is shown.
 SHARED_MIN = 3
+#: How the door begins where what it loses can be kept no more.
+_TRASH = "it goes to the trash or stays"
 _ASK = "an agent cannot: it asks its human"
 
 
@@ -26,6 +28,11 @@ def remedy(denial: Denial, *, session: str, files: Mapping[str, str], others: Se
     Arguments: `session` is whose denial it is, `files` where the person's own
         layers lie by name, `others` the denials told with it.
     """
+    if (denial.because or "").startswith(_TRASH):
+        return [
+            "nothing is lost without being kept: a person gives the journal more room (interlock run --journal SIZE)",
+            "or gives up what other sessions keep, where the disk is full (interlock session forget ID)",
+        ]
     if denial.is_guard:
         return [
             "this protects Interlock itself, and no policy opens it",

@@ -167,6 +167,10 @@ def _steer(rule: Rule, faults: list[Fault]) -> SteerTo | None:
     match rule.steer:
         case None:
             return None
+        case Instead("trash", None) if ("origin", "before") not in (rule.when or ()):
+            message = "`trash` keeps what was there before, and the rule speaks of what the session makes, too"
+            faults.append(Fault(rule.place, message, "add `when: {origin: before}`"))
+            return None
         case Instead(kind, None):
             return kind
         case Instead("replace_flag", flag):

@@ -66,12 +66,19 @@ TREES: Final = (
     ".cargo",
 )  # fmt: skip
 
+#: What builds make again: these folders, besides the trees of dependencies.
+BUILT: Final = (
+    "build", "dist", "out", ".next", ".nuxt", ".svelte-kit", ".parcel-cache", ".turbo", "__pycache__", ".mypy_cache",
+    ".pytest_cache", ".ruff_cache", "CMakeFiles", "bazel-out", "coverage", ".cache",
+)  # fmt: skip
+
 #: Of these, what only package clients fill: what lies there came from a registry, whatever it is called.
 PACKAGE_TREES: Final = (
     "${workspace}/**/{node_modules,bower_components,.yarn,.pnpm,.pnpm-store,site-packages,dist-packages,__pypackages__}/**",
 )
 
 DEPENDENCY_TREES: Final = ("${workspace}/**/{" + ",".join(TREES) + "}/**",)
+BUILD_OUTPUT: Final = ("${workspace}/**/{" + ",".join(BUILT) + "}/**",)
 
 CACHE_SETS: Final[dict[str, tuple[str, ...]]] = {
     "caches": CACHES,
@@ -79,5 +86,6 @@ CACHE_SETS: Final[dict[str, tuple[str, ...]]] = {
     "tool-folders": TOOL_FOLDERS,
     "link-trials": LINK_TRIALS,
     "dependency-trees": DEPENDENCY_TREES,
+    "build-output": BUILD_OUTPUT,
     "package-trees": PACKAGE_TREES,
 }

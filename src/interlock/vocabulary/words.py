@@ -138,6 +138,8 @@ def instead(steer: object) -> str:
     match steer:
         case "this_machine":
             return "on this machine only"
+        case "trash":
+            return "kept for `interlock session restore`"
         case "masked":
             return "shown without its credentials"
         case {"replace_flag": {"flags": list(flags), "with": flag}}:

@@ -1,7 +1,7 @@
 //! An observed act in words that the line decides on: which object under which names, where it comes from, and what else the act amounts to.
 
 use super::errand::Errand;
-use super::file::{before, loss};
+use super::file::{before, loss, trash};
 use super::seen::caller::{Reached, Stop};
 use super::seen::lost::{self, Lost};
 use super::seen::resolve::{Name, Object};
@@ -98,7 +98,7 @@ impl Errand<'_> {
     ) -> Result<T, Stop> {
         let act = |permits: &[Permit]| {
             if verbs != [Verb::FileRead] {
-                before::keep(self, verbs, object);
+                before::keep(self, verbs, object, trash::keeping(permits))?;
             }
             self.as_caller(|| act(permits))
         };
@@ -108,7 +108,14 @@ impl Errand<'_> {
             }
         }
         let acts = self.acts_on(verbs, object)?;
-        if acts.is_empty() { act(&[]) } else { self.enact(enactor, acts, act) }
+        if acts.is_empty() {
+            return act(&[]);
+        }
+        // Who writes may lose something, and has declared nothing that is done in the place of it.
+        let trashed = trash::instead(self);
+        let loses = acts.iter().any(|act| act.verb == Verb::FileDelete);
+        let losing = trash::enactor(&trashed);
+        self.enact(if loses { &losing } else { enactor }, acts, act)
     }
 }
 

@@ -22,11 +22,19 @@ pub struct Budget {
     told: [AtomicBool; 2],
 }
 
-/// There is no room. Why, where it is the first that has none.
+/// There is no room.
 #[derive(Debug)]
-#[allow(missing_docs)]
-pub struct Spent {
-    pub first_time: Option<String>,
+pub struct Spent<'a> {
+    told: &'a AtomicBool,
+    what: &'static str,
+    bytes: u64,
+}
+
+impl Spent<'_> {
+    /// Why, where it was not told yet.
+    pub fn first_time(self) -> Option<String> {
+        (!self.told.swap(true, Ordering::AcqRel)).then(|| format!("{} ({} bytes)", self.what, self.bytes))
+    }
 }
 
 impl Budget {
@@ -45,7 +53,7 @@ impl Budget {
     ///
     /// # Errors
     /// [`Spent`].
-    pub fn take(&self, class: Class, size: u64) -> Result<(), Spent> {
+    pub fn take(&self, class: Class, size: u64) -> Result<(), Spent<'_>> {
         let derived = match class {
             Class::Derived => self.derived.fetch_add(size, Ordering::AcqRel).saturating_add(size),
             Class::Plain => 0,
@@ -65,8 +73,7 @@ impl Budget {
             return Ok(());
         }
         self.give_back(class, size);
-        let first_time = (!told.swap(true, Ordering::AcqRel)).then(|| format!("{what} ({} bytes)", self.bytes));
-        Err(Spent { first_time })
+        Err(Spent { told, what, bytes: self.bytes })
     }
 
     /// All that was taken.
@@ -92,10 +99,10 @@ mod tests {
     fn what_is_made_again_has_half_and_is_told_once() {
         let budget = Budget::of(100, 1000);
         budget.take(Class::Derived, 50).unwrap();
-        assert!(budget.take(Class::Derived, 1).unwrap_err().first_time.is_some());
-        assert!(budget.take(Class::Derived, 1).unwrap_err().first_time.is_none());
+        assert!(budget.take(Class::Derived, 1).unwrap_err().first_time().is_some());
+        assert!(budget.take(Class::Derived, 1).unwrap_err().first_time().is_none());
         budget.take(Class::Plain, 50).unwrap();
-        assert!(budget.take(Class::Plain, 1).unwrap_err().first_time.is_some());
+        assert!(budget.take(Class::Plain, 1).unwrap_err().first_time().is_some());
         budget.give_back(Class::Plain, 1);
         budget.take(Class::Plain, 1).unwrap();
     }

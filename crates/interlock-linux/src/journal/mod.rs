@@ -100,6 +100,15 @@ pub struct Moved<'a> {
     pub exchanges: bool,
 }
 
+/// How what is lost is to be left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeping {
+    /// Kept as long as there is room, and said where there is none.
+    WhatFits,
+    /// Kept, or the act is not done: then nothing is lost.
+    OrNothing,
+}
+
 /// What became of a name that was to be taken away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {
@@ -137,7 +146,7 @@ impl Journal {
     }
 
     /// Before the content of what was there before may change.
-    pub fn content(&self, held: &Held<'_>) {
+    pub fn content(&self, held: &Held<'_>, keeping: Keeping) {
         if !self.covers(held.path) {
             return;
         }
@@ -145,7 +154,7 @@ impl Journal {
         if self.knows(held, Level::Content) {
             return;
         }
-        let Some(size) = self.room_for(held) else { return };
+        let Some(size) = self.room_for(held, keeping) else { return };
         // Before it is read, which is an access.
         let was = held.words();
         let kept = self.store.copy(held).and_then(|name| self.lines.kept(held, was, name.as_deref(), false));
@@ -174,11 +183,16 @@ impl Journal {
         self.known().contains_key(&inode(stat))
     }
 
+    /// Whether its content is kept.
+    pub fn keeps(&self, held: &Held<'_>) -> bool {
+        self.knows(held, Level::Content)
+    }
+
     /// Takes away the name `entry` of what was there before, and keeps that: it goes into the store itself where it can.
     ///
     /// # Errors
     /// The kernel's: nothing was done.
-    pub fn take(&self, held: &Held<'_>, parent: BorrowedFd<'_>, entry: &CStr) -> Sys<Taken> {
+    pub fn take(&self, held: &Held<'_>, (parent, entry): (BorrowedFd<'_>, &CStr), keeping: Keeping) -> Sys<Taken> {
         if !self.covers(held.path) {
             return Ok(Taken::Remains);
         }
@@ -186,10 +200,10 @@ impl Journal {
             return self.discard(held, parent, entry);
         }
         if !self.store.shares_device(held.stat) {
-            self.content(held);
+            self.content(held, keeping);
             return Ok(Taken::Remains);
         }
-        let Some(size) = self.room_for(held) else { return Ok(Taken::Remains) };
+        let Some(size) = self.room_for(held, keeping) else { return Ok(Taken::Remains) };
         let name = self.store.name();
         let Ok(line) = self.lines.kept(held, held.words(), Some(&name), true).map_err(|error| self.unkept(held.path, error)) else {
             return Ok(Taken::Remains);
@@ -212,7 +226,7 @@ impl Journal {
         // Another mount, or another project's quota, on the same device.
         self.lines.failed(line);
         self.budget.give_back(self.class(held.path), size);
-        self.content(held);
+        self.content(held, keeping);
         Ok(Taken::Remains)
     }
 
@@ -322,12 +336,12 @@ impl Journal {
     }
 
     /// Takes room for what is held. Nothing where there is none left.
-    fn room_for(&self, held: &Held<'_>) -> Option<u64> {
+    fn room_for(&self, held: &Held<'_>, keeping: Keeping) -> Option<u64> {
         let (class, size) = (self.class(held.path), held.allocated().saturating_add(OBJECT_BYTES));
         match self.budget.take(class, size) {
             Ok(()) => Some(size),
             Err(spent) => {
-                if let Some(because) = spent.first_time {
+                if let Some(because) = (keeping == Keeping::WhatFits).then(|| spent.first_time()).flatten() {
                     self.tell(because, held.path);
                 }
                 None

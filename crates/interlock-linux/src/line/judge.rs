@@ -52,6 +52,11 @@ impl Judge {
         Ok(Self { asks_origin: plan.asks_origin(), steers_programs, plan, policy, routine: Routine::default() })
     }
 
+    /// Whether any rule has something else done in the place of an act of this kind.
+    pub fn steers(&self, verb: Verb) -> bool {
+        self.policy.steers(verb)
+    }
+
     /// The Plan's answer, or what it decides with the Facts that policy asks for about this act.
     pub fn first(&self, action: &Action, gather: impl FnOnce(&Needs) -> Facts) -> Judged {
         let hearing = self.plan.hear(action);

@@ -3,11 +3,12 @@
 //! Left out: how it is kept. Where nothing can be kept any more the act goes on, and a person is told: policy has allowed it.
 
 use super::moved::MOVED;
+use super::trash::admits;
 use crate::door::errand::Errand;
 use crate::door::seen::caller::Stop;
 use crate::door::seen::place::Place;
 use crate::door::seen::resolve::{Name, Object};
-use crate::journal::{End as Moving, Held, Journal, Moved, Taken};
+use crate::journal::{End as Moving, Held, Journal, Keeping, Moved, Taken};
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::files::{self, Stat};
 use interlock_core::action::Verb;
@@ -16,16 +17,22 @@ use std::ffi::CStr;
 use std::os::fd::{AsFd as _, BorrowedFd};
 
 /// Before acts `verbs` on an object: its content, where they may change that, else what they change besides.
-pub fn keep(errand: &Errand<'_>, verbs: &[Verb], object: &Object) {
-    let (Some(journal), Name::Path(path)) = (&errand.session.journal, &object.name) else { return };
+///
+/// # Errors
+/// A refusal, where it has to be kept and cannot be.
+pub fn keep(errand: &Errand<'_>, verbs: &[Verb], object: &Object, keeping: Keeping) -> Result<(), Stop> {
+    let (Some(journal), Name::Path(path)) = (&errand.session.journal, &object.name) else { return Ok(()) };
     let held = Held { path, file: object.file.as_fd(), stat: &object.stat };
     if changes_content(verbs) && object.stat.kind() == libc::S_IFREG {
         if was_before(errand, &held) {
-            journal.content(&held);
+            journal.content(&held, keeping);
         }
-    } else if verbs.iter().any(|verb| *verb != Verb::FileRead) && is_kept_of(object.stat.kind()) {
+        return admits(keeping, path, || journal.keeps(&held));
+    }
+    if verbs.iter().any(|verb| *verb != Verb::FileRead) && is_kept_of(object.stat.kind()) {
         note(errand, journal, &held);
     }
+    Ok(())
 }
 
 fn changes_content(verbs: &[Verb]) -> bool {
@@ -85,16 +92,18 @@ pub fn made(errand: &Errand<'_>, line: Option<u64>, stat: Option<&Stat>) {
 /// Takes away the name of something of before, which goes where it is kept. As the supervisor, for whom the caller's rights are asked first.
 ///
 /// # Errors
-/// The kernel's; [`MOVED`] where something else stands there.
-pub fn take(errand: &Errand<'_>, place: &Place, object: &Object) -> Result<Taken, Stop> {
+/// The kernel's; [`MOVED`] where something else stands there; a refusal, where it has to be kept and cannot be.
+pub fn take(errand: &Errand<'_>, place: &Place, object: &Object, keeping: Keeping) -> Result<Taken, Stop> {
     let Some(journal) = &errand.session.journal else { return Ok(Taken::Remains) };
     names_of(errand, place);
     let held = Held { path: object.name.bytes(), file: object.file.as_fd(), stat: &object.stat };
     if object.stat.kind() == libc::S_IFDIR {
         note(errand, journal, &held);
+        admits(keeping, held.path, || journal.has_metadata(held.stat))?;
         return Ok(Taken::Remains);
     }
     if !journal.covers(held.path) || !was_before(errand, &held) {
+        admits(keeping, held.path, || false)?;
         return Ok(Taken::Remains);
     }
     errand.as_caller(|| Ok(place.may_lose(&object.stat)?))?;
@@ -103,16 +112,17 @@ pub fn take(errand: &Errand<'_>, place: &Place, object: &Object) -> Result<Taken
     if !place.stands(&errand.session.ground) || !place.holds(Some(&object.stat)) {
         return Err(MOVED);
     }
-    match gone(errand, journal, &held, (place, &entry))? {
+    match gone(errand, (journal, keeping), &held, (place, &entry))? {
         Taken::Other => Err(MOVED),
-        taken => Ok(taken),
+        Taken::Gone => Ok(Taken::Gone),
+        Taken::Remains => admits(keeping, held.path, || journal.keeps(&held)).map(|()| Taken::Remains),
     }
 }
 
 /// Takes away a name of what was there before. What the session made loses its name where it is: a program that still has it open may open it again by
 /// the path that it had.
-fn gone(errand: &Errand<'_>, journal: &Journal, held: &Held<'_>, (place, entry): (&Place, &CStr)) -> Sys<Taken> {
-    if was_before(errand, held) { journal.take(held, place.parent.as_fd(), entry) } else { Ok(Taken::Remains) }
+fn gone(errand: &Errand<'_>, (journal, keeping): (&Journal, Keeping), held: &Held<'_>, (place, entry): (&Place, &CStr)) -> Sys<Taken> {
+    if was_before(errand, held) { journal.take(held, (place.parent.as_fd(), entry), keeping) } else { Ok(Taken::Remains) }
 }
 
 /// What is called `path` at one end of a rename.
@@ -125,7 +135,12 @@ pub type End<'a> = (&'a Place, Option<(BorrowedFd<'a>, &'a Stat)>);
 ///
 /// # Errors
 /// The kernel's; [`MOVED`] where something else stood at the goal; EXDEV where it would leave what is kept.
-pub fn rename(errand: &Errand<'_>, from: End<'_>, to: End<'_>, flags: u32, act: impl Fn(u32) -> Result<(), Stop>) -> Result<(), Stop> {
+pub fn rename(
+    errand: &Errand<'_>,
+    (from, to): (End<'_>, End<'_>),
+    (flags, keeping): (u32, Keeping),
+    act: impl Fn(u32) -> Result<(), Stop>,
+) -> Result<(), Stop> {
     let act = |flags| errand.as_caller(|| act(flags));
     let (Some(journal), Some((file, stat))) = (&errand.session.journal, from.1) else { return act(flags) };
     [from.0, to.0].into_iter().for_each(|place| names_of(errand, place));
@@ -141,9 +156,10 @@ pub fn rename(errand: &Errand<'_>, from: End<'_>, to: End<'_>, flags: u32, act: 
     match replaced {
         Some(held) if held.stat.kind() == libc::S_IFDIR => {
             note(errand, journal, &held);
+            admits(keeping, held.path, || journal.has_metadata(held.stat))?;
             noted(journal, moving(), act(flags))
         }
-        Some(held) if journal.covers(held.path) => replacing((errand, journal), (from.0, &held), moving, act),
+        Some(held) if journal.covers(held.path) => replacing((errand, journal, keeping), (from.0, &held), moving, act),
         None if !exchanges && journal.covers(&new) => noted(journal, moving(), into_nothing(flags, act)),
         _ => noted(journal, moving(), act(flags)),
     }
@@ -181,41 +197,46 @@ fn noted(journal: &Journal, line: Option<u64>, done: Result<(), Stop>) -> Result
 }
 
 fn replacing(
-    (errand, journal): (&Errand<'_>, &Journal),
+    (errand, journal, keeping): (&Errand<'_>, &Journal, Keeping),
     (from, held): (&Place, &Held<'_>),
     moving: impl Fn() -> Option<u64>,
     act: impl Fn(u32) -> Result<(), Stop>,
 ) -> Result<(), Stop> {
     let keep = || {
         if was_before(errand, held) {
-            journal.content(held);
+            journal.content(held, keeping);
         }
+        admits(keeping, held.path, || journal.keeps(held))
     };
     // By its old name it could not be taken away where that folder is a sticky one and it is another's: nor could the exchange be undone.
     let could_go = errand.as_caller(|| Ok(from.may_lose(held.stat)?)).is_ok();
     if !journal.takes_in(held.stat) || !could_go {
-        keep();
+        keep()?;
         return noted(journal, moving(), act(0));
     }
     let (entry, line) = (from.component()?, moving());
     match act(libc::RENAME_EXCHANGE) {
         Ok(()) => {}
         Err(Stop::Errno(Errno(libc::EINVAL | libc::EXDEV | libc::ENOSYS))) => {
-            keep();
-            return noted(journal, line, act(0));
+            return noted(journal, line, keep().and_then(|()| act(0)));
         }
         Err(stop) => return noted(journal, line, Err(stop)),
     }
-    let gone = || match gone(errand, journal, held, (from, &entry))? {
-        // There is no room for it, or it was copied: it goes as it would have.
-        Taken::Remains => files::unlink(from.parent.as_fd(), &entry, 0).map(|()| Taken::Gone),
-        taken => Ok(taken),
+    let gone = || -> Result<Taken, Stop> {
+        match gone(errand, (journal, keeping), held, (from, &entry))? {
+            // There is no room for it, or it was copied: it goes as it would have.
+            Taken::Remains => {
+                admits(keeping, held.path, || journal.keeps(held))?;
+                Ok(files::unlink(from.parent.as_fd(), &entry, 0).map(|()| Taken::Gone)?)
+            }
+            taken => Ok(taken),
+        }
     };
     let taken = if from.holds(Some(held.stat)) { gone() } else { Ok(Taken::Other) };
     let stop = match taken {
         Ok(Taken::Gone) => return Ok(()),
         Ok(Taken::Other | Taken::Remains) => MOVED,
-        Err(error) => error.into(),
+        Err(stop) => stop,
     };
     // Where that fails, the line stands: it tells where each of the two is.
     act(libc::RENAME_EXCHANGE)?;
@@ -223,10 +244,14 @@ fn replacing(
 }
 
 /// Before a file of Interlock's own takes the name of what is held: a copy is kept, since the other is looked at and replaced in one step.
-pub fn replaced(errand: &Errand<'_>, name: &[u8], found: Option<(BorrowedFd<'_>, &Stat)>) {
-    let (Some(journal), Some((file, stat))) = (&errand.session.journal, found) else { return };
+///
+/// # Errors
+/// A refusal, where it has to be kept and cannot be.
+pub fn replaced(errand: &Errand<'_>, name: &[u8], found: Option<(BorrowedFd<'_>, &Stat)>, keeping: Keeping) -> Result<(), Stop> {
+    let (Some(journal), Some((file, stat))) = (&errand.session.journal, found) else { return Ok(()) };
     let held = Held { path: name, file, stat };
     if was_before(errand, &held) {
-        journal.content(&held);
+        journal.content(&held, keeping);
     }
+    admits(keeping, name, || journal.keeps(&held))
 }

@@ -21,6 +21,7 @@ use crate::door::seen::caller::{Reached, Stop};
 use crate::door::seen::place::{self, Found, Place};
 use crate::door::seen::resolve::Object;
 use crate::door::session::Session;
+use crate::journal::Keeping;
 use crate::line::{Enactor, Observed, Settled};
 use crate::sys::copies;
 use crate::sys::credentials;
@@ -290,7 +291,7 @@ fn installed(errand: &Errand<'_>, copy: &Copy, before: &Held, now: &Held) -> Res
     if !now_there.same(before) {
         return Err(Errno(libc::ESTALE).into());
     }
-    before::replaced(errand, &copy.name, object.as_ref().map(|(file, stat)| (file.as_fd(), stat)));
+    before::replaced(errand, &copy.name, object.as_ref().map(|(file, stat)| (file.as_fd(), stat)), Keeping::WhatFits)?;
     let line = copy.is_anew().then(|| before::making(errand, &copy.place)).flatten();
     let installed = ready.install(if copy.is_anew() { libc::RENAME_NOREPLACE } else { 0 });
     before::made(errand, line, installed.as_ref().ok().and_then(|file| files::stat(file.as_fd()).ok()).as_ref());

@@ -22,5 +22,6 @@ pub mod rename;
 mod shut;
 pub mod terminal;
 pub mod times;
+pub mod trash;
 pub mod view;
 pub mod withdrawn;

@@ -5,6 +5,7 @@
 use super::guarded::{self, Held};
 use super::masked::Masked;
 use super::moved::{MOVED, afresh, in_place, place_of};
+use super::trash;
 use super::{before, index, links, loss, rename};
 use crate::door::act::{forbidden, inode};
 use crate::door::answer::{Answered, Pending};
@@ -176,9 +177,10 @@ fn remove(errand: &Errand<'_>, directory: i32, index: usize, flags: i32) -> Resu
     if object.stat.kind() == libc::S_IFLNK {
         acts.extend(links::gone(errand, &place.name(), errand.origin((object.file.as_fd(), &object.stat))));
     }
-    let gone = errand.enact(&ENACTOR, acts, |_| {
+    let trashed = trash::instead(errand);
+    let gone = errand.enact(&trash::enactor(&trashed), acts, |permits| {
         errand.session.histories.leaving(&place.name(), &object.stat, errand.origin((object.file.as_fd(), &object.stat)));
-        match before::take(errand, &place, &object)? {
+        match before::take(errand, &place, &object, trash::keeping(permits))? {
             Taken::Gone => Ok(()),
             _ => errand.as_caller(|| in_place(errand, &place, Some(&object.stat), act)),
         }
@@ -260,7 +262,7 @@ fn link(errand: &Errand<'_>, from: (i32, usize), to: (i32, usize), flags: i32) -
             let (origin, origin_to) =
                 (Some(errand.origin((object.file.as_fd(), &object.stat))), Some(errand.origin_in(place.parent.as_fd())));
             let mut acts = vec![Observed { origin, origin_to, ..Observed::new(Verb::FileLink, target) }];
-            acts.extend(linked_out(errand, path, (Some(inode(&object.stat)), origin), &place.name()));
+            acts.extend(linked_out(errand, path, (Some(inode(&object.stat)), origin), &place.name())?);
             if object.stat.kind() == libc::S_IFLNK {
                 let content = files::read_link(object.file.as_fd(), c"")?;
                 acts.extend(links::made(errand, &place.name(), &content));
@@ -293,11 +295,13 @@ fn first_name(errand: &Errand<'_>, object: &Object, place: &Place) -> Observed {
 }
 
 /// A second name beyond what keeps the first: by it the file could be overwritten.
-fn linked_out(errand: &Errand<'_>, from: &[u8], object: (Option<Inode>, Option<Origin>), to: &[u8]) -> Option<Observed> {
+fn linked_out(errand: &Errand<'_>, from: &[u8], object: (Option<Inode>, Option<Origin>), to: &[u8]) -> Sys<Option<Observed>> {
     let names = || (loss::of_name(errand.end_at(from, None), object), loss::of_name(errand.end_at(to, None), object));
     loss::cares(&errand.session.line.judge, Verb::FileLink)
         .then(names)
         .and_then(|(from, to)| loss::moved_out(&errand.session.line.judge, from, &to))
+        .map(|lost| trash::stays(&errand.session.line.judge, lost))
+        .transpose()
 }
 
 /// What is to be linked: by path, or with AT_EMPTY_PATH the descriptor's own object.

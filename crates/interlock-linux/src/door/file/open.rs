@@ -4,6 +4,7 @@
 //! memory where another thread could change them.
 
 use super::masked::Masked;
+use super::trash;
 use super::{before, checkout, copy, guarded, index, raw, terminal, view};
 use crate::door::answer::{Answered, Pending, Proof};
 use crate::door::errand::Errand;
@@ -13,6 +14,7 @@ use crate::door::seen::path_only::PathOnly;
 use crate::door::seen::place::{self, Place};
 use crate::door::seen::procfs;
 use crate::door::seen::resolve::{self, Last, Name, Object, Path};
+use crate::journal::Keeping;
 use crate::line::{Enactor, Observed, Permit, Verdict};
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::files;
@@ -312,10 +314,16 @@ fn opened(errand: &Errand<'_>, request: &Request, object: &Object, flags: i32) -
     if let Some(name) = guarded_name(errand, request, object) {
         let held = |act: Observed| if act.verb == Verb::FileRead { act } else { act.with_content(Some(Content::Held)) };
         let acts = errand.acts_on(&verbs, object)?.into_iter().map(held).collect();
-        return errand.enact_as_caller(&ENACTOR, acts, |_| {
-            // What the kernel says of the file itself, whoever holds what is written to it.
-            drop(files::reopen(errand.session.ground.own.as_fd(), object.file.as_fd(), flags & !libc::O_TRUNC, 0)?);
-            copy::open(errand, flags, object, name)
+        let trashed = trash::instead(errand);
+        return errand.enact(&trash::enactor(&trashed), acts, |permits| {
+            if trash::keeping(permits) == Keeping::OrNothing {
+                before::keep(errand, &verbs, object, Keeping::OrNothing)?;
+            }
+            errand.as_caller(|| {
+                // What the kernel says of the file itself, whoever holds what is written to it.
+                drop(files::reopen(errand.session.ground.own.as_fd(), object.file.as_fd(), flags & !libc::O_TRUNC, 0)?);
+                copy::open(errand, flags, object, name)
+            })
         });
     }
     if may_block(request, object) {

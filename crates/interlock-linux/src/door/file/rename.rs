@@ -11,11 +11,12 @@ use super::installed::Ready;
 use super::links;
 use super::loss;
 use super::moved::{MOVED, place_of};
+use super::trash;
 use crate::door::act::{forbidden, inode};
 use crate::door::errand::Errand;
 use crate::door::seen::caller::Stop;
 use crate::door::seen::place::{Found, Place};
-use crate::line::{Enactor, Observed};
+use crate::line::Observed;
 use crate::sys::errno::{Errno, Sys};
 use crate::sys::files::{self, Stat};
 use interlock_core::action::{FileEnd, Target, Verb};
@@ -27,9 +28,6 @@ use interlock_core::plan::PlanAnswer;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 const KNOWN: u32 = libc::RENAME_NOREPLACE | libc::RENAME_EXCHANGE | libc::RENAME_WHITEOUT;
-
-/// What is allowed is done as it is, or not at all.
-const ENACTOR: Enactor = Enactor::PLAIN;
 
 /// One end: where, and what is there.
 struct End {
@@ -112,7 +110,9 @@ pub fn rename(errand: &Errand<'_>, from: (i32, usize), to: (i32, usize), flags: 
     }
     let walked = walked(errand, &from, &to, exchange)?;
     let guarded = Guarded::of(errand, &from, &to, exchange)?;
-    errand.enact(&ENACTOR, acts(errand, &from, &to, exchange, (&walked, &guarded)), |_| {
+    let (trashed, acts) = (trash::instead(errand), acts(errand, &from, &to, exchange, (&walked, &guarded))?);
+    errand.enact(&trash::enactor(&trashed), acts, |permits| {
+        let keeping = trash::keeping(permits);
         let own = errand.as_caller(|| guarded.own(&to.place))?;
         let _names = errand.session.naming.moving()?;
         errand.as_caller(|| still(errand, &from, &to, exchange, &walked).and_then(|()| guarded.still(errand, &to)))?;
@@ -122,11 +122,11 @@ pub fn rename(errand: &Errand<'_>, from: (i32, usize), to: (i32, usize), flags: 
             }
         }
         match own {
-            None => before::rename(errand, (&from.place, from.found()), (&to.place, to.found()), flags, |flags| {
+            None => before::rename(errand, ((&from.place, from.found()), (&to.place, to.found())), (flags, keeping), |flags| {
                 Ok(act(&from.place, &to.place, flags)?)
             }),
             Some(own) => {
-                before::replaced(errand, &to.name, to.found());
+                before::replaced(errand, &to.name, to.found(), keeping)?;
                 before::names_of(errand, &from.place);
                 let line = to.stat().is_none().then(|| before::making(errand, &to.place)).flatten();
                 let done = errand.as_caller(|| install(errand, own, &from, flags));
@@ -305,16 +305,16 @@ fn could_matter(errand: &Errand<'_>, ends: &[&[u8]]) -> bool {
     })
 }
 
-fn acts(errand: &Errand<'_>, from: &End, to: &End, exchange: bool, (walked, guarded): (&Walked, &Guarded)) -> Vec<Observed> {
+fn acts(errand: &Errand<'_>, from: &End, to: &End, exchange: bool, (walked, guarded): (&Walked, &Guarded)) -> Sys<Vec<Observed>> {
     let mut acts = vec![pair(errand, from, to, exchange, guarded)];
     if !exchange && to.object.is_some() {
         acts.push(errand.act(Verb::FileDelete, &to.name, to.found()).with_content(guarded.replaced(errand)));
     }
     acts.extend([from, to].into_iter().filter(|end| end.is_link()).flat_map(|end| links::gone(errand, &end.name, end.origin(errand))));
     if loss::cares(&errand.session.line.judge, Verb::FileRename) {
-        acts.extend(lost(errand, from, to, &walked.from));
+        acts.extend(lost(errand, from, to, &walked.from)?);
         if exchange {
-            acts.extend(lost(errand, to, from, &walked.to));
+            acts.extend(lost(errand, to, from, &walked.to)?);
         }
     }
     let moves = |entries: &Option<Vec<Entry>>, source: &[u8], goal: &[u8]| -> Vec<Observed> {
@@ -327,11 +327,14 @@ fn acts(errand: &Errand<'_>, from: &End, to: &End, exchange: bool, (walked, guar
     if exchange {
         acts.extend(linked(errand, to, from, &walked.to));
     }
-    acts
+    Ok(acts)
 }
 
 /// What is moved out of the names that rules keep: the end itself, and what lies below it.
-fn lost(errand: &Errand<'_>, from: &End, to: &End, walked: &Option<Vec<Entry>>) -> Vec<Observed> {
+///
+/// # Errors
+/// EXDEV, where that is to be done by copying.
+fn lost(errand: &Errand<'_>, from: &End, to: &End, walked: &Option<Vec<Entry>>) -> Sys<Vec<Observed>> {
     let name = |top: &[u8], entry: &Entry| [top, b"/", &entry.path].concat();
     let own = (from.name.clone(), to.name.clone(), (from.stat().map(inode), Some(from.origin(errand))));
     let below =
@@ -345,6 +348,7 @@ fn lost(errand: &Errand<'_>, from: &End, to: &End, walked: &Option<Vec<Entry>>) 
                 &loss::of_name(errand.end_at(&new, None), object),
             )
         })
+        .map(|lost| trash::stays(&errand.session.line.judge, lost))
         .collect()
 }
 
