@@ -233,7 +233,9 @@ def _network(pick: random.Random, layout: Layout, peers: Peers) -> Act:
     verb = "net.send" if kind == "send" else "net.connect"
     target = {"protocol": style, "address": place[0], "port": place[1], "to": to}
     call = ["send", "inet", place] if kind == "send" else ["connect", "inet", style, place]
-    return Act(call, [{"id": "x/0", "plane": "host", "verb": verb, "target": target, "subject": {}}])
+    # Connecting alone, shut for sending, is how C libraries sort the addresses of a name that a session was given.
+    probes = call[0] == "connect" and style == "udp"
+    return Act(call, [{"id": "x/0", "plane": "host", "verb": verb, "target": target, "subject": {}}], open_ended=probes)
 
 
 def _bound(pick: random.Random) -> Act:
