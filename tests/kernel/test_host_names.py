@@ -8,6 +8,8 @@ import signal
 import socket
 import subprocess
 import textwrap
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -235,6 +237,54 @@ def test_the_machines_own_words_count_and_a_changed_resolv_conf_does_not() -> No
     zone = ZONE | {"short.example.com": [PUBLIC]}
     resolv = "search nowhere.example.org example.com\nnameserver 192.0.2.53\noptions timeout:1\n"
     in_world(act, zone, resolv=resolv, hosts=f"127.0.0.1 localhost\n{OTHER} known.example.com\n")
+
+
+@pytest.mark.parametrize("whose", ["root's", "the user's own", "led there by the user"])
+def test_another_network_in_the_middle_is_followed_where_the_user_cannot_have_written_it(whose: str) -> None:
+    """A laptop comes to another network: the same file, other servers. Who may write the file itself is not believed."""
+
+    def act(world: World) -> None:
+        begun = folder() / "begun"
+        script = f"""
+        print(reach('api.example.com'), flush=True)
+        open({str(begun)!r}, 'w').close()
+        for _ in range(10):
+            time.sleep(0.5)
+            if (said := reach('api.example.com')) != 'no name': break
+        print(said)
+        """
+
+        def change() -> None:
+            while not begun.exists():
+                time.sleep(0.05)
+            Path("/etc/resolv.conf").write_text(f"nameserver {SERVER}\n")
+
+        if whose == "the user's own":
+            os.chown("/etc/resolv.conf", NOBODY, NOBODY)
+        elif whose == "led there by the user":
+            _lead_resolv_conf_through(folder())
+        threading.Thread(target=change, daemon=True).start()
+        said = run("import time" + CONNECT + textwrap.dedent(script), user=NOBODY).splitlines()
+        assert said == ["no name", PUBLIC if whose == "root's" else "no name"]
+
+    in_world(act, ZONE, resolv="nameserver 192.0.2.99\noptions timeout:1\n")
+
+
+def _lead_resolv_conf_through(place: Path) -> None:
+    """The file is root's, but a link to it stands in a folder that everybody may write."""
+    _mount("tmpfs", place, "mode=777")
+    for name in ("upper", "work"):
+        (place / name).mkdir(mode=0o755)
+    _mount("overlay", Path("/etc"), f"lowerdir=/etc,upperdir={place}/upper,workdir={place}/work")
+    kept = Path("/etc/interlock-resolv.conf")
+    kept.write_text("nameserver 192.0.2.99\noptions timeout:1\n")
+    (place / "resolv.conf").symlink_to(kept)
+    Path("/etc/resolv.conf").unlink()
+    Path("/etc/resolv.conf").symlink_to(place / "resolv.conf")
+
+
+def _mount(kind: str, place: Path, options: str) -> None:
+    subprocess.run(["mount", "-t", kind, "-o", options, kind, str(place)], check=True)
 
 
 def test_a_long_answer_comes_by_tcp_and_a_server_that_is_silent_is_passed_over() -> None:

@@ -68,7 +68,7 @@ fn asked(errand: &Errand<'_>, resolver: &Resolver, name: &str) -> Result<IpAddr,
     if !answer::is_recorded(errand.session, name, true) {
         return Err(Errno(libc::EACCES).into());
     }
-    let found = errand.blocking(|| Ok(upstream::ask(&resolver.machine, name, Family::Four)))?;
+    let found = errand.blocking(|| Ok(upstream::ask(&resolver.machine.servers(), name, Family::Four)))?;
     let address = found.and_then(|answer| answer.addresses.first().copied()).ok_or(Errno(libc::EHOSTUNREACH))?;
     resolver.table.answer(name, &[address]);
     Ok(address)

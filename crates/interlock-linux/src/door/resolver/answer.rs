@@ -171,7 +171,7 @@ fn asked(session: &Session, resolver: &Resolver, name: &str, family: Family) -> 
     if !is_recorded(session, name, true) {
         return Reply::without(Code::ServerFailure);
     }
-    let Some(answer) = upstream::ask(&resolver.machine, name, family) else { return Reply::without(Code::ServerFailure) };
+    let Some(answer) = upstream::ask(&resolver.machine.servers(), name, family) else { return Reply::without(Code::ServerFailure) };
     // Before the program has them.
     resolver.table.answer(name, &answer.addresses);
     Reply { code: answer.code, addresses: answer.addresses, seconds: answer.seconds }
@@ -179,7 +179,7 @@ fn asked(session: &Session, resolver: &Resolver, name: &str, family: Family) -> 
 
 /// What lies in a search domain may be a short name with that behind it, of which the client tries the next form if there is none such.
 fn stood_in_for(resolver: &Resolver, name: &str, family: Family) -> Reply {
-    if resolver.machine.searches(name) {
+    if resolver.machine.servers().searches(name) {
         return Reply::without(Code::NoSuchName);
     }
     match (family, resolver.table.stand_in(name)) {

@@ -3,7 +3,7 @@
 //! INVARIANT: only names that policy may let somebody reach come here. An answer counts if it comes from the server that was asked, with the number of the question
 //! and the name in it (RFC 5452); a port of the kernel's choice is asked from each time.
 
-use super::machine::Machine;
+use super::machine::Servers;
 use interlock_abi::dns::{self, Code, Family, MESSAGE_BYTES_MAX, Response};
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
@@ -15,9 +15,9 @@ const DATAGRAM_BYTES_MAX: usize = 4096;
 
 /// What the machine's servers say of a name: the first that says anything but that it failed. Nothing where none does.
 #[must_use]
-pub fn ask(machine: &Machine, name: &str, family: Family) -> Option<Response> {
-    let servers = std::iter::repeat_n(&machine.servers, ROUNDS).flatten();
-    servers.into_iter().find_map(|server| one(*server, machine.wait, name, family)).map(|mut answer| {
+pub fn ask(servers: &Servers, name: &str, family: Family) -> Option<Response> {
+    let addresses = std::iter::repeat_n(&servers.addresses, ROUNDS).flatten();
+    addresses.into_iter().find_map(|server| one(*server, servers.wait, name, family)).map(|mut answer| {
         answer.addresses.dedup();
         answer
     })
