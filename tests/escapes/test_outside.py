@@ -321,7 +321,7 @@ def test_the_keepers_are_out_of_reach(arena: Arena, call: str) -> None:
             time.sleep(0.1)
         found = descendants(victim.pid)
         guards = [pid for pid, program in found.items() if program.startswith(("interlock", "jail-"))]
-        assert len(guards) == 4, found  # supervisor, guardian, two sentinels
+        assert len(guards) == 5, found  # supervisor, who makes sockets for names, guardian, two sentinels
         for guard in guards:
             more = {"attach": [], "of-process": ["environ"]}.get(call, ["9"])
             out = arena.held(arena.work / "attack", call, str(guard), *more)

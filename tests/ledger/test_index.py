@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 
 import pytest
 
@@ -142,3 +143,24 @@ def test_closing_needs_no_second_word(ledger: Ledger) -> None:
         with pytest.raises(LedgerError):
             act()
     assert isinstance(log, Log)
+
+
+def test_sessions_that_open_and_close_meanwhile_are_no_damage(ledger: Ledger) -> None:
+    sessions(ledger, "s-0")
+    done = threading.Event()
+
+    def others() -> None:
+        number = 0
+        while not done.wait(0.02) and number < 100:
+            number += 1
+            sessions(ledger, f"s-{number}")
+
+    writer = threading.Thread(target=others)
+    writer.start()
+    try:
+        reports = [verify(ledger) for _ in range(30)]
+    finally:
+        done.set()
+        writer.join()
+    assert all(report.verified for report in reports), said(next(report for report in reports if not report.verified))
+    assert len({len(report.logs) for report in reports}) > 1

@@ -20,6 +20,7 @@ _AUDITOR_ADVICE: Final = (
     "move it to another machine: with it here, an intruder of your own user could forge the record's MACs"
 )
 _SUPERVISOR: Final = "supervisor"
+_ANY_HOST: Final = "ports 80 and 443 of any public address"
 
 
 class Finding(NamedTuple):
@@ -101,20 +102,26 @@ def _mechanism(entry: JsonObject) -> Finding:
 
 def _policy() -> list[Finding]:
     """The preset that runs without being named, loaded here: the rules that this machine does not enforce fully."""
-    from interlock.app.policy_here import DEFAULT_PRESET, load_here, workspace_here
+    from interlock.app.policy_here import DEFAULT_PRESET, default_here, workspace_here
     from interlock.policy import PolicyError
 
     try:
-        compiled = load_here([], [], workspace=workspace_here(None))
+        short, without = default_here(workspace=workspace_here(None))
     except PolicyError as error:
         first = error.faults[0]
         return [_missing("policy", DEFAULT_PRESET, f"{first.place}: {first.message}", first.hint or "")]
     except InterlockError as error:
         return [_missing("policy", DEFAULT_PRESET, str(error), error.hint or "")]
-    if not compiled.enforcement:
-        return [_whole("policy", DEFAULT_PRESET, "every rule is enforced fully here")]
-    rules = compiled.enforcement.items()
-    return [Finding("policy", rule, state, in_words(state), "interlock policy explain") for rule, state in rules]
+    if without is not None:
+        instead = Finding("policy", DEFAULT_PRESET, Partially(without, _ANY_HOST), without, "interlock policy explain")
+    elif not short:
+        instead = _whole("policy", DEFAULT_PRESET, "every rule is enforced fully here")
+    else:
+        instead = None
+    told = [
+        Finding("policy", rule, state, in_words(state), "interlock policy explain") for rule, state in short.items()
+    ]
+    return [instead, *told] if instead else told
 
 
 def _installation() -> list[Finding]:

@@ -64,6 +64,19 @@ def load_here(files: Sequence[str], presets: Sequence[str], *, workspace: str) -
     return _told(load(sources, context_here(workspace), naming=asked), sources, asked)
 
 
+def default_here(*, workspace: str) -> tuple[Mapping[str, Enforcement], str | None]:
+    """Of the preset that runs without being named: the rules that are not enforced fully here, and what is told in the
+    place of those that name hosts. Raises `PolicyError`.
+    """
+    from interlock.app.naming import but_for_names
+    from interlock.policy import load
+
+    asked = naming(Home.from_environment(), workspace)
+    sources = _named([], [], workspace, asked)
+    compiled, without = load(sources, context_here(workspace), naming=asked), unnamed(sources, asked)
+    return compiled.enforcement if without is None else but_for_names(compiled.enforcement, asked), without
+
+
 def look_here(files: Sequence[str], presets: Sequence[str], *, workspace: str) -> Here:
     """The same, with the layers as they are written."""
     from interlock.policy import load

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from interlock.ledger import verifier
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+#: So often a ledger is looked through that changes meanwhile.
+LOOKS_MAX: Final = 5
+STILL_TRIES_MAX: Final = 20
 
 
 @dataclass
@@ -57,9 +62,47 @@ def verify_ledger(
 ) -> LedgerReport:
     """Verify every log below `ledger`, or the one called `only`, and the index.
 
+    Whoever writes meanwhile lets the parts be read at two moments, which do not fit each other. So what is found wrong
+    is looked for again as long as something changed meanwhile; what is wrong stays wrong.
+
     Raises:
         OSError, ValueError: the public key cannot be read.
     """
+    for _ in range(LOOKS_MAX - 1):
+        before = _stamps(ledger, keys)
+        report = _verified_once(ledger, keys, auditor, only, integrity)
+        if report.verified or _stamps(ledger, keys) == before:
+            return report
+    return _verified_once(ledger, keys, auditor, only, integrity)
+
+
+def _stamps(*tops: Path) -> dict[Path, tuple[int, int, int]]:
+    """By what a change of any file is known."""
+    found: dict[Path, tuple[int, int, int]] = {}
+    for top in tops:
+        for folder, _, files in os.walk(top):
+            for path in (Path(folder) / name for name in files):
+                with contextlib.suppress(FileNotFoundError):  # taken away at this moment
+                    status = path.lstat()
+                    found[path] = (status.st_ino, status.st_size, status.st_mtime_ns)
+    return found
+
+
+def _still(directory: Path) -> verifier.Files:
+    """Its files at one moment; as they stand there, where they cannot be read or never rest that long."""
+    files = verifier.Directory(directory)
+    for _ in range(STILL_TRIES_MAX):
+        before = _stamps(directory)
+        with contextlib.suppress(OSError):
+            held = {name: files.read(name) for name in files.names()}
+            if _stamps(directory) == before:
+                return verifier.Held(held)
+    return files
+
+
+def _verified_once(
+    ledger: Path, keys: Path, auditor: X25519PrivateKey | None, only: str | None, integrity: bool
+) -> LedgerReport:
     key = verifier.load_public(keys / "ledger.ed25519.pub")
     signer = verifier.sha256(verifier.raw_public(key)).hex()[:16]
     report = LedgerReport()
@@ -129,10 +172,12 @@ def _check_index(
             _wrong(report, "index", "the index is gone: sessions may be missing without a trace")
         return {}, {}
     origin = f"interlock/{signer}/index"
-    files = verifier.Directory(index)
+    memory = keys / "index.checkpoint"
+    remembered = _read(memory)  # before the index, which goes on
+    files = _still(index)
     log = verifier.verify_log(files, key, origin=origin, auditor=auditor, live=is_held(index))
     report.logs.append(log)
-    _check_memory(keys / "index.checkpoint", files, origin, key, report)
+    _check_memory(memory.name, remembered, files, origin, key, report)
     opened = {entry.log: entry.head for entry in log.remembered if entry.type == "index.opened"}
     closed = {entry.log: entry.head for entry in log.remembered if entry.type == "index.closed"}
     for name in opened:
@@ -145,20 +190,38 @@ def _check_index(
     return opened, closed
 
 
-def _check_memory(path: Path, files: verifier.Files, origin: str, key: Ed25519PublicKey, report: LedgerReport) -> None:
+def _read(path: Path) -> bytes | OSError | None:
+    """A file, or why it cannot be read; nothing where there is none."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return error
+
+
+def _check_memory(
+    name: str,
+    note: bytes | OSError | None,
+    files: verifier.Files,
+    origin: str,
+    key: Ed25519PublicKey,
+    report: LedgerReport,
+) -> None:
     """The signer's own memory of the index: what it signed last must still be there."""
-    if not path.exists():
+    if note is None:
         report.notes.append(
             "the signer has no memory of the index (index.checkpoint beside the keys): a cut of both would not be seen"
         )
         return
     try:
-        note = path.read_bytes()
+        if isinstance(note, OSError):
+            raise note
         size = verifier.open_note(note, origin, key).size
     except (OSError, ValueError) as error:
-        _wrong(report, path.name, f"the signer's memory of the index is not what it wrote: {error}")
+        _wrong(report, name, f"the signer's memory of the index is not what it wrote: {error}")
         return
-    if not any(note in files.read(name) for name in files.names() if name.startswith("segment-")):
+    if not any(note in files.read(each) for each in files.names() if each.startswith("segment-")):
         _wrong(
             report,
             "index",
@@ -200,7 +263,7 @@ def _check_heads(
     if not (ledger / "index").is_dir():
         return
     index = verifier.verify_log(
-        verifier.Directory(ledger / "index"), key, origin=f"interlock/{signer}/index", sizes=sizes, live=True
+        _still(ledger / "index"), key, origin=f"interlock/{signer}/index", sizes=sizes, live=True
     )
     index.roots[0] = verifier.encoded(verifier.sha256(b""))
     for name, head in heads:

@@ -112,6 +112,7 @@ MEANINGS: Final[dict[str, str]] = {
     "sample-hooks": "the sample hooks that git itself installs and never runs",
     "runs-later-listed": "writable on purpose (git, builds and package clients need them), yet run "
     "later: to be listed at the end",
+    "build-output": "what builds leave in folders of their own, which the next build makes again",
     "metadata-addresses": "cloud metadata services",
     "private-addresses": "private, shared, link-local and loopback networks",
     "public-addresses": "every address that is routed on the public Internet",

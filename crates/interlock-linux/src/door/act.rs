@@ -111,11 +111,12 @@ impl Errand<'_> {
         if acts.is_empty() {
             return act(&[]);
         }
-        // Who writes may lose something, and has declared nothing that is done in the place of it.
-        let trashed = trash::instead(self);
-        let loses = acts.iter().any(|act| act.verb == Verb::FileDelete);
-        let losing = trash::enactor(&trashed);
-        self.enact(if loses { &losing } else { enactor }, acts, act)
+        if acts.iter().any(|act| act.verb == Verb::FileDelete) {
+            // Who writes may lose something, and has declared nothing that is done in the place of it.
+            let trashed = trash::instead(self);
+            return self.enact(&trash::enactor(&trashed), acts, act);
+        }
+        self.enact(enactor, acts, act)
     }
 }
 

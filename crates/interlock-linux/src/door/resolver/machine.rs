@@ -6,7 +6,7 @@
 use crate::sys::errno::Errno;
 use crate::sys::{files, process};
 use interlock_core::host;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ffi::{CString, OsString};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::os::unix::ffi::OsStrExt as _;
@@ -31,7 +31,7 @@ const WAIT_MAX_S: u64 = 5;
 /// What a machine says of names.
 pub struct Machine {
     /// What the file of hosts says.
-    pub hosts: HashMap<String, Vec<IpAddr>>,
+    pub hosts: BTreeMap<String, Vec<IpAddr>>,
     servers: Mutex<(Option<Stamp>, Arc<Servers>)>,
 }
 
@@ -169,8 +169,8 @@ fn device(zone: &str) -> Option<u32> {
     zone.parse().ok().or_else(|| std::fs::read_to_string(format!("/sys/class/net/{zone}/ifindex")).ok()?.trim().parse().ok())
 }
 
-fn known(hosts: &str) -> HashMap<String, Vec<IpAddr>> {
-    let mut known: HashMap<String, Vec<IpAddr>> = HashMap::new();
+fn known(hosts: &str) -> BTreeMap<String, Vec<IpAddr>> {
+    let mut known: BTreeMap<String, Vec<IpAddr>> = BTreeMap::new();
     for line in hosts.lines().map(|line| line.split('#').next().unwrap_or_default()) {
         let mut words = line.split_ascii_whitespace();
         let Some(address) = words.next().and_then(|word| word.split('%').next()?.parse::<IpAddr>().ok()) else { continue };
