@@ -84,7 +84,7 @@ def _stamps(*tops: Path) -> dict[Path, tuple[int, int, int]]:
             for path in (Path(folder) / name for name in files):
                 with contextlib.suppress(FileNotFoundError):  # taken away at this moment
                     status = path.lstat()
-                    found[path] = (status.st_ino, status.st_size, status.st_mtime_ns)
+                    found[path] = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     return found
 
 

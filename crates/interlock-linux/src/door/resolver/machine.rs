@@ -46,9 +46,9 @@ pub struct Servers {
     pub domains: Vec<String>,
 }
 
-/// By what a changed file is known: device, inode, size, and the times of its content and its state.
+/// By what a changed file is known, and one that was put in its place: its size, and the times of its content and its state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp(u64, u64, u64, (i64, i64), (i64, i64));
+struct Stamp(u64, (i64, i64), (i64, i64));
 
 impl Machine {
     /// What this machine says now.
@@ -110,7 +110,7 @@ fn text(path: &str) -> String {
 
 fn stamp(path: &str) -> Option<Stamp> {
     let found = std::fs::metadata(path).ok()?;
-    Some(Stamp(found.dev(), found.ino(), found.size(), (found.mtime(), found.mtime_nsec()), (found.ctime(), found.ctime_nsec())))
+    Some(Stamp(found.size(), (found.mtime(), found.mtime_nsec()), (found.ctime(), found.ctime_nsec())))
 }
 
 /// Whether the user of this process can neither change what a name leads to nor lead it elsewhere: the object, and each folder on the way, belongs to somebody
