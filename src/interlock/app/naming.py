@@ -49,7 +49,7 @@ def in_place_of_names(sources: Sequence[Source], asked: Naming) -> list[Source]:
 
     names = {source.name for source in sources if source.path is None}
     wanted = [preset for name, preset in _INSTEAD.items() if name in names and f"{preset}.yaml" not in names]
-    if not wanted or _holds(asked.answer()):
+    if not wanted or not _cannot(asked.answer()):
         return []
     return [Source.preset(name) for name in wanted]
 
@@ -76,10 +76,12 @@ def but_for_names(short: Mapping[str, Enforcement], asked: Naming) -> dict[str, 
     }
 
 
-def _holds(state: Enforcement) -> bool:
-    from interlock.vocabulary.enforcement import Fully
+def _cannot(state: Enforcement) -> bool:
+    """Whether it is known that sessions answer no names: what only could not be found out opens nothing."""
+    from interlock.host.host_names import UNKNOWN
+    from interlock.vocabulary.enforcement import NotEnforced
 
-    return isinstance(state, Fully)
+    return isinstance(state, NotEnforced) and not state.reason.startswith(UNKNOWN)
 
 
 def _answer(home: Home) -> Enforcement:

@@ -31,6 +31,10 @@ _SETTINGS: Final = (
 )
 
 
+#: What a state says that could not be found out. Nothing is opened for that.
+UNKNOWN: Final = "whether names of hosts can be answered is not known"
+
+
 def answers_names(kept: str) -> Enforcement:
     """The state of what rules that name hosts need. Not enforced where that cannot be found out. `kept`: the folder of
     what may be kept.
@@ -45,7 +49,7 @@ def answers_names(kept: str) -> Enforcement:
             return known
         state = _tried(supervisor)
     except (InterlockError, OSError, ValueError) as error:
-        return NotEnforced(f"whether names of hosts can be answered is not known: {error}")
+        return NotEnforced(f"{UNKNOWN}: {error}")
     if isinstance(state, Fully) and mark is not None:
         _keep(f"{kept}/{_KEPT}", {"mark": mark, "state": written(state)})
     return state
