@@ -115,12 +115,14 @@ def children(process: int) -> Iterator[int]:
     yield from map(int, text.split())
 
 
+def children_called(name: str, parent: int | None) -> list[int]:
+    """Children of that name, as the kernel keeps it: they take their names once they are born."""
+    return [child for child in children(parent) if name_of(child) == name] if parent else []
+
+
 def supervisor_of(run: int) -> int | None:
     """The supervisor among the children of `interlock run`."""
-    for child in children(run):
-        if name_of(child) == "interlock-super":
-            return child
-    return None
+    return next(iter(children_called("interlock-super", run)), None)
 
 
 def victim_of(role: str, run: subprocess.Popen[str], chance: random.Random) -> int | None:
@@ -128,8 +130,8 @@ def victim_of(role: str, run: subprocess.Popen[str], chance: random.Random) -> i
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and run.poll() is None:
         supervisor = supervisor_of(run.pid)
-        guardian = next(children(supervisor), None) if supervisor else None
-        sentinels = [child for child in children(guardian) if name_of(child) == "jail-sentinel"] if guardian else []
+        guardian = next(iter(children_called("jail-guardian", supervisor)), None)
+        sentinels = children_called("jail-sentinel", guardian)
         found = {"supervisor": supervisor, "guardian": guardian, "sentinel": chance.choice(sentinels) if len(sentinels) == 2 else None}
         if victim := found[role]:
             return victim
@@ -181,13 +183,17 @@ class Storm:
             if not early:
                 wait_for_work(workspace, run)
         time.sleep(chance.random() ** 2 * 0.2)
+        # Half of the runs go with their whole process group, as a terminal or a CI ends a job.
+        kill = os.killpg if role == "run" and chance.random() < 0.5 else os.kill
         own = {run.pid, supervisor_of(run.pid)}
-        if victim is not None:
+        while victim is not None:
             try:
-                # Half of the runs go with their whole process group, as a terminal or a CI ends a job.
-                (os.killpg if role == "run" and chance.random() < 0.5 else os.kill)(victim, signal.SIGKILL)
+                kill(victim, signal.SIGKILL)
+                break
             except ProcessLookupError:
-                victim = None
+                # What was found looked at the machine before the session, and has ended.
+                victim = None if role == "run" else victim_of(role, run, chance)
+                own = {run.pid, supervisor_of(run.pid)}
         return self._after(role, run, own, mark, workspace, victim is not None)
 
     def run(self, *command: str) -> None:

@@ -84,7 +84,7 @@ pub(super) fn for_message(errand: &Errand<'_>, socket: Socket, name: Option<(u64
 fn made(errand: &Errand<'_>, socket: &Socket) -> Result<Socket, Stop> {
     let gone = |_| Stop::Refused {
         reached: socket::act(Verb::NetConnect, Protocol::Udp, (IpAddr::V4(Ipv4Addr::UNSPECIFIED), NAMES), Side::Outside).into(),
-        because: "names are not answered any more: the process that does so has ended",
+        because: "names are not answered any more: the process that does so has ended or is stopped",
         errno: libc::EACCES,
     };
     let resolver = errand.session.resolver.as_ref().ok_or(Errno(libc::EACCES))?;

@@ -103,6 +103,7 @@ impl SocketMaker {
 
 /// The helper's whole life.
 fn serve(link: &OwnedFd) -> ! {
+    process::call_itself(c"jail-names");
     descriptors::close_all_but(&[link.as_raw_fd()]);
     process::new_session();
     match prepare() {
