@@ -10,8 +10,8 @@ from interlock.risk.addresses import addresses_in
 from interlock.risk.memory import UNTRUSTED, Kept, Memory, Use
 from interlock.risk.score import Known, Score, agent_of, score, seen
 from interlock.risk.settings import declared, scorings
-from interlock.vocabulary.facts import LABEL_PLACES
 from interlock.vocabulary.json_text import JsonObject, object_at, text_at
+from interlock.vocabulary.label_places import LABEL_PLACES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

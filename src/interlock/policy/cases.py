@@ -21,7 +21,7 @@ from interlock.policy.engine import native, unchanged
 from interlock.policy.faults import Fault, PolicyError, meant, quoted
 from interlock.policy.language import HISTORIES, OPERATIONS, ORIGINS, SIGNALS, VERBS, is_gateway
 from interlock.policy.risk import POINTS_MAX
-from interlock.vocabulary.facts import LABEL_PLACES
+from interlock.vocabulary.label_places import LABEL_PLACES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

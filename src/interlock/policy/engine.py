@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from interlock.vocabulary.errors import HostError, OperatorError
-from interlock.vocabulary.facts import LABEL_PLACES
+from interlock.vocabulary.label_places import LABEL_PLACES
 
 if TYPE_CHECKING:
     from types import ModuleType

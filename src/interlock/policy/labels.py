@@ -17,7 +17,7 @@ from interlock.policy.document import Mapping, Node, Sequence, Text
 from interlock.policy.faults import Fault, meant, quoted
 from interlock.policy.risk import globs
 from interlock.policy.values import text
-from interlock.vocabulary.facts import LABEL_PLACES
+from interlock.vocabulary.label_places import LABEL_PLACES
 
 DECLARED_MAX: Final = 500
 #: What a declaration may say → the words, and those that are no label.

@@ -29,7 +29,7 @@ from interlock.policy.language import (
 )
 from interlock.policy.risk import POINTS
 from interlock.policy.steers import LATER, MEANINGS
-from interlock.vocabulary.facts import LABEL_PLACES
+from interlock.vocabulary.label_places import LABEL_PLACES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -23,8 +23,8 @@ from interlock.policy.limits import RULES_MAX
 from interlock.policy.risk import MODES, POINTS, POINTS_MAX, SENSITIVITIES, VOLUME
 from interlock.policy.sets import MEANINGS
 from interlock.policy.steers import ALONE, SAYING
-from interlock.vocabulary.facts import LABEL_PLACES
 from interlock.vocabulary.json_value import JsonObject
+from interlock.vocabulary.label_places import LABEL_PLACES
 
 _SCALAR: Final[JsonObject] = {"type": ["string", "number", "boolean", "null"]}
 _TEXT: Final[JsonObject] = {"type": ["string", "number", "boolean"]}

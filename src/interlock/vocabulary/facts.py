@@ -9,16 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from interlock.vocabulary.question import Grant
-
-#: Where labels sit, as a rule asks for them → the labels that can be there.
-LABEL_PLACES: Final[dict[str, tuple[str, ...]]] = {
-    "context": ("untrusted", "private", "secret"),
-    "integrity": ("untrusted",),
-    "confidentiality": ("private", "secret"),
-}
 
 
 @dataclass(frozen=True, slots=True)

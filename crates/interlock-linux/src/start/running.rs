@@ -73,7 +73,7 @@ impl Running {
         let Self { tree, session, ending, status, .. } = self;
         let telling = Telling::begin(&session.line.uplink);
         session.line.questions.close("the session ended");
-        tree.end(&session.members.sentinels);
+        tree.end(&session.members.sentinels, || session.resolver.iter().for_each(|resolver| resolver.maker.end()));
         session.settle_down(ANSWERS);
         session.copies.finish(ANSWERS).iter().for_each(|copy| given_up(&session, copy));
         session.objects.close();

@@ -64,14 +64,16 @@ impl Tree {
     }
 
     /// Ends the tree. The sentinels do so when their pipe hangs up, the guardian sweeps what they leave (they may be gone) and ends. Should it not
-    /// (it may be stopped), it is ended: its orphans are this process's then.
-    pub(super) fn end(mut self, sentinels: &[i32]) {
+    /// (it may be stopped), it is ended: its orphans are this process's then. `others` ends what this process started besides the tree: what has not ended
+    /// by itself is swept with the rest, after a stroke that every session would wait for.
+    pub(super) fn end(mut self, sentinels: &[i32], others: impl FnOnce()) {
         drop(self.neck.take());
         let _gone = self.orders.shutdown(Shutdown::Both);
         if let Ok(held) = process::descriptor(self.guardian) {
             wait_readable(&[held.as_fd()], GUARDIAN_MS);
         }
         let _gone = process::kill(self.guardian, libc::SIGKILL);
+        others();
         sweep(sentinels);
     }
 }

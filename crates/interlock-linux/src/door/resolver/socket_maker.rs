@@ -23,7 +23,9 @@ const SOCKET_MS: i32 = 2000;
 
 /// The other network and who makes sockets in it.
 pub struct SocketMaker {
-    link: Mutex<OwnedFd>,
+    link: OwnedFd,
+    /// One question at a time.
+    turn: Mutex<()>,
     /// Questions by UDP and by TCP arrive here.
     pub datagrams: OwnedFd,
     /// The same by TCP.
@@ -79,7 +81,7 @@ impl SocketMaker {
     fn of(link: OwnedFd, both: Vec<OwnedFd>) -> Option<Self> {
         let [datagrams, streams] = <[OwnedFd; 2]>::try_from(both).ok()?;
         let namespace = sockets::namespace(datagrams.as_fd()).ok()?;
-        Some(Self { link: Mutex::new(link), datagrams, streams, namespace })
+        Some(Self { link, turn: Mutex::new(()), datagrams, streams, namespace })
     }
 
     /// A socket in the other network.
@@ -87,7 +89,8 @@ impl SocketMaker {
     /// # Errors
     /// The kernel's; EPIPE when the helper is gone.
     pub fn socket(&self, domain: i32, style: i32) -> Sys<OwnedFd> {
-        let link = self.link.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let link = &self.link;
         let wanted = [domain, style].map(i32::to_ne_bytes).concat();
         sockets::send(link.as_fd(), &[], &wanted, &[], libc::MSG_NOSIGNAL)?;
         if descriptors::wait_readable(&[link.as_fd()], SOCKET_MS).is_empty() {
@@ -98,6 +101,11 @@ impl SocketMaker {
             Some(_) => Err(Errno(libc::EAFNOSUPPORT)),
             None => Err(Errno(libc::EPIPE)),
         }
+    }
+
+    /// Ends the helper, unless it is stopped: from here on there are no more sockets of it. For when nobody is left who could use one.
+    pub fn end(&self) {
+        let _gone = sockets::shutdown(self.link.as_fd(), libc::SHUT_RDWR);
     }
 }
 
