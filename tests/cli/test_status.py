@@ -260,6 +260,17 @@ def test_what_outlives_the_command_is_said_kept_and_can_be_ended(cli):
     assert _gone(sleeper)
 
 
+def test_last_is_the_last_started_of_those_that_run(cli):
+    sleepers = [int(cli("run", "--", "sh", "-c", "sleep 60 >/dev/null 2>&1 & echo $!", timeout=30).stdout) for _ in range(2)]
+    assert cli("run", "--", "true").returncode == 0  # later, and over
+    assert cli("session", "end", "last").returncode == 0
+    assert _gone(sleepers[1]) and not _gone(sleepers[0], seconds=0.2)
+    assert cli("session", "end", "last").returncode == 0
+    assert _gone(sleepers[0])
+    none = cli("session", "end", "last")
+    assert (none.returncode, "no running session" in none.stderr) == (120, True)
+
+
 def test_end_kill_ends_what_outlives_the_command(cli):
     ran = cli("run", "--end", "kill", "--", "sh", "-c", "sleep 60 >/dev/null 2>&1 & echo $!", timeout=30)
     assert _gone(int(ran.stdout))

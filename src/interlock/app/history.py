@@ -16,7 +16,7 @@ from interlock.vocabulary.json_value import object_at
 from interlock.vocabulary.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from interlock.ledger.event import Event
     from interlock.vocabulary.json_value import JsonObject
@@ -56,7 +56,7 @@ def resolve(home: Home, name: str) -> str:
     """
     found = session_ids(home)
     if name == "last":
-        last = next((session for session in reversed(found) if not _is_of_a_server(home, session)), None)
+        last = last_of(home, found)
         if last is None:
             raise OperatorError("no session has been recorded yet", hint="start one: interlock run -- COMMAND")
         return last
@@ -67,6 +67,11 @@ def resolve(home: Home, name: str) -> str:
         what = "fits more than one session" if fitting else "is not a recorded session"
         raise OperatorError(f"`{name}` {what}", hint="see: interlock session list")
     return fitting[0]
+
+
+def last_of(home: Home, sessions: Sequence[str]) -> str | None:
+    """The last of these that a person started, not the gateway for a tool server. `sessions` are sorted by time."""
+    return next((session for session in reversed(sessions) if not _is_of_a_server(home, session)), None)
 
 
 def _is_of_a_server(home: Home, session: str) -> bool:

@@ -39,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     changing = acts.add_parser("changes", help="what a session changed that something outside would run later")
     changing.add_argument("id", metavar="ID", nargs="?", default="last", help="id, the start of one, or `last`")
     ending = acts.add_parser("end", help="end a running session's whole process tree")
-    ending.add_argument("id", metavar="ID", help="id, or the start of one")
+    ending.add_argument("id", metavar="ID", help="id, the start of one, or `last`: the last started of those that run")
     for parser_of_any in (listing, showing, changing, ending, *session_before.configure(acts)):
         parser_of_any.add_argument("--json", action="store_true", help="JSON, for machines")
 
@@ -139,10 +139,15 @@ def _as_value(node: Node) -> JsonObject:
 
 
 def _end(home: Home, arguments: argparse.Namespace) -> int:
+    from interlock.app.history import last_of
     from interlock.host.control import end, running_sessions
     from interlock.vocabulary.errors import OperatorError
 
-    fitting = [session for session in running_sessions(home.runtime) if session.startswith(arguments.id)]
+    if arguments.id == "last":
+        last = last_of(home, [*_running(home)])
+        fitting = [] if last is None else [last]
+    else:
+        fitting = [session for session in running_sessions(home.runtime) if session.startswith(arguments.id)]
     if len(fitting) != 1:
         what = "matches more than one running session" if fitting else "matches no running session"
         raise OperatorError(f"`{arguments.id}` {what}", hint="see: interlock session list")
