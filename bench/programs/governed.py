@@ -15,7 +15,7 @@ from typing import Any
 import uvloop
 
 from interlock._native import Log
-from interlock.app.gateway import Parts, assemble, own_hosts, settle_memory, uvicorn_server
+from interlock.app.gateway import Parts, assembled, own_hosts, settle_memory, uvicorn_server
 from interlock.app.gateway_definitions import Around, held_to
 from interlock.app.gateway_ports import KnownFacts, LogRecorder, NativeEngine, SharedInbox, SystemClock
 from interlock.app.gateway_servers import SupervisedLauncher
@@ -61,7 +61,7 @@ async def serve(root: Path, port: int, upstream: int) -> None:
         tasks=TaskStore(str(root / "tasks")),
         url=f"http://127.0.0.1:{port}", hosts=own_hosts("127.0.0.1", port),
     )  # fmt: skip
-    server = uvicorn_server(assemble(parts))
+    server = uvicorn_server(assembled(parts).application)
     settle_memory()
     server.config.host, server.config.port = "127.0.0.1", port
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, setattr, server, "should_exit", True)

@@ -23,8 +23,9 @@ from typing import Any
 import pytest
 
 from interlock._native import Log
-from interlock.app.gateway import Parts, assemble, own_hosts, uvicorn_server
+from interlock.app.gateway import Parts, assembled, own_hosts, uvicorn_server
 from interlock.app.gateway_definitions import Around, held_to
+from interlock.app.gateway_logins import LoginsApart
 from interlock.app.gateway_ports import KnownFacts, LogRecorder, NativeEngine, SharedInbox, SystemClock
 from interlock.app.gateway_rego import consulting, consulting_of
 from interlock.app.gateway_scoring import scoring_of
@@ -258,32 +259,40 @@ def _begin(
         memories, layers = MemoryStore(str(root / "memories.sqlite")), consulting_of(compiled, clock)
         around = Around(pool=pool, recorder=recorder, inbox=SharedInbox(inbox), clock=clock, session=SESSION)
         definitions = held_to(f"{root}/definitions.sqlite", {each.name: each for each in connectors}, around)
+        registry = str(options.get("registry", root / "registry.sqlite"))
+        logins = LoginsApart(registry) if options.get("oauth") else None
         parts = Parts(
+            logins=logins,
             upstreams=definitions.upstreams,
             scoring=scoring_of(compiled, memories, clock),
             consulting=consulting(layers),
             engine=NativeEngine(compiled), facts=KnownFacts(clock), recorder=recorder, inbox=SharedInbox(inbox), clock=clock,
-            registry=Registry(str(root / "registry.sqlite"), soon=asyncio.get_running_loop().call_soon), attestations=attestations, pool=pool, session=SESSION,
+            registry=Registry(registry, soon=asyncio.get_running_loop().call_soon), attestations=attestations, pool=pool, session=SESSION,
             tasks=tasks, url=f"http://127.0.0.1:{port}", hosts=own_hosts("127.0.0.1", port), anonymous=options.get("anonymous"),
         )  # fmt: skip
         attestation_socket = AttestationSocket(
             str(root / "gateway.sock"), attestations, uid=os.geteuid(), port=port, now_ms=clock.steady_ms
         )
         await attestation_socket.start()
-        server = uvicorn_server(assemble(parts))
+        joined = assembled(parts)
+        server = uvicorn_server(joined.application)
         made["server"] = server
         made["stage"] = Stage(
-            root, port, launcher, str(root / "registry.sqlite"), inbox, log, attestations, asyncio.get_running_loop()
+            root, port, launcher, registry, inbox, log, attestations, asyncio.get_running_loop()
         )
         asyncio.get_running_loop().call_later(0.05, ready.set)
         looking = asyncio.create_task(_look(definitions.upstreams))
         await server.serve(sockets=[listener])
         looking.cancel()
+        if joined.login is not None:
+            await joined.login.close()
         await definitions.close()
         await pool.close()
         await attestation_socket.close()
         tasks.close()
         memories.close()
+        if logins is not None:
+            logins.close()
         if layers is not None:
             layers.close()
         recorder.close("test over")

@@ -19,6 +19,7 @@ from interlock.gateway.exchange_modern import ModernEra
 from interlock.gateway.exchange_sse import SseTransport
 from interlock.gateway.hook import Hook
 from interlock.gateway.limits import CONNECTIONS_MAX, KEEP_ALIVE_S
+from interlock.gateway.logging_in import WithLogin
 from interlock.gateway.methods import Methods
 from interlock.gateway.operation import Prompts
 from interlock.gateway.outlet import Backlogs
@@ -28,6 +29,7 @@ from interlock.gateway.schema_checks import SchemaChecks
 from interlock.gateway.serve import Gateway, GatewayProtocol
 from interlock.gateway.state import StateSeal
 from interlock.identity.authenticate import Attestations, Authenticator
+from interlock.identity.oauth.server import Around, LoginServer
 from interlock.identity.peer import find_peer
 from interlock.mediate.consulting import Consulting, Unconsulted
 from interlock.mediate.line import Line
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from interlock.connectors.pool import Pool
     from interlock.gateway.pinned import PinnedUpstreams
     from interlock.identity.authenticate import Registry
+    from interlock.identity.oauth.server import Kept
     from interlock.mediate.ports import Clock, Engine, Gathering, Inbox, Recorder
 
 DEFAULT_LISTEN: Final = "127.0.0.1:7391"
@@ -67,6 +70,8 @@ class Parts:
     anonymous: str | None = None
     scoring: Scoring = field(default_factory=Unscored)
     consulting: Consulting = field(default_factory=Unconsulted)
+    #: Where logins are kept, where clients may log in.
+    logins: Kept | None = None
 
 
 @dataclass(frozen=True)
@@ -115,20 +120,54 @@ def parts_joined(parts: Parts) -> Joined:
     return Joined(methods, prompts, sessions, changes, backlogs)
 
 
-def assemble(parts: Parts) -> Gateway:
-    """The application of these parts, over HTTP."""
+@dataclass(frozen=True)
+class Assembled:
+    """The application, and the part of it that asks a person about logins, if there is one."""
+
+    application: Gateway | WithLogin
+    login: LoginServer | None
+
+
+def assembled(parts: Parts) -> Assembled:
+    """The application of these parts over HTTP, where clients may log in."""
+    identity = _authenticator(parts)
+    login = _login(parts, identity)
+    gateway = _gateway(parts, identity, login)
+    return Assembled(gateway if login is None else WithLogin(gateway, login), login)
+
+
+def _gateway(parts: Parts, identity: Authenticator, login: LoginServer | None) -> Gateway:
     joined = parts_joined(parts)
     legacy = LegacyEra(joined.methods, joined.sessions)
     return Gateway(
-        identity=_authenticator(parts),
+        identity=identity,
         legacy=legacy,
         batches=Batches(legacy, joined.sessions),
         sse=SseTransport(joined.methods, joined.sessions, legacy),
         modern=ModernEra(joined.methods, joined.changes, joined.backlogs),
         hook=Hook(joined.prompts),
-        refusals=Refusals(parts.recorder, parts.clock.now_ms),
+        refusals=Refusals(parts.recorder, parts.clock.now_ms, login),
         hosts=parts.hosts,
         connectors=parts.pool.names,
+    )
+
+
+def _login(parts: Parts, identity: Authenticator) -> LoginServer | None:
+    if parts.logins is None:
+        return None
+    return LoginServer(
+        Around(
+            url=parts.url,
+            uid=os.geteuid(),
+            hosts=parts.hosts,
+            connectors=parts.pool.names,
+            caller=identity.caller,
+            kept=parts.logins,
+            inbox=parts.inbox,
+            recorder=parts.recorder,
+            clock=parts.clock,
+            session=parts.session,
+        )
     )
 
 
@@ -157,7 +196,7 @@ def settle_memory() -> None:
     gc.set_threshold(*COLLECT_AFTER)
 
 
-def uvicorn_server(application: Gateway) -> uvicorn.Server:
+def uvicorn_server(application: Gateway | WithLogin) -> uvicorn.Server:
     """The HTTP server around it: httptools, uvloop where it is installed, no access log, no header of its own."""
     import uvicorn
 

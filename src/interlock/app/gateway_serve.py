@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from interlock.app.connector_references import reached, resolved
-from interlock.app.gateway import Parts, assemble, own_hosts, settle_memory, uvicorn_server
+from interlock.app.gateway import Parts, assembled, own_hosts, settle_memory, uvicorn_server
 from interlock.app.gateway_definitions import Around, held_to
+from interlock.app.gateway_logins import LoginsApart
 from interlock.app.gateway_place import ServerStanding, announce, keep_told, withdraw
 from interlock.app.gateway_policy import call_policy
 from interlock.app.gateway_rego import check, consulting, consulting_of
@@ -59,6 +60,8 @@ class GatewayWanted:
     policies: Sequence[str]
     preset: str | None
     anonymous: str | None
+    #: Whether clients may log in by OAuth.
+    oauth: bool = False
 
 
 def serve(wanted: GatewayWanted) -> int:
@@ -147,6 +150,7 @@ async def _serve(opening: _Opening) -> int:
     )
     address, port = listener.getsockname()[:2]
     inbox, tasks, memories = Inbox(home.inbox), TasksApart(home.tasks), MemoryStore(home.memories)
+    logins = LoginsApart(home.registry) if opening.wanted.oauth else None
     layers = consulting_of(policy, clock)
     around = Around(pool=pool, recorder=recorder, inbox=SharedInbox(inbox), clock=clock, session=opening.session)
     definitions = held_to(home.definitions, opening.connectors, around)
@@ -167,6 +171,7 @@ async def _serve(opening: _Opening) -> int:
         anonymous=opening.wanted.anonymous,
         scoring=scoring_of(policy, memories, clock),
         consulting=consulting(layers),
+        logins=logins,
     )
     attesting = AttestationSocket(home.gateway_socket, attestations, uid=home.uid, port=port, now_ms=clock.steady_ms)
     try:
@@ -175,7 +180,8 @@ async def _serve(opening: _Opening) -> int:
         raise refused(error) from error
     await attesting.start()
     _open_to_agents(opening)
-    server = uvicorn_server(assemble(parts))
+    joined = assembled(parts)
+    server = uvicorn_server(joined.application)
     settle_memory()
     caught = _ends_on_signal(server)
     told = Told()
@@ -186,6 +192,8 @@ async def _serve(opening: _Opening) -> int:
         return 128 + caught[0] if caught else 0
     finally:
         telling.cancel()
+        if joined.login is not None:
+            await joined.login.close()
         await attesting.close()
         await pool.close()
         recorder.close("the gateway was ended")
@@ -193,6 +201,8 @@ async def _serve(opening: _Opening) -> int:
         inbox.close()
         tasks.close()
         memories.close()
+        if logins is not None:
+            logins.close()
         if layers is not None:
             layers.close()
 
@@ -209,6 +219,8 @@ def _open_to_agents(opening: _Opening) -> None:
     announce(opening.home, opening.url)
     lines = (f"interlock gateway at {opening.url}/mcp", *_described(opening.connectors, opening.policy))
     print(*lines, sep="\n  ", file=sys.stderr, flush=True)
+    if wanted.oauth:
+        print("  login: by OAuth; you are asked at the inbox: interlock approvals list", file=sys.stderr, flush=True)
     if wanted.anonymous is not None:
         print(
             f"  warning: local connections without a token act as `{wanted.anonymous}`: for tests only",

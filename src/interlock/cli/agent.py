@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from interlock.storage.home import Home
 
 SUMMARY: Final = "add, list and revoke agents and their tokens"
+_CLIENT: Final = "make a client known that logs in by OAuth as an agent (interlock gateway --oauth)"
+_CLIENT_EPILOG: Final = """\
+With a secret or keys it gets tokens by `client_credentials`, without a person; with a redirect URI a person is asked.
+docs/identity.md says more."""
 _UNITS_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
@@ -26,6 +30,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action.add_argument("--ttl", default="1h", help="how long the token lives: 30m, 8h, 7d; default %(default)s")
         action.add_argument("--gateway", metavar="URL", help="the gateway it is for; default: the running one")
         action.add_argument("--json", action="store_true", help="one JSON object")
+    client = actions.add_parser("client", help=_CLIENT, description=_CLIENT, epilog=_CLIENT_EPILOG)
+    client.add_argument("name", help="the agent that it acts as")
+    client.add_argument("--redirect", action="append", default=[], metavar="URI", help="where its logins are answered")
+    proven = client.add_mutually_exclusive_group()
+    proven.add_argument("--secret", action="store_true", help="it has a secret, which is printed once")
+    proven.add_argument("--keys", metavar="FILE", help="it signs: its public keys, as a JSON Web Key Set")
+    client.add_argument("--json", action="store_true", help="one JSON object")
     listing = actions.add_parser("list", help="agents and how many tokens of each live", description="list agents")
     listing.add_argument("--json", action="store_true", help="one JSON object a line")
     revoke = actions.add_parser("revoke", help="end an agent and all its tokens", description="end an agent for good")
@@ -38,6 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
     from interlock.storage.home import Home
 
     home = Home.from_environment()
+    if arguments.action == "client":
+        return _client(arguments, home)
     home.ensure(home.state)
     home.check_file(home.registry)
     registry = Registry(home.registry)
@@ -64,6 +77,20 @@ def _token(arguments: argparse.Namespace, registry: Registry, now_ms: int, url: 
     print(
         f"# for {url}/mcp as `Authorization: Bearer …`, from your own local processes, for {arguments.ttl}; shown once"
     )
+    return 0
+
+
+def _client(arguments: argparse.Namespace, home: Home) -> int:
+    from interlock.app.known_clients import Proven, make_known
+
+    method = "private_key_jwt" if arguments.keys else "client_secret_basic" if arguments.secret else "none"
+    made = make_known(home, arguments.name, arguments.redirect, Proven(method, arguments.keys))
+    if arguments.json:
+        print(json.dumps({"agent": arguments.name, "client_id": made.row.id, "client_secret": made.secret}))
+        return 0
+    print(f"client id: {made.row.id}")
+    if made.secret is not None:
+        print(f"client secret: {made.secret}\n# shown once; only its digest is kept")
     return 0
 
 

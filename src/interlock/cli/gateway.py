@@ -38,6 +38,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="AGENT",
         help="for conformance tests: your local connections without a token act as AGENT",
     )
+    words = "clients on this machine may log in by OAuth; you are asked about each, at the approval inbox"
+    parser.add_argument("--oauth", action="store_true", help=words)
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
     words = "write a configuration that works, and say how each client on this machine gets the gateway"
     init = actions.add_parser("init", help=words, description=words, epilog=_INIT_EPILOG)
@@ -61,5 +63,6 @@ def run(arguments: argparse.Namespace) -> int:
             policies=arguments.policy,
             preset=arguments.preset,
             anonymous=arguments.without_token,
+            oauth=arguments.oauth,
         )
     )

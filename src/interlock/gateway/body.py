@@ -15,19 +15,19 @@ from interlock.gateway.refusals import Rejected
 HEADERS_KEPT_MAX: Final = 64
 
 
-async def read_body(receive: Receive, announced: str | None) -> bytes:
+async def read_body(receive: Receive, announced: str | None, *, bytes_max: int = BODY_BYTES_MAX) -> bytes:
     """The whole body, of `announced` bytes. Raises `Rejected` when it is too large (413), too slow (408) or broken off
     (400)."""
-    if announced is not None and (not announced.isdigit() or int(announced) > BODY_BYTES_MAX):
-        raise Rejected(413, f"the body has more than {BODY_BYTES_MAX} bytes", [(b"connection", b"close")])
+    if announced is not None and (not announced.isdigit() or int(announced) > bytes_max):
+        raise Rejected(413, f"the body has more than {bytes_max} bytes", [(b"connection", b"close")])
     try:
         async with asyncio.timeout(BODY_S_MAX):
-            return await _collect(receive)
+            return await _collect(receive, bytes_max)
     except TimeoutError as error:
         raise Rejected(408, "the body came too slowly", [(b"connection", b"close")]) from error
 
 
-async def _collect(receive: Receive) -> bytes:
+async def _collect(receive: Receive, bytes_max: int) -> bytes:
     parts: list[bytes] = []
     size = 0
     while True:
@@ -38,8 +38,8 @@ async def _collect(receive: Receive) -> bytes:
         if isinstance(part, bytes):
             parts.append(part)
             size += len(part)
-        if size > BODY_BYTES_MAX:
-            raise Rejected(413, f"the body has more than {BODY_BYTES_MAX} bytes", [(b"connection", b"close")])
+        if size > bytes_max:
+            raise Rejected(413, f"the body has more than {bytes_max} bytes", [(b"connection", b"close")])
         if not event.get("more_body"):
             return b"".join(parts)
 

@@ -46,7 +46,7 @@ class Head:
         `Rejected`, and `RpcError` for a header that matters and stands there twice."""
         self.said = said
         self.headers = Headers(said.pairs)
-        _check_origin(self.headers, hosts)
+        check_origin(self.headers, hosts)
         self.place, self.endpoint = (HEALTH, _WHOLE) if said.path == HEALTH else _endpoint(said.path, connectors)
         self.authorization = self.headers.one("authorization")
         self.streams = _takes_streams(self.headers)
@@ -68,7 +68,8 @@ class Head:
             raise Rejected(415, "the body must come without a content encoding")
 
 
-def _check_origin(headers: Headers, hosts: frozenset[str]) -> None:
+def check_origin(headers: Headers, hosts: frozenset[str]) -> None:
+    """Host and Origin are this gateway's own. Raises `Rejected` (403)."""
     host = headers.one("host")
     if host is None or host.lower() not in hosts:
         raise Rejected(403, "the Host header names another host than this gateway")

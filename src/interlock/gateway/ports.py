@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
+from interlock.mcp.request_headers import Headers
 from interlock.mediate.principal import Principal, Unknown
 from interlock.mediate.task import KeptTask
 from interlock.mediate.upstream import Upstream
@@ -44,6 +45,24 @@ class Identity(Protocol):
 
     def still(self, principal: Principal, authorization: str | None) -> str | None:
         """Why this principal may no longer act, or none."""
+
+
+class Login(Protocol):
+    """Where clients log in: some paths beside those of MCP."""
+
+    #: The largest body of a request there.
+    body_bytes_max: int
+
+    def serves(self, path: str) -> bool:
+        """Whether a path is one of them."""
+
+    def challenge(self, host: str, path: str, *, reason: str | None) -> str:
+        """What `WWW-Authenticate` says to who is nobody at a path; `reason` where a token was shown."""
+
+    async def answer(
+        self, method: str, path: str, query: bytes, headers: Headers, body: bytes, connection: Connection
+    ) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+        """Status, headers and body for one request."""
 
 
 class Tasks(Protocol):

@@ -32,7 +32,7 @@ from interlock.gateway.limits import (
 )
 from interlock.gateway.outlet import AsgiMessage, HeaderList, Receive, Send, SendPart, SendWhole, send_json
 from interlock.gateway.ports import Connection, Identity
-from interlock.gateway.refusals import Rejected, told_off, unknown
+from interlock.gateway.refusals import Rejected, told_off
 from interlock.mcp.message import RpcError, RpcResponse, error, id_in, read
 from interlock.mcp.request_headers import Headers, is_modern
 from interlock.mcp.revision import PARSE_ERROR
@@ -286,7 +286,7 @@ class Gateway:
             return send_json(send, 200, {"status": "ok"})
         principal = self.identity.authenticate(head.authorization, connection)
         if isinstance(principal, Unknown):
-            return self._refused(principal, connection)
+            return self._refused(principal, connection, head)
         if connection.agent != principal.agent and not connection.belongs_to(principal.agent):
             raise Rejected(429, "this agent has too many connections open", [(b"connection", b"close")])
         return self._served(scope, self._incoming(scope, head, principal, connection), receive, send)
@@ -299,9 +299,8 @@ class Gateway:
             head = connection.memory["head"] = Head(said, self.hosts, self.connectors)
         return head
 
-    async def _refused(self, caller: Unknown, connection: Connection) -> None:
-        await self.refusals.record(caller, connection)
-        raise unknown(caller.reason)
+    async def _refused(self, caller: Unknown, connection: Connection, head: Head) -> None:
+        raise await self.refusals.refused(caller, connection, head)
 
     def _incoming(self, scope: Scope, head: Head, principal: Principal, connection: Connection) -> Incoming:
         def revalidate() -> str | None:

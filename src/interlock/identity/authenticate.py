@@ -109,6 +109,16 @@ class Authenticator:
         connection.memory["known"] = _Known(authorization, token, principal)
         return principal
 
+    def caller(self, connection: Connection) -> Peer | Unknown:
+        """Who is at the other end of a connection, whatever it shows: a process of this machine outside every
+        session."""
+        peer = self._peer(connection)
+        if peer is None:
+            return Unknown("the kernel names no process at the other end of this connection")
+        if self._session(connection, peer) is not None:
+            return Unknown("this is for processes outside every session; inside one, the token is in INTERLOCK_TOKEN")
+        return peer
+
     def still(self, principal: Principal, authorization: str | None) -> str | None:
         """Why a principal that was authenticated before may no longer act, or none. For after a long wait."""
         if authorization is None:

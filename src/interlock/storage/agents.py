@@ -10,7 +10,7 @@ from interlock.storage.database import Database
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-_SCHEMA: Final = """
+SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS agent (name TEXT PRIMARY KEY, made_ms INTEGER NOT NULL, revoked_ms INTEGER) STRICT;
 CREATE TABLE IF NOT EXISTS token (
   digest TEXT PRIMARY KEY, agent TEXT NOT NULL REFERENCES agent(name), audience TEXT NOT NULL, binding TEXT NOT NULL,
@@ -55,7 +55,7 @@ class Agents:
 
     def __init__(self, path: str) -> None:
         """Open the file. Raises `HostError`, as every method does."""
-        self._database = Database(path, schema=_SCHEMA, name="registry")
+        self._database = Database(path, schema=SCHEMA, name="registry")
 
     def close(self) -> None:
         """Let go of the file."""
