@@ -549,7 +549,7 @@ def voice(layer: dict, action: dict, facts: dict) -> dict:
                 ends = [ends[0] or truth[0], ends[1] or truth[1]]
     if not all(ends):
         heard["allow"] = []
-    if "rego" in layer and action["verb"] in GATEWAY - {"tool.list"}:
+    if ("rego" in layer or "flows" in layer) and action["verb"] in GATEWAY - {"tool.list"}:
         consult(layer, heard, facts)
     return heard
 
@@ -604,7 +604,7 @@ def refused(action: dict, voices: list[dict], said: list) -> dict:
         rules += heard["deny"] + [rule for rule, _ in heard["errors"]]
         errors += [f"{rule['name']}: {why}" for rule, why in heard["errors"]]
         if heard.get("unheard"):
-            errors.append(f"{heard['layer']['name']}: its Rego was not heard")
+            errors.append(f"{heard['layer']['name']}: what it finds beside its rules was not heard")
         elif not heard["deny"] and not heard["errors"]:
             if heard["layer"].get("closed") and not base(heard):
                 closed.append(heard["layer"]["name"])

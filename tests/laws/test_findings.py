@@ -1,4 +1,4 @@
-"""Findings of Rego in the combining: engine and reference agree, they only tighten, and a layer that was not heard denies."""
+"""Findings of Rego and of flows in the combining: engine and reference agree, they only tighten, and a layer that was not heard denies."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from interlock import _native
 from tests.laws import generate, reference
 from tests.laws.test_theorems import Case, decide, strictness, yes
 
+#: What makes a layer one that finds something beside its rules.
+CONSULTED = ("rego", "rego", "flows")
 FINDS = ("approve", "approve", "deny", "error")
 
 
 def consulted(seed: int) -> Case:
-    """A policy some of whose layers have Rego, an act at the gateway or elsewhere, and what was found about it."""
+    """A policy some of whose layers have Rego or flows, an act at the gateway or elsewhere, and what was found about it."""
     random = Random(seed)
     theme = random.choice(["tool", "tool", "tool", "file"])
     policy = generate.policy(random, theme)
@@ -26,7 +28,7 @@ def consulted(seed: int) -> Case:
     findings = {}
     for layer in policy["layers"]:
         if random.random() < 0.7:
-            layer["rego"] = [{"query": "data.a.b"}]
+            layer[random.choice(CONSULTED)] = [{"query": "data.a.b"}]
         if random.random() < 0.85:
             findings[layer["name"]] = [finding(random) for _ in range(random.choice([0, 0, 1, 2]))]
     return policy, action, {**facts, "findings": findings}
@@ -51,23 +53,23 @@ def test_engine_and_reference_agree(case: Case) -> None:
 
 
 @given(CASES)
-def test_rego_never_loosens(case: Case) -> None:
+def test_findings_never_loosen(case: Case) -> None:
     policy, action, facts = case
-    without = {**policy, "layers": [{key: each for key, each in layer.items() if key != "rego"} for layer in policy["layers"]]}
+    without = {**policy, "layers": [{key: each for key, each in layer.items() if key not in CONSULTED} for layer in policy["layers"]]}
     assert strictness(decide(policy, action, facts)) >= strictness(decide(without, action, facts))
 
 
 @given(CASES)
 def test_a_layer_that_was_not_heard_denies(case: Case) -> None:
     policy, action, facts = case
-    concerned = action["verb"] in reference.GATEWAY and any("rego" in layer for layer in policy["layers"])
+    concerned = action["verb"] in reference.GATEWAY and any(set(CONSULTED) & set(layer) for layer in policy["layers"])
     for unheard in ({}, None):
         decision = decide(policy, action, {**facts, "findings": unheard})
         assert not concerned or (decision["decision"] == "deny" and decision["errors"])
     answer = _native.Policy(json.dumps(policy)).plan_answer(json.dumps(action))
     assert answer is None or not concerned
     needs = _native.Policy(json.dumps(policy)).needs(json.dumps(action))
-    assert needs[4] == (sorted(layer["name"] for layer in policy["layers"] if "rego" in layer) if concerned else [])
+    assert needs[4] == (sorted(layer["name"] for layer in policy["layers"] if set(CONSULTED) & set(layer)) if concerned else [])
 
 
 @given(CASES)

@@ -61,7 +61,13 @@ fn one_layer(layer: wire::Layer) -> Result<Layer, PolicyError> {
         }
         rules.push(one_rule(&name, layer.origin, rule).map_err(|message| PolicyError::at(&name, message))?);
     }
-    Ok(Layer { name: layer.name, origin: layer.origin, closed: layer.closed, consults: layer.rego.is_some(), rules })
+    Ok(Layer {
+        name: layer.name,
+        origin: layer.origin,
+        closed: layer.closed,
+        consults: layer.rego.is_some() || layer.flows.is_some(),
+        rules,
+    })
 }
 
 /// `[a-z0-9][a-z0-9-]*`

@@ -86,7 +86,7 @@ fn said_no(voices: &[Voice<'_>], answers: &[LayerAnswer], action: &Action) -> De
                     decision.rules.push(name);
                 }
                 if voice.unheard {
-                    decision.errors.push(format!("{}: its Rego was not heard", voice.layer.name));
+                    decision.errors.push(format!("{}: what it finds beside its rules was not heard", voice.layer.name));
                 }
                 decision.rules.extend(voice.denies.iter().map(|rule| rule.name.clone()));
                 decision.rules.extend(voice.errors.iter().map(|(rule, _)| rule.name.clone()));

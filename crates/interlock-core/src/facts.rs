@@ -54,7 +54,7 @@ pub struct Facts {
     pub history: Option<History>,
     /// Of what a rename or link installs at its destination.
     pub history_to: Option<History>,
-    /// What the Rego of each layer found, by the layer's name. A layer that has some and is not here errs.
+    /// What the Rego and the flows of each layer found, by the layer's name. A layer that has some and is not here errs.
     pub findings: Option<BTreeMap<String, Vec<Finding>>>,
 }
 
@@ -71,7 +71,7 @@ pub struct Needs {
     pub origin: bool,
     /// What of it was there before.
     pub history: bool,
-    /// The layers whose Rego has to be asked.
+    /// The layers whose Rego and flows have to be asked.
     pub findings: BTreeSet<String>,
 }
 

@@ -1,7 +1,7 @@
-//! A finding: what a layer's Rego says of one act, as a Fact. It is one more voice in the combining, and can only tighten: it denies, asks,
-//! or errs, which denies.
+//! A finding: what a layer's Rego, or a flow of its, says of one act, as a Fact. It is one more voice in the combining, and can only
+//! tighten: it denies, asks, or errs, which denies.
 //!
-//! Left out: how it came about, which is impure (a module evaluated elsewhere, a server asked).
+//! Left out: how it came about, which is impure (a module evaluated elsewhere, a server asked, what an agent has from where).
 
 use serde::{Deserialize, Serialize};
 

@@ -55,13 +55,13 @@ pub struct Layer {
     pub name: String,
     pub origin: LayerOrigin,
     pub closed: bool,
-    /// Whether it has Rego, which is asked about every act at the gateway.
+    /// Whether it has Rego or flows, which are asked about every act at the gateway.
     pub consults: bool,
     pub rules: Vec<Rule>,
 }
 
 impl Layer {
-    /// Whether its Rego has to be heard about acts with this verb. A list is no act: it shows what could be asked for.
+    /// Whether what it finds beside its rules has to be heard about acts with this verb. A list is no act: it shows what could be asked for.
     #[must_use]
     pub fn consults_about(&self, verb: Verb) -> bool {
         self.consults && verb.is_gateway() && verb != Verb::ToolList

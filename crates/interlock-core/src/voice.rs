@@ -18,7 +18,7 @@ pub(crate) struct Voice<'a> {
     pub approvals: Vec<&'a Rule>,
     pub steers: Vec<&'a Rule>,
     pub findings: &'a [Finding],
-    /// Whether its Rego should have been heard and was not.
+    /// Whether its Rego or its flows should have been heard and were not.
     pub unheard: bool,
     /// What asks, or errs, if nothing else lets the act through.
     otherwise: Vec<(&'a Rule, Option<String>)>,
@@ -64,7 +64,7 @@ impl<'a> Voice<'a> {
         voice
     }
 
-    /// A layer of which no rule was heard yet, only what its Rego found.
+    /// A layer of which no rule was heard yet, only what it found beside them.
     pub fn found(layer: &'a Layer, action: &Action, facts: &'a Facts) -> Self {
         let consults = layer.consults_about(action.verb);
         let heard = facts.findings.as_ref().filter(|_| consults).and_then(|findings| findings.get(&layer.name));

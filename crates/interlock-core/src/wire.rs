@@ -42,6 +42,8 @@ pub(crate) struct Layer {
     pub _labels: Option<IgnoredAny>,
     #[serde(default)]
     pub rego: Option<IgnoredAny>,
+    #[serde(default)]
+    pub flows: Option<IgnoredAny>,
     pub rules: Vec<Rule>,
 }
 

@@ -145,7 +145,7 @@ def _gateway(parts: Parts, identity: Authenticator, login: LoginServer | None) -
         batches=Batches(legacy, joined.sessions),
         sse=SseTransport(joined.methods, joined.sessions, legacy),
         modern=ModernEra(joined.methods, joined.changes, joined.backlogs),
-        hook=Hook(joined.prompts),
+        hook=Hook(joined.prompts, parts.scoring.prompted),
         refusals=Refusals(parts.recorder, parts.clock.now_ms, login),
         hosts=parts.hosts,
         connectors=parts.pool.names,

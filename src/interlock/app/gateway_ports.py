@@ -120,6 +120,7 @@ def _relaxed_layer(layer: CompiledLayer) -> CompiledLayer:
     found: CompiledLayer = {**layer, "rules": rules}
     found.pop("digest", None)
     found.pop("rego", None)
+    found.pop("flows", None)
     return found
 
 

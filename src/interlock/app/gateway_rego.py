@@ -1,5 +1,5 @@
-"""The Rego of a policy's layers behind the port of the line (`mediate/consulting.py`): each entry an evaluator or a
-server, all of them asked at once."""
+"""What a policy's layers find beside their rules, behind the port of the line (`mediate/consulting.py`): their Rego,
+each entry an evaluator or a server, all of them asked at once; and their flows, which came with the score."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from interlock.policy.faults import Fault, Place, PolicyError
 from interlock.rego.document import document
 from interlock.rego.evaluator import Child, Evaluator, Unheard
 from interlock.rego.server import Server
+from interlock.vocabulary.facts import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from interlock.mediate.scoring import Scored
     from interlock.policy.compiled_form import CompiledPolicy
     from interlock.policy.rego import CompiledRego
-    from interlock.vocabulary.facts import Finding
     from interlock.vocabulary.json_value import JsonObject
 
 
@@ -32,18 +32,28 @@ class Layers:
         self._voices = {
             layer["name"]: [_voice(each) for each in layer["rego"]] for layer in policy["layers"] if "rego" in layer
         }
+        self._flowing = frozenset(layer["name"] for layer in policy["layers"] if "flows" in layer)
 
     async def findings(
         self, layers: Sequence[str], action: JsonObject, attribution: Attribution, scored: Scored
     ) -> Mapping[str, tuple[Finding, ...]]:
         """See `Consulting`."""
+        found = {name: self._carried(name, scored) for name in layers}
+        asked = [(name, voice) for name in layers for voice in self._voices.get(name, ())]
+        if not asked:
+            return found
         text = document(action, attribution, scored, self._now_ms())
-        asked = [(name, voice) for name in layers for voice in self._voices[name]]
         answers = await asyncio.gather(*(voice.findings(text) for _, voice in asked))
-        found: dict[str, tuple[Finding, ...]] = dict.fromkeys(layers, ())
         for (name, _), findings in zip(asked, answers, strict=True):
             found[name] += findings
         return found
+
+    def _carried(self, layer: str, scored: Scored) -> tuple[Finding, ...]:
+        """What the flows of a layer find. INVARIANT: flows that nobody looked at are an error, which denies."""
+        if layer not in self._flowing:
+            return ()
+        found = (scored.flows or {}).get(layer)
+        return (Finding("error", "flows", "nobody looked at what flows"),) if found is None else found
 
     def close(self) -> None:
         """End their processes."""
@@ -52,8 +62,9 @@ class Layers:
 
 
 def consulting_of(policy: CompiledPolicy, clock: Clock) -> Layers | None:
-    """The Rego of a policy; none where it has none."""
-    return Layers(policy, clock.now_ms) if any("rego" in layer for layer in policy["layers"]) else None
+    """What the layers of a policy find; none where they have neither Rego nor flows."""
+    found = any("rego" in layer or "flows" in layer for layer in policy["layers"])
+    return Layers(policy, clock.now_ms) if found else None
 
 
 def check(policy: CompiledPolicy) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from interlock.app.gateway_flows import PolicyFlows
 from interlock.mediate.scoring import Scored, Scoring, Unscored
 from interlock.risk.addresses import addresses_in
+from interlock.risk.flows import KINDS
 from interlock.risk.memory import UNTRUSTED, Kept, Memory, Use
 from interlock.risk.score import Known, Score, agent_of, score, seen
 from interlock.risk.settings import declared, scorings
@@ -58,15 +60,20 @@ class PolicyScoring:
         self._is_shadow = bool(self._scorings) and all(each.is_shadow for each in self._scorings)
         self._store, self._clock = store, clock
         self._version = store.version
-        self._memory = Memory(_Keeper(store), map(_kept, store.news()))
+        self._flows = None
+        if any("flows" in layer for layer in policy["layers"]):
+            self._flows = PolicyFlows(policy, self._declared, _Keeper(store))
+        self._memory = Memory(_Keeper(store), ())
+        self._learn()
 
     def scored(self, action: JsonObject, assurance: str) -> Scored:
         """See `Scoring`."""
         if self._store.version != self._version:
             self._version = self._store.version
-            self._memory.learn(map(_kept, self._store.news()))
-        read = seen(action)
-        known = self._memory.known(agent_of(action), assurance, _use(action), read, self._clock.now_ms())
+            self._learn()
+        read, now_ms = seen(action), self._clock.now_ms()
+        known = self._memory.known(agent_of(action), assurance, _use(action), read, now_ms)
+        flows = None if self._flows is None else self._flows.findings(action, now_ms)
         labels = None
         if self._declared is not None:
             read_lately = known.labels
@@ -74,27 +81,43 @@ class PolicyScoring:
                 place: tuple(word for word in read_lately if word in words) for place, words in LABEL_PLACES.items()
             }
         if not self._scorings:
-            return Scored(labels=labels)
+            return Scored(labels=labels, flows=flows)
         found = score(self._scorings, action, read, known)
         told = _told(found, known, self._is_shadow)
         if self._is_shadow:
-            return Scored(0, labels, told, found.score)
-        return Scored(found.score, labels, told)
+            return Scored(0, labels, told, found.score, flows)
+        return Scored(found.score, labels, told, flows=flows)
 
     def let_through(self, action: JsonObject) -> None:
         """See `Scoring`."""
         now_ms = self._clock.now_ms()
+        if self._flows is not None:
+            self._flows.let_through(action, now_ms)
         self._memory.let_through(agent_of(action), _use(action), seen(action), self._labels(action), now_ms)
 
     def returned(self, action: JsonObject, size: int, said: object) -> None:
         """See `Scoring`."""
         now_ms, agent = self._clock.now_ms(), agent_of(action)
         self._memory.returned(agent, size, now_ms)
+        if self._flows is not None:
+            self._flows.returned(action, said, now_ms)
         if said is None or self._declared is None or not self._scorings:
             return
         untrusted = UNTRUSTED in self._labels(action)
         addresses, is_whole = addresses_in(said, decoded=untrusted)
         self._memory.met(agent, addresses, untrusted=untrusted, now_ms=now_ms, is_whole=is_whole)
+
+    def prompted(self, agent: str, prompt: str) -> None:
+        """See `Scoring`."""
+        if self._flows is not None:
+            self._flows.memory.prompted(agent, prompt, self._clock.now_ms())
+
+    def _learn(self) -> None:
+        """What was kept that is not known here yet."""
+        rows = [_kept(row) for row in self._store.news()]
+        self._memory.learn(row for row in rows if row.kind not in KINDS)
+        if self._flows is not None:
+            self._flows.memory.learn(row for row in rows if row.kind in KINDS)
 
     def _labels(self, action: JsonObject) -> tuple[str, ...]:
         target = object_at(action, "target")
@@ -102,8 +125,8 @@ class PolicyScoring:
 
 
 def scoring_of(policy: CompiledPolicy, store: Store, clock: Clock) -> Scoring:
-    """The scoring of a policy; of one that neither scores nor labels, none."""
-    asked = any("risk" in layer or "labels" in layer for layer in policy["layers"])
+    """The scoring of a policy; of one that asks for nothing that is kept in mind, none."""
+    asked = any({"risk", "labels", "flows"}.intersection(layer) for layer in policy["layers"])
     return PolicyScoring(policy, store, clock) if asked else Unscored()
 
 

@@ -1,4 +1,5 @@
-"""`interlock policy test` where layers have Rego: cases are decided with what it finds, and Rego tests are run."""
+"""`interlock policy test` where layers have Rego or flows: cases are decided with what they find, and Rego tests are
+run."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from interlock.app.gateway_flows import finding_of, flows_of
 from interlock.app.gateway_rego import Layers
 from interlock.mediate.permit import Attribution
 from interlock.mediate.scoring import Scored
@@ -39,8 +41,15 @@ class RegoTest(NamedTuple):
 def with_findings(
     policy: CompiledPolicy, cases: list[Case], decide: Callable[[str, str], str]
 ) -> Callable[[str, str], str]:
-    """`decide`, with the findings of the layers' Rego about each case among its Facts."""
-    if not any("rego" in layer for layer in policy["layers"]):
+    """`decide`, with the findings of the layers' Rego and flows about each case among its Facts. Raises
+    `OperatorError` for a flow that is none of the policy's."""
+    known = {f"{layer['name']}/{flow['id']}" for layer in policy["layers"] for flow in layer.get("flows", ())}
+    unknown = [(case, flow) for case in cases for flow in case.flows if flow not in known]
+    if unknown:
+        case, flow = unknown[0]
+        hint = f"known here: {', '.join(sorted(known)) or 'none, since no layer has `flows`'}"
+        raise OperatorError(f"{case.place}: no flow is called `{flow}`", hint=hint)
+    if not _consulted(policy):
         return decide
     found = asyncio.run(_findings(policy, cases))
 
@@ -54,20 +63,39 @@ def with_findings(
 
 async def _findings(policy: CompiledPolicy, cases: list[Case]) -> dict[str, Mapping[str, tuple[Finding, ...]]]:
     layers = Layers(policy, lambda: 0)
-    names = [layer["name"] for layer in policy["layers"] if "rego" in layer]
+    names = _consulted(policy)
     try:
         return {
             str(case.action["id"]): await layers.findings(
                 names,
                 case.action,
                 Attribution({"name": None, "assurance": "attested"}),
-                Scored(case.risk, {"context": case.labels}, {"score": case.risk, "signals": [], "mode": "enforce"}),
+                Scored(
+                    case.risk,
+                    {"context": case.labels},
+                    {"score": case.risk, "signals": [], "mode": "enforce"},
+                    flows=_carried(policy, case.flows),
+                ),
             )
             for case in cases
             if case.action["plane"] == "gateway"
         }
     finally:
         layers.close()
+
+
+def _consulted(policy: CompiledPolicy) -> list[str]:
+    return [layer["name"] for layer in policy["layers"] if "rego" in layer or "flows" in layer]
+
+
+def _carried(policy: CompiledPolicy, flows: tuple[str, ...]) -> dict[str, tuple[Finding, ...]]:
+    """What the layers with flows find where these are what a call would be."""
+    found: dict[str, tuple[Finding, ...]] = {}
+    for flow in flows_of(policy):
+        found.setdefault(flow.layer, ())
+        if flow.name in flows:
+            found[flow.layer] += (finding_of(flow, flow.compiled["because"] or "the case says so"),)
+    return found
 
 
 def rego_tests(policy: CompiledPolicy, name: str, text: str) -> list[RegoTest]:

@@ -209,10 +209,12 @@ def _test_rego(arguments: argparse.Namespace, compiled: Compiled) -> int:
 def _decide(arguments: argparse.Namespace) -> int:
     from interlock.policy.engine import decide_line, engine
 
-    policy = engine(_load(arguments))
+    compiled = _load(arguments)
+    policy, layers = engine(compiled), compiled.document()["layers"]
+    flowing = [layer["name"] for layer in layers if "flows" in layer and "rego" not in layer]
     for number, line in enumerate(sys.stdin, 1):
         if line.strip():
-            print(decide_line(policy, line.strip(), number), flush=True)
+            print(decide_line(policy, line.strip(), number, flowing), flush=True)
     return 0
 
 

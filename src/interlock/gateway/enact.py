@@ -151,7 +151,8 @@ class Enactor(Struct, frozen=True):
         if isinstance(reply, Fault):
             reply = pages_first(reply, self.conversation, self.operation.upstream) or reply
         if isinstance(reply, Asks):
-            return Enacted(reply.result, Effect.UNKNOWN, "input required", measure(reply.result))
+            asked = reply.result
+            return Enacted(asked, Effect.UNKNOWN, "input required", measure(asked), said=asked)
         if not isinstance(reply, Result):
             return self._no_result(reply)
         value, tool = reply.value, self.operation.tool
@@ -191,7 +192,8 @@ class Enactor(Struct, frozen=True):
             if pages is not None:
                 for page in elicitations_of(reply):
                     pages.asked(self.operation.upstream.connector, {"mode": "url", **page})
-            return Enacted(error_of(what, reply), Effect.UNKNOWN, status=f"error {reply.code}")
+            said: JsonObject = {"isError": True, "message": reply.message, "data": reply.data}
+            return Enacted(error_of(what, reply), Effect.UNKNOWN, status=f"error {reply.code}", said=said)
         status = f"{reply.reason} ({reply.detail})" if reply.detail else reply.reason
         text = broken(what, reply)
         if self.operation.tool is None:

@@ -1,11 +1,13 @@
 """`POST /hook`: what an agent's own hooks tell (Claude Code's UserPromptSubmit and PreToolUse events, as JSON).
 
 A prompt is recorded by digest and size, never by its text, and is what later tool calls of the same principal refer
-to. The answer never decides anything: a hook is the agent's own word, the gate is elsewhere.
+to; what it names may lift a flow (docs/flows.md). The answer never decides anything: a hook is the agent's own word,
+the gate is elsewhere.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from interlock.gateway.limits import PROMPT_BYTES_MAX
@@ -14,6 +16,7 @@ from interlock.gateway.outlet import Receive, Send, send_json
 from interlock.gateway.refusals import Rejected
 from interlock.mediate.ports import RecordFailed
 from interlock.mediate.principal import Principal
+from interlock.vocabulary.errors import HostError
 from interlock.vocabulary.json_text import JsonObject, MalformedJson, is_object, parse, text_at
 
 if TYPE_CHECKING:
@@ -25,8 +28,10 @@ PROMPT_EVENT: Final = "UserPromptSubmit"
 class Hook:
     """See the module."""
 
-    def __init__(self, prompts: Prompts) -> None:
+    def __init__(self, prompts: Prompts, prompted: Callable[[str, str], None]) -> None:
+        """`prompted`: is told an agent and what its person wrote, once that is on record."""
         self._prompts = prompts
+        self._prompted = prompted
 
     async def serve(self, incoming: Incoming, method: str, receive: Receive, send: Send) -> None:
         """One request. Raises `Rejected`."""
@@ -49,6 +54,10 @@ class Hook:
         if name != PROMPT_EVENT or prompt is None:
             return 200, {}
         try:
-            return 200, {"interlock": {"prompt": await self._prompts.seen(principal, prompt.encode())}}
+            identity = await self._prompts.seen(principal, prompt.encode())
+            self._prompted(principal.agent, prompt)
+            return 200, {"interlock": {"prompt": identity}}
         except RecordFailed as failure:
             return 503, {"error": f"the prompt could not be recorded ({failure})"}
+        except HostError as failure:
+            return 503, {"error": f"the prompt could not be kept in mind ({failure})"}

@@ -33,6 +33,7 @@ from interlock.vocabulary import words
 from interlock.vocabulary.effect import Effect
 from interlock.vocabulary.errors import HostError
 from interlock.vocabulary.json_text import JsonObject, is_object, measure, object_at, text_at
+from interlock.vocabulary.json_value import number_at
 
 if TYPE_CHECKING:
     from interlock.gateway.conversation import Conversation
@@ -208,6 +209,11 @@ async def _end(
     elif said["status"] == "failed":
         ended["error"] = _error(about.what, object_at(said, "error"))
     await _record(methods, record)
+    try:
+        size = number_at(object_at(record, "result"), "bytes") or 0
+        methods.line.scoring.returned(about.action, size, ended.get("result", ended.get("error")))
+    except HostError as error:
+        raise _unusable(f"what it says could not be kept in mind ({error})") from error
     return ended
 
 

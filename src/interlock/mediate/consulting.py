@@ -1,4 +1,5 @@
-"""What the line asks of whoever hears the Rego of a policy's layers. A policy without any has `Unconsulted`."""
+"""What the line asks of whoever hears what a policy's layers find beside their rules: by their Rego, and by their
+flows. A policy without either has `Unconsulted`."""
 
 from __future__ import annotations
 
@@ -17,11 +18,11 @@ class Consulting(Protocol):
     async def findings(
         self, layers: Sequence[str], action: JsonObject, attribution: Attribution, scored: Scored
     ) -> Mapping[str, tuple[Finding, ...]]:
-        """What the Rego of these layers finds about an Action. What cannot be heard is a finding of error."""
+        """What these layers find about an Action. What cannot be heard is a finding of error."""
 
 
 class Unconsulted:
-    """There is none: a layer that has some after all is unheard, which denies."""
+    """There is none: a layer that finds something after all is unheard, which denies."""
 
     async def findings(
         self, layers: Sequence[str], action: JsonObject, attribution: Attribution, scored: Scored

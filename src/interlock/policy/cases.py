@@ -52,6 +52,7 @@ KEYS: Final = {
     "history": "`none` (default), `tracked` (as the repository had it) or `session` (in a folder of the session's)",
     "risk": "the score of a call at the gateway (default 0)",
     "labels": "what its agent has read before: any of `untrusted`, `private`, `secret` (default none)",
+    "flows": "the flows that it would be: `layer/id` (default none)",
     "expect": "`allow`, `deny`, `approve` or `steer` (a read that is masked is one)",
     "rule": "a rule, `layer/id`, that must be among those that said it",
 }
@@ -70,6 +71,7 @@ class Case:
     history: str = "none"
     risk: int = 0
     labels: tuple[str, ...] = ()
+    flows: tuple[str, ...] = ()
 
     @property
     def facts(self) -> JsonObject:
@@ -167,9 +169,10 @@ def _case(node: Node, number: int, context: Context, faults: list[Fault]) -> Cas
             faults.append(
                 Fault(key.place, f"unknown key {quoted(key.value)} in a case", meant(key.value, KEYS, ", ".join(KEYS)))
             )
-    read_apart = ("arguments", "labels")
+    read_apart = ("arguments", "labels", "flows")
     texts = {key: values.text(value, key, faults) for key, value in entries.items() if key not in read_apart}
     labels, risk = _labels(entries.get("labels"), faults), _risk(entries.get("risk"), texts.get("risk"), faults)
+    flows = values.items(entries["flows"], "flows", faults) or () if "flows" in entries else ()
     for field, known in (("verb", VERBS), ("expect", _EXPECTATIONS), ("origin", ORIGINS), ("history", HISTORIES)):
         if field not in texts and field == "origin":
             texts[field] = "session" if texts.get("verb") in _MAKING else "before"
@@ -195,6 +198,7 @@ def _case(node: Node, number: int, context: Context, faults: list[Fault]) -> Cas
         str(texts["history"]),
         risk,
         labels,
+        tuple(flow.text for flow in flows),
     )
 
 

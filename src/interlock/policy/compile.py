@@ -51,7 +51,19 @@ def compile_layer(layer: Layer, context: Context, faults: list[Fault]) -> Compil
         compiled["labels"] = list(layer.labels)
     if layer.rego is not None:
         compiled["rego"] = list(layer.rego)
+    if layer.flows is not None:
+        compiled["flows"] = list(layer.flows)
+        _check_flows(layer, faults)
     return compiled
+
+
+def _check_flows(layer: Layer, faults: list[Fault]) -> None:
+    """What decisions cite is one thing."""
+    rules = {rule.id: rule for rule in layer.rules}
+    for flow in layer.flows or ():
+        if flow["id"] in rules:
+            message = f"the id `{flow['id']}` is a flow's and a rule's"
+            faults.append(Fault(rules[flow["id"]].place, message, "decisions and records cite it: name one otherwise"))
 
 
 def _check_set(name: str, items: tuple[Item, ...], expander: Expander, faults: list[Fault]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, NotRequired, TypedDict
 
 if TYPE_CHECKING:
+    from interlock.policy.flows import CompiledFlow
     from interlock.policy.labels import CompiledLabels
     from interlock.policy.rego import CompiledRego
     from interlock.policy.risk import CompiledRisk
@@ -99,6 +100,7 @@ class CompiledLayer(TypedDict):
     risk: NotRequired[CompiledRisk]
     labels: NotRequired[list[CompiledLabels]]
     rego: NotRequired[list[CompiledRego]]
+    flows: NotRequired[list[CompiledFlow]]
     rules: list[CompiledRule]
 
 

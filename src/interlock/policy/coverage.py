@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from interlock.policy.compiled_form import named_rules
 from interlock.policy.engine import engine
+from interlock.policy.flows import CARRIES
 from interlock.policy.language import is_gateway
 from interlock.vocabulary import words
 from interlock.vocabulary.enforcement import Enforcement, Fully
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from interlock.policy.compiled_form import CompiledPolicy, CompiledRule
+    from interlock.policy.flows import CompiledFlow
     from interlock.policy.loading import Compiled
 
 DOOR: Final = "door"
@@ -51,7 +53,8 @@ class Coverage:
 
 def coverage(policy: CompiledPolicy, states: Mapping[str, Enforcement]) -> list[Coverage]:
     """The coverage of every rule, in the order of the layers. `states`: of those that are not simply enforced."""
-    return [_of(name, rule, states.get(name, Fully())) for name, rule in named_rules(policy)]
+    rules = [_of(name, rule, states.get(name, Fully())) for name, rule in named_rules(policy)]
+    return [*rules, *(_of_flow(layer["name"], flow) for layer in policy["layers"] for flow in layer.get("flows", ()))]
 
 
 def untrapped(compiled: Compiled) -> tuple[str, ...]:
@@ -66,6 +69,13 @@ def _of(name: str, rule: CompiledRule, enforcement: Enforcement) -> Coverage:
     if "process.exec" in verbs and rule["decision"] != "allow":
         raceable = "no: path and arguments are checked again on the new image, before its first instruction"
     return Coverage(name, rule["decision"], verbs, tuple(mechanisms), enforcement, raceable, tuple(_notes(rule, verbs)))
+
+
+def _of_flow(layer: str, flow: CompiledFlow) -> Coverage:
+    decision, verbs = "approve" if flow["person"] else "deny", tuple(flow["sink"]["verbs"])
+    notes = [f"carries {flow['carries']}: {CARRIES[flow['carries']]}"]
+    notes += ["what is written in another form than docs/flows.md tells is another value"] if flow["argument"] else []
+    return Coverage(f"{layer}/{flow['id']}", decision, verbs, (GATEWAY,), Fully(), None, tuple(notes))
 
 
 def _notes(rule: CompiledRule, verbs: tuple[str, ...]) -> list[str]:

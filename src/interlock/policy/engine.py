@@ -9,6 +9,7 @@ from interlock.vocabulary.errors import HostError, OperatorError
 from interlock.vocabulary.label_places import LABEL_PLACES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import ModuleType
 
     from interlock._native import Policy
@@ -34,13 +35,14 @@ def engine(compiled: Compiled) -> Policy:
     return ready
 
 
-def decide_line(policy: Policy, line: str, number: int) -> str:
-    """One `{"action": …, "facts": …}` to one Decision. Raises `OperatorError`, naming the line, when it is not such a
-    line."""
+def decide_line(policy: Policy, line: str, number: int, flowing: Sequence[str] = ()) -> str:
+    """One `{"action": …, "facts": …}` to one Decision. `flowing`: the layers that find flows alone. Raises
+    `OperatorError`, naming the line, when it is not such a line.
+    """
     from interlock import _native
 
     try:
-        return policy.decide_many([_with_facts(line)])[0]
+        return policy.decide_many([_with_facts(line, flowing)])[0]
     except _native.NativeError as error:
         raise OperatorError(
             f"line {number} cannot be decided: {error}",
@@ -48,10 +50,10 @@ def decide_line(policy: Policy, line: str, number: int) -> str:
         ) from error
 
 
-def _with_facts(line: str) -> str:
+def _with_facts(line: str, flowing: Sequence[str]) -> str:
     """Without facts of its own, an act is upon what was there before the session, a name that it makes is new, and
-    where it tells of no content, no guarded key changes; a call scores 0, and its agent has read nothing. With facts it
-    is decided as it is: as a record has it.
+    where it tells of no content, no guarded key changes; a call scores 0, its agent has read nothing, and nothing
+    flows. With facts it is decided as it is: as a record has it.
     """
     try:
         asked = json.loads(line, object_pairs_hook=_once)
@@ -64,7 +66,8 @@ def _with_facts(line: str) -> str:
     made = action.get("verb") in ("file.create", "file.mknod")
     known = {"origin": "session" if made else "before", "origin_to": "session", "history": "none", "history_to": "none"}
     read: JsonObject = {place: [] for place in LABEL_PLACES}
-    return json.dumps({**asked, "facts": {**known, "risk": 0, "labels": read}})
+    found: JsonObject = {"findings": {layer: [] for layer in flowing}} if flowing else {}
+    return json.dumps({**asked, "facts": {**known, "risk": 0, "labels": read, **found}})
 
 
 def _keep_keys(action: JsonObject) -> None:

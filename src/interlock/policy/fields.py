@@ -36,7 +36,7 @@ TOP: Final[dict[str, Field]] = {
     "rego": Field("rego", "Rego modules and OPA servers that are asked about each call at the gateway"),
     "risk": Field("risk", "how calls at the gateway are scored"),
     "labels": Field("labels", "what the results of tools are: trusted or not; public, private or secret"),
-    "flows": Field("later", "information flow", later=True),
+    "flows": Field("flows", "what may not get from which sources to which sinks, and what lifts that"),
     "environment": Field("later", "environment variables", later=True),
     "limits": Field("later", "resource limits", later=True),
     "for": Field("later", "a task's duration", later=True),
@@ -103,7 +103,6 @@ INSTEAD: Final[dict[str, str]] = {
     "inject": "leave it out; the connector's own configuration carries credentials",
     "environment": "start the command with a clean environment: env -u NAME interlock run …",
     "limits": "use ulimit or a cgroup around `interlock run`",
-    "flows": "declare `labels`, and ask for them in `when`",
     "for": "leave it out; a task layer that expires comes with delegation",
     "calls": "leave it out; a task layer that expires comes with delegation",
 }

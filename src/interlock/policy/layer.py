@@ -9,6 +9,7 @@ from interlock.policy.faults import Place
 from interlock.policy.origin import Origin
 
 if TYPE_CHECKING:
+    from interlock.policy.flows import CompiledFlow
     from interlock.policy.labels import CompiledLabels
     from interlock.policy.rego import CompiledRego
     from interlock.policy.risk import CompiledRisk
@@ -122,3 +123,4 @@ class Layer:
     risk: CompiledRisk | None = None
     labels: tuple[CompiledLabels, ...] | None = None
     rego: tuple[CompiledRego, ...] | None = None
+    flows: tuple[CompiledFlow, ...] | None = None

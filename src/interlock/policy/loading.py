@@ -350,6 +350,11 @@ def _unfounded(layers: list[CompiledLayer]) -> list[Fault]:
             asking = (rule["source"] for rule, when in whens if fact in when)
             places = (Place(each["file"], each["line"], each["column"]) for each in asking)
             faults += [Fault(place, f"the rule asks for `{key}`, and {message}", hint) for place in places]
+    declared = any("labels" in layer for layer in layers)
+    asking_flows = [(layer, flow) for layer in layers for flow in layer.get("flows", ()) if flow["labels"]]
+    for layer, flow in asking_flows if not declared else ():
+        message = f"the flow `{layer['name']}/{flow['id']}` asks for `labels`, and no layer says what results are"
+        faults.append(Fault(Place(layer["name"]), message, "add `labels:` to a layer (docs/risk.md)"))
     return faults
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, TypeVar
 
-from interlock.policy import labels, rego, risk, steers, values
+from interlock.policy import flows, labels, rego, risk, steers, values
 from interlock.policy.document import Mapping, Node, Sequence, Text, read_document
 from interlock.policy.faults import Fault, Place, meant, quoted
 from interlock.policy.fields import DECISIONS, INSTEAD, RULE, TIMEOUT_MS_DEFAULT, TOP, Field
@@ -76,6 +76,7 @@ class _LayerParser:
             risk=risk.risk(found["risk"], "risk", self._faults) if "risk" in found else None,
             rego=self._rego(found["rego"]) if "rego" in found else None,
             labels=labels.labels(found["labels"], "labels", self._faults) if "labels" in found else None,
+            flows=flows.flows(found["flows"], "flows", self._faults) if "flows" in found else None,
         )
 
     def _known(self, node: Mapping, table: dict[str, Field], what: str) -> dict[str, Node]:

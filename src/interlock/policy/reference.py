@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from interlock.policy import flows
 from interlock.policy.fields import DECISIONS, INSTEAD, RULE, TOP, Field
 from interlock.policy.language import (
     COMMAND_KEYS,
@@ -68,6 +69,7 @@ _TAKES: Final[dict[str, str]] = {
     "risk": "`{}`, or any of `mode`, `weights`, `targets`, `internal`, `known`, `volume`, `hours`, `zone`",
     "rego": "a list of `module` (one or more files, with `v0`) or `server` (with `timeout`), and `query`",
     "labels": "a list of `connector`, `tool`, and one or both of `integrity` and `confidentiality`",
+    "flows": f"a list of {', '.join(f'`{key}`' for key in flows.KEYS)}",
 }
 
 
@@ -91,6 +93,8 @@ def reference() -> str:
         *_section("What narrows a rule", narrowing, [_selector(name) for name in SELECTORS]),
         *_section("Other keys of a rule", narrowing, [_other(name) for name in other]),
         *_section("Signals of a call (`risk`, `weights`)", ("signal", "points by reading"), _signals()),
+        *_section("Flows", ("key", "takes"), _flows()),
+        *_section("What a flow carries (`carries`)", ("word", "what has to get there"), _carries()),
         *_section("Known, and not enforced yet", ("key", "what to do instead"), [*_instead(later)]),
     ]
     return "\n".join(parts) + "\n"
@@ -117,6 +121,15 @@ def _steers() -> list[tuple[str, ...]]:
 def _signals() -> list[tuple[str, ...]]:
     shown = {signal: [f"`{reading}` {points}" for reading, points in each.items()] for signal, each in POINTS.items()}
     return [(f"`{signal}`", ", ".join(each)) for signal, each in shown.items()]
+
+
+def _flows() -> list[tuple[str, ...]]:
+    ends = {"from": flows.FROM_KEYS, "to": flows.TO_KEYS, "declassify": flows.DECLASSIFY_KEYS}
+    return [(f"`{key}`", f"one or more of {_quoted(keys)}") for key, keys in ends.items()]
+
+
+def _carries() -> list[tuple[str, ...]]:
+    return [(f"`{word}`", meaning) for word, meaning in flows.CARRIES.items()]
 
 
 def _instead(later: dict[str, str]) -> list[tuple[str, ...]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from interlock.policy.fields import DECISIONS, NAME, RULE, TOP, Field
+from interlock.policy.flows import CARRIES
 from interlock.policy.language import (
     CHANGES,
     COMMAND_KEYS,
@@ -119,6 +120,26 @@ _STEERS: Final[list[JsonObject]] = [
     ),
 ]
 _PORT: Final[JsonObject] = {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 65_535}, {"type": "string"}]}
+_CONDITIONS: Final[JsonObject] = {
+    "type": "array",
+    "minItems": 1,
+    "items": {
+        "type": "object",
+        "required": ["at"],
+        "minProperties": 2,
+        "maxProperties": 2,
+        "additionalProperties": False,
+        "properties": {
+            "at": {"type": "string"},
+            **{test: {"type": "array"} if test == "in" else _SCALAR for test in CONDITION_TESTS},
+        },
+    },
+}
+_CALLS: Final[JsonObject] = {
+    **_WHOSE,
+    "operation": _one_or_many({"enum": list(OPERATIONS)}),
+    "arguments": _CONDITIONS,
+}
 _KINDS: Final[dict[str, JsonObject]] = {
     "version": {"enum": [1, "1"]},
     "name": {"type": "string", "pattern": f"^{NAME}$"},
@@ -142,21 +163,7 @@ _KINDS: Final[dict[str, JsonObject]] = {
     },
     "globs": _one_or_many({"type": "string"}),
     "operations": _one_or_many({"enum": list(OPERATIONS)}),
-    "conditions": {
-        "type": "array",
-        "minItems": 1,
-        "items": {
-            "type": "object",
-            "required": ["at"],
-            "minProperties": 2,
-            "maxProperties": 2,
-            "additionalProperties": False,
-            "properties": {
-                "at": {"type": "string"},
-                **{test: {"type": "array"} if test == "in" else _SCALAR for test in CONDITION_TESTS},
-            },
-        },
-    },
+    "conditions": _CONDITIONS,
     "keys": {
         "type": "object",
         "required": ["format"],
@@ -207,6 +214,22 @@ _KINDS: Final[dict[str, JsonObject]] = {
                 "timeout": {"type": "string", "pattern": "^[0-9]{1,6}(ms|s|m|h)$"},
                 "v0": {"type": "boolean"},
             }
+        ),
+    },
+    "flows": {
+        "type": "array",
+        "minItems": 1,
+        "items": _object(
+            {
+                "id": {"type": "string", "pattern": f"^{NAME}$"},
+                "from": _object({**_CALLS, "labels": _one_or_many({"enum": list(LABEL_PLACES["context"])})}),
+                "to": _object({**_CALLS, "argument": _one_or_many({"type": "string", "pattern": "^/"})}),
+                "carries": {"enum": list(CARRIES)},
+                "declassify": _object({**_CALLS, "prompt": {"type": "boolean"}, "person": {"type": "boolean"}}),
+                "because": _TEXT,
+                "timeout": {"type": "string", "pattern": "^[0-9]{1,6}(ms|s|m|h)$"},
+            },
+            required=["id", "from", "to"],
         ),
     },
     "labels": {

@@ -12,6 +12,7 @@ from interlock.policy.language import GROUPS, SIGNALS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from interlock.policy.flows import CompiledFlow
     from interlock.policy.layer import Command, Keys, Layer, Rule
 
 #: Patterns of one selector that a row names; the rest is counted.
@@ -63,6 +64,10 @@ def rows(layers: Sequence[Layer]) -> list[Row]:
             name = rule.id if len(others) == 1 else f"{layer.name}/{rule.id}"
             verbs = in_short(rule.verbs) + (" (masked)" if rule.mask else "")
             found.setdefault((rule.decision, rule.because, verbs), []).append((name, target(rule)))
+        for flow in layer.flows or ():
+            name = flow["id"] if len(others) == 1 else f"{layer.name}/{flow['id']}"
+            decision = "approve" if flow["person"] else "deny"
+            found.setdefault((decision, flow["because"], "flow"), []).append((name, _flow(flow)))
     return [Row(*key, tuple(rules)) for key, rules in found.items()]
 
 
@@ -107,6 +112,22 @@ def target(rule: Rule) -> str:
     parts += ["unless another rule allows it"] if rule.unless_allowed else []
     parts += ["with exceptions"] if rule.except_ or rule.except_within else []
     return ", ".join(parts)
+
+
+def _flow(flow: CompiledFlow) -> str:
+    """A flow as it is written: from where to where, what it carries, and what lifts it besides a person."""
+    ends = []
+    for word, end, more in (("from", flow["source"], flow["labels"]), ("to", flow["sink"], flow["argument"])):
+        match = end["match"]
+        named = [
+            _listed(texts) for texts in (match.get("connector"), match.get("tool"), match.get("operation")) if texts
+        ]
+        named += [f"{len(match['arguments'])} conditions on arguments"] if "arguments" in match else []
+        ends.append(f"{word} {' '.join([*named, *([_listed(more)] if more else [])]) or 'anywhere'}")
+    tool = flow["tool"]
+    lifts = ["the prompt"] if flow["prompt"] else []
+    lifts += [_listed(tool["match"].get("tool", []))] if tool is not None else []
+    return ", ".join([*ends, f"carrying {flow['carries']}", *([f"unless by {' or '.join(lifts)}"] if lifts else [])])
 
 
 def _scored(rule: Rule) -> list[str]:

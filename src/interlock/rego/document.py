@@ -39,6 +39,13 @@ def document(action: JsonObject, attribution: Attribution, scored: Scored, now_m
             "prompt": attribution.prompt,
             "risk": {"score": told.get("score"), "signals": told.get("signals", []), "mode": told.get("mode")},
             "labels": sorted((scored.labels or {}).get("context", ())),
+            "flows": _flows(scored),
             "now_ms": now_ms,
         }
     )
+
+
+def _flows(scored: Scored) -> list[JsonObject]:
+    """The flows that the call would be, of all layers."""
+    found = ((layer, each) for layer, flows in sorted((scored.flows or {}).items()) for each in flows)
+    return [{"flow": f"{layer}/{each.id}", "because": each.because} for layer, each in found]

@@ -44,7 +44,7 @@ def addresses_in(value: object, *, decoded: bool) -> tuple[frozenset[str], bool]
                 return frozenset(found), False
             _add(found, each)
             if decoded:
-                for text in _decoded(each):
+                for text in decoded_forms(each):
                     _add(found, text)
         elif isinstance(each, dict):
             waiting.extend(each.values())
@@ -72,7 +72,7 @@ def _address(word: str) -> str | None:
     return f"{local}@{host}".lower() if at and local else host.lower()
 
 
-def _decoded(text: str) -> list[str]:
+def decoded_forms(text: str) -> list[str]:
     """What a text says once what hides it is undone; where nothing does, nothing."""
     plain = unquote(html.unescape(text), errors="replace")
     for form, sign in _SPELLED:

@@ -92,8 +92,10 @@ class Memory:
                     mine.labels[each.name] = each.at_ms
                 case "met":
                     mine.met[each.name] = each.value == UNTRUSTED
-                case _:
+                case "definition":
                     self._definitions[each.name] = (each.value, each.at_ms)
+                case _:
+                    continue
 
     def known(self, agent: str, assurance: str, use: Use, seen: Seen, now_ms: int) -> Known:
         """What is known as a call is looked at. The call counts from now on, whatever becomes of it; looked at again,

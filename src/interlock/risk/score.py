@@ -21,7 +21,7 @@ from msgspec import Struct, structs
 
 from interlock.risk.addresses import addresses_in
 from interlock.risk.settings import Signal
-from interlock.vocabulary.json_value import JsonObject, is_object, object_at, text_at
+from interlock.vocabulary.json_value import JsonObject, object_at, text_at, value_at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,11 +95,15 @@ class Score(Struct, frozen=True):
 def seen(action: JsonObject) -> Seen:
     """Read a call."""
     found = _read(action)
+    addresses, _ = addresses_in(sent(action), decoded=False)
+    return structs.replace(found, addresses=addresses) if addresses else found
+
+
+def sent(action: JsonObject) -> list[object]:
+    """What a call says: the name of a resource, its arguments, and answers to a server's questions."""
     target = object_at(action, "target")
     named = target.get("tool") if action.get("verb") == "resource.read" else None
-    sent = [named, target.get("arguments"), object_at(target, "beside").get("inputResponses")]
-    addresses, _ = addresses_in(sent, decoded=False)
-    return structs.replace(found, addresses=addresses) if addresses else found
+    return [named, target.get("arguments"), object_at(target, "beside").get("inputResponses")]
 
 
 def _read(action: JsonObject) -> Seen:
@@ -220,7 +224,7 @@ def _volume(
     found = []
     asked = read.rows
     for steps in said.volume:
-        asked = max(asked, _amount(_at(arguments, steps)))
+        asked = max(asked, _amount(value_at(arguments, steps)))
     if asked >= scoring.rows:
         amount = "everything" if asked == float("inf") else f"{asked:.0f}"
         found.append(("asked", "much", f"it asks for {amount}"))
@@ -236,7 +240,7 @@ def _volume(
 def _destinations(scoring: Scoring, said: Target, arguments: JsonObject, read: Seen) -> list[tuple[str, str, str]]:
     """Each place that it goes to. Of these the one with most points counts."""
     hosts, unseen = list(read.hosts), not read.is_whole
-    named_at = [named for steps in said.destination if (named := _at(arguments, steps)) is not None]
+    named_at = [named for steps in said.destination if (named := value_at(arguments, steps)) is not None]
     unseen = unseen or (bool(said.destination) and not named_at)
     for named in named_at:
         for each in named if isinstance(named, list) else [named]:
@@ -252,18 +256,6 @@ def _destinations(scoring: Scoring, said: Target, arguments: JsonObject, read: S
     if unseen or (said.outward and not hosts):
         found.append(("destination", "unseen", "where it goes cannot be seen"))
     return found
-
-
-def _at(arguments: JsonObject, steps: tuple[str, ...]) -> object:
-    value: object = arguments
-    for step in steps:
-        if is_object(value):
-            value = value.get(step)
-        elif isinstance(value, list) and step.isdigit() and len(step) < 6 and int(step) < len(value):
-            value = value[int(step)]
-        else:
-            return None
-    return value
 
 
 def _shown(host: str) -> str:

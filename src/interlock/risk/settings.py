@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
+from interlock.vocabulary.json_value import steps_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -152,14 +154,9 @@ def _joined(meant: list[CompiledTarget]) -> Target:
         sensitivity=max(sensitivities, key=_ORDER.index) if sensitivities else None,
         reversible=all(reversible) if reversible else None,
         outward=any(each["outward"] for each in meant),
-        destination=tuple(_steps(at) for each in meant for at in each["destination"]),
-        volume=tuple(_steps(at) for each in meant for at in each["volume"]),
+        destination=tuple(steps_of(at) for each in meant for at in each["destination"]),
+        volume=tuple(steps_of(at) for each in meant for at in each["volume"]),
     )
-
-
-def _steps(at: str) -> tuple[str, ...]:
-    """The names on the way of a JSON pointer (RFC 6901)."""
-    return tuple(step.replace("~1", "/").replace("~0", "~") for step in at.split("/")[1:])
 
 
 def _matcher(globs: list[str]) -> re.Pattern[str]:

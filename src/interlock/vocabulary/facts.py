@@ -15,7 +15,7 @@ from interlock.vocabulary.question import Grant
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a layer's Rego says of an act: `finds` is `deny`, `approve` or `error`."""
+    """What a layer's Rego, or a flow of its, says of an act: `finds` is `deny`, `approve` or `error`."""
 
     finds: str
     id: str
@@ -33,7 +33,7 @@ class Needs:
     #: The places whose labels are asked for.
     labels: frozenset[str] = frozenset()
     origin: bool = False
-    #: The layers whose Rego has to be heard.
+    #: The layers whose Rego and flows have to be heard.
     findings: tuple[str, ...] = ()
 
 
@@ -48,5 +48,5 @@ class Facts:
     #: `before` or `session`: of the object acted upon, and of what stands at the destination of a rename or link.
     origin: str | None = None
     origin_to: str | None = None
-    #: What the Rego of each layer found.
+    #: What the Rego and the flows of each layer found.
     findings: Mapping[str, tuple[Finding, ...]] | None = None

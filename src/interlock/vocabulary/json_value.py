@@ -39,3 +39,20 @@ def number_at(value: JsonObject, key: str) -> int | None:
     """The integer under `key`, or none where there is none or something else."""
     found = value.get(key)
     return found if isinstance(found, int) and not isinstance(found, bool) else None
+
+
+def value_at(value: object, steps: tuple[str, ...]) -> object:
+    """What stands at the end of these steps down objects and lists; none where nothing does."""
+    for step in steps:
+        if is_object(value):
+            value = value.get(step)
+        elif isinstance(value, list) and step.isdigit() and len(step) < 6 and int(step) < len(value):
+            value = value[int(step)]
+        else:
+            return None
+    return value
+
+
+def steps_of(pointer: str) -> tuple[str, ...]:
+    """The names on the way of a JSON pointer (RFC 6901)."""
+    return tuple(step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:])

@@ -341,6 +341,9 @@ class Scorer:
     def returned(self, action: Any, size: int, said: object) -> None:
         self._at("returned")
 
+    def prompted(self, agent: str, prompt: str) -> None:
+        self._at("prompted")
+
 
 def scored_walk(world: World, scorer: Scorer) -> Any:
     line = replace(world.line, scoring=scorer)
