@@ -55,9 +55,9 @@ class CommandStage:
     def add_http(self, name: str, url: str, *options: str) -> None:
         self.run("connector", "add", name, "--http", url, *options)
 
-    def serve(self, agent: str = "coder") -> None:
+    def serve(self, agent: str | None = "coder", *options: str, port: int = 0) -> None:
         """Start the gateway, wait until it answers, make an agent."""
-        words = ["gateway", "--listen", "127.0.0.1:0", "--policy", str(self.root / "tools.yaml")]
+        words = ["gateway", "--listen", f"127.0.0.1:{port}", "--policy", str(self.root / "tools.yaml"), *options]
         with self.said.open("w") as said:
             self._gateway = subprocess.Popen(
                 [sys.executable, "-m", "interlock", *words], env=self.environment, cwd=self.root, stdout=said, stderr=said
@@ -67,7 +67,8 @@ class CommandStage:
             assert self._gateway.poll() is None and time.monotonic() < deadline, "the gateway does not come up"
             time.sleep(0.02)
         self.url = json.loads(place.read_text())["url"]
-        self.token = json.loads(self.run("agent", "add", agent, "--gateway", self.url, "--json"))["token"]
+        if agent is not None:
+            self.token = json.loads(self.run("agent", "add", agent, "--gateway", self.url, "--json"))["token"]
 
     def close_gateway(self) -> None:
         if self._gateway is not None:

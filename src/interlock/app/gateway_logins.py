@@ -20,10 +20,12 @@ class LoginsApart:
     """See the module."""
 
     def __init__(self, path: str) -> None:
-        """Open the database. Raises `HostError`."""
+        """Open the database. What an earlier gateway of this home asked about was withdrawn with its end. Raises
+        `HostError`."""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="logins")
         try:
             self._logins = self._thread.submit(Logins, path).result()
+            self._thread.submit(self._logins.abandon).result()
         except BaseException:
             self._thread.shutdown(wait=False)
             raise

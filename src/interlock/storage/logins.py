@@ -209,6 +209,10 @@ class Logins:
         statement = "SELECT count(*) FROM wish WHERE state = 'asked' AND expires_ms > ?"
         return cast("int", self._database.rows(statement, (now_ms,))[0][0])
 
+    def abandon(self) -> None:
+        """What waited for a person is refused: who asked is there no more."""
+        self._database.change("UPDATE wish SET state = 'refused' WHERE state = 'asked'")
+
     def turn(self, handle: str, was: str, becomes: str, approver: str | None = None) -> bool:
         """Bring a wish from one state into the next, once."""
         statement = "UPDATE wish SET state = ?, approver = coalesce(?, approver) WHERE handle = ? AND state = ?"
