@@ -35,12 +35,18 @@ CREATE TABLE IF NOT EXISTS issued (
   digest TEXT PRIMARY KEY, client TEXT NOT NULL, login TEXT, kind TEXT NOT NULL CHECK (kind IN ('access', 'refresh')),
   expires_ms INTEGER NOT NULL, used_ms INTEGER) STRICT;
 CREATE INDEX IF NOT EXISTS issued_by_login ON issued (login);
+CREATE INDEX IF NOT EXISTS issued_by_client ON issued (client, expires_ms);
+CREATE INDEX IF NOT EXISTS issued_by_end ON issued (expires_ms);
 CREATE TABLE IF NOT EXISTS assertion (id TEXT PRIMARY KEY, until_ms INTEGER NOT NULL) STRICT;
 """
 _END_TOKENS: Final = (
     "UPDATE token SET revoked_ms = ? WHERE revoked_ms IS NULL"
     " AND digest IN (SELECT digest FROM issued WHERE login = ? AND kind = 'access')"
 )
+_SWEEP_TOKENS: Final = (
+    "DELETE FROM token WHERE digest IN (SELECT digest FROM issued WHERE expires_ms < ? AND kind = 'access')"
+)
+_SWEEP_CODES: Final = "DELETE FROM code WHERE expires_ms < ? AND (login IS NULL OR login NOT IN (SELECT id FROM login))"
 #: Clients that made themselves known and that nobody ever let in.
 _UNAPPROVED: Final = (
     "agent IS NULL AND NOT EXISTS (SELECT 1 FROM wish WHERE wish.client = client.id AND expires_ms > ?)"
@@ -171,10 +177,22 @@ class Logins:
         return cast("int", self._database.rows(statement, (since_ms,))[0][0])
 
     def forget(self, before_ms: int, now_ms: int) -> None:
-        """Drop clients that came before and that nobody let in, and what has expired."""
+        """Drop clients that came before and that nobody let in."""
         self._database.change(f"DELETE FROM client WHERE made_ms < ? AND {_UNAPPROVED}", (before_ms, now_ms))  # noqa: S608
-        self._database.change("DELETE FROM wish WHERE expires_ms < ?", (now_ms,))
-        self._database.change("DELETE FROM assertion WHERE until_ms < ?", (now_ms,))
+
+    def sweep(self, now_ms: int) -> None:
+        """Drop what has expired. A refresh token that was used is kept as long as its login may last, so that its copy
+        is known for one; a code as long as what it was exchanged for."""
+        self._database.change(_SWEEP_TOKENS, (now_ms,))
+        for table, column in (("issued", "expires_ms"), ("wish", "expires_ms"), ("assertion", "until_ms")):
+            self._database.change(f"DELETE FROM {table} WHERE {column} < ?", (now_ms,))  # noqa: S608
+        self._database.change("DELETE FROM login WHERE until_ms < ?", (now_ms,))
+        self._database.change(_SWEEP_CODES, (now_ms,))
+
+    def issued_since(self, client: str, expires_ms: int) -> int:
+        """How many tokens for requests a client has that expire later."""
+        statement = "SELECT count(*) FROM issued WHERE client = ? AND expires_ms > ? AND kind = 'access'"
+        return cast("int", self._database.rows(statement, (client, expires_ms))[0][0])
 
     def act_as(self, client: str, agent: str, now_ms: int) -> bool:
         """Have a client act as an agent, made known if it is not; false where that agent was revoked."""

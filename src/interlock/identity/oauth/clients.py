@@ -63,6 +63,9 @@ def made(name: str, redirects: list[str], method: str, by: str, now_ms: int) -> 
 
 def registration(visit: Visit, now_ms: int) -> Made:
     """The client that a request to be registered describes. Raises `Faulty`."""
+    kind = (visit.headers.one("content-type") or "").partition(";")[0].strip().lower()
+    if kind != "application/json":  # of what a page of another origin may post unasked, nothing
+        raise Faulty("invalid_client_metadata", "the body must be application/json")
     try:
         value = parse(visit.body)
     except MalformedJson as error:
@@ -75,6 +78,7 @@ def registration(visit: Visit, now_ms: int) -> Made:
 def keep(store: Logins, client: ClientRow, now_ms: int) -> Fault | None:
     """Keep a client that made itself known, if there is room."""
     with store.whole():
+        store.sweep(now_ms)
         store.forget(now_ms - UNAPPROVED_KEPT_MS, now_ms)
         many = store.registered_since(now_ms - 60_000) >= REGISTRATIONS_PER_MINUTE_MAX
         if many or store.unapproved(now_ms) >= UNAPPROVED_MAX:

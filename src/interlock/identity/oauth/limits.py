@@ -21,6 +21,8 @@ UNAPPROVED_KEPT_MS: Final = 3_600_000
 WISHES_MAX: Final = 8
 WISH_MS_MAX: Final = 10 * 60_000
 CODE_MS_MAX: Final = 60_000
+#: Tokens for requests that one client is given in a minute.
+ISSUED_PER_MINUTE_MAX: Final = 30
 ACCESS_MS: Final = 15 * 60_000
 LOGIN_MS_MAX: Final = 30 * 24 * 3_600_000
 #: How far ahead a client's signed assertion may expire.

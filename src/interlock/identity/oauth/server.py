@@ -160,6 +160,7 @@ class LoginServer:
     # A person is asked
 
     async def _authorize(self, visit: Visit) -> Reply:
+        _check_whole_page(visit.headers)
         said, now_ms = parameters(visit.query), self._around.clock.steady_ms()
         wish = await self._around.kept(lambda store: authorize.wished(store, said, self._resources, now_ms))
         if isinstance(wish, authorize.GoesBack):
@@ -222,6 +223,7 @@ class LoginServer:
 
     async def _wait(self, visit: Visit) -> Reply:
         """What became of a wish, for the browser that made it."""
+        _check_whole_page(visit.headers)
         handle, now_ms = parameters(visit.query).get("login", ""), self._around.clock.steady_ms()
         wish = await self._around.kept(lambda store: store.wish(digest_of(handle)))
         mine = wish is not None and digest_of(_cookies(visit.headers).get(_cookie(wish), "")) == wish.cookie
@@ -249,6 +251,9 @@ class LoginServer:
         if fault is not None:
             return refusal(fault)
         by = await self._by(visit, said, now_ms)
+        fault = await self._around.kept(lambda store: tokens.too_many(store, by))
+        if fault is not None:
+            return refusal(fault)
         issued = await self._around.kept(lambda store: exchange(store, said, by))
         if isinstance(issued, Fault):
             return await self._refused(issued, by)
@@ -287,6 +292,12 @@ class LoginServer:
     async def _record_end(self, login: str, by: tokens.Exchange, why: str) -> None:
         about: JsonObject = {"login": login, "client": by.client.id, "reason": why}
         await self._around.recorder.durable({"type": "login.ended", **about})
+
+
+def _check_whole_page(headers: Headers) -> None:
+    """What a browser loads into a part of another page has nobody asked (Fetch Metadata). Raises `Faulty`."""
+    if headers.one("sec-fetch-dest") not in (None, "document"):
+        raise Faulty("invalid_request", "a login is a page of its own", 403)
 
 
 def _cookie(wish: WishRow) -> str:

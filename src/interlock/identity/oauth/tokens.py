@@ -15,7 +15,7 @@ import secrets
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from interlock.identity.oauth.clients import ITSELF
-from interlock.identity.oauth.limits import ACCESS_MS, LOGIN_MS_MAX
+from interlock.identity.oauth.limits import ACCESS_MS, ISSUED_PER_MINUTE_MAX, LOGIN_MS_MAX
 from interlock.identity.oauth.metadata import SCOPE
 from interlock.identity.oauth.wire import Fault, digest_of, secret
 from interlock.storage.logins import IssuedRow, LoginRow
@@ -116,10 +116,21 @@ def give_back(store: Logins, said: dict[str, str], by: Exchange) -> str | Fault 
         if shown is None:
             return None
         if shown.client != by.client.id:
-            login = store.login(shown.login) if shown.login is not None else None
-            return _copied(store, shown.login, login.agent if login else None, "the token is another client's", by)
+            owner = store.client(shown.client)
+            store.end_token(digest, by.now_ms)
+            return _copied(store, shown.login, owner.agent if owner else None, "the token is another client's", by)
         store.end_token(digest, by.now_ms)
         return shown.login if shown.login is not None and store.end_login(shown.login, by.now_ms) else None
+
+
+def too_many(store: Logins, by: Exchange) -> Fault | None:
+    """A client that is given tokens without end would fill the disk and the log."""
+    with store.whole():
+        store.sweep(by.now_ms)
+        lately = store.issued_since(by.client.id, by.now_ms + ACCESS_MS - 60_000)
+    if lately < ISSUED_PER_MINUTE_MAX:
+        return None
+    return Fault("temporarily_unavailable", "the client was given too many tokens in the last minute", 429)
 
 
 def as_told(issued: Issued, now_ms: int) -> dict[str, object]:
@@ -134,8 +145,9 @@ def as_told(issued: Issued, now_ms: int) -> dict[str, object]:
 
 
 def _copied(store: Logins, login: str | None, agent: str | None, words: str, by: Exchange) -> Fault:
+    """It is told whose it is as long as something ends by it: shown again and again, it does not fill the log."""
     ended = login if login is not None and store.end_login(login, by.now_ms) else None
-    return Fault("invalid_grant", words, ended=ended, owner=agent)
+    return Fault("invalid_grant", words, ended=ended, owner=agent if login is None or ended else None)
 
 
 def _unfit(code: CodeRow, said: dict[str, str], by: Exchange) -> str | None:
