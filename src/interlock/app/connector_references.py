@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final, assert_never
 
 from interlock.connectors.channel import Channel, Sink
-from interlock.connectors.configuration import HEADER_VALUE, Connector, Http, Stdio
+from interlock.connectors.configuration import HEADER_VALUE, Connector, Http, Sql, Stdio
 from interlock.connectors.http import HttpChannel
 from interlock.connectors.launch import LaunchFailed
 
@@ -66,6 +66,8 @@ def _resolved(connector: Connector, environment: Mapping[str, str]) -> Connector
         case Http() as server:
             headers = _values(server.headers, environment)
             return dataclasses.replace(connector, server=dataclasses.replace(server, headers=headers))
+        case Sql():
+            return connector
         case never:
             assert_never(never)
 

@@ -61,6 +61,9 @@ def _command_layer(stdio: Stdio) -> str:
     if named:
         paths = sorted(form for pattern in named for form in (pattern, f"{pattern}/**"))
         rules.append({"id": "named", "allow": ["file.read", "process.exec"], "path": paths})
+    files = [pattern for path in stdio.files if (pattern := _unfollowed(path)) is not None]
+    if files:
+        rules.append({"id": "files", "allow": ["file.*"], "path": files})
     # A layer needs a rule that could match; a server's own root of nowhere never does harm.
     rules.append({"id": "nothing", "deny": "process.signal", "to": "outside"})
     ordered = [

@@ -23,6 +23,7 @@ examples:
   interlock connector add notes --stdio -- python3 notes_server.py
   interlock connector add crm --http https://crm.example/mcp --header 'Authorization=Bearer …'
   interlock connector add files --stdio --workspace ~/papers -- npx -y @modelcontextprotocol/server-filesystem ~/papers
+  interlock connector add shop --sql ~/shop/orders.db
   interlock connector add --from claude-code --dry-run
   interlock connector test notes
 """
@@ -41,6 +42,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     kind.add_argument("--from", dest="source", choices=CLIENTS, help="the servers that this client has")
     kind.add_argument("--stdio", action="store_true", help="a command to start, after `--`")
     kind.add_argument("--http", metavar="URL", help="a server to reach")
+    kind.add_argument("--sql", metavar="FILE", help="a SQLite database, whose statements are judged one by one")
+    add.add_argument("--writes", action="store_true", help="statements may change an --sql database, as policy decides")
+    add.add_argument("--rows", metavar="N", help="the most rows that an answer of an --sql database has; default 1000")
     add.add_argument("--header", action="append", default=[], metavar="NAME=VALUE", help="sent to an --http server")
     add.add_argument(
         "--env",
@@ -71,7 +75,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add.add_argument("--fetch", action="store_true", help="yes to fetching the package of an npx, uvx, … command, once")
     add.add_argument("--dry-run", action="store_true", help="with --from: show what would be added")
     add.add_argument("--json", action="store_true", help="with --from: one JSON object")
-    add.usage = "%(prog)s (NAME --stdio [options] -- COMMAND … | NAME --http URL [options] | --from CLIENT [NAME …])"
+    ways = ("NAME --stdio [options] -- COMMAND …", "NAME --http URL [options]", "NAME --sql FILE [options]")
+    add.usage = f"%(prog)s ({' | '.join(ways)} | --from CLIENT [NAME …])"
     listing = actions.add_parser("list", help="the connectors", description="the connectors")
     listing.add_argument("--json", action="store_true", help="one JSON object a line")
     connector_changes.configure(actions)
@@ -161,7 +166,7 @@ def _check_names(arguments: argparse.Namespace) -> None:
     if arguments.source is None and (arguments.dry_run or arguments.json):
         raise OperatorError("--dry-run and --json belong to --from")
     own = ["command", "header", "env", "policy", "workspace", "operation", "client_requests", "revision", "timeout"]
-    own += ["start_timeout", "concurrency", "per", "limit", "definitions"]
+    own += ["start_timeout", "concurrency", "per", "limit", "definitions", "writes", "rows"]
     if arguments.source is not None and any(getattr(arguments, each) for each in own):
         raise OperatorError("with --from, only names, --dry-run, --json and --force are taken")
 

@@ -22,8 +22,8 @@ _OPTIONS = ("revision", "timeout", "start_timeout", "concurrency", "per", "defin
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectorWanted:
-    """What was said of one connector: the `command` of a server to start, or the URL of one to reach, and options as
-    its file spells them."""
+    """What was said of one connector: the `command` of a server to start, the URL of one to reach, or the keys of a
+    `database`, and options as its file spells them."""
 
     command: Sequence[str] = ()
     url: str | None = None
@@ -36,6 +36,7 @@ class ConnectorWanted:
     options: Mapping[str, str] = field(default_factory=dict)
     package: Package | None = None
     limits: Mapping[str, str] = field(default_factory=dict)
+    database: Mapping[str, str] = field(default_factory=dict)
 
 
 def wanted_of(arguments: argparse.Namespace) -> ConnectorWanted:
@@ -52,13 +53,14 @@ def wanted_of(arguments: argparse.Namespace) -> ConnectorWanted:
         operations=_pairs(arguments.operation),
         client_requests=arguments.client_requests.split(",") if arguments.client_requests else (),
         limits=_pairs(arguments.limit),
+        database=_database(arguments),
         options={key: value for key, value in options.items() if value is not None},
     )
 
 
 def document_of(wanted: ConnectorWanted) -> str:
     """The text of the file."""
-    lines = ["interlock: 1", *(_http(wanted) if wanted.url is not None else _stdio(wanted))]
+    lines = ["interlock: 1", *_server(wanted)]
     lines += _map("operations", wanted.operations, "")
     lines += [f"{key}: {_text(value)}" for key, value in wanted.options.items()]
     if wanted.client_requests:
@@ -95,6 +97,13 @@ def _check(arguments: argparse.Namespace) -> None:
         (arguments.command, arguments.env, arguments.policy, arguments.workspace, arguments.limit)
     ):
         raise OperatorError("a command, --env, --policy, --workspace and --limit belong to --stdio")
+    if arguments.sql is None and (arguments.writes or arguments.rows):
+        raise OperatorError("--writes and --rows belong to --sql")
+    if arguments.sql is not None and (arguments.operation or arguments.header or arguments.client_requests):
+        raise OperatorError(
+            "--operation, --header and --client-requests are not for --sql",
+            hint="what a statement does is read off the statement",
+        )
     if arguments.stdio and arguments.header:
         raise OperatorError("--header belongs to --http")
 
@@ -110,6 +119,23 @@ def _stdio(wanted: ConnectorWanted) -> list[str]:
         lines.append(f"  workspace: {_text(wanted.workspace)}")
     lines += _map("environment", wanted.environment, "  ") + _map("limits", wanted.limits, "  ")
     return lines + (_map("package", dataclasses.asdict(wanted.package), "  ") if wanted.package is not None else [])
+
+
+def _server(wanted: ConnectorWanted) -> list[str]:
+    if wanted.database:
+        return _map("sql", wanted.database, "")
+    return _http(wanted) if wanted.url is not None else _stdio(wanted)
+
+
+def _database(arguments: argparse.Namespace) -> dict[str, str]:
+    """The keys of a database. Its server opens no link in the place of the file, so the file's own name is kept."""
+    if arguments.sql is None:
+        return {}
+    path = Path(arguments.sql).resolve()
+    if not path.is_file():
+        raise OperatorError(f"`{path}` is no file", hint="a database is made by the program that it belongs to")
+    more = {"writes": "true" if arguments.writes else "", "rows": arguments.rows or ""}
+    return {"engine": "sqlite", "path": str(path), **{key: value for key, value in more.items() if value}}
 
 
 def _http(wanted: ConnectorWanted) -> list[str]:

@@ -5,6 +5,7 @@ field; anchors, aliases, tags and merge keys are refused. Left out: starting any
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Callable, Collection
 from collections.abc import Mapping as Map
@@ -25,6 +26,10 @@ CLIENT_REQUESTS: Final = ("elicitation", "sampling", "roots")
 PER: Final = ("agent", "session", "call")
 #: When what a server says of its tools is taken: as it is first seen, or once a person has approved it.
 DEFINITIONS: Final = ("first-use", "approve")
+#: Databases, and the tools that each has.
+ENGINES: Final = ("sqlite",)
+SQL_TOOLS: Final = ("query", "describe")
+_PATTERN: Final = re.compile(r"[*?\[\]{}\\$~]|[\x00-\x1f]")
 REVISIONS: Final = ("auto", "legacy", "modern")
 HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
 HEADER_VALUE: Final = re.compile(r"[\x20-\x7e\t]*", re.ASCII)
@@ -56,7 +61,7 @@ class Limits:
 class Stdio:
     """A server to start: its command, the directories of its code (it may read them), its environment (it gets no
     other), its policies beside the preset `mcp-server`; `hidden` is what of its arguments nobody is shown; the
-    `package` that it comes from, if it was fetched."""
+    `package` that it comes from, if it was fetched; `files` that it may change besides those of its workspace."""
 
     command: tuple[str, ...]
     environment: Map[str, str] = field(default_factory=dict, repr=False)
@@ -66,9 +71,12 @@ class Stdio:
     hidden: tuple[str, ...] = field(default=(), repr=False)
     package: Package | None = None
     limits: Limits = Limits()
+    files: tuple[str, ...] = ()
 
     #: Whether one that a first question may have upset can be had anew.
     starts_afresh: ClassVar[bool] = True
+    #: Whether it says what a call would do, before that is decided.
+    observes: ClassVar[bool] = False
 
     @property
     def secrets(self) -> Collection[str]:
@@ -84,6 +92,7 @@ class Http:
     headers: Map[str, str] = field(default_factory=dict, repr=False)
 
     starts_afresh: ClassVar[bool] = False
+    observes: ClassVar[bool] = False
 
     @property
     def secrets(self) -> Collection[str]:
@@ -91,8 +100,26 @@ class Http:
         return self.headers.values()
 
 
+@dataclass(frozen=True, slots=True)
+class Sql:
+    """A database: the file that holds it, whether statements may change it, and how many rows an answer may have."""
+
+    engine: str
+    path: str
+    writes: bool = False
+    rows: int = 1_000
+
+    starts_afresh: ClassVar[bool] = True
+    observes: ClassVar[bool] = True
+
+    @property
+    def secrets(self) -> Collection[str]:
+        """See `Stdio`."""
+        return ()
+
+
 #: A server of any kind. What else a kind brings with it stands in `kind.py`.
-Server = Stdio | Http
+Server = Stdio | Http | Sql
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,11 +198,20 @@ class _Reader:
             timeout_ms=self._optional(top, "timeout", self._duration, 60_000),
             start_timeout_ms=self._optional(top, "start_timeout", self._duration, 30_000),
             trust_annotations=self._optional(top, "trust_annotations", self._claim, False),
-            operations=self._optional(top, "operations", self._operations, {}),
+            operations=self._operations_of(top),
             per=self._per(top),
             definitions=self._optional(top, "definitions", lambda each: self._choice(each, DEFINITIONS), "first-use"),
             client_requests=self._optional(top, "client_requests", self._client_requests, ()),
         )
+
+    def _operations_of(self, top: dict[str, Node]) -> Map[str, str]:
+        """What each tool does. The tools of a database are listed where reading is possible; what a call does is read
+        off its statement, and is nobody's word."""
+        if "sql" not in top:
+            return self._optional(top, "operations", self._operations, {})
+        if "operations" in top:
+            raise self._error(top["operations"], "`operations` is read off each statement", "leave it out")
+        return dict.fromkeys(SQL_TOOLS, OPERATIONS[0])
 
     def _per(self, top: Map[str, Node]) -> str:
         """How long a process serves: a server that is reached is not ours to start anew."""
@@ -235,6 +271,20 @@ class _Reader:
         keys = self._mapping(node, ("url", "headers"))
         self._require(keys, node, "url")
         return Http(url=self._url(keys["url"]), headers=self._optional(keys, "headers", self._headers, {}))
+
+    def sql(self, node: Node) -> Sql:
+        keys = self._mapping(node, ("engine", "path", "writes", "rows"))
+        for name in ("engine", "path"):
+            self._require(keys, node, name)
+        path = self._absolute(keys["path"])
+        if _PATTERN.search(path) or posixpath.normpath(path) != path:
+            raise self._error(keys["path"], f"`{path}` cannot be the path of a database", "a plain one: no `..`, no *")
+        return Sql(
+            engine=self._choice(keys["engine"], ENGINES),
+            path=path,
+            writes=self._optional(keys, "writes", self._claim, False),
+            rows=self._optional(keys, "rows", lambda each: self._number(each, 1, 100_000), 1_000),
+        )
 
     def _url(self, node: Node) -> str:
         url = self._text(node)
@@ -341,7 +391,11 @@ class _Reader:
 
 
 #: The kinds by the key that says which it is, each with what reads its keys.
-KINDS: Final[Map[str, Callable[[_Reader, Node], Server]]] = {"stdio": _Reader.stdio, "http": _Reader.http}
+KINDS: Final[Map[str, Callable[[_Reader, Node], Server]]] = {
+    "stdio": _Reader.stdio,
+    "http": _Reader.http,
+    "sql": _Reader.sql,
+}
 _TOP_KEYS: Final = (
     "interlock",
     *KINDS,

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from interlock.connectors.channel import Channel, Sink
-from interlock.connectors.configuration import Connector, Http, Stdio
+from interlock.connectors.configuration import Connector, Http, Sql, Stdio
+from interlock.connectors.database import holding
 from interlock.connectors.launch import Launcher
 from interlock.connectors.stdio import StdioChannel
 from interlock.vocabulary.json_text import JsonObject
@@ -58,6 +59,8 @@ def kind_of(connector: Connector) -> Kind:
             return _stdio(connector, server)
         case Http() as server:
             return _http(connector, server)
+        case Sql() as server:
+            return _sql(connector, server)
         case never:
             assert_never(never)
 
@@ -70,6 +73,18 @@ def _stdio(connector: Connector, server: Stdio) -> Kind:
     shown = shell_words(list(server.command)) + printable("".join(f" {name}=…" for name in names))
     told: JsonObject = {"command": list(server.command), "code": list(server.code), "environment": names}
     return Kind("stdio", "started", shown, told, server.code, start)
+
+
+def _sql(connector: Connector, server: Sql) -> Kind:
+    """A database is spoken with by a process of our own, which is held as any server is."""
+
+    async def start(ways: Ways, agent: str, told: Sink) -> Channel:
+        running = await ways.launcher.start(connector.name, holding(connector, server), agent)
+        return StdioChannel(running, connector, told)
+
+    does = "read and changed" if server.writes else "only read"
+    told: JsonObject = {"engine": server.engine, "path": server.path, "writes": server.writes, "rows": server.rows}
+    return Kind("sql", "opened", printable(f"{server.engine} {server.path}, {does}"), told, (), start)
 
 
 def _http(connector: Connector, server: Http) -> Kind:

@@ -37,7 +37,7 @@ from interlock.mcp import server_message as messages
 from interlock.mcp.definition import LeftOut, usable
 from interlock.mcp.revision import LEGACY, MODERN
 from interlock.mediate.line import contained
-from interlock.mediate.upstream import Broken, Exchange, Held, Reply
+from interlock.mediate.upstream import STATEMENT, Broken, Exchange, Fault, Held, Reply, Result
 from interlock.vocabulary.effect import Effect
 from interlock.vocabulary.json_text import JsonObject, object_at
 
@@ -155,6 +155,19 @@ class Link:
         """See `Upstream`."""
         work = self._request(method, params, exchange, self._connector.timeout_ms)
         return contained(work, lambda why: Broken(why, exchange.passage.effect))
+
+    @property
+    def observes(self) -> bool:
+        """See `Upstream`."""
+        return self._connector.server.observes
+
+    async def observe(self, name: str, arguments: JsonObject) -> JsonObject | Broken:
+        """See `Upstream`."""
+        params: JsonObject = {"name": name, "arguments": arguments}
+        reply = await self.request(STATEMENT, params, Exchange())
+        if isinstance(reply, Fault):
+            return Broken(f"it answers with error {reply.code}", Effect.NOT_SENT)
+        return reply.value if isinstance(reply, Result) else reply
 
     async def follow(self, task: str) -> bool:
         """See `Upstream`."""

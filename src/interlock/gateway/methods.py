@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from interlock.gateway import brief, capabilities, rounds, tasks
+from interlock.gateway import brief, capabilities, rounds, statement, tasks
 from interlock.gateway.capabilities import SERVER_INFO
 from interlock.gateway.catalogue import UNAVAILABLE, Catalogue
 from interlock.gateway.conversation import Conversation
@@ -118,12 +118,15 @@ class Methods:
             return failure(unready.message, Effect.NOT_SENT)
         if conversation.modern and conversation.headers is not None:
             check_parameters(conversation.headers, tool.mirrored, arguments)
+        told = await statement.seen(upstream, tool.name, arguments) if upstream.observes else statement.NOTHING
         parked, along = self._along(conversation, upstream, "tools/call", params)
+        along = told.beside(along)
         operation = tool_call(
-            upstream, tool, arguments, beside=along, identity=self.identity(), subject=self.subject(conversation)
-        )
+            upstream, tool, arguments, beside=along, identity=self.identity(), subject=self.subject(conversation),
+            observed=told.operation,
+        )  # fmt: skip
         operation = operation.waiting(parked)
-        unfit, unclear = tool.held, keys_in_doubt(arguments)
+        unfit, unclear = tool.held or told.unfit, keys_in_doubt(arguments)
         try:
             if unfit is None and (unclear is not None or not self.checks.fits_at_once(tool.arguments, arguments)):
                 unfit = await self._unfit(operation.action, tool, arguments, unclear)

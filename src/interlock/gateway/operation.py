@@ -109,10 +109,19 @@ class Use(Struct, frozen=True):
 
 
 def tool_call(
-    upstream: Upstream, tool: Tool, arguments: JsonObject, *, beside: JsonObject, identity: str, subject: JsonObject
+    upstream: Upstream,
+    tool: Tool,
+    arguments: JsonObject,
+    *,
+    beside: JsonObject,
+    identity: str,
+    subject: JsonObject,
+    observed: str | None = None,
 ) -> Operation:
-    """The call of a tool."""
+    """The call of a tool; its operation class where that was `observed` for this call."""
     action = call_action(identity=identity, subject=subject, tool=tool, upstream=upstream, arguments=arguments)
+    if observed is not None:
+        action = {**action, "target": {**object_at(action, "target"), "operation": observed}}
     return Operation(upstream, _with(action, beside, None), tool)
 
 

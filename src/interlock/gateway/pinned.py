@@ -33,6 +33,7 @@ class Pinned:
         self._reviewed: dict[str, Reviewed] = {}
         self._instructions: tuple[str, str | None] = ("", None)
         self.connector = inner.connector
+        self.observe: Callable[[str, JsonObject], Awaitable[JsonObject | Broken]] = inner.observe
         self.request: Callable[[str, JsonObject, Exchange], Awaitable[Reply]] = inner.request
 
     @property
@@ -60,6 +61,11 @@ class Pinned:
         """See `Upstream`: those that were taken, and no others."""
         said, taken = self._instructions
         return taken if (self._inner.instructions or "") == said else None
+
+    @property
+    def observes(self) -> bool:
+        """See `Upstream`."""
+        return self._inner.observes
 
     def capabilities(self) -> JsonObject:
         """See `Upstream`."""

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec import Struct, field
 
 from interlock.mediate.line import Passage
 from interlock.vocabulary.effect import Effect
 from interlock.vocabulary.json_text import JsonObject
+
+#: The method by which a server that observes is asked what a call would do, and the key in `_meta` of the call under
+#: which it is told what was decided about.
+STATEMENT: Final = "interlock/statement"
 
 
 class Result(Struct, frozen=True):
@@ -113,6 +117,14 @@ class Upstream(Protocol):
     @property
     def instructions(self) -> str | None:
         """What the server says of its use, as far as it has been asked: its own words."""
+
+    @property
+    def observes(self) -> bool:
+        """Whether it says of a call what that would do, so that this can be decided about."""
+
+    def observe(self, name: str, arguments: JsonObject) -> Awaitable[JsonObject | Broken]:
+        """What the call of a tool of its own would do (`does`), or why it is not made whatever a policy says
+        (`refused`). Never raises but on cancelling."""
 
     def capabilities(self) -> JsonObject:
         """What the server said it can, as far as it has been asked."""
