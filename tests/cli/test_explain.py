@@ -30,7 +30,7 @@ def sections(text):
     """Heading → its lines."""
     found, lines = {}, []
     for line in text.splitlines():
-        if heading := re.match("(WAYS AROUND|[A-Z]{4,})", line):
+        if heading := re.match("(WAYS AROUND|DONE INSTEAD|[A-Z]{4,})", line):
             lines = found.setdefault(heading[1], [])
         lines.append(line)
     return found
@@ -42,10 +42,11 @@ def test_the_default_policy_is_one_screen(cli):
     assert shown.returncode == 0, shown.stderr
     assert len(lines) <= 66 and max(map(len, lines)) <= 100
     found = sections(shown.stdout)
-    assert list(found) == ["ALLOWED", "ASKED", "DENIED", "PARTIAL", "WAYS AROUND", "COSTS"]
+    assert list(found) == ["ALLOWED", "ASKED", "DENIED", "DONE INSTEAD", "PARTIAL", "WAYS AROUND", "COSTS"]
     for heading, row in (
         ("ALLOWED", r"read, change, run +\$\{workspace\}/\*\*"),
         ("ALLOWED", r"what every program needs: .*\(base, \d+ rules\)"),
+        ("DONE INSTEAD", r"bind, listen @any-address, .*: to this_machine"),
         ("ASKED", r"run +git push; .*\(a push may leave this machine\)"),
         ("DENIED", r"read +@secrets, with exceptions.*\(credentials stay"),
         ("DENIED", r"Interlock's own state, .*\(guard, \d+ rules\)"),

@@ -47,6 +47,8 @@ def page(here: Here) -> Iterator[str]:
         yield from ("", bold(heading), *_rows([row for row in found if row.decision == decision]))
         yield from _own(here, decision)
     yield ""
+    if steered := [row for row in found if row.decision == "steer"]:
+        yield from _part("DONE INSTEAD", _steered(steered))
     yield from _part("PARTIAL", _partial(here))
     yield from _part("WAYS AROUND", _ways(routes(document), here))
     yield from _part("COSTS", _costs(coverage(document, here.states), untrapped(compiled)))
@@ -108,6 +110,13 @@ def _own(here: Here, decision: str) -> Iterator[str]:
                 initial_indent="  ",
                 subsequent_indent="    ",
             )
+
+
+def _steered(found: Sequence[Row]) -> Iterator[str]:
+    """A line for each steer: what is asked for, and what is done in its place."""
+    for row in found:
+        for name, target in row.rules:
+            yield "  " + textwrap.shorten(_safe(f"{row.verbs} {target or name}"), _WIDTH - 15, placeholder=" …")
 
 
 def _partial(here: Here) -> Iterator[str]:

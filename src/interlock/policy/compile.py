@@ -6,7 +6,7 @@ Pure: the same text and context give the same bytes on any machine.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from interlock.policy.expand import Expander
 from interlock.policy.faults import Fault, quoted
@@ -27,6 +27,26 @@ if TYPE_CHECKING:
     )
     from interlock.policy.context import Context
     from interlock.policy.layer import Command, Condition, Item, Keys, Layer, Rule
+
+
+_MASKED: Final = Instead("masked")
+_STAYS: Final = (
+    "it is shown without its credentials: moved it could be read whole, and what was written back would lack them; "
+    "change it outside"
+)
+#: What a file that is shown masked is kept from. A file that is not there may be made: nothing of it is shown.
+_CHANGES: Final = (
+    "file.write",
+    "file.delete",
+    "file.rename",
+    "file.link",
+    "file.chmod",
+    "file.chown",
+    "file.truncate",
+    "file.xattr",
+    "file.utime",
+    "process.exec",
+)
 
 
 def compile_layer(layer: Layer, context: Context, faults: list[Fault]) -> CompiledLayer:
@@ -75,10 +95,11 @@ def _check_set(name: str, items: tuple[Item, ...], expander: Expander, faults: l
 
 def _rules(rule: Rule, layer: Layer, expander: Expander, faults: list[Fault]) -> Iterator[CompiledRule]:
     """The rule. One that masks what is read is a steer to the masked view, so that it holds by every name of the file,
-    as a denial does; and the file keeps its name, for under another it could be read whole tomorrow.
+    as a denial does. And the file stays as it is: under another name it could be read whole tomorrow, and what a
+    program writes back has lost what it was not shown.
     """
     found = _rule(rule, layer, expander, faults)
-    if rule.mask is None:
+    if rule.mask is None and rule.steer != _MASKED:
         yield found
         return
     yield {**found, "decision": "steer", "steer": "masked"}
@@ -86,8 +107,9 @@ def _rules(rule: Rule, layer: Layer, expander: Expander, faults: list[Fault]) ->
         **found,
         "id": f"{rule.id}-stays",
         "decision": "deny",
-        "verbs": ["file.rename", "file.link"],
-        "because": "under another name it could be read whole",
+        "verbs": [verb for verb in _CHANGES if not (verb == "process.exec" and "history" in (found["when"] or {}))],
+        "because": _STAYS,
+        "steer": None,
         "obligations": {},
     }
 

@@ -87,8 +87,8 @@ def _notes(rule: CompiledRule, verbs: tuple[str, ...]) -> list[str]:
         )
     if rule["steer"] == "masked":
         notes.append(
-            "read as a view without tokens and passwords; a form that is not understood is refused; "
-            "stat shows the file's own size"
+            "read as a view without tokens and passwords, once told; a form that is not understood is refused; "
+            "what needs a token is done outside the session"
         )
     if rule["decision"] == "steer" and rule["steer"] != "masked":
         notes.append(f"done instead: {words.instead(rule['steer'])}; decided again as that, and denied if not allowed")

@@ -333,7 +333,10 @@ class _LayerParser:
         if instead is None:
             self._fault(node.place, "a rule that steers says what is done instead", f"add `to:`; {steers.EXAMPLE}")
             return None
-        return steers.steer(instead, verbs, self._faults)
+        read = steers.steer(instead, verbs, self._faults)
+        if read is not None and read.kind == "masked" and all(key.value != "path" for key, _ in node.entries):
+            self._fault(instead.place, "`masked` without `path`", "add `path:` with the files that are meant")
+        return read
 
     def _is_mapping(self, node: Node, what: str, example: str) -> bool:
         if isinstance(node, Mapping):

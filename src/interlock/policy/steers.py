@@ -16,12 +16,13 @@ from interlock.policy.layer import Change, Instead
 from interlock.policy.values import json_scalar, text
 
 #: Kinds that stand alone, and kinds that say to what.
-ALONE: Final = ("this_machine", "trash")
+ALONE: Final = ("this_machine", "trash", "masked")
 SAYING: Final = ("replace_flag", "add_flag", "tool", "arguments")
 #: Kind → what is done, for people.
 MEANINGS: Final[dict[str, str]] = {
     "this_machine": "the socket takes its port on this machine's loopback device alone, whatever address it names",
     "trash": "what was there before goes where `interlock session restore` brings it back from, or the act is not done",
+    "masked": "the file is read without its credentials; it is not changed, replaced, moved, linked or run",
     "replace_flag": "the command runs with this flag in the place of each that `any_flag` names",
     "add_flag": "the command runs with this flag more, behind the last of its `words`",
     "tool": "another tool of the same connector is called with the same arguments",
@@ -29,7 +30,6 @@ MEANINGS: Final[dict[str, str]] = {
 }
 #: Kinds that the engine knows and nothing follows yet → what to write meanwhile.
 LATER: Final[dict[str, str]] = {
-    "masked": "write `allow: file.read` with `mask: credentials`",
     "path": "use `deny`, and have the program told another path",
     "address": "use `deny`, and have the program told another address",
     "program": "use `deny`, and start the other program by its name",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from interlock.policy.flows import CompiledFlow
-    from interlock.policy.layer import Command, Keys, Layer, Rule
+    from interlock.policy.layer import Command, Instead, Keys, Layer, Rule
 
 #: Patterns of one selector that a row names; the rest is counted.
 PATTERNS_MAX: Final = 3
@@ -111,7 +111,8 @@ def target(rule: Rule) -> str:
     parts += _scored(rule)
     parts += ["unless another rule allows it"] if rule.unless_allowed else []
     parts += ["with exceptions"] if rule.except_ or rule.except_within else []
-    return ", ".join(parts)
+    about = ", ".join(parts)
+    return f"{about}: {_instead(rule.steer)}".removeprefix(": ") if rule.steer else about
 
 
 def _flow(flow: CompiledFlow) -> str:
@@ -145,6 +146,15 @@ def _keys(keys: Keys) -> str:
     if keys.named:
         return f"keys {_listed([item.text for item in keys.named])}"
     return f"keys but {_listed([item.text for item in keys.excepted])}"
+
+
+def _instead(steer: Instead) -> str:
+    """What a rule has done in the place of what it is about, as it is written."""
+    if steer.value is None:
+        return f"to {steer.kind}"
+    if isinstance(steer.value, str):
+        return f"to {steer.kind} {steer.value}"
+    return f"to {steer.kind} {_listed([f'{each.at} {each.change} {each.value}' for each in steer.value])}"
 
 
 def _command(command: Command) -> str:

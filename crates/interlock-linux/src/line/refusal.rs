@@ -9,6 +9,7 @@ use crate::sys::notify::Call;
 use interlock_core::action::{Action, Process};
 use interlock_core::decision::{Decision, Obligations, RecordClass, Says};
 use interlock_core::facts::Facts;
+use interlock_core::steer::Steer;
 use interlock_core::verb::Verb;
 use serde_json::json;
 use std::sync::PoisonError;
@@ -21,6 +22,9 @@ const BUILT_IN: &str = "guard/built-in";
 /// What stands in the place of a verb for a call that the table refuses, and how many of each number are recorded in full.
 const CALL: &str = "call";
 const CALLS_IN_FULL: u64 = 3;
+
+/// Why a file that is shown masked is not opened for both.
+const READ_ALONE: &str = "it is shown without its credentials, to be read and not changed; change it outside";
 
 /// What is told of a denial besides what was decided.
 #[derive(Clone, Copy, Debug, Default)]
@@ -91,6 +95,7 @@ impl Line {
                 let told = Told::of(around, call, &action);
                 self.denied(action, judged.decision.clone(), &judged.facts, told)
             }
+            Says::Steer if judged.decision.steer == Some(Steer::Masked) => self.deny_for(around, call, action, judged, READ_ALONE),
             Says::Steer => self.deny_for(around, call, action, judged, "a steer is not enforced here"),
             Says::Approve | Says::Allow => self.deny_for(around, call, action, judged, "an obligation of it is not honoured here"),
         }

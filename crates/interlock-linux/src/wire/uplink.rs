@@ -1,10 +1,11 @@
 //! Messages up to `interlock run`: queued, written by one thread, so that a reader who stops reading holds up nobody's system call.
 
 use super::tally::Tally;
-use interlock_core::action::Action;
+use interlock_core::action::{Action, Target};
 use interlock_core::decision::Decision;
 use interlock_core::steer::Steer;
 use serde_json::{Value, json};
+use std::collections::HashSet;
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,6 +17,8 @@ use std::time::{Duration, Instant};
 const QUEUE_MAX: usize = 1024;
 /// Denial notices a second; the rest are counted.
 const NOTICES_PER_SECOND: u32 = 20;
+/// Files whose view is told of.
+const VIEWS_MAX: usize = 64;
 
 /// The sending side.
 pub struct Uplink {
@@ -23,6 +26,7 @@ pub struct Uplink {
     written: Mutex<Receiver<()>>,
     open: Arc<AtomicBool>,
     notices: Mutex<(Instant, u32)>,
+    views: Mutex<HashSet<Vec<u8>>>,
     tally: Mutex<Tally>,
 }
 
@@ -46,6 +50,7 @@ impl Uplink {
             written: Mutex::new(written),
             open,
             notices: Mutex::new((Instant::now(), 0)),
+            views: Mutex::default(),
             tally: Mutex::default(),
         })
     }
@@ -78,12 +83,19 @@ impl Uplink {
         }
     }
 
-    /// Queues the notice that something else was done than was asked for. What is read as a view is no news each time: nothing was changed.
+    /// Queues the notice that something else was done than was asked for. That a file is read as a view is news once: clients read theirs at each start.
     pub fn steered(&self, (action, decision): &(Action, Decision), record: Option<u64>) {
-        let is_view = decision.steer == Some(Steer::Masked);
-        if !is_view && self.within_rate() {
+        let is_news = decision.steer != Some(Steer::Masked) || self.is_first_view(action);
+        if is_news && self.within_rate() {
             let _nobody_reads = self.send(json!({"type": "steered", "action": action, "decision": decision, "record": record}));
         }
+    }
+
+    /// Whether a file is shown as a view for the first time. What there is no room to remember is not told.
+    fn is_first_view(&self, action: &Action) -> bool {
+        let Target::File(end) = &action.target else { return true };
+        let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
+        views.len() < VIEWS_MAX && views.insert(end.path.0.clone())
     }
 
     /// Queues the notice of a call that the table refuses, by its name.

@@ -335,10 +335,9 @@ fn opened(errand: &Errand<'_>, request: &Request, object: &Object, flags: i32) -
         return errand.enact_on(&ENACTOR, &verbs, object, |_| Ok(reopened()?));
     }
     let instead = |action: &Action, _: &Steer| {
-        let name = file_of(action)?;
-        view::of(name)?;
+        view::of(file_of(action)?)?;
         // Made for this session, at this moment.
-        Some(Observed { origin: Some(Origin::Session), ..errand.act(Verb::FileRead, &view::place(errand.session, name), None) })
+        Some(Observed { origin: Some(Origin::Session), ..errand.act(Verb::FileRead, &view::place(errand.session), None) })
     };
     let reader = Enactor { follows: |steer| *steer == Steer::Masked, steered: &instead, ..Enactor::PLAIN };
     errand.enact_on(&reader, &verbs, object, |permits| match permits {
@@ -363,7 +362,13 @@ fn viewed(errand: &Errand<'_>, object: &Object, flags: i32) -> Result<OwnedFd, S
         None => None,
     };
     match shown {
-        Some(view) => Ok(reopened(view.as_fd(), flags & !libc::O_NOATIME)?),
+        Some(view) => {
+            let view = reopened(view.as_fd(), flags & !libc::O_NOATIME)?;
+            // As the file is: clients look whether others may read it. Where its owner cannot be given, it stays the caller's own.
+            let _not_ours_to_give = files::change_owner_of(view.as_fd(), object.stat.user, object.stat.group);
+            files::change_mode_of(view.as_fd(), object.stat.mode & 0o777)?;
+            Ok(view)
+        }
         None => Err(Stop::Refused { reached: Reached::Path(object.name.bytes().to_vec()), because: NOT_UNDERSTOOD, errno: libc::EACCES }),
     }
 }

@@ -27,7 +27,8 @@ fn is_uuid(part: &str) -> bool {
     part.split('-').map(str::len).eq(UUID) && part.split('-').all(is_hexadecimal)
 }
 
-fn is_token(run: &str) -> bool {
+/// Whether a run of letters and digits is one.
+pub fn is_token(run: &str) -> bool {
     let pieces = pieces(run);
     let has_digits = run.bytes().any(|byte| byte.is_ascii_digit());
     // At most 4.5 characters a piece in what is long and has digits, else at most 2.5.

@@ -59,7 +59,8 @@ pub fn yaml(text: &str) -> Option<String> {
         }
         let item = plain.trim_start_matches("- ");
         let (key, value) = setting(item)?;
-        if !value.is_empty() && !is_plain_scalar(value) {
+        // A line without key and dash goes on with the value above it.
+        if (key.is_empty() && plain == item) || (!value.is_empty() && !is_plain_scalar(value)) {
             return None;
         }
         if is_secret_key(key) {
@@ -75,7 +76,7 @@ pub fn yaml(text: &str) -> Option<String> {
 }
 
 /// The key and the value of a line; an item of a list has a value alone.
-fn setting(item: &str) -> Option<(&str, &str)> {
+pub(super) fn setting(item: &str) -> Option<(&str, &str)> {
     let quoted = item.chars().next().filter(|first| matches!(first, '"' | '\''));
     let key_end = match quoted {
         Some(quote) => item.get(1..)?.find(quote)? + 2,
@@ -89,7 +90,7 @@ fn setting(item: &str) -> Option<(&str, &str)> {
     }
 }
 
-fn is_plain_scalar(value: &str) -> bool {
+pub(super) fn is_plain_scalar(value: &str) -> bool {
     match value.chars().next() {
         Some(quote @ ('"' | '\'')) => {
             value.len() > 1 && value.ends_with(quote) && value.matches(quote).count() == 2 && !value.contains('\\')
@@ -99,7 +100,7 @@ fn is_plain_scalar(value: &str) -> bool {
     }
 }
 
-fn without_comment(text: &str) -> &str {
+pub(super) fn without_comment(text: &str) -> &str {
     text.split(" #").next().unwrap_or(text)
 }
 
@@ -186,7 +187,14 @@ mod tests {
                 && shown.contains("- path: .yarn/x.cjs")
         );
         assert!(!shown.contains("abc") && !shown.contains("u:p"));
-        for text in ["npmAuthToken: |\n  abc\n", "npmAuthToken:\n  abc\n", "a: {npmAuthToken: abc}\n", "a: &x b\n", "a: \"x\n  y\"\n"] {
+        for text in [
+            "npmAuthToken: |\n  abc\n",
+            "npmAuthToken: abc\n  def\n",
+            "npmAuthToken:\n  abc\n",
+            "a: {npmAuthToken: abc}\n",
+            "a: &x b\n",
+            "a: \"x\n  y\"\n",
+        ] {
             assert_eq!(yaml(text), None, "{text}");
         }
     }

@@ -5,6 +5,9 @@
 
 use super::capability;
 
+/// What stands in the place of a secret where a gap would be read as something else.
+pub const PLACEHOLDER: &str = "interlock-masked";
+
 /// What a key holds that is named by a secret: compared without case, `-` and `_`.
 const WORDS: &[&str] = &[
     "token",
