@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 RUST_SOURCES := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long races clients matrix opa check lint bench docs sdist wheel clean
+.PHONY: help setup demo test test-long races clients matrix opa agentdojo check lint bench docs sdist wheel clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
@@ -45,6 +45,10 @@ clients: setup ## the table of network clients; brings those that are not instal
 
 matrix: setup ## clients and servers from the registries through the gateway, one table: docs/compatibility.md; ROWS='-k inspector' chooses
 	INTERLOCK_MATRIX_PAGE=$(if $(ROWS),,docs/compatibility.md) $(BIN)/python -m pytest -m matrix tests/matrix $(ROWS)
+
+agentdojo: setup ## AgentDojo's banking and slack through the gateway, without a model, under several policies; some minutes
+	bash tests/agentdojo.sh
+	$(BIN)/python -m tests.agentdojo build/agentdojo/bin/python
 
 opa: ## the OPA server that tests of Rego ask, in build/opa; needs Go
 	bash tests/opa.sh
