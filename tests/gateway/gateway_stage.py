@@ -262,7 +262,7 @@ def _begin(
         registry = str(options.get("registry", root / "registry.sqlite"))
         logins = LoginsApart(registry) if options.get("oauth") else None
         parts = Parts(
-            logins=logins,
+            logins=logins, **({"documents": options["documents"]} if "documents" in options else {}),
             upstreams=definitions.upstreams,
             scoring=scoring_of(compiled, memories, clock),
             consulting=consulting(layers),
@@ -270,31 +270,23 @@ def _begin(
             registry=Registry(registry, soon=asyncio.get_running_loop().call_soon), attestations=attestations, pool=pool, session=SESSION,
             tasks=tasks, url=f"http://127.0.0.1:{port}", hosts=own_hosts("127.0.0.1", port), anonymous=options.get("anonymous"),
         )  # fmt: skip
-        attestation_socket = AttestationSocket(
-            str(root / "gateway.sock"), attestations, uid=os.geteuid(), port=port, now_ms=clock.steady_ms
-        )
+        door = str(root / "gateway.sock")
+        attestation_socket = AttestationSocket(door, attestations, uid=os.geteuid(), port=port, now_ms=clock.steady_ms)
         await attestation_socket.start()
         joined = assembled(parts)
         server = uvicorn_server(joined.application)
         made["server"] = server
-        made["stage"] = Stage(
-            root, port, launcher, registry, inbox, log, attestations, asyncio.get_running_loop()
-        )
+        made["stage"] = Stage(root, port, launcher, registry, inbox, log, attestations, asyncio.get_running_loop())
         asyncio.get_running_loop().call_later(0.05, ready.set)
         looking = asyncio.create_task(_look(definitions.upstreams))
         await server.serve(sockets=[listener])
         looking.cancel()
-        if joined.login is not None:
-            await joined.login.close()
+        await joined.close()
         await definitions.close()
         await pool.close()
         await attestation_socket.close()
-        tasks.close()
-        memories.close()
-        if logins is not None:
-            logins.close()
-        if layers is not None:
-            layers.close()
+        for each in filter(None, (tasks, memories, logins, layers)):
+            each.close()
         recorder.close("test over")
 
     def run() -> None:

@@ -29,6 +29,7 @@ from interlock.gateway.schema_checks import SchemaChecks
 from interlock.gateway.serve import Gateway, GatewayProtocol
 from interlock.gateway.state import StateSeal
 from interlock.identity.authenticate import Attestations, Authenticator
+from interlock.identity.oauth.documents import Documents
 from interlock.identity.oauth.server import Around, LoginServer
 from interlock.identity.peer import find_peer
 from interlock.mediate.consulting import Consulting, Unconsulted
@@ -72,6 +73,7 @@ class Parts:
     consulting: Consulting = field(default_factory=Unconsulted)
     #: Where logins are kept, where clients may log in.
     logins: Kept | None = None
+    documents: Documents = field(default_factory=Documents)
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,11 @@ class Assembled:
     application: Gateway | WithLogin
     login: LoginServer | None
 
+    async def close(self) -> None:
+        """Withdraw what a person was asked about logins."""
+        if self.login is not None:
+            await self.login.close()
+
 
 def assembled(parts: Parts) -> Assembled:
     """The application of these parts over HTTP, where clients may log in."""
@@ -167,6 +174,7 @@ def _login(parts: Parts, identity: Authenticator) -> LoginServer | None:
             recorder=parts.recorder,
             clock=parts.clock,
             session=parts.session,
+            documents=parts.documents,
         )
     )
 

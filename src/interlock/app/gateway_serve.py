@@ -150,8 +150,7 @@ async def _serve(opening: _Opening) -> int:
     )
     address, port = listener.getsockname()[:2]
     inbox, tasks, memories = Inbox(home.inbox), TasksApart(home.tasks), MemoryStore(home.memories)
-    logins = LoginsApart(home.registry) if opening.wanted.oauth else None
-    layers = consulting_of(policy, clock)
+    logins, layers = LoginsApart(home.registry) if opening.wanted.oauth else None, consulting_of(policy, clock)
     around = Around(pool=pool, recorder=recorder, inbox=SharedInbox(inbox), clock=clock, session=opening.session)
     definitions = held_to(home.definitions, opening.connectors, around)
     parts = Parts(
@@ -181,10 +180,9 @@ async def _serve(opening: _Opening) -> int:
     await attesting.start()
     _open_to_agents(opening)
     joined = assembled(parts)
-    server = uvicorn_server(joined.application)
+    server, told = uvicorn_server(joined.application), Told()
     settle_memory()
     caught = _ends_on_signal(server)
-    told = Told()
     look = partial(_looked_at, pool, parts.registry, parts.upstreams)
     telling = asyncio.create_task(keep_told(home, look, lambda now: _say(told.lines(now))))
     try:
@@ -192,19 +190,14 @@ async def _serve(opening: _Opening) -> int:
         return 128 + caught[0] if caught else 0
     finally:
         telling.cancel()
-        if joined.login is not None:
-            await joined.login.close()
+        await joined.close()
         await attesting.close()
         await pool.close()
         recorder.close("the gateway was ended")
         await definitions.close()
-        inbox.close()
-        tasks.close()
-        memories.close()
-        if logins is not None:
-            logins.close()
-        if layers is not None:
-            layers.close()
+        for each in (inbox, tasks, memories, logins, layers):
+            if each is not None:
+                each.close()
 
 
 def _open_to_agents(opening: _Opening) -> None:

@@ -156,6 +156,11 @@ class Logins:
         """One more client."""
         self._database.change("INSERT INTO client VALUES (?,?,?,?,?,?,?,?,?)", client)
 
+    def describe(self, client: ClientRow) -> bool:
+        """Have a client that is known say of itself what it says now; false where it is not known."""
+        statement = "UPDATE client SET name = ?, redirects = ? WHERE id = ? AND by = ?"
+        return self._database.change(statement, (client.name, client.redirects, client.id, client.by)) == 1
+
     def client(self, identity: str) -> ClientRow | None:
         """A client by its id."""
         found = self._one("SELECT * FROM client WHERE id = ?", identity)
@@ -173,7 +178,7 @@ class Logins:
 
     def registered_since(self, since_ms: int) -> int:
         """How many made themselves known since then."""
-        statement = "SELECT count(*) FROM client WHERE by = 'itself' AND made_ms > ?"
+        statement = "SELECT count(*) FROM client WHERE by NOT LIKE 'uid:%' AND made_ms > ?"
         return cast("int", self._database.rows(statement, (since_ms,))[0][0])
 
     def forget(self, before_ms: int, now_ms: int) -> None:

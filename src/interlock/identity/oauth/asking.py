@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from interlock.identity.oauth.clients import ITSELF, place_of
+from interlock.identity.oauth.clients import DOCUMENT, ITSELF, place_of
 from interlock.vocabulary.decision import Decision
 from interlock.vocabulary.json_text import canonical
 from interlock.vocabulary.question import Question
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 def question_about(wish: WishRow, client: ClientRow, *, session: str, clock: Clock) -> Question:
     """The question."""
     nonce, now_ms = clock.nonce(), clock.now_ms()
-    named = "the client's own words" if client.by == ITSELF else f"made known by {client.by}"
+    names = {ITSELF: "the client's own words", DOCUMENT: f"as {client.id} says"}
+    named = names.get(client.by, f"made known by {client.by}")
     arguments: JsonObject = {
         "client": client.name,
         "name": named,

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 #: Who made a client known that did so by itself.
 ITSELF: Final = "itself"
+#: The same of a client that has a document (`documents.py`).
+DOCUMENT: Final = "its document"
 _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://?[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]+", re.ASCII)
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _NEVER: Final = frozenset(
@@ -72,14 +74,22 @@ def registration(visit: Visit, now_ms: int) -> Made:
         raise Faulty("invalid_client_metadata", "the body cannot be read as JSON") from error
     if not is_object(value):
         raise Faulty("invalid_client_metadata", "the body is no object")
-    return made(_name(value), _redirects(value), _method(value), ITSELF, now_ms)
+    return made(*metadata_of(value), _method(value), ITSELF, now_ms)
+
+
+def metadata_of(value: JsonObject) -> tuple[str, list[str]]:
+    """A client's name and its redirect URIs, as it says. Raises `Faulty`."""
+    return _name(value), _redirects(value)
 
 
 def keep(store: Logins, client: ClientRow, now_ms: int) -> Fault | None:
-    """Keep a client that made itself known, if there is room."""
+    """Keep a client that made itself known, if there is room; of one that is known by its document what that says
+    now."""
     with store.whole():
         store.sweep(now_ms)
         store.forget(now_ms - UNAPPROVED_KEPT_MS, now_ms)
+        if store.describe(client):
+            return None
         many = store.registered_since(now_ms - 60_000) >= REGISTRATIONS_PER_MINUTE_MAX
         if many or store.unapproved(now_ms) >= UNAPPROVED_MAX:
             return Fault("temporarily_unavailable", "too many clients make themselves known", 429)
@@ -108,7 +118,12 @@ def agent_of(client: ClientRow) -> str:
     if client.agent is not None:
         return client.agent
     words = re.sub(r"[^a-z0-9]+", "-", client.name.lower()).strip("-")[:40].strip("-") or "client"
-    return f"{words}-{client.id.removeprefix('ilo-')[:8]}"
+    return f"{words}-{_part_of(client)}"
+
+
+def _part_of(client: ClientRow) -> str:
+    """A part of an id that no other client has; of an address its digest."""
+    return (digest_of(client.id) if client.by == DOCUMENT else client.id.removeprefix("ilo-"))[:8]
 
 
 def _name(value: JsonObject) -> str:

@@ -28,5 +28,10 @@ LOGIN_MS_MAX: Final = 30 * 24 * 3_600_000
 #: How far ahead a client's signed assertion may expire.
 ASSERTION_MS_MAX: Final = 5 * 60_000
 ASSERTION_CHARACTERS_MAX: Final = 8_192
+#: A document that describes a client: its bytes, those of the whole answer, the time, and how many are fetched at once.
+DOCUMENT_BYTES_MAX: Final = 8 * 1024
+DOCUMENT_ANSWER_BYTES_MAX: Final = 32 * 1024
+DOCUMENT_S_MAX: Final = 5.0
+DOCUMENTS_AT_ONCE_MAX: Final = 4
 #: A disk that hangs must not hold a request for ever.
 STORED_S_MAX: Final = 30.0

@@ -76,5 +76,6 @@ def server(issuer: str) -> dict[str, object]:
         "revocation_endpoint_auth_methods_supported": list(METHODS),
         "revocation_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
         "code_challenge_methods_supported": ["S256"],
+        "client_id_metadata_document_supported": True,
         "authorization_response_iss_parameter_supported": True,
     }

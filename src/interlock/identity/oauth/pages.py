@@ -9,7 +9,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from interlock.identity.oauth.clients import place_of
+from interlock.identity.oauth.clients import DOCUMENT, ITSELF, place_of
 from interlock.identity.oauth.metadata import SCOPE
 from interlock.identity.oauth.wire import Fault, HeaderList, Reply
 from interlock.vocabulary.printable import printable
@@ -39,8 +39,9 @@ def waiting(wish: WishRow, client: ClientRow, at: str, cookie: HeaderList) -> Re
     question = _text(wish.question)
     words = [
         f"<p><strong>{_text(client.name)}</strong> wants to use the tools behind this gateway.</p>",
-        "<p>The name is the client's own, and nobody has checked it.</p>" if client.by == "itself" else "",
+        "<p>The name is the client's own, and nobody has checked it.</p>" if client.by in (ITSELF, DOCUMENT) else "",
         "<dl>",
+        *(_row("described at", client.id) if client.by == DOCUMENT else ()),
         *_row("acts as agent", wish.agent),
         *_row("may", f"{SCOPE}: call tools, as far as the policy lets this agent"),
         *_row("answer goes to", place_of(wish.redirect)),

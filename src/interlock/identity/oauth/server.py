@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from interlock.identity.oauth import authorize, clients, metadata, pages, tokens
 from interlock.identity.oauth.asking import question_about
-from interlock.identity.oauth.limits import BODY_BYTES_MAX, WISH_MS_MAX
+from interlock.identity.oauth.documents import Documents, is_document
+from interlock.identity.oauth.limits import BODY_BYTES_MAX, DOCUMENTS_AT_ONCE_MAX, WISH_MS_MAX
 from interlock.identity.oauth.wire import (
     Fault,
     Faulty,
@@ -76,6 +77,7 @@ class Around:
     recorder: Recorder
     clock: Clock
     session: str
+    documents: Documents = field(default_factory=Documents)
 
 
 class LoginServer:
@@ -86,6 +88,7 @@ class LoginServer:
     def __init__(self, around: Around) -> None:
         self._around = around
         self._resources = metadata.Resources(around.url, around.hosts, around.connectors)
+        self._fetching = asyncio.Semaphore(DOCUMENTS_AT_ONCE_MAX)
         self._asking: set[asyncio.Task[None]] = set()
         self._routes: dict[str, tuple[str, Callable[[Visit], Awaitable[Reply]]]] = {
             "/register": ("POST", self._register),
@@ -162,6 +165,7 @@ class LoginServer:
     async def _authorize(self, visit: Visit) -> Reply:
         _check_whole_page(visit.headers)
         said, now_ms = parameters(visit.query), self._around.clock.steady_ms()
+        await self._read_document(said.get("client_id", ""), now_ms)
         wish = await self._around.kept(lambda store: authorize.wished(store, said, self._resources, now_ms))
         if isinstance(wish, authorize.GoesBack):
             fault = wish.fault
@@ -190,6 +194,18 @@ class LoginServer:
         task.add_done_callback(self._asking.discard)
         kept = f"{_cookie(row)}={cookie}; Path={WAIT}; HttpOnly; SameSite=Strict; Max-Age={WISH_MS_MAX // 1_000}"
         return pages.waiting(row, wish.client, f"{WAIT}?login={handle}", [(b"set-cookie", kept.encode("ascii"))])
+
+    async def _read_document(self, identity: str, now_ms: int) -> None:
+        """Where a client's id is the address of a document, have what that says now. Raises `Faulty`."""
+        if not is_document(identity):
+            return
+        if self._fetching.locked():
+            raise Faulty("temporarily_unavailable", "too many clients are being looked up", 503)
+        async with self._fetching:
+            row = await self._around.documents.client(identity, now_ms)
+        fault = await self._around.kept(lambda store: clients.keep(store, row, now_ms))
+        if fault is not None:
+            raise Faulty(fault.code, fault.words, fault.status)
 
     async def _asked(self, wish: WishRow, question: Question) -> None:
         """Ask at the inbox, record, and turn the wish. What fails on the way is a no."""

@@ -14,7 +14,7 @@ import re
 import secrets
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from interlock.identity.oauth.clients import ITSELF
+from interlock.identity.oauth.clients import DOCUMENT, ITSELF
 from interlock.identity.oauth.limits import ACCESS_MS, ISSUED_PER_MINUTE_MAX, LOGIN_MS_MAX
 from interlock.identity.oauth.metadata import SCOPE
 from interlock.identity.oauth.wire import Fault, digest_of, secret
@@ -97,7 +97,7 @@ def refresh(store: Logins, said: dict[str, str], by: Exchange) -> Issued | Fault
 def for_itself(store: Logins, by: Exchange) -> Issued | Fault:
     """A token for a client that an operator made known, without a person (RFC 6749, 4.4)."""
     client = by.client
-    if client.by == ITSELF or client.method == "none" or client.agent is None:
+    if client.by in (ITSELF, DOCUMENT) or client.method == "none" or client.agent is None:
         return Fault("unauthorized_client", "only a client of the operator's with a secret or a key may do so")
     with store.whole():
         if not store.is_active(client.agent):
