@@ -99,6 +99,22 @@ def test_a_repository_that_a_session_made_is_not_believed(cli, policy):
         assert not allowed(cli, policy, "evil.example", folder), folder
 
 
+@pytest.mark.parametrize("place", ["shared", "~/.cache", "~/.npm", "~/.claude"])
+def test_a_repository_where_every_session_may_make_one_is_not_believed(cli, policy, place):
+    """The workspace of another session lies elsewhere, and a person comes there later."""
+    workspace = repository(cli.workspace, origin="https://one.example/r")
+    folder = cli.root / "elsewhere" if place == "shared" else cli.human / place[2:] / "made"
+    folder.parent.mkdir(exist_ok=True)
+    repository(folder, origin="https://evil.example/r")
+    assert allowed(cli, policy, "evil.example", folder), "nothing of a session could have been there"
+    assert cli("run", "--", "true", cwd=workspace).returncode == 0
+    assert not allowed(cli, policy, "evil.example", folder)
+    assert cli("run", "--", "true", cwd=folder).returncode == 0
+    assert not allowed(cli, policy, "evil.example", folder) and allowed(cli, policy, "one.example")
+    assert cli("allow", "--remotes", "--yes", cwd=folder).returncode == 0
+    assert allowed(cli, policy, "evil.example", folder)
+
+
 def test_a_linked_worktree_knows_what_its_repository_knows(cli, policy):
     repository(cli.workspace, origin="https://one.example/r")
     git(cli.workspace, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "x")

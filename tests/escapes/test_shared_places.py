@@ -238,6 +238,8 @@ def test_the_socket_of_a_program_outside_is_not_taken_over(arena: Arena, kind: s
 NAMES = [
     "tmux-{}/default", "ssh-{}/agent.1", "krb5cc_{}", ".s.PGSQL.{}", "mysql{}.sock", "gpg-{}/S.gpg-agent", "dbus-{}", "xauth-{}",
     "vscode-ipc-{}.sock", "emacs{}/server", ".java_pid{}", "systemd-private-{}/tmp", "screens/S-{}", "pulse-{}/native",
+    "v8-compile-cache-{}/x/a.BLOB", "tsx-{}/a", "torchinductor_{}/a.py", "bunx-{}-tool@latest/a.js", "CoreFxPipe_MSBuild{}", "clr-debug-pipe-{}-in",
+    "ts-node-{}/a.js", "metro-cache{}/00/a",
 ]  # fmt: skip
 
 

@@ -444,3 +444,22 @@ def test_workers_of_the_session_share_its_port(arena: Arena) -> None:
     for preset in PRESETS:
         held = arena.held(*command, preset=preset)
         assert held.output == "4\nboth\n", held.errors
+
+
+STANDING_IN = """
+import socket, sys
+family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
+own = socket.socket(family)
+own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+try: own.bind((sys.argv[1], 7391)); own.listen(); print("there")
+except OSError as error: print(error.errno)
+"""
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.9", "0.0.0.0", "::1", "::", "::ffff:127.0.0.1"])
+def test_no_session_stands_in_for_the_gateway(arena: Arena, address: str) -> None:
+    """Agents outside are told its address once, and send their tokens there, whether it runs or not."""
+    command = ("/usr/bin/python3", "-I", "-c", STANDING_IN, address)
+    assert arena.run(*command).output == "there\n"
+    for preset in PRESETS:
+        assert arena.held(*command, preset=preset).output == "13\n", preset

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
+import signal
 import socket
 import subprocess
 import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +25,7 @@ from tests.kernel.test_host_names import (
     HEAD,
     HOST,
     LOCAL,
+    POLICY,
     PYTHON,
     RUN,
     SIGNAL,
@@ -29,7 +33,7 @@ from tests.kernel.test_host_names import (
     ZONE,
     run,
 )
-from tests.kernel.world import OTHER, PORT, PUBLIC, World, in_world
+from tests.kernel.world import OTHER, PORT, PUBLIC, World, folder, in_world
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="needs root: makes a network of its own")
 ASKS = rule("ask", "approve", ["net.connect", "net.send"], 60_000)
@@ -240,6 +244,91 @@ s = sock(); s.sendto(Q, ('127.0.0.10', 53)); print(len(s.recv(99)) > 30)
         own = "b'own\\x124'"
         assert run(script, OWN).split("\n")[:4] == [f"({own}, ('127.0.0.9', 53))", own, own, "True"]
         assert world.asked == ["api.example.com"]
+
+    in_world(act, ZONE)
+
+
+#: It takes the place of the machine's own server of names, has names asked for there, and goes where it has said that they lead.
+TAKER = """
+import socket, struct, sys, threading
+from contextlib import suppress
+def serve(server):
+    while True:
+        message, client = server.recvfrom(999)
+        record = b'\\xc0\\x0c' + struct.pack('>HHIH', 1, 1, 60, 4) + socket.inet_aton('203.0.113.8')
+        server.sendto(message[:2] + bytes([0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]) + message[12 : message.index(0, 12) + 5] + record, client)
+for family, place in ((socket.AF_INET, sys.argv[1]), (socket.AF_INET6, '::ffff:' + sys.argv[1]), (socket.AF_INET, '0.0.0.0'), (socket.AF_INET6, '::')):
+    server = socket.socket(family, socket.SOCK_DGRAM)
+    with suppress(OSError):
+        server.bind((place, 53))
+        threading.Thread(target=serve, args=(server,), daemon=True).start()
+        break
+asking, led = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), socket.inet_aton('203.0.113.8')
+asking.settimeout(9)
+with suppress(OSError):
+    asking.sendto(bytes.fromhex('123401000001000000000000') + b'\\3api\\7example\\3com\\0\\0\\1\\0\\1', (sys.argv[2], 53))
+    led = asking.recv(999)[-4:]
+peer = socket.socket()
+with suppress(OSError):
+    peer.connect((socket.inet_ntoa(led), 443))
+    print(peer.recv(200).decode().rpartition('\\r\\n')[2])
+"""
+
+
+@pytest.mark.parametrize("user", USERS)
+@pytest.mark.parametrize(("resolv", "place"), [("nameserver 127.0.0.9\noptions timeout:1\n", "127.0.0.9"), ("options timeout:1\n", "127.0.0.1")])
+def test_no_session_answers_in_the_place_of_the_machines_own_server_of_names(resolv: str, place: str, user: int | None) -> None:
+    """It is named, has an address of this machine, and is not there: systemd-resolved that is started anew, a container without any."""
+
+    def act(world: World) -> None:
+        Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").write_text("0")
+        here = rule("here", "allow", ["net.send"], address=["127.0.0.0/8"])
+        compiled = policy(FILES, RUN, SIGNAL, rule("local", "allow", ["net.bind", "unix.connect"]), HOST, here)
+        with Drive([PYTHON, "-I", "-c", TAKER, place, "192.0.2.77"], compiled, user=user) as drive:
+            assert drive.finish(60)[1] == b""
+        assert not world.reached
+        # Outside of a session it is believed, by whoever asks there.
+        subprocess.run([PYTHON, "-I", "-c", TAKER, place, place], check=True, user=user)
+        assert world.reached == [OTHER]
+
+    in_world(act, ZONE, resolv=resolv)
+
+
+def test_a_socket_that_came_too_late_is_not_taken_for_a_later_one() -> None:
+    """The helper is stopped for longer than it is waited for, and goes on."""
+    script = (
+        HEAD
+        + """
+import os, sys, time
+def wait(name):
+    while not os.path.exists(f'{sys.argv[1]}/{name}'): time.sleep(0.01)
+wait('stopped')
+one = sock()
+try: one.sendto(Q, A)
+except OSError as error: print(error.errno, flush=True)
+wait('goes on')
+kinds = (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_STREAM)
+for kind in kinds:
+    s = socket.socket(socket.AF_INET, kind); s.connect(A)
+    print(s.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE) == kind, flush=True)
+"""
+    )
+
+    def act(_: World) -> None:
+        place = folder()
+        with Drive([PYTHON, "-I", "-c", script, str(place)], POLICY) as drive:
+            drive.until("started")
+            own = Path("/proc/self/ns/net").readlink()
+            children = Path(f"/proc/{drive.process.pid}/task/{drive.process.pid}/children").read_text().split()
+            [helper] = [int(child) for child in children if Path(f"/proc/{child}/ns/net").readlink() != own]
+            os.kill(helper, signal.SIGSTOP)
+            (place / "stopped").touch()
+            drive.until("denied")
+            os.kill(helper, signal.SIGCONT)
+            (place / "goes on").touch()
+            _, out, err = drive.finish(60)
+        shutil.rmtree(place)
+        assert out.split() == [b"13", b"True", b"True", b"True"], err
 
     in_world(act, ZONE)
 

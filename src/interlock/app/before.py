@@ -94,6 +94,8 @@ class _Following:
         self.folders: list[list[tuple[str, str]] | str] = []
         self.moved_to: set[str] = set()
         self.replaced: dict[Identity, str] = {}
+        #: Things that have lost their name, and whose object lies in the journal: by other names it is written to.
+        self.kept_of: dict[Identity, list[Thing]] = {}
 
     def followed(self) -> Past:
         for act in self.journal.acts:
@@ -127,6 +129,10 @@ class _Following:
         if thing is not None and thing.has_content and act.has_content and thing.before != before and is_other:
             # Another of its names; or its number was given to another object, which was there before as well.
             self.others.append(thing)
+            if any(itself for _, itself in thing.contents) and act.content is not None:
+                # What went to the journal itself keeps its number there. A copy that was made of it later, before it
+                # was written to by this name, is what it held.
+                self.kept_of.setdefault(act.was.identity, []).append(thing)
             if thing.was is not None and thing.was.links > 1:
                 act = act._replace(was=thing.was._replace(size=act.was.size))
             thing = None
@@ -142,6 +148,8 @@ class _Following:
         thing.has_content |= act.has_content
         if act.content is not None:
             thing.contents.append((act.content, act.itself))
+            for other in self.kept_of.get(act.was.identity, ()):
+                other.contents.append((act.content, act.itself))
 
     def _thing(self, identity: Identity, before: str, *, is_folder: bool) -> Thing:
         thing = self.known[identity] = Thing(before, identity, is_folder=is_folder)

@@ -5,6 +5,7 @@ Left out: how it is shown (`cli/session_before.py`), and bringing it back (`rest
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -15,12 +16,13 @@ from interlock.storage.journal import Journal, read_journal
 from interlock.vocabulary.errors import OperatorError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from interlock.storage.home import Home
     from interlock.storage.journal import Identity, Was
 
 _READ_BYTES: Final = 1 << 20
+_OWNER_MAY: Final = 0o700
 _TYPE: Final = stat.S_IFMT
 
 
@@ -41,16 +43,20 @@ class Item(NamedTuple):
 
 
 class Compared(NamedTuple):
-    """All of them, by name; `past` is what the journal tells."""
+    """All of them, by name; `past` is what the journal tells. `opened` are folders that let nobody in, as they were
+    found.
+    """
 
     session: str
     journal: Journal
     past: Past
     items: list[Item]
+    opened: dict[str, os.stat_result]
 
 
-def compared(home: Home, session: str, paths: Sequence[str] = ()) -> Compared:
-    """Compare what a session kept with what is there. `paths`: of these alone, and of what lies below them.
+def compared(home: Home, session: str, paths: Sequence[str] = (), *, opens: bool = False) -> Compared:
+    """Compare what a session kept with what is there. `paths`: of these alone, and of what lies below them. `opens`:
+    the person's own folders that let nobody in are opened to the person; else what lies in them is not told.
 
     Raises `OperatorError` where the session has no journal.
     """
@@ -63,11 +69,55 @@ def compared(home: Home, session: str, paths: Sequence[str] = ()) -> Compared:
             hint="it changed nothing of before, ran with `--journal off`, or is too long ago",
         )
     past = past_of(journal)
+    opened = _opened(past) if opens else {}
     places = {thing.before for thing in past.things if thing.was is not None and thing.has_content}
     made = [item for item in made_of(past, journal) if item.path not in places]
-    items = [*(_item_of(thing, journal) for thing in past.things), *made]
+    items = [*(_item_of(thing, journal) for thing in past.things if _is_seen(thing.before, thing.now)), *made]
     wanted = [item for item in items if item is not None and _is_wanted(item, paths)]
-    return Compared(session, journal, past, sorted(wanted, key=lambda item: item.path))
+    return Compared(session, journal, past, sorted(wanted, key=lambda item: item.path), opened)
+
+
+def _opened(past: Past) -> dict[str, os.stat_result]:
+    """Give the person back the right to look into folders of their own, in which something of before is or was: the
+    outermost first.
+    """
+    names = {name for thing in past.things for name in (thing.before, thing.now) if name} | past.made.keys()
+    opened: dict[str, os.stat_result] = {}
+    for folder in sorted({folder for name in names for folder in _above(name)}, key=lambda folder: folder.count("/")):
+        with contextlib.suppress(OSError):
+            there = below.found(folder)
+            if there is not None and stat.S_ISDIR(there.st_mode) and _is_shut(there):
+                _open(folder, there)
+                opened[folder] = there
+    return opened
+
+
+def _is_shut(there: os.stat_result) -> bool:
+    return there.st_mode & _OWNER_MAY != _OWNER_MAY and there.st_uid == os.geteuid() != 0
+
+
+def _open(folder: str, there: os.stat_result) -> None:
+    held = below.held(folder)
+    try:
+        if identity_of(os.fstat(held)) == identity_of(there):
+            os.chmod(f"/proc/self/fd/{held}", stat.S_IMODE(there.st_mode) | _OWNER_MAY)
+    finally:
+        os.close(held)
+
+
+def _above(name: str) -> Iterator[str]:
+    while name := name.rpartition("/")[0]:
+        yield name
+
+
+def _is_seen(*names: str | None) -> bool:
+    """Whether it can be said what is at these names."""
+    try:
+        for name in names:
+            below.found(name) if name is not None else None
+    except PermissionError:
+        return False
+    return True
 
 
 def _is_wanted(item: Item, paths: Sequence[str]) -> bool:
@@ -165,7 +215,7 @@ def link_kept(path: str) -> str:
 def made_of(past: Past, journal: Journal) -> list[Item]:
     """Every name that the session made and that is there, also where something of before had it."""
     of_before = {thing.identity for thing in past.things}
-    found = [(path, identity, below.found(path)) for path, identity in past.made.items()]
+    found = [(path, identity, below.found(path)) for path, identity in past.made.items() if _is_seen(path)]
     return [
         Item(
             path, "made", path, None,

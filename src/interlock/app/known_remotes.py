@@ -14,7 +14,12 @@ import json
 import os
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from interlock.policy.pattern import expand_braces
+from interlock.policy.set_caches import CACHES, TOOL_FOLDERS
+from interlock.policy.set_shared import SHARED_PLACES
+from interlock.policy.set_startup import AGENT_STATE
 from interlock.storage.home import FILE_MODE, Home, user_home
+from interlock.surroundings.caches import named_caches
 from interlock.surroundings.git_remotes import remote_hosts
 from interlock.surroundings.repository import configurations
 from interlock.surroundings.workspace import parents
@@ -25,6 +30,13 @@ if TYPE_CHECKING:
 
     from interlock.vocabulary.json_value import JsonObject
 
+#: The folders in which presets let a session make what it wants: of each pattern what stands before its first mark.
+_EVERYWHERE: Final = frozenset(
+    plain.partition("/*")[0]
+    for pattern in (*SHARED_PLACES, *CACHES, *TOOL_FOLDERS, *AGENT_STATE)
+    for plain in expand_braces(pattern) or ()
+    if plain.endswith("/**") and plain.startswith(("~/", "/"))
+)
 _DISK_ERRORS: Final = frozenset({errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG})
 
 class Remotes(NamedTuple):
@@ -47,15 +59,17 @@ def begin(home: Home, workspace: str) -> None:
     """A session is about to begin: from now on what is added takes a yes."""
     path = home.remotes_of(workspace)
     if not os.path.lexists(path):
+        believed = _before(home, workspace, _found(workspace))
         home.ensure(home.remotes)
-        _write(path, workspace, _before(home, workspace, _found(workspace)))
+        _write(path, workspace, believed)
 
 
 def adopt(home: Home, workspace: str, hosts: Iterable[str]) -> None:
     """A person said yes to these."""
     path = home.remotes_of(workspace)
+    believed = {*(_read(path) or remotes(home, workspace).known), *hosts}
     home.ensure(home.remotes)
-    _write(path, workspace, {*(_read(path) or remotes(home, workspace).known), *hosts})
+    _write(path, workspace, believed)
 
 
 def _found(workspace: str) -> tuple[str, ...]:
@@ -64,12 +78,22 @@ def _found(workspace: str) -> tuple[str, ...]:
 
 def _before(home: Home, workspace: str, found: tuple[str, ...]) -> tuple[str, ...]:
     """What is believed where no session began yet: all of it, unless a session that began in a folder around it, or
-    around the repository's own directory, could have written it. Then what was believed there.
+    around the repository's own directory, could have written it. Then what was believed there. Where every session may
+    make a repository, none is believed once there was one.
     """
     places = {workspace, *(os.path.dirname(path) for path in configurations(workspace))}
     around = {above for place in places for above in (place, *parents(place)) if above != workspace}
     held = [known for above in sorted(around) if (known := _read(home.remotes_of(above))) is not None]
-    return found if not held else tuple(sorted({host for known in held for host in known}))
+    is_anybodys = any(_is_everywhere_writable(place) for place in places) and os.path.isdir(home.remotes)
+    return found if not held and not is_anybodys else tuple(sorted({host for known in held for host in known}))
+
+
+def _is_everywhere_writable(folder: str) -> bool:
+    """Whether it lies where sessions make what they want, whatever their workspace."""
+    own = user_home()
+    named = (os.environ.get("TMPDIR", ""), *named_caches(os.environ, workspace=folder))
+    places = (*named, *(place.replace("~", own, 1) for place in _EVERYWHERE))
+    return any(folder.startswith(f"{os.path.realpath(place)}/") for place in places if place.startswith("/"))
 
 
 def _read(path: str) -> tuple[str, ...] | None:

@@ -55,8 +55,8 @@ class _Restoring:
     def __init__(self, found: Compared, *, discard: bool, force: bool) -> None:
         self.found, self.discard, self.force = found, discard, force
         self.outcome = Brought([], [], [])
-        #: Folders in which names were made or taken away, as each was before.
-        self.touched: dict[str, os.stat_result] = {}
+        #: Folders that were opened, or in which names were made or taken away, as each was before.
+        self.touched = dict(found.opened)
         #: Names that were moved back.
         self.named: set[str] = set()
         self.gone: set[str] = set()  # folders of before that were taken away
@@ -330,7 +330,7 @@ class _Restoring:
 
     def _times_are_ours(self, item: Item) -> bool:
         """Whether nobody changed the folder since the session's end: then its times are put back as well."""
-        there = below.found(item.path)
+        there = self.found.opened.get(item.path) or below.found(item.path)
         return there is None or not changed_since(there, self.found.journal)
 
     def _folders_as_before(self, fresh: set[str]) -> None:

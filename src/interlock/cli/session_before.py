@@ -57,9 +57,8 @@ def run(home: Home, arguments: argparse.Namespace) -> int:
     from interlock.app.comparing import compared
 
     paths = [os.path.abspath(path) for path in paths]
-    found = compared(
-        home, session, [os.path.join(os.path.realpath(os.path.dirname(p)), os.path.basename(p)) for p in paths]
-    )
+    names = [os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path)) for path in paths]
+    found = compared(home, session, names, opens=arguments.act != "diff" and not arguments.dry_run)
     if arguments.act == "diff":
         return _diff(found, arguments)
     return _restore(found, arguments)

@@ -55,6 +55,13 @@ KNOWN_NAMES: Final = (
     "/tmp/{vscode,code,cursor,windsurf}-*/**",
     "/tmp/{vscode,code,cursor,windsurf}-*.sock",
     "/tmp/{cc-daemon-*,claude-mcp-browser-bridge-*,codex-ipc}/**",
+    # Programs outside load code that they keep here: what Node (tsc, npm, corepack), yarn, ESLint, Jest, tsx, jiti,
+    # PyTorch and PHPStan compiled, packages that bunx runs. A session's own have its temporary folder.
+    "/tmp/{node-compile-cache,jiti,node-jiti,phpstan}/**",
+    "/tmp/{v8-compile-cache-*,tsx-*,torchinductor_*,bunx-*,metro-cache*,ts-node-*}/**",
+    "/tmp/jest_{?,??,???,????}/**",
+    # .NET's debuggers and compilers find each other by these.
+    "/tmp/{CoreFxPipe_*,clr-debug-pipe-*,dotnet-diagnostic-*}",
     # Shared memory that is opened by a fixed name.
     "/dev/shm/{jack*,lttng-ust-wait-*,sem.jack*,pulse-shm-*,sem.haveged*}",
 )

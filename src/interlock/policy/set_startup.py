@@ -135,7 +135,8 @@ EDITORS_USER: Final = (
 )
 
 PACKAGES: Final = (
-    "~/.{npmrc,yarnrc,yarnrc.yml,pypirc,condarc,gemrc,bundle/config,cargo/config,cargo/config.toml,cargo/env,pip/pip.conf,m2/settings.xml}",
+    "~/.{npmrc,yarnrc,yarnrc.yml,bunfig.toml,pypirc,condarc,gemrc,bundle/config,cargo/config,cargo/config.toml,cargo/env}",
+    "~/.{pip/pip.conf,m2/settings.xml,nuget/NuGet/**}",
     "~/.config/{pip,uv,pypoetry,pnpm,NuGet,composer,mise}/**",
     # Go's own settings; its counters lie beside them.
     "~/.config/go/env",

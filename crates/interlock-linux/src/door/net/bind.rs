@@ -6,6 +6,7 @@
 
 use super::abstracts;
 use super::joined::{self, Taking};
+use super::servers;
 use super::socket::{self, Socket};
 use super::unix;
 use crate::door::answer::{Answered, Pending};
@@ -36,6 +37,7 @@ fn attempt_bind(errand: &Errand<'_>) -> Result<i64, Stop> {
         Name::Inet(endpoint) => {
             let place = (endpoint.address, endpoint.port);
             let protocol = socket::transport(socket.kind, Verb::NetBind, place)?;
+            servers::may_be_bound(errand, protocol, place)?;
             let act = socket::act(Verb::NetBind, protocol, place, Side::Outside);
             let here = |_: &Action, _: &Steer| steered(Verb::NetBind, protocol, place);
             errand.enact_as_caller(&follower(&here), vec![act], |permits| {

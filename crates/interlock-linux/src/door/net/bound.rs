@@ -47,8 +47,8 @@ pub(super) fn overlap(one: IpAddr, other: IpAddr) -> bool {
     takes_in(one, other) || takes_in(other, one)
 }
 
-/// `::` may take IPv4 as well: its V6ONLY flag may be changed.
-fn takes_in(own: IpAddr, address: IpAddr) -> bool {
+/// Whether what is sent to `address` could arrive at a socket that is bound at `own`. `::` may take IPv4 as well: its V6ONLY flag may be changed.
+pub(super) fn takes_in(own: IpAddr, address: IpAddr) -> bool {
     own == address || own.is_unspecified() && (own.is_ipv6() || address.is_ipv4())
 }
 

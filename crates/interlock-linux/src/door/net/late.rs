@@ -68,7 +68,8 @@ fn asked(errand: &Errand<'_>, resolver: &Resolver, name: &str) -> Result<IpAddr,
     if !answer::is_recorded(errand.session, name, true) {
         return Err(Errno(libc::EACCES).into());
     }
-    let found = errand.blocking(|| Ok(upstream::ask(&resolver.machine.servers(), name, Family::Four)))?;
+    let is_sessions = |server| errand.session.sockets.could_be_asked(server);
+    let found = errand.blocking(|| Ok(upstream::ask(&resolver.machine.servers(), is_sessions, name, Family::Four)))?;
     let address = found.and_then(|answer| answer.addresses.first().copied()).ok_or(Errno(libc::EHOSTUNREACH))?;
     resolver.table.answer(name, &[address]);
     Ok(address)

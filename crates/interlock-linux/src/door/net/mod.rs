@@ -18,6 +18,7 @@ mod owned;
 pub mod reach;
 pub mod send;
 pub mod sender;
+mod servers;
 mod shares;
 pub mod shutdown;
 pub mod socket;

@@ -171,7 +171,9 @@ fn asked(session: &Session, resolver: &Resolver, name: &str, family: Family) -> 
     if !is_recorded(session, name, true) {
         return Reply::without(Code::ServerFailure);
     }
-    let Some(answer) = upstream::ask(&resolver.machine.servers(), name, family) else { return Reply::without(Code::ServerFailure) };
+    let is_sessions = |server| session.sockets.could_be_asked(server);
+    let found = upstream::ask(&resolver.machine.servers(), is_sessions, name, family);
+    let Some(answer) = found else { return Reply::without(Code::ServerFailure) };
     // Before the program has them.
     resolver.table.answer(name, &answer.addresses);
     Reply { code: answer.code, addresses: answer.addresses, seconds: answer.seconds }

@@ -9,6 +9,7 @@ use crate::sys::process::{self, Forked};
 use crate::sys::{capabilities, descriptors, network, sockets};
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// What this machine or a test calls the mechanism.
 pub const MECHANISM: &str = "host-names";
@@ -19,13 +20,13 @@ const NOT_MADE: u8 = b'-';
 /// As much as a start may take, in milliseconds.
 const START_MS: i32 = 5000;
 /// A socket is made at once, or its maker hangs.
-const SOCKET_MS: i32 = 2000;
+const SOCKET_WAIT: Duration = Duration::from_secs(2);
 
 /// The other network and who makes sockets in it.
 pub struct SocketMaker {
     link: OwnedFd,
-    /// One question at a time.
-    turn: Mutex<()>,
+    /// One question at a time; and how many answers are still to come. They come in the order of the questions, for some of which nobody waits any more.
+    owed: Mutex<usize>,
     /// Questions by UDP and by TCP arrive here.
     pub datagrams: OwnedFd,
     /// The same by TCP.
@@ -81,7 +82,7 @@ impl SocketMaker {
     fn of(link: OwnedFd, both: Vec<OwnedFd>) -> Option<Self> {
         let [datagrams, streams] = <[OwnedFd; 2]>::try_from(both).ok()?;
         let namespace = sockets::namespace(datagrams.as_fd()).ok()?;
-        Some(Self { link, turn: Mutex::new(()), datagrams, streams, namespace })
+        Some(Self { link, owed: Mutex::new(0), datagrams, streams, namespace })
     }
 
     /// A socket in the other network.
@@ -89,17 +90,26 @@ impl SocketMaker {
     /// # Errors
     /// The kernel's; EPIPE when the helper is gone.
     pub fn socket(&self, domain: i32, style: i32) -> Sys<OwnedFd> {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let link = &self.link;
+        let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
+        let link = self.link.as_fd();
         let wanted = [domain, style].map(i32::to_ne_bytes).concat();
-        sockets::send(link.as_fd(), &[], &wanted, &[], libc::MSG_NOSIGNAL)?;
-        if descriptors::wait_readable(&[link.as_fd()], SOCKET_MS).is_empty() {
-            return Err(Errno(libc::EPIPE));
-        }
-        match network::handed(link.as_fd())? {
-            Some((MADE, made)) => made.into_iter().next().ok_or(Errno(libc::EPROTO)),
-            Some(_) => Err(Errno(libc::EAFNOSUPPORT)),
-            None => Err(Errno(libc::EPIPE)),
+        // A helper that is stopped takes no more than its queue holds.
+        sockets::send(link, &[], &wanted, &[], libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT)?;
+        *owed += 1;
+        let begun = Instant::now();
+        loop {
+            let left = SOCKET_WAIT.saturating_sub(begun.elapsed());
+            if descriptors::wait_readable(&[link], i32::try_from(left.as_millis()).unwrap_or(0)).is_empty() {
+                return Err(Errno(libc::EPIPE));
+            }
+            let told = network::handed(link)?.ok_or(Errno(libc::EPIPE))?;
+            *owed = owed.saturating_sub(1);
+            if *owed == 0 {
+                return match told {
+                    (MADE, made) => made.into_iter().next().ok_or(Errno(libc::EPROTO)),
+                    _ => Err(Errno(libc::EAFNOSUPPORT)),
+                };
+            }
         }
     }
 

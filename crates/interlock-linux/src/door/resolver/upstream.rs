@@ -13,10 +13,11 @@ use std::time::{Duration, Instant};
 const ROUNDS: usize = 2;
 const DATAGRAM_BYTES_MAX: usize = 4096;
 
-/// What the machine's servers say of a name: the first that says anything but that it failed. Nothing where none does.
+/// What the machine's servers say of a name: the first that says anything but that it failed. Nothing where none does. Not asked are those that `is_none` says
+/// are none of the machine's.
 #[must_use]
-pub fn ask(servers: &Servers, name: &str, family: Family) -> Option<Response> {
-    let addresses = std::iter::repeat_n(&servers.addresses, ROUNDS).flatten();
+pub fn ask(servers: &Servers, is_none: impl Fn(SocketAddr) -> bool, name: &str, family: Family) -> Option<Response> {
+    let addresses = std::iter::repeat_n(&servers.addresses, ROUNDS).flatten().filter(|server| !is_none(**server));
     addresses.into_iter().find_map(|server| one(*server, servers.wait, name, family)).map(|mut answer| {
         answer.addresses.dedup();
         answer
