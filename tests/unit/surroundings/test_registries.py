@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from interlock.surroundings.registries import hosts_here
+from interlock._native import match_pattern
+from interlock.policy.pattern import expand_braces
+from interlock.policy.set_startup import AGENTS, PACKAGES
+from interlock.surroundings.registries import _CLIENTS, _MODELS, hosts_here
 
 USUAL = {
     "pypi.org",
@@ -65,3 +68,13 @@ def test_the_environment_tells_them(tmp_path: Path) -> None:
     assert not found & {"pypi.org", "files.pythonhosted.org", "proxy.golang.org"}
     models = hosts_here({"ANTHROPIC_BASE_URL": "http://localhost:4000/v1"}, home=str(tmp_path))["model-api"]
     assert {"api.anthropic.com", "localhost"} <= set(models)
+
+
+def test_no_session_writes_what_says_where_the_next_one_may_go() -> None:
+    """Every file of a person's that the sets are read from is one that the presets keep, wherever the workspace is."""
+    kept = [plain for pattern in (*PACKAGES, *AGENTS) for plain in expand_braces(pattern.replace("~", "/h")) or ()]
+    files = {path.replace("~", "/h") for client in (*_CLIENTS, _MODELS) for path in client.files if path.startswith("~")}
+    folders = {path for path in files if path.endswith("init.d")}
+    names = sorted((files - folders) | {f"{folder}/x.gradle" for folder in folders})
+    assert len(names) > 20
+    assert [name for name in names if not any(match_pattern(each, name.encode()) for each in kept if "$" not in each)] == []
