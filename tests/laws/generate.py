@@ -17,7 +17,7 @@ TOOL_VERBS = ["tool.call", "resource.read"]
 ORIGINS = ["builtin", "user", "organisation", "team", "project", "task"]
 HOSTS = ["example", "b.example", "a.b.example", "c.a.b.example", "xb.example", "b.example.other"]
 ODD_ADDRESSES = ["169.254.169.254", "127.0.0.1", "64:ff9b::808:808", "64:ff9b::a01:203", "fe80::1", "198.18.0.9"]
-THEMES = ["file", "file", "file", "exec", "unix", "net", "signal", "ptrace", "tool"]
+THEMES = ["file", "file", "file", "exec", "unix", "net", "signal", "ptrace", "key", "tool"]
 WORDS = ["push", "-f", "-xf", "--force", "--force=now", "x", "-", "--"]
 AGENT = "coder"
 
@@ -62,7 +62,7 @@ def rule(random: Random, theme: str, name: str, origin: str) -> dict:
         made["steer"] = random.choice(steers(named))
     if decision == "approve" and random.random() < 0.5:
         made["timeout_ms"] = random.choice([1000, 2000])
-    if decision == "approve" and all(verb.startswith("net.") for verb in named) and random.random() < 0.5:
+    if decision == "approve" and all(verb.startswith(("net.", "key.")) for verb in named) and random.random() < 0.5:
         made["unless_allowed"] = True
     if decision != "deny" and random.random() < 0.3:
         made["obligations"] = obligations(random)
@@ -105,6 +105,7 @@ def verbs(random: Random, theme: str) -> list[str]:
         "net": ["net.connect", "net.bind"],
         "signal": ["process.signal"],
         "ptrace": ["process.ptrace"],
+        "key": ["key.use"],
         "tool": TOOL_VERBS,
     }[theme]
     return random.sample(pool, random.randint(1, len(pool)))
@@ -123,8 +124,21 @@ def match(random: Random, theme: str, named: list[str], decision: str) -> dict:
         made["signal"] = random.sample([0, 9, 15], random.randint(1, 2))
     if theme == "net":
         made |= net_match(random, named, decision)
+    if theme == "key":
+        made |= key_match(random, decision)
     if theme == "tool":
         made |= tool_match(random, named)
+    return made
+
+
+def key_match(random: Random, decision: str) -> dict:
+    made: dict = {}
+    if decision == "allow" or random.random() < 0.6:
+        made["host"] = random.sample(["b.example", "a.b.example", "*.b.example", "**.example"], 2)
+    if random.random() < 0.4:
+        made["port"] = [random.choice([[22, 22], [1, 1023]])]
+    if random.random() < 0.5:
+        made["user"] = random.sample(["git", "g*", "root", "?"], random.randint(1, 2))
     return made
 
 
@@ -279,6 +293,10 @@ def target(random: Random, verb: str) -> dict:
             "port": random.choice([80, 443, 8080]),
             "to": to,
         }
+    if verb == "key.use":
+        bound = {"host": random.choice(HOSTS), "port": random.choice([22, 2222])} if random.random() < 0.7 else {}
+        user = {"user": random.choice(["git", "root", "g", "*"])} if random.random() < 0.8 else {}
+        return bound | user | {"key": "SHA256:k", "purpose": "login", "connected": random.sample(["b.example:22"], random.randint(0, 1))}
     if verb == "unix.connect":
         if random.random() < 0.3:
             return {"abstract": random.choice(["a", "/a"]), "to": to}

@@ -449,6 +449,12 @@ def others_match(rule: dict, verb: str, target: dict) -> bool | str:
             astray = f"`{target['host']}` led to `{target['address']}`, where the rule lets no name lead"
             return False if rule["decision"] == "allow" else astray
         return matches
+    if verb == "key.use":
+        named = "host" not in match or any(host_matches(pattern, target.get("host")) for pattern in match["host"])
+        port, user = target.get("port"), target.get("user")
+        within = "port" not in match or (port is not None and any(low <= port <= high for low, high in match["port"]))
+        meant = "user" not in match or (user is not None and any(glob(pattern, user) for pattern in match["user"]))
+        return named and within and meant
     if verb in GATEWAY:
         for key in ("connector", "tool", "operation"):
             if key in match and not any(glob(pattern, target[key]) for pattern in match[key]):
@@ -671,7 +677,7 @@ def joined(rules: list[dict], least: str) -> dict:
 
 
 def record_class(verb: str, outcome: str, approved: bool) -> str:
-    if verb == "tool.call" or outcome in ("steer", "approve") or approved:
+    if verb == "tool.call" or outcome in ("steer", "approve") or approved or (verb, outcome) == ("key.use", "allow"):
         return "durable"
     return "routine" if outcome == "allow" and verb == "file.read" else "ordered"
 
@@ -743,7 +749,7 @@ def digest(action: dict) -> str:
 def without_defaults(target: dict, verb: str) -> dict:
     if verb in GATEWAY:
         return {key: value for key, value in target.items() if value is not None}
-    kept = {key: value for key, value in target.items() if not (key in ("aliases", "inode", "exchange") and not value)}
+    kept = {key: value for key, value in target.items() if not (key in ("aliases", "connected", "inode", "exchange") and not value)}
     if isinstance(kept.get("to"), dict):
         kept["to"] = without_defaults(kept["to"], verb)
     return kept

@@ -15,6 +15,7 @@ use crate::patterns::Patterns;
 use crate::rules::{LAYERS_MAX, Layer, LayerOrigin, PATTERNS_MAX, PolicyError, RULES_MAX, Rule, TIMEOUT_MS_DEFAULT};
 use crate::selector::Selectors;
 use crate::target::{Protocol, SIGNAL_MAX};
+use crate::verb::Verb;
 use crate::{facts, wire};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -98,6 +99,9 @@ fn one_rule(name: &str, origin: LayerOrigin, rule: wire::Rule) -> Result<Rule, S
     if rule.decision == Says::Deny && selectors.host.as_ref().is_some_and(|hosts| hosts.private) {
         return Err("`private` on a deny, which lets no name lead anywhere".into());
     }
+    if rule.decision == Says::Allow && rule.verbs.contains(&Verb::KeyUse) && selectors.host.is_none() {
+        return Err("an allow of `key.use` without `host`; what is signed for nobody in particular is good for anybody".into());
+    }
     check_within(rule.decision, &selectors)?;
     for verb in &rule.verbs {
         if let Some(key) = selectors.foreign_to(*verb) {
@@ -136,8 +140,9 @@ fn check_meaning(origin: LayerOrigin, rule: &wire::Rule) -> Result<(), String> {
     if rule.timeout_ms == Some(0) {
         return Err("`timeout_ms` of 0, in which nobody can answer".into());
     }
-    if rule.unless_allowed && (rule.decision != Says::Approve || !rule.verbs.iter().all(|verb| verb.is_net())) {
-        return Err("`unless_allowed` is about questions for the network: an `approve` of `net.*`".into());
+    let may_stand_in = |verb: &Verb| verb.is_net() || *verb == Verb::KeyUse;
+    if rule.unless_allowed && (rule.decision != Says::Approve || !rule.verbs.iter().all(may_stand_in)) {
+        return Err("`unless_allowed` is about questions for the network and keys: an `approve` of `net.*` or `key.use`".into());
     }
     if rule.decision == Says::Deny && rule.obligations != Obligations::default() {
         return Err("`obligations` on a deny, which lets nothing through".into());
@@ -187,6 +192,7 @@ fn selectors(wire: wire::Selectors) -> Result<Selectors, String> {
         address: each("address", wire.address, |text| Block::parse(&text))?,
         host: hosts(wire.host, wire.private)?,
         port: each("port", wire.port, port)?,
+        user: each("user", wire.user, |text| text_glob(&text))?,
         protocol: each("protocol", wire.protocol, protocol)?,
         to: wire.to,
         signal: each("signal", wire.signal, signal)?,

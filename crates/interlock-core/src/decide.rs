@@ -180,7 +180,7 @@ fn record_class(verb: Verb, says: Says, granted: bool, voices: &[Voice<'_>]) -> 
     match says {
         _ if verb == Verb::ToolCall => RecordClass::Durable,
         Says::Steer | Says::Approve => RecordClass::Durable,
-        Says::Allow if approved => RecordClass::Durable,
+        Says::Allow if approved || verb == Verb::KeyUse => RecordClass::Durable,
         Says::Allow if verb == Verb::FileRead => RecordClass::Routine,
         Says::Allow | Says::Deny => RecordClass::Ordered,
     }

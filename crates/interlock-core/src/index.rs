@@ -65,7 +65,12 @@ impl Index {
             Target::Exec { path, aliases, inode, .. } => self.end(&path.0, aliases, *inode, &mut found),
             Target::UnixPath { path, aliases, .. } => self.end(&path.0, aliases, None, &mut found),
             // These have no path: rules that name one do not touch them.
-            Target::Signal { .. } | Target::Process { .. } | Target::Net { .. } | Target::UnixAbstract { .. } | Target::Tool { .. } => {}
+            Target::Signal { .. }
+            | Target::Process { .. }
+            | Target::Net { .. }
+            | Target::UnixAbstract { .. }
+            | Target::Key { .. }
+            | Target::Tool { .. } => {}
         }
         found.sort_unstable();
         found.dedup();

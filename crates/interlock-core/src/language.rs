@@ -63,8 +63,9 @@ pub const SELECTORS: &[Selector] = &[
     Selector { name: "keys", takes: Takes::Keys, narrows: |verb| verb.is_file() && verb != Verb::FileRead },
     Selector { name: "address", takes: Takes::Addresses, narrows: Verb::is_net },
     Selector { name: "host", takes: Takes::Hosts, narrows: has_host },
-    Selector { name: "private", takes: Takes::Flag, narrows: has_host },
-    Selector { name: "port", takes: Takes::Ports, narrows: Verb::is_net },
+    Selector { name: "private", takes: Takes::Flag, narrows: leads },
+    Selector { name: "port", takes: Takes::Ports, narrows: |verb| verb.is_net() || verb == Verb::KeyUse },
+    Selector { name: "user", takes: Takes::Globs, narrows: |verb| verb == Verb::KeyUse },
     Selector { name: "protocol", takes: Takes::Protocols, narrows: Verb::is_net },
     Selector { name: "to", takes: Takes::Side, narrows: has_peer },
     Selector { name: "signal", takes: Takes::Signals, narrows: |verb| verb == Verb::ProcessSignal },
@@ -90,8 +91,13 @@ fn has_answers(verb: Verb) -> bool {
     matches!(verb, Verb::ToolCall | Verb::ResourceRead | Verb::PromptGet)
 }
 
-/// A name is asked for on the way to somewhere; what is bound or listened on has none.
+/// A name is asked for on the way to somewhere; what is bound or listened on has none. A key is used at a host.
 fn has_host(verb: Verb) -> bool {
+    leads(verb) || verb == Verb::KeyUse
+}
+
+/// Whether a name leads to an address.
+fn leads(verb: Verb) -> bool {
     matches!(verb, Verb::NetConnect | Verb::NetSend)
 }
 
@@ -115,6 +121,7 @@ fn groups() -> Value {
         "process.*": of(|verb| verb.name().starts_with("process.")),
         "net.*": of(Verb::is_net),
         "unix.*": of(|verb| verb.name().starts_with("unix.")),
+        "key.*": of(|verb| verb == Verb::KeyUse),
         "tool.*": of(|verb| verb.name().starts_with("tool.")),
         "resource.*": of(|verb| verb == Verb::ResourceRead),
         "prompt.*": of(|verb| verb == Verb::PromptGet),

@@ -9,7 +9,7 @@ use crate::policy::{Layer, LayerOrigin, Policy, Rule};
 use crate::target::Side;
 use crate::verb::Verb;
 
-/// Whether any rule names hosts.
+/// Whether any rule names hosts that are to be reached.
 #[must_use]
 pub fn are_needed(policy: &Policy) -> bool {
     rules(policy).any(|rule| rule.selectors.host.is_some())
@@ -17,7 +17,8 @@ pub fn are_needed(policy: &Policy) -> bool {
 
 /// The rules that do.
 pub fn rules(policy: &Policy) -> impl Iterator<Item = &Rule> {
-    policy.layers().iter().flat_map(|layer| &layer.rules).filter(|rule| rule.selectors.host.is_some())
+    let leads = |rule: &&Rule| rule.verbs.contains(Verb::NetConnect) || rule.verbs.contains(Verb::NetSend);
+    policy.layers().iter().flat_map(|layer| &layer.rules).filter(leads).filter(|rule| rule.selectors.host.is_some())
 }
 
 /// Whether a name (in its one spelling) may be asked for. Where an act upon what it leads to is refused in any case, it may not.

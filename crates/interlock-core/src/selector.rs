@@ -26,6 +26,7 @@ pub struct Selectors {
     pub address: Option<Vec<Block>>,
     pub host: Option<Hosts>,
     pub port: Option<Vec<(u16, u16)>>,
+    pub user: Option<Vec<Glob>>,
     pub protocol: Option<Vec<Protocol>>,
     pub to: Option<Side>,
     pub signal: Option<Vec<i32>>,
@@ -124,6 +125,11 @@ impl Selectors {
             }
             Target::Process { to, .. } => Touch::whole(self.side(*to)),
             Target::Net { .. } => Touch::whole(self.net(says, target)),
+            Target::Key { user, host, port, .. } => Touch::whole(
+                self.host.as_ref().is_none_or(|hosts| hosts.name(host.as_deref()))
+                    && self.port.as_ref().is_none_or(|ports| port.is_some_and(|port| within(ports, port)))
+                    && self.user.as_ref().is_none_or(|_| user.as_ref().is_some_and(|user| one_of(&self.user, user))),
+            ),
             Target::Tool { connector, tool, operation, .. } => {
                 Touch::whole(one_of(&self.connector, connector) && one_of(&self.tool, tool) && one_of(&self.operation, operation))
             }
@@ -143,7 +149,7 @@ impl Selectors {
         let Target::Net { protocol, address, port, to, host } = target else { return false };
         self.side(*to)
             && self.protocol.as_ref().is_none_or(|protocols| protocols.contains(protocol))
-            && self.port.as_ref().is_none_or(|ports| ports.iter().any(|(low, high)| (low..=high).contains(&port)))
+            && self.port.as_ref().is_none_or(|ports| within(ports, *port))
             && self.address.as_ref().is_none_or(|blocks| blocks.iter().any(|block| block.contains(*address)))
             && self.host.as_ref().is_none_or(|hosts| hosts.name(host.as_deref()) && (says != Says::Allow || hosts.admit(*address)))
     }
@@ -184,6 +190,7 @@ impl Selectors {
             address,
             host,
             port,
+            user,
             protocol,
             to,
             signal,
@@ -201,6 +208,7 @@ impl Selectors {
             && address.is_none()
             && host.is_none()
             && port.is_none()
+            && user.is_none()
             && protocol.is_none()
             && to.is_none()
             && signal.is_none()
@@ -230,6 +238,7 @@ impl Selectors {
             "host" => self.host.is_some(),
             "private" => self.host.as_ref().is_some_and(|hosts| hosts.private),
             "port" => self.port.is_some(),
+            "user" => self.user.is_some(),
             "protocol" => self.protocol.is_some(),
             "to" => self.to.is_some(),
             "signal" => self.signal.is_some(),
@@ -273,6 +282,10 @@ fn touch_keys(keys: &Keys, touch: Touch, action: &Action) -> (Touch, Option<Stri
         (Ok(source), Ok(destination)) => (Touch { source, destination, ..touch }, None),
         (Err(why), _) | (_, Err(why)) => (touch, Some(why)),
     }
+}
+
+fn within(ports: &[(u16, u16)], port: u16) -> bool {
+    ports.iter().any(|(low, high)| (low..=high).contains(&&port))
 }
 
 fn one_of(globs: &Option<Vec<Glob>>, text: &str) -> bool {

@@ -103,6 +103,24 @@ pub enum Target {
     },
     /// `unix.connect` to an abstract name
     UnixAbstract { r#abstract: Bytes, to: Side },
+    /// `key.use`
+    Key {
+        /// The fingerprint of the public key.
+        key: String,
+        /// What would be signed: `login`, the namespace of a signature (`git`), or `unknown`.
+        purpose: String,
+        /// Who would be logged in.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        user: Option<String>,
+        /// The host whose own key the request is bound to, and its port. What is bound to none is asked for by anybody, for anywhere.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        host: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        port: Option<u16>,
+        /// What whoever asks is connected to, for people.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        connected: Vec<String>,
+    },
     /// gateway verbs
     Tool {
         connector: String,
@@ -141,6 +159,7 @@ impl Target {
             Self::Process { .. } => verb == Verb::ProcessPtrace,
             Self::Net { .. } => verb.is_net(),
             Self::UnixPath { .. } | Self::UnixAbstract { .. } => verb == Verb::UnixConnect,
+            Self::Key { .. } => verb == Verb::KeyUse,
             Self::Tool { .. } => verb.is_gateway(),
             Self::File(_) => verb.is_file() && !verb.is_pair(),
         }
@@ -154,6 +173,7 @@ impl Target {
             Verb::ProcessPtrace => "Process",
             Verb::UnixConnect if value.get("abstract").is_some() => "UnixAbstract",
             Verb::UnixConnect => "UnixPath",
+            Verb::KeyUse => "Key",
             verb if verb.is_net() => "Net",
             verb if verb.is_gateway() => "Tool",
             _ => "File",
@@ -167,7 +187,8 @@ impl Target {
             Self::Net { address, .. } if address.to_canonical() != *address => {
                 Err(format!("`{address}` is an IPv4 address and must be written as one"))
             }
-            Self::Net { host: Some(name), .. } => match host::canonical(name) {
+            Self::Key { host, port, .. } if host.is_some() != port.is_some() => Err("`host` and `port` of a key go together".into()),
+            Self::Net { host: Some(name), .. } | Self::Key { host: Some(name), .. } => match host::canonical(name) {
                 Ok(canonical) if canonical == *name => Ok(()),
                 Ok(canonical) => Err(format!("the host `{name}` must be written as `{canonical}`")),
                 Err(why) => Err(format!("the host `{name}` {why}")),
@@ -190,7 +211,12 @@ impl Target {
                 (path, aliases)
             }
             Self::UnixPath { path, aliases, .. } | Self::File(FileEnd { path, aliases, .. }) => (path, aliases),
-            Self::Signal { .. } | Self::Process { .. } | Self::Net { .. } | Self::UnixAbstract { .. } | Self::Tool { .. } => return Ok(()),
+            Self::Signal { .. }
+            | Self::Process { .. }
+            | Self::Net { .. }
+            | Self::UnixAbstract { .. }
+            | Self::Key { .. }
+            | Self::Tool { .. } => return Ok(()),
         };
         check_names(path, aliases)
     }
@@ -266,6 +292,18 @@ enum Shape {
     UnixAbstract {
         r#abstract: Bytes,
         to: Side,
+    },
+    Key {
+        key: String,
+        purpose: String,
+        #[serde(default)]
+        user: Option<String>,
+        #[serde(default)]
+        host: Option<String>,
+        #[serde(default)]
+        port: Option<u16>,
+        #[serde(default)]
+        connected: Vec<String>,
     },
     Tool {
         connector: String,

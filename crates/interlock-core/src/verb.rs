@@ -56,6 +56,7 @@ verbs! {
     NetSend "net.send",
     NetListen "net.listen",
     UnixConnect "unix.connect",
+    KeyUse "key.use",
     ToolCall "tool.call",
     ToolList "tool.list",
     ResourceRead "resource.read",

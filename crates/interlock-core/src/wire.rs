@@ -99,6 +99,7 @@ pub(crate) struct Selectors {
     pub host: Option<Vec<String>>,
     pub private: Option<bool>,
     pub port: Option<Vec<(u16, u16)>>,
+    pub user: Option<Vec<String>>,
     pub protocol: Option<Vec<Protocol>>,
     pub to: Option<Side>,
     pub signal: Option<Vec<i32>>,

@@ -121,13 +121,17 @@ fn ten_thousand_patterns_and_the_plan_still_agrees() {
 
 #[test]
 fn an_action_that_no_edge_should_build_is_denied() {
-    let policy = layer(json!([{"id": "all", "decision": "allow", "verbs": Verb::ALL.iter().map(|verb| verb.name()).collect::<Vec<_>>()}]));
+    let verbs: Vec<&str> = Verb::ALL.iter().filter(|verb| **verb != Verb::KeyUse).map(|verb| verb.name()).collect();
+    let key = json!({"id": "key", "decision": "allow", "verbs": ["key.use"], "match": {"host": ["a.example"]}});
+    let policy = layer(json!([{"id": "all", "decision": "allow", "verbs": verbs}, key]));
+    let (key, purpose, host, port) = ("k".to_owned(), "login".to_owned(), Some("a.example".to_owned()), Some(22));
     let plan = Plan::compile(&policy);
     let targets = [
         Target::Process { to: Side::Inside, process: 1 },
         Target::Signal { to: Side::Inside, signal: 1, process: 1 },
         Target::File(FileEnd { path: "/a".into(), aliases: Vec::new(), inode: Some(Inode { device: 1, number: 1 }), content: None }),
         Target::UnixAbstract { r#abstract: "a".into(), to: Side::Inside },
+        Target::Key { key, purpose, user: None, host, port, connected: Vec::new() },
     ];
     for verb in Verb::ALL {
         for target in &targets {

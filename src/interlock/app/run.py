@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from interlock.app.journal_place import journal_place
+from interlock.app.key_agent import Keys, open_keys
 from interlock.app.own_layers import own_layers
 from interlock.host.descriptors import open_standard_descriptors
 from interlock.host.executable import find_supervisor
@@ -118,7 +119,8 @@ def run_session(wanted: SessionWanted, face: Face) -> Ran:
     face.begins(policy.layers, workspace, directory, policy.untold)
     _warn(policy, face)
     held = hold(home, session, temporary=temporary.top)
-    identity = _made(wanted, home, session, temporary, held)
+    keys = partial(open_keys, policy.document, runtime=runtime, human_home=human_home, environment=environment)
+    identity = _made(wanted, home, session, temporary, held, keys)
     launch = partial(
         Launch,
         session=session, command=wanted.command, program=program,
@@ -128,9 +130,7 @@ def run_session(wanted: SessionWanted, face: Face) -> Ran:
             inside=f"{runtime}/inside.sock",
             extra=temporary.environment() | _git_excludes(policy, temporary, human_home) | dict(identity.environment),
         ),
-        directory=directory,
-        workspace=workspace,
-        home=human_home,
+        directory=directory, workspace=workspace, home=human_home,
         policy=policy.document,
         runs_later={**policy.runs_later, "passing": [temporary.top]},
         repository=kept(workspace),
@@ -145,6 +145,7 @@ def run_session(wanted: SessionWanted, face: Face) -> Ran:
         agent=identity.agent,
         gateway=identity.gateway,
         journal=_journal(wanted, home, session, human_home=human_home, workspace=workspace, temporary=temporary.top),
+        keys=identity.keys,
     )  # fmt: skip
     clearing: list[threading.Thread] = []
     try:
@@ -277,11 +278,18 @@ def _clear_all(home: Home) -> None:
     clear_old(home.journals, now_s=time.time())
 
 
-def _made(wanted: SessionWanted, home: Home, session: str, temporary: Temporary, held: int) -> _Identity:
-    """The session's temporary folder and its identity, or nothing of either."""
+def _made(
+    wanted: SessionWanted, home: Home, session: str, temporary: Temporary, held: int, keys: Callable[[], Keys]
+) -> _Identity:
+    """The session's temporary folder, its key agent and its identity, or nothing of them."""
     try:
         temporary.make()
-        return _identity(wanted.agent, home, session)
+        agent = keys()
+        try:
+            return _with_keys(_identity(wanted.agent, home, session), agent)
+        except BaseException:
+            agent.end()
+            raise
     except BaseException:
         os.close(held)
         clear(home, session)
@@ -366,6 +374,15 @@ class _Identity(NamedTuple):
     environment: Mapping[str, str]
     gateway: GatewayAt
     end: Callable[[], None]
+    keys: Mapping[str, str] | None = None
+
+
+def _with_keys(identity: _Identity, keys: Keys) -> _Identity:
+    def end() -> None:
+        keys.end()
+        identity.end()
+
+    return identity._replace(environment={**identity.environment, **keys.environment}, keys=keys.place, end=end)
 
 
 def _identity(agent: str | None, home: Home, session: str) -> _Identity:

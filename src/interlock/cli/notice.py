@@ -33,7 +33,7 @@ _REMEMBERED_MAX: Final = 1000
 _ALWAYS_THERE: Final = frozenset({"guard", "base"})
 #: Acts that no rule speaks of: what programs try by the hundred and go without, and the kinds whose first is announced.
 _PROBED: Final = frozenset({"file.read", "unix.connect"})
-_ANNOUNCED: Final = ("file.", "process.exec", "net.")
+_ANNOUNCED: Final = ("file.", "process.exec", "net.", "key.")
 _BUILT_IN: Final = "guard/built-in"
 #: How the supervisor begins to say that git ended for what it could not check out (`door/file/index.rs`).
 _CHECKOUT: Final = "git was refused "

@@ -71,6 +71,7 @@ class Launch(NamedTuple):
     short: Mapping[str, Enforcement] = MappingProxyType({})
     private_places: Sequence[tuple[str, Sequence[str]]] = ()
     journal: Journal | None = None
+    keys: Mapping[str, str] | None = None
 
     def message(self) -> JsonObject:
         """As it crosses the wire."""
@@ -103,6 +104,7 @@ class Launch(NamedTuple):
                 {"path": text(place), "kept": [text(name) for name in kept]} for place, kept in self.private_places
             ],
             "journal": None if self.journal is None else _journal(self.journal),
+            "keys": None if self.keys is None else {name: text(path) for name, path in self.keys.items()},
             "short": {rule: written(state) for rule, state in self.short.items()},
         }
 

@@ -131,6 +131,11 @@ def _selectors(denial: Denial) -> tuple[tuple[str, tuple[str, ...]], ...]:
         if not stands_for_a_name(address) and not is_public(address):
             named.append(("private", ("true",)))
         return *named, *where
+    if verb == "key.use":
+        host, user = target.get("host"), target.get("user")
+        if not isinstance(host, str) or not isinstance(user, str):
+            raise NoRuleError("what is bound to no host is good for anybody, so a person is asked each time")
+        return ("host", (host,)), ("port", (str(target.get("port")),)), ("user", (_glob(user),))
     if verb == "process.signal":
         number = target.get("signal")
         name = _SIGNAL_NAMES.get(number) if isinstance(number, int) else None
@@ -148,6 +153,10 @@ def _selectors(denial: Denial) -> tuple[tuple[str, tuple[str, ...]], ...]:
     other = target.get("to")
     ends = [target, other] if isinstance(other, dict) else [target]
     return (("path", tuple(dict.fromkeys(_exact(_path(end)) for end in ends))),)
+
+
+def _glob(text: str) -> str:
+    return quoted(re.sub(r"([*?\[\\])", r"\\\1", text))
 
 
 def _path(end: JsonObject) -> str:

@@ -42,6 +42,7 @@ KEYS: Final = {
     "address": "the address of a network act",
     "host": "the name that was asked for, where one was",
     "port": "its port",
+    "user": "who would be logged in with a key",
     "protocol": "`tcp` (default) or `udp`",
     "to": "`inside` or `outside` (default)",
     "signal": "the signal",
@@ -248,6 +249,12 @@ def _target(
             "port": int(port),
             "to": side,
         }
+    if verb == "key.use":
+        port = texts.get("port", "22")
+        named = _host(entries.get("host"), texts.get("host"), faults)
+        bound = named | {"port": int(port)} if named and port.isascii() and port.isdigit() else {}
+        user = {"user": texts["user"]} if "user" in texts else {}
+        return {**bound, **user, "key": "SHA256:case", "purpose": "login"}
     if verb == "process.signal":
         number = SIGNALS.get(texts.get("signal", "TERM").removeprefix("SIG"), 0)
         return {"to": texts.get("to", "outside"), "signal": number, "process": 1}

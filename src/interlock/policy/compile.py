@@ -116,6 +116,7 @@ def _rules(rule: Rule, layer: Layer, expander: Expander, faults: list[Fault]) ->
 
 def _rule(rule: Rule, layer: Layer, expander: Expander, faults: list[Fault]) -> CompiledRule:
     _check_words(rule, faults)
+    _check_keys(rule, faults)
     compiled: CompiledRule = {
         "id": rule.id,
         "decision": rule.decision,
@@ -135,10 +136,17 @@ def _rule(rule: Rule, layer: Layer, expander: Expander, faults: list[Fault]) -> 
     return compiled
 
 
+def _check_keys(rule: Rule, faults: list[Fault]) -> None:
+    """What is signed for no host in particular is good for anybody."""
+    if rule.decision == "allow" and "key.use" in rule.verbs and rule.host is None:
+        message = f"the rule `{rule.id}` lets keys be used at any host"
+        faults.append(Fault(rule.place, message, "add `host:`; or ask each time: `approve: key.use`"))
+
+
 def _check_unless_allowed(rule: Rule, faults: list[Fault]) -> None:
     """What may not be read may not be moved either, which a question that another rule silences could not hold."""
-    if not all(verb.startswith("net.") for verb in rule.verbs):
-        message = f"`unless_allowed` of the rule `{rule.id}` is about the network alone"
+    if not all(verb.startswith(("net.", "key.")) for verb in rule.verbs):
+        message = f"`unless_allowed` of the rule `{rule.id}` is about the network and keys alone"
         faults.append(Fault(rule.place, message, "put other verbs into a rule of their own"))
 
 
@@ -171,6 +179,8 @@ def _match(rule: Rule, expander: Expander, faults: list[Fault]) -> Match:
             match["private"] = True
     if rule.port is not None:
         match["port"] = [list(each) for each in rule.port]
+    if rule.user is not None:
+        match["user"] = list(rule.user)
     if rule.command is not None:
         match["command"] = _command(rule.command, expander)
     if rule.arguments is not None:

@@ -47,6 +47,7 @@ Match = TypedDict(
         "host": list[str],
         "private": bool,
         "port": list[list[int]],
+        "user": list[str],
         "protocol": list[str],
         "to": str,
         "signal": list[int],

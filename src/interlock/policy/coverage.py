@@ -108,6 +108,11 @@ def _notes(rule: CompiledRule, verbs: tuple[str, ...]) -> list[str]:
     if any(verb.startswith("net.") for verb in verbs):
         by_name = "judged by the name that was asked for and the address reached; the session answers names itself"
         notes.append(by_name if "host" in match else "judged by address and port")
+    if "key.use" in verbs:
+        notes.append(
+            "by the session's key agent: a login at a host whose own key signed for that connection and is in your "
+            "known_hosts; what is bound to no host is asked about each time, or refused"
+        )
     if "origin" in (rule["when"] or {}):
         notes.append("asked of each object by its file handle; without one it was there before")
     if "history" in (rule["when"] or {}):

@@ -62,6 +62,7 @@ RULE: Final[dict[str, Field]] = {
         TAKES["private"], "`true`: these names may lead to private addresses", decisions=("allow", "approve")
     ),
     "port": Field(TAKES["port"], "a port, a range `8000-8999`, or a list"),
+    "user": Field(TAKES["user"], "who would be logged in with the key"),
     "protocol": Field(TAKES["protocol"], "`tcp`, `udp` or both"),
     "to": Field(TAKES["to"], "`inside` (of this session) or `outside`; on `steer`, what is done instead"),
     "signal": Field(TAKES["signal"], "signal names"),
@@ -84,7 +85,9 @@ RULE: Final[dict[str, Field]] = {
         decisions=("allow",),
     ),
     "unless_allowed": Field(
-        "flag", "`true`, on `net.*`: asks only about what no rule of any layer lets through", decisions=("approve",)
+        "flag",
+        "`true`, on `net.*` and `key.use`: asks only about what no rule of any layer lets through",
+        decisions=("approve",),
     ),
     "best_effort": Field("flag", "`true`: where it is not enforced fully, sessions start and say PARTIAL"),
     "sql": Field("later", "parsed SQL", later=True),

@@ -37,6 +37,15 @@ def host_in_one_spelling(text: str) -> tuple[str, str | None]:
         return str(error), _hint(text)
 
 
+def host_name(text: str) -> str | None:
+    """A name in its one spelling; None for an address, and for what is no name of a host."""
+    module = native()
+    try:
+        return str(module.host_name(text))
+    except module.PatternError:
+        return None
+
+
 def is_public(address: str) -> bool:
     """Whether a name may lead to this address without a rule that says `private: true`."""
     from ipaddress import ip_address
@@ -71,10 +80,10 @@ def _in_ascii(text: str) -> str:
 
 
 def rules_by_name(policy: CompiledPolicy) -> list[tuple[str, bool, WrittenAt]]:
-    """The rules that name hosts: each with whether it says `best_effort`, and where it is written."""
+    """The rules that name hosts to be reached: each with whether it says `best_effort`, and where it is written."""
     return [
         (f"{layer['name']}/{rule['id']}", rule["best_effort"], rule["source"])
         for layer in policy["layers"]
         for rule in layer["rules"]
-        if "host" in rule["match"]
+        if "host" in rule["match"] and any(verb.startswith("net.") for verb in rule["verbs"])
     ]

@@ -89,6 +89,7 @@ class Rule:
     host: tuple[Item, ...] | None = None
     private: bool = False
     port: tuple[tuple[int, int], ...] | None = None
+    user: tuple[str, ...] | None = None
     protocol: tuple[str, ...] | None = None
     to: str | None = None
     signal: tuple[int, ...] | None = None

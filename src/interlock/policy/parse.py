@@ -190,6 +190,7 @@ class _LayerParser:
             host=read("host", values.items),
             private=read("private", values.flag) is True,
             port=read("port", values.ports),
+            user=read("user", values.globs),
             protocol=read("protocol", values.protocols),
             to=read("to", values.side),
             signal=read("signal", values.signals),

@@ -29,6 +29,7 @@ _WORDS: Final = {
     "net.bind": "bind",
     "net.listen": "listen",
     "unix.connect": "local sockets",
+    "key.use": "use keys",
     "tool.call": "call tools",
     "tool.list": "list tools",
     "resource.read": "read resources",
@@ -102,6 +103,7 @@ def target(rule: Rule) -> str:
     parts += ["private addresses as well"] if rule.private else []
     parts += [_command(rule.command)] if rule.command else []
     parts += [f"port {_ports(rule.port)}"] if rule.port else []
+    parts += [f"as {_listed(rule.user)}"] if rule.user else []
     parts += [_listed(texts) for texts in (rule.protocol, rule.connector, rule.tool, rule.operation) if texts]
     parts += [_keys(rule.keys)] if rule.keys else []
     parts += [f"{len(rule.arguments)} conditions on arguments"] if rule.arguments else []

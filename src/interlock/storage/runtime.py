@@ -28,7 +28,7 @@ LOOKED_AT_MAX: Final = 256
 _FRESH: Final = ".new-"
 _FRESH_SECONDS_MAX: Final = 60.0
 _TRIED_EVERY_S: Final = 0.005
-_SOCKETS: Final = ("control.sock", "inside.sock")
+_SOCKETS: Final = ("control.sock", "inside.sock", "agent.sock", "keys.sock", "own-agent.sock")
 #: Files that name folders made for the session alone, to be cleared with it, and how such a folder is called: the home
 #: of a tool server, the temporary folder.
 _FOLDERS: Final = {"scratch": "interlock-server-", "temporary": PREFIX}

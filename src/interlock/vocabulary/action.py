@@ -81,13 +81,25 @@ class ToolTarget(NamedTuple):
     beside: JsonObject | None = None
 
 
+class KeyTarget(NamedTuple):
+    """A key by its fingerprint, and what would be signed with it: a login as somebody at a host, where the request is
+    bound to one. `connected` is what whoever asks is connected to."""
+
+    key: str
+    purpose: str
+    user: str | None
+    host: str | None
+    port: str
+    connected: tuple[str, ...]
+
+
 class CallTarget(NamedTuple):
     """A system call that nothing more is known of."""
 
     call: str
 
 
-Target = ProgramTarget | FileTarget | NetTarget | SocketTarget | ProcessTarget | ToolTarget | CallTarget
+Target = ProgramTarget | FileTarget | NetTarget | SocketTarget | ProcessTarget | ToolTarget | KeyTarget | CallTarget
 
 
 def verb_of(action: object) -> str:
@@ -109,6 +121,8 @@ def target_of(action: object) -> Target | None:
             arguments=arguments if isinstance(arguments, dict) else None,
             beside=beside if isinstance(beside, dict) else None,
         )
+    if "purpose" in target:
+        return _key(target)
     if "address" in target:
         host = target.get("host")
         return NetTarget(
@@ -125,6 +139,18 @@ def target_of(action: object) -> Target | None:
     if "abstract" in target:
         return SocketTarget(text_of(target["abstract"]))
     return _named(target) if "path" in target else None
+
+
+def _key(target: JsonObject) -> KeyTarget:
+    user, host, connected = target.get("user"), target.get("host"), target.get("connected")
+    return KeyTarget(
+        str(target.get("key")),
+        str(target["purpose"]),
+        user if isinstance(user, str) else None,
+        host if isinstance(host, str) else None,
+        str(target.get("port")),
+        tuple(map(str, connected)) if isinstance(connected, list) else (),
+    )
 
 
 def _named(target: JsonObject) -> ProgramTarget | FileTarget:

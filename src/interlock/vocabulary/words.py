@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from interlock.vocabulary.action import (
     CallTarget,
     FileTarget,
+    KeyTarget,
     NetTarget,
     ProcessTarget,
     ProgramTarget,
@@ -81,6 +82,8 @@ def whole(of: Target | None, limit: int) -> str:
             return printable(f"{host}:{port}/{protocol}{led}", limit)
         case SocketTarget(name):
             return printable(f"@{name}", limit)
+        case KeyTarget():
+            return printable(_key_use(of), limit)
         case ProcessTarget(process, signal, to):
             number = f"signal {signal} " if signal is not None else ""
             return printable(f"{number}to process {process} ({to})", limit)
@@ -90,6 +93,14 @@ def whole(of: Target | None, limit: int) -> str:
             return printable(call, limit)
         case None:
             return ""
+
+
+def _key_use(of: KeyTarget) -> str:
+    """`SHA256:… to log in as git at example.com:22`; what is bound to no host says so."""
+    purposes = {"login": f"to log in as {of.user}", "unknown": "to sign what is not understood"}
+    purpose = purposes.get(of.purpose, f"to sign for `{of.purpose}`")
+    where = f"at {of.host}:{of.port}" if of.host is not None else "bound to no host"
+    return f"{of.key} {purpose} {where}"
 
 
 def _changed(of: FileTarget) -> str:
@@ -215,6 +226,8 @@ def _details(of: Target | None, limit: int) -> list[tuple[str, str]]:
         case ProgramTarget(_, arguments, directory):
             where = printable(directory, limit) if directory is not None else ""
             return [("arguments", shell_words(list(arguments), limit)), ("in", where)]
+        case KeyTarget(connected=connected):
+            return [("connected", printable(", ".join(connected) or "to nobody", limit))]
         case ToolTarget(_, _, operation, arguments, beside) if arguments is not None:
             text = printable(json.dumps(arguments, ensure_ascii=False), limit)
             more = printable(json.dumps(beside, ensure_ascii=False), limit) if beside else ""

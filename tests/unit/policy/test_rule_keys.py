@@ -23,6 +23,7 @@ WRITTEN = {
     "host": ("deny: net.connect", "example.com"),
     "private": ("allow: net.connect\n    host: example.com", "true"),
     "port": ("deny: net.connect", "443"),
+    "user": ("deny: key.use", "git"),
     "protocol": ("deny: net.connect", "tcp"),
     "to": ("deny: process.signal", "outside"),
     "signal": ("deny: process.signal", "TERM"),

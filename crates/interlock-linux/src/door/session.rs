@@ -5,6 +5,7 @@
 use super::answer::{Calls, Pending};
 use super::copies::{Copies, Copy, Keeping};
 use super::handover::Handovers;
+use super::keys::{Bound, Converse, KeyAgent};
 use super::missing::Missing;
 use super::naming::Naming;
 use super::pool::{BLOCKED_MAX, BRIEF_MAX, Blocked, Exhausted, Pool};
@@ -28,7 +29,8 @@ use crate::tree::members::Members;
 use interlock_core::action::Action;
 use interlock_core::facts::{Facts, Needs};
 use std::os::fd::AsFd as _;
-use std::path::PathBuf;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
 /// Where attestations of connections to the gateway go (`spec/gateway.md`).
@@ -56,6 +58,8 @@ pub struct Told {
     pub naming: Naming,
     /// Where what was there before is kept.
     pub journal: Option<Journal>,
+    /// The key agent's socket, where policy speaks of keys.
+    pub keys: Option<Bound>,
 }
 
 /// What the threads of a session do: each for as long as it is to run.
@@ -65,6 +69,7 @@ pub struct Threads {
     pub receive: fn(&Session),
     pub help: fn(&Session),
     pub keep: fn(&Session, &Copy),
+    pub converse: fn(&Session, &Call, UnixStream, &Path),
 }
 
 /// One session.
@@ -111,6 +116,8 @@ pub struct Session {
     pub naming: Naming,
     /// Where what was there before is kept, where it is.
     pub journal: Option<Journal>,
+    /// The key agent, where policy speaks of keys.
+    pub keys: Option<KeyAgent>,
     /// The gateway, if this session has one.
     pub gateway: Option<Gateway>,
     /// The inside socket, the one thing of the runtime directory the tree may connect to.
@@ -132,7 +139,7 @@ impl Session {
         (listener, scope): (Listener, Scope),
         threads: Threads,
     ) -> std::io::Result<Arc<Self>> {
-        let Told { name, gateway, inside, histories, places, resolver, naming, journal } = told;
+        let Told { name, gateway, inside, histories, places, resolver, naming, journal, keys } = told;
         let (ground, mounts) = (super::seen::ground::Ground::open()?, Mounts::read()?);
         // INVARIANT: from here on whatever this process makes, it makes with the very mode it says: a caller's umask is worked out for each call
         // (`file::masked`), since threads share theirs and a umask apart takes unshare(2), which containers refuse.
@@ -160,6 +167,7 @@ impl Session {
             missing: Missing::default(),
             naming,
             journal,
+            keys: keys.map(|bound| KeyAgent::new(bound, conversing(own.clone(), threads.converse))),
             gateway,
             inside,
             pool: Pool::new(receivers(own.clone(), threads.receive)),
@@ -278,6 +286,15 @@ fn keeping(session: Weak<Session>, keep: fn(&Session, &Copy)) -> Keeping {
             }
         };
         Ok(std::thread::Builder::new().name("copy".into()).spawn(wait)?.thread().clone())
+    })
+}
+
+/// Serves programs that ask for keys; each holds the session for as long as it is connected.
+fn conversing(session: Weak<Session>, converse: fn(&Session, &Call, UnixStream, &Path)) -> Converse {
+    Box::new(move |call, stream, run| {
+        if let Some(session) = session.upgrade() {
+            converse(&session, call, stream, run);
+        }
     })
 }
 

@@ -164,15 +164,25 @@ impl Question {
     /// Waits for the answer, to the deadline at most.
     #[must_use]
     pub fn wait(&self) -> Reply {
-        let mut state = self.shared.state();
         loop {
-            if let Some(reply) = state.open.get(&self.id).and_then(|slot| slot.reply.clone()) {
+            if let Some(reply) = self.wait_for(Duration::from_millis(TIMEOUT_MS_MAX)) {
                 return reply;
             }
-            let Some(left) = self.deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) else {
-                return Reply::Timeout("nobody answered in time");
-            };
-            state = self.shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// The same for a while at most: nothing where the question is still open then.
+    #[must_use]
+    pub fn wait_for(&self, span: Duration) -> Option<Reply> {
+        let (mut state, until) = (self.shared.state(), Instant::now() + span);
+        loop {
+            if let Some(reply) = state.open.get(&self.id).and_then(|slot| slot.reply.clone()) {
+                return Some(reply);
+            }
+            let left = |end: Instant| end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero());
+            let Some(to_deadline) = left(self.deadline) else { return Some(Reply::Timeout("nobody answered in time")) };
+            let to_end = left(until)?;
+            state = self.shared.changed.wait_timeout(state, to_deadline.min(to_end)).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }

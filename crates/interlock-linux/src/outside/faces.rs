@@ -26,6 +26,9 @@ const LAST: usize = 5;
 /// For the user outside, for the tree inside.
 const SOCKETS: [&str; 2] = ["control.sock", "inside.sock"];
 
+/// The key agent's, where there is one (`door::keys`).
+const AGENT: &str = "agent.sock";
+
 /// What `show` says besides what changes.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
@@ -58,7 +61,7 @@ pub fn serve(runtime: &Path, session: &Arc<Session>, ending: &Arc<Ending>, shown
 
 /// Takes the sockets away, and their directory when nothing else is in it.
 pub fn take_away(runtime: &Path) {
-    for name in SOCKETS {
+    for name in SOCKETS.into_iter().chain([AGENT]) {
         let _none = std::fs::remove_file(runtime.join(name));
     }
     let _others = std::fs::remove_dir(runtime);

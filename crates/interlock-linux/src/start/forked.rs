@@ -6,6 +6,7 @@ use super::opening;
 use super::places::Own;
 use super::tree::Tree;
 use crate::door::file::copy;
+use crate::door::keys::{Bound, talk};
 use crate::door::naming::Naming;
 use crate::door::net::sender;
 use crate::door::receive;
@@ -292,12 +293,13 @@ fn session(
     // Faster hand-over from 6.6 on; without it only slower.
     let _older = listener.wake_synchronously();
     let gateway = launch.gateway.as_ref().map(|place| Gateway { place: place.address.zip(place.port), socket: path(&place.socket) });
-    let threads = Threads { receive: receive::run, help: receive::help, keep: copy::put_in_place };
+    let threads = Threads { receive: receive::run, help: receive::help, keep: copy::put_in_place, converse: talk::converse };
     let inside = path(&launch.runtime).join("inside.sock");
     let histories = Histories::new(launch.workspace.0.clone(), pasts(launch));
     let (name, places, naming) =
         (launch.session.clone(), Places::of(own_places).map_err(own)?, Naming::among(&path(&launch.ledger.keys)).map_err(own)?);
-    let told = Told { name, gateway, inside, histories, places, resolver, naming, journal: opening::journal(launch)? };
+    let keys = launch.keys.as_ref().map(|keys| Bound::at(path(&keys.agent), path(&keys.run))).transpose().map_err(own)?;
+    let told = Told { name, gateway, inside, histories, places, resolver, naming, journal: opening::journal(launch)?, keys };
     Session::start(told, line, members, (listener, scope), threads).map_err(own)
 }
 

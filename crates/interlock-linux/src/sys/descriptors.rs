@@ -100,6 +100,15 @@ pub fn wait_readable(watched: &[BorrowedFd<'_>], milliseconds: i32) -> Vec<usize
     polls.iter().enumerate().filter(|(_, poll)| poll.revents != 0).map(|(index, _)| index).collect()
 }
 
+/// Whether the other end of a connected socket says no more, or is gone.
+#[must_use]
+pub fn has_left(socket: BorrowedFd<'_>) -> bool {
+    let mut poll = libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLRDHUP, revents: 0 };
+    // SAFETY: one live pollfd.
+    unsafe { libc::poll(&raw mut poll, 1, 0) };
+    poll.revents != 0
+}
+
 /// Takes a shared lock (flock(2)), kept until the last duplicate of the descriptor is closed.
 ///
 /// # Errors

@@ -108,6 +108,9 @@ pub struct Launch {
     /// Where what was there before is kept; nothing is where it is left out.
     #[serde(default)]
     pub journal: Option<JournalPlace>,
+    /// The key agent, where policy speaks of keys.
+    #[serde(default)]
+    pub keys: Option<KeysPlace>,
     /// What the policy was made from, for the record.
     #[serde(default)]
     pub sources: Vec<Value>,
@@ -132,6 +135,15 @@ pub struct JournalPlace {
     /// Patterns of what is not kept, and of what has half of the room.
     pub exempt: Vec<Bytes>,
     pub derived: Vec<Bytes>,
+}
+
+/// The sockets of the key agent (`spec/keys.md`): the one that programs find, and where `interlock run` listens for what they ask.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct KeysPlace {
+    pub agent: Bytes,
+    pub run: Bytes,
 }
 
 /// Where git keeps what it knows of a workspace.

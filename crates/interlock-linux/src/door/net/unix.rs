@@ -42,7 +42,15 @@ const ENACTOR: Enactor = Enactor::PLAIN;
 /// Answers a connect to a path.
 pub fn connect(errand: &Errand<'_>, socket: &Socket, text: &[u8]) -> Result<i64, Stop> {
     let wire = path(errand, text, Purpose::Connect)?;
-    reach(errand, socket, &wire.bytes)?;
+    let connect = || reach(errand, socket, &wire.bytes);
+    match &errand.session.keys {
+        Some(agent) if wire.is_agent => {
+            if !agent.receive(errand.caller.process()?, connect)? {
+                errand.session.line.refuse_quietly(Verb::KeyUse, "too many connections to the key agent");
+            }
+        }
+        _ => connect()?,
+    }
     Ok(0)
 }
 
@@ -50,6 +58,8 @@ pub fn connect(errand: &Errand<'_>, socket: &Socket, text: &[u8]) -> Result<i64,
 pub struct Held {
     /// What the kernel is given.
     pub bytes: Vec<u8>,
+    /// Whether it is the session's key agent.
+    is_agent: bool,
     _object: Object,
 }
 
@@ -66,7 +76,11 @@ pub fn path(errand: &Errand<'_>, text: &[u8], purpose: Purpose) -> Result<Held, 
     let magic = files::magic(object.file.as_fd()).absolute();
     let bytes = address::unix_wire(magic.as_bytes()).ok_or(Errno(libc::EINVAL))?;
     if name == errand.session.inside.as_os_str().as_bytes() {
-        return Ok(Held { bytes, _object: object });
+        return Ok(Held { bytes, is_agent: false, _object: object });
+    }
+    if purpose == Purpose::Connect && errand.session.keys.as_ref().is_some_and(|agent| agent.is_at(&name)) {
+        refuse_other_ids(errand, reaching(&name), purpose)?;
+        return Ok(Held { bytes, is_agent: true, _object: object });
     }
     if errand.session.resolver.is_some() && ANSWER_NAMES.contains(&name.as_slice()) {
         return Err(Errno(libc::ECONNREFUSED).into());
@@ -77,7 +91,7 @@ pub fn path(errand: &Errand<'_>, text: &[u8], purpose: Purpose) -> Result<Held, 
     let to = if origin == Origin::Session { Side::Inside } else { Side::Outside };
     let aliases = errand.session.mounts.aliases(&name).into_iter().map(Bytes).collect();
     settle(errand, Target::UnixPath { path: Bytes(name), aliases, to }, Some(origin))?;
-    Ok(Held { bytes, _object: object })
+    Ok(Held { bytes, is_agent: false, _object: object })
 }
 
 /// The address of an abstract name.
