@@ -173,7 +173,9 @@ def test_the_persons_agent_logs_in_where_policy_lets_it(desk):
     assert target["key"] == shown.stdout.split()[1]
 
 
-def test_git_over_ssh_works_with_a_key_file_that_nobody_inside_can_read(desk):
+@pytest.mark.parametrize("agent", [None, "gone"])
+def test_git_over_ssh_works_with_a_key_file_that_nobody_inside_can_read(desk, agent):
+    desk.environment |= {} if agent is None else {"SSH_AUTH_SOCK": str(desk.place.root / agent)}
     there = desk.place.root / "there"
     environment = desk.environment | {"GIT_CONFIG_GLOBAL": "/dev/null", "HOME": str(desk.place.human)}
     subprocess.run(["git", "init", "-q", "--bare", "-b", "main", there], env=environment, check=True, **as_user(desk.user))

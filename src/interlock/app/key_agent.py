@@ -83,12 +83,16 @@ class _Conversations:
         self._lock = threading.Lock()
 
     def begin(self, gate: Gate) -> Conversation:
-        """With the person's own agent, or one with the person's key files."""
+        """With the person's own agent; where that is gone or has no key, with one that has the person's key files."""
         from interlock.key_agent.conversation import Conversation
         from interlock.key_agent.known_hosts import Host, KnownHosts
         from interlock.key_agent.own_agent import AgentConnection
+        from interlock.key_agent.wire import identities
 
-        signer = AgentConnection(self._environment.get(_AGENT) or self._agent_of_files().path())
+        signer = AgentConnection(self._environment.get(_AGENT, ""))
+        if self._files and not identities(signer.identities()):
+            signer.close()
+            signer = AgentConnection(self._agent_of_files().path())
         asked = [Host(name, _SSH_PORT) for name in self._named]
         return Conversation(known=KnownHosts(self._known), asked=asked, signer=signer, gate=gate)
 
