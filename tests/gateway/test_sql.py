@@ -18,6 +18,7 @@ from tests.gateway.sql_statements import HONEST, HOSTILE, SCHEMA
 
 from interlock.approvals.inbox import Inbox
 from interlock.connectors.configuration import Connector, parse
+from interlock.policy import Source, from_environment, load
 from interlock.vocabulary.errors import OperatorError
 
 READS = rule("reads", "allow", "tool.call", operation=["read"])
@@ -90,9 +91,53 @@ def test_what_a_statement_does_is_in_the_action_and_goes_with_the_call(start: St
     (decided,) = stage.decided("tool.call")
     target = decided["action"]["target"]
     assert target["operation"] == "delete" and target["arguments"] == {"sql": "DELETE FROM Customers WHERE id = 3"}
-    does = target["beside"]["_meta"]["interlock/statement"]
+    does = target["sql"]
     assert does["verb"] == "delete" and does["where"] is True
     assert does["changed"] == ["audit", "customers", "orders"], "what the foreign key deletes and its trigger writes"
+
+
+SQL_RULES = """
+interlock: 1
+name: shop
+rules:
+  - {id: orders, allow: tool.call, sql: {tables: [orders, audit, customers, open_orders], changed: [orders, audit]}}
+  - {id: secrets, deny: tool.call, sql: {columns: [customers.secret]}}
+  - {id: everything, deny: tool.call, operation: [write, delete], sql: {where: false}}
+  - {id: random, deny: tool.call, sql: {functions: ["random*"]}}
+  - {id: counted, approve: tool.call, sql: {verb: [delete]}, timeout: 1s}
+"""
+
+
+def test_rules_on_tables_columns_functions_and_where(start: Start, tmp_path: Path) -> None:
+    """An allow covers a statement that uses nothing else than it names; a deny touches one that uses any of it, however written."""
+    written = tmp_path / "shop.yaml"
+    written.write_text(SQL_RULES)
+    found = load([Source.file(str(written))], from_environment({}, workspace=str(tmp_path), directories=[f"{tmp_path}/{each}" for each in "abcd"], home="/home/me", user="me"), workspace_layer=False)
+    folder = tmp_path / "shop"
+    stage = start(shop(folder), compiled=found.document())
+    token = stage.token()
+    _, listed = modern(stage, token, "tools/list")
+    assert [each["name"] for each in listed["result"]["tools"]] == ["shop__describe", "shop__query"]
+    for sql in ("SELECT total FROM orders", "SELECT name FROM customers WHERE id = 1", "SELECT * FROM open_orders", "SELECT 1",
+                "UPDATE orders SET note = 'x' WHERE id = 1", "INSERT INTO orders(customer) VALUES(2)"):
+        result = query(stage, token, sql)
+        assert result["isError"] is False, (sql, result)
+    before = content(folder)
+    for sql, rule_id in (
+        ("SELECT secret FROM customers", "secrets"), ("SELECT * FROM customers", "secrets"), ('SELECT c."SECRET" FROM [Customers] c', "secrets"),
+        ("SELECT count(*) FROM customers WHERE secret LIKE 's%'", "secrets"), ("SELECT name FROM customers ORDER BY secret", "secrets"),
+        ("WITH q AS (SELECT * FROM customers) SELECT name FROM q", "secrets"), ("SELECT (SELECT max(secret) FROM customers) FROM orders", "secrets"),
+        ("INSERT INTO customers VALUES(9,'x','y','z')", "secrets"), ("DELETE FROM customers WHERE id = 1", "secrets"),
+        ("INSERT INTO orders(note) SELECT secret FROM customers", "secrets"), ("SELECT total FROM orders UNION SELECT secret FROM customers", "secrets"),
+        ("UPDATE orders SET total = 0", "everything"), ("UPDATE orders SET total = 0 /* WHERE */", "everything"),
+        ("UPDATE orders SET note = 'WHERE' RETURNING (SELECT 1 WHERE 1)", "everything"), ("SELECT random() FROM orders", "random"),
+        ("SELECT RANDOMBLOB(4)", "random"), ("UPDATE customers SET name = 'x' WHERE id = 1", ""), ("SELECT name FROM sqlite_master", ""),
+        ("CREATE TABLE mine(a)", ""), ("DELETE FROM orders WHERE id = 1", "counted"),
+    ):  # fmt: skip
+        result = query(stage, token, sql)
+        words = result["content"][0]["text"]
+        assert result["isError"] is True and f"shop/{rule_id}" * bool(rule_id) in words, (sql, words)
+        assert content(folder) == before, sql
 
 
 def test_a_reader_is_refused_before_it_is_decided(start: Start, tmp_path: Path) -> None:

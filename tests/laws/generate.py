@@ -216,6 +216,20 @@ def tool_match(random: Random, named: list[str]) -> dict:
         made["arguments"] = [condition(random) for _ in range(random.randint(1, 2))]
     if set(named) <= {"tool.call", "resource.read", "prompt.get"} and random.random() < 0.4:
         made["answers"] = [condition(random) for _ in range(random.randint(1, 2))]
+    if calls and random.random() < 0.3:
+        made["sql"] = statements(random)
+    return made
+
+
+def statements(random: Random) -> dict:
+    """What a rule wants of a statement; an allow may leave no table open."""
+    made: dict = {"tables": random.choice([["a"], ["a", "b"], ["*"]])}
+    wanted = {"changed": ["a"], "columns": ["a.*", "b.x"], "functions": ["sum"], "verb": ["select", "de*"]}
+    for key, globs in wanted.items():
+        if random.random() < 0.3:
+            made[key] = random.sample(globs, 1)
+    if random.random() < 0.3:
+        made["where"] = random.choice([True, False])
     return made
 
 
@@ -315,7 +329,16 @@ def tool(random: Random) -> dict:
     if random.random() < 0.5:
         answers = {key: values(random) for key in random.sample(["one", "two", "three"], random.randint(0, 3))}
         made["beside"] = random.choice([{"inputResponses": answers}] * 8 + [{"_meta": {}}, {"inputResponses": [1]}])
+    if random.random() < 0.4:
+        made["sql"] = {
+            "verb": random.choice(["select", "delete"]), "tables": some(random, "a", "b", "c"), "changed": some(random, "a", "b"),
+            "columns": some(random, "a.x", "b.x"), "functions": some(random, "sum", "abs"), "where": random.choice([None, True, False]),
+        }  # fmt: skip
     return made | {"arguments": values(random)} | random.choice([{}, {"definition": None}, {"definition": "d1"}])
+
+
+def some(random: Random, *names: str) -> list:
+    return random.sample(names, random.randint(0, len(names)))
 
 
 def values(random: Random) -> dict:

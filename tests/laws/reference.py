@@ -232,6 +232,22 @@ def led_astray(match: dict, target: dict) -> bool:
     return "host" in match and any(address in ipaddress.ip_network(block) for block in refused.split())
 
 
+def statement_matches(decision: str, wanted: dict, does: dict | None) -> bool:
+    """An allow is about statements of which it names all, the others about those of which they name any."""
+    if does is None:
+        return False
+    for key, globs in wanted.items():
+        if key == "where":
+            if does["where"] is not globs:
+                return False
+            continue
+        names = [does["verb"]] if key == "verb" else does[key]
+        named = [any(glob(pattern, name) for pattern in globs) for name in names]
+        if not (all(named) if decision == "allow" else any(named)):
+            return False
+    return True
+
+
 def conditions(decision: str, listed: list, arguments: object) -> bool | str:
     """True, False, or why they cannot be judged."""
     answers = [condition(decision, wanted, arguments) for wanted in listed]
@@ -459,6 +475,8 @@ def others_match(rule: dict, verb: str, target: dict) -> bool | str:
         for key in ("connector", "tool", "operation"):
             if key in match and not any(glob(pattern, target[key]) for pattern in match[key]):
                 return False
+        if "sql" in match and not statement_matches(rule["decision"], match["sql"], target.get("sql")):
+            return False
         both = [
             conditions(rule["decision"], match.get("arguments") or [], target["arguments"]),
             answered(rule["decision"], match.get("answers") or [], target.get("beside") or {}),

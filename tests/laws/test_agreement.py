@@ -109,6 +109,11 @@ def lets_a_star_cross(pattern: str, path: str) -> bool:
     return PATH_MATCHES(pattern.replace("/*", "/**"), path)
 
 
+def names_any_of_a_statement(decision: str, wanted: dict, does: dict | None) -> bool:
+    return STATEMENT_MATCHES("deny", wanted, does)
+
+
+STATEMENT_MATCHES = reference.statement_matches
 TOUCHED, END_TOUCHED, HELD, PATH_MATCHES = (
     reference.touched,
     reference.end_touched,
@@ -137,6 +142,7 @@ WRONG_READINGS = {
         "flags_match",
         lambda flags, arguments: flags is None or bool({*flags} & {*arguments}),
     ),
+    "an allow is about statements of which it names any": ("statement_matches", names_any_of_a_statement),
     "a condition on text is false": ("conditions", lambda decision, match, arguments: False),
 }
 

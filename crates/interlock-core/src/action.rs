@@ -83,6 +83,7 @@ const PLACES: &[&str] = &[
     "target/to/content/read/git/changes/*",
     "target/to/content/read/json/changes/*",
     "target/to/content/read/toml/changes/*",
+    "target/sql",
     "subject",
     "subject/process",
 ];

@@ -14,6 +14,7 @@ use crate::pattern::Pattern;
 use crate::patterns::Patterns;
 use crate::rules::{LAYERS_MAX, Layer, LayerOrigin, PATTERNS_MAX, PolicyError, RULES_MAX, Rule, TIMEOUT_MS_DEFAULT};
 use crate::selector::Selectors;
+use crate::statements::Statements;
 use crate::target::{Protocol, SIGNAL_MAX};
 use crate::verb::Verb;
 use crate::{facts, wire};
@@ -101,6 +102,9 @@ fn one_rule(name: &str, origin: LayerOrigin, rule: wire::Rule) -> Result<Rule, S
     }
     if rule.decision == Says::Allow && rule.verbs.contains(&Verb::KeyUse) && selectors.host.is_none() {
         return Err("an allow of `key.use` without `host`; what is signed for nobody in particular is good for anybody".into());
+    }
+    if rule.decision == Says::Allow && selectors.sql.as_ref().is_some_and(Statements::leaves_tables_open) {
+        return Err("`sql` on an allow names columns or what is changed without `tables`; name all that may be used".into());
     }
     check_within(rule.decision, &selectors)?;
     for verb in &rule.verbs {
@@ -202,7 +206,20 @@ fn selectors(wire: wire::Selectors) -> Result<Selectors, String> {
         operation: each("operation", wire.operation, |text| text_glob(&text))?,
         arguments: conditions(wire.arguments)?,
         answers: conditions(wire.answers)?,
+        sql: wire.sql.map(statements).transpose()?,
     })
+}
+
+fn statements(wire: wire::Statements) -> Result<Statements, String> {
+    let found = Statements {
+        verb: each("verb", wire.verb, |text| text_glob(&text))?,
+        tables: each("tables", wire.tables, |text| text_glob(&text))?,
+        changed: each("changed", wire.changed, |text| text_glob(&text))?,
+        columns: each("columns", wire.columns, |text| text_glob(&text))?,
+        functions: each("functions", wire.functions, |text| text_glob(&text))?,
+        r#where: wire.r#where,
+    };
+    if found.is_empty() { Err("`sql` names nothing".into()) } else { Ok(found) }
 }
 
 fn conditions(listed: Option<Vec<wire::Condition>>) -> Result<Vec<Condition>, String> {

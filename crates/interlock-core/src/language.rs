@@ -9,8 +9,8 @@ use crate::condition;
 use crate::content::Format;
 use crate::decision::{RecordClass, Says};
 use crate::facts::{History, Origin};
-use crate::steer;
 use crate::verb::Verb;
+use crate::{statements, steer};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -33,6 +33,7 @@ pub enum Takes {
     Globs,
     Operations,
     Conditions,
+    Sql,
     Keys,
 }
 
@@ -75,6 +76,7 @@ pub const SELECTORS: &[Selector] = &[
     Selector { name: "operation", takes: Takes::Operations, narrows: |verb| verb == Verb::ToolCall },
     Selector { name: "arguments", takes: Takes::Conditions, narrows: |verb| verb == Verb::ToolCall },
     Selector { name: "answers", takes: Takes::Conditions, narrows: has_answers },
+    Selector { name: "sql", takes: Takes::Sql, narrows: |verb| verb == Verb::ToolCall },
 ];
 
 /// Whether acts with this verb are upon an object that was made by somebody (`when: {origin: …}`).
@@ -155,6 +157,7 @@ pub fn table() -> Value {
         "operations": OPERATIONS,
         "command_keys": COMMAND_KEYS,
         "condition_tests": condition::TESTS,
+        "sql_keys": statements::KEYS,
         "formats": Format::ALL,
     })
 }

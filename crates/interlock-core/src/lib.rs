@@ -39,6 +39,8 @@ mod resources;
 mod rules;
 mod samples;
 mod selector;
+mod statement;
+mod statements;
 pub mod steer;
 mod table;
 pub mod target;

@@ -46,6 +46,6 @@ fn is_plain_but(policy: &Policy, verb: Verb, aside: impl Fn(&Layer, &Rule) -> bo
 
 fn wants_nothing(rule: &Rule) -> bool {
     let selectors = &rule.selectors;
-    let unconditional = rule.when.is_none() && selectors.arguments.is_empty() && selectors.answers.is_empty();
+    let unconditional = rule.when.is_none() && selectors.arguments.is_empty() && selectors.answers.is_empty() && selectors.sql.is_none();
     rule.says == Says::Allow && unconditional && rule.obligations == Obligations::default()
 }

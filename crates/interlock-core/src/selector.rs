@@ -12,6 +12,7 @@ use crate::keys::{Keys, changes_content};
 use crate::language::SELECTORS;
 use crate::network::Block;
 use crate::patterns::Patterns;
+use crate::statements::Statements;
 use crate::verb::Verb;
 use std::net::IpAddr;
 
@@ -36,6 +37,7 @@ pub struct Selectors {
     pub operation: Option<Vec<Glob>>,
     pub arguments: Vec<Condition>,
     pub answers: Vec<Condition>,
+    pub sql: Option<Statements>,
 }
 
 /// Which ends of an act a rule touches. An act with one end has it as its source.
@@ -83,7 +85,10 @@ impl Selectors {
         if let (Some(hosts), Target::Net { address, host, .. }) = (&self.host, &action.target) {
             return (touch, astray(hosts, says, *address, host.as_deref()));
         }
-        let Target::Tool { arguments, beside, .. } = &action.target else { return (touch, None) };
+        let Target::Tool { arguments, beside, sql, .. } = &action.target else { return (touch, None) };
+        if self.sql.as_ref().is_some_and(|wanted| !wanted.touch(says, sql.as_ref())) {
+            return (Touch::NONE, None);
+        }
         let answered = Condition::answered(&self.answers, says, beside.as_ref());
         match (Condition::all(&self.arguments, says, arguments), answered) {
             (Ok(false), _) | (_, Ok(false)) => (Touch::NONE, None),
@@ -200,6 +205,7 @@ impl Selectors {
             operation,
             arguments,
             answers,
+            sql,
         } = self;
         let unnarrowed = path.is_none()
             && except.is_empty()
@@ -217,7 +223,8 @@ impl Selectors {
             && tool.is_none()
             && operation.is_none()
             && arguments.is_empty()
-            && answers.is_empty();
+            && answers.is_empty()
+            && sql.is_none();
         !unnarrowed
     }
 
@@ -248,6 +255,7 @@ impl Selectors {
             "operation" => self.operation.is_some(),
             "arguments" => !self.arguments.is_empty(),
             "answers" => !self.answers.is_empty(),
+            "sql" => self.sql.is_some(),
             _ => true,
         }
     }

@@ -3,6 +3,7 @@
 use crate::bytes::Bytes;
 use crate::content::Content;
 use crate::host;
+use crate::statement::Statement;
 use crate::verb::Verb;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -135,6 +136,9 @@ pub enum Target {
         method: Option<String>,
         #[serde(skip_serializing_if = "Option::is_none")]
         definition: Option<String>,
+        /// What the statement does that the call has run.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        sql: Option<Statement>,
     },
     /// every other `file.*`
     File(FileEnd),
@@ -316,6 +320,8 @@ enum Shape {
         method: Option<String>,
         #[serde(default)]
         definition: Option<String>,
+        #[serde(default)]
+        sql: Option<Statement>,
     },
     File(FileEnd),
 }

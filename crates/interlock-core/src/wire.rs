@@ -109,6 +109,7 @@ pub(crate) struct Selectors {
     pub operation: Option<Vec<String>>,
     pub arguments: Option<Vec<Condition>>,
     pub answers: Option<Vec<Condition>>,
+    pub sql: Option<Statements>,
 }
 
 /// Keys of a structured file, as they are written (`keys`).
@@ -121,6 +122,23 @@ pub struct Keys {
     pub named: Vec<String>,
     #[serde(default)]
     pub except: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Statements {
+    #[serde(default)]
+    pub verb: Option<Vec<String>>,
+    #[serde(default)]
+    pub tables: Option<Vec<String>>,
+    #[serde(default)]
+    pub changed: Option<Vec<String>>,
+    #[serde(default)]
+    pub columns: Option<Vec<String>>,
+    #[serde(default)]
+    pub functions: Option<Vec<String>>,
+    #[serde(default)]
+    pub r#where: Option<bool>,
 }
 
 #[derive(Deserialize)]

@@ -126,7 +126,7 @@ def _relaxed_layer(layer: CompiledLayer) -> CompiledLayer:
 
 def _relaxed_rule(rule: CompiledRule) -> CompiledRule | None:
     match: Match = {**rule.get("match", {})}
-    conditions = match.pop("arguments", None), match.pop("answers", None), rule.get("when")
+    conditions = match.pop("arguments", None), match.pop("answers", None), match.pop("sql", None), rule.get("when")
     decided_at_the_call = any(each is not None for each in conditions)
     if not decided_at_the_call:
         return rule

@@ -120,10 +120,9 @@ class Methods:
             check_parameters(conversation.headers, tool.mirrored, arguments)
         told = await statement.seen(upstream, tool.name, arguments) if upstream.observes else statement.NOTHING
         parked, along = self._along(conversation, upstream, "tools/call", params)
-        along = told.beside(along)
         operation = tool_call(
             upstream, tool, arguments, beside=along, identity=self.identity(), subject=self.subject(conversation),
-            observed=told.operation,
+            observed=told.does,
         )  # fmt: skip
         operation = operation.waiting(parked)
         unfit, unclear = tool.held or told.unfit, keys_in_doubt(arguments)

@@ -34,7 +34,7 @@ from interlock.gateway.schema_checks import Foreign
 from interlock.mcp.request_headers import mirrored
 from interlock.mediate.ports import Recorder
 from interlock.mediate.principal import Principal
-from interlock.mediate.upstream import Upstream
+from interlock.mediate.upstream import STATEMENT, Upstream
 from interlock.vocabulary import words
 from interlock.vocabulary.json_text import JsonObject, canonical, is_object, object_at, text_at
 from interlock.vocabulary.printable import printable
@@ -116,12 +116,14 @@ def tool_call(
     beside: JsonObject,
     identity: str,
     subject: JsonObject,
-    observed: str | None = None,
+    observed: JsonObject | None = None,
 ) -> Operation:
-    """The call of a tool; its operation class where that was `observed` for this call."""
+    """The call of a tool; `observed` is what its server said that this call would do."""
     action = call_action(identity=identity, subject=subject, tool=tool, upstream=upstream, arguments=arguments)
     if observed is not None:
-        action = {**action, "target": {**object_at(action, "target"), "operation": observed}}
+        does = {key: value for key, value in observed.items() if key != "operation"}
+        said: JsonObject = {"operation": observed["operation"], **({"sql": does} if does else {})}
+        action = {**action, "target": {**object_at(action, "target"), **said}}
     return Operation(upstream, _with(action, beside, None), tool)
 
 
@@ -155,7 +157,15 @@ def sent(action: JsonObject) -> tuple[str, JsonObject]:
     thing."""
     target = object_at(action, "target")
     method = text_at(target, "method") or METHODS.get(str(action["verb"]), "")
-    return method, {**_parameters(method, target), **object_at(target, "beside")}
+    return method, {**_parameters(method, target), **_beside(target)}
+
+
+def _beside(target: JsonObject) -> JsonObject:
+    """What goes along: what was decided of a statement, too, which is all that its server runs."""
+    along, does = object_at(target, "beside"), object_at(target, "sql")
+    if not does:
+        return along
+    return {**along, "_meta": {**object_at(along, "_meta"), STATEMENT: {"operation": target["operation"], **does}}}
 
 
 def _parameters(method: str, target: JsonObject) -> JsonObject:

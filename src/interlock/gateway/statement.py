@@ -1,7 +1,7 @@
 """What a call would do, where its server can say so before anything is decided: the statement of a SQL connector.
 
-What is said becomes a part of the Action: the operation class of the call, and beside its arguments what was read off
-the statement, which goes to the server with the call. A server that runs statements runs one only with that, and only
+What is said becomes a part of the Action: the operation class of the call, and what was read off the statement (`sql`),
+which goes to the server with the call (`operation.py`). A server that runs statements runs one only with that, and only
 where it does what was decided about. Fail closed: what cannot be read is a denial on the record.
 """
 
@@ -11,26 +11,19 @@ from typing import Final
 
 from msgspec import Struct
 
-from interlock.mediate.upstream import STATEMENT, Broken, Upstream
-from interlock.vocabulary.json_text import JsonObject, is_object, object_at, text_at
+from interlock.mediate.upstream import Broken, Upstream
+from interlock.vocabulary.json_text import JsonObject, is_object, text_at
 
 #: The strictest class, for what is not known.
-_UNKNOWN: Final = "admin"
+_UNKNOWN: Final[JsonObject] = {"operation": "admin"}
 _CLASSES: Final = frozenset({"read", "write", "delete", "admin"})
 
 
 class Seen(Struct, frozen=True):
-    """What was said of a call: its operation class, what it does, or why it is not made."""
+    """What was said of a call: what it does, with its operation class, or why it is not made."""
 
-    operation: str | None = None
     does: JsonObject | None = None
     unfit: str | None = None
-
-    def beside(self, along: JsonObject) -> JsonObject:
-        """What goes along with the request, and this with it."""
-        if self.does is None:
-            return along
-        return {**along, "_meta": {**object_at(along, "_meta"), STATEMENT: self.does}}
 
 
 NOTHING: Final = Seen()
@@ -40,10 +33,10 @@ async def seen(upstream: Upstream, name: str, arguments: JsonObject) -> Seen:
     """Ask the server of a tool what this call would do."""
     said = await upstream.observe(name, arguments)
     if isinstance(said, Broken):
-        return Seen(_UNKNOWN, unfit=f"what the call would do cannot be found out: {said.reason}")
+        return Seen(_UNKNOWN, f"what the call would do cannot be found out: {said.reason}")
     refused, does = text_at(said, "refused"), said.get("does")
     if refused is not None:
-        return Seen(_UNKNOWN, unfit=f"the statement is not run: {refused}")
+        return Seen(_UNKNOWN, f"the statement is not run: {refused}")
     if not is_object(does) or does.get("operation") not in _CLASSES:
-        return Seen(_UNKNOWN, unfit="what the call would do cannot be found out: its server does not say it")
-    return Seen(str(does["operation"]), does)
+        return Seen(_UNKNOWN, "what the call would do cannot be found out: its server does not say it")
+    return Seen(does)

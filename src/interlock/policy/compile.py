@@ -23,10 +23,11 @@ if TYPE_CHECKING:
         CompiledRule,
         KeysMatch,
         Match,
+        SqlMatch,
         SteerTo,
     )
     from interlock.policy.context import Context
-    from interlock.policy.layer import Command, Condition, Item, Keys, Layer, Rule
+    from interlock.policy.layer import Command, Condition, Item, Keys, Layer, Rule, Sql
 
 
 _MASKED: Final = Instead("masked")
@@ -187,6 +188,8 @@ def _match(rule: Rule, expander: Expander, faults: list[Fault]) -> Match:
         match["arguments"] = _conditions(rule.arguments)
     if rule.answers is not None:
         match["answers"] = _conditions(rule.answers)
+    if rule.sql is not None:
+        match["sql"] = _sql(rule, rule.sql, faults)
     if rule.to is not None:
         match["to"] = rule.to
     if rule.protocol is not None:
@@ -200,6 +203,15 @@ def _match(rule: Rule, expander: Expander, faults: list[Fault]) -> Match:
     if rule.operation is not None:
         match["operation"] = list(rule.operation)
     return match
+
+
+def _sql(rule: Rule, sql: Sql, faults: list[Fault]) -> SqlMatch:
+    found = {key: list(listed) for key, listed in sql.globs}
+    if rule.decision == "allow" and "tables" not in found and ("columns" in found or "changed" in found):
+        message = "an allow that names columns, or what is changed, leaves open which tables may be used"
+        faults.append(Fault(rule.place, message, "name all of them with `tables` as well"))
+    made: SqlMatch = {**found, **({} if sql.where is None else {"where": sql.where})}  # type: ignore[typeddict-item]
+    return made
 
 
 def _conditions(conditions: tuple[Condition, ...]) -> list[ArgumentMatch]:

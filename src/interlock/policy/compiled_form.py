@@ -31,6 +31,15 @@ class ArgumentMatch(TypedDict):
     value: object
 
 
+#: What a statement does that a rule is about.
+class SqlMatch(TypedDict, total=False):
+    verb: list[str]
+    tables: list[str]
+    changed: list[str]
+    columns: list[str]
+    functions: list[str]
+    where: bool
+
 #: Which keys of a structured file a rule is about: those named, or all but those excepted.
 KeysMatch = TypedDict("KeysMatch", {"format": str, "named": NotRequired[list[str]], "except": NotRequired[list[str]]})
 
@@ -57,6 +66,7 @@ Match = TypedDict(
         "operation": list[str],
         "arguments": list[ArgumentMatch],
         "answers": list[ArgumentMatch],
+        "sql": SqlMatch,
     },
     total=False,
 )

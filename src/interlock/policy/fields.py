@@ -72,6 +72,7 @@ RULE: Final[dict[str, Field]] = {
     "operation": Field(TAKES["operation"], "operation classes of tools"),
     "arguments": Field(TAKES["arguments"], "conditions on a tool call's arguments"),
     "answers": Field(TAKES["answers"], "conditions on what a client answers to a server's questions"),
+    "sql": Field(TAKES["sql"], "what the statement of a SQL connector does"),
     "timeout": Field("duration", "how long to wait for a human", decisions=("approve",)),
     "record": Field("record", "how surely it is recorded before it happens", decisions=("allow", "approve")),
     "when": Field(
@@ -90,7 +91,6 @@ RULE: Final[dict[str, Field]] = {
         decisions=("approve",),
     ),
     "best_effort": Field("flag", "`true`: where it is not enforced fully, sessions start and say PARTIAL"),
-    "sql": Field("later", "parsed SQL", later=True),
     "limit": Field("later", "an obligation to limit", later=True),
     "inject": Field("later", "an obligation to inject", later=True),
     "quorum": Field("later", "several approvers", later=True),
@@ -100,7 +100,6 @@ RULE: Final[dict[str, Field]] = {
 
 #: What to do instead, for what is known and not enforced yet.
 INSTEAD: Final[dict[str, str]] = {
-    "sql": "use `operation` and `arguments` conditions on the connector's tools",
     "quorum": "one approver answers; leave `quorum` out",
     "limit": "leave it out; nothing would limit yet",
     "inject": "leave it out; the connector's own configuration carries credentials",

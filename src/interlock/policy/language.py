@@ -52,6 +52,7 @@ class _Table(TypedDict):
     operations: list[str]
     command_keys: list[str]
     condition_tests: list[str]
+    sql_keys: list[str]
 
 
 _TABLE: Final[_Table] = json.loads(native().policy_language())
@@ -68,6 +69,7 @@ SELECTORS: Final[dict[str, frozenset[str]]] = {selector["name"]: frozenset(selec
 TAKES: Final[dict[str, str]] = {selector["name"]: selector["takes"] for selector in _WRITTEN}
 OPERATIONS: Final[tuple[str, ...]] = tuple(_TABLE["operations"])
 COMMAND_KEYS: Final[tuple[str, ...]] = tuple(_TABLE["command_keys"])
+SQL_KEYS: Final[tuple[str, ...]] = tuple(_TABLE["sql_keys"])
 CONDITION_TESTS: Final[tuple[str, ...]] = tuple(_TABLE["condition_tests"])
 PROTOCOLS: Final[tuple[str, ...]] = tuple(_TABLE["protocols"])
 SIDES: Final[tuple[str, ...]] = tuple(_TABLE["sides"])

@@ -47,6 +47,14 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
+class Sql:
+    """What a statement does that a rule is about: each key with its patterns, and whether it has a WHERE."""
+
+    globs: tuple[tuple[str, tuple[str, ...]], ...]
+    where: bool | None
+
+
+@dataclass(frozen=True, slots=True)
 class Keys:
     """Which keys of a structured file a rule is about: those `named`, or all but the `excepted`; one of the two."""
 
@@ -99,6 +107,7 @@ class Rule:
     tool: tuple[str, ...] | None = None
     operation: tuple[str, ...] | None = None
     arguments: tuple[Condition, ...] | None = None
+    sql: Sql | None = None
     answers: tuple[Condition, ...] | None = None
     timeout_ms: int | None = None
     record: str | None = None

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, TypeVar
 
-from interlock.policy import flows, labels, rego, risk, steers, values
+from interlock.policy import flows, labels, rego, risk, statement, steers, values
 from interlock.policy.document import Mapping, Node, Sequence, Text, read_document
 from interlock.policy.faults import Fault, Place, meant, quoted
 from interlock.policy.fields import DECISIONS, INSTEAD, RULE, TIMEOUT_MS_DEFAULT, TOP, Field
@@ -201,6 +201,7 @@ class _LayerParser:
             operation=read("operation", values.operations),
             arguments=read("arguments", values.conditions),
             answers=read("answers", values.conditions),
+            sql=read("sql", statement.sql),
             timeout_ms=TIMEOUT_MS_DEFAULT if rule.decision == "approve" and "timeout" not in found else timeout_ms,
             record=read("record", values.record),
             mask=read("mask", values.mask),

@@ -25,6 +25,7 @@ from interlock.policy.language import (
     SELECTORS,
     SIDES,
     SIGNALS,
+    SQL_KEYS,
     STEERS,
     in_groups,
 )
@@ -55,6 +56,7 @@ _TAKES: Final[dict[str, str]] = {
     "globs": "one or more names with `*`",
     "operations": ", ".join(f"`{operation}`" for operation in OPERATIONS),
     "conditions": f"a list of `at` and one of {', '.join(f'`{test}`' for test in CONDITION_TESTS)}",
+    "sql": ", ".join(f"`{key}`" for key in SQL_KEYS),
     "keys": f"`format` ({', '.join(f'`{form}`' for form in FORMATS)}) and one of `named` and `except`",
     "duration": "`120s`, `5m`",
     "record": ", ".join(f"`{record}`" for record in RECORDS),

@@ -18,6 +18,7 @@ from interlock.policy.language import (
     PROTOCOLS,
     RECORDS,
     SIDES,
+    SQL_KEYS,
     VERBS,
 )
 from interlock.policy.limits import RULES_MAX
@@ -164,6 +165,7 @@ _KINDS: Final[dict[str, JsonObject]] = {
     "globs": _one_or_many({"type": "string"}),
     "operations": _one_or_many({"enum": list(OPERATIONS)}),
     "conditions": _CONDITIONS,
+    "sql": _object({key: {"type": "boolean"} if key == "where" else _one_or_many(_TEXT) for key in SQL_KEYS}),
     "keys": {
         "type": "object",
         "required": ["format"],

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from interlock.policy.flows import CompiledFlow
-    from interlock.policy.layer import Command, Instead, Keys, Layer, Rule
+    from interlock.policy.layer import Command, Instead, Keys, Layer, Rule, Sql
 
 #: Patterns of one selector that a row names; the rest is counted.
 PATTERNS_MAX: Final = 3
@@ -108,6 +108,7 @@ def target(rule: Rule) -> str:
     parts += [_keys(rule.keys)] if rule.keys else []
     parts += [f"{len(rule.arguments)} conditions on arguments"] if rule.arguments else []
     parts += [f"{len(rule.answers)} conditions on answers"] if rule.answers else []
+    parts += [_statement(rule.sql)] if rule.sql else []
     parts += [_listed([_SIGNAL_NAMES.get(number, str(number)) for number in rule.signal])] if rule.signal else []
     parts += [f"{rule.to} the session"] if rule.to else []
     parts += _scored(rule)
@@ -142,6 +143,12 @@ def _scored(rule: Rule) -> list[str]:
         elif fact == "labels" and isinstance(wanted, tuple):
             found += [f"after reading what is {' or '.join(each[1])}" for each in wanted]
     return found
+
+
+def _statement(sql: Sql) -> str:
+    parts = [f"{key} {_listed(list(globs))}" for key, globs in sql.globs]
+    parts += [] if sql.where is None else ["with a WHERE" if sql.where else "without a WHERE"]
+    return f"statements: {', '.join(parts)}"
 
 
 def _keys(keys: Keys) -> str:

@@ -33,6 +33,7 @@ WRITTEN = {
     "operation": ("deny: tool.call", "delete"),
     "arguments": ("deny: tool.call", "[{at: /to, equals: x}]"),
     "answers": ("deny: tool.call", "[{at: /to, equals: x}]"),
+    "sql": ("deny: tool.call", "{tables: [orders], where: false}"),
     "timeout": ("approve: file.read", "7s"),
     "record": ("allow: file.read", "durable"),
     "when": ("deny: file.read", "{origin: before}"),
