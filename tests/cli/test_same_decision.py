@@ -46,6 +46,10 @@ rules:
     allow: file.create
     path: "${workspace}/marks/**"
 """
+NOT_DONE_INSTEAD = (
+    "a steer is not enforced here",
+    "it is shown without its credentials, to be read and not changed; change it outside",
+)
 _STRICTEST = ("allow", "steer", "approve", "deny")
 #: What the kernel says before there is anything to decide: none of these is an answer of policy's.
 UNDECIDED = {
@@ -214,7 +218,7 @@ def divided(record, marks):
 def by_policy(each):
     """Whether policy decided it, and not the door of its own, or what the call's family cannot do instead (a masked file opened for writing)."""
     decision = each["decision"]
-    return decision["rules"] != ["guard/built-in"] and decision["because"] != "a steer is not enforced here"
+    return decision["rules"] != ["guard/built-in"] and decision["because"] not in NOT_DONE_INSTEAD
 
 
 def same_as_recorded(asked, recorded):

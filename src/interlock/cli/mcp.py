@@ -47,6 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--concurrency", metavar="N", help="calls at a time; default 1")
     parser.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND …", help="the server and its arguments")
     parser.set_defaults(stdio=True, http=None, header=[], per=None, limit=[], definitions=None)
+    parser.set_defaults(sql=None, writes=False, rows=None)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -139,12 +139,13 @@ def _as_value(node: Node) -> JsonObject:
 
 
 def _end(home: Home, arguments: argparse.Namespace) -> int:
-    from interlock.app.history import last_of
+    from interlock.app.history import last_of, session_ids
     from interlock.host.control import end, running_sessions
     from interlock.vocabulary.errors import OperatorError
 
     if arguments.id == "last":
-        last = last_of(home, [*_running(home)])
+        running = _running(home)
+        last = last_of(home, [session for session in session_ids(home) if session in running])
         fitting = [] if last is None else [last]
     else:
         fitting = [session for session in running_sessions(home.runtime) if session.startswith(arguments.id)]

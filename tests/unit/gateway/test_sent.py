@@ -53,6 +53,7 @@ class Server:
 
     connector, trust_annotations, client_requests = "c", False, ()
     operations: Mapping[str, str] = {}
+    observes = False
 
     def __init__(self, instead: dict[str, Any]) -> None:
         self.instead, self.sent = instead, cast("list[tuple[str, Any]]", [])
