@@ -181,7 +181,7 @@ def test_a_policy_that_names_something_there_finds_it(arena: Arena, name: str, t
 AGENT = """
 import os, socket
 client = socket.socket(socket.AF_UNIX)
-try: client.connect(os.environ["SSH_AUTH_SOCK"]); print(client.recv(10))
+try: client.connect(os.environ["THE_PERSONS"]); print(client.recv(10))
 except OSError as error: print(type(error).__name__)
 """
 
@@ -193,7 +193,8 @@ def test_a_key_agent_there_is_asked_about_as_ever(arena: Arena, name: str) -> No
         listening.bind(f"{folder}/agent.1")
         listening.listen()
         try:
-            ran = played(arena, AGENT, options=("--no-ask",), SSH_AUTH_SOCK=f"{folder}/agent.1")
+            # Inside, SSH_AUTH_SOCK is the session's own agent.
+            ran = played(arena, AGENT, options=("--no-ask",), SSH_AUTH_SOCK=f"{folder}/agent.1", THE_PERSONS=f"{folder}/agent.1")
         finally:
             shutil.rmtree(folder)
     assert ran.output == "PermissionError\n" and "key agent" in ran.errors, ran
