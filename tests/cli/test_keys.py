@@ -259,7 +259,7 @@ def test_what_is_bound_to_no_host_is_asked_each_time_by_process_and_place(desk):
         terminal.expect("to log in as git bound to no host")
         terminal.expect(f"connected +127.0.0.1:{port}")
         terminal.expect("python3")
-        terminal.expect("approve")
+        terminal.expect("approve this, once")
         time.sleep(GRACE)
         terminal.send(f"{answer}\r")
     terminal.expect("signs 14 5")
