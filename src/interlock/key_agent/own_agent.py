@@ -25,21 +25,29 @@ if TYPE_CHECKING:
 _MESSAGE_BYTES_MAX: Final = 256 * 1024
 #: A key on hardware waits for a touch, a passphrase for a person.
 _ANSWER_SECONDS_MAX: Final = 120.0
+#: To say which keys there are, nobody is asked for anything. In seconds.
+LIST_SECONDS_MAX: Final = 5.0
 _START_SECONDS_MAX: Final = 5.0
 _LOOK_SECONDS: Final = 0.01
 _NO_IDENTITIES: Final = bytes([wire.IDENTITIES_ANSWER, 0, 0, 0, 0])
 
 
 class AgentConnection:
-    """One connection to an agent: a `Signer`. An agent that is gone has no keys."""
+    """One connection to an agent: a `Signer`. An agent that is gone has no keys.
+
+    INVARIANT: an answer is the one to the request before it. After an agent that was late, left or spoke otherwise, its
+    connection is over for good: a late answer would be taken for another's, and a new connection would be bound to no
+    host.
+    """
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._socket: socket.socket | None = None
+        self._is_over = False
 
     def identities(self) -> bytes:
         """The agent's own answer."""
-        answer = self._asked(bytes([wire.REQUEST_IDENTITIES]))
+        answer = self._asked(bytes([wire.REQUEST_IDENTITIES]), LIST_SECONDS_MAX)
         return answer if answer is not None and answer[0] == wire.IDENTITIES_ANSWER else _NO_IDENTITIES
 
     def bound(self, request: bytes) -> None:
@@ -56,16 +64,23 @@ class AgentConnection:
         if self._socket is not None:
             self._socket.close()
 
-    def _asked(self, message: bytes) -> bytes | None:
+    def _asked(self, message: bytes, seconds: float = _ANSWER_SECONDS_MAX) -> bytes | None:
+        if self._is_over:
+            return None
         try:
             if self._socket is None:
                 self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-                self._socket.settimeout(_ANSWER_SECONDS_MAX)
+                self._socket.settimeout(seconds)
                 self._socket.connect(self._path)
+            self._socket.settimeout(seconds)
             self._socket.sendall(wire.string(message))
             length = int.from_bytes(self._read(4), "big")
-            return self._read(length) if 0 < length <= _MESSAGE_BYTES_MAX else None
+            if not 0 < length <= _MESSAGE_BYTES_MAX:
+                raise ConnectionError("this is no answer")
+            return self._read(length)
         except OSError:
+            self._is_over = True
+            self.close()
             return None
 
     def _read(self, count: int) -> bytes:
